@@ -1,0 +1,29 @@
+"""tf_hmr: a posed 3D human body from one photograph.
+
+    import tf_hmr
+
+    model = tf_hmr.load("runs/quick")
+    people = tf_hmr.recover(model, "photo.jpg")
+    people[0].vertices  # (V, 3) metres
+
+`import tf_hmr` alone does not import TensorFlow: the three names below are
+looked up when they are first used.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = ["Person", "load", "recover"]
+
+_HOMES = {"load": "method", "Person": "people", "recover": "people"}
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tf_hmr' has no attribute {name!r}")
+    home = importlib.import_module(f"tf_hmr.{_HOMES[name]}")
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
