@@ -1,0 +1,126 @@
+"""Cameras: weak perspective in a crop, perspective in a crop or a full image.
+
+Plain arithmetic, so TensorFlow tensors and NumPy arrays both work. Camera
+frame: x right, y down, z forward, metres. Pixel coordinates put the centre of
+the first pixel at (0, 0), so the centre of a W x H image is
+((W - 1) / 2, (H - 1) / 2). In [-1, 1] coordinates of a crop of side S:
+u = 2 (x + 0.5) / S - 1.
+
+The weak perspective camera is (s, tx, ty) with keypoints = s (xy + t), as the
+code of akanazawa/hmr: src/tf_smpl/projection.py has it (the paper's text
+writes s xy + t).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+Array = tf.Tensor | np.ndarray
+
+# How far a box may be from square: float rounding, not a shape of its own.
+_SQUARE_TOLERANCE = 1e-3
+
+
+def project_weak_perspective(points: Array, camera: Array) -> Array:
+    """Projects points with the camera (s, tx, ty): s (xy + t).
+
+    Args:
+        points: (..., J, 3) camera frame, metres.
+        camera: (..., 3) weak perspective camera.
+
+    Returns:
+        (..., J, 2) in [-1, 1] of the crop.
+    """
+    camera = camera[..., None, :]
+    return camera[..., 0:1] * (points[..., 0:2] + camera[..., 1:3])
+
+
+def weak_to_translation(
+    camera: Array, focal_px: float, size_px: float
+) -> Array:
+    """The translation that makes perspective look like the weak camera.
+
+    Points moved by it and seen with `focal_px` and the principal point at the
+    centre of a crop of side `size_px` land where the weak perspective camera
+    puts them, the better the longer the focal length (nkolot/SPIN:
+    train/trainer.py).
+
+    Args:
+        camera: (..., 3) weak perspective camera with s > 0; s <= 0 puts the
+            body at infinity or behind the camera.
+        focal_px: focal length in pixels of the crop.
+        size_px: side of the crop in pixels.
+
+    Returns:
+        (..., 3) metres: tx, ty, 2 focal / (size s).
+    """
+    depth = 2.0 * focal_px / (size_px * camera[..., 0:1])
+    return _concat([camera[..., 1:3], depth])
+
+
+def full_image_camera(
+    camera: Array,
+    box: Sequence[float],
+    image_size: tuple[float, float],
+    focal_px: float,
+) -> Array:
+    """The translation that places a crop's body in the full image's frame.
+
+    As shubham-goel/4D-Humans: hmr2/utils/renderer.py cam_crop_to_full.
+
+    Args:
+        camera: (3,) weak perspective camera of the crop.
+        box: x, y, w, h of the crop in the full image, pixel edges, square.
+        image_size: (W, H) of the full image in pixels.
+        focal_px: focal length in full-image pixels; its principal point is
+            the image's centre, `image_centre(image_size)`.
+
+    Returns:
+        (3,) metres, to add to vertices and joints in the camera frame.
+
+    Raises:
+        ValueError: the box is empty or not square.
+    """
+    x, y, w, h = (float(number) for number in box)
+    if not (w > 0 and abs(w - h) <= _SQUARE_TOLERANCE * w):
+        raise ValueError(
+            f"Expected the square box that was cropped, got width {w} and "
+            f"height {h}. Pass crop.square_box(box) to crop and camera alike."
+        )
+    width, height = image_size
+    from_centre = np.array(
+        [x + w / 2 - width / 2, y + h / 2 - height / 2, 0.0], np.float32
+    )
+    metres_per_px = 2.0 / (w * camera[..., 0:1])
+    return weak_to_translation(camera, focal_px, w) + (
+        metres_per_px * from_centre
+    )
+
+
+def project_perspective(
+    points: Array, focal_px: float | Array, centre: Sequence[float] | Array
+) -> Array:
+    """Pinhole projection.
+
+    Args:
+        points: (..., 3) camera frame, metres, z > 0.
+        focal_px: focal length in pixels, one number or (fx, fy).
+        centre: (2,) principal point in pixels (centre convention).
+
+    Returns:
+        (..., 2) pixels (centre convention).
+    """
+    return focal_px * points[..., 0:2] / points[..., 2:3] + centre
+
+
+def image_centre(image_size: tuple[float, float]) -> tuple[float, float]:
+    """The centre of a (W, H) image in pixel coordinates."""
+    width, height = image_size
+    return (width - 1) / 2, (height - 1) / 2
+
+
+def _concat(parts: list[Array]) -> Array:
+    if any(tf.is_tensor(part) for part in parts):
+        return tf.concat(parts, axis=-1)
+    return np.concatenate(parts, axis=-1)
