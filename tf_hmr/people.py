@@ -148,8 +148,7 @@ def recover(
         crops = [crop.crop_image(image, b, model.image_size) for b in chosen]
         prediction = model(np.stack(crops).astype(np.float32))
         for row, crop_box in enumerate(chosen):
-            one = [np.asarray(field)[row] for field in prediction]
-            one = type(prediction)(*one)
+            one = _example(prediction, row)
             box = boxes[start + row]
             people.append(_person(model, one, box, crop_box, size, focal_px))
     return people
@@ -177,8 +176,16 @@ def _image_size(image: np.ndarray) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
 
 
+def _example(prediction: method.Prediction, row: int) -> method.Prediction:
+    """One example of a batch's prediction, in numpy."""
+    fields = prediction._replace(iterates=None)
+    return method.Prediction(
+        *(None if f is None else np.asarray(f)[row] for f in fields)
+    )
+
+
 def _person(model, one, box, crop_box, size, focal_px) -> Person:
-    """Person from one example of a prediction, in numpy."""
+    """A Person from one example's prediction, in numpy."""
     translation = camera.full_image_camera(one.camera, crop_box, size, focal_px)
     return Person(
         box=tuple(float(v) for v in box),

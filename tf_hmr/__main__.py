@@ -1,0 +1,190 @@
+"""Photographs to posed 3D bodies.
+
+Examples:
+
+    python -m tf_hmr photo.jpg --weights runs/quick --out out
+    python -m tf_hmr photo.jpg --box 310 40 220 520 --weights runs/quick
+    python -m tf_hmr photos/ --boxes openpose/ --weights runs/quick --out out
+    python -m tf_hmr a.jpg b.jpg --boxes coco.json --weights runs/quick
+
+Each person of PHOTO gets PHOTO_0.png (photo, overlay and side view in one),
+PHOTO_0_overlay.png, PHOTO_0_side.png, PHOTO_0.glb, PHOTO_0.obj, PHOTO_0.npz
+and PHOTO_0.json, and so on with PHOTO_1. The json explains its numbers.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import pathlib
+import sys
+from collections.abc import Iterator
+
+import tqdm
+import tyro
+from tqdm.contrib import logging as tqdm_logging
+
+from tf_hmr import boxes as box_files
+from tf_hmr import crop, method, outputs, people
+
+PHOTO_SUFFIXES = (
+    *(".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"),
+    ".webp",
+)
+
+_log = logging.getLogger("tf_hmr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What the command line says."""
+
+    photos: tyro.conf.Positional[tuple[pathlib.Path, ...]]
+    """Photos, or folders of photos (not searched deeper)."""
+    weights: pathlib.Path
+    """Model folder, or the workdir of `python -m training.fit`."""
+    out: pathlib.Path = pathlib.Path("out")
+    """Folder for the results; made if missing."""
+    box: tuple[float, float, float, float] | None = None
+    """Person's box x y w h in pixels of the upright photo, for every photo."""
+    boxes: pathlib.Path | None = None
+    """Boxes of many people: OpenPose or COCO json, a list of [x, y, w, h], or
+    a folder of OpenPose files STEM_keypoints.json."""
+    body: str = "open"
+    """Body that the weights were trained on: 'open', or a path to its file."""
+    focal_px: float | None = None
+    """Focal length of the camera in pixels, if known."""
+    batch_size: int = 8
+    """Most people in one call of the model."""
+
+
+class _Failures:
+    """Counts what went wrong, one line each, while the rest goes on."""
+
+    def __init__(self):
+        self.count = 0
+
+    @contextlib.contextmanager
+    def caught(self, prefix: str = "") -> Iterator[None]:
+        """Turns an expected error of the block into one line on stderr."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self.count += 1
+            _log.error("%s%s", prefix, " ".join(str(error).split()))
+
+
+def main(args: Args) -> int:
+    """Runs the command; returns its exit status, 0 when nothing failed."""
+    failures = _Failures()
+    model = found = None
+    photos = list_photos(args.photos, failures)
+    with failures.caught():
+        if not args.photos:
+            raise ValueError("Give at least one photo or folder of photos.")
+        if args.box and args.boxes:
+            raise ValueError("Give --box or --boxes, not both.")
+        if args.boxes:
+            found = box_files.read(args.boxes, len(photos))
+        args.out.mkdir(parents=True, exist_ok=True)
+        if photos:
+            model = method.load(args.weights, args.body)
+    if model is None:
+        return 1
+    names = unique_names(photos)
+    progress = tqdm.tqdm(photos, unit="photo", disable=len(photos) < 2)
+    with tqdm_logging.logging_redirect_tqdm([_log]):
+        for photo in progress:
+            with failures.caught():
+                boxes = found.of(photo) if found else None
+                boxes = [args.box] if args.box else boxes
+                _run_photo(model, photo, names[photo], boxes, args, failures)
+    return 1 if failures.count else 0
+
+
+def _run_photo(model, photo, name, boxes, args, failures) -> None:
+    """Recovers and writes the people of one photo."""
+    image = people.read_photo(photo)
+    if boxes is None:
+        # By its path, so that a warning about its shape can name it.
+        found = people.recover(model, photo, focal_px=args.focal_px)
+        numbers = [0]
+    else:
+        numbers = []
+        for number, box in enumerate(boxes):
+            with failures.caught(f"{photo}: person {number}: "):
+                crop.check_box(box, (image.shape[1], image.shape[0]))
+                numbers.append(number)
+        chosen = [boxes[number] for number in numbers]
+        found = people.recover(
+            model, image, chosen, args.batch_size, args.focal_px
+        )
+        if not boxes:
+            _log.warning("%s: the boxes name no person in it.", photo)
+    for number, person in zip(numbers, found, strict=True):
+        stem = args.out / f"{name}_{number}"
+        facts = {
+            "photo": photo.name,
+            "person": number,
+            "method": model.name,
+            "weights": str(args.weights),
+            "body": model.body.data.name,
+            "licence": model.body.data.licence,
+        }
+        outputs.write(stem, image, person, facts)
+
+
+def list_photos(
+    paths: tuple[pathlib.Path, ...], failures: _Failures
+) -> list[pathlib.Path]:
+    """The photos that files and folders stand for, each once, in order.
+
+    A path that is nothing, or a folder without photos, is one failure.
+    """
+    photos = {}
+    for path in paths:
+        with failures.caught():
+            for photo in _photos_of(path):
+                photos.setdefault(photo.resolve(), photo)
+    return list(photos.values())
+
+
+def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such photo or folder.")
+        return [path]
+    photos = sorted(
+        child
+        for child in path.iterdir()
+        if child.is_file() and child.suffix.lower() in PHOTO_SUFFIXES
+    )
+    if not photos:
+        raise ValueError(
+            f"{path}: no photo in this folder; expected files ending in "
+            f"{', '.join(PHOTO_SUFFIXES)}."
+        )
+    return photos
+
+
+def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:
+    """A name for the results of each photo: its stem, if that is free.
+
+    Photos of one stem (in other folders, or of another kind) get -2, -3...
+    Names differ even where a file system ignores case.
+    """
+    names = {}
+    stems = {photo.stem.lower() for photo in photos}
+    taken = set()
+    for photo in photos:
+        name, number = photo.stem, 1
+        while name.lower() in taken or (number > 1 and name.lower() in stems):
+            number += 1
+            name = f"{photo.stem}-{number}"
+        taken.add(name.lower())
+        names[photo] = name
+    return names
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    sys.exit(main(tyro.cli(Args, description=__doc__)))

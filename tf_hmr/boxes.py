@@ -1,0 +1,190 @@
+"""Boxes of people from the files that detectors and data sets write.
+
+Three kinds of json are read:
+
+- OpenPose, one file per photo: people[].pose_keypoints_2d (or the older
+  pose_keypoints), flat x, y, confidence (CMU-Perceptual-Computing-Lab/
+  openpose: doc/02_output.md). A folder holds STEM_keypoints.json per photo.
+- COCO: annotations[].bbox with images[].file_name.
+- A plain list: [[x, y, w, h], ...] for one photo, or
+  [{"file_name": ..., "bbox": [x, y, w, h]}, ...] for many.
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tf_hmr import crop
+
+MIN_CONFIDENCE = 0.2
+"""Keypoints below it are ignored (akanazawa/hmr: src/util/openpose.py)."""
+
+MIN_KEYPOINTS = 4
+"""A person with fewer confident keypoints gets no box, and a warning."""
+
+_KINDS = (
+    "OpenPose json (people[].pose_keypoints_2d), COCO json "
+    "(annotations[].bbox and images[].file_name), or a list of [x, y, w, h] "
+    'or of {"file_name": ..., "bbox": [x, y, w, h]}'
+)
+_log = logging.getLogger(__name__)
+
+Box = tuple[float, float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxFile:
+    """The boxes of one file or folder; `of` gives those of one photo."""
+
+    path: Path
+    by_name: dict[str, list[Box]] | None = None
+    """Boxes by the photo's file name, where the file names photos."""
+    unnamed: list[Box] | None = None
+    """Boxes of a file that belongs to one photo and does not say which."""
+
+    def of(self, photo: Path) -> list[Box]:
+        """The boxes of a photo, in the file's order; may be empty.
+
+        Raises:
+            FileNotFoundError: a folder holds no json for this photo.
+            ValueError: the file does not name this photo, or names several
+                of which any may be meant, or is no file of boxes.
+        """
+        if self.path.is_dir():
+            return read(self._beside(photo)).of(photo)
+        if self.by_name is None:
+            return list(self.unnamed)
+        names = _matching(photo, self.by_name)
+        if len(names) != 1:
+            told = f"names {names}" if names else f"does not name {photo.name}"
+            raise ValueError(
+                f"{self.path} {told}; expected one entry whose file name is "
+                "the end of the photo's path."
+            )
+        return list(self.by_name[names[0]])
+
+    def _beside(self, photo: Path) -> Path:
+        names = (f"{photo.stem}_keypoints.json", f"{photo.stem}.json")
+        for name in names:
+            if (self.path / name).is_file():
+                return self.path / name
+        raise FileNotFoundError(
+            f"{self.path} holds neither {names[0]} nor {names[1]}."
+        )
+
+
+def read(path: str | Path, photos: int = 1) -> BoxFile:
+    """Reads a file of boxes, or a folder of OpenPose files.
+
+    Args:
+        path: the json file, or the folder.
+        photos: how many photos the boxes are for.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: not json, or none of the kinds above, or boxes without
+            file names for several photos.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return BoxFile(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file of boxes.") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not json: {error}.") from None
+    try:
+        found = _parse(path, content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} holds no boxes that can be read ({error!r}). "
+            f"Expected {_KINDS}."
+        ) from None
+    if found.unnamed is not None and photos > 1:
+        raise ValueError(
+            f"{path} holds the people of one photo, but {photos} photos were "
+            "given. Expected COCO json, a list with file names, or a folder "
+            "of OpenPose files named STEM_keypoints.json."
+        )
+    return found
+
+
+def _parse(path: Path, content) -> BoxFile:
+    if isinstance(content, list):
+        if all(isinstance(item, dict) for item in content) and content:
+            pairs = [(item["file_name"], item["bbox"]) for item in content]
+            return BoxFile(path, by_name=_grouped(path, {}, pairs))
+        return BoxFile(path, unnamed=[_box(path, box) for box in content])
+    if "people" in content:
+        return BoxFile(path, unnamed=list(_openpose(path, content["people"])))
+    if "annotations" in content:
+        return BoxFile(path, by_name=_coco(path, content))
+    raise ValueError(
+        f"{path} has neither 'people' nor 'annotations'. Expected {_KINDS}."
+    )
+
+
+def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
+    for number, person in enumerate(people):
+        flat = person.get("pose_keypoints_2d") or person.get("pose_keypoints")
+        points = np.asarray(flat or (), np.float64)
+        if points.size % 3:
+            raise ValueError(
+                f"{path}: person {number} has {points.size} numbers of "
+                "keypoints, expected x, y, confidence for each."
+            )
+        points = points.reshape(-1, 3)
+        visible = points[:, 2] > MIN_CONFIDENCE
+        if visible.sum() < MIN_KEYPOINTS:
+            _log.warning(
+                "%s: person %d is left out, only %d keypoints are above "
+                "confidence %g (at least %d are needed).",
+                *(path, number, visible.sum(), MIN_CONFIDENCE, MIN_KEYPOINTS),
+            )
+            continue
+        yield crop.box_of_keypoints(points[:, :2], visible)
+
+
+def _coco(path: Path, content: dict) -> dict[str, list[Box]]:
+    """People only, crowds left out; photos without people keep a place."""
+    people = {
+        category["id"]
+        for category in content.get("categories", ())
+        if category["name"] == "person"
+    }
+    names = {item["id"]: item["file_name"] for item in content["images"]}
+    pairs = [
+        (names[item["image_id"]], item["bbox"])
+        for item in content["annotations"]
+        if not item.get("iscrowd")
+        and (not people or item["category_id"] in people)
+    ]
+    return _grouped(path, {name: [] for name in names.values()}, pairs)
+
+
+def _grouped(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
+    for name, box in pairs:
+        boxes.setdefault(name, []).append(_box(path, box))
+    return boxes
+
+
+def _box(path: Path, numbers) -> Box:
+    if not isinstance(numbers, list) or len(numbers) != 4:
+        raise ValueError(f"{path}: {numbers!r} is not a box [x, y, w, h].")
+    return tuple(float(number) for number in numbers)
+
+
+def _matching(photo: Path, names: Iterable[str]) -> list[str]:
+    """Names that end the photo's path; else those of the same file name."""
+    parts = photo.absolute().parts
+    named = {n: PurePosixPath(n.replace("\\", "/")).parts for n in names}
+    longest = [n for n, p in named.items() if p and parts[-len(p) :] == p]
+    if longest:
+        most = max(len(named[name]) for name in longest)
+        return [name for name in longest if len(named[name]) == most]
+    return [n for n, p in named.items() if p and p[-1] == photo.name]

@@ -1,0 +1,122 @@
+"""The files that one recovered person becomes."""
+
+import json
+import pathlib
+
+import cv2
+import numpy as np
+import trimesh
+
+from tf_hmr import people, raster
+
+FIGURE_HEIGHT = 512
+"""Pixels; the figure's panels and the side view are this high."""
+
+CONVENTION = {
+    "pixels": "the upright photo's; the centre of its first pixel is (0, 0)",
+    "boxes": "x, y, w, h in pixel edges; the whole photo is 0, 0, W, H",
+    "axes": "x right, y down, z forward, metres",
+    "camera": "pixel = focal_px (X, Y) / Z + principal_point_px, where "
+    "(X, Y, Z) = vertex + translation_m; joints_m and the npz's vertices are "
+    "before the translation",
+    "weak_camera": "crop position in [-1, 1] = s ((x, y) + (tx, ty)) within "
+    "crop_box_px; keypoints_px are these, brought to the photo",
+    "pose_rotvec": "rotation vectors relative to the parent, SMPL order, the "
+    "first is global",
+    "mesh_files": "glb and obj have y up and z backward: (x, -y, -z)",
+}
+
+
+def write(
+    stem: pathlib.Path, image: np.ndarray, person: people.Person, facts: dict
+) -> None:
+    """Writes STEM.png, STEM_overlay.png, STEM_side.png, .glb, .obj, .npz, .json.
+
+    Args:
+        stem: path and start of the file names.
+        image: (H, W, 3) uint8 RGB, the photo the person is in.
+        person: who to write.
+        facts: what else the json shall say (photo, weights, licence, ...).
+    """
+    overlay = draw_overlay(image, person)
+    side = raster.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
+    _write_png(_with(stem, "_overlay.png"), overlay)
+    _write_png(_with(stem, "_side.png"), side)
+    panels = [_at_height(panel) for panel in (image, overlay, side)]
+    _write_png(_with(stem, ".png"), np.hstack(panels))
+    mesh = trimesh.Trimesh(
+        person.vertices * np.float32([1, -1, -1]), person.faces, process=False
+    )
+    mesh.export(_with(stem, ".glb"))
+    mesh.export(_with(stem, ".obj"), header=None)
+    np.savez_compressed(_with(stem, ".npz"), **_arrays(person))
+    content = json.dumps(facts | parameters(person), indent=1)
+    _with(stem, ".json").write_text(content + "\n", encoding="utf-8")
+
+
+def draw_overlay(image: np.ndarray, person: people.Person) -> np.ndarray:
+    """The photo (H, W, 3) uint8 RGB with the person's mesh on it."""
+    width, height = person.image_size
+    view = raster.View(width, height, person.focal_px, person.principal_point)
+    return raster.shade(person.placed, person.faces, view, background=image)
+
+
+def parameters(person: people.Person) -> dict:
+    """What the json says of a person: all but the mesh, in plain numbers."""
+    scale, tx, ty = person.camera.tolist()
+    return {
+        "image_size_px": list(person.image_size),
+        "box_px": list(person.box),
+        "crop_box_px": list(person.crop_box),
+        "camera": {
+            "focal_px": person.focal_px,
+            "principal_point_px": list(person.principal_point),
+            "translation_m": person.translation.tolist(),
+        },
+        "weak_camera": {"s": scale, "tx": tx, "ty": ty},
+        "pose_rotvec": person.pose.tolist(),
+        "betas": person.betas.tolist(),
+        "joint_names": list(person.joint_names),
+        "joints_m": person.joints.tolist(),
+        "keypoints_px": person.keypoints_px.tolist(),
+        "topology": person.topology,
+        "convention": CONVENTION,
+    }
+
+
+def _arrays(person: people.Person) -> dict[str, np.ndarray]:
+    return {
+        "vertices": person.vertices,
+        "faces": person.faces,
+        "joints": person.joints,
+        "joint_names": np.array(person.joint_names),
+        "keypoints_px": person.keypoints_px,
+        "rotmats": person.rotmats,
+        "pose": person.pose,
+        "betas": person.betas,
+        "weak_camera": person.camera,
+        "translation": person.translation,
+        "focal_px": np.float64(person.focal_px),
+        "principal_point": np.array(person.principal_point),
+        "image_size": np.array(person.image_size),
+        "box": np.array(person.box),
+        "crop_box": np.array(person.crop_box),
+        "topology": np.array(person.topology),
+    }
+
+
+def _with(stem: pathlib.Path, ending: str) -> pathlib.Path:
+    # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
+    return stem.with_name(stem.name + ending)
+
+
+def _at_height(panel: np.ndarray) -> np.ndarray:
+    height, width = panel.shape[:2]
+    wide = max(1, round(width * FIGURE_HEIGHT / height))
+    way = cv2.INTER_AREA if height > FIGURE_HEIGHT else cv2.INTER_LINEAR
+    return cv2.resize(panel, (wide, FIGURE_HEIGHT), interpolation=way)
+
+
+def _write_png(path: pathlib.Path, image: np.ndarray) -> None:
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    path.write_bytes(encoded.tobytes())
