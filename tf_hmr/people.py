@@ -148,7 +148,7 @@ def recover(
         crops = [crop.crop_image(image, b, model.image_size) for b in chosen]
         prediction = model(np.stack(crops).astype(np.float32))
         for row, crop_box in enumerate(chosen):
-            one = _example(prediction, row)
+            one = example(prediction, row)
             box = boxes[start + row]
             people.append(_person(model, one, box, crop_box, size, focal_px))
     return people
@@ -176,8 +176,8 @@ def _image_size(image: np.ndarray) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
 
 
-def _example(prediction: method.Prediction, row: int) -> method.Prediction:
-    """One example of a batch's prediction, in numpy."""
+def example(prediction: method.Prediction, row: int) -> method.Prediction:
+    """One example of a batch's prediction, in numpy, without iterates."""
     fields = prediction._replace(iterates=None)
     return method.Prediction(
         *(None if f is None else np.asarray(f)[row] for f in fields)
@@ -194,7 +194,7 @@ def _person(model, one, box, crop_box, size, focal_px) -> Person:
         camera=one.camera,
         translation=np.asarray(translation, np.float32),
         focal_px=float(focal_px),
-        principal_point=((size[0] - 1) / 2, (size[1] - 1) / 2),
+        principal_point=camera.image_centre(size),
         rotmats=one.rotmats,
         pose=geometry.rotmat_to_rotvec(one.rotmats).numpy(),
         betas=one.betas,
