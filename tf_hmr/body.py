@@ -1,0 +1,261 @@
+"""SMPL's body function: pose and shape to vertices, skeleton and keypoints.
+
+The formulation is SMPL's (Loper et al. 2015, eq. 2-10). Its arrangement is
+chosen for speed; the result is the same:
+
+* shape and pose blends are one matrix product over the concatenated features;
+* rest joints come from a folded regressor, not from all vertices;
+* rotations and translations are blended apart (12 numbers, not 16);
+* coordinates are kept as planes (B, 3, V) until the end;
+* weights stay dense: a sparse gather is slower;
+* keypoints need no mesh. A keypoint is a weighted sum of vertices, a vertex a
+  weighted sum of rigidly moved copies of itself, so all vertices that a
+  keypoint takes from one bone fold into ONE point moved by that bone. The 19
+  keypoints of the open body are 48 such points instead of 1253 vertices.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.body_data import NUM_POSE_FEATURES, BodyData
+
+
+class BodyMesh(NamedTuple):
+    """What a body looks like, in the frame its global rotation puts it in.
+
+    Attributes:
+        vertices: (B, V, 3) metres.
+        joints: (B, J, 3) keypoints in the body's `joint_names`, metres.
+        skeleton: (B, 24, 3) joints of the kinematic tree, SMPL24 order.
+    """
+
+    vertices: tf.Tensor
+    joints: tf.Tensor
+    skeleton: tf.Tensor
+
+
+class _Points(NamedTuple):
+    """N points that follow the bones, each array arranged for `_move`."""
+
+    template: tf.Tensor  # (3 N,): all x, all y, all z
+    blends: tf.Tensor  # (P + 207, 3 N)
+    rotation_weights: tf.Tensor  # (24, N)
+    translation_weights: tf.Tensor  # (24, N)
+
+
+class Body:
+    """A differentiable body without trainable variables."""
+
+    def __init__(
+        self,
+        data: BodyData,
+        joint_names: Sequence[str] = joints.COCOPLUS19,
+        jit: bool = True,
+    ):
+        """Arranges the numbers of a body.
+
+        Args:
+            data: the body.
+            joint_names: keypoints to return, any of joints.KEYPOINTS.
+            jit: compile with XLA, once per batch size (seconds). False gives
+                a plain graph for export.
+
+        Raises:
+            ValueError: a name is not in joints.KEYPOINTS.
+            FileNotFoundError: `data` has no regressor for a name.
+        """
+        self.data = data
+        self.joint_names = tuple(joint_names)
+        self.num_betas = data.num_betas
+        self._levels = _levels(data.parents)
+        regressor = data.regressor(self.joint_names).astype(np.float64)
+        # Constants must be eager even when a graph is being traced.
+        with tf.init_scope():
+            rest = data.J_regressor @ data.v_template
+            rest_blends = np.einsum(
+                "jv,vcp->pjc", data.J_regressor, data.shapedirs
+            )
+            self._rest_template = _constant(rest.reshape(-1))
+            self._rest_blends = _constant(
+                rest_blends.reshape(self.num_betas, -1)
+            )
+            self._surface = _surface_points(data)
+            self._keypoints, self._gather = _keypoint_points(data, regressor)
+        self._mesh_function = tf.function(self._mesh, jit_compile=jit)
+        self._keypoints_function = tf.function(
+            self._keypoints_only, jit_compile=jit
+        )
+
+    def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> BodyMesh:
+        """Poses the body.
+
+        Args:
+            rotmats: (B, 24, 3, 3) rotations relative to the parent, SMPL24
+                order; the first is global and turns about the pelvis joint,
+                which stays at its rest place.
+            betas: (B, num_betas) shape.
+
+        Returns:
+            BodyMesh, float32.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        return self._mesh_function(*self._checked(rotmats, betas))
+
+    def keypoints(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The `joints` and `skeleton` of a call, without its vertices.
+
+        For training without losses on vertices: takes and raises what a call
+        does, at a small part of its cost.
+        """
+        return self._keypoints_function(*self._checked(rotmats, betas))
+
+    def _checked(self, rotmats, betas) -> tuple[tf.Tensor, tf.Tensor]:
+        rotmats = tf.cast(rotmats, tf.float32)
+        betas = tf.cast(betas, tf.float32)
+        rotation_shape = [None, len(joints.SMPL24), 3, 3]
+        if not rotmats.shape.is_compatible_with(rotation_shape):
+            raise ValueError(
+                f"rotmats have shape {rotmats.shape}, expected "
+                "(B, 24, 3, 3). For rotation vectors (B, 24, 3) use "
+                "geometry.rotvec_to_rotmat."
+            )
+        if not betas.shape.is_compatible_with([None, self.num_betas]):
+            raise ValueError(
+                f"betas have shape {betas.shape}, expected "
+                f"(B, {self.num_betas}) for the body {self.data.name!r}. "
+                "Give BodyData.load the num_betas you want."
+            )
+        return rotmats, betas
+
+    def _mesh(self, rotmats, betas) -> BodyMesh:
+        features, rotations, origins, skeleton = self._pose(rotmats, betas)
+        vertices = _move(self._surface, features, rotations, origins)
+        return BodyMesh(
+            tf.transpose(vertices, [0, 2, 1]),
+            self._regressed(features, rotations, origins),
+            skeleton,
+        )
+
+    def _keypoints_only(self, rotmats, betas):
+        features, rotations, origins, skeleton = self._pose(rotmats, betas)
+        return self._regressed(features, rotations, origins), skeleton
+
+    def _regressed(self, features, rotations, origins) -> tf.Tensor:
+        points = _move(self._keypoints, features, rotations, origins)
+        return tf.transpose(tf.matmul(points, self._gather), [0, 2, 1])
+
+    def _pose(self, rotmats, betas):
+        """Blend features, world rotations, displaced origins, skeleton."""
+        rest = self._rest_template + tf.matmul(betas, self._rest_blends)
+        rest = tf.reshape(rest, [-1, len(joints.SMPL24), 3, 1])
+        rotations, skeleton = _chain(self._levels, rotmats, rest)
+        # A point x of a bone goes to R (x - rest) + joint = R x + origin.
+        origins = skeleton - tf.matmul(rotations, rest)
+        bent = rotmats[:, 1:] - tf.eye(3)
+        features = tf.concat(
+            [betas, tf.reshape(bent, [-1, NUM_POSE_FEATURES])], axis=1
+        )
+        skeleton = tf.reshape(skeleton, [-1, len(joints.SMPL24), 3])
+        return features, rotations, origins, skeleton
+
+
+def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
+    """World rotations (B, 24, 3, 3) and joint places (B, 24, 3, 1)."""
+    order: list[int] = []
+    rotations, places = [], []
+    for children, parents in levels:
+        local = tf.gather(rotmats, children, axis=1)
+        place = tf.gather(rest, children, axis=1)
+        if parents:
+            above = [order.index(parent) for parent in parents]
+            turn = tf.gather(tf.concat(rotations, 1), above, axis=1)
+            start = tf.gather(tf.concat(places, 1), above, axis=1)
+            bone = place - tf.gather(rest, parents, axis=1)
+            place = start + tf.matmul(turn, bone)
+            local = tf.matmul(turn, local)
+        order += children
+        rotations.append(local)
+        places.append(place)
+    back = [order.index(joint) for joint in range(len(order))]
+    return (
+        tf.gather(tf.concat(rotations, 1), back, axis=1),
+        tf.gather(tf.concat(places, 1), back, axis=1),
+    )
+
+
+def _move(points: _Points, features, rotations, origins) -> tf.Tensor:
+    """Blends and moves points: (B, 3, N)."""
+    count = points.rotation_weights.shape[1]
+    at_rest = points.template + tf.matmul(features, points.blends)
+    at_rest = tf.reshape(at_rest, [-1, 1, 3, count])
+    bones = len(joints.SMPL24)
+    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, bones])
+    turns = tf.matmul(turns, points.rotation_weights)
+    turns = tf.reshape(turns, [-1, 3, 3, count])
+    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, bones])
+    shifts = tf.matmul(shifts, points.translation_weights)
+    shifts = tf.reshape(shifts, [-1, 3, count])
+    return tf.reduce_sum(turns * at_rest, axis=2) + shifts
+
+
+def _surface_points(data: BodyData) -> _Points:
+    shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
+    pose = data.posedirs.transpose(0, 2, 1)  # (207, 3, V)
+    blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
+    weights = _constant(data.weights.T)
+    return _Points(
+        template=_constant(data.v_template.T.reshape(-1)),
+        blends=_constant(blends),
+        rotation_weights=weights,
+        translation_weights=weights,
+    )
+
+
+def _keypoint_points(
+    data: BodyData, regressor: np.ndarray
+) -> tuple[_Points, tf.Tensor]:
+    """One point per (keypoint, bone) that share vertices, and their sums.
+
+    Returns:
+        The points and the (N, J) matrix that adds up each keypoint's.
+    """
+    shared = (regressor != 0).astype(float) @ (data.weights != 0)
+    keypoint, bone = np.nonzero(shared)
+    shares = regressor[keypoint] * data.weights.T[bone]  # (N, V)
+    template = shares @ data.v_template  # (N, 3)
+    shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
+    pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
+    of_bone = np.eye(len(joints.SMPL24))[:, bone]  # (24, N)
+    points = _Points(
+        template=_constant(template.T.reshape(-1)),
+        blends=_constant(
+            np.concatenate([shape, pose]).reshape(-1, template.size)
+        ),
+        rotation_weights=_constant(of_bone),
+        translation_weights=_constant(of_bone * shares.sum(1)),
+    )
+    return points, _constant(np.eye(len(regressor))[keypoint])
+
+
+def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Joints by distance from the root, with their parents' indices."""
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    levels = []
+    for depth in range(max(depths) + 1):
+        children = [i for i, found in enumerate(depths) if found == depth]
+        levels.append((children, [parents[i] for i in children if depth]))
+    return levels
+
+
+def _constant(array: np.ndarray) -> tf.Tensor:
+    return tf.constant(np.ascontiguousarray(array), tf.float32)

@@ -1,0 +1,366 @@
+"""The numbers of a body model: loading, checking and naming them.
+
+Three kinds of file become the same `BodyData`: the open body that ships with
+the package, official SMPL pickles (alone or in a folder with their
+regressors) and `.npz`. Numpy only; `tf_hmr.body` does the maths.
+
+Keys and shapes of SMPL's files: vchoutas/smplx: smplx/body_models.py;
+akanazawa/hmr: src/tf_smpl/batch_smpl.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from tf_hmr import body_files, body_keypoints, body_parts, joints
+
+# Fingerprints of the triangle lists (body_files.fingerprint). SMPL's was
+# computed from akanazawa/hmr: src/tf_smpl/smpl_faces.npy.
+TOPOLOGIES = {
+    "open-v1": (
+        "0881c0c5c97185c91b0fbc664ca5a2a83e7198c742976b9d13c70b9792e35245"
+    ),
+    "smpl": (
+        "9e96e167056f19d9dc0fe3533177ebd5230b203297c219cab15e9e72b313aed1"
+    ),
+}
+
+NUM_POSE_FEATURES = 9 * (len(joints.SMPL24) - 1)
+_OPTIONAL = {
+    "mirror_vertices": np.int32,
+    "lite_vertices": np.int32,
+    "lite_faces": np.int32,
+    "beta_mean_gender": np.float32,
+    "beta_cov_gender": np.float32,
+    "mean_pose6d": np.float32,
+    "mean_betas": np.float32,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class BodyData:
+    """Arrays of one body with V vertices, 24 joints and P shape numbers.
+
+    Metres, y up, the body facing +z, its left side at +x. Arrays are
+    float32 and read-only unless said otherwise.
+
+    Attributes:
+        name: who this is, for messages.
+        topology: tag of the vertex order; see `check_same_topology`.
+        licence: what the file says about its licence, or where to ask.
+        v_template: (V, 3) vertices of the mean shape at rest.
+        shapedirs: (V, 3, P) displacement per unit of each beta.
+        posedirs: (207, V, 3) displacement per entry of the pose feature,
+            the rows of R_j - I for joints 1 to 23.
+        J_regressor: (24, V) rows that sum to 1: vertices to SMPL24 joints.
+        weights: (V, 24) skinning weights, rows sum to 1.
+        parents: index of each joint's parent, -1 for the pelvis.
+        faces: (F, 3) int32 vertex ids, counter-clockwise seen from outside.
+        keypoint_regressor: row (V,) by keypoint name; read it through
+            `regressor`, which explains what is missing.
+        mirror_vertices: (V,) int32, the vertex at the mirrored place, or None.
+        lite_vertices: (L,) int32, vertex ids of a coarse mesh, or None.
+        lite_faces: (K, 3) int32 faces that index `lite_vertices`, or None.
+        beta_mean_gender: (2, P) mean betas of women, men, or None.
+        beta_cov_gender: (2, P, P) their covariances, or None.
+        mean_pose6d: (144,) SPIN's mean pose, interleaved 6D, or None.
+        mean_betas: (P,) the mean shape that belongs to it, or None.
+    """
+
+    name: str
+    topology: str
+    licence: str
+    v_template: np.ndarray
+    shapedirs: np.ndarray
+    posedirs: np.ndarray
+    J_regressor: np.ndarray
+    weights: np.ndarray
+    parents: tuple[int, ...]
+    faces: np.ndarray
+    keypoint_regressor: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mirror_vertices: np.ndarray | None = None
+    lite_vertices: np.ndarray | None = None
+    lite_faces: np.ndarray | None = None
+    beta_mean_gender: np.ndarray | None = None
+    beta_cov_gender: np.ndarray | None = None
+    mean_pose6d: np.ndarray | None = None
+    mean_betas: np.ndarray | None = None
+
+    def __post_init__(self):
+        _check(self)
+
+    @classmethod
+    def load(cls, source: str | Path = "open", num_betas: int = 10):
+        """Reads a body.
+
+        Args:
+            source: "open" for the body that ships with the package; an
+                official SMPL `.pkl`; a folder that holds SMPL_NEUTRAL.pkl or
+                neutral_smpl_with_cocoplus_reg.pkl; or an `.npz` with SMPL's
+                keys, such as `save` writes.
+            num_betas: shape numbers to keep; SMPL 1.1.0 stores 300.
+
+        Returns:
+            A checked BodyData.
+
+        Raises:
+            FileNotFoundError: no such file, or no body in the folder; the
+                message says who publishes what was looked for.
+            ValueError: a missing key, a wrong shape, NaN, a foreign topology
+                or a pickle that asks to run something; the message says
+                which, what was expected and how to mend it.
+        """
+        path = body_files.find(source)
+        raw = body_files.read(path)
+        topology = _topology(raw, path)
+        if topology == "smpl" and "keypoint_names" not in raw:
+            rows = body_keypoints.of_smpl(raw, path.parent)
+        else:
+            rows = body_keypoints.of_open_body(raw)
+        optional = {
+            name: _array(raw[name], name, dtype)
+            for name, dtype in _OPTIONAL.items()
+            if name in raw
+        }
+        if topology == "smpl" and "mean_pose6d" not in raw:
+            optional |= _published_mean(path.parent)
+        betas = _array(raw["shapedirs"], "shapedirs")[..., :num_betas]
+        return cls(
+            name=str(raw.get("name", path.stem)),
+            topology=topology,
+            licence=str(raw.get("license", "see its publisher")),
+            v_template=_array(raw["v_template"], "v_template"),
+            shapedirs=betas,
+            posedirs=np.moveaxis(_array(raw["posedirs"], "posedirs"), -1, 0),
+            J_regressor=_array(raw["J_regressor"], "J_regressor"),
+            weights=_array(raw["weights"], "weights"),
+            parents=_parents(raw["kintree_table"], path),
+            faces=_array(raw["f"], "f", np.int32),
+            keypoint_regressor={
+                name: _array(row, name) for name, row in rows.items()
+            },
+            **optional,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Writes an `.npz` that `load` reads back without loss."""
+        arrays = {
+            "name": self.name,
+            "topology": self.topology,
+            "license": self.licence,
+            "v_template": self.v_template,
+            "shapedirs": self.shapedirs,
+            "posedirs": np.moveaxis(self.posedirs, 0, -1),
+            "J_regressor": self.J_regressor,
+            "weights": self.weights,
+            "kintree_table": np.array([self.parents, range(len(self.parents))]),
+            "f": self.faces,
+            "keypoint_names": list(self.keypoint_regressor),
+            "keypoint_regressor": list(self.keypoint_regressor.values()),
+        }
+        for name in _OPTIONAL:
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
+        np.savez_compressed(Path(path), **arrays)
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.v_template)
+
+    @property
+    def num_betas(self) -> int:
+        return self.shapedirs.shape[-1]
+
+    def regressor(self, names: Sequence[str]) -> np.ndarray:
+        """Rows (len(names), V) that give these keypoints from the vertices.
+
+        Raises:
+            ValueError: a name is no keypoint of joints.KEYPOINTS.
+            FileNotFoundError: this body came without the file that holds it;
+                the message names the file and its publisher.
+        """
+        joints.select(names, of=joints.KEYPOINTS)
+        gone = [name for name in names if name not in self.keypoint_regressor]
+        if gone:
+            raise FileNotFoundError(body_keypoints.missing(gone, self.name))
+        return np.stack([self.keypoint_regressor[name] for name in names])
+
+    def parts(self, name: str = "part14") -> tuple[np.ndarray, tuple[str, ...]]:
+        """Part of each vertex: labels (V,) int32 and the parts' names.
+
+        Args:
+            name: "part6", "part14" or "part15" (torso split at spine1/2).
+
+        Raises:
+            ValueError: there is no such division.
+        """
+        return body_parts.labels(name, self.weights)
+
+    def check_same_topology(self, topology: str, what: str) -> None:
+        """Refuses an asset whose vertex ids mean other places of the body.
+
+        Args:
+            topology: the tag that the asset carries.
+            what: the asset, for the message.
+
+        Raises:
+            ValueError: the tags differ.
+        """
+        if topology != self.topology:
+            raise ValueError(
+                f"{what} belongs to the body topology {topology!r}, but the "
+                f"body {self.name!r} has {self.topology!r}. Their vertices "
+                "are other places of the body, so results would be wrong "
+                "without a sign of it. Load the body it was made with."
+            )
+
+    def mean_parameters(self) -> tuple[np.ndarray, np.ndarray]:
+        """SPIN's mean pose (144,), interleaved 6D, and mean betas (P,).
+
+        Raises:
+            FileNotFoundError: this body came without them.
+        """
+        if self.mean_pose6d is None or self.mean_betas is None:
+            raise FileNotFoundError(
+                f"The body {self.name!r} has no mean pose and shape. Put "
+                f"{body_files.MEAN_FILE} of the SPIN release (nkolot/SPIN: "
+                "fetch_data.sh) beside its model file."
+            )
+        return self.mean_pose6d, self.mean_betas
+
+
+def _topology(raw: Mapping[str, Any], path: Path) -> str:
+    """The tag of a file, held against what its faces say."""
+    found = body_files.fingerprint(raw["f"])
+    known = {digest: tag for tag, digest in TOPOLOGIES.items()}.get(found)
+    claimed = str(raw["topology"]) if "topology" in raw else known
+    if claimed is None:
+        raise ValueError(
+            f"{path} has a foreign topology: its {len(raw['f'])} faces are "
+            f"those of none of {list(TOPOLOGIES)}, so regressors and weights "
+            "would meet the wrong vertices. Load SMPL or the open body; a "
+            "body of your own needs a `topology` entry with a name of its own."
+        )
+    if known != claimed and (known or claimed in TOPOLOGIES):
+        raise ValueError(
+            f"{path} says its topology is {claimed!r}, but its faces are "
+            f"those of {known or 'another body'!r}. Write it again with "
+            "BodyData.save from the body it was made of."
+        )
+    return claimed
+
+
+def _published_mean(folder: Path) -> dict[str, np.ndarray]:
+    mean = body_files.read_mean(folder)
+    if mean is None:
+        return {}
+    return {
+        "mean_pose6d": _array(mean[0], "mean_pose6d"),
+        "mean_betas": _array(mean[1], "mean_betas"),
+    }
+
+
+def _array(value: Any, name: str, dtype: type = np.float32) -> np.ndarray:
+    if scipy.sparse.issparse(value):
+        value = value.toarray()
+    try:
+        array = np.array(value, dtype, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} is not an array of numbers: {error}. Expected the "
+            "arrays of an SMPL file; fetch it again from its publisher."
+        ) from error
+    array.setflags(write=False)
+    return array
+
+
+def _parents(kintree_table: Any, path: Path) -> tuple[int, ...]:
+    """Parents of the joints; SMPL marks the root's with uint32's maximum."""
+    parents = np.asarray(kintree_table).astype(np.int64)
+    tree = joints.parents()
+    if parents.shape != (2, len(tree)) or tuple(parents[0, 1:]) != tree[1:]:
+        raise ValueError(
+            f"kintree_table of {path} has shape {parents.shape} and is not "
+            f"SMPL's tree of {len(tree)} joints. SMPL-H and SMPL-X bodies "
+            "have more joints: give the SMPL file."
+        )
+    return tree
+
+
+def _check(data: BodyData) -> None:
+    """Shapes, finite numbers, ids in range and rows that sum to one."""
+    vertices, betas = len(data.v_template), data.shapedirs.shape[-1]
+    lite = 0 if data.lite_vertices is None else len(data.lite_vertices)
+    count = len(joints.SMPL24)
+    shapes = {
+        "v_template": (vertices, 3),
+        "shapedirs": (vertices, 3, betas),
+        "posedirs": (NUM_POSE_FEATURES, vertices, 3),
+        "J_regressor": (count, vertices),
+        "weights": (vertices, count),
+        "faces": (len(data.faces), 3),
+        "mirror_vertices": (vertices,),
+        "lite_vertices": (lite,),
+        "lite_faces": (np.shape(data.lite_faces)[:1] or (0,)) + (3,),
+        "beta_mean_gender": (2, betas),
+        "beta_cov_gender": (2, betas, betas),
+        "mean_pose6d": (6 * count,),
+        "mean_betas": (betas,),
+    }
+    arrays = {name: getattr(data, name) for name in shapes}
+    arrays |= data.keypoint_regressor
+    shapes |= {name: (vertices,) for name in data.keypoint_regressor}
+    for name, array in arrays.items():
+        if array is not None:
+            _check_array(data, name, array, shapes[name])
+    for name, limit in (
+        ("faces", vertices),
+        ("mirror_vertices", vertices),
+        ("lite_vertices", vertices),
+        ("lite_faces", lite),
+    ):
+        _check_ids(data, name, limit)
+    for name in ("J_regressor", "weights"):
+        _check_sums(data, name)
+
+
+def _check_array(
+    data: BodyData, name: str, array: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} of the body {data.name!r} has shape {array.shape}, "
+            f"expected {shape} ({data.num_vertices} vertices, "
+            f"{len(joints.SMPL24)} joints). Give a whole SMPL body file."
+        )
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{name} of the body {data.name!r} is not finite at {place}, "
+            "expected numbers only. The file is damaged: fetch it again."
+        )
+
+
+def _check_ids(data: BodyData, name: str, limit: int) -> None:
+    ids = getattr(data, name)
+    if ids is not None and ids.size and not 0 <= ids.min() <= ids.max() < limit:
+        raise ValueError(
+            f"{name} of the body {data.name!r} names ids from {ids.min()} to "
+            f"{ids.max()}, expected 0 to {limit - 1}. The file is damaged or "
+            "mixes two bodies: fetch it again."
+        )
+
+
+def _check_sums(data: BodyData, name: str) -> None:
+    sums = getattr(data, name).sum(axis=1)
+    worst = int(np.argmax(np.abs(sums - 1)))
+    if abs(sums[worst] - 1) > 1e-3:
+        raise ValueError(
+            f"Row {worst} of {name} of the body {data.name!r} sums to "
+            f"{sums[worst]:.4f}, expected 1. The file is damaged or its rows "
+            "and columns are exchanged: fetch it again."
+        )
