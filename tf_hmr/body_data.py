@@ -313,7 +313,7 @@ def _check(data: BodyData) -> None:
     }
     arrays = {name: getattr(data, name) for name in shapes}
     arrays |= data.keypoint_regressor
-    shapes |= {name: (vertices,) for name in data.keypoint_regressor}
+    shapes |= dict.fromkeys(data.keypoint_regressor, (vertices,))
     for name, array in arrays.items():
         if array is not None:
             _check_array(data, name, array, shapes[name])

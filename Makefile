@@ -1,0 +1,74 @@
+# Everything is installed into .venv on the first call; `make clean` removes it.
+# To use another Python than the first of 3.11 to 3.13 found:
+#   make test BASE_PYTHON=/path/to/python3.12
+
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# -qq: errors only. The first installation takes minutes, so say what it does.
+PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+ORACLE_INSTALLED := $(VENV)/.oracle-installed
+BASE_PYTHON := python3 python3.12 python3.13 python3.11 python
+SOURCES := tf_hmr training edge tests
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help test demo test-oracle lint format install clean
+
+help:
+	@echo "make test         install what is needed, lint, run the tests"
+	@echo "make demo         install, train, evaluate, draw pictures, export"
+	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
+	@echo "make lint         check style"
+	@echo "make format       mend style"
+	@echo "make clean        remove .venv and caches (not runs/)"
+
+test: lint
+	@$(PYTHON) -m pytest -q
+
+demo: $(INSTALLED)
+	@$(PYTHON) -m training.demo --workdir runs/demo
+
+# tensorflow-graphics 2021.12.3 asks for packages that no longer install; its
+# geometry is pure Python and runs without them.
+test-oracle: $(INSTALLED) $(ORACLE_INSTALLED)
+	@$(PYTHON) -m pytest -q -m oracle tests/oracle
+
+lint: $(INSTALLED)
+	@$(PYTHON) -m ruff check --quiet $(SOURCES)
+	@$(PYTHON) -m ruff format --quiet --check $(SOURCES) || \
+	  { echo "Some files are not formatted: make format"; exit 1; }
+
+format: $(INSTALLED)
+	@$(PYTHON) -m ruff check --quiet --fix $(SOURCES)
+	@$(PYTHON) -m ruff format --quiet $(SOURCES)
+
+install: $(INSTALLED)
+
+$(PYTHON):
+	@for python in $(BASE_PYTHON); do \
+	  if $$python -c 'import ensurepip, sys, venv; \
+	      sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	      >/dev/null 2>&1; then \
+	    echo "Making $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "Found no Python 3.11, 3.12 or 3.13 with venv and pip among:" \
+	  "$(BASE_PYTHON). Install one, or name it:" \
+	  "make BASE_PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(INSTALLED): $(PYTHON) setup.cfg pyproject.toml
+	@echo "Installing TensorFlow and the rest into $(VENV) (some minutes)"
+	@$(PIP) -e '.[test,edge]'
+	@touch $@
+
+$(ORACLE_INSTALLED): $(INSTALLED)
+	@$(PIP) --no-deps tensorflow-graphics==2021.12.3
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
