@@ -1,0 +1,58 @@
+"""Every numeric tolerance of the tests, with its reason.
+
+A test names a row; it never carries a number of its own. A row that has to
+grow is a finding, not a repair.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Tolerance(NamedTuple):
+    """Values a, b are close when |a - b| <= absolute + relative * |b|."""
+
+    absolute: float
+    relative: float
+    reason: str
+
+
+TOLERANCES = {
+    "exact": Tolerance(0, 0, "copies and permutations change no bit"),
+    "body_metres": Tolerance(
+        1e-5, 0, "0.01 mm; float32 keeps 1.2e-7 of a two metre body per step"
+    ),
+    "same_sum_metres": Tolerance(
+        1e-6, 0, "the same float32 sum in another order, values below 2 m"
+    ),
+    "body_gradient": Tolerance(
+        1e-3, 1e-3, "central differences of a float64 twin, step 1e-4"
+    ),
+    "stored_float32": Tolerance(0, 0, "float32 is stored, not rounded"),
+    "oracle_rotation": Tolerance(
+        2e-6, 0, "unit entries in float32; the oracle shifts angles by 1e-7"
+    ),
+    "oracle_metres": Tolerance(
+        1e-5, 0, "both sides are float32 sums over 24 bones"
+    ),
+}
+
+
+def assert_close(what: str, actual: Any, expected: Any) -> None:
+    """Fails unless `actual` is finite and within the row `what`.
+
+    Shapes must be equal: a broadcast would hide a wrong one.
+    """
+    tolerance = TOLERANCES[what]
+    actual = np.asarray(actual, np.float64)
+    expected = np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape, (
+        f"{what}: shape {actual.shape}, expected {expected.shape}"
+    )
+    assert np.isfinite(actual).all(), f"{what}: a value is not finite"
+    excess = np.abs(actual - expected) - tolerance.relative * np.abs(expected)
+    worst = float(excess.max(initial=-np.inf))
+    assert worst <= tolerance.absolute, (
+        f"{what}: off by {worst:.3g}, allowed {tolerance.absolute:.3g} "
+        f"({tolerance.reason})"
+    )

@@ -1,0 +1,42 @@
+"""Fixtures for all tests; settings that must precede TensorFlow's start."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_hmr.body import Body
+from tf_hmr.body_data import BodyData
+
+# TensorFloat-32 keeps 10 bits of a product: tolerances mean float32.
+tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same random numbers for each test, whatever ran before."""
+    return np.random.default_rng(20180618)
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    """Layers and samplers that take no seed are repeatable too."""
+    tf.keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(scope="session")
+def body_data() -> BodyData:
+    """The open body; its arrays are read-only, so tests can share it."""
+    return BodyData.load("open")
+
+
+@pytest.fixture(scope="session")
+def body(body_data: BodyData) -> Body:
+    """The open body with HMR's keypoints, as a plain graph.
+
+    Without XLA: a test pays for one call, not for a compilation.
+    """
+    return Body(body_data, jit=False)
