@@ -87,12 +87,12 @@ def main(args: Args) -> int:
             found = box_files.read(args.boxes, len(photos))
         args.out.mkdir(parents=True, exist_ok=True)
         if photos:
-            model = method.load(args.weights, args.body)
+            model = method.load(args.weights, args.body, jit=False)
     if model is None:
         return 1
     names = unique_names(photos)
     progress = tqdm.tqdm(photos, unit="photo", disable=len(photos) < 2)
-    with tqdm_logging.logging_redirect_tqdm([_log]):
+    with tqdm_logging.logging_redirect_tqdm():
         for photo in progress:
             with failures.caught():
                 boxes = found.of(photo) if found else None

@@ -33,10 +33,10 @@ CONVENTION = {
 def write(
     stem: pathlib.Path, image: np.ndarray, person: people.Person, facts: dict
 ) -> None:
-    """Writes STEM.png, STEM_overlay.png, STEM_side.png, .glb, .obj, .npz, .json.
+    """Writes a person: pictures, meshes (.glb, .obj), .npz and .json.
 
     Args:
-        stem: path and start of the file names.
+        stem: path and start of the names: STEM.png, STEM_overlay.png...
         image: (H, W, 3) uint8 RGB, the photo the person is in.
         person: who to write.
         facts: what else the json shall say (photo, weights, licence, ...).

@@ -131,10 +131,11 @@ def recover(
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
             not a box or lies outside the photo; the message says which.
     """
-    image = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+    given = isinstance(photo, np.ndarray)
+    image = photo if given else read_photo(photo)
     size = _image_size(image)
     if boxes is None:
-        boxes = [whole_image(size)]
+        boxes = [_whole(size, "The photo" if given else str(photo))]
         crop_boxes = [crop.square_box(boxes[0])]
     else:
         for box in boxes:
@@ -146,7 +147,10 @@ def recover(
     for start in range(0, len(boxes), batch_size):
         chosen = crop_boxes[start : start + batch_size]
         crops = [crop.crop_image(image, b, model.image_size) for b in chosen]
-        prediction = model(np.stack(crops).astype(np.float32))
+        # Padded to a power of two: every new batch size is traced anew.
+        spare = (1 << (len(crops) - 1).bit_length()) - len(crops)
+        crops += crops[-1:] * spare
+        prediction = model(np.stack(crops).astype(np.float32), training=False)
         for row, crop_box in enumerate(chosen):
             one = example(prediction, row)
             box = boxes[start + row]
@@ -154,15 +158,14 @@ def recover(
     return people
 
 
-def whole_image(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box of a whole photo of (width, height); warns unless squarish."""
+def _whole(size: tuple[int, int], name: str) -> crop.Box:
+    """The box of a whole photo of (width, height)."""
     width, height = size
     if max(size) > FAR_FROM_SQUARE * min(size):
         _log.warning(
-            "The photo is %d x %d, far from square: a body fills it well only "
-            "when it shows one whole person. Give the person's box.",
-            width,
-            height,
+            "%s is %d x %d, far from square, and no box was given: the result "
+            "is only good if one whole person fills it.",
+            *(name, width, height),
         )
     return (0.0, 0.0, float(width), float(height))
 
