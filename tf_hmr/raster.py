@@ -88,7 +88,9 @@ def depth(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndarray:
     return _rasterize(vertices, faces, blank, view)[1]
 
 
-def silhouette(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndarray:
+def silhouette(
+    vertices: np.ndarray, faces: np.ndarray, view: View
+) -> np.ndarray:
     """(H, W) bool, true where the mesh covers the pixel's centre."""
     return np.isfinite(depth(vertices, faces, view))
 
@@ -146,10 +148,14 @@ def part_labels(
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3) unit normals, mean of the faces weighted by their area."""
     corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.cross(
+        corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    )
     sums = np.stack(
         [
-            np.bincount(faces.ravel(), np.repeat(normals[:, axis], 3), len(vertices))
+            np.bincount(
+                faces.ravel(), np.repeat(normals[:, axis], 3), len(vertices)
+            )
             for axis in range(3)
         ],
         axis=1,
@@ -262,7 +268,9 @@ def skeleton(
                 radius,
                 cv2.LINE_AA,
             )
-    for name, place, drawn, clear in zip(names, places, shown, seen, strict=True):
+    for name, place, drawn, clear in zip(
+        names, places, shown, seen, strict=True
+    ):
         if drawn:
             paint = _side_colour(name) if clear else _HIDDEN
             cv2.circle(canvas, place, radius, paint, -1, cv2.LINE_AA)
@@ -312,6 +320,7 @@ def _rasterize(
     picture = np.zeros((view.height, view.width, 3), np.float32)
     # The far plane must lie behind the mesh; OpenCV marks empty pixels by it.
     far = max(2 * _NEAR_M, 1.01 * float(np.max(vertices[:, 2])) + 1.0)
+    far = float(np.float32(far))  # As the buffer holds it: compared below.
     distance = np.full(picture.shape[:2], far, np.float32)
     # A principal point off the middle is a shear along z: x/z shifts by it.
     shear = np.eye(4)

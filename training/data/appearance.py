@@ -160,7 +160,7 @@ def clothes_colour(rng: np.random.Generator) -> np.ndarray:
 
 def muted_colour(rng: np.random.Generator) -> np.ndarray:
     """(3,) RGB of surroundings: little saturation."""
-    return _hsv(rng.random(), 0.6 * rng.beta(1.2, 3.0), rng.beta(1.8, 1.8))
+    return _hsv(rng.random(), 0.5 * rng.beta(1.2, 3.0), rng.beta(1.8, 1.8))
 
 
 def light(rng: np.random.Generator, normals: np.ndarray) -> np.ndarray:
@@ -204,7 +204,7 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
         amount = rng.uniform(0, strength)
         noise = rng.normal(0, amount, (cells, cells, 1)).astype(np.float32)
         low += _resize(noise, grid)[..., None]
-    tint = rng.normal(0, 0.04, (3, 3, 3)).astype(np.float32)
+    tint = rng.normal(0, 0.02, (3, 3, 3)).astype(np.float32)
     low += _resize(tint, grid)
     low = np.clip(255 * low, 0, 255).astype(np.uint8)
     picture = cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR)

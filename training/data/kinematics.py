@@ -19,6 +19,9 @@ from tf_hmr import body_data, joints
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _PARENTS = joints.parents()
 
+_SIDES = ("left_", "right_")
+_FOOT_SOFTNESS_M = 0.05  # A foot this much higher carries e times less.
+
 _TRUNK = ("pelvis", "belly", "chest", "head")
 # Limbs of one side that touch because they share a joint, or nearly so.
 _NEIGHBOURS = (
@@ -118,6 +121,41 @@ def forward(
     return rotations, positions
 
 
+def balance(rotmats: np.ndarray, rest: np.ndarray) -> Rotation:
+    """Turns that bring a body's weight over its feet.
+
+    The lower foot carries more. Who sits, the hips bent by 55 degrees or
+    more, has no weight on the feet and is not turned.
+
+    Args:
+        rotmats: (N, 24, 3, 3), the pelvis unturned.
+        rest: (24, 3) joints of the resting body, metres.
+
+    Returns:
+        N rotations of the body, by 45 degrees at most.
+    """
+    positions = forward(rotmats, rest)[1]
+    places = {name: positions[:, index] for name, index in _INDEX.items()}
+    feet = np.stack([places["left_ankle"], places["right_ankle"]])
+    load = np.exp(-feet[..., 1:2] / _FOOT_SOFTNESS_M)
+    support = (feet * load).sum(axis=0) / load.sum(axis=0)
+    thighs = np.stack(
+        [places[side + "knee"] - places[side + "hip"] for side in _SIDES]
+    )
+    thighs /= np.linalg.norm(thighs, axis=-1, keepdims=True)
+    stands = np.any(-thighs[..., 1] > np.cos(np.deg2rad(55)), axis=0)
+    trunk = (places["pelvis"] + places["spine3"]) / 2 - support
+    trunk /= np.linalg.norm(trunk, axis=-1, keepdims=True)
+    # The shortest turn of `trunk` to y: its cross product with y, by angle.
+    axis = np.stack([-trunk[:, 2], np.zeros(len(trunk)), trunk[:, 0]], axis=-1)
+    sine = np.linalg.norm(axis, axis=-1)
+    angle = np.minimum(np.arctan2(sine, trunk[:, 1]), np.pi / 4)
+    scale = np.where(stands & (sine > 0), angle, 0) / np.where(
+        sine > 0, sine, 1
+    )
+    return Rotation.from_rotvec(axis * scale[:, None])
+
+
 @dataclasses.dataclass(frozen=True)
 class _Capsule:
     """A cylinder with round ends that moves with a joint, rest pose, metres."""
@@ -195,7 +233,7 @@ def _limbs(data: body_data.BodyData, rest: np.ndarray) -> list[_Capsule]:
         return rest[_INDEX[name]]
 
     capsules = []
-    for side in ("left_", "right_"):
+    for side in _SIDES:
 
         def tube(name, joint, end, skip=0.0, thinner=1.0, side=side):
             start, stop = at(side + joint), at(side + end)

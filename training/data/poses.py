@@ -191,6 +191,7 @@ class PoseSampler:
         Args:
             data: the body whose mean shape the poses must not enter.
         """
+        self._rest = data.J_regressor @ data.v_template
         self._penetration = kinematics.SelfPenetration(data)
 
     def sample(
@@ -218,6 +219,38 @@ class PoseSampler:
         poses = np.concatenate(kept)
         return poses[:count], len(poses) / tried
 
+    def orient(self, rng: np.random.Generator, poses: np.ndarray) -> Rotation:
+        """How the bodies stand in a y-up world; unturned, they face +z.
+
+        Mostly upright with the weight over the feet, more often facing the
+        camera; one in twenty any way up, as lying people are.
+
+        Args:
+            rng: where the randomness comes from.
+            poses: (N, 24, 3) rotation vectors, the pelvis at zero.
+
+        Returns:
+            N rotations of the pelvis.
+        """
+        count = len(poses)
+        yaw = np.where(
+            rng.random(count) < 0.6,
+            rng.normal(0, 55, count),
+            rng.uniform(-180, 180, count),
+        )
+        pitch, roll = rng.normal(0, 6, (2, count))
+        wobble = Rotation.from_euler(
+            "YXZ", np.stack([yaw, pitch, roll], axis=1), degrees=True
+        )
+        matrices = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix()
+        balanced = kinematics.balance(
+            matrices.reshape(-1, 24, 3, 3), self._rest
+        )
+        upright = (wobble * balanced).as_quat()
+        anyhow = rng.normal(size=(count, 4))  # Uniform once normalised.
+        lying = rng.random(count) < 0.05
+        return Rotation.from_quat(np.where(lying[:, None], anyhow, upright))
+
 
 def draw_angles(rng: np.random.Generator, count: int) -> np.ndarray:
     """Swing and twist angles (count, 24, 3) in degrees, inside the limits."""
@@ -241,26 +274,6 @@ def draw_angles(rng: np.random.Generator, count: int) -> np.ndarray:
     right = [i for name, i in _INDEX.items() if name.startswith("right_")]
     angles[:, right, 1:] *= -1
     return np.clip(angles, *kinematics.angle_limits())
-
-
-def draw_orientations(rng: np.random.Generator, count: int) -> Rotation:
-    """How bodies stand in a y-up world; unturned, they face +z.
-
-    Mostly upright, more often facing the camera; one in twenty any way up,
-    as lying people are.
-    """
-    yaw = np.where(
-        rng.random(count) < 0.6,
-        rng.normal(0, 55, count),
-        rng.uniform(-180, 180, count),
-    )
-    pitch, roll = rng.normal(0, 6, (2, count))
-    upright = Rotation.from_euler(
-        "YXZ", np.stack([yaw, pitch, roll], axis=1), degrees=True
-    ).as_quat()
-    anyhow = rng.normal(size=(count, 4))  # Uniform once normalised.
-    lying = rng.random(count) < 0.05
-    return Rotation.from_quat(np.where(lying[:, None], anyhow, upright))
 
 
 def _draw_legs(rng: np.random.Generator, behaviour: np.ndarray) -> _Legs:

@@ -36,8 +36,8 @@ class Settings:
     Attributes:
         size: side of the square picture, pixels.
         margin: side of the picture over the longer side of the person's box.
-            1.7 leaves surroundings for a crop of 1.2 times the box that is
-            then scaled by up to 1.23 and moved by up to 9 %.
+            1.77 is what augmentation can see: a crop of 1.2 times the box,
+            over a scale of 0.8, moved either way by 9 % of its side.
         distance_m: nearest and farthest person; their logarithm is uniform.
             The focal length follows from the distance and the margin.
         pitch_deg: mean and deviation of how far the camera looks down.
@@ -45,19 +45,16 @@ class Settings:
         bearing_deg: deviation of the person's direction from the optical
             axis, sideways and up, which puts the box off the middle of the
             photo that the picture is cut from.
-        offset: deviation of the person from the picture's middle, over the
-            longer side of the box.
         occluded: share of people with something in front of them.
         hidden: the most an occluder may cover, else there is none.
     """
 
     size: int = 256
-    margin: float = 1.7
+    margin: float = 1.77
     distance_m: tuple[float, float] = (2.2, 12.0)
     pitch_deg: tuple[float, float] = (6.0, 12.0)
     roll_deg: float = 3.0
     bearing_deg: tuple[float, float] = (8.0, 5.0)
-    offset: float = 0.02
     occluded: float = 0.35
     hidden: float = 0.5
 
@@ -102,12 +99,11 @@ SYNTHETIC_V1 = Frozen(
     count=1000,
     settings=Settings(
         size=256,
-        margin=1.7,
+        margin=1.77,
         distance_m=(2.2, 12.0),
         pitch_deg=(6.0, 12.0),
         roll_deg=3.0,
         bearing_deg=(8.0, 5.0),
-        offset=0.02,
         occluded=0.35,
         hidden=0.5,
     ),
@@ -206,7 +202,7 @@ class People:
         """Poses, orientations, betas and genders of a block."""
         rng = self._rng(_BODIES, number)
         rotvecs, _ = self._poses.sample(rng, BLOCK)
-        orientations = poses.draw_orientations(rng, BLOCK)
+        orientations = self._poses.orient(rng, rotvecs)
         betas, genders = _draw_shapes(rng, self._data)
         return rotvecs, orientations, betas, genders
 
@@ -222,7 +218,7 @@ class People:
         rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
         posed = self._skinner(rotmats.reshape(-1, 24, 3, 3), betas)
         # The middle of the body, not its pelvis, is where the camera points.
-        middle = posed.vertices.mean(axis=1)
+        middle = posed.joints.mean(axis=1)
         translations = np.stack([each.place for each in cameras]) - middle
         return _Block(
             rotvecs,
@@ -237,7 +233,7 @@ class People:
         rng = _copy(block.rngs[place])
         settings, translation = self.settings, block.translations[place]
         vertices = block.posed.vertices[place] + translation
-        view, box = _frame(rng, vertices, settings)
+        view, box = _frame(vertices, settings)
         surroundings = appearance.background(rng, settings.size)
         garments = appearance.Garments.sample(rng)
         colours = self._wardrobe.paint(rng, garments)
@@ -342,15 +338,13 @@ def _draw_camera(rng: np.random.Generator, settings: Settings) -> _Camera:
 
 
 def _frame(
-    rng: np.random.Generator, vertices: np.ndarray, settings: Settings
+    vertices: np.ndarray, settings: Settings
 ) -> tuple[raster.View, np.ndarray]:
     """The view of a square around the person, and their box in it."""
-    plane = vertices[:, :2] / vertices[:, 2:]
-    low, high = plane.min(axis=0), plane.max(axis=0)
+    low, high = render.bounds(vertices[:, :2] / vertices[:, 2:])
     extent = float((high - low).max())
-    middle = (low + high) / 2 + rng.normal(0, settings.offset, 2) * extent
     focal_px = settings.size / (settings.margin * extent)
-    centre = (settings.size - 1) / 2 - focal_px * middle
+    centre = (settings.size - 1) / 2 - focal_px * (low + high) / 2
     view = raster.View(
         settings.size, settings.size, focal_px, tuple(centre.tolist())
     )
