@@ -318,9 +318,8 @@ def _rasterize(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 3) float32, 0 where empty, and depth (H, W), inf."""
     picture = np.zeros((view.height, view.width, 3), np.float32)
-    # The far plane must lie behind the mesh; OpenCV marks empty pixels by it.
+    # The far plane marks empty pixels and must lie clearly behind the mesh.
     far = max(2 * _NEAR_M, 1.01 * float(np.max(vertices[:, 2])) + 1.0)
-    far = float(np.float32(far))  # As the buffer holds it: compared below.
     distance = np.full(picture.shape[:2], far, np.float32)
     # A principal point off the middle is a shear along z: x/z shifts by it.
     shear = np.eye(4)
@@ -338,7 +337,8 @@ def _rasterize(
         far,
         _settings(flat, closed),
     )
-    distance[distance >= far] = np.inf
+    # OpenCV stores depths inverted meanwhile: empty pixels come back rounded.
+    distance[distance > 0.995 * far] = np.inf
     return picture, distance
 
 
