@@ -19,6 +19,35 @@ class Tolerance(NamedTuple):
 
 TOLERANCES = {
     "exact": Tolerance(0, 0, "copies and permutations change no bit"),
+    "rotation": Tolerance(
+        2e-6, 0, "unit entries and angles up to pi: a few float32 roundings"
+    ),
+    "rotation_gradient": Tolerance(
+        2e-5, 0, "float32 chains of derivatives of order 1; twin exact to 1e-9"
+    ),
+    "gram_schmidt": Tolerance(
+        1e-5, 0, "nearly parallel columns cancel digits of their difference"
+    ),
+    "relative_float32": Tolerance(0, 1e-6, "a few float32 roundings"),
+    "float64": Tolerance(1e-10, 1e-12, "float64 on both sides"),
+    "reference_vector": Tolerance(
+        1e-9, 0, "float64 figures of independent code, printed to 15 digits"
+    ),
+    "long_focal_pixels": Tolerance(
+        1e-2, 0, "0.3 m of depth at 1e7 px focal: 3e-6 of 300 px, times ten"
+    ),
+    "first_order": Tolerance(0, 0.01, "the second order term is 1e-3 of it"),
+    "dot_pixels": Tolerance(
+        0.05,
+        0,
+        "gray levels are rounded at every step; a convention error"
+        " shows as 0.1 px and more",
+    ),
+    "gray_level": Tolerance(0.501, 0, "one rounding to whole gray levels"),
+    "warp_gray_level": Tolerance(
+        2, 0, "two bilinear kernels with fixed-point weights of 1/32"
+    ),
+    "loss": Tolerance(1e-5, 1e-6, "float32 sums of a few hundred numbers"),
     "body_metres": Tolerance(
         1e-5, 0, "0.01 mm; float32 keeps 1.2e-7 of a two metre body per step"
     ),
@@ -29,6 +58,12 @@ TOLERANCES = {
         1e-3, 1e-3, "central differences of a float64 twin, step 1e-4"
     ),
     "stored_float32": Tolerance(0, 0, "float32 is stored, not rounded"),
+    "far_camera_px": Tolerance(
+        2e-2, 0, "what is left of perspective at 25 km, and float32 there"
+    ),
+    "same_crop_px": Tolerance(
+        1e-3, 0, "float32 of one network on equal crops, photo of 400 px"
+    ),
     "oracle_rotation": Tolerance(
         2e-6, 0, "unit entries in float32; the oracle shifts angles by 1e-7"
     ),

@@ -1,7 +1,8 @@
 """Rotations: every `<from>_to_<to>`, the 6D layouts, distances, mirroring.
 
-TensorFlow functions take any leading batch dimensions and work in float32
-(float64 stays float64, for checks). Values and gradients are finite and
+TensorFlow functions take any leading batch dimensions, work in float32
+(float64 stays float64, for checks) and raise ValueError when the last axes
+are not those of their argument. Values and gradients are finite and
 exact everywhere, at rotation angles 0, 1e-7 and pi too: where a closed form
 divides by zero its Taylor series is used, and the unused branch is kept away
 from the singularity because tf.where also differentiates the branch it drops.
@@ -35,9 +36,6 @@ def rotvec_to_rotmat(rotvec: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3, 3) rotation matrices.
-
-    Raises:
-        ValueError: the last axis is not 3.
     """
     rotvec = _checked(rotvec, (3,), "rotvec", "For matrices use rotmat_to_*.")
     angle_sq = _squared_norm(rotvec)
@@ -72,9 +70,6 @@ def rotmat_to_rotvec(rotmat: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3) axis times angle in radians.
-
-    Raises:
-        ValueError: the last axes are not (3, 3).
     """
     return quat_wxyz_to_rotvec(rotmat_to_quat_wxyz(rotmat))
 
@@ -87,9 +82,6 @@ def quat_wxyz_to_rotmat(quat: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3, 3) rotation matrices.
-
-    Raises:
-        ValueError: the last axis is not 4.
     """
     quat = _checked(quat, (4,), "quat_wxyz")
     w, x, y, z = _components(quat)
@@ -120,9 +112,6 @@ def rotmat_to_quat_wxyz(rotmat: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 4) quaternions.
-
-    Raises:
-        ValueError: the last axes are not (3, 3).
     """
     rotmat = _checked(rotmat, (3, 3), "rotmat", "For 6D use rot6d_*.")
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = _components(
@@ -153,9 +142,6 @@ def rotvec_to_quat_wxyz(rotvec: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 4) quaternions (scalar negative for angles beyond pi).
-
-    Raises:
-        ValueError: the last axis is not 3.
     """
     rotvec = _checked(rotvec, (3,), "rotvec", "For matrices use rotmat_to_*.")
     half_sq = 0.25 * _squared_norm(rotvec)
@@ -174,9 +160,6 @@ def quat_wxyz_to_rotvec(quat: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3) axis times angle in radians.
-
-    Raises:
-        ValueError: the last axis is not 4.
     """
     quat = _scalar_not_negative(_checked(quat, (4,), "quat_wxyz"))
     scalar, vector = quat[..., 0:1], quat[..., 1:4]
@@ -202,9 +185,6 @@ def rot6d_stacked_to_rotmat(rot6d: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3, 3) rotation matrices (Gram-Schmidt, first column kept).
-
-    Raises:
-        ValueError: the last axis is not 6.
     """
     rot6d = _checked(rot6d, (6,), "rot6d")
     return _gram_schmidt(rot6d[..., 0:3], rot6d[..., 3:6])
@@ -228,9 +208,6 @@ def rot6d_interleaved_to_rotmat(rot6d: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 3, 3) rotation matrices (Gram-Schmidt, first column kept).
-
-    Raises:
-        ValueError: the last axis is not 6.
     """
     rot6d = _checked(rot6d, (6,), "rot6d")
     numbers = _components(rot6d)
@@ -254,9 +231,6 @@ def geodesic_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (...) radians in [0, pi]. The gradient at distance 0 is 0.
-
-    Raises:
-        ValueError: the last axes are not (3, 3).
     """
     a = _checked(a, (3, 3), "rotmat")
     b = _checked(b, (3, 3), "rotmat")
@@ -279,9 +253,6 @@ def mirror_rotmats(rotmats: tf.Tensor) -> tf.Tensor:
 
     Returns:
         (..., 24, 3, 3).
-
-    Raises:
-        ValueError: the last axes are not (24, 3, 3).
     """
     order = joints.SMPL24
     rotmats = _checked(rotmats, (len(order), 3, 3), "rotmats")
