@@ -1,6 +1,7 @@
 """The record schema: one labelled person per tf.train.Example, in TFRecords.
 
-A records folder holds `SPLIT-00000.tfrecord`, ..., a `report.json` that says
+A records folder holds `SPLIT-00000.tfrecord`, ..., the end and the checksum
+of their records in `SPLIT-00000.index.npy`, ..., a `report.json` that says
 what is in it, and, where unpaired poses exist, a `prior.npz`. Arrays are
 float32; the K joints are those of joints.KEYPOINTS; pixel centres are integers.
 
@@ -14,14 +15,18 @@ import json
 import logging
 import os
 import pathlib
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import joints
+from tf_hmr import crop, joints
 
 SCHEMA = 1  # raised when a stored field changes its meaning
 SHARD_SIZE = 1000
+# A TFRecord puts a length of 8 bytes and that length's checksum of 4 before
+# the bytes, and their checksum of 4 behind (tsl/lib/io/record_writer.h).
+FRAMING = 16
 _K = len(joints.KEYPOINTS)
 _ARRAYS = {
     "box": (4,),
@@ -123,14 +128,16 @@ def check(example: Example) -> None:
         wrong = "image does not hold the bytes of a JPEG"
     elif example.parts and example.parts[:4] != b"\x89PNG":
         wrong = "parts does not hold the bytes of a PNG"
-    elif example.box[2] <= 0 or example.box[3] <= 0:
-        wrong = f"box {example.box.tolist()} (x, y, w, h) has no area"
     elif not example.example_id or not example.dataset:
         wrong = "dataset and example_id must name it"
     elif not example.topology and (
         example.has("pose") or example.has("betas") or example.has("parts")
     ):
         wrong = "pose, betas and parts need the body's topology tag"
+    try:
+        crop.check_box(example.box, (example.width, example.height))
+    except ValueError as error:
+        wrong = str(error)
     if wrong:
         raise ValueError(
             f"Example {example.dataset!r} {example.example_id!r} is not "
@@ -241,6 +248,7 @@ class Writer:
         self.shard_size = shard_size
         self.counts: list[int] = []
         self._file, self._dataset, self._topology = None, "", ""
+        self._index: list[tuple[int, int]] = []
         self.folder.mkdir(parents=True, exist_ok=True)
         self._report = {}
         if (self.folder / "report.json").exists():
@@ -250,7 +258,7 @@ class Writer:
                 f"{self.folder} already holds a finished split {split!r}. "
                 "Delete the folder, or write to another one."
             )
-        for left in self.folder.glob(f"{split}-[0-9]*.tfrecord*"):
+        for left in self.folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*"):
             _log.warning("removing %s of an unfinished run", left)
             left.unlink()
 
@@ -276,6 +284,9 @@ class Writer:
 
             self._file = tf.io.TFRecordWriter(f"{self._shard()}.tmp")
             self.counts.append(0)
+        start = self._index[-1][0] if self._index else 0
+        end = start + FRAMING + len(serialized)
+        self._index.append((end, zlib.crc32(serialized)))
         self._file.write(serialized)
         self.counts[-1] += 1
         if self.counts[-1] == self.shard_size:
@@ -314,8 +325,14 @@ class Writer:
         if self._file is not None:
             path = self._shard()
             self._file.close()
+            np.save(index_path(path), np.array(self._index, np.int64))
             os.replace(f"{path}.tmp", path)
-            self._file = None
+            self._file, self._index = None, []
+
+
+def index_path(shard: pathlib.Path) -> pathlib.Path:
+    """The file of a shard's index: (n, 2) end of each record, its crc32."""
+    return shard.with_suffix(".index.npy")
 
 
 def _replace(path: pathlib.Path, write: Any) -> None:

@@ -4,13 +4,10 @@ import dataclasses
 import logging
 import os
 import pathlib
-import struct
-import threading
+import zlib
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.lib.io import tf_record
 
 from training.data import records
 
@@ -23,14 +20,22 @@ class DamagedRecord(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One file of records; `offsets` (n,) are those of its whole records."""
+    """One file of records.
+
+    Attributes:
+        path: the file.
+        ends: (n,) where each of its whole records ends, in bytes.
+        checksums: (n,) crc32 of each.
+    """
 
     path: pathlib.Path
-    offsets: np.ndarray
+    ends: np.ndarray
+    checksums: np.ndarray
 
     @property
     def count(self) -> int:
-        return len(self.offsets)
+        """Number of whole records."""
+        return len(self.ends)
 
 
 def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
@@ -47,7 +52,8 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
     report = records.read_report(folder)
     if split not in report["splits"]:
         raise FileNotFoundError(
-            f"{folder} has no split {split!r}; it has {sorted(report['splits'])}."
+            f"{folder} has no split {split!r}; it has "
+            f"{sorted(report['splits'])}."
         )
     shards = []
     for number, count in enumerate(report["splits"][split]["shards"]):
@@ -57,7 +63,9 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
                 f"{path} is missing; report.json says that it holds {count} "
                 "records. Restore it, or prepare the dataset again."
             )
-        shards.append(Shard(path, _whole_records(path)))
+        ends, checksums = np.load(records.index_path(path)).T
+        whole = np.searchsorted(ends, path.stat().st_size, "right")
+        shards.append(Shard(path, ends[:whole], checksums[:whole]))
         if shards[-1].count != count:
             _log.warning(
                 "%s is truncated: %d whole records of %d; the rest is not used",
@@ -66,24 +74,6 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
                 count,
             )
     return shards
-
-
-def _whole_records(path: pathlib.Path) -> np.ndarray:
-    """Offsets of a TFRecord file's whole records.
-
-    A record is its length (uint64), that length's checksum (4 bytes), the
-    bytes, and their checksum (4 bytes): tensorflow/core/lib/io/record_writer.h.
-    """
-    size, offset, offsets = path.stat().st_size, 0, []
-    with open(path, "rb", buffering=0) as file:
-        while offset + 16 <= size:
-            header = os.pread(file.fileno(), 8, offset)
-            end = offset + 16 + struct.unpack("<Q", header)[0]
-            if end > size:
-                break
-            offsets.append(offset)
-            offset = end
-    return np.array(offsets, np.int64)
 
 
 class Records:
@@ -116,8 +106,7 @@ class Records:
             )
         self.shards = chosen
         self._starts = np.cumsum([0] + [shard.count for shard in chosen])
-        self._readers: dict[int, Any] = {}
-        self._lock = threading.Lock()
+        self._files: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -129,17 +118,15 @@ class Records:
             DamagedRecord: the bytes on disk have changed.
         """
         number = int(np.searchsorted(self._starts, index, "right")) - 1
-        shard = self.shards[number]
-        offset = int(shard.offsets[index - self._starts[number]])
-        # TensorFlow's own reader verifies the checksum in 4 us per record; it
-        # has a file position, so threads take turns.
-        with self._lock:
-            if number not in self._readers:
-                reader = tf_record.tf_record_random_reader(str(shard.path))
-                self._readers[number] = reader
-            try:
-                return self._readers[number].read(offset)[0]
-            except (tf.errors.DataLossError, IndexError) as error:
-                raise DamagedRecord(
-                    f"{shard.path}: the record at byte {offset} is damaged"
-                ) from error
+        shard, place = self.shards[number], index - int(self._starts[number])
+        if number not in self._files:
+            self._files[number] = open(shard.path, "rb", buffering=0)
+        start = int(shard.ends[place - 1]) if place else 0
+        length = int(shard.ends[place]) - start - records.FRAMING
+        # After the length and its checksum; pread has no file position, so
+        # threads need no lock. zlib's checksum, not the one of the TFRecord:
+        # no public function computes that one.
+        serialized = os.pread(self._files[number].fileno(), length, start + 12)
+        if zlib.crc32(serialized) != int(shard.checksums[place]):
+            raise DamagedRecord(f"{shard.path} record {place}")
+        return serialized

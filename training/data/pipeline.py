@@ -1,0 +1,317 @@
+"""Batches for training and evaluation out of record folders.
+
+A training batch is a function of its step: the order comes from arithmetic
+(order.py), the augmentation from (seed, step). So a run that continues at
+step k sees what an uninterrupted one sees, at no cost, and several devices or
+hosts read disjoint parts of the same global batch.
+
+Reading and decoding run in Python callbacks, a batch at a time; OpenCV works
+outside the interpreter lock, so the callbacks of several batches run at once.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import geometry
+from training import config
+from training.data import augment, bad_records, feed, records, shards
+
+Batch = dict[str, tf.Tensor]
+
+
+def locate(data: config.Data, root: str | os.PathLike) -> config.Data:
+    """`data` with the names of record folders made paths below `root`.
+
+    A name is one path component; anything else is a path already.
+    """
+
+    def path(name: str) -> str:
+        is_name = name and os.sep not in name
+        return str(pathlib.Path(root) / name) if is_name else name
+
+    sources = tuple(
+        dataclasses.replace(source, records=path(source.records))
+        for source in data.sources
+    )
+    return dataclasses.replace(data, sources=sources, prior=path(data.prior))
+
+
+def topology(data: config.Data) -> str:
+    """The body that the 3D labels and unpaired poses belong to; "" if none.
+
+    Raises:
+        ValueError: they belong to different bodies.
+    """
+    tags = {
+        source.records: records.read_report(source.records)["topology"]
+        for source in data.sources
+        if source.labels == "all"
+    }
+    if feed.has_prior(data):
+        tags[data.prior] = records.read_prior(data.prior).topology
+    different = sorted({tag for tag in tags.values() if tag})
+    if len(different) > 1:
+        raise ValueError(
+            f"The records belong to different bodies: {tags}. Their betas and "
+            "parts cannot be mixed; use sources of one body, or labels='2d'."
+        )
+    return different[0] if different else ""
+
+
+def train_dataset(
+    sources: Sequence[config.Source],
+    data: config.Data,
+    image_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """An endless dataset of augmented, mixed batches.
+
+    Args:
+        sources: the mix; `records` of each is the path of a records folder.
+        data: batch size (over all devices), augmentation, prior, seed.
+        image_size: side S of the crops in pixels.
+        input_context: which part of the global batch to yield; one element
+            per replica of this input pipeline and step. Without it an element
+            is the whole batch.
+        start_step: the first step to yield.
+
+    Returns:
+        Dictionaries: image (B, S, S, 3) float32 0..255; keypoints (B, K, 3)
+        ndc and visibility; joints3d (B, K, 4) metres, camera frame, and
+        valid; rotmats (B, 24, 3, 3); betas (B, 10); has_pose, has_betas,
+        has_joints3d (B,) float32; example_id (B,) strings; and, with
+        data.prior, prior_rotmats (P, 24, 3, 3) with the identity as global
+        rotation and prior_betas (P, 10), P = B * data.prior_per_image. Where
+        a has_* is 0 the label is 0, or the identity rotation.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records, order.Layout,
+            topology; or the batch does not divide among the replicas.
+    """
+    data = dataclasses.replace(data, sources=tuple(sources))
+    topology(data)
+    replicas, local, first = _replicas(input_context)
+    if data.batch_size % replicas:
+        raise ValueError(
+            f"batch_size {data.batch_size} does not divide among {replicas} "
+            "devices. Choose a multiple."
+        )
+    share = data.batch_size // replicas
+    source = feed.Feed(data)
+    crops = feed.Crops(image_size, source.bad, data.parts)
+
+    def load(element: tf.Tensor) -> Batch:
+        step, part = element // local, first + element % local
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        everyone = augment.draw(
+            data.augment, tf.stack([data.seed, step]), data.batch_size
+        )
+        drawn = augment.Augmentation(*(tf.gather(x, rows) for x in everyone))
+        serialized = tf.numpy_function(source.read, [step, rows], tf.string)
+        fields = records.parse(tf.ensure_shape(serialized, [share]))
+        boxes = augment.square_boxes(fields["box"], data.crop_scale)
+        to_ndc = augment.image_to_ndc(drawn, boxes)
+        image, parts, good = _crops(
+            crops.augmented,
+            fields,
+            [to_ndc, drawn.flip, drawn.occluder, drawn.occluder_rgb],
+            [share, image_size],
+        )
+        has_3d = good * tf.gather(tf.cast(source.has_3d, tf.float32), rows)
+        batch = _labels(fields, drawn, to_ndc, good, has_3d)
+        batch["image"] = image
+        if data.augment.colour:
+            batch["image"] = augment.colours(drawn, image)
+        if data.parts:
+            batch |= _part_labels(fields, parts, has_3d)
+        if feed.has_prior(data):
+            batch |= _prior(source, step, rows, data)
+        return batch
+
+    dataset = tf.data.Dataset.counter(start_step * local)
+    return _mapped(dataset, load)
+
+
+def eval_dataset(
+    source: config.Source,
+    batch_size: int,
+    image_size: int,
+    crop_scale: float = config.Data.crop_scale,
+    max_bad_share: float = config.Data.max_bad_share,
+) -> tf.data.Dataset:
+    """Every record of a source once, in stored order, not augmented.
+
+    Args:
+        source: `records` is the path of a records folder; its share and
+            labels are not used.
+        batch_size: the last batch may be smaller.
+        image_size: side S of the crops in pixels.
+        crop_scale: side of the crop over the longer side of the box.
+        max_bad_share: as config.Data.max_bad_share.
+
+    Returns:
+        Dictionaries as from train_dataset, without the prior, and with box
+        (B, 4), the square box of the crop in pixels of the stored image;
+        parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
+        (B,); translation (B, 3); intrinsics (B, 4); gender and dataset (B,)
+        strings. A bad record has zeros and every has_* 0.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records.
+    """
+    stored = shards.Records(source.records, source.split, source.shards)
+    bad = bad_records.BadRecords(len(stored), max_bad_share)
+    crops = feed.Crops(image_size, bad, parts=True)
+    blank = records.blank()
+
+    def read(start: np.int64) -> np.ndarray:
+        items = range(start, min(start + batch_size, len(stored)))
+        return np.array(
+            [feed.read_or_blank(stored, item, bad, blank) for item in items],
+            object,
+        )
+
+    def load(start: tf.Tensor) -> Batch:
+        serialized = tf.numpy_function(read, [start], tf.string)
+        fields = records.parse(tf.ensure_shape(serialized, [None]))
+        boxes = augment.square_boxes(fields["box"], crop_scale)
+        drawn = augment.nothing(tf.shape(boxes)[0])
+        to_ndc = augment.image_to_ndc(drawn, boxes)
+        image, parts, good = _crops(
+            crops.plain, fields, [to_ndc, boxes], [None, image_size]
+        )
+        batch = _labels(fields, drawn, to_ndc, good, good)
+        batch |= _part_labels(fields, parts, good)
+        for name in ("gender", "dataset", "translation", "intrinsics"):
+            batch[name] = fields[name]
+        return batch | {"image": image, "box": boxes}
+
+    return _mapped(tf.data.Dataset.range(0, len(stored), batch_size), load)
+
+
+def _replicas(
+    context: tf.distribute.InputContext | None,
+) -> tuple[int, int, int]:
+    """Replicas of all pipelines, of this one, and this one's first replica."""
+    if context is None:
+        return 1, 1, 0
+    local = context.num_replicas_in_sync // context.num_input_pipelines
+    return (
+        context.num_replicas_in_sync,
+        local,
+        context.input_pipeline_id * local,
+    )
+
+
+def _mapped(
+    dataset: tf.data.Dataset, load: Callable[[tf.Tensor], Batch]
+) -> tf.data.Dataset:
+    dataset = dataset.map(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _crops(
+    make: Callable,
+    fields: Batch,
+    arrays: list[tf.Tensor],
+    shape: list[int | None],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Images (B, S, S, 3) float32, parts (B, S, S) uint8, good (B,)."""
+    count, side = shape
+    images, parts, good = tf.numpy_function(
+        make,
+        [
+            fields["image"],
+            fields["parts"],
+            tf.strings.join([fields["dataset"], fields["example_id"]], "/"),
+            tf.stack([fields["width"], fields["height"]], axis=1),
+            *arrays,
+        ],
+        (tf.uint8, tf.uint8, tf.float32),
+    )
+    images = tf.ensure_shape(images, [count, side, side, 3])
+    parts = tf.ensure_shape(parts, [count, side, side])
+    good = tf.ensure_shape(good, [count])
+    return tf.cast(images, tf.float32), parts, good
+
+
+def _labels(
+    fields: Batch,
+    drawn: augment.Augmentation,
+    to_ndc: tf.Tensor,
+    good: tf.Tensor,
+    has_3d: tf.Tensor,
+) -> Batch:
+    """The labels of the crops; 0, or the identity, where there is none.
+
+    Args:
+        fields: of records.parse.
+        drawn: B augmentations.
+        to_ndc: (B, 2, 3) of augment.image_to_ndc.
+        good: (B,) 0 where the record is broken.
+        has_3d: (B,) 0 where 3D labels are not to be seen.
+    """
+    has_pose = has_3d * fields["has_pose"]
+    has_betas = has_3d * fields["has_betas"]
+    has_joints3d = has_3d * fields["has_joints3d"]
+    points = augment.keypoints(drawn, to_ndc, fields["keypoints"])
+    pose = _where(has_pose, fields["pose"])
+    rotmats = geometry.rotvec_to_rotmat(tf.reshape(pose, [-1, 24, 3]))
+    rotmats = augment.rotmats(drawn, rotmats)
+    identity = tf.eye(3, batch_shape=[24])
+    return {
+        "keypoints": _where(good * fields["has_keypoints"], points),
+        "joints3d": _where(
+            has_joints3d, augment.joints3d(drawn, fields["joints3d"])
+        ),
+        "rotmats": _where(has_pose, rotmats, identity),
+        "betas": _where(has_betas, fields["betas"]),
+        "has_pose": has_pose,
+        "has_betas": has_betas,
+        "has_joints3d": has_joints3d,
+        "example_id": fields["example_id"],
+    }
+
+
+def _part_labels(fields: Batch, parts: tf.Tensor, flag: tf.Tensor) -> Batch:
+    has_parts = flag * fields["has_parts"]
+    return {"parts": _where(has_parts, parts), "has_parts": has_parts}
+
+
+def _prior(
+    source: feed.Feed, step: tf.Tensor, rows: tf.Tensor, data: config.Data
+) -> Batch:
+    """Unpaired poses: data.prior_per_image of them for each of `rows`."""
+    per_image = data.prior_per_image
+    count = rows.shape[0] * per_image
+    rows = rows[0] * per_image + tf.range(count, dtype=tf.int64)
+    pose, betas = tf.numpy_function(
+        source.prior,
+        [step, data.batch_size * per_image, rows],
+        (tf.float32, tf.float32),
+    )
+    pose = tf.reshape(tf.ensure_shape(pose, [count, 72]), [count, 24, 3])
+    body = geometry.rotvec_to_rotmat(pose[:, 1:])
+    identity = tf.eye(3, batch_shape=[count, 1])
+    return {
+        "prior_rotmats": tf.concat([identity, body], axis=1),
+        "prior_betas": tf.ensure_shape(betas, [count, 10]),
+    }
+
+
+def _where(
+    flag: tf.Tensor, values: tf.Tensor, otherwise: tf.Tensor | None = None
+) -> tf.Tensor:
+    """`values` (B, ...) where flag (B,) is set, else `otherwise` or 0."""
+    if otherwise is None:
+        otherwise = tf.zeros([], values.dtype)
+    shape = [-1] + [1] * (values.shape.rank - 1)
+    return tf.where(tf.reshape(flag, shape) > 0, values, otherwise)
