@@ -2,33 +2,26 @@
 
 Official SMPL files are pickles of Python 2: numpy arrays, scipy sparse
 matrices and chumpy objects. A pickle may name any function to call, so only
-the (module, name) pairs below are admitted; never a whole module, because a
-module such as numpy holds functions that run code
-(numpy.testing.runstring). Everything that is implemented in Python is
-replaced by a stand-in made for one load, so a file cannot alter a class that
-the process goes on using.
+the (module, name) pairs of `_STAND_INS` are admitted; never a whole module,
+because a module such as numpy holds functions that run code
+(numpy.testing.runstring). Even those pairs are not called: each is answered
+by a class of this file that only records its arguments, made anew for every
+load so that a file cannot alter what the process goes on using. Arrays are
+built from the records afterwards. numpy's own reconstruction is not used
+because a crafted dtype makes it read object pointers from raw bytes.
 
-The names that appear in SMPL's pickles:
+The names that occur in SMPL's pickles:
 isarandi/smplfitter: src/smplfitter/common.py.
 """
 
-import codecs
 import pickle
+import re
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-
-_SPARSE = {
-    "csc_matrix": (scipy.sparse.csc_matrix, "csc"),
-    "csr_matrix": (scipy.sparse.csr_matrix, "csr"),
-    "coo_matrix": (scipy.sparse.coo_matrix, "coo"),
-}
-# numpy 2 renamed the package that holds its own reconstruction functions.
-_NUMPY_CORES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -50,7 +43,7 @@ def load(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     with path.open("rb") as file:
         try:
-            content = _ArrayUnpickler(file, path).load()
+            content = _plain(_ArrayUnpickler(file, path).load())
         except _Refused:
             raise
         except Exception as error:  # a damaged pickle raises almost anything
@@ -64,7 +57,7 @@ def load(path: str | Path) -> dict[str, Any]:
             f"{path} holds a {type(content).__name__}, expected a dict of "
             "arrays as in SMPL's model files."
         )
-    return {_text(key): _plain(value) for key, value in content.items()}
+    return {str(key): value for key, value in content.items()}
 
 
 class _Refused(ValueError):
@@ -76,101 +69,185 @@ class _ArrayUnpickler(pickle.Unpickler):
         # latin1 maps Python 2's byte strings to str without loss.
         super().__init__(file, encoding="latin1")
         self._path = path
-        self._admitted = _admitted()
+        self._admitted = _HARMLESS | {
+            pair: type(base.__name__, (base,), {})
+            for pair, base in _STAND_INS.items()
+        }
 
     def find_class(self, module: str, name: str) -> Any:
         try:
             return self._admitted[module, name]
         except KeyError:
             raise _Refused(
-                f"{self._path} asks to call {module}.{name}, which is not "
-                "needed to rebuild arrays; nothing of the file was run. "
-                "Expected a file of numpy arrays, scipy matrices and chumpy "
-                "objects. Do not use this file unless you know who wrote it; "
-                "a body of your own can be stored with BodyData.save."
+                f"{self._path} asks for {module}.{name}, which is not needed "
+                "to rebuild arrays; nothing of the file was run. Expected "
+                "only numpy arrays, scipy matrices and chumpy objects. Do "
+                "not use this file unless you know who wrote it; a body of "
+                "your own can be stored with BodyData.save."
             ) from None
 
 
-class _Sparse:
-    """State of a pickled scipy matrix."""
+class _Recorded:
+    """Any object whose state is a dict of attributes."""
 
 
-class _Chumpy:
-    """State of a pickled chumpy.Ch: its value is the attribute `x`."""
+class _Array:
+    """numpy's reconstruction of an array: what it is comes as its state."""
+
+    def __init__(self, *_):
+        self.state = None
+
+    def __setstate__(self, state):
+        _, self.shape, self.dtype, self.is_fortran, self.data = state
 
 
-class _Select(_Chumpy):
-    """State of a pickled chumpy Select: a[idxs] in `preferred_shape`."""
+class _Buffer(_Array):
+    """The form of protocol 5."""
+
+    def __init__(self, data, dtype, shape, order):
+        self.data, self.dtype, self.shape = data, dtype, shape
+        self.is_fortran = order == "F"
 
 
-def _admitted() -> dict[tuple[str, str], Any]:
-    """The table of one load: fresh classes, C functions, own functions."""
-    table: dict[tuple[str, str], Any] = {}
-    for core in _NUMPY_CORES:
-        table[core, "_reconstruct"] = np.ndarray(0).__reduce__()[0]
-        table[core, "scalar"] = np.float64(0).__reduce__()[0]
-    table["numpy", "ndarray"] = np.ndarray
-    table["numpy", "dtype"] = np.dtype
-    table["_codecs", "encode"] = _encode
-    table["collections", "OrderedDict"] = OrderedDict
-    for copyreg in ("copy_reg", "copyreg"):
-        table[copyreg, "_reconstructor"] = _reconstructor()
-    for builtins in ("__builtin__", "builtins"):
-        table[builtins, "object"] = object
-        table[builtins, "set"] = set
-    for name, (_, kind) in _SPARSE.items():
-        stand_in = type(name, (_Sparse,), {"kind": name})
-        for module in ("", f".{kind}", f"._{kind}"):
-            table[f"scipy.sparse{module}", name] = stand_in
-    table["chumpy.ch", "Ch"] = table["chumpy", "Ch"] = type(
-        "Ch", (_Chumpy,), {}
-    )
-    table["chumpy.reordering", "Select"] = type("Select", (_Select,), {})
+class _Scalar:
+    def __init__(self, dtype, data):
+        self.dtype, self.data = dtype, data
+
+
+class _Dtype:
+    """numpy.dtype: a code such as f8; the byte order comes as its state."""
+
+    def __init__(self, code, *_):
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state):
+        self.order = state[1]
+
+
+class _Csc(_Recorded):
+    """scipy.sparse.csc_matrix."""
+
+
+class _Csr(_Recorded):
+    """scipy.sparse.csr_matrix."""
+
+
+class _Coo(_Recorded):
+    """scipy.sparse.coo_matrix."""
+
+
+class _Chumpy(_Recorded):
+    """chumpy.Ch: its value is the attribute `x`."""
+
+
+class _Select(_Recorded):
+    """chumpy's Select: a[idxs] in `preferred_shape`."""
+
+
+class _Rebuild:
+    """copyreg._reconstructor, for recorded objects only."""
+
+    def __new__(cls, kind, base, state):
+        if not issubclass(kind, _Recorded) or base is not object:
+            raise ValueError(f"cannot rebuild {kind.__name__} on {base}")
+        return object.__new__(kind)
+
+
+class _Encode:
+    """_codecs.encode: Python 3 writes bytes as latin1 text in protocol 2."""
+
+    def __new__(cls, text, encoding):
+        if encoding != "latin1":
+            raise ValueError(f"bytes are encoded as {encoding}, not latin1")
+        return text.encode("latin1")
+
+
+def _stand_ins() -> dict[tuple[str, str], type]:
+    table: dict[tuple[str, str], type] = {
+        ("numpy", "ndarray"): _Recorded,
+        ("numpy", "dtype"): _Dtype,
+        ("_codecs", "encode"): _Encode,
+        ("copy_reg", "_reconstructor"): _Rebuild,
+        ("copyreg", "_reconstructor"): _Rebuild,
+        ("chumpy", "Ch"): _Chumpy,
+        ("chumpy.ch", "Ch"): _Chumpy,
+        ("chumpy.reordering", "Select"): _Select,
+    }
+    for core in ("numpy.core", "numpy._core"):  # renamed by numpy 2
+        table[f"{core}.multiarray", "_reconstruct"] = _Array
+        table[f"{core}.multiarray", "scalar"] = _Scalar
+        table[f"{core}.numeric", "_frombuffer"] = _Buffer
+    for kind, base in (("csc", _Csc), ("csr", _Csr), ("coo", _Coo)):
+        for module in ("", f".{kind}", f"._{kind}"):  # renamed by scipy 1.8
+            table[f"scipy.sparse{module}", f"{kind}_matrix"] = base
     return table
 
 
-def _reconstructor() -> Callable:
-    def reconstruct(cls: type, base: type, state: Any) -> Any:
-        if not issubclass(cls, (_Sparse, _Chumpy)) or base is not object:
-            raise ValueError(f"cannot rebuild {cls} on {base}")
-        return object.__new__(cls)
-
-    return reconstruct
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Python 3 stores bytes for protocol 2 as text in latin1."""
-    if codecs.lookup(encoding).name != "iso8859-1":
-        raise ValueError(f"bytes are encoded as {encoding}, not latin1")
-    return text.encode("latin1")
-
-
-def _text(key: Any) -> str:
-    return key.decode("latin1") if isinstance(key, bytes) else str(key)
+_STAND_INS = _stand_ins()
+# Types without side effects that cannot be altered; `__builtin__` is what
+# Python 2 called `builtins`.
+_HARMLESS = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("__builtin__", "object"): object,
+    ("builtins", "object"): object,
+    ("__builtin__", "set"): set,
+    ("builtins", "set"): set,
+}
 
 
 def _plain(value: Any) -> Any:
-    """The array or matrix that a stand-in describes; others unchanged."""
-    if isinstance(value, _Select):
-        state = vars(value)
-        picked = np.ravel(_plain(state["a"]))[np.asarray(state["idxs"])]
-        return picked.reshape(state.get("preferred_shape", picked.shape))
+    """What a record stands for; containers likewise, others unchanged."""
+    if isinstance(value, _Array):
+        return _array(value)
+    if isinstance(value, _Scalar):
+        return np.frombuffer(_bytes(value.data), _dtype(value.dtype))[0]
     if isinstance(value, _Chumpy):
         return np.asarray(_plain(vars(value)["x"]))
-    if isinstance(value, _Sparse):
+    if isinstance(value, _Select):
+        state = _plain(vars(value))
+        picked = np.ravel(state["a"])[np.asarray(state["idxs"])]
+        return picked.reshape(state.get("preferred_shape", picked.shape))
+    if isinstance(value, (_Csc, _Csr, _Coo)):
         return _sparse(value)
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(entry) for entry in value)
     return value
 
 
-def _sparse(value: _Sparse) -> Any:
-    state = vars(value)
-    matrix, _ = _SPARSE[value.kind]
-    # scipy names the shape `_shape` in every version that SMPL files have.
+def _array(record: _Array) -> Any:
+    if isinstance(record.data, list):  # an array of objects
+        return _plain(record.data)
+    flat = np.frombuffer(_bytes(record.data), _dtype(record.dtype))
+    order = "F" if record.is_fortran else "C"
+    return flat.reshape(record.shape, order=order).copy()
+
+
+def _dtype(record: _Dtype) -> np.dtype:
+    """Numbers, booleans and text only; never pointers to objects."""
+    if not re.fullmatch(r"[biufcSUV]\d+", record.code):
+        raise ValueError(f"an array has the dtype {record.code!r}")
+    if record.order not in ("<", ">", "=", "|"):
+        raise ValueError(f"an array has the byte order {record.order!r}")
+    return np.dtype(record.code).newbyteorder(record.order)
+
+
+def _bytes(data: Any) -> bytes:
+    return data.encode("latin1") if isinstance(data, str) else data
+
+
+def _sparse(record: _Recorded) -> Any:
+    state = _plain(vars(record))
+    # `_shape` in every scipy that wrote an SMPL file, `shape` before.
     shape = tuple(state["_shape"] if "_shape" in state else state["shape"])
-    if value.kind == "coo_matrix":
-        rows, columns = state.get("coords") or (state["row"], state["col"])
-        return matrix((state["data"], (rows, columns)), shape=shape)
+    if isinstance(record, _Coo):
+        place = state.get("coords") or (state["row"], state["col"])
+        return scipy.sparse.coo_matrix((state["data"], place), shape=shape)
+    make = (
+        scipy.sparse.csc_matrix
+        if isinstance(record, _Csc)
+        else scipy.sparse.csr_matrix
+    )
     parts = (state["data"], state["indices"], state["indptr"])
-    return matrix(parts, shape=shape)
+    return make(parts, shape=shape)
