@@ -61,6 +61,12 @@ TOLERANCES = {
     "far_camera_px": Tolerance(
         2e-2, 0, "what is left of perspective at 25 km, and float32 there"
     ),
+    "perspective_px": Tolerance(
+        1.0, 0, "a joint 0.2 m off its crop's depth at 50 m, 100 px off centre"
+    ),
+    "mesh_file_metres": Tolerance(
+        1e-6, 0, "an .obj keeps six decimals or more"
+    ),
     "same_crop_px": Tolerance(
         1e-3, 0, "float32 of one network on equal crops, photo of 400 px"
     ),

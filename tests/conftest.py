@@ -1,6 +1,7 @@
 """Fixtures for all tests; settings that must precede TensorFlow's start."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_hmr import method
 from tf_hmr.body import Body
 from tf_hmr.body_data import BodyData
 
@@ -40,3 +42,31 @@ def body(body_data: BodyData) -> Body:
     Without XLA: a test pays for one call, not for a compilation.
     """
     return Body(body_data, jit=False)
+
+
+@pytest.fixture(scope="session")
+def model_folder(body: Body, tmp_path_factory) -> pathlib.Path:
+    """A model folder of a small, untrained HMR that answers to its image."""
+    tf.keras.utils.set_random_seed(7)
+    model = method.create(
+        "hmr",
+        body,
+        image_size=64,
+        encoder="small",
+        features="layout",
+        rotation="6d",
+        hidden=32,
+    )
+    # Untrained, the last layer is all but zero: every photo would give the
+    # mean, and a test that mixed up two people would pass.
+    kernel = model.regressor.fc3.kernel
+    kernel.assign(np.random.default_rng(3).normal(0, 0.1, kernel.shape))
+    folder = tmp_path_factory.mktemp("model")
+    method.save(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: pathlib.Path) -> method.Method:
+    """The method in `model_folder`, as a plain graph."""
+    return method.load(model_folder, jit=False)

@@ -187,4 +187,4 @@ def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    sys.exit(main(tyro.cli(Args, description=__doc__)))
+    sys.exit(main(tyro.cli(Args, prog="python -m tf_hmr", description=__doc__)))

@@ -174,9 +174,13 @@ def _grouped(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
 
 
 def _box(path: Path, numbers) -> Box:
-    if not isinstance(numbers, list) or len(numbers) != 4:
-        raise ValueError(f"{path}: {numbers!r} is not a box [x, y, w, h].")
-    return tuple(float(number) for number in numbers)
+    try:
+        x, y, w, h = (float(number) for number in numbers)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{path}: {numbers!r} is not a box [x, y, w, h]. Expected {_KINDS}."
+        ) from None
+    return (x, y, w, h)
 
 
 def _matching(photo: Path, names: Iterable[str]) -> list[str]:
