@@ -58,6 +58,24 @@ def overlay(
     return beside([given, mesh, side])
 
 
+def example(
+    batch: Mapping[str, np.ndarray],
+    found: method.Prediction,
+    row: int,
+    faces: np.ndarray,
+) -> np.ndarray:
+    """The `overlay` of one example of an evaluation batch, with its truth.
+
+    Args:
+        batch: of pipeline.eval_dataset, as numpy.
+        found: predictions for it, as numpy, with vertices.
+        row: which example.
+        faces: (F, 3) triangles of the vertices.
+    """
+    one = found._replace(vertices=found.vertices[row], camera=found.camera[row])
+    return overlay(batch["image"][row], one, faces, batch["keypoints"][row])
+
+
 def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The picture with the visible ones of (30, 3) true keypoints, in ndc."""
     size = np.array([image.shape[1], image.shape[0]])

@@ -1,0 +1,188 @@
+"""Joint orders of the field, by name; every index is computed from a name.
+
+Sources of the orders: SMPL24 vchoutas/smplx: smplx/joint_names.py;
+COCOPLUS19 and LSP14 akanazawa/hmr: src/tf_smpl/batch_smpl.py;
+COCO17 the COCO keypoint page; H36M17 the official Human3.6M order with the
+right leg first (SPIN's stored regressor has the left leg first: map by name).
+"""
+
+from collections.abc import Sequence
+
+SMPL24 = (
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "neck",
+    "left_collar",
+    "right_collar",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+)
+
+SMPL24_PARENTS = {
+    "left_hip": "pelvis",
+    "right_hip": "pelvis",
+    "spine1": "pelvis",
+    "left_knee": "left_hip",
+    "right_knee": "right_hip",
+    "spine2": "spine1",
+    "left_ankle": "left_knee",
+    "right_ankle": "right_knee",
+    "spine3": "spine2",
+    "left_foot": "left_ankle",
+    "right_foot": "right_ankle",
+    "neck": "spine3",
+    "left_collar": "spine3",
+    "right_collar": "spine3",
+    "head": "neck",
+    "left_shoulder": "left_collar",
+    "right_shoulder": "right_collar",
+    "left_elbow": "left_shoulder",
+    "right_elbow": "right_shoulder",
+    "left_wrist": "left_elbow",
+    "right_wrist": "right_elbow",
+    "left_hand": "left_wrist",
+    "right_hand": "right_wrist",
+}
+
+LSP14 = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+
+FACE5 = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+
+COCOPLUS19 = LSP14 + FACE5
+
+COCO17 = FACE5 + (
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+
+H36M17 = (
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "spine",
+    "thorax",
+    "neck_nose",
+    "head_top",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+)
+
+FEET6 = (
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+)
+
+# The one superset order in which records store keypoints and 3D joints.
+KEYPOINTS = COCOPLUS19 + ("pelvis", "spine", "thorax", "neck_nose") + FEET6
+
+# Lines of a drawn skeleton, as pairs of KEYPOINTS names.
+BONES = (
+    ("head_top", "neck"),
+    ("neck", "left_shoulder"),
+    ("neck", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+    ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"),
+    ("right_hip", "right_knee"),
+    ("right_knee", "right_ankle"),
+)
+
+
+def select(names: Sequence[str], of: Sequence[str]) -> tuple[int, ...]:
+    """Indices that pick `names`, in their order, out of the order `of`.
+
+    Raises:
+        ValueError: a name is not in `of`; the message lists all missing ones.
+    """
+    missing = [name for name in names if name not in of]
+    if missing:
+        raise ValueError(
+            f"Joints {missing} are not in the order {list(of)}. "
+            "Choose names from that order, or map through joints.KEYPOINTS."
+        )
+    return tuple(of.index(name) for name in names)
+
+
+def mirror_name(name: str) -> str:
+    """The joint on the other side: `left_x` <-> `right_x`, others stay."""
+    if name.startswith("left_"):
+        return "right_" + name.removeprefix("left_")
+    if name.startswith("right_"):
+        return "left_" + name.removeprefix("right_")
+    return name
+
+
+def mirror(names: Sequence[str]) -> tuple[int, ...]:
+    """Permutation that puts each joint where its mirror image stood.
+
+    `values[mirror(names)]` holds, at the place of `left_x`, the value that
+    `right_x` had. Applied twice it is the identity.
+    """
+    return select([mirror_name(name) for name in names], of=names)
+
+
+def parents() -> tuple[int, ...]:
+    """Index of each SMPL24 joint's parent; -1 for the pelvis."""
+    return (-1,) + tuple(
+        SMPL24.index(SMPL24_PARENTS[name]) for name in SMPL24[1:]
+    )

@@ -1,0 +1,238 @@
+"""The contract of a method, and its folder on disk.
+
+A method is a `keras.Model` in a module `tf_hmr.methods.<name>` that holds
+two public names: `Config` (a frozen dataclass, the paper's values as
+defaults) and `Model` (a `Method`). Nothing lists the methods: a new file is
+found by its path.
+"""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tf_hmr import body as bodies
+from tf_hmr import body_data, joints
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.weights.h5"
+
+
+class Prediction(NamedTuple):
+    """What every method gives; the field names are the .tflite's outputs.
+
+    Camera frame: x right, y down, z forward, metres.
+    """
+
+    rotmats: tf.Tensor
+    """(B, 24, 3, 3) rotations relative to the parent, SMPL24 order."""
+    betas: tf.Tensor
+    """(B, 10) shape coefficients."""
+    camera: tf.Tensor
+    """(B, 3) weak perspective (s, tx, ty): keypoints = s (xy + t)."""
+    joints: tf.Tensor
+    """(B, J, 3) metres, named by `method.joint_names`."""
+    keypoints: tf.Tensor
+    """(B, J, 2) the joints in the crop, in [-1, 1]."""
+    vertices: tf.Tensor | None
+    """(B, V, 3) metres; None in training when no term needs them."""
+    iterates: dict[str, tf.Tensor] | None = None
+    """Training only: what the terms need beside the final values."""
+
+
+class Term(NamedTuple):
+    """One loss, unreduced: the loop alone sums over examples and devices."""
+
+    total: tf.Tensor
+    """(N,) summed error of each example."""
+    count: tf.Tensor
+    """(N,) how many numbers were summed; 0 where the label is missing."""
+    weight: float
+    """The loss is weight * sum(total) / sum(count) over all devices."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Base of every method's configuration."""
+
+    image_size: int = 224
+    """Side of the square input crop in pixels."""
+
+
+class Method(keras.Model):
+    """Base class: a `keras.Model` built from a frozen Config and a Body."""
+
+    adversary: keras.Model | None = None
+
+    def __init__(self, config: Config, body: bodies.Body):
+        super().__init__(name=type(self).__module__.rsplit(".", 1)[-1])
+        self.config = config
+        self.body = body
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the rows of `Prediction.joints`."""
+        return self.body.joint_names
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input crop in pixels."""
+        return self.config.image_size
+
+    def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
+        """What `call` is fed: the images, (B, S, S, 3) float32 0..255."""
+        return batch["image"]
+
+    def start_from(self, rotmats, betas) -> None:
+        """Takes the training set's mean pose (24, 3, 3) and shape (10,).
+
+        Called once, before the first step of a new run.
+        """
+
+    def terms(self, batch, prediction) -> dict[str, Term]:
+        """The losses of the method's own player."""
+        raise NotImplementedError(f"{type(self).__name__} defines no terms.")
+
+    def adversary_terms(self, batch, prediction) -> dict[str, Term]:
+        """The second player's losses over `adversary.trainable_variables`."""
+        return {}
+
+    def targets(self, batch, prediction, fits) -> dict[str, tf.Tensor]:
+        """The batch with targets made inside the step; no gradient flows."""
+        return batch
+
+    def player_variables(self) -> list[keras.Variable]:
+        """Trainable variables of the method without its adversary."""
+        other = self.adversary.trainable_variables if self.adversary else []
+        others = {id(variable) for variable in other}
+        return [v for v in self.trainable_variables if id(v) not in others]
+
+    def build_all(self) -> None:
+        """Makes every variable, so that weights and optimisers can load."""
+        size = self.image_size
+        self(tf.zeros((1, size, size, 3)))
+
+
+def names() -> list[str]:
+    """The methods there are: the modules of `tf_hmr.methods`."""
+    package = importlib.import_module("tf_hmr.methods")
+    return sorted(
+        info.name
+        for info in pkgutil.iter_modules(package.__path__)
+        if not info.name.startswith("_")
+    )
+
+
+def _module(name: str):
+    if name not in names():
+        raise ValueError(f"Unknown method {name!r}. There are: {names()}.")
+    return importlib.import_module(f"tf_hmr.methods.{name}")
+
+
+def name_of(config: Config) -> str:
+    """The method that a Config belongs to."""
+    return type(config).__module__.rsplit(".", 1)[-1]
+
+
+def build(config: Config, body: bodies.Body) -> Method:
+    """A method with every variable made, from its own Config."""
+    model = _module(name_of(config)).Model(config, body)
+    model.build_all()
+    return model
+
+
+def create(name: str, body: bodies.Body, **values) -> Method:
+    """A method by name; `values` replace fields of its Config.
+
+    Raises:
+        ValueError: unknown name or field; the message lists what there is.
+    """
+    return build(make_config(name, **values), body)
+
+
+def make_config(name: str, **values) -> Config:
+    """The Config of a method by name, with some fields replaced."""
+    kind = _module(name).Config
+    fields = [field.name for field in dataclasses.fields(kind)]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(f"{name}.Config has no {unknown}. It has: {fields}.")
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kind(**tuples)
+
+
+def save(method: Method, folder: str | Path) -> None:
+    """Writes a model folder: config, weights, the body's topology tag.
+
+    No array of the body is written. The weights are complete before the
+    config names them, so a folder with a config is whole.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / ("part." + WEIGHTS_FILE)
+    method.save_weights(part)
+    part.replace(folder / WEIGHTS_FILE)
+    content = {
+        "method": name_of(method.config),
+        "config": dataclasses.asdict(method.config),
+        "topology": method.body.data.topology,
+        "body": method.body.data.name,
+        "joint_names": list(method.joint_names),
+    }
+    part = folder / ("part." + CONFIG_FILE)
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(folder / CONFIG_FILE)
+
+
+def find_folder(folder: str | Path) -> Path:
+    """The model folder: `folder` itself, or `folder`/best of a workdir.
+
+    Raises:
+        FileNotFoundError: neither holds a model; says how to make one.
+    """
+    for place in (Path(folder), Path(folder) / "best"):
+        if (place / CONFIG_FILE).is_file() and (place / WEIGHTS_FILE).is_file():
+            return place
+    raise FileNotFoundError(
+        f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
+        "there or in its folder 'best'. Train one with "
+        f"`python -m training.fit --workdir {folder}`."
+    )
+
+
+def load(
+    folder: str | Path,
+    body: str | Path | body_data.BodyData = "open",
+    jit: bool = True,
+) -> Method:
+    """The method of a model folder (or of a workdir's `best`).
+
+    Args:
+        folder: a model folder or a workdir.
+        body: "open", a path that `BodyData.load` takes, or the data.
+        jit: False gives the plain graph that an export needs.
+
+    Raises:
+        FileNotFoundError: no model there.
+        ValueError: the model was trained on a body of another topology.
+    """
+    folder = find_folder(folder)
+    content = json.loads((folder / CONFIG_FILE).read_text())
+    if not isinstance(body, body_data.BodyData):
+        body = body_data.BodyData.load(body)
+    if content["topology"] != body.topology:
+        raise ValueError(
+            f"{folder} was trained on topology {content['topology']!r} "
+            f"(body {content['body']!r}), but the body given has "
+            f"{body.topology!r}. Pass the body it was trained on."
+        )
+    config = make_config(content["method"], **content["config"])
+    names_ = tuple(content.get("joint_names", joints.COCOPLUS19))
+    method = build(config, bodies.Body(body, names_, jit=jit))
+    method.load_weights(folder / WEIGHTS_FILE)
+    return method

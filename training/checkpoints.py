@@ -1,0 +1,75 @@
+"""Checkpoints that survive a kill: whole or absent, the last two kept."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from training import step as steps
+
+FOLDER = "checkpoints"
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Saves and restores weights, optimisers, random state and the step."""
+
+    def __init__(self, workdir: Path, method, stages: list[steps.Step]):
+        """Gathers the state; `stages` are the compiled steps of the run."""
+        self.folder = workdir / FOLDER
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        optimizers = {}
+        for number, stage in enumerate(stages):
+            optimizers[f"{number}"] = stage.optimizer
+            if stage.adversary_optimizer is not None:
+                optimizers[f"{number}_adversary"] = stage.adversary_optimizer
+        # Dropout's seeds are in no other list of a Keras model's variables.
+        seeds = [v.value for v in method.variables if "seed" in v.path]
+        self._state = tf.train.Checkpoint(
+            method=method, optimizers=optimizers, seeds=seeds, step=self.step
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._state, str(self.folder), max_to_keep=2
+        )
+
+    def save(self, step: int) -> None:
+        """Writes the state after `step` steps."""
+        self.step.assign(step)
+        self._manager.save(checkpoint_number=step)
+
+    def restore(self) -> int:
+        """Restores the newest whole checkpoint; 0 where there is none.
+
+        Raises:
+            RuntimeError: there are checkpoints and none can be read.
+        """
+        for leftover in self.folder.glob("ckpt-*_temp"):
+            shutil.rmtree(leftover)
+        paths = self._manager.checkpoints
+        for path in reversed(paths):
+            try:
+                status = self._state.restore(path)
+                status.assert_existing_objects_matched()
+            except (tf.errors.OpError, ValueError, AssertionError) as error:
+                first = str(error).strip().splitlines()[0]
+                log.warning(
+                    "Checkpoint %s cannot be read (%s); trying the one "
+                    "before it.",
+                    path,
+                    first,
+                )
+                continue
+            return int(self.step.numpy())
+        if paths:
+            raise RuntimeError(
+                f"None of the checkpoints in {self.folder} can be read: "
+                f"{[Path(path).name for path in paths]}. Move the folder "
+                "away to start anew."
+            )
+        return 0

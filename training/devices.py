@@ -1,0 +1,56 @@
+"""Which devices a run uses."""
+
+import tensorflow as tf
+
+
+def strategy(devices: str = "auto") -> tf.distribute.Strategy:
+    """The tf.distribute strategy for `devices`.
+
+    Args:
+        devices: "auto" (all GPUs, or the CPU without one), "cpu", "gpu",
+            "gpu:0,2" (these GPUs), or "cpu:2" (two virtual CPU devices, to
+            try what several devices do).
+
+    Raises:
+        ValueError: unknown, or more GPUs than there are.
+    """
+    kind, _, which = devices.partition(":")
+    gpus = tf.config.list_physical_devices("GPU")
+    if kind == "auto" and not which:
+        kind = "gpu" if gpus else "cpu"
+    if kind == "cpu":
+        return _cpu(int(which or 1), hide=bool(gpus))
+    if kind != "gpu":
+        raise ValueError(
+            f"Unknown devices {devices!r}. Write auto, cpu, cpu:2, gpu or "
+            "gpu:0,1."
+        )
+    wanted = [int(i) for i in which.split(",")] if which else range(len(gpus))
+    if not gpus or max(wanted) >= len(gpus):
+        raise ValueError(
+            f"devices={devices!r} asks for GPUs that TensorFlow does not see; "
+            f"it sees {len(gpus)}. Use --devices cpu, or look at its log."
+        )
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    names = [f"GPU:{i}" for i in wanted]
+    if len(names) == 1:
+        return tf.distribute.OneDeviceStrategy(names[0])
+    return tf.distribute.MirroredStrategy(names)
+
+
+def _cpu(count: int, hide: bool) -> tf.distribute.Strategy:
+    if hide:
+        tf.config.set_visible_devices([], "GPU")
+    if count == 1:
+        return tf.distribute.get_strategy()
+    physical = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        physical, [tf.config.LogicalDeviceConfiguration()] * count
+    )
+    # The default collectives have faults on virtual CPU devices (placeholder
+    # errors, aborted collectives after a second strategy).
+    return tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(count)],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )

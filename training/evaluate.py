@@ -1,0 +1,249 @@
+"""Measures a trained model by a named protocol.
+
+    python -m training.evaluate --weights runs/quick --protocol synthetic_v1
+
+Writes WEIGHTS/results/<protocol>.json, and pictures of the examples at the
+15th, 30th, 60th, 90th and 95th percentile of the error.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import tqdm
+import tyro
+
+from tf_hmr import body_data
+from tf_hmr import method as methods
+from training import (
+    config,
+    mean_pose,
+    measure,
+    pictures,
+    protocols,
+    workdir,
+)
+from training.data import pipeline, records
+
+FIGURES = {
+    "mpjpe_mm": "MPJPE (mm)",
+    "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "pve_mm": "PVE (mm)",
+    "pck3d_150mm": "PCK@150mm (%)",
+    "auc3d": "AUC (%)",
+}
+# Name -> whether the global rotation is taken from the labels.
+BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Command line of `training.evaluate`."""
+
+    weights: Path
+    """A model folder, or the workdir of a run."""
+    protocol: str = "synthetic_v1"
+    """The rules; see training/protocols.py."""
+    records: str = "data"
+    """The folder of record folders; or the protocol's own folder."""
+    train_records: str = ""
+    """Records whose mean is the baseline; default: those of the run."""
+    body: str = "open"
+    """'open', or the SMPL files the model was trained with."""
+    out: Path | None = None
+    """Where results go; default: WEIGHTS/results."""
+    batch_size: int = 50
+    """Images per prediction."""
+
+
+def evaluate(flags: Evaluate) -> Path:
+    """Measures, draws, writes; returns the path of the results json.
+
+    Raises:
+        FileNotFoundError: no model, or no records of the protocol.
+        ValueError: unknown protocol, foreign body.
+    """
+    rule = protocols.get(flags.protocol)
+    data = body_data.BodyData.load(flags.body)
+    method = methods.load(flags.weights, data)
+    experiment = _experiment(flags.weights)
+    folder = _folder(flags.records, rule.records)
+    crop_scale = experiment.get("data", {}).get(
+        "crop_scale", config.Data.crop_scale
+    )
+    source = config.Source(records=folder, split=rule.split)
+    dataset = pipeline.eval_dataset(
+        source, flags.batch_size, method.image_size, crop_scale
+    )
+    report = records.read_report(folder)
+    if report["topology"] != data.topology:
+        raise ValueError(
+            f"{folder} belongs to topology {report['topology']!r}, the model "
+            f"to {data.topology!r}. Prepare the records with the model's body."
+        )
+    total = int(dataset.cardinality().numpy())
+    errors, figures = measure.measure(
+        method, _progress(dataset, total, rule.name), rule
+    )
+    baselines = {}
+    mean = _training_mean(flags, experiment)
+    if mean is not None:
+        for name, true_rotation in BASELINES.items():
+            baselines[name] = measure.measure_baseline(
+                method.body, mean, dataset, rule, true_rotation
+            ).summary()
+    out = (flags.out or Path(flags.weights) / "results") / f"{rule.name}.json"
+    picture = out.with_suffix(".png")
+    _draw(method, dataset, errors, picture)
+    workdir.write_json(
+        out,
+        {
+            "protocol": rule.name,
+            "rule": rule.rule,
+            "metrics": errors.summary() | figures,
+            "baselines": baselines,
+            "percentiles_mpjpe_mm": _percentiles(errors),
+            "per_joint_mm": dict(
+                zip(
+                    rule.joints,
+                    errors.joints_mm.mean(axis=0).tolist(),
+                    strict=True,
+                )
+            ),
+            "examples": report["splits"][rule.split],
+            "measured": len(errors.index),
+            "body": data.name,
+            "weights": str(flags.weights),
+            "picture": picture.name,
+            "environment": workdir.environment(),
+        },
+    )
+    return out
+
+
+def table(results: dict) -> str:
+    """The results as text: the model beside the baselines."""
+    rows = {"model": results["metrics"], **results["baselines"]}
+    width = max(len(name) for name in rows)
+    lines = [" " * width + "".join(f"{t:>16}" for t in FIGURES.values())]
+    for name, row in rows.items():
+        cells = "".join(f"{row[key]:16.1f}" for key in FIGURES)
+        lines.append(f"{name:<{width}}{cells}")
+    for name, row in results["baselines"].items():
+        lines.append(
+            f"below {name}: "
+            + ", ".join(
+                f"{FIGURES[key].split()[0]} "
+                f"{100 - 100 * results['metrics'][key] / row[key]:.1f} %"
+                for key in ("mpjpe_mm", "pa_mpjpe_mm")
+            )
+        )
+    extra = {
+        name: value
+        for name, value in results["metrics"].items()
+        if name not in FIGURES
+    }
+    lines.append(", ".join(f"{k} {v:.3f}" for k, v in extra.items()))
+    return "\n".join(lines)
+
+
+def _experiment(weights: Path) -> dict:
+    """The configuration of the run that `weights` is, or is the best of."""
+    for place in (Path(weights), Path(weights).parent):
+        path = place / workdir.CONFIG_FILE
+        if path.is_file():
+            return json.loads(path.read_text())
+    return {}
+
+
+def _folder(root: str, name: str) -> str:
+    """`root` itself where it holds records, else the folder in it."""
+    if (Path(root) / "report.json").is_file():
+        return root
+    return str(Path(root) / name)
+
+
+def _training_mean(flags: Evaluate, experiment: dict):
+    """Mean pose and shape of the training records; None without them."""
+    if flags.train_records:
+        sources = (config.Source(records=flags.train_records),)
+    else:
+        sources = tuple(
+            config.Source(
+                **{
+                    **source,
+                    "records": _folder(flags.records, source["records"]),
+                    "shards": tuple(source["shards"]),
+                }
+            )
+            for source in experiment.get("data", {}).get("sources", ())
+        )
+    try:
+        mean = mean_pose.mean_pose(sources)
+    except FileNotFoundError as error:
+        logging.warning("No baselines: %s", error)
+        return None
+    if mean is None:
+        logging.warning("No baselines: give --train-records.")
+    return mean
+
+
+def _progress(dataset: tf.data.Dataset, total: int, name: str):
+    return tqdm.tqdm(
+        dataset, total=total, desc=name, disable=not sys.stderr.isatty()
+    )
+
+
+def _percentiles(errors: measure.Errors) -> dict[str, float]:
+    values = np.percentile(errors.mpjpe_mm, pictures.PERCENTILES)
+    return {
+        f"{p:g}": float(v)
+        for p, v in zip(pictures.PERCENTILES, values, strict=True)
+    }
+
+
+def _draw(method, dataset, errors: measure.Errors, path: Path) -> None:
+    """Writes the percentile sheet; reads the chosen examples once more."""
+    chosen = pictures.percentile_rows(errors.mpjpe_mm)
+    wanted = {int(errors.index[row]): row for row in chosen.values()}
+    panels: dict[int, np.ndarray] = {}
+    start = 0
+    for batch, found in measure.predictions(method, dataset):
+        count = len(batch["image"])
+        for index in wanted.keys() & set(range(start, start + count)):
+            panels[wanted[index]] = pictures.example(
+                batch, found, index - start, method.body.data.faces
+            )
+        start += count
+    picture = pictures.percentile_sheet(errors.mpjpe_mm, panels.__getitem__)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; 0 when the results are written."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    flags = tyro.cli(
+        Evaluate,
+        prog="python -m training.evaluate",
+        description=__doc__,
+        args=arguments,
+    )
+    try:
+        path = evaluate(flags)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"training.evaluate: {error}", file=sys.stderr)
+        return 1
+    results = json.loads(path.read_text())
+    print(table(results))
+    print(f"Results: {path}\nPicture: {path.with_suffix('.png')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

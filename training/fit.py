@@ -1,0 +1,208 @@
+"""Trains an experiment: flags say where, dotted keys change the science.
+
+    python -m training.fit                         # quick, on a CPU
+    python -m training.fit quick --workdir runs/q --steps 9000
+    python -m training.fit hmr --workdir runs/hmr --optim.lr 1e-5
+    python -m training.fit hmr --devices gpu:0,1 --records /data/records
+
+The same command continues a run that was stopped or killed.
+"""
+
+import dataclasses
+import importlib
+import logging
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import tyro
+
+from tf_hmr import body as bodies
+from tf_hmr import body_data
+from tf_hmr import method as methods
+from training import (
+    config,
+    devices,
+    experiments,
+    loop,
+    mean_pose,
+    measure,
+    pictures,
+    protocols,
+    workdir,
+)
+from training.data import pipeline, records
+
+EVALUATION_BATCH = 50
+PICTURES = 4
+VALIDATION = "val"
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """Where a run reads, writes and computes; not part of the science."""
+
+    workdir: Path
+    """Checkpoints, metrics.jsonl, TensorBoard and the best model go here."""
+    records: str = "data"
+    """The folder of record folders; or, for a mix of one, that folder."""
+    body: str = "open"
+    """'open' (shipped), or an SMPL .pkl, .npz or folder."""
+    devices: str = "auto"
+    """auto, cpu, cpu:2 (two virtual devices), gpu, gpu:0,1."""
+
+
+def names() -> list[str]:
+    """The experiments there are: the modules of training.experiments."""
+    return sorted(m.name for m in pkgutil.iter_modules(experiments.__path__))
+
+
+def experiment(name: str) -> config.Experiment:
+    """The experiment `name`.
+
+    Raises:
+        ValueError: unknown; the message lists what there is.
+    """
+    if name not in names():
+        raise ValueError(f"Unknown experiment {name!r}. There are: {names()}.")
+    module = importlib.import_module(f"training.experiments.{name}")
+    return module.EXPERIMENT
+
+
+def fit(chosen: config.Experiment, where: Where) -> Path:
+    """Runs or continues an experiment; returns the folder of its best model.
+
+    Raises:
+        FileNotFoundError: records or body are missing; says what to do.
+        ValueError: the workdir belongs to another configuration.
+        loop.NonFiniteError: a term became NaN.
+    """
+    data = pipeline.locate(chosen.data, where.records)
+    mean = mean_pose.mean_pose(data.sources)
+    strategy = devices.strategy(where.devices)
+    keras.utils.set_random_seed(chosen.seed)
+    loaded = body_data.BodyData.load(where.body)
+    check_topology(data, loaded)
+    workdir.claim(where.workdir, chosen)
+    with strategy.scope():
+        method = methods.build(chosen.method, bodies.Body(loaded))
+        if mean is not None:
+            method.start_from(*mean)
+
+    def make_dataset(step, context):
+        return pipeline.train_dataset(
+            data.sources, data, method.image_size, context, step
+        )
+
+    loop.train(
+        chosen,
+        method,
+        strategy,
+        make_dataset,
+        validation(data, loaded.faces),
+        where.workdir,
+    )
+    return where.workdir / loop.BEST_FOLDER
+
+
+def check_topology(data: config.Data, body: body_data.BodyData) -> None:
+    """Records and body must number their vertices alike.
+
+    Raises:
+        ValueError: they do not.
+    """
+    topology = pipeline.topology(data)
+    if topology and topology != body.topology:
+        raise ValueError(
+            f"The records' poses and shapes belong to topology {topology!r}, "
+            f"the body {body.name!r} has {body.topology!r}. Pass the --body "
+            "that the records were made with."
+        )
+
+
+def validation(data: config.Data, faces: np.ndarray):
+    """The loop's evaluation on the 'val' split of the first source.
+
+    Returns:
+        A function of the method; None where no such split was made.
+    """
+    if not data.sources:
+        return None
+    source = dataclasses.replace(
+        data.sources[0], split=VALIDATION, labels="all", shards=(0, 1)
+    )
+    if VALIDATION not in records.read_report(source.records)["splits"]:
+        logging.warning(
+            "%s has no split %r, so the last model is kept as the best.",
+            source.records,
+            VALIDATION,
+        )
+        return None
+    rule = dataclasses.replace(
+        protocols.get("synthetic_v1"), name="validation", split=VALIDATION
+    )
+
+    def evaluate(method: methods.Method) -> loop.Evaluation:
+        dataset = pipeline.eval_dataset(
+            source, EVALUATION_BATCH, method.image_size, data.crop_scale
+        )
+        errors, _ = measure.measure(method, dataset, rule)
+        values = errors.summary()
+        batch, found = next(measure.predictions(method, dataset.take(1)))
+        rows = [
+            ("", pictures.example(batch, found, row, faces))
+            for row in range(min(PICTURES, len(batch["image"])))
+        ]
+        return loop.Evaluation(values["mpjpe_mm"], values, pictures.sheet(rows))
+
+    return evaluate
+
+
+def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
+    """The command line: an experiment's name, then its fields."""
+    if arguments and not arguments[0].startswith("-"):
+        name, rest = arguments[0], arguments[1:]
+    else:
+        name, rest = "quick", arguments
+    chosen = experiment(name)
+    default = Where(workdir=Path("runs") / name)
+    unprefixed = tyro.conf.arg(name="")
+
+    def main(
+        where: Annotated[Where, unprefixed] = default,
+        what: Annotated[config.Experiment, unprefixed] = chosen,
+    ):
+        return what, where
+
+    return tyro.cli(
+        main,
+        prog=f"python -m training.fit {name}",
+        description=f"{__doc__}\nExperiments: {', '.join(names())}.",
+        args=rest,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; 0 when the run is complete."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
+        best = fit(chosen, where)
+    except (FileNotFoundError, ValueError, loop.NonFiniteError) as error:
+        print(f"training.fit: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nStopped. The same command continues from the last checkpoint.",
+            file=sys.stderr,
+        )
+        return 130
+    print(f"Best model: {best}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

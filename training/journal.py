@@ -1,0 +1,102 @@
+"""A run's written memory: metrics.jsonl and TensorBoard, cut at a restore.
+
+A run that is killed and started again continues from its checkpoint; lines
+and events after that step are dropped, so that the record reads as if the
+run had never stopped.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+
+METRICS_FILE = "metrics.jsonl"
+EVENTS_FOLDER = "tensorboard"
+
+
+class Journal:
+    """Appends one JSON line and TensorBoard events per logged step."""
+
+    def __init__(self, workdir: Path, step: int):
+        """Cuts what was written after `step`, then opens for appending."""
+        workdir.mkdir(parents=True, exist_ok=True)
+        cut_metrics(workdir / METRICS_FILE, step)
+        cut_events(workdir / EVENTS_FOLDER, step)
+        # Unbuffered by line: a killed run keeps all it has written.
+        self._lines = open(workdir / METRICS_FILE, "a", buffering=1)
+        self._events = tf.summary.create_file_writer(
+            str(workdir / EVENTS_FOLDER)
+        )
+
+    def scalars(self, step: int, kind: str, values: dict[str, float]) -> None:
+        """Writes values as one line and as scalars named kind/name."""
+        line = {"step": step, "kind": kind, **values}
+        self._lines.write(json.dumps(line) + "\n")
+        with self._events.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{kind}/{name}", value)
+
+    def picture(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes an (H, W, 3) uint8 RGB picture to TensorBoard."""
+        with self._events.as_default(step=step):
+            tf.summary.image(name, image[None])
+        self._events.flush()
+
+    def flush(self) -> None:
+        """Puts everything on disk; call before a checkpoint is saved."""
+        self._lines.flush()
+        self._events.flush()
+
+    def close(self) -> None:
+        """Ends the journal."""
+        self._lines.close()
+        self._events.close()
+
+
+def read_metrics(path: Path, kind: str | None = None) -> list[dict]:
+    """The lines of a metrics.jsonl; a last half-written line is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return [line for line in lines if kind in (None, line["kind"])]
+
+
+def cut_metrics(path: Path, step: int) -> None:
+    """Drops the lines after `step`."""
+    if not path.exists():
+        return
+    kept = [line for line in read_metrics(path) if line["step"] <= step]
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    part.replace(path)
+
+
+def cut_events(folder: Path, step: int) -> None:
+    """Rewrites TensorBoard's files without the events after `step`."""
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        part = path.with_name("part." + path.name)
+        dropped = 0
+        with tf.io.TFRecordWriter(str(part)) as writer:
+            for record in _whole_records(path):
+                if event_pb2.Event.FromString(record).step > step:
+                    dropped += 1
+                else:
+                    writer.write(record)
+        if dropped:
+            part.replace(path)
+        else:
+            part.unlink()
+
+
+def _whole_records(path: Path):
+    """The records of an event file; a killed writer leaves half a one."""
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield record.numpy()
+    except tf.errors.DataLossError:
+        return

@@ -1,0 +1,42 @@
+"""The mean pose and shape of a training set: a start and a baseline."""
+
+import numpy as np
+
+from tf_hmr import geometry
+from training import config
+from training.data import records, shards
+
+CHUNK = 4096
+
+
+def mean_pose(
+    sources: tuple[config.Source, ...],
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Means over all records whose 3D labels the training sees.
+
+    Args:
+        sources: with `records` as paths.
+
+    Returns:
+        rotmats (24, 3, 3), each the rotation nearest to the mean matrix, the
+        global one included, and betas (10,); None without 3D labels.
+    """
+    total, betas = np.zeros((24, 3, 3)), np.zeros(10)
+    poses = shapes = 0
+    for source in sources:
+        if source.labels != "all":
+            continue
+        stored = shards.Records(source.records, source.split, source.shards)
+        for start in range(0, len(stored), CHUNK):
+            stop = min(start + CHUNK, len(stored))
+            fields = records.parse([stored.read(i) for i in range(start, stop)])
+            has = fields["has_pose"].numpy() > 0
+            pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)
+            total += geometry.rotvec_to_rotmat(pose).numpy().sum(axis=0)
+            poses += len(pose)
+            has = fields["has_betas"].numpy() > 0
+            betas += fields["betas"].numpy()[has].sum(axis=0)
+            shapes += int(has.sum())
+    if not poses:
+        return None
+    return geometry.nearest_rotmat(total / poses), betas / max(shapes, 1)

@@ -1,0 +1,100 @@
+"""A run's folder: the same configuration continues, another is refused."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tf_hmr import method as methods
+from training import config
+
+CONFIG_FILE = "experiment.json"
+ENVIRONMENT_FILE = "environment.json"
+PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+
+
+def as_dict(experiment: config.Experiment) -> dict[str, Any]:
+    """The experiment as JSON's types, with its method's name."""
+    content = {
+        "method_name": methods.name_of(experiment.method),
+        **dataclasses.asdict(experiment),
+    }
+    return json.loads(json.dumps(content))
+
+
+def claim(workdir: Path, experiment: config.Experiment) -> None:
+    """Writes the configuration, or checks it against the one there.
+
+    Raises:
+        ValueError: the folder belongs to another configuration; the message
+            lists every field that differs.
+    """
+    content = as_dict(experiment)
+    path = workdir / CONFIG_FILE
+    if path.exists():
+        different = differences(json.loads(path.read_text()), content)
+        if different:
+            lines = "\n".join(
+                f"  {name}: {there!r} in the folder, {asked!r} asked for"
+                for name, (there, asked) in different.items()
+            )
+            raise ValueError(
+                f"{workdir} belongs to another configuration:\n{lines}\n"
+                "Continue with the same values, or choose another --workdir."
+            )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(path, content)
+    write_json(workdir / ENVIRONMENT_FILE, environment())
+
+
+def differences(
+    there: dict, asked: dict, prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Fields of two nested dictionaries that differ, by dotted name."""
+    found = {}
+    for key in sorted(there.keys() | asked.keys()):
+        a, b = there.get(key), asked.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found |= differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found[f"{prefix}{key}"] = (a, b)
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """Command, commit and versions, for a result to be repeatable."""
+    return {
+        "command": " ".join(sys.argv),
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def commit() -> str:
+    """The commit of the code, with "+changes" when files differ from it."""
+    here = Path(__file__).parent
+
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        changed = "+changes" if git("status", "--porcelain", "-uno") else ""
+        return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
+    except FileNotFoundError:
+        return "unknown"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name("part." + path.name)
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(path)
