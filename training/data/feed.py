@@ -10,7 +10,14 @@ import numpy as np
 
 from tf_hmr import crop
 from training import config
-from training.data import bad_records, order, pixels, records, shards
+from training.data import (
+    bad_records,
+    order,
+    pixels,
+    prior,
+    records,
+    shards,
+)
 
 # Names of the random streams that a run's seed is split into.
 _PRIOR_STREAM, _SOURCE_STREAM = 0, 1
@@ -47,7 +54,7 @@ class Feed:
         self._blank = records.blank()
         self._prior = None
         if has_prior(data):
-            self._prior = records.read_prior(data.prior)
+            self._prior = prior.read(data.prior)
             self._prior_order = order.Order(
                 len(self._prior.pose), (data.seed, _PRIOR_STREAM)
             )

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tf_hmr import geometry
 from training import config
-from training.data import augment, bad_records, feed, records, shards
+from training.data import augment, bad_records, feed, prior, records, shards
 
 Batch = dict[str, tf.Tensor]
 
@@ -53,7 +53,7 @@ def topology(data: config.Data) -> str:
         if source.labels == "all"
     }
     if feed.has_prior(data):
-        tags[data.prior] = records.read_prior(data.prior).topology
+        tags[f"{data.prior} (prior)"] = prior.read(data.prior).topology
     different = sorted({tag for tag in tags.values() if tag})
     if len(different) > 1:
         raise ValueError(

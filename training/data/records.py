@@ -2,7 +2,7 @@
 
 A records folder holds `SPLIT-00000.tfrecord`, ..., the end and the checksum
 of their records in `SPLIT-00000.index.npy`, ..., a `report.json` that says
-what is in it, and, where unpaired poses exist, a `prior.npz`. Arrays are
+what is in it, and, where there are unpaired poses, prior.py's file. Arrays are
 float32; the K joints are those of joints.KEYPOINTS; pixel centres are integers.
 
 TensorFlow is imported inside the functions that need it: processes that only
@@ -16,14 +16,13 @@ import logging
 import os
 import pathlib
 import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tf_hmr import crop, joints
 
 SCHEMA = 1  # raised when a stored field changes its meaning
-SHARD_SIZE = 1000
 # A TFRecord puts a length of 8 bytes and that length's checksum of 4 before
 # the bytes, and their checksum of 4 behind (tsl/lib/io/record_writer.h).
 FRAMING = 16
@@ -40,13 +39,8 @@ _ARRAYS = {
 _TEXTS = ("gender", "dataset", "example_id", "topology")
 _IMAGES = ("image", "parts")
 _SIZES = ("height", "width")
-_FLAGS = {
-    "has_keypoints": "keypoints",
-    "has_joints3d": "joints3d",
-    "has_pose": "pose",
-    "has_betas": "betas",
-    "has_parts": "parts",
-}
+_LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
+_FLAGS = tuple(f"has_{label}" for label in _LABELS)
 _log = logging.getLogger(__name__)
 
 
@@ -91,17 +85,17 @@ class Example:
 
     def __post_init__(self) -> None:
         for name, shape in _ARRAYS.items():
-            value = getattr(self, name)
-            if value is not None:
-                value = np.asarray(value, np.float32)
-                if name in ("pose", "betas"):
-                    value = value.reshape(-1)
-                setattr(self, name, value)
-                if value.shape != shape:
-                    raise ValueError(
-                        f"Example {self.example_id!r}: {name} has the shape "
-                        f"{value.shape}, expected {shape}."
-                    )
+            if getattr(self, name) is None:
+                continue
+            value = np.asarray(getattr(self, name), np.float32)
+            if name == "pose":  # (24, 3) is welcome too
+                value = value.reshape(-1)
+            if value.shape != shape:
+                raise ValueError(
+                    f"Example {self.example_id!r}: {name} has the shape "
+                    f"{value.shape}, expected {shape}."
+                )
+            setattr(self, name, value)
 
     def has(self, label: str) -> bool:
         """Whether `label` (keypoints, joints3d, pose, betas, parts) is set."""
@@ -115,27 +109,9 @@ def check(example: Example) -> None:
     Raises:
         ValueError: naming the example and what is wrong with it.
     """
-    wrong = None
-    for name in _ARRAYS:
-        value = getattr(example, name)
-        if value is not None and not np.isfinite(value).all():
-            wrong = f"{name} is not finite (store 0 with a flag of 0)"
-    for name in ("keypoints", "joints3d"):
-        value = getattr(example, name)
-        if value is not None and not np.isin(value[:, -1], (0, 1)).all():
-            wrong = f"the flags in {name} are not 0 or 1"
-    if example.image[:2] != b"\xff\xd8":
-        wrong = "image does not hold the bytes of a JPEG"
-    elif example.parts and example.parts[:4] != b"\x89PNG":
-        wrong = "parts does not hold the bytes of a PNG"
-    elif not example.example_id or not example.dataset:
-        wrong = "dataset and example_id must name it"
-    elif not example.topology and (
-        example.has("pose") or example.has("betas") or example.has("parts")
-    ):
-        wrong = "pose, betas and parts need the body's topology tag"
     try:
         crop.check_box(example.box, (example.width, example.height))
+        wrong = _wrong(example)
     except ValueError as error:
         wrong = str(error)
     if wrong:
@@ -143,6 +119,27 @@ def check(example: Example) -> None:
             f"Example {example.dataset!r} {example.example_id!r} is not "
             f"written: {wrong}."
         )
+
+
+def _wrong(example: Example) -> str:
+    for name in _ARRAYS:
+        value = getattr(example, name)
+        if value is None:
+            continue
+        if not np.isfinite(value).all():
+            return f"{name} is not finite (store 0 with a flag of 0)"
+        if value.ndim > 1 and not np.isin(value[:, -1], (0, 1)).all():
+            return f"the flags in {name} are not 0 or 1"
+    if example.image[:2] != b"\xff\xd8":
+        return "image does not hold the bytes of a JPEG"
+    if example.parts and example.parts[:4] != b"\x89PNG":
+        return "parts does not hold the bytes of a PNG"
+    if not example.example_id or not example.dataset:
+        return "dataset and example_id must name it"
+    bound = any(example.has(label) for label in ("pose", "betas", "parts"))
+    if bound and not example.topology:
+        return "pose, betas and parts need the topology tag of their body"
+    return ""
 
 
 def encode(example: Example) -> bytes:
@@ -169,14 +166,13 @@ def _serialize(example: Example) -> bytes:
         value = getattr(example, name)
         value = np.zeros(shape, np.float32) if value is None else value
         feature[name].float_list.value.extend(value.ravel().tolist())
-    for name in _TEXTS:
-        text = getattr(example, name).encode()
-        feature[name].bytes_list.value.append(text)
-    for name in _IMAGES:
-        feature[name].bytes_list.value.append(getattr(example, name))
+    for name in _TEXTS + _IMAGES:
+        value = getattr(example, name)
+        value = value.encode() if name in _TEXTS else value
+        feature[name].bytes_list.value.append(value)
     for name in _SIZES:
         feature[name].int64_list.value.append(getattr(example, name))
-    for flag, label in _FLAGS.items():
+    for flag, label in zip(_FLAGS, _LABELS, strict=True):
         feature[flag].int64_list.value.append(int(example.has(label)))
     return record.SerializeToString()
 
@@ -190,13 +186,12 @@ def decode(serialized: bytes) -> Example:
     for name, shape in _ARRAYS.items():
         value = np.array(feature[name].float_list.value, np.float32)
         values[name] = value.reshape(shape)
-    for name in _TEXTS:
-        values[name] = feature[name].bytes_list.value[0].decode()
-    for name in _IMAGES:
-        values[name] = feature[name].bytes_list.value[0]
+    for name in _TEXTS + _IMAGES:
+        value = feature[name].bytes_list.value[0]
+        values[name] = value.decode() if name in _TEXTS else value
     for name in _SIZES:
         values[name] = feature[name].int64_list.value[0]
-    for flag, label in _FLAGS.items():
+    for flag, label in zip(_FLAGS, _LABELS, strict=True):
         if label in _ARRAYS and not feature[flag].int64_list.value[0]:
             values[label] = None
     if not values["intrinsics"].any():
@@ -234,14 +229,17 @@ class Writer:
     A shard gets its name only when it is whole (written aside, then renamed),
     and report.json is written last: a killed run leaves no half file that a
     reader could take for a whole one. Shards of an unfinished earlier run are
-    removed; a finished split is never overwritten.
+    removed, but for the first `keep` where they are whole: `counts` says how
+    many that are, and writing goes on after them. A finished split is never
+    overwritten.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike,
         split: str,
-        shard_size: int = SHARD_SIZE,
+        shard_size: int = 1000,
+        keep: int = 0,
     ) -> None:
         self.folder = pathlib.Path(folder)
         self.split = split
@@ -250,17 +248,20 @@ class Writer:
         self._file, self._dataset, self._topology = None, "", ""
         self._index: list[tuple[int, int]] = []
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._report = {}
-        if (self.folder / "report.json").exists():
-            self._report = read_report(self.folder)
+        started = (self.folder / "report.json").exists()
+        self._report = read_report(self.folder) if started else {}
         if split in self._report.get("splits", {}):
             raise FileExistsError(
                 f"{self.folder} already holds a finished split {split!r}. "
                 "Delete the folder, or write to another one."
             )
+        while len(self.counts) < keep and self._is_whole(self._shard()):
+            self._dataset, self._topology = _origin(self._shard())
+            self.counts.append(shard_size)
         for left in self.folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*"):
-            _log.warning("removing %s of an unfinished run", left)
-            left.unlink()
+            if int(left.name.removeprefix(f"{split}-")[:5]) >= len(self.counts):
+                _log.warning("removing %s of an unfinished run", left)
+                left.unlink()
 
     def write(self, example: Example) -> None:
         """Encodes and appends one example.
@@ -297,25 +298,28 @@ class Writer:
         self._close()
         if not self.counts:
             raise ValueError(f"No example was written to {self.folder}.")
-        splits = dict(self._report.get("splits", {}))
-        splits[self.split] = {
-            "count": sum(self.counts),
-            "shards": self.counts,
-            "seed": seed,
-            "command": command,
-        }
+        split = {"count": sum(self.counts), "shards": self.counts}
+        split |= {"seed": seed, "command": command}
         report = {
             "schema": SCHEMA,
             "dataset": self._dataset,
-            "topology": self._topology,
+            "topology": self._topology or self._report.get("topology", ""),
             "joint_names": list(joints.KEYPOINTS),
-            "splits": splits,
+            "splits": self._report.get("splits", {}) | {self.split: split},
         }
         _replace(
             self.folder / "report.json",
             lambda path: path.write_text(json.dumps(report, indent=1) + "\n"),
         )
         return report
+
+    def _is_whole(self, shard: pathlib.Path) -> bool:
+        index = index_path(shard)
+        return (
+            shard.exists()
+            and index.exists()
+            and len(np.load(index)) == self.shard_size
+        )
 
     def _shard(self) -> pathlib.Path:
         number = len(self.counts) - (self._file is not None)
@@ -328,6 +332,14 @@ class Writer:
             np.save(index_path(path), np.array(self._index, np.int64))
             os.replace(f"{path}.tmp", path)
             self._file, self._index = None, []
+
+
+def _origin(shard: pathlib.Path) -> tuple[str, str]:
+    """Dataset and topology of a whole shard's first record."""
+    end = int(np.load(index_path(shard))[0, 0])
+    with open(shard, "rb") as file:
+        example = decode(file.read(end)[FRAMING - 4 : -4])
+    return example.dataset, example.topology
 
 
 def index_path(shard: pathlib.Path) -> pathlib.Path:
@@ -349,17 +361,15 @@ def read_report(folder: str | os.PathLike) -> dict:
         ValueError: records of another version.
     """
     folder = pathlib.Path(folder)
-    cure = f"Make them with: python -m training.prepare {folder.name} ..."
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"No records of the dataset {folder.name!r}: {folder} does not "
-            f"exist. {cure} --out {folder}"
-        )
     path = folder / "report.json"
+    cure = f"python -m training.prepare {folder.name} ... --out {folder}"
     if not path.exists():
+        found = "does not exist"
+        if folder.is_dir():
+            found = "has no report.json, so its preparation was not finished"
         raise FileNotFoundError(
-            f"{folder} has no report.json: its preparation was not finished, "
-            f"or it is no records folder. {cure} --out {folder}"
+            f"No records of the dataset {folder.name!r}: {folder} {found}. "
+            f"Make them with: {cure}"
         )
     report = json.loads(path.read_text())
     expected = {"schema": SCHEMA, "joint_names": list(joints.KEYPOINTS)}
@@ -367,58 +377,7 @@ def read_report(folder: str | os.PathLike) -> dict:
         if report.get(key) != value:
             raise ValueError(
                 f"{path} was written by another version: {key} is "
-                f"{report.get(key)}, expected {value}. Delete the folder. "
-                f"{cure} --out {folder}"
+                f"{report.get(key)}, expected {value}. Delete the folder "
+                f"and make it again: {cure}"
             )
     return report
-
-
-class Prior(NamedTuple):
-    """Unpaired real poses (N, 72), shapes (N, 10) and their body's tag."""
-
-    pose: np.ndarray
-    betas: np.ndarray
-    topology: str
-
-
-def write_prior(
-    folder: str | os.PathLike,
-    pose: np.ndarray,
-    betas: np.ndarray,
-    topology: str,
-) -> None:
-    """Writes prior.npz: poses as in Example, the global rotation unused.
-
-    Raises:
-        ValueError: wrong shapes, or values that are not finite.
-    """
-    pose = np.asarray(pose, np.float32).reshape(len(pose), -1)
-    betas = np.asarray(betas, np.float32)
-    if pose.shape[1:] != (72,) or betas.shape != (len(pose), 10):
-        raise ValueError(
-            f"Expected pose (N, 72) and betas (N, 10), received {pose.shape} "
-            f"and {betas.shape}."
-        )
-    if not (np.isfinite(pose).all() and np.isfinite(betas).all()):
-        raise ValueError("The prior's poses or betas are not finite.")
-    _replace(
-        pathlib.Path(folder) / "prior.npz",
-        lambda path: np.savez(path, pose=pose, betas=betas, topology=topology),
-    )
-
-
-def read_prior(folder: str | os.PathLike) -> Prior:
-    """Reads prior.npz of a records folder.
-
-    Raises:
-        FileNotFoundError: the folder has no prior.
-    """
-    path = pathlib.Path(folder) / "prior.npz"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist: {folder} has no unpaired poses for the "
-            "adversary. Choose another data.prior, or prepare this dataset "
-            "again."
-        )
-    with np.load(path) as file:
-        return Prior(file["pose"], file["betas"], str(file["topology"]))

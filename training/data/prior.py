@@ -1,0 +1,64 @@
+"""Unpaired real poses and shapes: what the adversary takes for human.
+
+They are stored beside records, in `prior.npz` of a records folder.
+"""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Prior(NamedTuple):
+    """Poses of people of whom there is no picture.
+
+    Attributes:
+        pose: (N, 72) rotation vectors as in records.Example; the first, the
+            global rotation, has no meaning.
+        betas: (N, 10).
+        topology: tag of the body they belong to.
+    """
+
+    pose: np.ndarray
+    betas: np.ndarray
+    topology: str
+
+
+def write(folder: str | os.PathLike, prior: Prior) -> None:
+    """Writes prior.npz, aside first, so that there is never half a file.
+
+    Raises:
+        ValueError: wrong shapes, or values that are not finite.
+    """
+    pose = np.asarray(prior.pose, np.float32)
+    betas = np.asarray(prior.betas, np.float32)
+    shaped = pose.shape[1:] == (72,) and betas.shape == (len(pose), 10)
+    if not (shaped and np.isfinite(pose).all() and np.isfinite(betas).all()):
+        raise ValueError(
+            "Expected finite pose (N, 72) and betas (N, 10), received shapes "
+            f"{pose.shape} and {betas.shape}, or values that are not finite."
+        )
+    aside = _path(folder).with_name("prior.tmp.npz")
+    np.savez(aside, pose=pose, betas=betas, topology=prior.topology)
+    os.replace(aside, _path(folder))
+
+
+def read(folder: str | os.PathLike) -> Prior:
+    """Reads prior.npz of a records folder.
+
+    Raises:
+        FileNotFoundError: the folder has no prior.
+    """
+    if not _path(folder).exists():
+        raise FileNotFoundError(
+            f"{_path(folder)} does not exist: {folder} has no unpaired poses "
+            "for the adversary. Choose another data.prior, or prepare this "
+            "data set again."
+        )
+    with np.load(_path(folder)) as file:
+        return Prior(file["pose"], file["betas"], str(file["topology"]))
+
+
+def _path(folder: str | os.PathLike) -> pathlib.Path:
+    return pathlib.Path(folder) / "prior.npz"
