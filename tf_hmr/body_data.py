@@ -9,7 +9,7 @@ akanazawa/hmr: src/tf_smpl/batch_smpl.py.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ TOPOLOGIES = {
 }
 
 NUM_POSE_FEATURES = 9 * (len(joints.SMPL24) - 1)
+DEFAULT_BETAS = 10
 _OPTIONAL = {
     "mirror_vertices": np.int32,
     "lite_vertices": np.int32,
@@ -39,6 +40,7 @@ _OPTIONAL = {
     "mean_pose6d": np.float32,
     "mean_betas": np.float32,
 }
+_MEAN = ("mean_pose6d", "mean_betas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,9 @@ class BodyData:
         _check(self)
 
     @classmethod
-    def load(cls, source: str | Path = "open", num_betas: int = 10):
+    def load(
+        cls, source: str | Path = "open", num_betas: int | None = None
+    ) -> "BodyData":
         """Reads a body.
 
         Args:
@@ -102,7 +106,8 @@ class BodyData:
                 official SMPL `.pkl`; a folder that holds SMPL_NEUTRAL.pkl or
                 neutral_smpl_with_cocoplus_reg.pkl; or an `.npz` with SMPL's
                 keys, such as `save` writes.
-            num_betas: shape numbers to keep; SMPL 1.1.0 stores 300.
+            num_betas: shape numbers to keep, by default the first 10, with
+                which all four papers work; SMPL 1.1.0 stores 300.
 
         Returns:
             A checked BodyData.
@@ -117,34 +122,28 @@ class BodyData:
         path = body_files.find(source)
         raw = body_files.read(path)
         topology = _topology(raw, path)
-        if topology == "smpl" and "keypoint_names" not in raw:
-            rows = body_keypoints.of_smpl(raw, path.parent)
-        else:
-            rows = body_keypoints.of_open_body(raw)
-        optional = {
-            name: _array(raw[name], name, dtype)
-            for name, dtype in _OPTIONAL.items()
-            if name in raw
-        }
-        if topology == "smpl" and "mean_pose6d" not in raw:
-            optional |= _published_mean(path.parent)
-        betas = _array(raw["shapedirs"], "shapedirs")[..., :num_betas]
-        return cls(
+        shapedirs = _array(raw["shapedirs"], "shapedirs")
+        kept = _kept_betas(shapedirs, num_betas, path)
+        body = cls(
             name=str(raw.get("name", path.stem)),
             topology=topology,
             licence=str(raw.get("license", "see its publisher")),
             v_template=_array(raw["v_template"], "v_template"),
-            shapedirs=betas,
+            shapedirs=shapedirs[..., :kept],
             posedirs=np.moveaxis(_array(raw["posedirs"], "posedirs"), -1, 0),
             J_regressor=_array(raw["J_regressor"], "J_regressor"),
             weights=_array(raw["weights"], "weights"),
             parents=_parents(raw["kintree_table"], path),
             faces=_array(raw["f"], "f", np.int32),
-            keypoint_regressor={
-                name: _array(row, name) for name, row in rows.items()
-            },
-            **optional,
         )
+        # The rest is read once the shapes above are known to be right.
+        if topology == "smpl" and "keypoint_names" not in raw:
+            rows = body_keypoints.of_smpl(raw, path.parent)
+        else:
+            rows = body_keypoints.of_open_body(raw)
+        rows = {name: _array(row, name) for name, row in rows.items()}
+        optional = _optional(raw, topology, path.parent, kept)
+        return replace(body, keypoint_regressor=rows, **optional)
 
     def save(self, path: str | Path) -> None:
         """Writes an `.npz` that `load` reads back without loss."""
@@ -235,6 +234,11 @@ class BodyData:
 
 def _topology(raw: Mapping[str, Any], path: Path) -> str:
     """The tag of a file, held against what its faces say."""
+    if np.ndim(raw["f"]) != 2 or np.shape(raw["f"])[1] != 3:
+        raise ValueError(
+            f"f of {path} has shape {np.shape(raw['f'])}, expected (F, 3) "
+            "vertex ids of triangles. Give a whole SMPL body file."
+        )
     found = body_files.fingerprint(raw["f"])
     known = {digest: tag for tag, digest in TOPOLOGIES.items()}.get(found)
     claimed = str(raw["topology"]) if "topology" in raw else known
@@ -254,14 +258,37 @@ def _topology(raw: Mapping[str, Any], path: Path) -> str:
     return claimed
 
 
-def _published_mean(folder: Path) -> dict[str, np.ndarray]:
-    mean = body_files.read_mean(folder)
-    if mean is None:
-        return {}
-    return {
-        "mean_pose6d": _array(mean[0], "mean_pose6d"),
-        "mean_betas": _array(mean[1], "mean_betas"),
+def _optional(
+    raw: Mapping[str, Any], topology: str, folder: Path, num_betas: int
+) -> dict[str, np.ndarray]:
+    """The arrays that not every body has, cut to the betas that are kept."""
+    mean = body_files.read_mean(folder) if topology == "smpl" else None
+    found = dict(zip(_MEAN, mean, strict=True)) if mean else {}
+    found |= {name: raw[name] for name in _OPTIONAL if name in raw}
+    kept = {
+        name: _array(value, name, _OPTIONAL[name])
+        for name, value in found.items()
     }
+    for name in ("beta_mean_gender", "beta_cov_gender", "mean_betas"):
+        if name in kept:
+            kept[name] = kept[name][..., :num_betas]
+    if "beta_cov_gender" in kept:
+        kept["beta_cov_gender"] = kept["beta_cov_gender"][:, :num_betas]
+    return kept
+
+
+def _kept_betas(
+    shapedirs: np.ndarray, num_betas: int | None, path: Path
+) -> int:
+    stored = shapedirs.shape[-1] if shapedirs.ndim else 0
+    if num_betas is None:
+        return min(DEFAULT_BETAS, stored)
+    if not 1 <= num_betas <= stored:
+        raise ValueError(
+            f"num_betas is {num_betas}, but {path} stores {stored} shape "
+            f"numbers. Choose 1 to {stored}."
+        )
+    return num_betas
 
 
 def _array(value: Any, name: str, dtype: type = np.float32) -> np.ndarray:

@@ -21,7 +21,7 @@ _PUBLISHERS = (
     "rename basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl), "
     "neutral_smpl_with_cocoplus_reg.pkl from akanazawa/hmr (models.tar.gz)"
 )
-_REQUIRED = (
+REQUIRED = (
     "v_template",
     "shapedirs",
     "posedirs",
@@ -72,9 +72,9 @@ def read(path: Path) -> dict[str, Any]:
     else:
         raise ValueError(
             f"{path} is no body file: expected SMPL's .pkl or an .npz with "
-            f"the keys {list(_REQUIRED)}."
+            f"the keys {list(REQUIRED)}."
         )
-    absent = [key for key in _REQUIRED if key not in raw]
+    absent = [key for key in REQUIRED if key not in raw]
     if absent:
         raise ValueError(
             f"{path} lacks {absent}, which a body needs; it holds "
@@ -115,7 +115,10 @@ def fingerprint(faces: np.ndarray) -> str:
 def _read_npz(path: Path) -> Mapping[str, Any]:
     try:
         # Plain arrays only: allow_pickle would let a file run code.
-        with np.load(path, allow_pickle=False) as stored:
+        with (
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
             return {key: stored[key] for key in stored.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
