@@ -174,7 +174,7 @@ def _seen_part(image, x, y, side):
     for start, length in ((x, image.shape[1]), (y, image.shape[0])):
         low = max(0, math.floor(start - margin))
         high = min(length, math.ceil(start + side + margin))
-        bounds.append((low - low % 2, high))
+        bounds.append((low, high))
     (left, right), (top, bottom) = bounds
     return image[top:bottom, left:right], x - left, y - top
 

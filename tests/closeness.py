@@ -67,6 +67,19 @@ TOLERANCES = {
     "mesh_file_metres": Tolerance(
         1e-6, 0, "an .obj keeps six decimals or more"
     ),
+    "tflite_metres": Tolerance(
+        1e-4, 0, "the bound of every float32 export: 0.1 mm on a vertex"
+    ),
+    "tflite_px": Tolerance(1e-2, 0, "0.1 mm at 100 px per metre"),
+    "same_camera": Tolerance(
+        0, 1e-4, "a depth of 50 m from a scale that is 1e-5 off"
+    ),
+    "silhouette_overlap": Tolerance(
+        0.97,
+        0,
+        "at least; OpenCV also fills the pixels that an outline touches",
+    ),
+    "pixel": Tolerance(0.75, 0, "drawing rounds to whole pixels"),
     "same_crop_px": Tolerance(
         1e-3, 0, "float32 of one network on equal crops, photo of 400 px"
     ),

@@ -1,0 +1,359 @@
+import ast
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edge import export
+from edge import run as device
+from tests import photos
+from tests.closeness import TOLERANCES, assert_close
+from tf_hmr import camera, crop, joints, people, raster
+
+BOX = (60.0, 30.0, 90.0, 200.0)
+
+
+@pytest.fixture(scope="session")
+def tflite(model_folder, tmp_path_factory):
+    """The small model, exported once."""
+    path = tmp_path_factory.mktemp("edge") / "small.tflite"
+    export.export(export.Args(model_folder, path, crops=3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def card(tflite):
+    return json.loads(tflite.with_suffix(".card.json").read_text())
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return photos.write(tmp_path / "street.png", photos.picture(300, 260))
+
+
+def run(capsys, *arguments):
+    """(status, json lines, lines of errors) of the device's command."""
+    status = device.main([str(argument) for argument in arguments])
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    return status, lines, told.err.splitlines()
+
+
+def test_signature_is_the_contract(tflite):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(tflite))
+    (signature,) = interpreter.get_signature_list().values()
+    assert signature["inputs"] == ["image"]
+    assert sorted(signature["outputs"]) == sorted(export.OUTPUTS)
+    detail = interpreter.get_signature_runner().get_input_details()["image"]
+    assert tuple(detail["shape"]) == (1, 64, 64, 3)
+    assert detail["dtype"] is np.uint8
+
+
+def test_file_gives_what_keras_gives(tflite, model, rng):
+    noise = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    largest = export.compare(model, tflite, noise)
+    assert set(largest) == set(export.OUTPUTS)
+    assert export.TOLERANCE_M == TOLERANCES["tflite_metres"].absolute
+    found = device.Model(tflite)(noise[0])
+    expected = model(noise[:1].astype(np.float32))
+    for name in ("vertices", "joints"):
+        assert_close("tflite_metres", found[name], getattr(expected, name)[0])
+
+
+def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
+    assert card["model"] == "small.tflite"
+    assert card["inputs"]["image"]["shape"] == [1, 64, 64, 3]
+    found = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
+    for name, output in card["outputs"].items():
+        assert tuple(output["shape"][1:]) == found[name].shape
+    assert card["joint_names"] == list(model.joint_names)
+    assert card["rotation_names"] == list(joints.SMPL24)
+    assert card["topology"] == body_data.topology
+    assert card["body"]["licence"] == body_data.licence
+    assert card["crop"]["scale"] == people.CROP_SCALE
+    assert card["commit"]
+    measured = card["largest_difference_to_keras"]
+    assert measured["crops"] == 3
+    assert 0 < measured["vertices"] <= export.TOLERANCE_M
+    faces = np.load(tflite.with_name(card["faces"]))
+    np.testing.assert_array_equal(faces, body_data.faces)
+
+
+def test_a_file_that_differs_is_not_written(
+    model_folder, tflite, tmp_path, monkeypatch, caplog
+):
+    load = export.method.load
+
+    def other(*args, **values):
+        model = load(*args, **values)
+        model.regressor.mean.assign(model.regressor.mean + 0.01)
+        return model
+
+    # The .tflite of one model is held against another.
+    monkeypatch.setattr(export.method, "load", other)
+    monkeypatch.setattr(export, "convert", lambda _: tflite.read_bytes())
+    args = export.Args(model_folder, tmp_path / "bad.tflite", crops=1)
+    assert export.main(args) == 1
+    assert "m from Keras', more than 0.0001 m" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_that_are_not_numbers_are_no_match(tflite, model):
+    nothing = model(np.zeros((1, 64, 64, 3), np.float32))
+    vertices = nothing.vertices * np.nan
+
+    def broken(*_, **__):
+        return nothing._replace(vertices=vertices)
+
+    with pytest.raises(ValueError, match="inf m from Keras"):
+        export.compare(broken, tflite, np.zeros((1, 64, 64, 3), np.uint8))
+
+
+def test_export_errors_are_one_line(model_folder, tmp_path, caplog):
+    wrong = export.Args(model_folder, tmp_path / "model.lite")
+    assert export.main(wrong) == 1
+    missing = export.Args(tmp_path / "none", tmp_path / "x.tflite")
+    assert export.main(missing) == 1
+    assert "must end in .tflite" in caplog.messages[0]
+    assert "No model in" in caplog.messages[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "allow", "told"),
+    [
+        (lambda x: tf.transpose(x[None] + x, (4, 1, 2, 3, 0)), [], "axes"),
+        (
+            lambda x: tf.linalg.det(x),
+            [tf.lite.OpsSet.SELECT_TF_OPS],
+            "CUSTOM",
+        ),
+    ],
+)
+def test_operators_that_phones_lack_are_refused(
+    tmp_path, function, allow, told
+):
+    shape = tf.TensorSpec((1, 2, 3, 3), tf.float32)
+    concrete = tf.function(function).get_concrete_function(shape)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+        *allow,
+    ]
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(converter.convert())
+    with pytest.raises(ValueError, match=told):
+        export.check_operators(path)
+
+
+def test_model_converts_with_builtin_operators(tflite):
+    export.check_operators(tflite)
+
+
+def test_compared_crops_show_people(model, photo):
+    crops = export.check_crops(model, export.Args("", "", crops=3))
+    assert crops.shape == (3, 64, 64, 3)
+    for image in crops:
+        # The colour of raster.shade's mesh, around the hips.
+        red, green, blue = image[30:34, 30:34].mean(axis=(0, 1))
+        assert red < green < blue
+    args = export.Args("", "", photos=(photo,))
+    assert export.check_crops(model, args).shape == (1, 64, 64, 3)
+
+
+# On the device.
+
+
+def test_device_file_is_one_python_38_file_of_few_imports():
+    text = pathlib.Path(device.__file__).read_text()
+    tree = ast.parse(text, feature_version=(3, 8))
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            used |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            used.add(node.module.split(".")[0])
+    runtimes = {"ai_edge_litert", "tflite_runtime"}
+    assert used - set(sys.stdlib_module_names) == {"cv2", "numpy"} | runtimes
+
+
+def test_device_runs_without_tensorflow_outside_the_project(
+    tflite, photo, tmp_path
+):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "run.py").write_text(pathlib.Path(device.__file__).read_text())
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; import run; "
+        "sys.exit(run.main(sys.argv[1:]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, tflite, photo, "--out", alone / "out"],
+        cwd=alone,
+        env={"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    stages = json.loads(told.stdout)["ms"]
+    assert list(stages) == ["read", "crop", "model", "draw", "write"]
+    assert all(ms > 0 for ms in stages.values())
+    assert (alone / "out" / "street_overlay.png").is_file()
+
+
+@pytest.mark.parametrize("side", [20.0, 63.7, 200.0, 551.3, 900.0, 2000.0])
+def test_crop_rule_is_the_library_s(side, rng):
+    image = photos.picture(640, 480)
+    for _ in range(5):
+        corner = rng.uniform((-side / 2, -side / 2), (640 - 9, 480 - 9))
+        box = (*corner, side * rng.uniform(0.2, 1.0), side)
+        ours = device.square_box(box, 1.2)
+        assert ours == crop.square_box(box, 1.2)
+        for size in (64, 97, 224):
+            np.testing.assert_array_equal(
+                device.crop_image(image, ours, size),
+                crop.crop_image(image, ours, size),
+            )
+        uv = rng.uniform(-1, 1, (7, 2))
+        pixels = crop.ndc_to_pixels(uv, ours)
+        assert_close("float64", device.to_pixels(uv, ours), pixels)
+
+
+def test_constants_and_camera_are_the_library_s():
+    assert device.CROP_SCALE == people.CROP_SCALE
+    assert device.FOCAL_OVER_SIDE == people.FOCAL_OVER_SIDE
+    assert set(device.OUTPUTS) == set(export.OUTPUTS)
+    weak, box, size = (
+        np.array([0.8, 0.1, -0.2]),
+        (31, -40, 210, 210),
+        (640, 480),
+    )
+    ours = device.full_image_camera(weak, box, size, 3000.0)
+    theirs = camera.full_image_camera(weak, box, size, 3000.0)
+    assert_close("relative_float32", ours, theirs)
+
+
+def test_device_finds_the_person_that_the_library_finds(
+    capsys, tflite, photo, tmp_path, model
+):
+    status, lines, errors = run(
+        capsys, tflite, photo, "--box", *BOX, "--out", tmp_path
+    )
+    assert (status, errors) == (0, [])
+    found = np.load(lines[0]["files"]["npz"])
+    (person,) = people.recover(model, photo, [BOX])
+    assert_close("tflite_metres", found["vertices"], person.vertices)
+    assert_close("tflite_metres", found["rotmats"], person.rotmats)
+    assert_close("tflite_px", found["keypoints_px"], person.keypoints_px)
+    assert_close("same_camera", found["translation"], person.translation)
+    np.testing.assert_array_equal(found["faces"], person.faces)
+    assert tuple(found["joint_names"]) == person.joint_names
+    assert found["topology"] == person.topology
+
+
+def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
+    photo = photos.write(tmp_path / "big.png", photos.picture(900, 780))
+    box = [3 * number for number in BOX]
+    _, lines, _ = run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
+    overlay = people.read_photo(lines[0]["files"]["overlay"])
+    changed = (overlay != people.read_photo(photo)).any(axis=-1)
+    (person,) = people.recover(model, photo, [box])
+    view = raster.View(900, 780, person.focal_px, person.principal_point)
+    covered = raster.silhouette(person.placed, person.faces, view)
+    overlap = (changed & covered).sum() / (changed | covered).sum()
+    assert overlap > TOLERANCES["silhouette_overlap"].absolute
+
+
+def test_near_triangles_hide_far_ones():
+    # Both face the camera (their normals point to -z); the second is nearer.
+    square = [(-1, -1), (1, -1), (1, 1)]
+    vertices = np.array(
+        [(*xy, 0.5) for xy in square] + [(*xy, -0.5) for xy in square]
+    )
+    tilt = np.array([0, 0, 0, 0, 0.5, 0.5])  # Else both are equally bright.
+    vertices[:, 2] += tilt
+    faces = np.array([[0, 2, 1], [3, 5, 4]])
+    found = {"vertices": vertices, "camera": np.array([0.9, 0, 0])}
+    image, box = np.zeros((40, 40, 3), np.uint8), (0, 0, 40, 40)
+
+    def middle(order):
+        return device.draw(image, found, box, faces[order])[12, 28].tolist()
+
+    near = middle([1])
+    assert near != middle([0])
+    assert near != [0, 0, 0]
+    assert middle([0, 1]) == near
+    assert middle([1, 0]) == near
+
+
+def test_without_faces_points_are_drawn(capsys, tflite, photo, tmp_path):
+    alone = tmp_path / "alone.tflite"
+    alone.write_bytes(tflite.read_bytes())
+    status, lines, _ = run(capsys, alone, photo, "--out", tmp_path)
+    assert status == 0
+    overlay = people.read_photo(lines[0]["files"]["overlay"])
+    assert (overlay != people.read_photo(photo)).any()
+    assert "faces" not in np.load(lines[0]["files"]["npz"])
+
+
+def test_what_is_wrong_with_photos_is_one_line_each(
+    capsys, tflite, photo, tmp_path
+):
+    (tmp_path / "text.jpg").write_bytes(b"no image")
+    small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
+    status, lines, errors = run(
+        *(capsys, tflite, tmp_path / "gone.jpg", tmp_path / "text.jpg"),
+        *(small, photo, "--box", *BOX, "--out", tmp_path / "out"),
+    )
+    assert status == 1
+    assert [line["photo"] for line in lines] == [str(photo)]
+    assert len(errors) == 3
+    assert "gone.jpg: no such photo" in errors[0]
+    assert "text.jpg: not a readable image" in errors[1]
+    assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[2]
+
+
+def test_equal_stems_do_not_collide(capsys, tflite, tmp_path):
+    image = photos.picture(90, 90)
+    paths = [
+        photos.write(tmp_path / n / "a.png", image) for n in ("x", "y", "z")
+    ]
+    _, lines, _ = run(capsys, tflite, *paths, "--out", tmp_path / "out")
+    assert len({line["files"]["npz"] for line in lines}) == 3
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
+def test_cut_model_is_one_line(capsys, tflite, photo, tmp_path, kept):
+    content = tflite.read_bytes()
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(content[: int(kept * len(content) if kept < 1 else kept)])
+    status, lines, errors = run(capsys, cut, photo, "--out", tmp_path)
+    assert (status, lines, len(errors)) == (1, [], 1)
+    assert "cut.tflite: " in errors[0]
+
+
+def test_missing_and_foreign_models_are_one_line(capsys, photo, tmp_path):
+    status, _, errors = run(capsys, tmp_path / "none.tflite", photo)
+    assert status == 1
+    assert errors == [f"{tmp_path / 'none.tflite'}: no such model."]
+
+    class Doubler(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 4), name="x")])
+        def __call__(self, x):
+            return {"y": 2 * x}
+
+    module = Doubler()
+    tf.saved_model.save(module, str(tmp_path / "m"), module.__call__)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m"))
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(converter.convert())
+    status, _, errors = run(capsys, foreign, photo)
+    assert status == 1
+    assert len(errors) == 1
+    assert "foreign.tflite: not a model of this project" in errors[0]
