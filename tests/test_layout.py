@@ -40,6 +40,7 @@ FLOORS = (
     (
         "tf_hmr.__main__",
         "training.config",
+        "training.commands",
         "training.protocols",
         "training.pictures",
         "training.data.records",

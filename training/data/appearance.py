@@ -216,50 +216,34 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     return picture
 
 
-def occluder(
-    rng: np.random.Generator, size: int, box: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Something in front of a person: a bar, a table edge, an ellipse.
+def occlude(
+    rng: np.random.Generator,
+    picture: np.ndarray,
+    parts: np.ndarray,
+    box: np.ndarray,
+    hidden: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Puts something before the person, unless it would hide too much.
 
     Args:
         rng: draws it.
-        size: side of the picture.
-        box: (4,) x, y, w, h of the person, who is partly covered.
+        picture: (S, S, 3) uint8 RGB.
+        parts: (S, S) uint8, 0 where the person is not.
+        box: (4,) x, y, w, h of the person.
+        hidden: the largest share of the person that may disappear.
 
     Returns:
-        Mask (size, size) uint8, 255 where it covers, and its picture
-        (size, size, 3) uint8 RGB.
+        Picture, parts (0 where covered) and (S, S) bool where it covers, or
+        the first two as they were and None.
     """
-    mask = np.zeros((size, size), np.uint8)
-    x, y, width, height = box
-    spot = np.array([x, y]) + rng.random(2) * (width, height)
-    kind, extent = rng.random(), max(width, height)
-    if kind < 0.25:  # A table, wall or car: all below a line.
-        edge = y + height * rng.uniform(0.5, 1.0)
-        ends = edge + rng.normal(0, 0.05, 2) * extent
-        corners = [(0, ends[0]), (size, ends[1]), (size, size), (0, size)]
-        cv2.fillPoly(mask, [_integers(corners)], 255, cv2.LINE_AA)
-    elif kind < 0.6:  # A pole or a beam.
-        angle = rng.uniform(0, np.pi)
-        across = extent * rng.uniform(0.03, 0.12)
-        half = size * rng.uniform(0.15, 1.0)
-        shape = ((spot[0], spot[1]), (across, 2 * half), np.degrees(angle))
-        corners = cv2.boxPoints(shape)
-        cv2.fillPoly(mask, [_integers(corners)], 255, cv2.LINE_AA)
-    else:  # A ball, a bag, a leaf.
-        axes = extent * rng.uniform(0.05, 0.18, 2)
-        cv2.ellipse(
-            mask,
-            (spot, 2 * axes, rng.uniform(0, 180)),
-            255,
-            -1,
-            cv2.LINE_AA,
-        )
-    shade = np.empty((4, 4, 3), np.float32)
-    shade[:] = clothes_colour(rng)
-    shade += rng.normal(0, 0.08, (4, 4, 1)).astype(np.float32)
-    shade = np.clip(255 * shade, 0, 255).astype(np.uint8)
-    return mask, cv2.resize(shade, (size, size), interpolation=cv2.INTER_CUBIC)
+    cover, things = _occluder(rng, len(picture), box)
+    mask = cover >= 128
+    person = parts > 0
+    if np.count_nonzero(mask & person) > hidden * np.count_nonzero(person):
+        return picture, parts, None
+    weight = cover[..., None].astype(np.uint16)
+    mixed = (picture * (255 - weight) + things * weight + 127) // 255
+    return mixed.astype(np.uint8), np.where(mask, 0, parts), mask
 
 
 def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
@@ -313,6 +297,52 @@ def _hsv(hue: float, saturation: float, value: float) -> np.ndarray:
 
 def _resize(grid: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def _occluder(
+    rng: np.random.Generator, size: int, box: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Something in front of a person: a bar, a table edge, an ellipse.
+
+    Args:
+        rng: draws it.
+        size: side of the picture.
+        box: (4,) x, y, w, h of the person, who is partly covered.
+
+    Returns:
+        Mask (size, size) uint8, 255 where it covers, and its picture
+        (size, size, 3) uint8 RGB.
+    """
+    mask = np.zeros((size, size), np.uint8)
+    x, y, width, height = box
+    spot = np.array([x, y]) + rng.random(2) * (width, height)
+    kind, extent = rng.random(), max(width, height)
+    if kind < 0.25:  # A table, wall or car: all below a line.
+        edge = y + height * rng.uniform(0.5, 1.0)
+        ends = edge + rng.normal(0, 0.05, 2) * extent
+        corners = [(0, ends[0]), (size, ends[1]), (size, size), (0, size)]
+        cv2.fillPoly(mask, [_integers(corners)], 255, cv2.LINE_AA)
+    elif kind < 0.6:  # A pole or a beam.
+        angle = rng.uniform(0, np.pi)
+        across = extent * rng.uniform(0.03, 0.12)
+        half = size * rng.uniform(0.15, 1.0)
+        shape = ((spot[0], spot[1]), (across, 2 * half), np.degrees(angle))
+        corners = cv2.boxPoints(shape)
+        cv2.fillPoly(mask, [_integers(corners)], 255, cv2.LINE_AA)
+    else:  # A ball, a bag, a leaf.
+        axes = extent * rng.uniform(0.05, 0.18, 2)
+        cv2.ellipse(
+            mask,
+            (spot, 2 * axes, rng.uniform(0, 180)),
+            255,
+            -1,
+            cv2.LINE_AA,
+        )
+    shade = np.empty((4, 4, 3), np.float32)
+    shade[:] = clothes_colour(rng)
+    shade += rng.normal(0, 0.08, (4, 4, 1)).astype(np.float32)
+    shade = np.clip(255 * shade, 0, 255).astype(np.uint8)
+    return mask, cv2.resize(shade, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def _add_shape(rng: np.random.Generator, picture: np.ndarray) -> None:

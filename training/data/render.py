@@ -100,6 +100,29 @@ class Skinner:
         )
 
 
+def square_view(
+    vertices: np.ndarray, size: int, margin: float
+) -> tuple[raster.View, np.ndarray]:
+    """The view of a square around a mesh, as if cut from a larger photo.
+
+    Args:
+        vertices: (V, 3) in front of the camera, metres.
+        size: side of the square, pixels.
+        margin: its side over the longer side of the mesh's box.
+
+    Returns:
+        The view, its principal point where the optical axis is, and the
+        mesh's box in it: (4,) x, y, w, h in pixel edges.
+    """
+    low, high = bounds(vertices[:, :2] / vertices[:, 2:])
+    focal_px = size / (margin * float((high - low).max()))
+    centre = (size - 1) / 2 - focal_px * (low + high) / 2
+    view = raster.View(size, size, focal_px, tuple(centre.tolist()))
+    # Pixel edges are half a pixel from centres.
+    corner = low * focal_px + centre + 0.5
+    return view, np.concatenate([corner, (high - low) * focal_px])
+
+
 class Drawing(NamedTuple):
     """picture (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
 

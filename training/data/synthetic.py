@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_data, raster
+from tf_hmr import body_data
 from training.data import appearance, poses, records, render
 
 DATASET = "synthetic"
@@ -23,7 +23,7 @@ BLOCK = 32  # People whose poses are drawn, and bodies computed, together.
 
 # First word of every seed sequence. Sequences of different first words are
 # different, so the splits are disjoint for all seeds.
-_SPLITS = {"train": 1, "validation": 2, "test": 3, "prior": 4}
+_SPLITS = {"train": 1, "val": 2, "test": 3, "prior": 4}
 _BODIES, _PICTURES = 1, 2  # Second word: what is drawn.
 _GENDERS = ("female", "male")  # Order of BodyData.beta_mean_gender.
 _UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
@@ -91,6 +91,19 @@ class Frozen:
     settings: Settings
     pose_sampler: int
 
+    def check(self) -> None:
+        """Refuses to make other people under the same name.
+
+        Raises:
+            RuntimeError: this version of the sampler no longer makes them.
+        """
+        if self.pose_sampler != poses.SAMPLER_VERSION:
+            raise RuntimeError(
+                f"{self.name} was defined with pose sampler "
+                f"{self.pose_sampler}, this is {poses.SAMPLER_VERSION}. Use "
+                "the version of tf_hmr that has it, or define a new protocol."
+            )
+
 
 SYNTHETIC_V1 = Frozen(
     name="synthetic_v1",
@@ -134,7 +147,7 @@ class People:
 
     Attributes:
         settings: what the pictures are like.
-        split: "train", "validation" or "test".
+        split: "train", "val" or "test".
         seed: which people.
     """
 
@@ -149,7 +162,7 @@ class People:
 
         Args:
             seed: 0 to 2**32 - 1.
-            split: "train", "validation", "test", or "prior" for poses alone.
+            split: "train", "val", "test", or "prior" for poses alone.
             settings: what the pictures are like.
             data: the body; the open body when None.
 
@@ -233,7 +246,7 @@ class People:
         rng = _copy(block.rngs[place])
         settings, translation = self.settings, block.translations[place]
         vertices = block.posed.vertices[place] + translation
-        view, box = _frame(vertices, settings)
+        view, box = render.square_view(vertices, settings.size, settings.margin)
         surroundings = appearance.background(rng, settings.size)
         garments = appearance.Garments.sample(rng)
         colours = self._wardrobe.paint(rng, garments)
@@ -249,7 +262,7 @@ class People:
         keypoints = view.project(block.posed.joints[place] + translation)
         mask = None
         if rng.random() < settings.occluded:
-            picture, parts, mask = _occlude(
+            picture, parts, mask = appearance.occlude(
                 rng, picture, parts, box, settings.hidden
             )
         picture = appearance.develop(rng, picture)
@@ -288,12 +301,7 @@ def frozen(protocol: Frozen = SYNTHETIC_V1) -> People:
     Raises:
         RuntimeError: this version of the sampler no longer makes them.
     """
-    if protocol.pose_sampler != poses.SAMPLER_VERSION:
-        raise RuntimeError(
-            f"{protocol.name} was defined with pose sampler "
-            f"{protocol.pose_sampler}, this is {poses.SAMPLER_VERSION}. Use "
-            "the version of tf_hmr that has it, or define a new protocol."
-        )
+    protocol.check()
     return People(protocol.seed, protocol.split, protocol.settings)
 
 
@@ -335,40 +343,6 @@ def _draw_camera(rng: np.random.Generator, settings: Settings) -> _Camera:
     near, far = np.log(settings.distance_m)
     distance = np.exp(rng.uniform(near, far))
     return _Camera(tilt * _UPRIGHT, distance * ray / np.linalg.norm(ray))
-
-
-def _frame(
-    vertices: np.ndarray, settings: Settings
-) -> tuple[raster.View, np.ndarray]:
-    """The view of a square around the person, and their box in it."""
-    low, high = render.bounds(vertices[:, :2] / vertices[:, 2:])
-    extent = float((high - low).max())
-    focal_px = settings.size / (settings.margin * extent)
-    centre = (settings.size - 1) / 2 - focal_px * (low + high) / 2
-    view = raster.View(
-        settings.size, settings.size, focal_px, tuple(centre.tolist())
-    )
-    # Pixel edges are half a pixel from centres.
-    corner = low * focal_px + centre + 0.5
-    return view, np.concatenate([corner, (high - low) * focal_px])
-
-
-def _occlude(
-    rng: np.random.Generator,
-    picture: np.ndarray,
-    parts: np.ndarray,
-    box: np.ndarray,
-    hidden: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Puts something before the person, unless it would hide too much."""
-    cover, things = appearance.occluder(rng, len(picture), box)
-    mask = cover >= 128
-    person = parts > 0
-    if np.count_nonzero(mask & person) > hidden * np.count_nonzero(person):
-        return picture, parts, None
-    weight = cover[..., None].astype(np.uint16)
-    mixed = (picture * (255 - weight) + things * weight + 127) // 255
-    return mixed.astype(np.uint8), np.where(mask, 0, parts), mask
 
 
 def _with_visibility(

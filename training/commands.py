@@ -1,0 +1,56 @@
+"""Command lines that choose a module by name: `PROGRAM NAME --option ...`.
+
+Each module of a package is one choice: its dataclass `Options` is the
+command line, its `run(options)` does the work. Nothing registers it.
+"""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+
+def names(package: ModuleType) -> list[str]:
+    """The modules of a package, which are the choices."""
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+
+
+def main(
+    package: ModuleType, program: str, arguments: Sequence[str] | None = None
+) -> int:
+    """Runs the module that the first word names.
+
+    Args:
+        package: whose modules are the choices.
+        program: as it is typed after `python -m`.
+        arguments: the words after the program; this process's when None.
+
+    Returns:
+        The exit status; errors of options and data are one clear line.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    choices = ", ".join(names(package))
+    usage = f"usage: python -m {program} NAME [--help] ...\nNAMES: {choices}"
+    if not words or words[0] in ("-h", "--help"):
+        print(usage)
+        return 0 if words else 2
+    if words[0] not in names(package):
+        print(f"{program}: there is no {words[0]!r}\n{usage}", file=sys.stderr)
+        return 2
+    # Here, not above: processes that a module starts import `program` again,
+    # and should not load what only the command line needs.
+    import tyro
+
+    module = importlib.import_module(f"{package.__name__}.{words[0]}")
+    program = f"python -m {program} {words[0]}"
+    options = tyro.cli(module.Options, prog=program, args=words[1:])
+    try:
+        module.run(options)
+    except (ValueError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0

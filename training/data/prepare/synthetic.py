@@ -1,0 +1,323 @@
+"""Rendered people of the open body as records.
+
+Several processes render, this one writes. A run that was stopped goes on
+after its last finished shard; the pictures are the same whatever the number
+of processes.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import math
+import multiprocessing
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import tqdm
+
+from tf_hmr import joints, raster
+from training.data import poses, prior, records, synthetic
+
+_SHARD_SIZE = 1000
+_CHUNK = synthetic.BLOCK  # People per task: they share one body computation.
+_PRIOR_CHUNK = 16 * synthetic.BLOCK
+_AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
+_SHEET_PEOPLE, _SHEET_COLUMNS, _SHEET_PX = 24, 4, 192
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclasses.dataclass
+class Options:
+    """Renders people of the open body, with labels of every kind."""
+
+    out: Path
+    """Folder of the records; made if needed."""
+    count: int | None = None
+    """How many people for training."""
+    val: int = 500
+    """How many more, of other seeds, to choose the best model by."""
+    protocol: Literal["synthetic_v1"] | None = None
+    """Instead: the frozen people of an evaluation protocol, as split test."""
+    size: int = 256
+    """Side of the pictures in pixels."""
+    seed: int = 0
+    """Which people."""
+    workers: int | None = None
+    """Processes that render; one per core by default."""
+    shard_size: int | None = None
+    """People per file; by default 1000, or fewer so that there are four."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """One split to make: the people's seed, number and pictures."""
+
+    name: str
+    seed: int
+    count: int
+    shard_size: int
+    settings: synthetic.Settings
+
+
+def run(options: Options) -> None:
+    """Makes what is missing of the records, the prior and the sheets.
+
+    Raises:
+        ValueError: options that contradict each other, or the folder holds
+            people of other options.
+    """
+    splits = _plan(options)
+    workers = options.workers or _cores()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for split in splits:
+        _claim(options.out, split)
+    with renderers(workers) as pool:
+        for split in splits:
+            if _is_finished(options.out, split.name):
+                print(f"{split.name}: {split.count} people are there already")
+            else:
+                _write_split(pool, workers, options.out, split)
+        if not options.protocol:
+            _write_prior(pool, options)
+
+
+def _cores() -> int:
+    # Linux knows how many of the machine's cores this process may use.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _plan(options: Options) -> list[_Split]:
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(options)
+    }
+    if options.protocol:
+        changed = [
+            f"--{name}"
+            for name in ("count", "val", "size", "seed")
+            if getattr(options, name) != defaults[name]
+        ]
+        if changed:
+            raise ValueError(
+                f"{options.protocol} is frozen: leave out {', '.join(changed)}."
+            )
+        frozen = synthetic.SYNTHETIC_V1
+        frozen.check()
+        chosen = [(frozen.split, frozen.seed, frozen.count, frozen.settings)]
+    elif not options.count or options.count < 1 or options.val < 0:
+        raise ValueError(
+            "Say how many people to render, as in --count 20000 (and --val 500 "
+            "or 0), or which frozen ones, as in --protocol synthetic_v1."
+        )
+    else:
+        settings = synthetic.Settings(size=options.size)
+        chosen = [
+            ("val", options.seed, options.val, settings),
+            ("train", options.seed, options.count, settings),
+        ]
+    return [
+        _Split(name, seed, count, _shard_size(options, count), settings)
+        for name, seed, count, settings in chosen
+        if count
+    ]
+
+
+def _shard_size(options: Options, count: int) -> int:
+    return options.shard_size or min(_SHARD_SIZE, math.ceil(count / 4))
+
+
+def _claim(out: Path, split: _Split) -> None:
+    """Notes what the split is made with; refuses to mix it with another.
+
+    Raises:
+        ValueError: the folder holds the split, made with other options.
+    """
+    path = out / f"{split.name}.options.json"
+    made_with = {"pose_sampler": poses.SAMPLER_VERSION}
+    made_with |= dataclasses.asdict(split)
+    made_with |= made_with.pop("settings")
+    made_with = json.loads(json.dumps(made_with))  # Tuples become lists.
+    if path.exists():
+        found = json.loads(path.read_text())
+        keys = sorted(found.keys() | made_with.keys())
+        other = [k for k in keys if found.get(k) != made_with.get(k)]
+        # A longer run of the same people continues a shorter unfinished one.
+        if not _is_finished(out, split.name) and other == ["count"]:
+            other = []
+        if other:
+            raise ValueError(
+                f"{out} holds {split.name} people made with other options: "
+                + ", ".join(
+                    f"{k} was {found.get(k)}, is {made_with.get(k)}"
+                    for k in other
+                )
+                + ". Delete the folder, repeat the options, or choose "
+                "another --out."
+            )
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(made_with, indent=1) + "\n")
+    os.replace(aside, path)
+
+
+def _is_finished(out: Path, split: str) -> bool:
+    if not (out / "report.json").exists():
+        return False
+    return split in records.read_report(out)["splits"]
+
+
+def _write_split(pool, workers: int, out: Path, split: _Split) -> None:
+    full = split.count // split.shard_size
+    writer = records.Writer(out, split.name, split.shard_size, keep=full)
+    start = sum(writer.counts)
+    chunks = [
+        (split, first, min(first + _CHUNK, split.count))
+        for first in range(start, split.count, _CHUNK)
+    ]
+    bar = tqdm.tqdm(
+        total=split.count,
+        initial=start,
+        desc=f"{split.name} people",
+        unit="",
+        disable=None,
+    )
+    with bar:
+        for examples in _in_order(pool, _render, chunks, _AHEAD * workers):
+            for example in examples:
+                writer.write(example)
+            bar.update(len(examples))
+    writer.finish(split.seed, shlex.join(sys.argv))
+    path = out / f"{split.name}.png"
+    _write_sheet(path, split)
+    print(f"{split.name}: {split.count} people in {out}, shown in {path}")
+
+
+def _write_prior(pool, options: Options) -> None:
+    """Poses and shapes of nobody in the pictures, for the adversary."""
+    chunks = [
+        (options.seed, first, min(first + _PRIOR_CHUNK, options.count))
+        for first in range(0, options.count, _PRIOR_CHUNK)
+    ]
+    drawn = list(pool.map(_draw_bodies, chunks))
+    rotvecs, betas = (
+        np.concatenate(parts) for parts in zip(*drawn, strict=True)
+    )
+    topology = records.read_report(options.out)["topology"]
+    unpaired = prior.Prior(rotvecs.reshape(-1, 72), betas, topology)
+    prior.write(options.out, unpaired)
+
+
+def _write_sheet(path: Path, split: _Split) -> None:
+    """The first people, once with keypoints and once with parts."""
+    from training import pictures  # Brings TensorFlow: not for the workers.
+
+    people = synthetic.People(split.seed, split.name, split.settings)
+    cells = []
+    for example in people.examples(0, min(_SHEET_PEOPLE, split.count)):
+        cells.append((example.example_id, draw_labels(example, _SHEET_PX)))
+    sheet = pictures.sheet(cells, columns=_SHEET_COLUMNS)
+    cv2.imwrite(str(path), sheet[..., ::-1])
+
+
+def draw_labels(example: records.Example, size: int) -> np.ndarray:
+    """The picture with box and keypoints, and with its parts.
+
+    Args:
+        example: with keypoints and parts.
+        size: side of each of the two panels, pixels.
+
+    Returns:
+        (size, 2 * size + gap, 3) uint8 RGB; keypoints that are not visible
+        are grey.
+    """
+    from training import pictures  # Brings TensorFlow: not for the workers.
+
+    picture = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
+    picture = np.ascontiguousarray(picture[..., ::-1])
+    parts = cv2.imdecode(np.frombuffer(example.parts, np.uint8), 0)
+    zoom = size / example.width
+    places = (example.keypoints[:, :2] + 0.5) * zoom - 0.5
+    first = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    second = first.copy()
+    x, y, w, h = np.rint(example.box * zoom).astype(int).tolist()
+    cv2.rectangle(first, (x, y), (x + w, y + h), (255, 220, 0), 1)
+    first = raster.skeleton(
+        first, places, joints.KEYPOINTS, example.keypoints[:, 2]
+    )
+    parts = cv2.resize(parts, (size, size), interpolation=cv2.INTER_NEAREST)
+    colours = cv2.applyColorMap(parts * 17, cv2.COLORMAP_TURBO)[..., ::-1]
+    mixed = cv2.addWeighted(second, 0.3, np.ascontiguousarray(colours), 0.7, 0)
+    second[parts > 0] = mixed[parts > 0]
+    return pictures.beside([first, second])
+
+
+@contextlib.contextmanager
+def renderers(workers: int) -> Iterator[concurrent.futures.Executor]:
+    """Fresh processes with one thread each; no TensorFlow is in them.
+
+    Args:
+        workers: how many processes.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    # Read by numpy when it is imported, which is before any of our code runs.
+    os.environ |= dict.fromkeys(_THREADS, "1")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def _in_order(pool, task, arguments: list, ahead: int) -> Iterator:
+    """Results of the tasks in order, at most `ahead` of them begun."""
+    waiting = collections.deque()
+    for argument in arguments:
+        waiting.append(pool.submit(task, argument))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+_people: dict = {}  # Of this worker, by split.
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    # A killed parent cannot tell its workers, which would wait for ever.
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _render(chunk: tuple[_Split, int, int]) -> list[records.Example]:
+    split, start, stop = chunk
+    if split not in _people:
+        _people[split] = synthetic.People(
+            split.seed, split.name, split.settings
+        )
+    return list(_people[split].examples(start, stop))
+
+
+def _draw_bodies(chunk: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    seed, start, stop = chunk
+    return synthetic.People(seed, "prior").bodies(start, stop)
