@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+import weakref
 import zlib
 from typing import Any
 
@@ -107,6 +108,7 @@ class Records:
         self.shards = chosen
         self._starts = np.cumsum([0] + [shard.count for shard in chosen])
         self._files: dict[int, Any] = {}
+        weakref.finalize(self, _close, self._files)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -130,3 +132,8 @@ class Records:
         if zlib.crc32(serialized) != int(shard.checksums[place]):
             raise DamagedRecord(f"{shard.path} record {place}")
         return serialized
+
+
+def _close(files: dict[int, Any]) -> None:
+    for file in files.values():
+        file.close()
