@@ -36,7 +36,7 @@ def overlay(
         image: (S, S, 3) the crop, RGB 0..255, uint8 or float.
         prediction: one example (see `people.example`), numpy, with vertices.
         faces: (F, 3) triangles of the vertices.
-        truth: (30, 3) true keypoints in joints.KEYPOINTS order: x, y in
+        truth: (K, 3) true keypoints in joints.KEYPOINTS order: x, y in
             [-1, 1] of the crop, visibility. Drawn on the input.
         size: side of each panel in pixels.
 
@@ -77,7 +77,7 @@ def example(
 
 
 def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The picture with the visible ones of (30, 3) true keypoints, in ndc."""
+    """The picture with the visible ones of (K, 3) true keypoints, in ndc."""
     size = np.array([image.shape[1], image.shape[0]])
     visible = truth[:, 2] > 0
     pixels = (truth[:, :2] + 1) / 2 * size - 0.5
