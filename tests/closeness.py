@@ -83,6 +83,25 @@ TOLERANCES = {
     "same_crop_px": Tolerance(
         1e-3, 0, "float32 of one network on equal crops, photo of 400 px"
     ),
+    "ndc": Tolerance(
+        2e-6, 0, "float32 roundings of pixels over a crop that is 2 wide"
+    ),
+    "trace": Tolerance(
+        4e-6, 0, "three entries of a float32 rotation, and a float32 angle"
+    ),
+    "box_px": Tolerance(1e-4, 0, "float32 of pixels up to 200"),
+    "dot_px": Tolerance(
+        0.7, 0, "centre of a painted dot of 3 px after JPEG and resampling"
+    ),
+    "mirrored_body_metres": Tolerance(
+        1e-3, 0, "the open body's two sides differ by less than a millimetre"
+    ),
+    "drawn_depth": Tolerance(
+        0, 1e-5, "float32 inverse depths between planes of 1 to 2"
+    ),
+    "sphere_normal": Tolerance(
+        2e-2, 0, "642 flat facets of 8 degrees stand for the sphere"
+    ),
     "oracle_rotation": Tolerance(
         2e-6, 0, "unit entries in float32; the oracle shifts angles by 1e-7"
     ),

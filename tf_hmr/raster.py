@@ -318,8 +318,11 @@ def _rasterize(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 3) float32, 0 where empty, and depth (H, W), inf."""
     picture = np.zeros((view.height, view.width, 3), np.float32)
-    # The far plane marks empty pixels and must lie clearly behind the mesh.
-    far = max(2 * _NEAR_M, 1.01 * float(np.max(vertices[:, 2])) + 1.0)
+    # The far plane marks empty pixels and must lie clearly behind the mesh;
+    # the buffer holds inverse depths, exact only when the near one is close.
+    z = vertices[:, 2]
+    near = max(_NEAR_M, 0.5 * float(z.min()))
+    far = max(2 * near, 1.01 * float(z.max()) + 1.0)
     distance = np.full(picture.shape[:2], far, np.float32)
     # A principal point off the middle is a shear along z: x/z shifts by it.
     shear = np.eye(4)
@@ -333,7 +336,7 @@ def _rasterize(
         distance,
         (_OPENGL_AXES @ shear).astype(np.float32),
         2 * math.atan(view.height / (2 * view.focal_px)),
-        _NEAR_M,
+        near,
         far,
         _settings(flat, closed),
     )
