@@ -5,8 +5,8 @@ reduces over the batch: the training loop divides the sum of totals by the sum
 of counts over all replicas, so the papers' normalisations are exact on any
 number of devices. A count of 0 means "not labelled".
 
-Labels whose flag is 0 may hold anything, NaN too: they are replaced before
-any arithmetic, because 0 * NaN is NaN in values and in gradients.
+Labels whose flag is 0 may hold anything, NaN too: their errors are replaced
+and not multiplied by the flag, because 0 * NaN is NaN.
 """
 
 from collections.abc import Callable
@@ -150,7 +150,9 @@ def _sum_where(
     for _ in range(pred.shape.rank - flag.shape.rank):
         flag = flag[..., tf.newaxis]
     labelled = tf.broadcast_to(flag > 0.0, tf.shape(pred))
-    error = tf.where(labelled, pred - tf.where(labelled, true, 0.0), 0.0)
+    # One where is enough: a difference has derivative 1, so it sends no NaN
+    # back, and whatever follows sees 0.
+    error = tf.where(labelled, pred - true, 0.0)
     rest = list(range(1, pred.shape.rank))
     total = tf.reduce_sum(flag * penalty(error), axis=rest)
     return total, tf.reduce_sum(tf.cast(labelled, tf.float32), axis=rest)
