@@ -86,6 +86,9 @@ TOLERANCES = {
     "ndc": Tolerance(
         2e-6, 0, "float32 roundings of pixels over a crop that is 2 wide"
     ),
+    "other_batch_shape": Tolerance(
+        1e-6, 1e-6, "vector and scalar lanes round sin and cos differently"
+    ),
     "trace": Tolerance(
         4e-6, 0, "three entries of a float32 rotation, and a float32 angle"
     ),
@@ -95,6 +98,9 @@ TOLERANCES = {
     ),
     "mirrored_body_metres": Tolerance(
         1e-3, 0, "the open body's two sides differ by less than a millimetre"
+    ),
+    "sampled_distance": Tolerance(
+        2e-2, 0, "segments of length 2 in 200 steps: within half a step of each"
     ),
     "drawn_depth": Tolerance(
         0, 1e-5, "float32 inverse depths between planes of 1 to 2"

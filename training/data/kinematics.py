@@ -212,7 +212,7 @@ class SelfPenetration:
         )
         ends = positions[:, self._joint].swapaxes(0, 1)[:, :, None] + turned
         first, second = ends[self._first], ends[self._second]
-        gap = _segment_distance(
+        gap = segment_distance(
             first[:, :, 0], first[:, :, 1], second[:, :, 0], second[:, :, 1]
         )
         reach = self._radius[self._first] + self._radius[self._second]
@@ -302,7 +302,7 @@ def _radius(
     return float(np.median(np.linalg.norm(away[middle], axis=1)))
 
 
-def _segment_distance(a0, a1, b0, b1) -> np.ndarray:
+def segment_distance(a0, a1, b0, b1) -> np.ndarray:
     """Least distance of segments a0-a1 and b0-b1, all (..., 3) -> (...).
 
     Closed form of Ericson, Real-Time Collision Detection (2005), 5.1.9.
