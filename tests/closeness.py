@@ -94,7 +94,7 @@ TOLERANCES = {
     ),
     "box_px": Tolerance(1e-4, 0, "float32 of pixels up to 200"),
     "dot_px": Tolerance(
-        0.7, 0, "centre of a painted dot of 3 px after JPEG and resampling"
+        0.15, 0, "centre of a painted dot of 3 px after JPEG and resampling"
     ),
     "mirrored_body_metres": Tolerance(
         1e-3, 0, "the open body's two sides differ by less than a millimetre"
@@ -102,6 +102,13 @@ TOLERANCES = {
     "sampled_distance": Tolerance(
         2e-2, 0, "segments of length 2 in 200 steps: within half a step of each"
     ),
+    "recorded_px": Tolerance(
+        1e-2, 0, "float32 at 12 m: 1e-6 of it times 900 px of focal length"
+    ),
+    "recorded_metres": Tolerance(
+        1e-5, 0, "as body_metres, the pose stored as float32"
+    ),
+    "pinned": Tolerance(1e-4, 0, "printed to five digits"),
     "drawn_depth": Tolerance(
         0, 1e-5, "float32 inverse depths between planes of 1 to 2"
     ),

@@ -118,7 +118,10 @@ def folder(
 
 
 def dot_errors(
-    image: np.ndarray, points: np.ndarray, radius_px: float
+    image: np.ndarray,
+    points: np.ndarray,
+    radius_px: float,
+    mirrored: bool = False,
 ) -> np.ndarray:
     """How far the dots of a crop are from the keypoints, in pixels.
 
@@ -126,6 +129,8 @@ def dot_errors(
         image: (S, S, 3) 0..255.
         points: (K, 3) ndc and visibility, in the order joints.KEYPOINTS.
         radius_px: of a dot in the crop.
+        mirrored: in a mirrored picture the joint now called left is the one
+            that was painted as a right one.
 
     Returns:
         (n,) for the visible keypoints well within the crop; inf where there
@@ -134,7 +139,8 @@ def dot_errors(
     size = len(image)
     reach = round(1.6 * radius_px)
     errors = []
-    for (u, v, visible), where in zip(points, SIDES, strict=True):
+    sides = np.array([1, 0, 2])[SIDES] if mirrored else SIDES
+    for (u, v, visible), where in zip(points, sides, strict=True):
         x, y = (u + 1) * size / 2 - 0.5, (v + 1) * size / 2 - 0.5
         left, top = round(x) - reach, round(y) - reach
         right, bottom = left + 2 * reach + 1, top + 2 * reach + 1
