@@ -271,7 +271,7 @@ class People:
             height=settings.size,
             width=settings.size,
             box=box,
-            keypoints=_with_visibility(keypoints, mask, settings.size),
+            keypoints=with_visibility(keypoints, mask, settings.size),
             joints3d=_with_ones(block.posed.joints[place]),
             pose=block.rotvecs[place],
             betas=block.betas[place],
@@ -345,13 +345,22 @@ def _draw_camera(rng: np.random.Generator, settings: Settings) -> _Camera:
     return _Camera(tilt * _UPRIGHT, distance * ray / np.linalg.norm(ray))
 
 
-def _with_visibility(
+def with_visibility(
     keypoints: np.ndarray, mask: np.ndarray | None, size: int
 ) -> np.ndarray:
     """Appends 1 to points in the picture that nothing stands before.
 
     Joints behind the person's own body count as visible: people who label
     photographs place them too.
+
+    Args:
+        keypoints: (K, 2) pixels.
+        mask: (size, size) bool where something stands before the person, or
+            None.
+        size: side of the picture, pixels.
+
+    Returns:
+        (K, 3) x, y and 1 or 0.
     """
     pixel = np.rint(keypoints).astype(int)
     visible = np.all((pixel >= 0) & (pixel < size), axis=1)
