@@ -204,6 +204,13 @@ def test_reference_vector_of_masks():
     assert_close("reference_vector", mask.mean_f1, 0.8333333333333333)
 
 
+def test_ignored_pixels_are_background_for_accuracy_and_absent_for_f1():
+    counts = metrics.SegmentationCounts(2)
+    counts.add(np.array([1, 0, 0, 1]), np.array([1, 1, 255, 255]))
+    assert counts.accuracy == 0.5
+    assert_close("float64", counts.f1, [0, 2 / 3])
+
+
 def test_counts_are_pooled_not_averaged():
     pooled, once = metrics.SegmentationCounts(7), metrics.SegmentationCounts(7)
     once.add(PRED_PARTS, TRUE_PARTS)

@@ -241,8 +241,7 @@ def pck2d(
             "whose torso is not visible, or normalise by box_side."
         )
     pred, true = np.asarray(pred, np.float64), np.asarray(true, np.float64)
-    offset = np.where(visible[..., np.newaxis], pred - true, 0.0)
-    distance = np.linalg.norm(offset, axis=-1)
+    distance = np.linalg.norm(pred - true, axis=-1)
     correct = (distance <= fraction * size[:, np.newaxis]) & visible
     seen = visible.sum(axis=0)
     return 100.0 * float(
