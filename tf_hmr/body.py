@@ -14,7 +14,7 @@ chosen for speed; the result is the same:
   keypoints of the open body are 48 such points instead of 1253 vertices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr.body_data import NUM_POSE_FEATURES, BodyData
+
+_BONES = len(joints.SMPL24)
 
 
 class BodyMesh(NamedTuple):
@@ -39,10 +41,10 @@ class BodyMesh(NamedTuple):
 
 
 class _Points(NamedTuple):
-    """N points that follow the bones, each array arranged for `_move`."""
+    """N points that follow the bones, each array arranged for `_carried`."""
 
-    template: tf.Tensor  # (3 N,): all x, all y, all z
-    blends: tf.Tensor  # (P + 207, 3 N)
+    template: tf.Tensor  # (3, N)
+    blends: tf.Tensor  # (P + 207, 3 N): all x, all y, all z
     rotation_weights: tf.Tensor  # (24, N)
     translation_weights: tf.Tensor  # (24, N)
 
@@ -85,9 +87,10 @@ class Body:
             )
             self._surface = _surface_points(data)
             self._keypoints, self._gather = _keypoint_points(data, regressor)
-        self._mesh_function = tf.function(self._mesh, jit_compile=jit)
-        self._keypoints_function = tf.function(
-            self._keypoints_only, jit_compile=jit
+        arranged = _compiled if jit else _plain
+        self._mesh_function = arranged(self._posed, self._mesh)
+        self._keypoints_function = arranged(
+            self._posed_keypoints, lambda *outputs: outputs
         )
 
     def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> BodyMesh:
@@ -105,7 +108,7 @@ class Body:
         Raises:
             ValueError: a shape is not as above.
         """
-        return self._mesh_function(*self._checked(rotmats, betas))
+        return BodyMesh(*self._mesh_function(*self._checked(rotmats, betas)))
 
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
@@ -120,7 +123,7 @@ class Body:
     def _checked(self, rotmats, betas) -> tuple[tf.Tensor, tf.Tensor]:
         rotmats = tf.cast(rotmats, tf.float32)
         betas = tf.cast(betas, tf.float32)
-        rotation_shape = [None, len(joints.SMPL24), 3, 3]
+        rotation_shape = [None, _BONES, 3, 3]
         if not rotmats.shape.is_compatible_with(rotation_shape):
             raise ValueError(
                 f"rotmats have shape {rotmats.shape}, expected "
@@ -135,27 +138,30 @@ class Body:
             )
         return rotmats, betas
 
-    def _mesh(self, rotmats, betas) -> BodyMesh:
-        features, rotations, origins, skeleton = self._pose(rotmats, betas)
-        vertices = _move(self._surface, features, rotations, origins)
-        return BodyMesh(
-            tf.transpose(vertices, [0, 2, 1]),
-            self._regressed(features, rotations, origins),
-            skeleton,
-        )
+    def _posed(self, rotmats, betas):
+        """All matrix products of a call, for `_mesh`."""
+        pose = self._pose(rotmats, betas)
+        surface = _carried(self._surface, *pose[:3])
+        return *surface, self._regressed(*pose[:3]), pose[3]
 
-    def _keypoints_only(self, rotmats, betas):
-        features, rotations, origins, skeleton = self._pose(rotmats, betas)
-        return self._regressed(features, rotations, origins), skeleton
+    def _mesh(self, *values):
+        *surface, keypoints, skeleton = values
+        vertices = _moved(self._surface, *surface)
+        return tf.transpose(vertices, [0, 2, 1]), keypoints, skeleton
+
+    def _posed_keypoints(self, rotmats, betas):
+        pose = self._pose(rotmats, betas)
+        return self._regressed(*pose[:3]), pose[3]
 
     def _regressed(self, features, rotations, origins) -> tf.Tensor:
-        points = _move(self._keypoints, features, rotations, origins)
-        return tf.transpose(tf.matmul(points, self._gather), [0, 2, 1])
+        points = self._keypoints
+        moved = _moved(points, *_carried(points, features, rotations, origins))
+        return tf.transpose(tf.matmul(moved, self._gather), [0, 2, 1])
 
     def _pose(self, rotmats, betas):
         """Blend features, world rotations, displaced origins, skeleton."""
         rest = self._rest_template + tf.matmul(betas, self._rest_blends)
-        rest = tf.reshape(rest, [-1, len(joints.SMPL24), 3, 1])
+        rest = tf.reshape(rest, [-1, _BONES, 3, 1])
         rotations, skeleton = _chain(self._levels, rotmats, rest)
         # A point x of a bone goes to R (x - rest) + joint = R x + origin.
         origins = skeleton - tf.matmul(rotations, rest)
@@ -163,8 +169,51 @@ class Body:
         features = tf.concat(
             [betas, tf.reshape(bent, [-1, NUM_POSE_FEATURES])], axis=1
         )
-        skeleton = tf.reshape(skeleton, [-1, len(joints.SMPL24), 3])
+        skeleton = tf.reshape(skeleton, [-1, _BONES, 3])
         return features, rotations, origins, skeleton
+
+
+def _plain(heavy: Callable, light: Callable) -> Callable:
+    """light(*heavy(rotmats, betas)) as a plain graph."""
+    return tf.function(lambda rotmats, betas: light(*heavy(rotmats, betas)))
+
+
+def _compiled(heavy: Callable, light: Callable) -> Callable:
+    """light(*heavy(rotmats, betas)) and its gradient, compiled with XLA.
+
+    Left to itself, TensorFlow hands every intermediate value from the
+    compiled forward pass to the backward pass. Here only what `heavy` returns
+    is kept. Its matrix products do not need their own results for their
+    gradients, so the second run of `heavy` below costs next to nothing: XLA
+    removes what nobody reads.
+    """
+
+    @tf.function(jit_compile=True)
+    def forward(rotmats, betas):
+        values = heavy(rotmats, betas)
+        return light(*values), values
+
+    @tf.function(jit_compile=True)
+    def backward(inputs, values, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            outputs = light(*values)
+        upstream = tape.gradient(outputs, values, upstream)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            values = heavy(*inputs)
+        return tape.gradient(values, inputs, upstream)
+
+    @tf.custom_gradient
+    def call(rotmats, betas):
+        outputs, values = forward(rotmats, betas)
+
+        def gradient(*upstream):
+            return backward((rotmats, betas), values, upstream)
+
+        return outputs, gradient
+
+    return call
 
 
 def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
@@ -191,18 +240,28 @@ def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
     )
 
 
-def _move(points: _Points, features, rotations, origins) -> tf.Tensor:
-    """Blends and moves points: (B, 3, N)."""
+def _carried(points: _Points, features, rotations, origins):
+    """What moves N points: their blends, and their bones' blended motion.
+
+    Returns:
+        Offsets (B, 1, 3, N) at rest, turns (B, 3, 3, N), shifts (B, 3, N).
+    """
     count = points.rotation_weights.shape[1]
-    at_rest = points.template + tf.matmul(features, points.blends)
-    at_rest = tf.reshape(at_rest, [-1, 1, 3, count])
-    bones = len(joints.SMPL24)
-    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, bones])
+    offsets = tf.matmul(features, points.blends)
+    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, _BONES])
     turns = tf.matmul(turns, points.rotation_weights)
-    turns = tf.reshape(turns, [-1, 3, 3, count])
-    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, bones])
+    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, _BONES])
     shifts = tf.matmul(shifts, points.translation_weights)
-    shifts = tf.reshape(shifts, [-1, 3, count])
+    return (
+        tf.reshape(offsets, [-1, 1, 3, count]),
+        tf.reshape(turns, [-1, 3, 3, count]),
+        tf.reshape(shifts, [-1, 3, count]),
+    )
+
+
+def _moved(points: _Points, offsets, turns, shifts) -> tf.Tensor:
+    """Points after their motion: (B, 3, N)."""
+    at_rest = points.template + offsets
     return tf.reduce_sum(turns * at_rest, axis=2) + shifts
 
 
@@ -212,7 +271,7 @@ def _surface_points(data: BodyData) -> _Points:
     blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
     weights = _constant(data.weights.T)
     return _Points(
-        template=_constant(data.v_template.T.reshape(-1)),
+        template=_constant(data.v_template.T),
         blends=_constant(blends),
         rotation_weights=weights,
         translation_weights=weights,
@@ -233,9 +292,9 @@ def _keypoint_points(
     template = shares @ data.v_template  # (N, 3)
     shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
     pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
-    of_bone = np.eye(len(joints.SMPL24))[:, bone]  # (24, N)
+    of_bone = np.eye(_BONES)[:, bone]  # (24, N)
     points = _Points(
-        template=_constant(template.T.reshape(-1)),
+        template=_constant(template.T),
         blends=_constant(
             np.concatenate([shape, pose]).reshape(-1, template.size)
         ),
