@@ -59,9 +59,7 @@ def _block(x, width: int, stride: int, name: str):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016, Figure 2)."""
     conv = keras.layers.Conv2D
     shortcut = x
-    y = conv(
-        width, 3, stride, "same", use_bias=False, name=f"{name}_1_conv"
-    )(x)
+    y = conv(width, 3, stride, "same", use_bias=False, name=f"{name}_1_conv")(x)
     y = keras.layers.ReLU(name=f"{name}_1_relu")(_normalised(y, f"{name}_1"))
     y = conv(width, 3, 1, "same", use_bias=False, name=f"{name}_2_conv")(y)
     # A gain of zero starts the block as its shortcut (Goyal et al. 2017).
@@ -116,13 +114,14 @@ def build(
     Args:
         name: "resnet50" (v2, as HMR), "mobilenet_v3" (large) or "small".
         image_size: side of the input crop.
-        width, depths: of "small" only.
+        width: channels of the first layer of "small".
+        depths: residual blocks in each of its stages.
 
     Raises:
         ValueError: unknown name.
     """
     shape = (image_size, image_size, 3)
-    options = dict(include_top=False, weights=None, input_shape=shape)
+    options = {"include_top": False, "weights": None, "input_shape": shape}
     if name == "small":
         return small_resnet(image_size, width, depths)
     if name == "resnet50":

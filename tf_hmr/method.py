@@ -112,6 +112,10 @@ class Method(keras.Model):
         others = {id(variable) for variable in other}
         return [v for v in self.trainable_variables if id(v) not in others]
 
+    def build(self, shape=None) -> None:
+        """Nothing: the parts make their variables when first called."""
+        self.built = True
+
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""
         size = self.image_size
@@ -162,7 +166,9 @@ def make_config(name: str, **values) -> Config:
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise ValueError(f"{name}.Config has no {unknown}. It has: {fields}.")
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    tuples = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+    }
     return kind(**tuples)
 
 

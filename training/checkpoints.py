@@ -9,6 +9,8 @@ import tensorflow as tf
 from training import step as steps
 
 FOLDER = "checkpoints"
+# What TensorFlow raises for files that are cut short, altered or foreign.
+DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ class Checkpoints:
             try:
                 status = self._state.restore(path)
                 status.assert_existing_objects_matched()
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except DAMAGE as error:
                 first = str(error).strip().splitlines()[0]
                 log.warning(
                     "Checkpoint %s cannot be read (%s); trying the one "

@@ -117,6 +117,9 @@ class Experiment:
     """Optimisers of the run (of its only stage)."""
     stages: tuple[Stage, ...] = ()
     """Stages, run in order; empty: one stage of `steps` with `optim`."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Of the network's layers; geometry and losses stay float32. 'auto' takes
+    bfloat16 where the processor multiplies it natively."""
     seed: int = 0
     """Seed of the initial weights and of dropout."""
     eval_every: int = 0

@@ -1,6 +1,15 @@
 """Which devices a run uses."""
 
+import logging
+from pathlib import Path
+
 import tensorflow as tf
+
+# What x86 processors call their instructions for bfloat16 products, as
+# Linux lists them.
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+CPU_INFO = Path("/proc/cpuinfo")
+log = logging.getLogger(__name__)
 
 
 def strategy(devices: str = "auto") -> tf.distribute.Strategy:
@@ -54,3 +63,24 @@ def _cpu(count: int, hide: bool) -> tf.distribute.Strategy:
         [f"CPU:{i}" for i in range(count)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
+
+
+def precision(asked: str) -> str:
+    """The precision to use: "float32" or "bfloat16".
+
+    Args:
+        asked: one of these, or "auto": bfloat16 where it is fast. Elsewhere
+            it is emulated, and slower than float32.
+    """
+    if asked != "auto":
+        return asked
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        fast = details.get("compute_capability", (0, 0)) >= (8, 0)
+    else:
+        text = CPU_INFO.read_text() if CPU_INFO.exists() else ""
+        fast = bool(BFLOAT16_FLAGS & set(text.split()))
+    chosen = "bfloat16" if fast else "float32"
+    log.info("Precision: %s.", chosen)
+    return chosen

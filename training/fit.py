@@ -84,6 +84,8 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     mean = mean_pose.mean_pose(data.sources)
     strategy = devices.strategy(where.devices)
     keras.utils.set_random_seed(chosen.seed)
+    if devices.precision(chosen.precision) == "bfloat16":
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
     workdir.claim(where.workdir, chosen)

@@ -25,6 +25,7 @@ MakeDataset = Callable[
     [int, tf.distribute.InputContext | None], tf.data.Dataset
 ]
 BEST_FOLDER = "best"
+EVALUATION = "evaluation"
 log = logging.getLogger(__name__)
 
 
@@ -98,12 +99,14 @@ class _Run:
     book: journal.Journal
     total: int
     best: float = math.inf
+    trained_s: float = 0.0
 
     def __post_init__(self):
-        lines = journal.read_metrics(
-            self.workdir / journal.METRICS_FILE, "evaluation"
-        )
-        self.best = min((line["score"] for line in lines), default=math.inf)
+        lines = journal.read_metrics(self.workdir / journal.METRICS_FILE)
+        scores = [line["score"] for line in lines if "score" in line]
+        self.best = min(scores, default=math.inf)
+        times = [line["trained_s"] for line in lines if "trained_s" in line]
+        self.trained_s = max(times, default=0.0)
 
     def stage(self, name, compiled_step, batches, step, end) -> int:
         """Steps from `step` to `end`; returns the step it came to."""
@@ -142,9 +145,15 @@ class _Run:
     def _log(self, name, step, sums, count, since, bar) -> None:
         means = {key: value / count for key, value in sums.items()}
         seconds = time.monotonic() - since
+        # Steps alone, over all the starts of this run; the learning curve.
+        self.trained_s += seconds
         speed = count * self.experiment.data.batch_size / seconds
         bar.set_postfix(loss=f"{means['loss']:.3f}", img_s=f"{speed:.0f}")
-        self.book.scalars(step, name, {**means, "images_per_s": speed})
+        self.book.scalars(
+            step,
+            name,
+            {**means, "images_per_s": speed, "trained_s": self.trained_s},
+        )
         if bar.disable:
             log.info(
                 "%s step %d of %d: loss %.4f, %.0f images/s",
@@ -165,8 +174,12 @@ class _Run:
             methods.save(self.method, self.workdir / BEST_FOLDER)
             return
         result = self.evaluate(self.method)
-        values = {"score": result.score, **result.values}
-        self.book.scalars(step, "evaluation", values)
+        values = {
+            "score": result.score,
+            "trained_s": self.trained_s,
+            **result.values,
+        }
+        self.book.scalars(step, EVALUATION, values)
         if result.picture is not None:
             self.book.picture(step, "predictions", result.picture)
         if result.score <= self.best:

@@ -347,9 +347,7 @@ class Model(method.Method):
 
 def select(points, names):
     """(B, 30, C) in the order of joints.KEYPOINTS -> (B, len(names), C)."""
-    return tf.gather(
-        points, joints.select(names, of=joints.KEYPOINTS), axis=1
-    )
+    return tf.gather(points, joints.select(names, of=joints.KEYPOINTS), axis=1)
 
 
 def term(total_and_count, weight: float) -> method.Term:

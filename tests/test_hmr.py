@@ -1,0 +1,223 @@
+"""HMR: the sizes its paper and code give, and its reductions by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.closeness import assert_close
+from tf_hmr import joints, method
+from tf_hmr.methods import hmr
+
+SMALL = {
+    "image_size": 64,
+    "encoder": "small",
+    "encoder_width": 8,
+    "hidden": 32,
+    "dropout": 0.0,
+}
+
+
+def make_batch(rng, size=64, count=4, labelled=(1, 1, 0, 0)):
+    """Random labels; the last examples have 2D labels only."""
+    has = np.array(labelled[:count], np.float32)
+    points = rng.normal(0, 0.3, (count, len(joints.KEYPOINTS), 3))
+    points[..., 2] = rng.random((count, len(joints.KEYPOINTS))) < 0.7
+    body_joints = rng.normal(0, 0.3, (count, len(joints.KEYPOINTS), 4))
+    body_joints[..., 3] = has[:, None]
+    turn = np.linalg.qr(rng.normal(size=(5 * count, 24, 3, 3)))[0]
+    turn *= np.linalg.det(turn)[..., None, None]
+    arrays = {
+        "image": rng.uniform(0, 255, (count, size, size, 3)),
+        "keypoints": points,
+        "joints3d": body_joints,
+        "rotmats": turn[:count],
+        "betas": rng.normal(size=(count, 10)),
+        "has_pose": has,
+        "has_betas": has,
+        "has_joints3d": has,
+        "prior_rotmats": turn[count : 4 * count],
+        "prior_betas": rng.normal(size=(3 * count, 10)),
+    }
+    return {k: tf.constant(v, tf.float32) for k, v in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def small(body):
+    return method.create("hmr", body, **SMALL)
+
+
+def count_trainable(part) -> int:
+    return sum(int(np.prod(v.shape)) for v in part.trainable_variables)
+
+
+def test_parameter_counts_of_the_paper(body):
+    """26,841,386 and 1,807,619: methods' checkpoint of akanazawa/hmr."""
+    model = method.create("hmr", body)
+    adversary = count_trainable(model.adversary)
+    assert adversary == 1_807_619
+    assert count_trainable(model) - adversary == 26_841_386
+
+
+def test_starts_at_the_given_mean(small, rng):
+    """With no features the first guess is the mean, exactly."""
+    batch = make_batch(rng)
+    rotmats = batch["rotmats"][0].numpy()
+    betas = batch["betas"][0].numpy()
+    model = method.create("hmr", small.body, **SMALL, rotation="6d")
+    model.regressor.fc3.kernel.assign(tf.zeros_like(model.regressor.fc3.kernel))
+    model.start_from(rotmats, betas)
+    found = model(batch["image"])
+    assert_close("gram_schmidt", found.rotmats[1], rotmats)
+    assert_close("exact", found.betas[1], betas)
+    assert_close("exact", found.camera[1], np.float32([0.9, 0, 0]))
+
+
+def test_starts_upright_without_a_mean(small, rng):
+    """A half turn about x: the head is above (y down) the hips."""
+    names = small.joint_names
+    found = small(make_batch(rng)["image"]).joints[0]
+    head, hip = joints.select(("head_top", "left_hip"), of=names)
+    assert found[head, 1] < found[hip, 1] - 0.5
+    left, right = joints.select(("left_hip", "right_hip"), of=names)
+    # Facing the camera, the left side is on the picture's right.
+    assert found[left, 0] > found[right, 0]
+
+
+def test_terms_are_the_papers_reductions(small, rng):
+    """Each term, divided as the loop does, against a loop over examples."""
+    batch = make_batch(rng)
+    found = small(batch["image"], training=True)
+    terms = small.terms(batch, found)
+    value = {
+        name: float(t.weight * tf.reduce_sum(t.total) / tf.reduce_sum(t.count))
+        for name, t in terms.items()
+    }
+    index = joints.select(small.joint_names, of=joints.KEYPOINTS)
+    true = batch["keypoints"].numpy()[:, index]
+    seen = true[..., 2]
+    off = np.abs(found.keypoints.numpy() - true[..., :2]).sum(-1)
+    expected = 60 * (off * seen).sum() / (2 * seen.sum())
+    assert_close("loss", value["keypoints_2d"] / 60, expected / 60)
+    rows = [0, 1]
+    hips = joints.select(("left_hip", "right_hip"), of=joints.LSP14)
+    pred = found.joints.numpy()[rows][:, :14]
+    index = joints.select(joints.LSP14, of=joints.KEYPOINTS)
+    true = batch["joints3d"].numpy()[rows][:, index, :3]
+    pred = pred - pred[:, hips].mean(1, keepdims=True)
+    true = true - true[:, hips].mean(1, keepdims=True)
+    assert_close(
+        "loss", value["joints_3d"] / 60, 0.5 * np.square(pred - true).mean()
+    )
+    flat = np.concatenate(
+        [
+            found.rotmats.numpy()[rows].reshape(2, 216)
+            - batch["rotmats"].numpy()[rows].reshape(2, 216),
+            found.betas.numpy()[rows] - batch["betas"].numpy()[rows],
+        ],
+        axis=1,
+    )
+    assert_close(
+        "loss",
+        (value["rotmats"] + value["betas"]) / 60,
+        0.5 * np.square(flat).mean(),
+    )
+
+
+def test_adversary_sees_every_iteration(small, rng):
+    """Fakes of all three iterations; sums over 25 outputs, mean over rows."""
+    batch = make_batch(rng)
+    found = small(batch["image"], training=True)
+    assert found.iterates["rotmats"].shape == (12, 24, 3, 3)
+    terms = small.adversary_terms(batch, found)
+    fake = small.adversary(found.iterates["rotmats"], found.iterates["betas"])
+    assert fake.shape == (12, 25)
+    assert_close(
+        "loss",
+        tf.reduce_sum(terms["fake"].total) / tf.reduce_sum(terms["fake"].count),
+        np.square(fake.numpy()).sum(1).mean(),
+    )
+    real = small.adversary(batch["prior_rotmats"], batch["prior_betas"])
+    assert_close(
+        "loss",
+        tf.reduce_sum(terms["real"].total) / tf.reduce_sum(terms["real"].count),
+        np.square(real.numpy() - 1).sum(1).mean(),
+    )
+
+
+def test_adversary_ignores_the_global_rotation(small, rng):
+    batch = make_batch(rng)
+    rotmats = batch["prior_rotmats"].numpy()
+    turned = rotmats.copy()
+    turned[:, 0] = rotmats[::-1, 0]
+    assert_close(
+        "exact",
+        small.adversary(tf.constant(turned), batch["prior_betas"]),
+        small.adversary(tf.constant(rotmats), batch["prior_betas"]),
+    )
+
+
+def test_players_do_not_push_each_other(small, rng):
+    """The adversary's loss gives no gradient to the encoder."""
+    batch = make_batch(rng)
+    with tf.GradientTape() as tape:
+        found = small(batch["image"], training=True)
+        terms = small.adversary_terms(batch, found).values()
+        loss = tf.add_n([tf.reduce_sum(t.total) for t in terms])
+    variables = small.player_variables()
+    assert all(g is None for g in tape.gradient(loss, variables))
+    mine = {id(v) for v in variables}
+    assert not mine & {id(v) for v in small.adversary.trainable_variables}
+
+
+def test_missing_3d_labels_count_nothing(small, rng):
+    """NaN in what is flagged as missing changes no term."""
+    batch = make_batch(rng)
+    found = small(batch["image"], training=True)
+    clean = small.terms(batch, found)
+    missing = np.array([False, False, True, True])
+    for name in ("rotmats", "betas", "joints3d"):
+        value = batch[name].numpy()
+        spoilt = value[missing]
+        spoilt[...] = np.nan
+        if name == "joints3d":
+            spoilt[..., 3] = 0
+        value[missing] = spoilt
+        batch[name] = tf.constant(value)
+    for name, term in small.terms(batch, found).items():
+        assert_close("exact", term.total, clean[name].total)
+        assert_close("exact", term.count, clean[name].count)
+
+
+def test_options_of_the_quick_experiment(body, rng):
+    """Layout features, 6D, absolute losses: every weight gets a gradient."""
+    model = method.create(
+        "hmr",
+        body,
+        **SMALL,
+        features="layout",
+        rotation="6d",
+        loss_3d="absolute",
+        joints_in_loss="cocoplus",
+    )
+    # Blocks start as their shortcuts; let the residual paths speak.
+    for variable in model.trainable_variables:
+        if variable.name == "gamma":
+            variable.assign(tf.ones_like(variable))
+    batch = make_batch(rng)
+    with tf.GradientTape() as tape:
+        terms = model.terms(batch, model(batch["image"], training=True))
+        loss = tf.add_n([tf.reduce_sum(t.total) for t in terms.values()])
+    for variable, gradient in zip(
+        model.player_variables(),
+        tape.gradient(loss, model.player_variables()),
+        strict=True,
+    ):
+        assert gradient is not None, variable.path
+        norm = tf.norm(gradient)
+        assert np.isfinite(norm) and norm > 0, variable.path
+
+
+def test_weak_supervision_options_are_named():
+    with pytest.raises(ValueError, match=r"no \['colour'\].*image_size"):
+        method.make_config("hmr", colour=1)
+    assert hmr.Config().joints_in_loss == "lsp"
