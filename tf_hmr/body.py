@@ -217,27 +217,29 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
 
 
 def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
-    """World rotations (B, 24, 3, 3) and joint places (B, 24, 3, 1)."""
-    order: list[int] = []
-    rotations, places = [], []
+    """World rotations (B, 24, 3, 3) and joint places (B, 24, 3, 1).
+
+    One product per level of the tree. Joints are taken apart and joined by
+    split and concat: the gradient of a gather is a scatter, which XLA
+    compiles and runs slowly on CPUs.
+    """
+    rotmats = tf.split(rotmats, _BONES, axis=1)
+    rest = tf.split(rest, _BONES, axis=1)
+    rotations, places = dict(enumerate(rotmats)), dict(enumerate(rest))
+
+    def joined(values, indices):
+        return tf.concat([values[i] for i in indices], axis=1)
+
     for children, parents in levels:
-        local = tf.gather(rotmats, children, axis=1)
-        place = tf.gather(rest, children, axis=1)
-        if parents:
-            above = [order.index(parent) for parent in parents]
-            turn = tf.gather(tf.concat(rotations, 1), above, axis=1)
-            start = tf.gather(tf.concat(places, 1), above, axis=1)
-            bone = place - tf.gather(rest, parents, axis=1)
-            place = start + tf.matmul(turn, bone)
-            local = tf.matmul(turn, local)
-        order += children
-        rotations.append(local)
-        places.append(place)
-    back = [order.index(joint) for joint in range(len(order))]
-    return (
-        tf.gather(tf.concat(rotations, 1), back, axis=1),
-        tf.gather(tf.concat(places, 1), back, axis=1),
-    )
+        turn = joined(rotations, parents)
+        bone = joined(rest, children) - joined(rest, parents)
+        place = joined(places, parents) + tf.matmul(turn, bone)
+        turn = tf.matmul(turn, joined(rotmats, children))
+        count = len(children)
+        rotations |= zip(children, tf.split(turn, count, 1), strict=True)
+        places |= zip(children, tf.split(place, count, 1), strict=True)
+    everyone = range(_BONES)
+    return joined(rotations, everyone), joined(places, everyone)
 
 
 def _carried(points: _Points, features, rotations, origins):
@@ -305,14 +307,14 @@ def _keypoint_points(
 
 
 def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Joints by distance from the root, with their parents' indices."""
+    """Joints and their parents, by distance from the root, without it."""
     depths: list[int] = []
     for parent in parents:
         depths.append(0 if parent < 0 else depths[parent] + 1)
     levels = []
-    for depth in range(max(depths) + 1):
+    for depth in range(1, max(depths) + 1):
         children = [i for i, found in enumerate(depths) if found == depth]
-        levels.append((children, [parents[i] for i in children if depth]))
+        levels.append((children, [parents[i] for i in children]))
     return levels
 
 
