@@ -302,4 +302,5 @@ def main(args: Args) -> int:
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    sys.exit(main(tyro.cli(Args, prog="python -m edge.export", description=__doc__)))
+    parsed = tyro.cli(Args, prog="python -m edge.export", description=__doc__)
+    sys.exit(main(parsed))

@@ -66,15 +66,16 @@ class Model:
         missing = set(OUTPUTS) - set(self._runner.get_output_details())
         if list(inputs) != [INPUT] or missing:
             raise ValueError(
-                f"{path}: not a model of this project: inputs {sorted(inputs)}, missing outputs "
-                f"{sorted(missing)}. Expected a file of edge.export."
+                f"{path}: not a model of this project: inputs "
+                f"{sorted(inputs)}, missing outputs {sorted(missing)}. "
+                "Expected a file of edge.export."
             )
         shape, kind = inputs[INPUT]["shape"], inputs[INPUT]["dtype"]
         fits = len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
         if not fits or kind is not np.uint8:
             raise ValueError(
-                f"{path}: its input is {tuple(shape)} of {kind.__name__}, expected (1, S, S, 3) of "
-                "uint8."
+                f"{path}: its input is {tuple(shape)} of {kind.__name__}, "
+                "expected (1, S, S, 3) of uint8."
             )
         return int(shape[1])
 
@@ -243,7 +244,10 @@ def read_photo(path):
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such photo.")
     data = np.fromfile(str(path), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:  # Empty, or its header claims billions of pixels.
+        image = None
     if image is None:
         raise ValueError(f"{path}: not a readable image.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

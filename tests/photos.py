@@ -1,6 +1,8 @@
 """Photographs for tests, made from numbers."""
 
 import pathlib
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -34,3 +36,10 @@ def jpeg_with_orientation(image: np.ndarray, orientation: int) -> bytes:
     exif = b"Exif\x00\x00" + tiff
     segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
     return jpeg[:2] + segment + jpeg[2:]
+
+
+def png_of_billions() -> bytes:
+    """A small PNG whose header claims 100,000 x 100,000 pixels."""
+    png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    header = b"IHDR" + struct.pack(">II", 100_000, 100_000) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]

@@ -71,7 +71,7 @@ def body25(x, y, w, h, confidence=0.9):
 
 
 def test_every_file_of_a_person(run, photo, tmp_path, model):
-    assert run(photo, box=BOX) == (0, [])
+    assert run(photo, box=BOX, focal_px=3e6) == (0, [])
     assert written(tmp_path) == files_of("street_0")
     stem = tmp_path / "out" / "street_0"
     (person,) = people.recover(model, photo, [BOX])
@@ -81,15 +81,15 @@ def test_every_file_of_a_person(run, photo, tmp_path, model):
     assert told["box_px"] == list(BOX)
     assert told["image_size_px"] == [300, 260]
     assert set(told["convention"]) >= {"camera", "weak_camera", "axes"}
-    # The camera of the json alone puts the joints on the keypoints, up to
-    # the perspective of a body a few metres deep.
+    # The json alone tells where the joints are seen. From so far away
+    # perspective is the weak perspective of the keypoints.
     lens = told["camera"]
     seen = camera.project_perspective(
         np.array(told["joints_m"]) + lens["translation_m"],
         lens["focal_px"],
         lens["principal_point_px"],
     )
-    assert_close("perspective_px", seen, told["keypoints_px"])
+    assert_close("far_camera_px", seen, told["keypoints_px"])
     arrays = np.load(f"{stem}.npz")
     assert_close("body_metres", arrays["vertices"], person.vertices)
     assert_close("body_metres", arrays["betas"], told["betas"])
@@ -166,6 +166,14 @@ def test_what_is_wrong_is_one_line_each_and_the_rest_goes_on(
         assert "\n" not in line
     assert "outside the image of 40 x 40" in lines[2]
     assert written(tmp_path) == files_of("street_0")
+
+
+def test_an_error_of_many_lines_becomes_one(run, photo, monkeypatch):
+    def refuse(path):
+        raise ValueError("first line\n  second line")
+
+    monkeypatch.setattr(cli.people, "read_photo", refuse)
+    assert run(photo, box=BOX) == (1, ["first line second line"])
 
 
 def test_a_bad_box_leaves_the_others_their_numbers(run, photo, tmp_path):
@@ -268,9 +276,12 @@ def test_openpose_ignores_what_it_did_not_see(tmp_path, photo, caplog):
     seen = body25(10, 20, 50, 90)
     seen += [0.0, 0.0, 0.0, 299.0, 259.0, boxes.MIN_CONFIDENCE]
     unsure = body25(60, 5, 40, 80, confidence=0.1)
-    path = save_json(tmp_path / "b.json", openpose(seen, unsure))
+    one_place = [30.0, 40.0, 0.9] * 25
+    people_points = (seen, unsure, one_place)
+    path = save_json(tmp_path / "b.json", openpose(*people_points))
     assert_close("exact", boxes.read(path).of(photo), [(10.5, 20.5, 50, 90)])
     assert "person 1 is left out, only 0 keypoints" in caplog.text
+    assert "person 2 is left out, only 1 keypoints" in caplog.text
 
 
 def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):

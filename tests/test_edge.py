@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -258,16 +259,20 @@ def test_device_finds_the_person_that_the_library_finds(
 
 
 def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
-    photo = photos.write(tmp_path / "big.png", photos.picture(900, 780))
+    black = np.zeros((780, 900, 3), np.uint8)
+    photo = photos.write(tmp_path / "black.png", black)
     box = [3 * number for number in BOX]
     _, lines, _ = run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
-    overlay = people.read_photo(lines[0]["files"]["overlay"])
-    changed = (overlay != people.read_photo(photo)).any(axis=-1)
-    (person,) = people.recover(model, photo, [box])
+    drawn = people.read_photo(lines[0]["files"]["overlay"]).any(axis=-1)
+    # The device draws the weak perspective: perspective from far away.
+    (person,) = people.recover(model, photo, [box], focal_px=3e6)
     view = raster.View(900, 780, person.focal_px, person.principal_point)
     covered = raster.silhouette(person.placed, person.faces, view)
-    overlap = (changed & covered).sum() / (changed | covered).sum()
-    assert overlap > TOLERANCES["silhouette_overlap"].absolute
+    # OpenCV also fills the pixels that an outline touches.
+    around = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3))) > 0
+    assert covered.sum() > 10_000
+    assert not (drawn & ~around).any()
+    assert not (covered & ~drawn).any()
 
 
 def test_near_triangles_hide_far_ones():
@@ -305,7 +310,7 @@ def test_without_faces_points_are_drawn(capsys, tflite, photo, tmp_path):
 def test_what_is_wrong_with_photos_is_one_line_each(
     capsys, tflite, photo, tmp_path
 ):
-    (tmp_path / "text.jpg").write_bytes(b"no image")
+    (tmp_path / "text.jpg").write_bytes(photos.png_of_billions())
     small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
     status, lines, errors = run(
         *(capsys, tflite, tmp_path / "gone.jpg", tmp_path / "text.jpg"),

@@ -49,6 +49,7 @@ def test_unreadable_photos_are_named(tmp_path):
         "empty.jpg": b"",
         "text.jpg": b"this is no image",
         "cut.jpg": whole.read_bytes()[:200],
+        "billions.png": photos.png_of_billions(),
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
@@ -130,6 +131,8 @@ def test_no_boxes_no_people(model):
         (np.zeros((9, 9), np.uint8), None, "(9, 9)"),
         (np.zeros((9, 9, 3), np.float32), None, "float32"),
         (np.zeros((90, 90, 3), np.uint8), [(95, 0, 9, 9)], "outside"),
+        # Outside, though the crop around it would reach the photo.
+        (np.zeros((90, 90, 3), np.uint8), [(91, 0, 20, 20)], "outside"),
         (np.zeros((90, 90, 3), np.uint8), [(0, 0, 9)], "four"),
     ],
 )

@@ -140,11 +140,12 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
             )
         points = points.reshape(-1, 3)
         visible = points[:, 2] > MIN_CONFIDENCE
-        if visible.sum() < MIN_KEYPOINTS:
+        places = len(np.unique(points[visible, :2], axis=0))
+        if places < MIN_KEYPOINTS:
             _log.warning(
                 "%s: person %d is left out, only %d keypoints are above "
                 "confidence %g (at least %d are needed).",
-                *(path, number, visible.sum(), MIN_CONFIDENCE, MIN_KEYPOINTS),
+                *(path, number, places, MIN_CONFIDENCE, MIN_KEYPOINTS),
             )
             continue
         yield crop.box_of_keypoints(points[:, :2], visible)

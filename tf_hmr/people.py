@@ -97,7 +97,10 @@ def read_photo(path: str | pathlib.Path) -> np.ndarray:
     encoded = np.fromfile(path, np.uint8)
     # Decoding from memory keeps OpenCV's own complaints off the terminal and
     # takes any file name; it turns by EXIF just as imread does.
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    except cv2.error:  # Empty, or its header claims billions of pixels.
+        image = None
     if image is None:
         raise ValueError(
             f"{path}: not a readable image ({encoded.size} bytes). Expected a "
