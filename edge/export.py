@@ -85,8 +85,13 @@ def export(args: Args) -> dict:
         part.write_bytes(convert(model))
         check_operators(part)
         measured = compare(model, part, crops)
-        card = make_card(model, args.out.name, measured, len(crops))
-        faces = args.out.with_name(card["faces"])
+        faces = args.out.with_name(args.out.stem + ".faces.npy")
+        card = {
+            "model": args.out.name,
+            "bytes": part.stat().st_size,
+            "faces": faces.name,
+            **make_card(model, measured, len(crops)),
+        }
         np.save(faces, model.body.data.faces.astype(np.int32))
         text = json.dumps(card, indent=1) + "\n"
         args.out.with_suffix(".card.json").write_text(text, encoding="utf-8")
@@ -224,14 +229,11 @@ def compare(model: method.Method, path: Path, crops: np.ndarray) -> dict:
     return largest
 
 
-def make_card(
-    model: method.Method, name: str, measured: dict, count: int
-) -> dict:
-    """What a user of the file must know, for hmr.card.json."""
+def make_card(model: method.Method, measured: dict, count: int) -> dict:
+    """What a user of the file must know, beside the names of the files."""
     size, data = model.image_size, model.body.data
     example = model(np.zeros((1, size, size, 3), np.float32), training=False)
     return {
-        "model": name,
         "method": model.name,
         "precision": "float32",
         "inputs": {
@@ -257,7 +259,6 @@ def make_card(
         },
         "joint_names": list(model.joint_names),
         "rotation_names": list(joints.SMPL24),
-        "faces": Path(name).stem + ".faces.npy",
         "topology": data.topology,
         "body": {"name": data.name, "licence": data.licence},
         "config": dataclasses.asdict(model.config),

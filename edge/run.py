@@ -51,10 +51,11 @@ class Model:
 
     def __init__(self, path, threads=1):
         path = Path(path)
-        self._runner = _signature_runner(path, threads)
-        self.size = self._check_signature(path)
         card = path.with_suffix(".card.json")
         card = json.loads(card.read_text("utf-8")) if card.is_file() else {}
+        _check_whole(path, card)
+        self._runner = _signature_runner(path, threads)
+        self.size = self._check_signature(path)
         faces = path.with_name(card.get("faces", path.stem + ".faces.npy"))
         self.faces = np.load(str(faces)) if faces.is_file() else None
         self.crop_scale = card.get("crop", {}).get("scale", CROP_SCALE)
@@ -85,14 +86,25 @@ class Model:
         return {name: found[name][0] for name in OUTPUTS}
 
 
-def _signature_runner(path, threads):
-    """The file's signature, with one clear error for whatever it is not."""
+def _check_whole(path, card):
+    """Refuses what is no .tflite, or not the one that the card is for."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model.")
     with open(str(path), "rb") as file:
         head = file.read(8)
     if head[4:] != b"TFL3":
         raise ValueError(f"{path}: not a .tflite file (it does not say TFL3).")
+    # tflite-runtime dies of a file that is cut off; its size tells before.
+    size = path.stat().st_size
+    if card.get("bytes", size) != size:
+        raise ValueError(
+            f"{path}: {size} bytes, but its card says {card['bytes']}: it is "
+            "cut off, or the card belongs to another file."
+        )
+
+
+def _signature_runner(path, threads):
+    """The file's signature, with one clear error when it cannot be run."""
     try:
         interpreter = _interpreter()(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()

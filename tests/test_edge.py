@@ -69,6 +69,7 @@ def test_file_gives_what_keras_gives(tflite, model, rng):
 
 def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["model"] == "small.tflite"
+    assert card["bytes"] == tflite.stat().st_size
     assert card["inputs"]["image"]["shape"] == [1, 64, 64, 3]
     found = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
     for name, output in card["outputs"].items():
@@ -341,6 +342,21 @@ def test_cut_model_is_one_line(capsys, tflite, photo, tmp_path, kept):
     status, lines, errors = run(capsys, cut, photo, "--out", tmp_path)
     assert (status, lines, len(errors)) == (1, [], 1)
     assert "cut.tflite: " in errors[0]
+
+
+def test_card_tells_a_cut_model_before_the_runtime_sees_it(
+    capsys, tflite, photo, tmp_path, monkeypatch
+):
+    # tflite-runtime 2.14 does not raise on such a file, it kills the process.
+    monkeypatch.setattr(device, "_interpreter", lambda: pytest.fail("ran it"))
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(tflite.read_bytes()[:-1000])
+    card = tflite.with_suffix(".card.json").read_text()
+    (tmp_path / "cut.card.json").write_text(card)
+    status, _, errors = run(capsys, cut, photo, "--out", tmp_path)
+    assert (status, len(errors)) == (1, 1)
+    assert "cut.tflite: " in errors[0]
+    assert "its card says" in errors[0]
 
 
 def test_missing_and_foreign_models_are_one_line(capsys, photo, tmp_path):
