@@ -1,7 +1,9 @@
+import concurrent.futures
 import dataclasses
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -51,6 +53,10 @@ def test_report_says_what_is_there(made):
     assert report["topology"] == "open-v1"
     assert report["splits"]["train"]["shards"] == [16, 16, 8]
     assert report["splits"]["val"]["count"] == 3
+    assert report["splits"]["train"]["command"] == (
+        f"python -m training.prepare synthetic --out {made} --count 40 "
+        "--val 3 --size 32 --workers 1 --shard-size 16"
+    )
     assert {len(stored(made, split)) for split in ("train", "val")} == {40, 3}
 
 
@@ -118,6 +124,22 @@ def test_a_stopped_run_keeps_its_finished_shards(made, tmp_path, monkeypatch):
     for number in range(3):
         file = f"train-{number:05d}.tfrecord"
         assert (tmp_path / file).read_bytes() == (made / file).read_bytes()
+
+
+def test_results_come_in_order_and_not_too_early():
+    begun = []
+
+    def task(number):
+        begun.append(number)
+        time.sleep(0.01 * (number % 3))
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = prepare.in_order(pool, task, range(20), ahead=5)
+        assert next(results) == 0
+        time.sleep(0.1)
+        assert len(begun) == 5, "the consumer is slow: no more are begun"
+        assert list(results) == list(range(1, 20))
 
 
 def test_finished_records_are_left_alone(made, capsys):

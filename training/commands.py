@@ -5,6 +5,7 @@ command line, its `run(options)` does the work. Nothing registers it.
 """
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ def main(
     # Here, not above: processes that a module starts import `program` again,
     # and should not load what only the command line needs.
     import tyro
+
+    # TensorFlow, where a module needs it, shall not report on its kernels.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     module = importlib.import_module(f"{package.__name__}.{words[0]}")
     program = f"python -m {program} {words[0]}"

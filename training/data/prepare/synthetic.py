@@ -14,9 +14,8 @@ import math
 import multiprocessing
 import os
 import shlex
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -85,7 +84,7 @@ def run(options: Options) -> None:
             if _is_finished(options.out, split.name):
                 print(f"{split.name}: {split.count} people are there already")
             else:
-                _write_split(pool, workers, options.out, split)
+                _write_split(pool, workers, options, split)
         if not options.protocol:
             _write_prior(pool, options)
 
@@ -175,7 +174,8 @@ def _is_finished(out: Path, split: str) -> bool:
     return split in records.read_report(out)["splits"]
 
 
-def _write_split(pool, workers: int, out: Path, split: _Split) -> None:
+def _write_split(pool, workers: int, options: Options, split: _Split) -> None:
+    out = options.out
     full = split.count // split.shard_size
     writer = records.Writer(out, split.name, split.shard_size, keep=full)
     start = sum(writer.counts)
@@ -191,14 +191,24 @@ def _write_split(pool, workers: int, out: Path, split: _Split) -> None:
         disable=None,
     )
     with bar:
-        for examples in _in_order(pool, _render, chunks, _AHEAD * workers):
+        for examples in in_order(pool, _render, chunks, _AHEAD * workers):
             for example in examples:
                 writer.write(example)
             bar.update(len(examples))
-    writer.finish(split.seed, shlex.join(sys.argv))
+    writer.finish(split.seed, _command(options))
     path = out / f"{split.name}.png"
     _write_sheet(path, split)
     print(f"{split.name}: {split.count} people in {out}, shown in {path}")
+
+
+def _command(options: Options) -> str:
+    """What to type for the same records."""
+    words = ["python", "-m", "training.prepare", "synthetic"]
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def _write_prior(pool, options: Options) -> None:
@@ -284,8 +294,20 @@ def renderers(workers: int) -> Iterator[concurrent.futures.Executor]:
                 os.environ[name] = value
 
 
-def _in_order(pool, task, arguments: list, ahead: int) -> Iterator:
-    """Results of the tasks in order, at most `ahead` of them begun."""
+def in_order(
+    pool: concurrent.futures.Executor,
+    task: Callable,
+    arguments: Sequence,
+    ahead: int,
+) -> Iterator:
+    """Results of the tasks in order, at most `ahead` of them begun.
+
+    Args:
+        pool: an executor.
+        task: called with each argument in one of its processes.
+        arguments: one per task.
+        ahead: bounds the results that wait for a slow consumer.
+    """
     waiting = collections.deque()
     for argument in arguments:
         waiting.append(pool.submit(task, argument))
