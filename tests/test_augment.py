@@ -50,9 +50,13 @@ def test_draws_keep_to_their_ranges_and_shares():
     drawn = augment.draw(options, [0, 0], 20000)
     assert 0.7 <= drawn.scale.numpy().min() < 0.71
     assert 1.29 < drawn.scale.numpy().max() <= 1.3
-    shift = np.abs(drawn.shift)
-    assert 0.95 * options.shift < shift.max() <= options.shift
-    assert 0.6 <= drawn.gain.numpy().min() < 0.61
+    for values, centre, reach in (
+        (drawn.shift.numpy(), 0.0, options.shift),
+        (drawn.gain.numpy(), 1.0, 0.4),
+    ):
+        ends = np.array([values.min(), values.max()])
+        assert (np.abs(ends - centre) <= reach + 1e-6).all()
+        assert_close("range_end", (ends - centre) / reach, [-1.0, 1.0])
     angle = np.degrees(drawn.rotation_rad)
     assert np.abs(angle).max() <= 50.0  # cut at twice 25 degrees
     # A normal distribution cut at two deviations keeps 0.880 of its width.
@@ -209,19 +213,18 @@ def test_a_body_posed_by_augmented_rotations_has_the_augmented_joints(
 ):
     drawn = augment.draw(STRONG, [2, 2], 8)
     betas = tf.zeros([8, body.num_betas])
-    before = body(posed, betas).skeleton
-    after = body(augment.rotmats(drawn, posed), betas).skeleton
-    before, after = before - before[:, :1], after - after[:, :1]
-    cos, sin = np.cos(drawn.rotation_rad), np.sin(drawn.rotation_rad)
-    x, y, z = np.moveaxis(before.numpy(), -1, 0)
-    flip = drawn.flip.numpy()[:, None]
-    turned_x = cos[:, None] * x - sin[:, None] * y
-    turned_y = sin[:, None] * x + cos[:, None] * y
-    turned = np.stack([(1 - 2 * flip) * turned_x, turned_y, z], axis=-1)
-    swapped = turned[:, joints.mirror(joints.SMPL24)]
-    expected = np.where(flip[..., None] > 0, swapped, turned)
-    assert 0 < flip.sum() < 8
-    assert_close("mirrored_body_metres", after, expected)
+    index = joints.select(body.joint_names, of=joints.KEYPOINTS)
+
+    def from_pelvis(rotmats):
+        mesh = body(rotmats, betas)
+        return mesh.joints.numpy() - mesh.skeleton[:, :1]
+
+    points = np.zeros((8, K, 4), np.float32)
+    points[:, index, :3] = from_pelvis(posed)
+    expected = augment.joints3d(drawn, tf.constant(points)).numpy()
+    found = from_pelvis(augment.rotmats(drawn, posed))
+    assert 0 < drawn.flip.numpy().sum() < 8
+    assert_close("mirrored_body_metres", found, expected[:, index, :3])
 
 
 def test_augmented_3d_joints_project_onto_augmented_keypoints(rng):
