@@ -44,6 +44,7 @@ FLOORS = (
         "training.protocols",
         "training.pictures",
         "training.data.records",
+        "training.data.prior",
         "training.data.order",
         "training.data.bad_records",
     ),
@@ -55,6 +56,7 @@ FLOORS = (
     ),
     (
         "training.data.poses",
+        "training.data.feed",
         "training.data.appearance",
         "training.data.render",
     ),
