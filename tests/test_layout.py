@@ -1,11 +1,9 @@
-"""The shape of the house: floors, file sizes, declared dependencies, README."""
+"""The shape of the house: floors, file sizes, declared dependencies."""
 
 import ast
 import configparser
 import fnmatch
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,29 +38,35 @@ FLOORS = (
     (
         "tf_hmr.__main__",
         "training.config",
-        "training.commands",
         "training.protocols",
         "training.pictures",
+        "training.commands",
+        "training.devices",
+        "training.journal",
         "training.data.records",
         "training.data.prior",
         "training.data.order",
         "training.data.bad_records",
     ),
     (
+        "training.step",
+        "training.measure",
+        "training.workdir",
         "training.data.augment",
         "training.data.shards",
         "training.data.pixels",
         "training.data.kinematics",
     ),
     (
+        "training.checkpoints",
+        "training.mean_pose",
         "training.data.poses",
-        "training.data.feed",
         "training.data.appearance",
         "training.data.render",
+        "training.data.feed",
     ),
-    ("training.data.synthetic",),
-    ("training.data.prepare.*", "training.data.pipeline"),
-    ("training.loop",),
+    ("training.loop", "training.data.synthetic", "training.data.pipeline"),
+    ("training.data.prepare.*",),
     ("training.experiments.*",),
     ("training.benchmarks.*",),
     (
@@ -131,7 +135,7 @@ def floor_of(module: str) -> int:
 
 def breaches(module: str, source: str) -> list[str]:
     """What a module imports against the rules, in words."""
-    targets = own_imports(source)
+    targets = {t for t in own_imports(source) if not is_bare_package(t)}
     found = [
         f"{module} (floor {floor_of(module)}) imports {target} "
         f"(floor {floor_of(target)})"
@@ -147,10 +151,11 @@ def breaches(module: str, source: str) -> list[str]:
 
 
 def is_bare_package(module: str) -> bool:
-    """An __init__ that imports nothing of ours: it needs no floor."""
-    return module.endswith(".__init__") and not own_imports(
-        MODULES[module].read_text()
-    )
+    """An __init__ that only marks a folder: it needs no floor."""
+    if module not in MODULES or not module.endswith(".__init__"):
+        return False
+    body = ast.parse(MODULES[module].read_text()).body
+    return all(isinstance(node, ast.Expr) for node in body)  # a docstring
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -262,71 +267,3 @@ def test_house_files_name_no_machine(name):
 def test_a_planted_machine_path_is_found():
     with pytest.raises(AssertionError, match="a path of one machine"):
         assert_no_machine_path("see " + "/home" + "/me/data")
-
-
-def readme_commands() -> list[list[str]]:
-    """Words of each command line in the README's fenced blocks."""
-    readme = ROOT / "README.md"
-    if not readme.is_file():
-        return []
-    blocks = re.findall(r"```\w*\n(.*?)```", readme.read_text(), re.DOTALL)
-    text = "\n".join(blocks).replace("\\\n", " ")
-    lines = (line.split(" #")[0].split() for line in text.splitlines())
-    return [words for words in lines if words]
-
-
-def test_readme_opens_with_the_two_commands():
-    commands = readme_commands()
-    targets = {words[1] for words in commands if words[0] == "make"}
-    assert {"demo", "test"} <= targets
-    made = re.findall(
-        r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
-    )
-    assert targets <= set(made)
-
-
-def module_commands() -> list[list[str]]:
-    """README lines `python -m module ...` of modules of ours, cut to -m."""
-    found = []
-    for words in readme_commands():
-        if "-m" in words and words[0].endswith("python"):
-            command = words[words.index("-m") + 1 :]
-            if command[0].split(".")[0] in PACKAGES:
-                found.append(command)
-    return found
-
-
-def as_help(command: list[str]) -> tuple[str, ...]:
-    """Module and sub-command (a plain lower-case word) of a command line."""
-    module, *words = command
-    sub_commands = []
-    for word in words:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", word):
-            break
-        sub_commands.append(word)
-    return (module, *sub_commands)
-
-
-@pytest.mark.parametrize(
-    "words", sorted({as_help(command) for command in module_commands()})
-)
-def test_readme_command_has_the_options_it_shows(words):
-    environment = os.environ | {"COLUMNS": "400", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", *words, "--help"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    shown = {
-        word.split("=")[0]
-        for command in module_commands()
-        if as_help(command) == words
-        for word in command
-        if word.startswith("--")
-    }
-    known = set(re.findall(r"--[A-Za-z][\w.-]*", done.stdout))
-    assert shown <= known, f"unknown options {sorted(shown - known)}"

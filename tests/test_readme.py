@@ -1,0 +1,81 @@
+"""The README's commands exist, with the options it shows."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("tf_hmr", "training", "edge")
+
+
+def readme_commands() -> list[list[str]]:
+    """Words of each command line in the README's code blocks and spans."""
+    text = (ROOT / "README.md").read_text()
+    code = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    code += re.findall(r"`((?:make|python) [^`\n]*)`", text)
+    text = "\n".join(code).replace("\\\n", " ")
+    lines = (line.split(" #")[0].split() for line in text.splitlines())
+    return [words for words in lines if words]
+
+
+def test_readme_opens_with_the_two_commands():
+    commands = readme_commands()
+    targets = {words[1] for words in commands if words[0] == "make"}
+    assert {"demo", "test"} <= targets
+    made = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert targets <= set(made)
+
+
+def module_commands() -> list[list[str]]:
+    """README lines `python -m module ...` of modules of ours, cut to -m."""
+    found = []
+    for words in readme_commands():
+        if "-m" in words and words[0].endswith("python"):
+            command = words[words.index("-m") + 1 :]
+            if command[0].split(".")[0] in PACKAGES:
+                found.append(command)
+    return found
+
+
+def as_help(command: list[str]) -> tuple[str, ...]:
+    """Module and sub-command (a plain lower-case word) of a command line."""
+    module, *words = command
+    sub_commands = []
+    for word in words:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", word):
+            break
+        sub_commands.append(word)
+    return (module, *sub_commands)
+
+
+@pytest.mark.parametrize(
+    "words",
+    sorted({as_help(command) for command in module_commands()}),
+    ids=" ".join,
+)
+def test_readme_command_has_the_options_it_shows(words):
+    environment = os.environ | {"COLUMNS": "400", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *words, "--help"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = {
+        word.split("=")[0]
+        for command in module_commands()
+        if as_help(command) == words
+        for word in command
+        if word.startswith("--")
+    }
+    known = set(re.findall(r"--[A-Za-z][\w.-]*", done.stdout))
+    assert shown <= known, f"unknown options {sorted(shown - known)}"
