@@ -342,6 +342,7 @@ def test_cut_model_is_one_line(capsys, tflite, photo, tmp_path, kept):
     status, lines, errors = run(capsys, cut, photo, "--out", tmp_path)
     assert (status, lines, len(errors)) == (1, [], 1)
     assert "cut.tflite: " in errors[0]
+    assert ("does not say TFL3" in errors[0]) == (kept in (0, 4))
 
 
 def test_card_tells_a_cut_model_before_the_runtime_sees_it(
