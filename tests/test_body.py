@@ -62,18 +62,39 @@ def test_batch_equals_one_by_one(body, rng):
             )
 
 
-def test_compiled_equals_plain(body, body_data, rng):
-    rotmats, betas = random_rotmats(rng, 2), random_betas(rng, 2)
-    compiled = Body(body_data, jit=True)
-    plain, fast = body(rotmats, betas), compiled(rotmats, betas)
-    for name in plain._fields:
-        assert_close("body_metres", getattr(fast, name), getattr(plain, name))
-    for a, b in zip(
-        compiled.keypoints(rotmats, betas),
-        body.keypoints(rotmats, betas),
-        strict=True,
-    ):
-        assert_close("body_metres", a, b)
+def values_and_slopes(call, inputs, pulls):
+    """Outputs and their pulled-back gradients, inside a graph as in training."""
+
+    @tf.function
+    def step(inputs, pulls):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = tuple(call(*inputs))
+        return outputs, tape.gradient(outputs, inputs, pulls)
+
+    return step(inputs, pulls)
+
+
+@pytest.mark.parametrize("path", ["__call__", "keypoints"])
+def test_compiled_equals_plain(body, body_data, rng, path):
+    """Values, and the gradient that the compiled form arranges itself."""
+    inputs = (
+        tf.constant(random_rotmats(rng, 2)),
+        tf.constant(random_betas(rng, 2)),
+    )
+    plain, compiled = (
+        getattr(form, path) for form in (body, Body(body_data, jit=True))
+    )
+    pulls = tuple(
+        tf.constant(rng.normal(size=output.shape) / output.shape[1], tf.float32)
+        for output in plain(*inputs)
+    )
+    values, slopes = values_and_slopes(compiled, inputs, pulls)
+    expected_values, expected_slopes = values_and_slopes(plain, inputs, pulls)
+    for actual, expected in zip(values, expected_values, strict=True):
+        assert_close("body_metres", actual, expected)
+    for actual, expected in zip(slopes, expected_slopes, strict=True):
+        assert_close("compiled_gradient", actual, expected)
 
 
 def test_global_rotation_turns_the_body_about_its_pelvis(body, rng):
