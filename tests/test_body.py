@@ -63,7 +63,7 @@ def test_batch_equals_one_by_one(body, rng):
 
 
 def values_and_slopes(call, inputs, pulls):
-    """Outputs and their pulled-back gradients, inside a graph as in training."""
+    """Outputs and their pulled-back gradients, in a graph as in training."""
 
     @tf.function
     def step(inputs, pulls):
