@@ -11,7 +11,7 @@ import trimesh
 from tests import photos
 from tests.closeness import assert_close
 from tf_hmr import __main__ as cli
-from tf_hmr import boxes, camera, method, outputs, people
+from tf_hmr import boxes, camera, crop, method, outputs, people, raster
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 ENDINGS = (
@@ -94,6 +94,28 @@ def test_every_file_of_a_person(run, photo, tmp_path, model):
     assert_close("body_metres", arrays["vertices"], person.vertices)
     assert_close("body_metres", arrays["betas"], told["betas"])
     np.testing.assert_array_equal(arrays["faces"], person.faces)
+
+
+def test_figure_shows_the_crop_the_overlay_and_the_side(
+    run, photo, tmp_path, model
+):
+    run(photo, box=BOX)
+    image = people.read_photo(photo)
+    (person,) = people.recover(model, image, [BOX])
+    size = outputs.FIGURE_HEIGHT
+    overlay = outputs.draw_overlay(image, person)
+    side = raster.side_view(person.vertices, person.faces, size)
+    seen, drawn = (
+        crop.crop_image(panel, person.crop_box, size)
+        for panel in (image, overlay)
+    )
+    out = tmp_path / "out"
+    for name, expected in {
+        "street_0.png": np.hstack([seen, drawn, side]),
+        "street_0_overlay.png": overlay,
+        "street_0_side.png": side,
+    }.items():
+        np.testing.assert_array_equal(people.read_photo(out / name), expected)
 
 
 @pytest.mark.parametrize("ending", [".glb", ".obj"])

@@ -7,7 +7,7 @@ Examples:
     python -m tf_hmr photos/ --boxes openpose/ --weights runs/quick --out out
     python -m tf_hmr a.jpg b.jpg --boxes coco.json --weights runs/quick
 
-Each person of PHOTO gets PHOTO_0.png (photo, overlay and side view in one),
+Each person of PHOTO gets PHOTO_0.png (crop, overlay and side view in one),
 PHOTO_0_overlay.png, PHOTO_0_side.png, PHOTO_0.glb, PHOTO_0.obj, PHOTO_0.npz
 and PHOTO_0.json, and so on with PHOTO_1. The json explains its numbers.
 """

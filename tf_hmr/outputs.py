@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import trimesh
 
-from tf_hmr import people, raster
+from tf_hmr import crop, people, raster
 
 FIGURE_HEIGHT = 512
-"""Pixels; the figure's panels and the side view are this high."""
+"""Pixels; the figure's square panels and the side view are this high."""
 
 LARGE_PX = 2_000_000
 """Overlays of so many pixels are drawn without supersampling."""
@@ -45,8 +45,12 @@ def write(
     side = raster.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
     _write_png(_with(stem, "_overlay.png"), overlay)
     _write_png(_with(stem, "_side.png"), side)
-    panels = [_at_height(panel) for panel in (image, overlay, side)]
-    _write_png(_with(stem, ".png"), np.hstack(panels))
+    # What the model saw, so that a small person in a large photo is seen.
+    shown = [
+        crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
+        for panel in (image, overlay)
+    ]
+    _write_png(_with(stem, ".png"), np.hstack([*shown, side]))
     mesh = trimesh.Trimesh(
         person.vertices * np.float32([1, -1, -1]), person.faces, process=False
     )
@@ -127,13 +131,6 @@ def _arrays(person: people.Person) -> dict[str, np.ndarray]:
 def _with(stem: pathlib.Path, ending: str) -> pathlib.Path:
     # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
     return stem.with_name(stem.name + ending)
-
-
-def _at_height(panel: np.ndarray) -> np.ndarray:
-    height, width = panel.shape[:2]
-    wide = max(1, round(width * FIGURE_HEIGHT / height))
-    way = cv2.INTER_AREA if height > FIGURE_HEIGHT else cv2.INTER_LINEAR
-    return cv2.resize(panel, (wide, FIGURE_HEIGHT), interpolation=way)
 
 
 def _write_png(path: pathlib.Path, image: np.ndarray) -> None:
