@@ -8,6 +8,7 @@ replicas (tf.distribute).
 from typing import Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 Name = Literal["resnet50", "mobilenet_v3", "small"]
@@ -135,3 +136,65 @@ def build(
     raise ValueError(
         f"Unknown encoder {name!r}. There are: resnet50, mobilenet_v3, small."
     )
+
+
+def with_finer_map(encoder: keras.Model) -> keras.Model:
+    """The encoder with two outputs: a map of twice the side, and the last.
+
+    The finer map is the deepest one of that side.
+    """
+    last = encoder.output
+    sides = (2 * last.shape[1], 2 * last.shape[2])
+    finer = [
+        layer.output
+        for layer in encoder.layers
+        if len(layer.output.shape) == len(last.shape)
+        and tuple(layer.output.shape[1:3]) == sides
+    ]
+    return keras.Model(encoder.input, [finer[-1], last], name=encoder.name)
+
+
+class Layout(keras.layers.Layer):
+    """Where things are: what pooling a map throws away.
+
+    The last map is kept in a few channels, and channels of a finer map become
+    places: the mean (x, y) under a spatial softmax (Levine et al. 2016,
+    section 5.1; Sun et al. 2018, eq. 1). The regressor then finds image
+    coordinates among its features and need not decode them.
+    """
+
+    def __init__(self, channels: int, named: int):
+        """`named` places come first, for a loss; 2 * channels in all."""
+        super().__init__(name="layout")
+        self.named = named
+        conv = keras.layers.Conv2D
+        self.kept = conv(channels, 1, name="kept")
+        self.fine = conv(2 * channels, 1, name="fine")
+        self.coarse = conv(2 * channels, 1, name="coarse")
+        self.upsample = keras.layers.UpSampling2D(interpolation="bilinear")
+        self.peaks = conv(max(2 * channels, named), 1, name="peaks")
+
+    def build(self, finer_shape, last_shape):
+        self.kept.build(last_shape)
+        self.coarse.build(last_shape)
+        self.fine.build(finer_shape)
+        _, height, width, _ = finer_shape
+        self.peaks.build((None, height, width, self.fine.filters))
+        # Centres of the cells, in [-1, 1] of the crop.
+        y, x = np.mgrid[:height, :width]
+        places = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
+        places = 2 * places / (width, height) - 1
+        self.cells = places.astype(np.float32)
+        self.kept_count = last_shape[1] * last_shape[2] * self.kept.filters
+
+    def call(self, finer, last):
+        """(B, 2s, 2s, C), (B, s, s, D) -> (B, F), places (B, named, 2)."""
+        x = self.fine(finer) + self.upsample(self.coarse(last))
+        peaks = self.peaks(tf.nn.relu(x))
+        peaks = tf.reshape(peaks, (-1, len(self.cells), self.peaks.filters))
+        peaks = tf.transpose(tf.cast(peaks, tf.float32), (0, 2, 1))
+        places = tf.matmul(tf.nn.softmax(peaks), self.cells)
+        kept = tf.reshape(self.kept(last), (-1, self.kept_count))
+        flat = tf.reshape(places, (-1, 2 * self.peaks.filters))
+        features = tf.concat([tf.cast(kept, tf.float32), flat], axis=-1)
+        return features, places[:, : self.named]

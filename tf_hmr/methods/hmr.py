@@ -37,6 +37,9 @@ class Config(method.Config):
     """'pool' averages the last map; 'layout' also keeps where things are."""
     layout_channels: int = 32
     """Channels of the kept map, with features='layout'."""
+    layout_keypoints: float = 0.0
+    """With features='layout': weight of a keypoint loss on the places that
+    the encoder finds, before any body is fitted; 0 leaves them free."""
     rotation: Literal["rotvec", "6d"] = "rotvec"
     """What is regressed per joint: 3 numbers, or 6 (columns stacked)."""
     iterations: int = 3
@@ -203,8 +206,9 @@ class Model(method.Method):
         self.pool = keras.layers.GlobalAveragePooling2D()
         self.layout = None
         if config.features == "layout":
-            self.layout = keras.layers.Conv2D(
-                config.layout_channels, 1, name="layout"
+            self.encoder = backbones.with_finer_map(self.encoder)
+            self.layout = backbones.Layout(
+                config.layout_channels, named=len(self.joint_names)
             )
         self.regressor = Regressor(config, start_theta(config))
         self.adversary = None
@@ -228,15 +232,14 @@ class Model(method.Method):
             self.adversary.build()
 
     def features(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> (B, F)."""
-        x = self.encoder(images / 127.5 - 1.0, training=training)
-        pooled = self.pool(x)
+        """(B, S, S, 3) 0..255 -> (B, F), and places (B, J, 2) or None."""
+        maps = self.encoder(images / 127.5 - 1.0, training=training)
         if self.layout is None:
-            return pooled
-        side = self.encoder.output_shape[1]
-        count = side * side * self.config.layout_channels
-        kept = tf.reshape(self.layout(x), (-1, count))
-        return tf.concat([pooled, kept], axis=-1)
+            return self.pool(maps), None
+        finer, last = maps
+        kept, places = self.layout(finer, last)
+        pooled = tf.cast(self.pool(last), tf.float32)
+        return tf.concat([pooled, kept], axis=-1), places
 
     def decode(self, theta):
         """(B, N) -> camera (B, 3), rotmats (B, 24, 3, 3), betas (B, 10)."""
@@ -251,9 +254,8 @@ class Model(method.Method):
 
     def call(self, images, training=False):
         """(B, S, S, 3) float32 0..255 -> Prediction."""
-        thetas = self.regressor(
-            self.features(images, training), training=training
-        )
+        features, places = self.features(images, training)
+        thetas = self.regressor(features, training=training)
         decoded = [self.decode(theta) for theta in thetas]
         weak, rotmats, betas = decoded[-1]
         vertices, iterates = None, None
@@ -262,6 +264,7 @@ class Model(method.Method):
             iterates = {
                 "rotmats": tf.concat([d[1] for d in decoded], axis=0),
                 "betas": tf.concat([d[2] for d in decoded], axis=0),
+                "places": places,
             }
         else:
             vertices, body_joints, _ = self.body(rotmats, betas)
@@ -287,6 +290,15 @@ class Model(method.Method):
                 self.config.keypoints_2d,
             )
         }
+        if self.config.layout_keypoints:
+            terms["layout_keypoints"] = term(
+                losses.keypoints_l1(
+                    prediction.iterates["places"],
+                    true_2d[..., :2],
+                    true_2d[..., 2],
+                ),
+                self.config.layout_keypoints,
+            )
         pred, true, valid = self._root_aligned(batch, prediction)
         joint_loss = losses.joints_squared if squared else losses.joints_l1
         terms["joints_3d"] = term(

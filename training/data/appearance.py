@@ -28,6 +28,8 @@ class Garments:
         waist: where the trousers end, metres above the pelvis.
         shoes: whether they are worn.
         hair: reach of the hair down from the crown, metres; 0 is bald.
+        neckline: how deep the top is cut in front, metres below the neck.
+        printed: whether the top has a print on the chest.
     """
 
     sleeves: float | None
@@ -36,6 +38,8 @@ class Garments:
     waist: float
     shoes: bool
     hair: float
+    neckline: float
+    printed: bool
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Garments":
@@ -51,6 +55,8 @@ class Garments:
             waist=rng.uniform(0.0, 0.08),
             shoes=rng.random() < 0.88,
             hair=0.0 if rng.random() < 0.08 else rng.uniform(0.05, 0.30),
+            neckline=rng.uniform(-0.02, 0.16),
+            printed=rng.random() < 0.4,
         )
 
 
@@ -81,6 +87,13 @@ class Wardrobe:
         self._legs = of("hip", "knee", "ankle", "foot")
         self._trunk = of("pelvis", "spine1", "spine2", "spine3", "collar")
         self._head = of("neck", "head")
+        neck = rest[_INDEX["neck"]]
+        self._below_neck = neck[1] - skin[:, 1]
+        self._front = self._trunk & (skin[:, 2] > neck[2])
+        # A V narrows downwards; a print covers the middle of the chest.
+        self._v_side = np.abs(skin[:, 0]) / 0.6
+        chest = np.abs(self._below_neck - 0.17) < 0.08
+        self._chest = self._front & chest & (np.abs(skin[:, 0]) < 0.09)
         self._along_arm = _along(skin, rest, "shoulder", "wrist", axis=0)
         self._along_leg = _along(skin, rest, "hip", "ankle", axis=1)
         ankle = rest[_INDEX["left_ankle"], 1]
@@ -125,7 +138,11 @@ class Wardrobe:
         if garments.sleeves is not None:
             top = self._trunk & (self._above_pelvis > garments.hem)
             top |= self._arms & (self._along_arm < garments.sleeves)
+            open_at = self._below_neck + self._v_side < garments.neckline
+            top &= ~(self._front & open_at)
             self._dress(rng, colours, top)
+            if garments.printed:
+                colours[top & self._chest] = clothes_colour(rng)
         if garments.shoes:
             colours[self._feet] = clothes_colour(rng) * 0.6
         return colours
@@ -155,7 +172,7 @@ class Wardrobe:
 
 def clothes_colour(rng: np.random.Generator) -> np.ndarray:
     """(3,) RGB: any hue, more often dull than bright."""
-    return _hsv(rng.random(), rng.beta(1.1, 2.2), rng.beta(1.4, 1.4))
+    return _hsv(rng.random(), rng.beta(1.1, 2.2), rng.beta(1.8, 1.4))
 
 
 def muted_colour(rng: np.random.Generator) -> np.ndarray:
@@ -176,7 +193,7 @@ def light(rng: np.random.Generator, normals: np.ndarray) -> np.ndarray:
     Returns:
         (V, 3) float32 factors of the colours.
     """
-    ambient = rng.uniform(0.25, 0.65)
+    ambient = rng.uniform(0.4, 0.75)
     key = rng.normal((0, -0.8, -0.8), 1.0)
     fill = rng.normal(size=3)
     directions = np.stack([key, fill], axis=1)
@@ -184,7 +201,7 @@ def light(rng: np.random.Generator, normals: np.ndarray) -> np.ndarray:
     facing = np.clip(normals @ directions.astype(np.float32), 0, 1)
     tints = 1 + rng.normal(0, 0.07, (3, 3))
     strengths = np.array([1 - ambient, rng.uniform(0, 0.35)])[:, None]
-    exposure = rng.uniform(0.8, 1.2)
+    exposure = rng.uniform(0.9, 1.3)
     lamps = (exposure * strengths * tints[:2]).astype(np.float32)
     return facing @ lamps + (exposure * ambient * tints[2]).astype(np.float32)
 
@@ -263,7 +280,7 @@ def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     contrast, brightness = rng.uniform(0.75, 1.15), rng.normal(0, 10)
     left, top = rng.integers(0, _TILE // 2, 2)
     rows = np.arange(top, top + size) % _TILE
-    grain = rng.uniform(0, 0.3)
+    grain = rng.uniform(0, 0.15)
     noise = _NOISE[rows][:, (left + np.arange(size)) % _TILE]
     # The tile's middle is 128; contrast turns about the same grey.
     offset = 128 * (1 - contrast - grain) + brightness

@@ -55,8 +55,8 @@ class Settings:
     pitch_deg: tuple[float, float] = (6.0, 12.0)
     roll_deg: float = 3.0
     bearing_deg: tuple[float, float] = (8.0, 5.0)
-    occluded: float = 0.35
-    hidden: float = 0.5
+    occluded: float = 0.2
+    hidden: float = 0.4
 
     def __post_init__(self):
         if self.size < 16 or self.margin < 1:
@@ -117,8 +117,8 @@ SYNTHETIC_V1 = Frozen(
         pitch_deg=(6.0, 12.0),
         roll_deg=3.0,
         bearing_deg=(8.0, 5.0),
-        occluded=0.35,
-        hidden=0.5,
+        occluded=0.2,
+        hidden=0.4,
     ),
     pose_sampler=1,
 )
