@@ -252,7 +252,7 @@ def make_card(model: method.Method, measured: dict, count: int) -> dict:
             for name, meaning in OUTPUTS.items()
         },
         "crop": {
-            "scale": people.CROP_SCALE,
+            "scale": model.config.crop_scale,
             "rule": "square around the centre of the person's box, its side "
             "the box's longer side times scale; antialiased, the border "
             "repeated outside the photo (crop_image in edge/run.py)",

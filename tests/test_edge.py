@@ -13,7 +13,7 @@ from edge import export
 from edge import run as device
 from tests import photos
 from tests.closeness import TOLERANCES, assert_close
-from tf_hmr import camera, crop, joints, people, raster
+from tf_hmr import camera, crop, joints, method, people, raster
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 
@@ -78,7 +78,7 @@ def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["rotation_names"] == list(joints.SMPL24)
     assert card["topology"] == body_data.topology
     assert card["body"]["licence"] == body_data.licence
-    assert card["crop"]["scale"] == people.CROP_SCALE
+    assert card["crop"]["scale"] == model.config.crop_scale
     assert card["commit"]
     measured = card["largest_difference_to_keras"]
     assert measured["crops"] == 3
@@ -228,7 +228,7 @@ def test_crop_rule_is_the_library_s(side, rng):
 
 
 def test_constants_and_camera_are_the_library_s():
-    assert device.CROP_SCALE == people.CROP_SCALE
+    assert device.CROP_SCALE == method.Config().crop_scale
     assert device.FOCAL_OVER_SIDE == people.FOCAL_OVER_SIDE
     assert set(device.OUTPUTS) == set(export.OUTPUTS)
     weak, box, size = (

@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -9,7 +10,6 @@ import tf_hmr
 from tests import photos
 from tests.closeness import assert_close
 from tf_hmr import camera, people
-from training import config
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 
@@ -142,8 +142,16 @@ def test_wrong_input_is_explained(model, photo, boxes, told):
     assert told in str(caught.value)
 
 
-def test_crops_have_the_room_that_training_gives_them():
-    assert config.Data().crop_scale == people.CROP_SCALE
+def test_crops_have_the_room_that_training_gave_them(model, monkeypatch):
+    """The model's own crop_scale decides how much of the photo it sees."""
+    photo = np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)
+    box = [(30, 30, 20, 20)]
+    usual = people.recover(model, photo, box)[0]
+    wider = dataclasses.replace(model.config, crop_scale=2.4)
+    monkeypatch.setattr(model, "config", wider)
+    assert people.recover(model, photo, box)[0].crop_box[2] == (
+        2 * usual.crop_box[2]
+    )
 
 
 def test_import_is_light_and_names_are_found_when_used():

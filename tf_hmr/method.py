@@ -62,6 +62,8 @@ class Config:
 
     image_size: int = 224
     """Side of the square input crop in pixels."""
+    crop_scale: float = 1.2
+    """Side of the crop over the longer side of the person's box."""
 
 
 class Method(keras.Model):

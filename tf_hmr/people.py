@@ -10,13 +10,6 @@ import numpy as np
 
 from tf_hmr import camera, crop, geometry, method
 
-CROP_SCALE = 1.2
-"""Side of the square crop over the longer side of the person's box.
-
-It must be what the model was trained with: `training.config.Data.crop_scale`
-has the same default, and a test holds the two equal.
-"""
-
 FOCAL_OVER_SIDE = 5000 / 224
 """Focal length over the photo's longer side: 5000 px at 224 px.
 
@@ -143,7 +136,8 @@ def recover(
     else:
         for box in boxes:
             crop.check_box(box, size)
-        crop_boxes = [crop.square_box(box, CROP_SCALE) for box in boxes]
+        scale = model.config.crop_scale
+        crop_boxes = [crop.square_box(box, scale) for box in boxes]
     if focal_px is None:
         focal_px = FOCAL_OVER_SIDE * max(size)
     people = []

@@ -56,8 +56,6 @@ class Data:
     """Images per step, over all devices together."""
     augment: Augment = Augment()
     """Random changes of the training examples."""
-    crop_scale: float = 1.2
-    """Side of the square crop over the longer side of the person's box."""
     prior: str = "synthetic"
     """Records folder whose prior.npz holds unpaired real poses and shapes;
     empty for none."""

@@ -73,12 +73,12 @@ def evaluate(flags: Evaluate) -> Path:
     method = methods.load(flags.weights, data)
     experiment = _experiment(flags.weights)
     folder = _folder(flags.records, rule.records)
-    crop_scale = experiment.get("data", {}).get(
-        "crop_scale", config.Data.crop_scale
-    )
     source = config.Source(records=folder, split=rule.split)
     dataset = pipeline.eval_dataset(
-        source, flags.batch_size, method.image_size, crop_scale
+        source,
+        flags.batch_size,
+        method.image_size,
+        method.config.crop_scale,
     )
     report = records.read_report(folder)
     if report["topology"] != data.topology:

@@ -96,7 +96,12 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
 
     def make_dataset(step, context):
         return pipeline.train_dataset(
-            data.sources, data, method.image_size, context, step
+            data.sources,
+            data,
+            method.image_size,
+            context,
+            step,
+            method.config.crop_scale,
         )
 
     loop.train(
@@ -149,7 +154,10 @@ def validation(data: config.Data, faces: np.ndarray):
 
     def evaluate(method: methods.Method) -> loop.Evaluation:
         dataset = pipeline.eval_dataset(
-            source, EVALUATION_BATCH, method.image_size, data.crop_scale
+            source,
+            EVALUATION_BATCH,
+            method.image_size,
+            method.config.crop_scale,
         )
         errors, _ = measure.measure(method, dataset, rule)
         values = errors.summary()

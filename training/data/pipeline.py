@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import geometry
+from tf_hmr import geometry, method
 from training import config
 from training.data import augment, bad_records, feed, prior, records, shards
 
@@ -69,6 +69,7 @@ def train_dataset(
     image_size: int,
     input_context: tf.distribute.InputContext | None = None,
     start_step: int = 0,
+    crop_scale: float = method.Config.crop_scale,
 ) -> tf.data.Dataset:
     """An endless dataset of augmented, mixed batches.
 
@@ -80,6 +81,8 @@ def train_dataset(
             per replica of this input pipeline and step. Without it an element
             is the whole batch.
         start_step: the first step to yield.
+        crop_scale: side of the crop over the longer side of the box, before
+            augmentation.
 
     Returns:
         Dictionaries: image (B, S, S, 3) float32 0..255; keypoints (B, K, 3)
@@ -115,7 +118,7 @@ def train_dataset(
         drawn = augment.Augmentation(*(tf.gather(x, rows) for x in everyone))
         serialized = tf.numpy_function(source.read, [step, rows], tf.string)
         fields = records.parse(tf.ensure_shape(serialized, [share]))
-        boxes = augment.square_boxes(fields["box"], data.crop_scale)
+        boxes = augment.square_boxes(fields["box"], crop_scale)
         to_ndc = augment.image_to_ndc(drawn, boxes)
         image, parts, good = _crops(
             crops.augmented,
@@ -142,7 +145,7 @@ def eval_dataset(
     source: config.Source,
     batch_size: int,
     image_size: int,
-    crop_scale: float = config.Data.crop_scale,
+    crop_scale: float = method.Config.crop_scale,
     max_bad_share: float = config.Data.max_bad_share,
 ) -> tf.data.Dataset:
     """Every record of a source once, in stored order, not augmented.
