@@ -48,6 +48,9 @@ TOLERANCES = {
         2, 0, "two bilinear kernels with fixed-point weights of 1/32"
     ),
     "loss": Tolerance(1e-5, 1e-6, "float32 sums of a few hundred numbers"),
+    "float32_mm": Tolerance(
+        1e-2, 0, "0.01 mm: float32 joints metres away from the origin"
+    ),
     "body_metres": Tolerance(
         1e-5, 0, "0.01 mm; float32 keeps 1.2e-7 of a two metre body per step"
     ),

@@ -70,3 +70,25 @@ def model_folder(body: Body, tmp_path_factory) -> pathlib.Path:
 def model(model_folder: pathlib.Path) -> method.Method:
     """The method in `model_folder`, as a plain graph."""
     return method.load(model_folder, jit=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_records(tmp_path_factory) -> pathlib.Path:
+    """A --records folder: 32 small people to train on, 8 to validate, 12
+    to test, all by the real commands' code."""
+    from training.data import records
+    from training.data import synthetic as people
+    from training.data.prepare import synthetic
+
+    root = tmp_path_factory.mktemp("records")
+    synthetic.run(
+        synthetic.Options(
+            out=root / "synthetic", count=32, val=8, size=64, workers=1
+        )
+    )
+    frozen = people.frozen()
+    writer = records.Writer(root / "synthetic_v1", "test", 12)
+    for example in frozen.examples(0, 12):
+        writer.write(example)
+    writer.finish(people.SYNTHETIC_V1.seed, "tests")
+    return root

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from tf_hmr import body as bodies
-from tf_hmr import body_data, joints
+from tf_hmr import body_data
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
@@ -230,7 +230,7 @@ def load(
         ValueError: the model was trained on a body of another topology.
     """
     folder = find_folder(folder)
-    content = json.loads((folder / CONFIG_FILE).read_text())
+    content = _read_config(folder / CONFIG_FILE)
     if not isinstance(body, body_data.BodyData):
         body = body_data.BodyData.load(body)
     if content["topology"] != body.topology:
@@ -240,7 +240,26 @@ def load(
             f"{body.topology!r}. Pass the body it was trained on."
         )
     config = make_config(content["method"], **content["config"])
-    names_ = tuple(content.get("joint_names", joints.COCOPLUS19))
-    method = build(config, bodies.Body(body, names_, jit=jit))
-    method.load_weights(folder / WEIGHTS_FILE)
+    method = build(config, bodies.Body(body, content["joint_names"], jit=jit))
+    try:
+        method.load_weights(folder / WEIGHTS_FILE)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{folder / WEIGHTS_FILE} does not fit the model that "
+            f"{CONFIG_FILE} beside it describes, or is damaged ({first}). "
+            "Train it again, or use the version of the code that wrote it."
+        ) from error
     return method
+
+
+def _read_config(path: Path) -> dict:
+    content = json.loads(path.read_text())
+    keys = ("method", "config", "topology", "body", "joint_names")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing}: it is not the configuration of a model "
+            "folder that `training.fit` writes."
+        )
+    return content

@@ -32,7 +32,7 @@ class Demo:
     """Everything is made in this folder."""
     count: int = 20000
     """How many people to render for training."""
-    size: int = 128
+    size: int = 144
     """Side of their pictures in pixels."""
     steps: int = 0
     """Training steps; 0 takes those of the experiment 'quick'."""

@@ -8,16 +8,19 @@
 The same command continues a run that was stopped or killed.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
 import pkgutil
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tyro
 
 from tf_hmr import body as bodies
@@ -84,12 +87,10 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     mean = mean_pose.mean_pose(data.sources)
     strategy = devices.strategy(where.devices)
     keras.utils.set_random_seed(chosen.seed)
-    if devices.precision(chosen.precision) == "bfloat16":
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
     workdir.claim(where.workdir, chosen)
-    with strategy.scope():
+    with strategy.scope(), _policy(devices.precision(chosen.precision)):
         method = methods.build(chosen.method, bodies.Body(loaded))
         if mean is not None:
             method.start_from(*mean)
@@ -113,6 +114,18 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
         where.workdir,
     )
     return where.workdir / loop.BEST_FOLDER
+
+
+@contextlib.contextmanager
+def _policy(precision: str):
+    """Layers made within compute in `precision`; variables are float32."""
+    before = keras.mixed_precision.dtype_policy()
+    if precision == "bfloat16":
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def check_topology(data: config.Data, body: body_data.BodyData) -> None:
@@ -203,6 +216,13 @@ def main(arguments: list[str] | None = None) -> int:
         best = fit(chosen, where)
     except (FileNotFoundError, ValueError, loop.NonFiniteError) as error:
         print(f"training.fit: {error}", file=sys.stderr)
+        return 1
+    except tf.errors.UnknownError as error:
+        # The pipeline's callbacks cannot raise through TensorFlow.
+        found = re.search(r"TooManyBadRecords: (.*)", str(error))
+        if not found:
+            raise
+        print(f"training.fit: {found[1]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

@@ -22,6 +22,7 @@ def mean_pose(
         global one included, and betas (10,); None without 3D labels.
     """
     total, betas = np.zeros((24, 3, 3)), np.zeros(10)
+    blank = records.blank()
     poses = shapes = 0
     for source in sources:
         if source.labels != "all":
@@ -29,7 +30,8 @@ def mean_pose(
         stored = shards.Records(source.records, source.split, source.shards)
         for start in range(0, len(stored), CHUNK):
             stop = min(start + CHUNK, len(stored))
-            fields = records.parse([stored.read(i) for i in range(start, stop)])
+            rows = range(start, stop)
+            fields = records.parse([_read(stored, i, blank) for i in rows])
             has = fields["has_pose"].numpy() > 0
             pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)
             total += geometry.rotvec_to_rotmat(pose).numpy().sum(axis=0)
@@ -40,3 +42,11 @@ def mean_pose(
     if not poses:
         return None
     return geometry.nearest_rotmat(total / poses), betas / max(shapes, 1)
+
+
+def _read(stored: shards.Records, index: int, blank: bytes) -> bytes:
+    """The record, or one without labels; training counts and names it."""
+    try:
+        return stored.read(index)
+    except shards.DamagedRecord:
+        return blank

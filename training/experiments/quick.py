@@ -1,10 +1,12 @@
 """HMR at the size of a CPU: minutes to a model that poses bodies.
 
-    python -m training.prepare synthetic --count 20000 --out data/synthetic
-    python -m training.fit quick --workdir runs/quick
+    python -m training.prepare synthetic --count 20000 --size 144 --out DATA
+    python -m training.fit quick --records DATA --workdir runs/quick
 
 The class, losses and step are HMR's; only values differ. Half of each batch
-has 2D keypoints alone, from other images than the half with 3D labels.
+has 2D keypoints alone, from other images than the half with 3D labels. Five
+minutes on two cores are 4,000 steps; for half an hour, --steps 24000 and
+60,000 people.
 """
 
 from tf_hmr.methods import hmr
@@ -14,7 +16,9 @@ EXPERIMENT = config.Experiment(
     method=hmr.Config(
         image_size=96,
         encoder="small",
+        encoder_width=16,
         features="layout",
+        layout_keypoints=5.0,
         rotation="6d",
         hidden=512,
         dropout=0.0,
@@ -32,10 +36,11 @@ EXPERIMENT = config.Experiment(
             config.Source("synthetic", share=0.5, shards=(0, 2)),
             config.Source("synthetic", share=0.5, shards=(1, 2), labels="2d"),
         ),
-        batch_size=64,
-        augment=config.Augment(colour=0.2),
+        batch_size=32,
+        augment=config.Augment(scale=(0.9, 1.12), shift=0.04, colour=0.2),
     ),
-    steps=1500,
+    precision="auto",
+    steps=4000,
     optim=config.Optim(
         lr=1e-3,
         lr_adversary=1e-3,
@@ -44,7 +49,7 @@ EXPERIMENT = config.Experiment(
         warmup_steps=100,
         clip_norm=1.0,
     ),
-    eval_every=300,
-    save_every=300,
-    log_every=25,
+    eval_every=800,
+    save_every=400,
+    log_every=50,
 )

@@ -1,0 +1,105 @@
+"""The researcher's three commands on a few small people."""
+
+import dataclasses
+import json
+
+import cv2
+import pytest
+
+from training import evaluate, fit, journal, workdir
+
+TINY = (
+    "--method.image-size=64",
+    "--method.encoder-width=8",
+    "--method.hidden=32",
+    "--data.batch-size=8",
+    "--eval-every=4",
+    "--save-every=4",
+    "--log-every=2",
+)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_records, tmp_path_factory):
+    """A workdir after six steps."""
+    folder = tmp_path_factory.mktemp("run")
+    words = ["quick", f"--workdir={folder}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *TINY]) == 0
+    return folder
+
+
+def test_a_run_leaves_what_is_promised(run):
+    lines = journal.read_metrics(run / journal.METRICS_FILE)
+    train = [line["step"] for line in lines if line["kind"] == "train"]
+    measured = [line["step"] for line in lines if line["kind"] == "evaluation"]
+    assert train == [2, 4, 6] and measured == [4, 6]
+    for name in ("best/config.json", "best/model.weights.h5"):
+        assert (run / name).is_file()
+    environment = json.loads((run / workdir.ENVIRONMENT_FILE).read_text())
+    assert {"commit", "command", "tensorflow"} <= set(environment)
+    assert list((run / "tensorboard").iterdir())
+
+
+def test_the_same_command_has_nothing_left_to_do(run, tiny_records):
+    before = (run / journal.METRICS_FILE).read_text()
+    words = ["quick", f"--workdir={run}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *TINY]) == 0
+    assert (run / journal.METRICS_FILE).read_text() == before
+
+
+def test_another_configuration_is_refused(run, tiny_records, capsys):
+    words = ["quick", f"--workdir={run}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *TINY, "--optim.lr=1"]) == 1
+    error = capsys.readouterr().err
+    assert "optim.lr" in error and "--workdir" in error
+
+
+def test_missing_records_name_the_command(tmp_path, capsys):
+    words = [f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
+    assert fit.main(words) == 1
+    error = capsys.readouterr().err
+    assert "training.prepare synthetic" in error
+    assert str(tmp_path / "synthetic") in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_experiment_lists_what_there_is(capsys):
+    assert fit.main(["quack"]) == 1
+    assert "hmr" in capsys.readouterr().err
+
+
+def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
+    words = [f"--weights={run}", f"--records={tiny_records}"]
+    assert evaluate.main([*words, "--batch-size=7"]) == 0
+    shown = capsys.readouterr().out
+    path = run / "results" / "synthetic_v1.json"
+    results = json.loads(path.read_text())
+    assert results["measured"] == 12
+    assert "SYNTHETIC" in results["rule"]
+    true_rotation = results["baselines"]["mean_pose_true_global_rotation"]
+    mean = results["baselines"]["mean_pose"]
+    assert true_rotation["mpjpe_mm"] < mean["mpjpe_mm"]
+    # The global rotation is what PA takes away.
+    assert true_rotation["pa_mpjpe_mm"] == pytest.approx(mean["pa_mpjpe_mm"])
+    assert f"{results['metrics']['mpjpe_mm']:.1f}" in shown
+    assert cv2.imread(str(path.with_suffix(".png"))) is not None
+
+
+def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
+    assert evaluate.main([f"--weights={tmp_path}"]) == 1
+    assert "training.fit" in capsys.readouterr().err
+
+
+def test_every_field_of_an_experiment_is_explained(capsys):
+    """--help names each field with the docstring under it."""
+    for name in fit.names():
+        with pytest.raises(SystemExit) as stop:
+            fit.parse([name, "--help"])
+        assert stop.value.code == 0
+        shown = capsys.readouterr().out
+        chosen = fit.experiment(name)
+        for part in (chosen, chosen.data, chosen.optim, chosen.method):
+            for field in dataclasses.fields(part):
+                if field.name in ("stages",):
+                    continue
+                assert field.name.replace("_", "-") in shown, field.name

@@ -1,0 +1,170 @@
+"""Errors known by construction, and the means of a training set."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.closeness import assert_close
+from tf_hmr import joints, method, raster
+from training import config, mean_pose, measure, protocols
+
+RULE = protocols.get("synthetic_v1")
+SIZE = 64
+CAMERA = np.array([0.9, 0.0, 0.1], np.float32)
+
+
+@pytest.fixture(scope="module")
+def truth(body):
+    """A batch of two different bodies, as pipeline.eval_dataset gives it."""
+    rng = np.random.default_rng(5)
+    rotmats = np.tile(np.eye(3, dtype=np.float32), (2, 24, 1, 1))
+    rotmats[:, 0] = np.diag([1, -1, -1])
+    elbow = joints.SMPL24.index("left_elbow")
+    rotmats[1, elbow] = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]]
+    betas = rng.normal(0, 1, (2, 10)).astype(np.float32)
+    posed = body(rotmats, betas)
+    joints3d = np.zeros((2, len(joints.KEYPOINTS), 4), np.float32)
+    index = joints.select(body.joint_names, of=joints.KEYPOINTS)
+    # Anywhere: only what is relative to the root counts.
+    joints3d[:, index, :3] = posed.joints.numpy() + [0.3, -2, 7]
+    joints3d[:, index, 3] = 1
+    keypoints = np.zeros((2, len(joints.KEYPOINTS), 3), np.float32)
+    keypoints[:, index, :2] = CAMERA[0] * (
+        posed.joints.numpy()[..., :2] + CAMERA[1:]
+    )
+    keypoints[:, index, 2] = 1
+    labels, _ = body.data.parts("part14")
+    view = raster.View.of_crop(SIZE, measure.FOCAL_PX)
+    parts = [
+        raster.part_labels(
+            raster.place(v, CAMERA, SIZE, measure.FOCAL_PX),
+            body.data.faces,
+            labels,
+            view,
+        )
+        for v in posed.vertices.numpy()
+    ]
+    one = np.ones(2, np.float32)
+    batch = {
+        "image": np.zeros((2, SIZE, SIZE, 3), np.float32),
+        "rotmats": rotmats,
+        "betas": betas,
+        "joints3d": joints3d,
+        "keypoints": keypoints,
+        "has_pose": one,
+        "has_betas": one,
+        "has_parts": one,
+        "parts": np.stack(parts),
+    }
+    return batch, posed
+
+
+def collect(body, batch, found_joints, vertices):
+    collector = measure.Collector(RULE, body)
+    collector.add(batch, found_joints, body.joint_names, vertices)
+    return collector.errors()
+
+
+def test_the_truth_has_no_error_wherever_it_stands(body, truth):
+    batch, posed = truth
+    moved = posed.joints.numpy() + [5, 5, 5]
+    errors = collect(body, batch, moved, posed.vertices.numpy())
+    assert_close("float32_mm", errors.mpjpe_mm, np.zeros(2))
+    assert_close("float32_mm", errors.pa_mpjpe_mm, np.zeros(2))
+    assert_close("float32_mm", errors.pve_mm, np.zeros(2))
+    assert errors.summary()["pck3d_150mm"] == 100
+
+
+def test_thirty_millimetres_read_thirty(body, truth):
+    """Every joint but the hips 30 mm off: 12 of 14 joints count 30 mm."""
+    batch, posed = truth
+    off = posed.joints.numpy().copy()
+    hips = joints.select(("left_hip", "right_hip"), of=body.joint_names)
+    other = [i for i in range(off.shape[1]) if i not in hips]
+    off[:, other, 1] += 0.030
+    vertices = posed.vertices.numpy() + [0, 0, 0.030]
+    errors = collect(body, batch, off, vertices)
+    assert_close("float32_mm", errors.mpjpe_mm, np.full(2, 30 * 12 / 14))
+    assert_close("float32_mm", errors.pve_mm, np.full(2, 30.0))
+
+
+def test_only_labelled_examples_count(body, truth):
+    batch, posed = truth
+    batch = dict(batch, joints3d=batch["joints3d"].copy())
+    wrist = joints.KEYPOINTS.index("left_wrist")
+    batch["joints3d"][0, wrist, 3] = 0
+    batch["has_pose"] = np.zeros(2, np.float32)
+    errors = collect(body, batch, posed.joints.numpy(), posed.vertices.numpy())
+    assert errors.index.tolist() == [1]
+    assert np.isnan(errors.pve_mm).all()
+    batch["joints3d"][..., 3] = 0
+    with pytest.raises(ValueError, match="synthetic_v1"):
+        collect(body, batch, posed.joints.numpy(), posed.vertices.numpy())
+
+
+def prediction(posed, camera):
+    camera = np.tile(camera, (2, 1)).astype(np.float32)
+    found = posed.joints.numpy()
+    keypoints = camera[:, None, :1] * (found[..., :2] + camera[:, None, 1:])
+    return method.Prediction(
+        None, None, camera, found, keypoints, posed.vertices.numpy()
+    )
+
+
+def test_picture_figures_of_the_truth_are_perfect(body, truth):
+    batch, posed = truth
+    picture = measure.Picture(body.joint_names, body)
+    picture.add(batch, prediction(posed, CAMERA))
+    found = picture.summary()
+    assert found["pck2d_torso02"] == 100
+    for name in ("silhouette_iou", "part_accuracy", "part_f1"):
+        assert found[name] == 1, name
+
+
+def test_picture_figures_see_a_shift(body, truth):
+    """A body moved by its own width overlaps little and misses keypoints."""
+    batch, posed = truth
+    picture = measure.Picture(body.joint_names, body)
+    picture.add(batch, prediction(posed, CAMERA + [0, 0.5, 0]))
+    found = picture.summary()
+    assert found["pck2d_torso02"] < 10
+    assert 0 < found["silhouette_iou"] < 0.5
+    assert found["part_f1"] < 0.5
+
+
+def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
+    batch, _ = truth
+    tensors = {key: tf.constant(value) for key, value in batch.items()}
+    mean = batch["rotmats"][0].copy(), batch["betas"][0]
+    mean[0][0] = np.eye(3)
+    errors = measure.measure_baseline(body, mean, [tensors], RULE, True)
+    assert_close("float32_mm", errors.mpjpe_mm[:1], np.zeros(1))
+    # The second has another shape and a bent elbow.
+    assert errors.mpjpe_mm[1] > 10
+    upside_down = measure.measure_baseline(body, mean, [tensors], RULE, False)
+    assert upside_down.mpjpe_mm[0] > 300
+
+
+def test_unknown_protocol_lists_what_there_is():
+    with pytest.raises(ValueError, match="synthetic_v1"):
+        protocols.get("h36m")
+
+
+def test_mean_pose_sees_what_training_sees(tiny_records):
+    """Only labels='all', only its shards; a rotation, by its definition."""
+    from scipy.spatial.transform import Rotation
+
+    from training.data import records, shards
+
+    source = config.Source(str(tiny_records / "synthetic"), shards=(0, 2))
+    hidden = dataclasses.replace(source, labels="2d", shards=(1, 2))
+    rotmats, betas = mean_pose.mean_pose((source, hidden))
+    stored = shards.Records(source.records, "train", (0, 2))
+    people = [records.decode(stored.read(i)) for i in range(len(stored))]
+    turns = Rotation.from_rotvec([p.pose[:3] for p in people])
+    # SciPy's mean is the rotation nearest to the mean matrix, too.
+    assert_close("body_metres", rotmats[0], turns.mean().as_matrix())
+    assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))
+    assert mean_pose.mean_pose((hidden,)) is None
