@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import pytest
 
+from tests.closeness import assert_close
 from training import evaluate, fit, journal, workdir
 
 TINY = (
@@ -88,6 +92,37 @@ def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
 def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
     assert evaluate.main([f"--weights={tmp_path}"]) == 1
     assert "training.fit" in capsys.readouterr().err
+
+
+def test_the_real_model_on_two_devices_is_on_one(tiny_records, tmp_path):
+    """Batch normalisation, pipeline, both players and the evaluation."""
+    lines = {}
+    for devices in ("cpu:1", "cpu:2"):
+        folder = tmp_path / devices
+        words = [
+            *("quick", f"--workdir={folder}", f"--records={tiny_records}"),
+            *("--steps=4", "--precision=float32", f"--devices={devices}"),
+            *TINY,
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "training.fit", *words],
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        lines[devices] = journal.read_metrics(folder / journal.METRICS_FILE)
+    one, two = lines.values()
+    assert len(one) == len(two) == 3
+    for a, b in zip(one, two, strict=True):
+        names = sorted(a.keys() - {"kind", "images_per_s", "trained_s"})
+        assert_close("same_run", [b[k] for k in names], [a[k] for k in names])
+
+
+def test_a_mistyped_value_does_not_lock_the_workdir(tiny_records, tmp_path):
+    words = [f"--workdir={tmp_path}", f"--records={tiny_records}", *TINY]
+    assert fit.main([*words, "--steps=2", "--method.image-size=72"]) == 1
+    assert fit.main([*words, "--steps=2"]) == 0
 
 
 def test_every_field_of_an_experiment_is_explained(capsys):

@@ -1,5 +1,6 @@
 """HMR: the sizes its paper and code give, and its reductions by hand."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -198,6 +199,7 @@ def test_options_of_the_quick_experiment(body, rng):
         rotation="6d",
         loss_3d="absolute",
         joints_in_loss="cocoplus",
+        layout_keypoints=5.0,
     )
     # Blocks start as their shortcuts; let the residual paths speak.
     for variable in model.trainable_variables:
@@ -217,7 +219,27 @@ def test_options_of_the_quick_experiment(body, rng):
         assert np.isfinite(norm) and norm > 0, variable.path
 
 
-def test_weak_supervision_options_are_named():
+def test_adversary_is_float32_under_any_policy(body, rng):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = method.create("hmr", body, **SMALL)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    batch = make_batch(rng)
+    found = model(batch["image"], training=True)
+    assert model.encoder.layers[1].compute_dtype == "bfloat16"
+    assert found.rotmats.dtype == found.camera.dtype == tf.float32
+    scores = model.adversary(batch["prior_rotmats"], batch["prior_betas"])
+    assert scores.dtype == tf.float32
+    assert model.adversary.conv1.compute_dtype == "float32"
+
+
+def test_places_need_the_layout(body):
+    with pytest.raises(ValueError, match="features='layout'"):
+        method.create("hmr", body, **SMALL, layout_keypoints=1.0)
+
+
+def test_unknown_option_lists_what_there_is():
     with pytest.raises(ValueError, match=r"no \['colour'\].*image_size"):
         method.make_config("hmr", colour=1)
     assert hmr.Config().joints_in_loss == "lsp"

@@ -170,11 +170,16 @@ def test_both_stages_follow_each_other(tmp_path, body):
     )
 
 
-def test_stopped_and_continued_is_as_uninterrupted(tmp_path, body):
-    """Dropout, both optimisers, the stages: every loss to the last bit."""
-    run(tmp_path / "whole", body)
+@pytest.mark.parametrize("log_every", [1, 3])
+def test_stopped_and_continued_is_as_uninterrupted(tmp_path, body, log_every):
+    """Dropout, both optimisers, the stages: every loss to the last bit.
+
+    Also where a logged mean would reach over a save (3 and 4).
+    """
+    whole = dataclasses.replace(EXPERIMENT, log_every=log_every)
+    run(tmp_path / "whole", body, whole)
     part = dataclasses.replace(
-        EXPERIMENT, stages=(STAGES[0], dataclasses.replace(STAGES[1], steps=3))
+        whole, stages=(STAGES[0], dataclasses.replace(STAGES[1], steps=3))
     )
     run(tmp_path / "parts", body, part)
     # As a kill between two saves leaves it: lines after the last checkpoint.
@@ -189,7 +194,7 @@ def test_stopped_and_continued_is_as_uninterrupted(tmp_path, body):
         'all_model_checkpoint_paths: "ckpt-8"\n'
     )
     assert losses(tmp_path / "parts")[-1]["step"] == 9
-    run(tmp_path / "parts", body)
+    run(tmp_path / "parts", body, whole)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
@@ -239,13 +244,43 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
         return loop.Evaluation(score, {"mpjpe_mm": score})
 
     experiment = dataclasses.replace(EXPERIMENT, eval_every=4)
+    part = dataclasses.replace(
+        experiment,
+        stages=(STAGES[0], dataclasses.replace(STAGES[1], steps=2)),
+    )
+    run(tmp_path, body, part, evaluate=evaluate)
+    assert len(kept) == 2
     run(tmp_path, body, experiment, evaluate=evaluate)
+    assert len(kept) == 3
     model = Model(Config(), body)
     model.build_all()
     best = tmp_path / loop.BEST_FOLDER
     model.load_weights(best / methods.WEIGHTS_FILE)
     assert_close("exact", model.first.kernel, kept[1])
     assert json.loads((best / methods.CONFIG_FILE).read_text())["topology"]
+
+
+def test_targets_made_in_the_step_push_nothing(tmp_path, body, monkeypatch):
+    """A target that follows the prediction leaves a loss without gradient."""
+
+    def follow(self, batch, prediction, fits):
+        return batch | {"y": prediction.rotmats + 1.0}
+
+    monkeypatch.setattr(Model, "targets", follow)
+    monkeypatch.setattr(
+        Model,
+        "terms",
+        lambda self, batch, prediction: {
+            "fit": methods.Term(
+                tf.reduce_sum(tf.square(prediction.rotmats - batch["y"]), 1),
+                tf.ones_like(batch["y"][:, 0]),
+                1.0,
+            )
+        },
+    )
+    run(tmp_path, body, dataclasses.replace(EXPERIMENT, stages=STAGES[:1]))
+    # d/dp (p - stop(p + 1))^2 = -2; without the stop it would be 0.
+    assert losses(tmp_path)[0]["gradient_norm"] > 0.1
 
 
 def test_journal_is_cut_at_a_restore(tmp_path):
@@ -279,7 +314,14 @@ def test_workdir_refuses_another_configuration(tmp_path):
     assert "log_every" not in str(caught.value)
 
 
-def train_here(folder: str, where: str) -> None:
+LONG = dataclasses.replace(
+    EXPERIMENT,
+    stages=tuple(dataclasses.replace(s, steps=200) for s in STAGES),
+    save_every=50,
+)
+
+
+def train_here(folder: str, where: str, length: str) -> None:
     """What a process of the tests below runs."""
     from tf_hmr import body_data
     from tf_hmr.body import Body
@@ -290,24 +332,23 @@ def train_here(folder: str, where: str) -> None:
         loaded = body_data.BodyData.load("open")
         model = Model(Config(), Body(loaded, jit=False))
         model.build_all()
-        model.drop.rate = 0.0  # Masks are drawn per replica.
+        model.drop.rate = 0.0  # Each replica would mask its own rows alike.
     count = strategy.num_replicas_in_sync
     loop.train(
-        EXPERIMENT,
+        LONG if length == "long" else EXPERIMENT,
         model,
         strategy,
         make_dataset(replicas=count),
         None,
         Path(folder),
     )
-    model.save_weights(Path(folder) / "last.weights.h5")
 
 
-def start(folder, where):
+def start(folder, where, length="short"):
     code = "import sys; from tests import test_loop as test\n"
     code += "test.train_here(*sys.argv[1:])"
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), where],
+        [sys.executable, "-c", code, str(folder), where, length],
         cwd=Path(__file__).parent.parent,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
         stderr=subprocess.PIPE,
@@ -333,17 +374,18 @@ def test_two_devices_are_one(tmp_path):
 
 def test_killed_and_continued_is_as_uninterrupted(tmp_path):
     """kill -9 at an arbitrary moment, then the same command."""
-    whole = start(tmp_path / "whole", "cpu:1")
-    hurt = start(tmp_path / "hurt", "cpu:1")
+    whole = start(tmp_path / "whole", "cpu:1", "long")
+    hurt = start(tmp_path / "hurt", "cpu:1", "long")
     deadline = time.monotonic() + 240
     path = tmp_path / "hurt" / journal.METRICS_FILE
-    while len(losses(tmp_path / "hurt")) < 5 and hurt.poll() is None:
+    while len(losses(tmp_path / "hurt")) < 70 and hurt.poll() is None:
         assert time.monotonic() < deadline, "the run wrote no line"
         time.sleep(0.005)
     hurt.send_signal(signal.SIGKILL)
     hurt.communicate()
+    assert hurt.returncode == -signal.SIGKILL, "it ended before the kill"
     assert path.exists()
-    again = start(tmp_path / "hurt", "cpu:1")
+    again = start(tmp_path / "hurt", "cpu:1", "long")
     for process in (whole, again):
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error[-2000:]

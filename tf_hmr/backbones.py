@@ -51,7 +51,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 def _normalised(x, name: str, gamma: str = "ones"):
     layer = BatchNormalization(
-        momentum=0.97, gamma_initializer=gamma, name=f"{name}_bn"
+        # Keras' 0.99 forgets the start too slowly for runs of minutes.
+        momentum=0.97,
+        gamma_initializer=gamma,
+        name=f"{name}_bn",
     )
     return layer(x)
 
@@ -83,7 +86,7 @@ def _block(x, width: int, stride: int, name: str):
 def small_resnet(
     image_size: int, width: int = 24, depths: tuple[int, ...] = (1, 2, 2)
 ) -> keras.Model:
-    """A residual network for CPUs; the last map is image_size / 16 wide."""
+    """A residual network for CPUs; each stage, and the stem, halves the map."""
     image = keras.Input((image_size, image_size, 3), name="normalised")
     x = keras.layers.Conv2D(
         width, 3, 2, "same", use_bias=False, name="stem_conv"
@@ -113,7 +116,9 @@ def build(
     """The encoder `name` with random weights.
 
     Args:
-        name: "resnet50" (v2, as HMR), "mobilenet_v3" (large) or "small".
+        name: "resnet50" (v2 as HMR, but Keras' variant: its first pooling,
+            epsilon and momentum differ from slim's), "mobilenet_v3" (large)
+            or "small".
         image_size: side of the input crop.
         width: channels of the first layer of "small".
         depths: residual blocks in each of its stages.
@@ -142,6 +147,9 @@ def with_finer_map(encoder: keras.Model) -> keras.Model:
     """The encoder with two outputs: a map of twice the side, and the last.
 
     The finer map is the deepest one of that side.
+
+    Raises:
+        ValueError: there is none; the image's side does not halve evenly.
     """
     last = encoder.output
     sides = (2 * last.shape[1], 2 * last.shape[2])
@@ -151,6 +159,12 @@ def with_finer_map(encoder: keras.Model) -> keras.Model:
         if len(layer.output.shape) == len(last.shape)
         and tuple(layer.output.shape[1:3]) == sides
     ]
+    if not finer:
+        raise ValueError(
+            f"The encoder {encoder.name!r} has no map of side {sides}, twice "
+            f"its last, for images of side {encoder.input.shape[1]}. Choose an "
+            "image_size that halves evenly: a multiple of 32."
+        )
     return keras.Model(encoder.input, [finer[-1], last], name=encoder.name)
 
 

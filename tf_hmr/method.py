@@ -75,6 +75,7 @@ class Method(keras.Model):
         super().__init__(name=type(self).__module__.rsplit(".", 1)[-1])
         self.config = config
         self.body = body
+        self._inference = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -89,6 +90,14 @@ class Method(keras.Model):
     def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
         """What `call` is fed: the images, (B, S, S, 3) float32 0..255."""
         return batch["image"]
+
+    def infer(self, inputs) -> Prediction:
+        """`call` without training, as a graph compiled once per shape."""
+        if self._inference is None:
+            self._inference = tf.function(
+                lambda x: self(x, training=False)._replace(iterates=None)
+            )
+        return self._inference(inputs)
 
     def start_from(self, rotmats, betas) -> None:
         """Takes the training set's mean pose (24, 3, 3) and shape (10,).

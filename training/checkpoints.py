@@ -14,6 +14,10 @@ DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
 
 
+class NoCheckpointError(RuntimeError):
+    """There are checkpoints, but none can be used."""
+
+
 class Checkpoints:
     """Saves and restores weights, optimisers, random state and the step."""
 
@@ -49,11 +53,17 @@ class Checkpoints:
         """Restores the newest whole checkpoint; 0 where there is none.
 
         Raises:
-            RuntimeError: there are checkpoints and none can be read.
+            NoCheckpointError: there are checkpoints and none can be read.
         """
         for leftover in self.folder.glob("ckpt-*_temp"):
             shutil.rmtree(leftover)
         paths = self._manager.checkpoints
+        if not paths and any(self.folder.glob("ckpt-*.index")):
+            raise NoCheckpointError(
+                f"{self.folder} holds checkpoints, but its file 'checkpoint', "
+                "which lists them, is missing. Restore it, or move the folder "
+                "away to start anew."
+            )
         for path in reversed(paths):
             try:
                 status = self._state.restore(path)
@@ -69,7 +79,7 @@ class Checkpoints:
                 continue
             return int(self.step.numpy())
         if paths:
-            raise RuntimeError(
+            raise NoCheckpointError(
                 f"None of the checkpoints in {self.folder} can be read: "
                 f"{[Path(path).name for path in paths]}. Move the folder "
                 "away to start anew."

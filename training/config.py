@@ -98,7 +98,8 @@ class Stage:
     optim: Optim = Optim()
     """Optimisers and schedules of this stage."""
     trainable: tuple[str, ...] = ()
-    """Sub-models (attributes of the method) to train; empty trains all."""
+    """Sub-models (attributes of the method) to train; empty trains all. The
+    others keep their weights, but their batch statistics still move."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Which devices a run uses."""
 
+import json
 import logging
+import os
 from pathlib import Path
 
 import tensorflow as tf
@@ -23,22 +25,25 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
     Raises:
         ValueError: unknown, or more GPUs than there are.
     """
+    _refuse_cluster()
     kind, _, which = devices.partition(":")
+    numbers = _numbers(devices, which)
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "auto" and not which:
         kind = "gpu" if gpus else "cpu"
     if kind == "cpu":
-        return _cpu(int(which or 1), hide=bool(gpus))
+        return _cpu((numbers or [1])[0], hide=bool(gpus))
     if kind != "gpu":
         raise ValueError(
             f"Unknown devices {devices!r}. Write auto, cpu, cpu:2, gpu or "
             "gpu:0,1."
         )
-    wanted = [int(i) for i in which.split(",")] if which else range(len(gpus))
+    wanted = numbers or list(range(len(gpus)))
     if not gpus or max(wanted) >= len(gpus):
         raise ValueError(
             f"devices={devices!r} asks for GPUs that TensorFlow does not see; "
-            f"it sees {len(gpus)}. Use --devices cpu, or look at its log."
+            f"it sees {len(gpus)}. Use --devices cpu; or, for NVIDIA cards on "
+            "Linux, pip install 'tensorflow[and-cuda]'."
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -46,6 +51,29 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(names)
+
+
+def _numbers(devices: str, which: str) -> list[int]:
+    """The numbers after the colon."""
+    words = which.split(",") if which else []
+    lowest = 1 if devices.startswith("cpu") else 0
+    if not all(word.isdigit() and int(word) >= lowest for word in words):
+        raise ValueError(
+            f"devices={devices!r}: after the colon come the number of CPU "
+            "devices (cpu:2), or the numbers of GPUs from 0 (gpu:0,1)."
+        )
+    return [int(word) for word in words]
+
+
+def _refuse_cluster() -> None:
+    """Two workers that do not know each other would share one workdir."""
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    if len(cluster.get("worker", [])) > 1:
+        raise ValueError(
+            "TF_CONFIG names several workers, and training over several "
+            "machines is not there yet. Unset TF_CONFIG; the GPUs of this "
+            "machine are --devices gpu."
+        )
 
 
 def _cpu(count: int, hide: bool) -> tf.distribute.Strategy:

@@ -27,6 +27,7 @@ from tf_hmr import body as bodies
 from tf_hmr import body_data
 from tf_hmr import method as methods
 from training import (
+    checkpoints,
     config,
     devices,
     experiments,
@@ -42,6 +43,13 @@ from training.data import pipeline, records
 EVALUATION_BATCH = 50
 PICTURES = 4
 VALIDATION = "val"
+# What is told in one line: their messages say what to do.
+ERRORS = (
+    FileNotFoundError,
+    ValueError,
+    loop.NonFiniteError,
+    checkpoints.NoCheckpointError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Where:
     workdir: Path
     """Checkpoints, metrics.jsonl, TensorBoard and the best model go here."""
     records: str = "data"
-    """The folder of record folders; or, for a mix of one, that folder."""
+    """The folder of record folders."""
     body: str = "open"
     """'open' (shipped), or an SMPL .pkl, .npz or folder."""
     devices: str = "auto"
@@ -83,17 +91,28 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
         ValueError: the workdir belongs to another configuration.
         loop.NonFiniteError: a term became NaN.
     """
-    data = pipeline.locate(chosen.data, where.records)
-    mean = mean_pose.mean_pose(data.sources)
+    # First of all: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(where.devices)
+    data = pipeline.locate(chosen.data, where.records)
     keras.utils.set_random_seed(chosen.seed)
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
-    workdir.claim(where.workdir, chosen)
-    with strategy.scope(), _policy(devices.precision(chosen.precision)):
+    settled = workdir.claim(where.workdir, chosen)
+    # A run keeps its precision, also when it continues on another processor.
+    precision = settled.get("precision") or devices.precision(chosen.precision)
+    with strategy.scope(), _policy(precision):
         method = methods.build(chosen.method, bodies.Body(loaded))
+    if not settled:
+        mean = mean_pose.mean_pose(data.sources)
         if mean is not None:
-            method.start_from(*mean)
+            with strategy.scope():
+                method.start_from(*mean)
+        choices = {
+            "precision": precision,
+            "devices": where.devices,
+            "sources": [dataclasses.asdict(s) for s in data.sources],
+        }
+        workdir.settle(where.workdir, choices)
 
     def make_dataset(step, context):
         return pipeline.train_dataset(
@@ -214,7 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
         best = fit(chosen, where)
-    except (FileNotFoundError, ValueError, loop.NonFiniteError) as error:
+    except ERRORS as error:
         print(f"training.fit: {error}", file=sys.stderr)
         return 1
     except tf.errors.UnknownError as error:

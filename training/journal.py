@@ -24,7 +24,7 @@ class Journal:
         workdir.mkdir(parents=True, exist_ok=True)
         cut_metrics(workdir / METRICS_FILE, step)
         cut_events(workdir / EVENTS_FOLDER, step)
-        # Unbuffered by line: a killed run keeps all it has written.
+        # Line by line: a killed run keeps all it has written.
         self._lines = open(workdir / METRICS_FILE, "a", buffering=1)
         self._events = tf.summary.create_file_writer(
             str(workdir / EVENTS_FOLDER)
@@ -79,7 +79,8 @@ def cut_metrics(path: Path, step: int) -> None:
 def cut_events(folder: Path, step: int) -> None:
     """Rewrites TensorBoard's files without the events after `step`."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
-        part = path.with_name("part." + path.name)
+        # TensorBoard reads every file with "tfevents" in its name.
+        part = folder / "rewriting.part"
         dropped = 0
         with tf.io.TFRecordWriter(str(part)) as writer:
             for record in _whole_records(path):

@@ -66,8 +66,14 @@ def train(
 
     Raises:
         NonFiniteError: names the term, the step and the examples.
+        ValueError: a stage is named as the journal names evaluations.
     """
     stages = experiment.all_stages()
+    if any(stage.name == EVALUATION for stage in stages):
+        raise ValueError(
+            f"A stage may not be named {EVALUATION!r}: metrics.jsonl calls "
+            "the measurements so. Choose another name."
+        )
     with strategy.scope():
         compiled = [steps.Step(strategy, method, stage) for stage in stages]
         saved = checkpoints.Checkpoints(workdir, method, compiled)
@@ -129,16 +135,20 @@ class _Run:
             for key, value in values.items():
                 sums[key] = sums.get(key, 0.0) + value
             count += 1
-            if step % self.experiment.log_every == 0 or step == end:
+            save = step == end or step % self.experiment.save_every == 0
+            measure = self._evaluation_due(step)
+            # A mean never reaches over a save: a run that continues there
+            # starts a new one, and must write the same lines.
+            if save or measure or step % self.experiment.log_every == 0:
                 self._log(name, step, sums, count, since, bar)
-                sums, since, count = {}, time.monotonic(), 0
-            if self._evaluation_due(step):
+                sums, count = {}, 0
+            if measure:
                 self._evaluate(step, bar)
-                since, count = time.monotonic(), 0
-                sums = {}
-            if step % self.experiment.save_every == 0 or step == end:
+            if save:
                 self.book.flush()
                 self.saved.save(step)
+            if not count:
+                since = time.monotonic()
         bar.close()
         return step
 

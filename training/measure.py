@@ -101,14 +101,13 @@ def predictions(
     The last, smaller batch is filled up for the method: another batch size
     would compile another graph.
     """
-    run = tf.function(lambda inputs: method(inputs, training=False))
     full = 0
     for batch in dataset:
         images = method.inputs(batch)
         count = int(images.shape[0])
         full = max(full, count)
         padding = [[0, full - count]] + [[0, 0]] * (len(images.shape) - 1)
-        found = run(tf.pad(images, padding))._replace(iterates=None)
+        found = method.infer(tf.pad(images, padding))
         yield (
             {key: value.numpy() for key, value in batch.items()},
             methods.Prediction(

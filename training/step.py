@@ -105,7 +105,9 @@ class Step:
         method = self.method
         with tf.GradientTape() as tape, tf.GradientTape() as other_tape:
             prediction = method(method.inputs(batch), training=True)
-            targets = method.targets(batch, prediction, None)
+            targets = tf.nest.map_structure(
+                tf.stop_gradient, method.targets(batch, prediction, None)
+            )
             loss, values = _reduce(method.terms(targets, prediction))
             other_loss, other_values = _reduce(
                 method.adversary_terms(targets, prediction)
@@ -127,9 +129,15 @@ class Step:
     def _apply(self, optimizer, tape, loss, variables) -> tf.Tensor:
         """Sums gradients over replicas, clips the sum, updates."""
         context = tf.distribute.get_replica_context()
-        # A variable that no term reaches in this stage stays as it is.
-        gradients = tape.gradient(
-            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, variables)
+        # A variable that no term reaches stays as it is, decay included.
+        reached = [
+            (gradient, variable)
+            for gradient, variable in zip(gradients, variables, strict=True)
+            if gradient is not None
+        ]
+        gradients, variables = (
+            list(part) for part in zip(*reached, strict=True)
         )
         replicas = context.num_replicas_in_sync
         if replicas > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_hmr import method as methods
-from training import config
+from training import config, journal
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -26,8 +26,14 @@ def as_dict(experiment: config.Experiment) -> dict[str, Any]:
     return json.loads(json.dumps(content))
 
 
-def claim(workdir: Path, experiment: config.Experiment) -> None:
+def claim(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
     """Writes the configuration, or checks it against the one there.
+
+    A folder in which no step was ever logged is free to be claimed anew, so
+    that a mistyped value can be mended.
+
+    Returns:
+        What a run that is continued has settled already (see `settle`).
 
     Raises:
         ValueError: the folder belongs to another configuration; the message
@@ -35,7 +41,8 @@ def claim(workdir: Path, experiment: config.Experiment) -> None:
     """
     content = as_dict(experiment)
     path = workdir / CONFIG_FILE
-    if path.exists():
+    lines = workdir / journal.METRICS_FILE
+    if path.exists() and lines.exists() and lines.stat().st_size:
         different = differences(json.loads(path.read_text()), content)
         if different:
             lines = "\n".join(
@@ -46,10 +53,21 @@ def claim(workdir: Path, experiment: config.Experiment) -> None:
                 f"{workdir} belongs to another configuration:\n{lines}\n"
                 "Continue with the same values, or choose another --workdir."
             )
-        return
+        return settled(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(path, content)
-    write_json(workdir / ENVIRONMENT_FILE, environment())
+    return {}
+
+
+def settle(workdir: Path, choices: dict[str, Any]) -> None:
+    """Writes what the first start of a run chose, and in what environment."""
+    write_json(workdir / ENVIRONMENT_FILE, environment() | choices)
+
+
+def settled(workdir: Path) -> dict[str, Any]:
+    """What `settle` wrote; empty without it."""
+    path = workdir / ENVIRONMENT_FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def differences(

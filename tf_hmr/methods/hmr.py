@@ -6,6 +6,7 @@ Kanazawa et al., End-to-end Recovery of Human Shape and Pose, CVPR 2018
 """
 
 import dataclasses
+import functools
 from typing import Literal
 
 import keras
@@ -27,6 +28,9 @@ class Config(method.Config):
 
     image_size: int = 224
     """Side of the square input crop in pixels."""
+    crop_scale: float = 224 / 150
+    """Side of the crop over the longer side of the person's box: people are
+    150 px long in 224 px (src/util/image.py)."""
     encoder: backbones.Name = "resnet50"
     """ResNet-50 v2 in the paper; 'small' trains on a CPU."""
     encoder_width: int = 24
@@ -63,7 +67,7 @@ class Config(method.Config):
     joints_in_loss: Literal["lsp", "cocoplus"] = "lsp"
     """Joints of the 3D loss: 14 as HMR, or all 19."""
     adversary: float = 1.0
-    """Weight of the adversarial terms; 0 builds no adversary."""
+    """Weight of the adversary's say (d_loss_weight); 0 builds none."""
 
 
 class Regressor(keras.layers.Layer):
@@ -80,13 +84,13 @@ class Regressor(keras.layers.Layer):
         self.start = start.astype(np.float32)
         dense, drop = keras.layers.Dense, keras.layers.Dropout
         self.fc1 = dense(config.hidden, "relu", name="fc1")
-        self.drop1 = drop(config.dropout, seed=1)
+        self.drop1 = drop(config.dropout)
         self.fc2 = dense(config.hidden, "relu", name="fc2")
-        self.drop2 = drop(config.dropout, seed=2)
+        self.drop2 = drop(config.dropout)
         self.fc3 = dense(
             len(start),
             kernel_initializer=keras.initializers.VarianceScaling(
-                0.01, "fan_avg", "uniform", seed=3
+                0.01, "fan_avg", "uniform"
             ),
             dtype="float32",
             name="fc3",
@@ -123,12 +127,13 @@ class Regressor(keras.layers.Layer):
 class Discriminator(keras.Model):
     """Scores of 23 joints, of all joints together, and of the shape: 25.
 
-    src/models.py Discriminator_separable_rotations.
+    src/models.py Discriminator_separable_rotations. Float32 under any policy:
+    its losses are squares of small differences.
     """
 
     def __init__(self, hidden: int):
-        super().__init__(name="adversary")
-        dense = keras.layers.Dense
+        super().__init__(name="adversary", dtype="float32")
+        dense = functools.partial(keras.layers.Dense, dtype="float32")
         self.conv1 = dense(32, "relu", name="conv1")
         self.conv2 = dense(32, "relu", name="conv2")
         self.all_fc1 = dense(hidden, "relu", name="all_fc1")
@@ -141,7 +146,10 @@ class Discriminator(keras.Model):
     def build(self, shape=None):
         self.joint_kernels = self.add_weight(
             shape=(BODY_JOINTS, 32),
-            initializer=keras.initializers.GlorotUniform(seed=4),
+            # Glorot's limit for 23 layers from 32 inputs to one output.
+            initializer=keras.initializers.RandomUniform(
+                -((6 / 33) ** 0.5), (6 / 33) ** 0.5
+            ),
             name="joint_kernels",
         )
         self.joint_biases = self.add_weight(
@@ -197,6 +205,11 @@ class Model(method.Method):
 
     def __init__(self, config: Config, body: bodies.Body):
         super().__init__(config, body)
+        if config.layout_keypoints and config.features != "layout":
+            raise ValueError(
+                f"layout_keypoints={config.layout_keypoints} needs places to "
+                "compare: set features='layout', or layout_keypoints=0."
+            )
         self.encoder = backbones.build(
             config.encoder,
             config.image_size,
@@ -334,10 +347,9 @@ class Model(method.Method):
             tf.stop_gradient(prediction.iterates["betas"]),
         )
         real = self.adversary(batch["prior_rotmats"], batch["prior_betas"])
-        weight = self.config.adversary
         return {
-            "real": term(losses.discriminator_real(real), weight),
-            "fake": term(losses.discriminator_fake(fake), weight),
+            "real": term(losses.discriminator_real(real), 1.0),
+            "fake": term(losses.discriminator_fake(fake), 1.0),
         }
 
     def _root_aligned(self, batch, prediction):

@@ -4,8 +4,10 @@
 
 Values: akanazawa/hmr: do_train.sh and src/config.py. The steps are 75 epochs
 of 569,753 images in batches of 64; the paper's text says 55 epochs
-(`--steps 489632`). Until records of the paper's datasets can be made, the mix
-is rendered people: half of each batch with 3D labels, half with keypoints.
+(`--steps 489632`). Not yet the release: the encoder starts from random
+weights, not from ImageNet, so what it comes to is unknown. Until records of
+the paper's datasets can be made, the mix is rendered people: half of each
+batch with 3D labels, half with keypoints.
 """
 
 from tf_hmr.methods import hmr

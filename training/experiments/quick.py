@@ -1,6 +1,7 @@
-"""HMR at the size of a CPU: minutes to a model that poses bodies.
+r"""HMR at the size of a CPU: minutes to a model that poses bodies.
 
-    python -m training.prepare synthetic --count 20000 --size 144 --out DATA
+    python -m training.prepare synthetic --count 20000 --size 144 \
+        --out DATA/synthetic
     python -m training.fit quick --records DATA --workdir runs/quick
 
 The class, losses and step are HMR's; only values differ. Half of each batch
@@ -15,6 +16,7 @@ from training import config
 EXPERIMENT = config.Experiment(
     method=hmr.Config(
         image_size=96,
+        crop_scale=1.2,
         encoder="small",
         encoder_width=16,
         features="layout",
