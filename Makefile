@@ -1,5 +1,6 @@
 # Everything is installed into .venv on the first call; `make clean` removes it.
-# To use another Python than the first of 3.11 to 3.13 found:
+# To use another Python than the first of 3.11 to 3.13 found (it only counts
+# while there is no .venv, so after `make clean`):
 #   make test BASE_PYTHON=/path/to/python3.12
 
 SHELL := /bin/bash

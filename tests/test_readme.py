@@ -32,6 +32,24 @@ def test_readme_opens_with_the_two_commands():
     assert targets <= set(made)
 
 
+def test_nothing_is_left_to_fill_in():
+    text = (ROOT / "README.md").read_text()
+    assert re.findall(r"@[A-Z]+@", text) == []
+
+
+def test_relative_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert targets
+    missing = [
+        target
+        for target in targets
+        if not re.match(r"[a-z]+:|#", target)
+        and not (ROOT / target.split("#")[0]).exists()
+    ]
+    assert missing == []
+
+
 def module_commands() -> list[list[str]]:
     """README lines `python -m module ...` of modules of ours, cut to -m."""
     found = []
