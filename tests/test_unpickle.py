@@ -160,3 +160,74 @@ def test_other_files_are_explained(tmp_path):
         unpickle.load(path)
     with pytest.raises(FileNotFoundError):
         unpickle.load(tmp_path / "absent.pkl")
+
+
+@pytest.mark.parametrize("kind", ["csc", "csr"])
+@pytest.mark.parametrize(
+    ("attribute", "place", "value", "words"),
+    [
+        ("indices", 1, 10**6, "indices must be < "),
+        ("indices", 1, 4, "indices must be < 4"),  # the first one outside
+        ("indices", 2, -1, "indices must be >= 0"),
+        ("indptr", 2, 10**6, "indptr must be a non-decreasing"),
+        ("indptr", 2, -9, "indptr must be a non-decreasing"),
+        ("indptr", -1, 10**6, "size of index and data"),
+    ],
+)
+def test_sparse_matrices_that_point_outside_are_refused(
+    tmp_path, kind, attribute, place, value, words
+):
+    matrix = getattr(scipy.sparse, f"{kind}_matrix")(np.ones((4, 4)))
+    getattr(matrix, attribute)[place] = value
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", {"J_regressor": matrix})
+    with pytest.raises(ValueError, match=f"b.pkl could not be read.*{words}"):
+        unpickle.load(path)
+
+
+@pytest.mark.parametrize("place", [-1, 4])
+def test_coordinates_outside_are_refused(tmp_path, place):
+    matrix = scipy.sparse.coo_matrix(np.eye(4))
+    matrix.coords[0][2] = place
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", {"J_regressor": matrix})
+    with pytest.raises(ValueError, match=r"b\.pkl.*axis 0 index"):
+        unpickle.load(path)
+
+
+@pytest.mark.parametrize("kind", ["csc", "csr", "coo"])
+def test_sparse_matrices_too_large_to_write_out_are_refused(tmp_path, kind):
+    side = 10**5  # dense, 80 GB
+    one = ([1.0], ([0], [0]))
+    matrix = getattr(scipy.sparse, f"{kind}_matrix")(one, (side, side))
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", {"weights": matrix})
+    with pytest.raises(ValueError, match=r"b\.pkl.*shape \(100000, 100000\)"):
+        unpickle.load(path)
+
+
+def test_lists_that_share_their_entries_cannot_fill_the_memory(tmp_path):
+    shared = [0.0]
+    for _ in range(60):  # 2 ** 60 numbers, written out
+        shared = [shared, shared]
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", {"weights": shared})
+    with pytest.raises(ValueError, match=r"b\.pkl.*a container amounts to"):
+        unpickle.load(path)
+    array = np.zeros(10**6)
+    path = smpl_files.write_pickle(path, {"weights": [array] * 100})
+    with pytest.raises(ValueError, match="amounts to 100000001 values"):
+        unpickle.load(path)
+
+
+def test_shared_entries_are_converted_once(tmp_path):
+    array = np.arange(3.0)
+    content = {"a": [array, array], "b": {"c": array}}
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", content)
+    read = unpickle.load(path)
+    assert read["a"][0] is read["a"][1] is read["b"]["c"]
+    assert_close("exact", read["a"][0], array)
+
+
+def test_a_list_that_holds_itself_is_refused(tmp_path):
+    circle = []
+    circle.append(circle)
+    path = smpl_files.write_pickle(tmp_path / "b.pkl", {"weights": circle})
+    with pytest.raises(ValueError, match="a container holds itself"):
+        unpickle.load(path)

@@ -14,6 +14,7 @@ The names that occur in SMPL's pickles:
 isarandi/smplfitter: src/smplfitter/common.py.
 """
 
+import operator
 import pickle
 import re
 from collections import OrderedDict
@@ -38,12 +39,14 @@ def load(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a pickle, does not hold a dict, or names
             a callable that is not admitted. That callable is named, and
-            neither it nor anything else has been run.
+            neither it nor anything else has been run. Also a sparse matrix
+            whose indices lie outside its shape, and lists or matrices that
+            would fill the memory.
     """
     path = Path(path)
     with path.open("rb") as file:
         try:
-            content = _plain(_ArrayUnpickler(file, path).load())
+            content = _Converter()(_ArrayUnpickler(file, path).load())
         except _Refused:
             raise
         except Exception as error:  # a damaged pickle raises almost anything
@@ -184,6 +187,7 @@ def _stand_ins() -> dict[tuple[str, str], type]:
 
 
 _STAND_INS = _stand_ins()
+_RECORDS = (_Array, _Scalar, _Chumpy, _Select, _Csc, _Csr, _Coo)
 # Types without side effects that cannot be altered; `__builtin__` is what
 # Python 2 called `builtins`.
 _HARMLESS = {
@@ -195,30 +199,76 @@ _HARMLESS = {
 }
 
 
-def _plain(value: Any) -> Any:
-    """What a record stands for; containers likewise, others unchanged."""
-    if isinstance(value, _Array):
-        return _array(value)
-    if isinstance(value, _Scalar):
-        return np.frombuffer(_bytes(value.data), _dtype(value.dtype))[0]
-    if isinstance(value, _Chumpy):
-        return np.asarray(_plain(vars(value)["x"]))
-    if isinstance(value, _Select):
-        state = _plain(vars(value))
-        picked = np.ravel(state["a"])[np.asarray(state["idxs"])]
-        return picked.reshape(state.get("preferred_shape", picked.shape))
-    if isinstance(value, (_Csc, _Csr, _Coo)):
-        return _sparse(value)
-    if isinstance(value, dict):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(entry) for entry in value)
-    return value
+# Numbers of the largest array that a file may ask for without holding it: a
+# matrix over all pairs of SMPL's 6890 vertices has fewer.
+_MOST_NUMBERS = 2**26
 
 
-def _array(record: _Array) -> Any:
-    if isinstance(record.data, list):  # an array of objects
-        return _plain(record.data)
+class _Converter:
+    """Turns records into what they stand for; other values are unchanged.
+
+    Each object is converted once: a pickle of a few hundred bytes can hold
+    lists that share their entries so often that copies would fill any memory.
+    What a container amounts to when it is written out is bounded, too,
+    because numpy writes it out.
+    """
+
+    def __init__(self):
+        self._done: dict[int, Any] = {}  # By the id of the record.
+        self._begun: set[int] = set()
+        self._sizes: dict[int, int] = {}  # By the id of the result.
+
+    def __call__(self, value: Any) -> Any:
+        if not isinstance(value, (*_RECORDS, dict, list, tuple)):
+            return value
+        key = id(value)
+        if key in self._begun:
+            raise ValueError("a container holds itself")
+        if key not in self._done:
+            self._begun.add(key)
+            self._done[key] = self._checked(self._convert(value))
+            self._begun.remove(key)
+        return self._done[key]
+
+    def _convert(self, value: Any) -> Any:
+        if isinstance(value, _Array):
+            if isinstance(value.data, list):  # an array of objects
+                return self(value.data)
+            return _array(value)
+        if isinstance(value, _Scalar):
+            return np.frombuffer(_bytes(value.data), _dtype(value.dtype))[0]
+        if isinstance(value, dict):
+            return {self(key): self(entry) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self(entry) for entry in value)
+        state = {name: self(entry) for name, entry in vars(value).items()}
+        if isinstance(value, _Chumpy):
+            return np.asarray(state["x"])
+        if isinstance(value, _Select):
+            picked = np.ravel(state["a"])[np.asarray(state["idxs"])]
+            return picked.reshape(state.get("preferred_shape", picked.shape))
+        return _sparse(type(value), state)
+
+    def _checked(self, plain: Any) -> Any:
+        """The result, unless writing it out would fill the memory."""
+        entries = plain.values() if isinstance(plain, dict) else plain
+        if isinstance(plain, (dict, list, tuple)):
+            size = 1 + sum(map(self._size, entries))
+            if size > _MOST_NUMBERS:
+                raise ValueError(
+                    f"a container amounts to {size} values, expected at most "
+                    f"{_MOST_NUMBERS}"
+                )
+            self._sizes[id(plain)] = size
+        return plain
+
+    def _size(self, plain: Any) -> int:
+        if isinstance(plain, np.ndarray):
+            return plain.size
+        return self._sizes.get(id(plain), 1)
+
+
+def _array(record: _Array) -> np.ndarray:
     flat = np.frombuffer(_bytes(record.data), _dtype(record.dtype))
     order = "F" if record.is_fortran else "C"
     return flat.reshape(record.shape, order=order).copy()
@@ -237,17 +287,28 @@ def _bytes(data: Any) -> bytes:
     return data.encode("latin1") if isinstance(data, str) else data
 
 
-def _sparse(record: _Recorded) -> Any:
-    state = _plain(vars(record))
+def _sparse(kind: type, state: dict[str, Any]) -> Any:
     # `_shape` in every scipy that wrote an SMPL file, `shape` before.
-    shape = tuple(state["_shape"] if "_shape" in state else state["shape"])
-    if isinstance(record, _Coo):
+    shape = state["_shape"] if "_shape" in state else state["shape"]
+    rows, columns = map(operator.index, shape)
+    if rows * columns > _MOST_NUMBERS:
+        raise ValueError(
+            f"a sparse matrix has the shape {(rows, columns)}, expected at "
+            f"most {_MOST_NUMBERS} entries"
+        )
+    if issubclass(kind, _Coo):
         place = state.get("coords") or (state["row"], state["col"])
-        return scipy.sparse.coo_matrix((state["data"], place), shape=shape)
+        return scipy.sparse.coo_matrix(
+            (state["data"], place), shape=(rows, columns)
+        )
     make = (
         scipy.sparse.csc_matrix
-        if isinstance(record, _Csc)
+        if issubclass(kind, _Csc)
         else scipy.sparse.csr_matrix
     )
     parts = (state["data"], state["indices"], state["indptr"])
-    return make(parts, shape=shape)
+    matrix = make(parts, shape=(rows, columns))
+    # The constructor does not look at the indices, and toarray() writes
+    # wherever they point, outside the array too.
+    matrix.check_format(full_check=True)
+    return matrix
