@@ -318,13 +318,6 @@ def test_nearest_rotmat_leaves_rotations_alone():
     assert_close("rotation", exact, rotations)
 
 
-def test_mean_rotmat_of_two_is_half_way():
-    start, turn = rotmats(10), rotvecs(1.0, 10)
-    pair = np.stack([start, start @ matrix(2 * turn)])
-    assert_close("rotation", geometry.mean_rotmat(pair), start @ matrix(turn))
-    assert_close("rotation", geometry.mean_rotmat(pair, weights=[1, 0]), start)
-
-
 @pytest.mark.parametrize(
     ("function", "shape", "wanted"),
     [
@@ -334,7 +327,6 @@ def test_mean_rotmat_of_two_is_half_way():
         (geometry.rot6d_stacked_to_rotmat, (24, 9), r"\(\.\.\., 6\)"),
         (geometry.mirror_rotmats, (23, 3, 3), r"\(\.\.\., 24, 3, 3\)"),
         (geometry.nearest_rotmat, (3, 2), r"\(\.\.\., 3, 3\)"),
-        (geometry.mean_rotmat, (0, 3, 3), r"at least one"),
     ],
 )
 def test_a_wrong_shape_is_named(function, shape, wanted):

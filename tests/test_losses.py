@@ -17,7 +17,6 @@ LABELLED = {
     "rotmats_squared": ((24, 3, 3), 0, 216),
     "rotmats_l1": ((24, 3, 3), 0, 216),
     "betas_squared": ((10,), 0, 10),
-    "betas_l1": ((10,), 0, 10),
 }
 ADVERSARIAL = {
     "discriminator_real": 1.0,

@@ -291,30 +291,6 @@ def nearest_rotmat(matrices: np.ndarray) -> np.ndarray:
     return u @ vt
 
 
-def mean_rotmat(
-    rotmats: np.ndarray, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """The rotation with the least summed squared chordal distance to many.
-
-    Args:
-        rotmats: (N, ..., 3, 3), averaged over the first axis.
-        weights: (N,) weights, equal when None.
-
-    Returns:
-        (..., 3, 3) float64.
-
-    Raises:
-        ValueError: nothing to average, wrong shape, or non-finite numbers.
-    """
-    rotmats = np.asarray(rotmats, np.float64)
-    if rotmats.ndim < 3 or not len(rotmats):
-        raise ValueError(
-            "Expected at least one rotation, shape (N, ..., 3, 3) with N > 0; "
-            f"got shape {rotmats.shape}."
-        )
-    return nearest_rotmat(np.average(rotmats, axis=0, weights=weights))
-
-
 def _sinc(angle_sq: tf.Tensor) -> tf.Tensor:
     """sin(a) / a from a^2, smooth at 0."""
     small = angle_sq < _SMALL_SQ

@@ -97,13 +97,6 @@ def betas_squared(
     return _sum_where(tf.square, pred, true, valid)
 
 
-def betas_l1(
-    pred: tf.Tensor, true: tf.Tensor, valid: tf.Tensor
-) -> TotalAndCount:
-    """L1 error of the shape coefficients; arguments as `betas_squared`."""
-    return _sum_where(tf.abs, pred, true, valid)
-
-
 def discriminator_real(scores: tf.Tensor) -> TotalAndCount:
     """What the discriminator pays for real poses not scored 1.
 
