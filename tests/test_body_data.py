@@ -6,8 +6,7 @@ import scipy.sparse
 
 from tests import smpl_files
 from tests.closeness import assert_close
-from tf_hmr import body_data as module
-from tf_hmr import body_files, body_parts, joints
+from tf_hmr import body_files, body_parts, body_topology, joints
 from tf_hmr.body_data import BodyData
 
 ARRAYS = tuple(
@@ -36,7 +35,9 @@ def raw(body_data):
 def as_smpl(monkeypatch, body_data):
     """Lets files with the open body's faces pass for official SMPL ones."""
     monkeypatch.setattr(
-        module, "TOPOLOGIES", {"smpl": module.TOPOLOGIES["open-v1"]}
+        body_topology,
+        "TOPOLOGIES",
+        {"smpl": body_topology.TOPOLOGIES["open-v1"]},
     )
 
 

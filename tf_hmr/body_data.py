@@ -16,18 +16,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from tf_hmr import body_files, body_keypoints, body_parts, joints
-
-# Fingerprints of the triangle lists (body_files.fingerprint). SMPL's was
-# computed from akanazawa/hmr: src/tf_smpl/smpl_faces.npy.
-TOPOLOGIES = {
-    "open-v1": (
-        "0881c0c5c97185c91b0fbc664ca5a2a83e7198c742976b9d13c70b9792e35245"
-    ),
-    "smpl": (
-        "9e96e167056f19d9dc0fe3533177ebd5230b203297c219cab15e9e72b313aed1"
-    ),
-}
+from tf_hmr import (
+    body_files,
+    body_keypoints,
+    body_parts,
+    body_topology,
+    joints,
+)
 
 NUM_POSE_FEATURES = 9 * (len(joints.SMPL24) - 1)
 DEFAULT_BETAS = 10
@@ -52,7 +47,7 @@ class BodyData:
 
     Attributes:
         name: who this is, for messages.
-        topology: tag of the vertex order; see `check_same_topology`.
+        topology: tag of the vertex numbering; see `check_same_topology`.
         licence: what the file says about its licence, or where to ask.
         v_template: (V, 3) vertices of the mean shape at rest.
         shapedirs: (V, 3, P) displacement per unit of each beta.
@@ -121,7 +116,7 @@ class BodyData:
         """
         path = body_files.find(source)
         raw = body_files.read(path)
-        topology = _topology(raw, path)
+        topology = body_topology.tag(raw, path)
         shapedirs = _array(raw["shapedirs"], "shapedirs")
         kept = _kept_betas(shapedirs, num_betas, path)
         body = cls(
@@ -136,11 +131,14 @@ class BodyData:
             parents=_parents(raw["kintree_table"], path),
             faces=_array(raw["f"], "f", np.int32),
         )
-        # The rest is read once the shapes above are known to be right.
+        # What follows needs the shapes that have now been checked.
+        body_topology.check_shape_space(
+            topology, body.v_template, body.shapedirs, path
+        )
         if topology == "smpl" and "keypoint_names" not in raw:
-            rows = body_keypoints.of_smpl(raw, path.parent)
+            rows = body_keypoints.of_smpl(raw, path)
         else:
-            rows = body_keypoints.of_open_body(raw)
+            rows = body_keypoints.of_open_body(raw, path)
         rows = {name: _array(row, name) for name, row in rows.items()}
         optional = _optional(raw, topology, path.parent, kept)
         return replace(body, keypoint_regressor=rows, **optional)
@@ -202,6 +200,13 @@ class BodyData:
     def check_same_topology(self, topology: str, what: str) -> None:
         """Refuses an asset whose vertex ids mean other places of the body.
 
+        A topology is a vertex numbering: which place of the body each vertex
+        id means, told by the faces. SMPL's neutral, female and male bodies
+        share "smpl", so poses, regressors and weights of one fit the others.
+        Their shape spaces differ: the betas of one are another person in the
+        next, and no tag says so. "open-v1" also says which shape space it
+        is, since a file with the open body's faces is checked for it.
+
         Args:
             topology: the tag that the asset carries.
             what: the asset, for the message.
@@ -230,32 +235,6 @@ class BodyData:
                 "fetch_data.sh) beside its model file."
             )
         return self.mean_pose6d, self.mean_betas
-
-
-def _topology(raw: Mapping[str, Any], path: Path) -> str:
-    """The tag of a file, held against what its faces say."""
-    if np.ndim(raw["f"]) != 2 or np.shape(raw["f"])[1] != 3:
-        raise ValueError(
-            f"f of {path} has shape {np.shape(raw['f'])}, expected (F, 3) "
-            "vertex ids of triangles. Give a whole SMPL body file."
-        )
-    found = body_files.fingerprint(raw["f"])
-    known = {digest: tag for tag, digest in TOPOLOGIES.items()}.get(found)
-    claimed = str(raw["topology"]) if "topology" in raw else known
-    if claimed is None:
-        raise ValueError(
-            f"{path} has a foreign topology: its {len(raw['f'])} faces are "
-            f"those of none of {list(TOPOLOGIES)}, so regressors and weights "
-            "would meet the wrong vertices. Load SMPL or the open body; a "
-            "body of your own needs a `topology` entry with a name of its own."
-        )
-    if known != claimed and (known or claimed in TOPOLOGIES):
-        raise ValueError(
-            f"{path} says its topology is {claimed!r}, but its faces are "
-            f"those of {known or 'another body'!r}. Write it again with "
-            "BodyData.save from the body it was made of."
-        )
-    return claimed
 
 
 def _optional(

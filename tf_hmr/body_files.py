@@ -1,14 +1,11 @@
 """Finds body files and reads them into a plain dict of arrays."""
 
-import hashlib
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tf_hmr import unpickle
+from tf_hmr import array_files, unpickle
 
 OPEN_BODY = Path(__file__).parent / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
@@ -68,7 +65,12 @@ def read(path: Path) -> dict[str, Any]:
     if path.suffix == ".pkl":
         raw = unpickle.load(path)
     elif path.suffix == ".npz":
-        raw = _read_npz(path)
+        raw = array_files.read_npz(
+            path,
+            "an .npz of a body's arrays",
+            "Fetch it again, or load the .pkl it came from and write it with "
+            "BodyData.save.",
+        )
     else:
         raise ValueError(
             f"{path} is no body file: expected SMPL's .pkl or an .npz with "
@@ -85,44 +87,31 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """SPIN's mean pose (144,) and betas (10,) beside a body, or None."""
+    """SPIN's mean pose (144,) and betas (10,) beside a body, or None.
+
+    Raises:
+        ValueError: the file is damaged, or holds something else.
+    """
     path = folder / MEAN_FILE
     if not path.is_file():
         return None
-    raw = _read_npz(path)
+    expected = "finite pose (144,) and shape (10,)"
+    cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
+    raw = array_files.read_npz(path, expected, cure)
     absent = {"pose", "shape"} - set(raw)
     if absent:
         raise ValueError(
-            f"{path} lacks {sorted(absent)}; expected pose (144,) and shape "
-            "(10,). Fetch it again from the SPIN release (nkolot/SPIN)."
+            f"{path} lacks {sorted(absent)}; expected {expected}. {cure}"
         )
+    for key, size in (("pose", 144), ("shape", 10)):
+        stored = raw[key]
+        if stored.shape != (size,) or stored.dtype.kind != "f":
+            raise ValueError(
+                f"{key} of {path} has shape {stored.shape} and type "
+                f"{stored.dtype}, expected {expected}. {cure}"
+            )
+        if not np.isfinite(stored).all():
+            raise ValueError(
+                f"{key} of {path} is not finite, expected {expected}. {cure}"
+            )
     return raw["pose"], raw["shape"]
-
-
-def fingerprint(faces: np.ndarray) -> str:
-    """SHA-256 of a triangle list (F, 3), whatever its order.
-
-    Each triangle starts at its smallest vertex id and keeps its sense of
-    rotation; the triangles are sorted.
-    """
-    faces = np.asarray(faces, np.int64)
-    start = np.argmin(faces, axis=1)[:, None]
-    turned = np.take_along_axis(faces, (start + np.arange(3)) % 3, axis=1)
-    ordered = turned[np.lexsort(turned.T[::-1])]
-    return hashlib.sha256(ordered.astype("<i4").tobytes()).hexdigest()
-
-
-def _read_npz(path: Path) -> Mapping[str, Any]:
-    try:
-        # Plain arrays only: allow_pickle would let a file run code.
-        with (
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as stored,
-        ):
-            return {key: stored[key] for key in stored.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} could not be read as an .npz of plain arrays: {error}. "
-            "It may be damaged or hold pickled objects; fetch it again, or "
-            "load the .pkl it came from and write it with BodyData.save."
-        ) from error

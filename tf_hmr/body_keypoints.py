@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from tf_hmr import joints
+from tf_hmr import array_files, joints
 
 EXTRA_FILE = "J_regressor_extra.npy"
 H36M_FILE = "J_regressor_h36m.npy"
@@ -32,7 +32,7 @@ _EXTRA9 = (
     "h36m_head",
 )
 # The public file has the LEFT leg first and the left arm before the right
-# one, unlike H36M17 (akanazawa/cmr: data/, verified by where its weights lie).
+# one, unlike H36M17 (nkolot/GraphCMR: data/; its weights lie there).
 _H36M_STORED = (
     "pelvis",
     "left_hip",
@@ -67,6 +67,10 @@ _SMPL_VERTICES = {
     "right_small_toe": 6624,
     "right_heel": 6787,
 }
+_BODY_CURE = (
+    "The file is damaged or mixes two bodies: fetch it again from its "
+    "publisher, or write it again with BodyData.save."
+)
 _SKELETON_LIMBS = ("ankle", "knee", "wrist", "elbow", "shoulder")
 
 _EXTRA_PUBLISHER = (
@@ -79,41 +83,59 @@ _H36M_PUBLISHER = (
 )
 
 
-def of_open_body(raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Rows by name from the arrays of the open body's own file."""
-    rows: dict[str, np.ndarray] = {}
+def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
+    """Rows by name from the arrays of the open body's own file.
+
+    Args:
+        raw: the file's arrays.
+        path: the file, for messages.
+
+    Raises:
+        ValueError: names and rows do not fit each other or the vertices.
+    """
+    vertices = len(raw["v_template"])
+
+    def named(names_key: str, rows_key: str) -> dict[str, np.ndarray]:
+        names = _texts(raw, names_key, path)
+        rows = _rows(raw, rows_key, len(names), vertices, path)
+        return dict(zip(names, rows, strict=True))
+
     if "keypoint_names" in raw:
-        names = [str(name) for name in raw["keypoint_names"]]
-        return dict(zip(names, _dense(raw["keypoint_regressor"]), strict=True))
+        return named("keypoint_names", "keypoint_regressor")
+    rows: dict[str, np.ndarray] = {}
     for names_key, rows_key in (
         ("h36m_names", "J_regressor_h36m"),
         ("cocoplus_names", "J_regressor_cocoplus"),  # wins where both name it
     ):
         if names_key in raw:
-            names = [str(name) for name in raw[names_key]]
-            rows |= zip(names, _dense(raw[rows_key]), strict=True)
+            rows |= named(names_key, rows_key)
     if "vertex_names" in raw:
-        ids = zip(map(str, raw["vertex_names"]), raw["vertex_ids"], strict=True)
-        vertices = len(raw["v_template"])
+        names = _texts(raw, "vertex_names", path)
+        ids = _ids(raw, "vertex_ids", len(names), vertices, path)
         rows |= {
             name: _one_vertex(index, vertices)
-            for name, index in ids
+            for name, index in zip(names, ids, strict=True)
             if name in joints.FEET6
         }
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
-def of_smpl(raw: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]:
+def of_smpl(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     """Rows by name from an official SMPL file and the files beside it.
 
     HMR's own 19 rows win where the pickle holds them; else the limbs come
     from SMPL's joint regressor, hips, neck and head top from SPIN's file and
     the face from single vertices, as nkolot/SPIN: models/smpl.py does.
 
+    Args:
+        raw: the file's arrays.
+        path: the file.
+
     Raises:
-        ValueError: a file beside the model has an unexpected shape.
+        ValueError: a regressor, in this file or beside it, is damaged or has
+            another shape than expected.
     """
-    vertices = len(raw["v_template"])
+    folder, vertices = path.parent, len(raw["v_template"])
     skeleton = _dense(raw["J_regressor"])
     rows = {
         name: _one_vertex(index, vertices)
@@ -123,8 +145,9 @@ def of_smpl(raw: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]:
         for name in (f"left_{limb}", f"right_{limb}"):
             rows[name] = skeleton[joints.SMPL24.index(name)]
     if "cocoplus_regressor" in raw:
-        cocoplus = _dense(raw["cocoplus_regressor"])
-        rows |= zip(joints.COCOPLUS19, cocoplus, strict=True)
+        names = joints.COCOPLUS19
+        cocoplus = _rows(raw, "cocoplus_regressor", len(names), vertices, path)
+        rows |= zip(names, cocoplus, strict=True)
     elif (folder / EXTRA_FILE).is_file():
         extra = _stored_rows(folder / EXTRA_FILE, len(_EXTRA9), vertices)
         rows |= dict(zip(_EXTRA9, extra, strict=True))
@@ -153,13 +176,60 @@ def missing(names: Iterable[str], body: str) -> str:
 
 
 def _stored_rows(path: Path, count: int, vertices: int) -> np.ndarray:
-    stored = np.load(path, allow_pickle=False)
+    expected = f"at least {count} rows of {vertices} finite numbers"
+    cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
+    stored = array_files.read_npy(path, expected, cure)
     if stored.ndim != 2 or stored.shape[1] != vertices or len(stored) < count:
         raise ValueError(
-            f"{path} has shape {stored.shape}, expected at least {count} rows "
-            f"of {vertices} vertices. Fetch it again from its publisher."
+            f"{path} has shape {stored.shape}, expected {expected}. {cure}"
+        )
+    if stored.dtype.kind != "f" or not np.isfinite(stored).all():
+        raise ValueError(
+            f"{path} holds {stored.dtype} and not only finite numbers, "
+            f"expected {expected}. {cure}"
         )
     return stored[-count:]
+
+
+def _rows(
+    raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
+) -> np.ndarray:
+    """The regressor `key` of a body file, one row for each of its names."""
+    rows = _dense(_entry(raw, key, path))
+    if rows.shape != (count, vertices):
+        raise _unfit(path, key, rows, f"({count}, {vertices})")
+    return rows
+
+
+def _texts(raw: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    names = np.asarray(raw[key])
+    if names.ndim != 1 or len(set(names.tolist())) != len(names):
+        raise _unfit(path, key, names, "a list of different names")
+    return [str(name) for name in names]
+
+
+def _ids(
+    raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
+) -> np.ndarray:
+    ids = np.asarray(_entry(raw, key, path))
+    whole = ids.shape == (count,) and ids.dtype.kind in "iu"
+    if not whole or not ((ids >= 0) & (ids < vertices)).all():
+        wanted = f"({count},) whole numbers from 0 to {vertices - 1}"
+        raise _unfit(path, key, ids, wanted)
+    return ids
+
+
+def _entry(raw: Mapping[str, Any], key: str, path: Path) -> Any:
+    if key not in raw:
+        raise ValueError(f"{path} lacks {key}. {_BODY_CURE}")
+    return raw[key]
+
+
+def _unfit(path: Path, key: str, found: np.ndarray, wanted: str) -> ValueError:
+    return ValueError(
+        f"{key} of {path} has shape {found.shape} and type {found.dtype}, "
+        f"expected {wanted}. {_BODY_CURE}"
+    )
 
 
 def _one_vertex(index: int, vertices: int) -> np.ndarray:
