@@ -123,6 +123,15 @@ TOLERANCES = {
         1e-5, 0, "as body_metres, the pose stored as float32"
     ),
     "pinned": Tolerance(1e-4, 0, "printed to five digits"),
+    "pinned_pixels": Tolerance(
+        4, 0, "a vertex on the edge of a pixel may round to either side"
+    ),
+    "pinned_part_gray": Tolerance(
+        1, 0, "as pinned_gray, of 100 pixels, some of them on the rim"
+    ),
+    "pinned_gray": Tolerance(
+        0.5, 0, "means of 4096 pixels; JPEG decoders differ by single levels"
+    ),
     "drawn_depth": Tolerance(
         0, 1e-5, "float32 inverse depths between planes of 1 to 2"
     ),

@@ -9,7 +9,7 @@ from tests.closeness import assert_close
 from tests.reference_body import random_betas, random_rotmats
 from tf_hmr import camera, joints, raster
 from tf_hmr.body import Body
-from training.data import appearance, poses, records, render, synthetic
+from training.data import appearance, records, render, synthetic
 
 INDEX = {name: index for index, name in enumerate(joints.KEYPOINTS)}
 PLAIN = synthetic.Settings(size=160, occluded=0.0)
@@ -301,36 +301,3 @@ def test_prior_poses_belong_to_nobody_in_a_picture(body_data):
     paired = synthetic.People(0, "train", settings, body_data)
     own, _ = paired.bodies(20, 100)
     assert np.abs(own[:, None] - rotvecs[None]).max(axis=(2, 3)).min() > 0.1
-
-
-# Pinned when synthetic_v1 was frozen: results on it must stay comparable.
-FROZEN = {
-    0: {
-        "box": [83.5205, 55.6836, 88.9590, 144.6328],
-        "pose": [2.53596, 0.35720, -0.87036, 0.17927],
-        "betas": [1.47308, -0.53269, -0.48295],
-        "translation": [0.08878, 0.43424, 3.20398],
-    },
-    999: {
-        "box": [84.4066, 55.6836, 87.1869, 144.6328],
-        "pose": [-2.69590, -0.25937, 0.96639, -0.91647],
-        "betas": [1.46451, -1.29723, -0.78415],
-        "translation": [0.92560, 0.07795, 2.56454],
-    },
-}
-
-
-@pytest.mark.parametrize("index", FROZEN)
-def test_synthetic_v1_is_frozen(index):
-    protocol = synthetic.SYNTHETIC_V1
-    assert (protocol.split, protocol.count) == ("test", 1000)
-    example = synthetic.frozen().example(index)
-    for name, expected in FROZEN[index].items():
-        found = getattr(example, name)[: len(expected)]
-        assert_close("pinned", found, expected)
-
-
-def test_synthetic_v1_is_not_made_by_another_sampler(monkeypatch):
-    monkeypatch.setattr(poses, "SAMPLER_VERSION", 2)
-    with pytest.raises(RuntimeError, match="synthetic_v1.* 1, this is 2"):
-        synthetic.frozen()

@@ -11,6 +11,8 @@ import numpy as np
 
 from tf_hmr import body_data, joints
 
+VERSION = 1  # Raise it when a change alters the pictures of a seed.
+
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _LIGHT_SKIN = np.array([0.96, 0.80, 0.69])
 _DARK_SKIN = np.array([0.24, 0.14, 0.09])

@@ -8,7 +8,7 @@ yields a person of the test split.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -81,7 +81,7 @@ class Frozen:
         seed: of its people.
         count: how many, indices 0 to count - 1.
         settings: what the pictures are like, every value written out.
-        pose_sampler: `poses.SAMPLER_VERSION` it was defined with.
+        versions: `versions()` that it was defined with.
     """
 
     name: str
@@ -89,20 +89,21 @@ class Frozen:
     seed: int
     count: int
     settings: Settings
-    pose_sampler: int
+    versions: Mapping[str, int | str]
 
     def check(self) -> None:
         """Refuses to make other people under the same name.
 
         Raises:
-            RuntimeError: this version of the sampler no longer makes them.
+            ValueError: this version of tf_hmr no longer makes them.
         """
-        if self.pose_sampler != poses.SAMPLER_VERSION:
-            raise RuntimeError(
-                f"{self.name} was defined with pose sampler "
-                f"{self.pose_sampler}, this is {poses.SAMPLER_VERSION}. Use "
-                "the version of tf_hmr that has it, or define a new protocol."
-            )
+        for what, found in versions().items():
+            if self.versions[what] != found:
+                raise ValueError(
+                    f"{self.name} was defined with {what} "
+                    f"{self.versions[what]}, this is {found}. Use the version "
+                    "of tf_hmr that has it, or define a new protocol."
+                )
 
 
 SYNTHETIC_V1 = Frozen(
@@ -120,7 +121,7 @@ SYNTHETIC_V1 = Frozen(
         occluded=0.2,
         hidden=0.4,
     ),
-    pose_sampler=1,
+    versions={"pose_sampler": 1, "appearance": 1, "topology": "open-v1"},
 )
 
 
@@ -175,7 +176,7 @@ class People:
             )
         self.seed, self.split = _word(seed, "seed"), split
         self.settings = settings or Settings()
-        data = data or body_data.BodyData.load("open")
+        data = data or _open_body()
         self._data = data
         self._poses = poses.PoseSampler(data)
         self._skinner = render.Skinner(data)
@@ -233,14 +234,8 @@ class People:
         # The middle of the body, not its pelvis, is where the camera points.
         middle = posed.joints.mean(axis=1)
         translations = np.stack([each.place for each in cameras]) - middle
-        return _Block(
-            rotvecs,
-            betas,
-            genders,
-            translations.astype(np.float32),
-            posed,
-            rngs,
-        )
+        translations = translations.astype(np.float32)
+        return _Block(rotvecs, betas, genders, translations, posed, rngs)
 
     def _draw(self, block: _Block, place: int, index: int) -> records.Example:
         rng = _copy(block.rngs[place])
@@ -285,6 +280,20 @@ class People:
         )
 
 
+def versions() -> dict[str, int | str]:
+    """What a person depends on beside seed and settings."""
+    return {
+        "pose_sampler": poses.SAMPLER_VERSION,
+        "appearance": appearance.VERSION,
+        "topology": _open_body().topology,
+    }
+
+
+@functools.cache
+def _open_body() -> body_data.BodyData:
+    return body_data.BodyData.load("open")
+
+
 def sample(seed: int, index: int) -> records.Example:
     """Person `index` of the training split with the default settings."""
     return _people(seed).example(index)
@@ -299,7 +308,7 @@ def frozen(protocol: Frozen = SYNTHETIC_V1) -> People:
     """The people of a frozen protocol; indices 0 to protocol.count - 1.
 
     Raises:
-        RuntimeError: this version of the sampler no longer makes them.
+        ValueError: this version of tf_hmr no longer makes them.
     """
     protocol.check()
     return People(protocol.seed, protocol.split, protocol.settings)
