@@ -10,7 +10,7 @@ from tests import record_samples
 from tests.closeness import TOLERANCES, assert_close
 from tf_hmr import crop, joints
 from training import config
-from training.data import order, pipeline, prior, records
+from training.data import order, pipeline, prior, records, shard_index
 
 SIZE = 64
 COUNT = 11
@@ -282,7 +282,7 @@ def test_a_bad_image_keeps_its_place(folder, tmp_path, caplog, spoil, cause):
 def test_a_record_that_changed_on_disk_keeps_its_place(tmp_path, caplog):
     path = record_samples.folder(tmp_path / "samples", 6, shard_size=6)
     shard = path / "train-00000.tfrecord"
-    ends = np.load(records.index_path(shard))[:, 0]
+    ends = np.load(shard_index.path_of(shard))[:, 0]
     data = bytearray(shard.read_bytes())
     data[int(ends[2] + ends[3]) // 2] ^= 1
     shard.write_bytes(data)

@@ -6,6 +6,9 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ import tensorflow as tf
 from tests import record_samples
 from tests.closeness import assert_close
 from tf_hmr import joints
-from training.data import prior, records, shards
+from training.data import prior, records, shard_index, shards
 
 LABELS = ("keypoints", "joints3d", "pose", "betas", "translation")
 
@@ -180,7 +183,7 @@ def test_a_truncated_shard_is_named_and_read_to_its_last_whole_record(
 def test_a_changed_byte_is_found_where_it_is(tmp_path):
     folder = record_samples.folder(tmp_path / "samples", 3)
     path = folder / "train-00000.tfrecord"
-    ends = np.load(records.index_path(path))[:, 0]
+    ends = np.load(shard_index.path_of(path))[:, 0]
     data = bytearray(path.read_bytes())
     data[int(ends[0] + ends[1]) // 2] ^= 1
     path.write_bytes(data)
@@ -238,3 +241,28 @@ def test_unpaired_poses_come_back(tmp_path, rng):
         prior.read(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=r"\(4, 72\) and \(3, 10\)"):
         prior.write(tmp_path, poses._replace(betas=poses.betas[:3]))
+
+
+def test_threads_open_each_shard_once(tmp_path, monkeypatch):
+    folder = record_samples.folder(tmp_path / "samples", 4, shard_size=1)
+    opened, threads = [], 16
+
+    def open_slowly(path, *arguments, **options):
+        opened.append(path)
+        time.sleep(0.02)  # long enough for the others to come, too
+        return open(path, *arguments, **options)
+
+    monkeypatch.setattr(shards, "open", open_slowly, raising=False)
+    stored = shards.Records(folder, "train")
+    together = threading.Barrier(threads)
+
+    def read(_):
+        together.wait()
+        return [stored.read(number) for number in range(4)]
+
+    with futures.ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(read, range(threads)))
+    assert sorted(opened) == [shard.path for shard in stored.shards]
+    assert all(each == found[0] for each in found)
+    ids = [records.decode(record).example_id for record in found[0]]
+    assert ids == [f"id{number}" for number in range(4)]

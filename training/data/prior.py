@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tf_hmr import array_files
+
+_EXPECTED = "pose (N, 72), betas (N, 10) and the topology"
+
 
 class Prior(NamedTuple):
     """Poses of people of whom there is no picture.
@@ -49,15 +53,26 @@ def read(folder: str | os.PathLike) -> Prior:
 
     Raises:
         FileNotFoundError: the folder has no prior.
+        ValueError: its file is damaged.
     """
-    if not _path(folder).exists():
+    path = _path(folder)
+    if not path.exists():
         raise FileNotFoundError(
-            f"{_path(folder)} does not exist: {folder} has no unpaired poses "
+            f"{path} does not exist: {folder} has no unpaired poses "
             "for the adversary. Choose another data.prior, or prepare this "
             "data set again."
         )
-    with np.load(_path(folder)) as file:
-        return Prior(file["pose"], file["betas"], str(file["topology"]))
+    cure = f"Delete {path} and prepare this data set again."
+    stored = array_files.read_npz(path, _EXPECTED, cure)
+    shapes = {name: array.shape for name, array in stored.items()}
+    count = len(stored["pose"]) if shapes.get("pose") else 0
+    wanted = {"pose": (count, 72), "betas": (count, 10), "topology": ()}
+    if shapes != wanted:
+        raise ValueError(
+            f"{path} holds arrays of the shapes {shapes}, expected "
+            f"{_EXPECTED}. {cure}"
+        )
+    return Prior(stored["pose"], stored["betas"], str(stored["topology"]))
 
 
 def _path(folder: str | os.PathLike) -> pathlib.Path:

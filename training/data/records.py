@@ -21,11 +21,9 @@ from typing import Any
 import numpy as np
 
 from tf_hmr import crop, joints
+from training.data import shard_index
 
 SCHEMA = 1  # raised when a stored field changes its meaning
-# A TFRecord puts a length of 8 bytes and that length's checksum of 4 before
-# the bytes, and their checksum of 4 behind (tsl/lib/io/record_writer.h).
-FRAMING = 16
 _K = len(joints.KEYPOINTS)
 _ARRAYS = {
     "box": (4,),
@@ -256,7 +254,7 @@ class Writer:
                 "Delete the folder, or write to another one."
             )
         while len(self.counts) < keep and self._is_whole(self._shard()):
-            self._dataset, self._topology = _origin(self._shard())
+            self._dataset, self._topology = self._origin()
             self.counts.append(shard_size)
         for left in self.folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*"):
             if int(left.name.removeprefix(f"{split}-")[:5]) >= len(self.counts):
@@ -286,7 +284,7 @@ class Writer:
             self._file = tf.io.TFRecordWriter(f"{self._shard()}.tmp")
             self.counts.append(0)
         start = self._index[-1][0] if self._index else 0
-        end = start + FRAMING + len(serialized)
+        end = start + shard_index.FRAMING + len(serialized)
         self._index.append((end, zlib.crc32(serialized)))
         self._file.write(serialized)
         self.counts[-1] += 1
@@ -314,12 +312,23 @@ class Writer:
         return report
 
     def _is_whole(self, shard: pathlib.Path) -> bool:
-        index = index_path(shard)
-        return (
-            shard.exists()
-            and index.exists()
-            and len(np.load(index)) == self.shard_size
-        )
+        if not shard.exists():
+            return False
+        try:
+            ends, _ = shard_index.read(shard, self.shard_size)
+        except (FileNotFoundError, ValueError):
+            return False
+        return int(ends[-1]) == shard.stat().st_size
+
+    def _origin(self) -> tuple[str, str]:
+        """Dataset and topology of the first record of a whole shard."""
+        shard = self._shard()
+        ends, _ = shard_index.read(shard, self.shard_size)
+        with open(shard, "rb") as file:
+            example = decode(
+                file.read(int(ends[0]))[shard_index.FRAMING - 4 : -4]
+            )
+        return example.dataset, example.topology
 
     def _shard(self) -> pathlib.Path:
         number = len(self.counts) - (self._file is not None)
@@ -329,22 +338,10 @@ class Writer:
         if self._file is not None:
             path = self._shard()
             self._file.close()
-            np.save(index_path(path), np.array(self._index, np.int64))
+            index = np.array(self._index, np.int64)
+            np.save(shard_index.path_of(path), index)
             os.replace(f"{path}.tmp", path)
             self._file, self._index = None, []
-
-
-def _origin(shard: pathlib.Path) -> tuple[str, str]:
-    """Dataset and topology of a whole shard's first record."""
-    end = int(np.load(index_path(shard))[0, 0])
-    with open(shard, "rb") as file:
-        example = decode(file.read(end)[FRAMING - 4 : -4])
-    return example.dataset, example.topology
-
-
-def index_path(shard: pathlib.Path) -> pathlib.Path:
-    """The file of a shard's index: (n, 2) end of each record, its crc32."""
-    return shard.with_suffix(".index.npy")
 
 
 def _replace(path: pathlib.Path, write: Any) -> None:
@@ -358,7 +355,7 @@ def read_report(folder: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: no folder, or records that were never finished.
-        ValueError: records of another version.
+        ValueError: records of another version, or a damaged report.
     """
     folder = pathlib.Path(folder)
     path = folder / "report.json"
@@ -371,7 +368,13 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"No records of the dataset {folder.name!r}: {folder} {found}. "
             f"Make them with: {cure}"
         )
-    report = json.loads(path.read_text())
+    try:
+        report = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}), expected the report of a finished "
+            f"preparation. Delete the folder and make it again: {cure}"
+        ) from error
     expected = {"schema": SCHEMA, "joint_names": list(joints.KEYPOINTS)}
     for key, value in expected.items():
         if report.get(key) != value:

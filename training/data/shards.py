@@ -4,13 +4,14 @@ import dataclasses
 import logging
 import os
 import pathlib
+import threading
 import weakref
 import zlib
 from typing import Any
 
 import numpy as np
 
-from training.data import records
+from training.data import records, shard_index
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
     Raises:
         FileNotFoundError: no folder, no report, no such split, or a shard
             that the report lists is gone.
+        ValueError: the index of a shard is damaged.
     """
     folder = pathlib.Path(folder)
     report = records.read_report(folder)
@@ -64,7 +66,7 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
                 f"{path} is missing; report.json says that it holds {count} "
                 "records. Restore it, or prepare the dataset again."
             )
-        ends, checksums = np.load(records.index_path(path)).T
+        ends, checksums = shard_index.read(path, count)
         whole = np.searchsorted(ends, path.stat().st_size, "right")
         shards.append(Shard(path, ends[:whole], checksums[:whole]))
         if shards[-1].count != count:
@@ -87,7 +89,7 @@ class Records:
 
     Raises:
         FileNotFoundError: see check_shards.
-        ValueError: `shards` selects nothing.
+        ValueError: see check_shards, or `shards` selects nothing.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Records:
         self.shards = chosen
         self._starts = np.cumsum([0] + [shard.count for shard in chosen])
         self._files: dict[int, Any] = {}
+        self._opening = threading.Lock()
         weakref.finalize(self, _close, self._files)
 
     def __len__(self) -> int:
@@ -121,17 +124,25 @@ class Records:
         """
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         shard, place = self.shards[number], index - int(self._starts[number])
-        if number not in self._files:
-            self._files[number] = open(shard.path, "rb", buffering=0)
+        file = self._file(number)
         start = int(shard.ends[place - 1]) if place else 0
-        length = int(shard.ends[place]) - start - records.FRAMING
+        length = int(shard.ends[place]) - start - shard_index.FRAMING
         # After the length and its checksum; pread has no file position, so
-        # threads need no lock. zlib's checksum, not the one of the TFRecord:
-        # no public function computes that one.
-        serialized = os.pread(self._files[number].fileno(), length, start + 12)
+        # threads need no lock for it. zlib's checksum, not the one of the
+        # TFRecord: no public function computes that one.
+        serialized = os.pread(file.fileno(), length, start + 12)
         if zlib.crc32(serialized) != int(shard.checksums[place]):
             raise DamagedRecord(f"{shard.path} record {place}")
         return serialized
+
+    def _file(self, number: int) -> Any:
+        # Several batches are read at once. Were a shard opened twice, the
+        # file that loses its place here would be closed while being read.
+        with self._opening:
+            if number not in self._files:
+                path = self.shards[number].path
+                self._files[number] = open(path, "rb", buffering=0)
+            return self._files[number]
 
 
 def _close(files: dict[int, Any]) -> None:
