@@ -1,6 +1,7 @@
 import concurrent.futures
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -10,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.closeness import assert_close
 from training import benchmarks, commands
 from training.benchmarks import synthetic as benchmark
+from training.data import appearance, prior, records, shards, synthetic
 from training.data import prepare as datasets
-from training.data import prior, records, shards, synthetic
 from training.data.prepare import synthetic as prepare
 
 
@@ -147,6 +149,37 @@ def test_finished_records_are_left_alone(made, capsys):
     prepare.run(options(made))
     assert (made / "train-00000.tfrecord").stat().st_mtime_ns == before
     assert "train: 40 people are there already" in capsys.readouterr().out
+
+
+def test_a_finished_prior_is_left_alone(made, capsys):
+    before = (made / "prior.npz").stat().st_mtime_ns
+    prepare.run(options(made))
+    assert (made / "prior.npz").stat().st_mtime_ns == before
+    assert "prior: 40 unpaired people are there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged", "short", "unnoted"])
+def test_a_prior_that_is_not_whole_is_made_again(made, tmp_path, harm):
+    folder = Path(shutil.copytree(made, tmp_path / "copy"))
+    path = folder / "prior.npz"
+    whole = prior.read(made)
+    if harm == "gone":
+        path.unlink()
+    elif harm == "damaged":
+        path.write_bytes(path.read_bytes()[:500])
+    elif harm == "short":
+        prior.write(folder, prior.Prior(whole[0][:9], whole[1][:9], "open-v1"))
+    else:  # of another seed, or of a run that was stopped
+        prior.write(folder, whole._replace(pose=whole.pose + 1))
+        (folder / "prior.options.json").unlink()
+    prepare.run(options(folder))
+    assert_close("exact", prior.read(folder).pose, whole.pose)
+
+
+def test_people_of_another_version_do_not_join_a_folder(made, monkeypatch):
+    monkeypatch.setattr(appearance, "VERSION", 2)
+    with pytest.raises(ValueError, match="appearance was 1, is 2"):
+        prepare.run(options(made))
 
 
 @pytest.mark.parametrize(

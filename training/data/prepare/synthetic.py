@@ -24,7 +24,7 @@ import numpy as np
 import tqdm
 
 from tf_hmr import joints, raster
-from training.data import poses, prior, records, synthetic
+from training.data import prior, records, synthetic
 
 _SHARD_SIZE = 1000
 _CHUNK = synthetic.BLOCK  # People per task: they share one body computation.
@@ -86,7 +86,7 @@ def run(options: Options) -> None:
             else:
                 _write_split(pool, workers, options, split)
         if not options.protocol:
-            _write_prior(pool, options)
+            _make_prior(pool, options)
 
 
 def _cores() -> int:
@@ -141,9 +141,8 @@ def _claim(out: Path, split: _Split) -> None:
     Raises:
         ValueError: the folder holds the split, made with other options.
     """
-    path = out / f"{split.name}.options.json"
-    made_with = {"pose_sampler": poses.SAMPLER_VERSION}
-    made_with |= dataclasses.asdict(split)
+    path = _options_path(out, split.name)
+    made_with = synthetic.versions() | dataclasses.asdict(split)
     made_with |= made_with.pop("settings")
     made_with = json.loads(json.dumps(made_with))  # Tuples become lists.
     if path.exists():
@@ -163,6 +162,14 @@ def _claim(out: Path, split: _Split) -> None:
                 + ". Delete the folder, repeat the options, or choose "
                 "another --out."
             )
+    _note(path, made_with)
+
+
+def _options_path(out: Path, name: str) -> Path:
+    return out / f"{name}.options.json"
+
+
+def _note(path: Path, made_with: dict) -> None:
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(made_with, indent=1) + "\n")
     os.replace(aside, path)
@@ -211,19 +218,44 @@ def _command(options: Options) -> str:
     return shlex.join(words)
 
 
-def _write_prior(pool, options: Options) -> None:
+def _make_prior(pool, options: Options) -> None:
     """Poses and shapes of nobody in the pictures, for the adversary."""
+    made_with = synthetic.versions()
+    made_with |= {"seed": options.seed, "count": options.count}
+    noted = _options_path(options.out, "prior")
+    # Noted when it is written: without the note there may be half of it.
+    if noted.exists() and json.loads(noted.read_text()) == made_with:
+        try:
+            count = len(prior.read(options.out).pose)
+        except (FileNotFoundError, ValueError):
+            count = 0  # Gone or damaged: made again.
+        if count == options.count:
+            print(f"prior: {count} unpaired people are there already")
+            return
+    _write_prior(pool, options)
+    _note(noted, made_with)
+
+
+def _write_prior(pool, options: Options) -> None:
     chunks = [
         (options.seed, first, min(first + _PRIOR_CHUNK, options.count))
         for first in range(0, options.count, _PRIOR_CHUNK)
     ]
-    drawn = list(pool.map(_draw_bodies, chunks))
+    bar = tqdm.tqdm(
+        total=options.count, desc="unpaired people", unit="", disable=None
+    )
+    drawn = []
+    with bar:
+        for bodies in pool.map(_draw_bodies, chunks):
+            drawn.append(bodies)
+            bar.update(len(bodies[0]))
     rotvecs, betas = (
         np.concatenate(parts) for parts in zip(*drawn, strict=True)
     )
     topology = records.read_report(options.out)["topology"]
     unpaired = prior.Prior(rotvecs.reshape(-1, 72), betas, topology)
     prior.write(options.out, unpaired)
+    print(f"prior: {options.count} unpaired people in {options.out}")
 
 
 def _write_sheet(path: Path, split: _Split) -> None:
