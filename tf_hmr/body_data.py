@@ -47,7 +47,8 @@ class BodyData:
 
     Attributes:
         name: who this is, for messages.
-        topology: tag of the vertex numbering; see `check_same_topology`.
+        topology: tag of the vertex numbering, that is of the faces; SMPL's
+            genders share one. See `check_same_topology`.
         licence: what the file says about its licence, or where to ask.
         v_template: (V, 3) vertices of the mean shape at rest.
         shapedirs: (V, 3, P) displacement per unit of each beta.
