@@ -171,7 +171,9 @@ def test_both_stages_follow_each_other(tmp_path, body):
 
 
 @pytest.mark.parametrize("log_every", [1, 3])
-def test_stopped_and_continued_is_as_uninterrupted(tmp_path, body, log_every):
+def test_stopped_and_continued_is_as_uninterrupted(
+    tmp_path, body, log_every, caplog
+):
     """Dropout, both optimisers, the stages: every loss to the last bit.
 
     Also where a logged mean would reach over a save (3 and 4).
@@ -183,18 +185,13 @@ def test_stopped_and_continued_is_as_uninterrupted(tmp_path, body, log_every):
     )
     run(tmp_path / "parts", body, part)
     # As a kill between two saves leaves it: lines after the last checkpoint.
-    newest = tf.train.latest_checkpoint(
-        str(tmp_path / "parts" / checkpoints.FOLDER)
-    )
-    for path in Path(newest).parent.glob(Path(newest).name + "*"):
+    folder = tmp_path / "parts" / checkpoints.FOLDER
+    for path in [*folder.glob("ckpt-9.*"), folder / "checkpoint"]:
         path.unlink()
-    state = Path(newest).parent / "checkpoint"
-    state.write_text(
-        'model_checkpoint_path: "ckpt-8"\n'
-        'all_model_checkpoint_paths: "ckpt-8"\n'
-    )
     assert losses(tmp_path / "parts")[-1]["step"] == 9
+    caplog.set_level("INFO")
     run(tmp_path / "parts", body, whole)
+    assert "at step 8 of 12" in caplog.text
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
@@ -303,7 +300,12 @@ def test_journal_is_cut_at_a_restore(tmp_path):
 
 def test_workdir_refuses_another_configuration(tmp_path):
     workdir.claim(tmp_path, EXPERIMENT)
-    workdir.claim(tmp_path, EXPERIMENT)
+    workdir.settle(tmp_path, {"precision": "float32"})
+    book = journal.Journal(tmp_path, 0)
+    book.scalars(1, "train", {"loss": 1.0})
+    book.close()
+    settled = workdir.claim(tmp_path, EXPERIMENT)
+    assert settled["precision"] == "float32" and settled["commit"]
     other = dataclasses.replace(
         EXPERIMENT, method=Config(width=5), save_every=9
     )

@@ -57,13 +57,11 @@ class Checkpoints:
         """
         for leftover in self.folder.glob("ckpt-*_temp"):
             shutil.rmtree(leftover)
-        paths = self._manager.checkpoints
-        if not paths and any(self.folder.glob("ckpt-*.index")):
-            raise NoCheckpointError(
-                f"{self.folder} holds checkpoints, but its file 'checkpoint', "
-                "which lists them, is missing. Restore it, or move the folder "
-                "away to start anew."
-            )
+        # By the files, not by TensorFlow's list of them, which a damaged or
+        # older 'checkpoint' file would leave empty without a word.
+        found = self.folder.glob("ckpt-*.index")
+        numbers = sorted(int(path.stem.split("-")[1]) for path in found)
+        paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
         for path in reversed(paths):
             try:
                 status = self._state.restore(path)
