@@ -229,9 +229,9 @@ def curve(
         axes.axhline(y, linestyle="--", linewidth=1, color=colour)
         axes.annotate(
             f"{name} baseline {y:.0f}",
-            (1, y),
+            (0.01, y),
             xycoords=("axes fraction", "data"),
-            ha="right",
+            ha="left",
             va="bottom",
             fontsize=8,
             color=colour,
