@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from tests import photos
+from tests import box_files, photos
 from tests.closeness import assert_close
 from tf_hmr import __main__ as cli
-from tf_hmr import boxes, camera, crop, method, outputs, people, raster
+from tf_hmr import camera, crop, method, outputs, people, raster
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 ENDINGS = (
@@ -52,22 +52,6 @@ def files_of(*stems):
 def photo(tmp_path):
     image = photos.picture(300, 260)
     return photos.write(tmp_path / "street.png", image)
-
-
-def save_json(path, content):
-    path.write_text(json.dumps(content))
-    return path
-
-
-def openpose(*people_points, key="pose_keypoints_2d"):
-    return {"people": [{key: points} for points in people_points]}
-
-
-def body25(x, y, w, h, confidence=0.9):
-    rng = np.random.default_rng(int(x))
-    points = rng.uniform(0, 1, (25, 2)) * (w, h) + (x, y)
-    points[:2] = (x, y), (x + w, y + h)
-    return np.hstack([points, np.full((25, 1), confidence)]).ravel().tolist()
 
 
 def test_every_file_of_a_person(run, photo, tmp_path, model):
@@ -199,12 +183,68 @@ def test_an_error_of_many_lines_becomes_one(run, photo, monkeypatch):
 
 
 def test_a_bad_box_leaves_the_others_their_numbers(run, photo, tmp_path):
-    path = save_json(tmp_path / "b.json", [BOX, (900, 0, 5, 5), BOX])
+    path = box_files.save(tmp_path / "b.json", [BOX, (900, 0, 5, 5), BOX])
     status, lines = run(photo, boxes=path)
     assert status == 1
     assert len(lines) == 1
     assert "street.png: person 1: The box (900, 0, 5, 5)" in lines[0]
     assert written(tmp_path) == files_of("street_0", "street_2")
+
+
+def answers_wrongly(model, monkeypatch, row, field, value):
+    """Makes the model's answer to one person of a batch a wrong one."""
+    call = type(model).__call__
+
+    def answer(self, images, **values):
+        found = call(self, images, **values)
+        changed = np.array(getattr(found, field))
+        changed[row] = value
+        return found._replace(**{field: changed})
+
+    monkeypatch.setattr(type(model), "__call__", answer)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("vertices", np.nan, "the model's vertices are not finite"),
+        ("rotmats", np.inf, "the model's rotmats are not finite"),
+        ("camera", (0.0, 0.0, 0.0), "scale s = 0, which puts the body"),
+        ("camera", (-0.5, 0.0, 0.0), "scale s = -0.5, which puts the body"),
+        ("camera", (1e-42, 0.0, 0.0), "at infinity"),
+    ],
+)
+def test_an_answer_that_is_no_person_leaves_the_others(
+    run, photo, tmp_path, model, monkeypatch, field, value, told
+):
+    answers_wrongly(model, monkeypatch, 1, field, value)
+    path = box_files.save(tmp_path / "b.json", [BOX, BOX, BOX])
+    status, lines = run(photo, boxes=path)
+    assert status == 1
+    assert len(lines) == 1
+    assert "street.png: person 1: " in lines[0] and told in lines[0]
+    assert written(tmp_path) == files_of("street_0", "street_2")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(cli.people, "recover"), (cli.outputs, "write")]
+)
+def test_opencv_s_errors_name_the_photo(
+    run, photo, tmp_path, monkeypatch, module, name
+):
+    other = photos.write(tmp_path / "other.png", photos.picture(90, 90))
+    whole = getattr(module, name)
+
+    def fail(*args, **values):
+        monkeypatch.setattr(module, name, whole)
+        cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
+
+    monkeypatch.setattr(module, name, fail)
+    status, lines = run(photo, other)
+    assert status == 1
+    assert len(lines) == 1
+    assert "street.png: " in lines[0] and "OpenCV" in lines[0]
+    assert written(tmp_path) == files_of("other_0")
 
 
 def test_long_photo_warns_and_is_no_failure(run, tmp_path):
@@ -276,34 +316,10 @@ def test_weights_of_another_body_are_refused(
         (folder / path.name).write_bytes(path.read_bytes())
     config = json.loads((folder / method.CONFIG_FILE).read_text())
     config["topology"] = "smpl"
-    save_json(folder / method.CONFIG_FILE, config)
+    (folder / method.CONFIG_FILE).write_text(json.dumps(config))
     args = cli.Args((photo,), folder, tmp_path / "out", box=BOX)
     assert cli.main(args) == 1
     assert "topology 'smpl'" in caplog.messages[0]
-
-
-# Files of boxes.
-
-
-@pytest.mark.parametrize("key", ["pose_keypoints_2d", "pose_keypoints"])
-def test_openpose_people_become_their_keypoints_boxes(tmp_path, photo, key):
-    content = openpose(body25(10, 20, 50, 90), body25(60, 5, 40, 80), key=key)
-    found = boxes.read(save_json(tmp_path / "b.json", content)).of(photo)
-    # Keypoints are pixel centres, boxes are edges: half a pixel apart.
-    expected = [(10.5, 20.5, 50, 90), (60.5, 5.5, 40, 80)]
-    assert_close("exact", found, expected)
-
-
-def test_openpose_ignores_what_it_did_not_see(tmp_path, photo, caplog):
-    seen = body25(10, 20, 50, 90)
-    seen += [0.0, 0.0, 0.0, 299.0, 259.0, boxes.MIN_CONFIDENCE]
-    unsure = body25(60, 5, 40, 80, confidence=0.1)
-    one_place = [30.0, 40.0, 0.9] * 25
-    people_points = (seen, unsure, one_place)
-    path = save_json(tmp_path / "b.json", openpose(*people_points))
-    assert_close("exact", boxes.read(path).of(photo), [(10.5, 20.5, 50, 90)])
-    assert "person 1 is left out, only 0 keypoints" in caplog.text
-    assert "person 2 is left out, only 1 keypoints" in caplog.text
 
 
 def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
@@ -311,82 +327,14 @@ def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
     paths = [photos.write(tmp_path / f"{n}.png", image) for n in "abc"]
     folder = tmp_path / "openpose"
     folder.mkdir()
-    two = openpose(body25(10, 20, 50, 90), body25(60, 5, 40, 80))
-    save_json(folder / "a_keypoints.json", two)
-    save_json(folder / "b_keypoints.json", openpose())
+    two = box_files.openpose(
+        box_files.body25(10, 20, 50, 90), box_files.body25(60, 5, 40, 80)
+    )
+    box_files.save(folder / "a_keypoints.json", two)
+    box_files.save(folder / "b_keypoints.json", box_files.openpose())
     status, lines = run(*paths, boxes=folder)
     assert status == 1
     assert written(tmp_path) == files_of("a_0", "a_1")
     assert len(lines) == 2
     assert "b.png: the boxes name no person" in lines[0]
     assert "c_keypoints.json" in lines[1]
-
-
-def coco(names, annotations, **more):
-    return {
-        "images": [{"id": i, "file_name": name} for i, name in names.items()],
-        "annotations": annotations,
-        **more,
-    }
-
-
-def test_coco_boxes_find_their_photo_by_file_name(tmp_path):
-    content = coco(
-        {7: "x/a.png", 8: "y/a.png", 9: "b.png", 10: "none.png"},
-        [
-            {"image_id": 8, "bbox": [1, 2, 3, 4], "category_id": 1},
-            {"image_id": 7, "bbox": [5, 6, 7, 8], "category_id": 1},
-            {"image_id": 8, "bbox": [9, 9, 9, 9], "category_id": 3},
-            {
-                "image_id": 8,
-                "bbox": [0, 0, 50, 50],
-                "category_id": 1,
-                "iscrowd": 1,
-            },
-            {"image_id": 9, "bbox": [1, 1, 2, 2], "category_id": 1},
-            {"image_id": 9, "bbox": [3, 3, 4, 4], "category_id": 1},
-        ],
-        categories=[{"id": 1, "name": "person"}, {"id": 3, "name": "car"}],
-    )
-    found = boxes.read(save_json(tmp_path / "b.json", content), photos=9)
-    assert found.of(tmp_path / "x" / "a.png") == [(5, 6, 7, 8)]
-    assert found.of(tmp_path / "y" / "a.png") == [(1, 2, 3, 4)]
-    assert found.of(tmp_path / "b.png") == [(1, 1, 2, 2), (3, 3, 4, 4)]
-    assert found.of(tmp_path / "none.png") == []
-    with pytest.raises(ValueError, match="does not name c.png"):
-        found.of(tmp_path / "c.png")
-    with pytest.raises(ValueError, match="x/a.png.*y/a.png"):
-        found.of(tmp_path / "z" / "a.png")
-
-
-def test_plain_lists(tmp_path, photo):
-    path = save_json(tmp_path / "b.json", [[1, 2, 3, 4], [5, 6, 7, 8]])
-    assert boxes.read(path).of(photo) == [(1, 2, 3, 4), (5, 6, 7, 8)]
-    with pytest.raises(ValueError, match="one photo, but 2 photos"):
-        boxes.read(path, photos=2)
-    named = [{"file_name": "street.png", "bbox": [1, 2, 3, 4]}]
-    path = save_json(tmp_path / "n.json", named)
-    assert boxes.read(path, photos=2).of(photo) == [(1, 2, 3, 4)]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *({}, 5, "text", [[1, 2, 3]], [{"bbox": [1, 2, 3, 4]}]),
-        *({"people": 3}, {"people": [{"pose_keypoints_2d": [1, 2]}]}),
-        *({"annotations": []}, {"annotations": [{}], "images": []}),
-        {"annotations": [{"image_id": 4, "bbox": []}], "images": []},
-        [[1, 2, "x", 4]],
-        [[1, 2, None, 4]],
-    ],
-)
-def test_files_that_hold_no_boxes_are_named(tmp_path, content):
-    path = save_json(tmp_path / "wrong.json", content)
-    with pytest.raises(ValueError, match="wrong.json"):
-        boxes.read(path)
-
-
-def test_text_that_is_no_json_is_named(tmp_path):
-    (tmp_path / "wrong.json").write_text("{people")
-    with pytest.raises(ValueError, match="wrong.json is not json"):
-        boxes.read(tmp_path / "wrong.json")

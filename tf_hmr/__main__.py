@@ -2,10 +2,10 @@
 
 Examples:
 
-    python -m tf_hmr photo.jpg --weights runs/quick --out out
-    python -m tf_hmr photo.jpg --box 310 40 220 520 --weights runs/quick
-    python -m tf_hmr photos/ --boxes openpose/ --weights runs/quick --out out
-    python -m tf_hmr a.jpg b.jpg --boxes coco.json --weights runs/quick
+    python -m tf_hmr photo.jpg --weights runs/demo --out out
+    python -m tf_hmr photo.jpg --box 310 40 220 520 --weights runs/demo
+    python -m tf_hmr photos/ --boxes openpose/ --weights runs/demo --out out
+    python -m tf_hmr a.jpg b.jpg --boxes coco.json --weights runs/demo
 
 Each person of PHOTO gets PHOTO_0.png (crop, overlay and side view in one),
 PHOTO_0_overlay.png, PHOTO_0_side.png, PHOTO_0.glb, PHOTO_0.obj, PHOTO_0.npz
@@ -19,6 +19,7 @@ import pathlib
 import sys
 from collections.abc import Iterator
 
+import cv2
 import tqdm
 import tyro
 from tqdm.contrib import logging as tqdm_logging
@@ -68,7 +69,7 @@ class _Failures:
         """Turns an expected error of the block into one line on stderr."""
         try:
             yield
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError, cv2.error) as error:
             self.count += 1
             _log.error("%s%s", prefix, " ".join(str(error).split()))
 
@@ -104,33 +105,39 @@ def main(args: Args) -> int:
 def _run_photo(model, photo, name, boxes, args, failures) -> None:
     """Recovers and writes the people of one photo."""
     image = people.read_photo(photo)
+    facts = {
+        "photo": photo.name,
+        "method": model.name,
+        "weights": str(args.weights),
+        "body": model.body.data.name,
+        "licence": model.body.data.licence,
+    }
+    found = {}
+    with failures.caught(f"{photo}: "):
+        found = _recover(model, photo, image, boxes, args, failures)
+    for number, person in found.items():
+        with failures.caught(f"{photo}: person {number}: "):
+            stem = args.out / f"{name}_{number}"
+            outputs.write(stem, image, person, {**facts, "person": number})
+
+
+def _recover(model, photo, image, boxes, args, failures) -> dict:
+    """The people of one photo by their numbers; a bad box is left out."""
     if boxes is None:
         # By its path, so that a warning about its shape can name it.
         found = people.recover(model, photo, focal_px=args.focal_px)
-        numbers = [0]
-    else:
-        numbers = []
-        for number, box in enumerate(boxes):
-            with failures.caught(f"{photo}: person {number}: "):
-                crop.check_box(box, (image.shape[1], image.shape[0]))
-                numbers.append(number)
-        chosen = [boxes[number] for number in numbers]
-        found = people.recover(
-            model, image, chosen, args.batch_size, args.focal_px
-        )
-        if not boxes:
-            _log.warning("%s: the boxes name no person in it.", photo)
-    for number, person in zip(numbers, found, strict=True):
-        stem = args.out / f"{name}_{number}"
-        facts = {
-            "photo": photo.name,
-            "person": number,
-            "method": model.name,
-            "weights": str(args.weights),
-            "body": model.body.data.name,
-            "licence": model.body.data.licence,
-        }
-        outputs.write(stem, image, person, facts)
+        return dict(enumerate(found))
+    if not boxes:
+        _log.warning("%s: the boxes name no person in it.", photo)
+    chosen = {}
+    for number, box in enumerate(boxes):
+        with failures.caught(f"{photo}: person {number}: "):
+            crop.check_box(box, (image.shape[1], image.shape[0]))
+            chosen[number] = box
+    found = people.recover(
+        model, image, list(chosen.values()), args.batch_size, args.focal_px
+    )
+    return dict(zip(chosen, found, strict=True))
 
 
 def list_photos(

@@ -40,7 +40,12 @@ def write(
         image: (H, W, 3) uint8 RGB, the photo the person is in.
         person: who to write.
         facts: what else the json shall say (photo, weights, licence, ...).
+
+    Raises:
+        ValueError: the model's answer is no person that can be drawn; then
+            nothing is written.
     """
+    person.check()
     overlay = draw_overlay(image, person)
     side = raster.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
     _write_png(_with(stem, "_overlay.png"), overlay)

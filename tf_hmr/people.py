@@ -70,6 +70,32 @@ class Person:
         """(V, 3) vertices in the camera of the full photo, metres."""
         return self.vertices + self.translation
 
+    def check(self) -> None:
+        """Refuses what cannot be drawn: a network may answer anything.
+
+        Raises:
+            ValueError: a number is not finite, or the camera's scale is not
+                positive; the message says which.
+        """
+        numbers = {
+            name: getattr(self, name)
+            for name in ("vertices", "joints", "camera", "rotmats", "betas")
+        }
+        wrong = [n for n, v in numbers.items() if not np.isfinite(v).all()]
+        if wrong:
+            raise ValueError(
+                f"the model's {', '.join(wrong)} are not finite. Expected "
+                "numbers: are the weights those of a run that went well?"
+            )
+        # A positive scale may be so small that its inverse overflows.
+        if self.camera[0] <= 0 or not np.isfinite(self.translation).all():
+            raise ValueError(
+                f"the model's camera has scale s = {self.camera[0]:g}, which "
+                "puts the body behind the camera or at infinity. Expected "
+                "s > 0: is the box that of a person, and was the model "
+                "trained long enough?"
+            )
+
 
 def read_photo(path: str | pathlib.Path) -> np.ndarray:
     """Reads a photograph as it is meant to be seen.
@@ -186,7 +212,11 @@ def example(prediction: method.Prediction, row: int) -> method.Prediction:
 
 def _person(model, one, box, crop_box, size, focal_px) -> Person:
     """A Person from one example's prediction, in numpy."""
-    translation = camera.full_image_camera(one.camera, crop_box, size, focal_px)
+    # A scale of 0 puts the body at infinity; Person.check says so.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        translation = camera.full_image_camera(
+            one.camera, crop_box, size, focal_px
+        )
     return Person(
         box=tuple(float(v) for v in box),
         crop_box=tuple(float(v) for v in crop_box),
