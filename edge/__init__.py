@@ -1,0 +1,6 @@
+"""Models on devices."""
+
+import os
+
+# As in tf_hmr/__init__.py, which may be imported only after TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,5 +1,6 @@
 import dataclasses
 import logging
+import os
 import subprocess
 import sys
 
@@ -74,7 +75,10 @@ def test_full_image_camera_shows_the_keypoints_where_the_crop_does(model):
 def test_person_moves_with_the_photo(model):
     # A box far from the border, so that both crops see the same pixels.
     image = photos.picture(400, 360)
-    box = (150.0, 100.0, 60.0, 120.0)
+    # Three pixels of the photo make one of the crop, wherever the box is, so
+    # that a shift by whole pixels rounds no gray level otherwise.
+    side = 3 * model.image_size / model.config.crop_scale
+    box = (180.0 - side / 4, 160.0 - side / 2, side / 2, side)
     shift = np.array([30, -20])
     moved = np.roll(image, shift[::-1], axis=(0, 1))
     (here,) = people.recover(model, image, [box])
@@ -147,11 +151,32 @@ def test_crops_have_the_room_that_training_gave_them(model, monkeypatch):
     photo = np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)
     box = [(30, 30, 20, 20)]
     usual = people.recover(model, photo, box)[0]
-    wider = dataclasses.replace(model.config, crop_scale=2.4)
+    double = 2 * model.config.crop_scale
+    wider = dataclasses.replace(model.config, crop_scale=double)
     monkeypatch.setattr(model, "config", wider)
     assert people.recover(model, photo, box)[0].crop_box[2] == (
         2 * usual.crop_box[2]
     )
+
+
+@pytest.mark.parametrize("package", ["tf_hmr", "training", "edge"])
+def test_tensorflow_is_told_to_be_quiet_before_it_starts(package):
+    """Python imports the package before any line of `-m package.module`."""
+    code = (
+        f"import os, sys; import {package}; "
+        "assert 'tensorflow' not in sys.modules; "
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
+    others = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
+    for setting, expected in ({}, "2"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0"):
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            env=others | setting,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.strip() == expected
 
 
 def test_import_is_light_and_names_are_found_when_used():

@@ -2,7 +2,7 @@
 
     import tf_hmr
 
-    model = tf_hmr.load("runs/quick")
+    model = tf_hmr.load("runs/demo")
     people = tf_hmr.recover(model, "photo.jpg")
     people[0].vertices  # (V, 3) metres
 
@@ -11,6 +11,11 @@ looked up when they are first used.
 """
 
 import importlib
+import os
+
+# Before TensorFlow starts, which reads it once: warnings and errors, not the
+# notes of each start. A value that is set stays.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __version__ = "0.1.0"
 __all__ = ["Person", "load", "recover"]
