@@ -1,6 +1,6 @@
 """Model folder to one .tflite file, checked against Keras.
 
-    python -m edge.export --weights runs/quick --out hmr.tflite
+    python -m edge.export --weights runs/demo --out hmr.tflite
 
 writes hmr.tflite (float32, batch 1, built-in operators only), hmr.card.json,
 which says what goes in and comes out, and hmr.faces.npy, the triangles. The
@@ -72,11 +72,10 @@ def export(args: Args) -> dict:
 
     Raises:
         FileNotFoundError: no model there.
-        ValueError: the topologies differ, an operator is not built in, or
-            the file does not give what Keras gives.
+        ValueError: LiteRT is missing, the topologies differ, an operator is
+            not built in, or the file does not give what Keras gives.
     """
-    if args.out.suffix != ".tflite":
-        raise ValueError(f"--out {args.out} must end in .tflite.")
+    check_args(args)
     model = method.load(args.weights, args.body, jit=False)
     crops = check_crops(model, args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +98,28 @@ def export(args: Args) -> dict:
     finally:
         part.unlink(missing_ok=True)
     return card
+
+
+def check_args(args: Args) -> None:
+    """Refuses what would only fail after minutes of conversion.
+
+    Raises:
+        ValueError: no LiteRT, no .tflite as --out, or nothing to compare on.
+    """
+    try:
+        import ai_edge_litert  # noqa: F401  Only whether it is there.
+    except ImportError:
+        raise ValueError(
+            "The export is checked with LiteRT, which is not installed. In "
+            "the checkout: pip install -e '.[edge]'"
+        ) from None
+    if args.out.suffix != ".tflite":
+        raise ValueError(f"--out {args.out} must end in .tflite.")
+    if args.crops < 1:
+        raise ValueError(
+            f"--crops {args.crops} leaves nothing to compare with Keras. "
+            "Expected 1 or more."
+        )
 
 
 def check_crops(model: method.Method, args: Args) -> np.ndarray:
@@ -263,13 +284,22 @@ def make_card(model: method.Method, measured: dict, count: int) -> dict:
         "body": {"name": data.name, "licence": data.licence},
         "config": dataclasses.asdict(model.config),
         "commit": _commit(),
-        "versions": {name: metadata.version(name) for name in VERSIONS_OF},
+        "versions": {name: _version(name) for name in VERSIONS_OF},
         "largest_difference_to_keras": {
             "crops": count,
             "unit": "metres for vertices (distance) and joints",
             **measured,
         },
     }
+
+
+def _version(name: str) -> str:
+    """Of a package that may be installed by another name (tensorflow-cpu)."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        module = sys.modules.get(name.replace("-", "_"))
+        return getattr(module, "__version__", "unknown")
 
 
 def _commit() -> str:

@@ -15,6 +15,7 @@ points count from the centre of the first pixel.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -51,16 +52,11 @@ class Model:
 
     def __init__(self, path, threads=1):
         path = Path(path)
-        card = path.with_suffix(".card.json")
-        card = json.loads(card.read_text("utf-8")) if card.is_file() else {}
-        _check_whole(path, card)
+        size, faces, self.crop_scale, self.names, self.topology = _card(path)
+        _check_whole(path, size)
         self._runner = _signature_runner(path, threads)
         self.size = self._check_signature(path)
-        faces = path.with_name(card.get("faces", path.stem + ".faces.npy"))
         self.faces = np.load(str(faces)) if faces.is_file() else None
-        self.crop_scale = card.get("crop", {}).get("scale", CROP_SCALE)
-        self.names = tuple(card.get("joint_names", ()))
-        self.topology = card.get("topology", "")
 
     def _check_signature(self, path):
         inputs = self._runner.get_input_details()
@@ -86,8 +82,28 @@ class Model:
         return {name: found[name][0] for name in OUTPUTS}
 
 
-def _check_whole(path, card):
-    """Refuses what is no .tflite, or not the one that the card is for."""
+def _card(path):
+    """Bytes, faces, crop scale, joint names and topology of a .tflite."""
+    card = path.with_suffix(".card.json")
+    if not card.is_file():
+        faces = path.with_name(path.stem + ".faces.npy")
+        return None, faces, CROP_SCALE, (), ""
+    try:
+        told = json.loads(card.read_text("utf-8"))
+        size, scale = int(told["bytes"]), float(told["crop"]["scale"])
+        faces, names = path.with_name(told["faces"]), tuple(told["joint_names"])
+        if not 0 < scale < math.inf:
+            raise ValueError(f"crop scale {scale}")
+        return size, faces, scale, names, str(told["topology"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{card}: cut off, or no card of edge.export ({error!r}). Copy it "
+            "again from beside the model, or export the model again."
+        ) from None
+
+
+def _check_whole(path, expected):
+    """Refuses what is no .tflite, or has not the bytes that are expected."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model.")
     with open(str(path), "rb") as file:
@@ -96,10 +112,10 @@ def _check_whole(path, card):
         raise ValueError(f"{path}: not a .tflite file (it does not say TFL3).")
     # tflite-runtime dies of a file that is cut off; its size tells before.
     size = path.stat().st_size
-    if card.get("bytes", size) != size:
+    if expected not in (None, size):
         raise ValueError(
-            f"{path}: {size} bytes, but its card says {card['bytes']}: it is "
-            "cut off, or the card belongs to another file."
+            f"{path}: {size} bytes, but its card says {expected}: it is cut "
+            "off, or the card belongs to another file."
         )
 
 
@@ -117,16 +133,15 @@ def _signature_runner(path, threads):
 
 
 def _interpreter():
-    try:
+    with contextlib.suppress(ImportError):
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError:
-            raise ValueError(
-                "No LiteRT runtime. Try: pip install ai-edge-litert"
-            ) from None
-    return Interpreter
+
+        return Interpreter
+    with contextlib.suppress(ImportError):
+        from tflite_runtime.interpreter import Interpreter
+
+        return Interpreter
+    raise ValueError("No LiteRT runtime. Try: pip install ai-edge-litert")
 
 
 # The crop: the same rule, number by number, as tf_hmr/crop.py.
@@ -134,14 +149,12 @@ def _interpreter():
 
 def check_box(box, image_size):
     """Refuses a box that is no box, or lies outside the photo (W, H)."""
-    x, y, w, h = box
+    (x, y, w, h), (width, height) = box, image_size
     if not all(math.isfinite(v) for v in box) or w <= 0 or h <= 0:
         raise ValueError(f"box {box} is not x, y, w, h with w > 0 and h > 0")
-    if x >= image_size[0] or y >= image_size[1] or x + w <= 0 or y + h <= 0:
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise ValueError(
-            "box {} lies outside the photo of {} x {} pixels".format(
-                box, *image_size
-            )
+            f"box {box} lies outside the photo of {width} x {height} pixels"
         )
 
 
@@ -160,23 +173,13 @@ def crop_image(image, box, size):
         side = side / 2
     # At least one sample per pixel, then the mean of whole blocks.
     blocks = math.ceil(side / size - 1e-6) or 1
-    fine = size * blocks
-    scale = fine / side
-    matrix = np.array(
-        [
-            [scale, 0.0, scale * (0.5 - x) - 0.5],
-            [0.0, scale, scale * (0.5 - y) - 0.5],
-        ]
-    )
+    fine = (size * blocks, size * blocks)
+    scale = fine[0] / side
+    shift = [scale * (0.5 - v) - 0.5 for v in (x, y)]
+    matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
     pixels = cv2.warpAffine(
-        image,
-        matrix,
-        (fine, fine),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+        image, matrix, fine, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     )
-    if blocks == 1:
-        return pixels
     return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
 
 
@@ -231,9 +234,8 @@ def draw(image, found, box, faces):
             cv2.circle(canvas, (int(x), int(y)), 1, COLOUR.tolist(), -1)
         return canvas
     corners = vertices[faces]
-    normals = np.cross(
-        corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    )
+    sides = corners[:, 1:] - corners[:, :1]
+    normals = np.cross(sides[:, 0], sides[:, 1])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = normals / np.where(length > 0, length, 1.0)
     light = 0.35 + 0.65 * np.clip(normals @ LIGHT, 0, 1)
@@ -254,15 +256,24 @@ def draw(image, found, box, faces):
 def read_photo(path):
     """(H, W, 3) uint8 RGB, turned by its EXIF orientation."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such photo.")
+        raise FileNotFoundError("no such photo")
     data = np.fromfile(str(path), np.uint8)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:  # Empty, or its header claims billions of pixels.
         image = None
     if image is None:
-        raise ValueError(f"{path}: not a readable image.")
+        raise ValueError("not a readable image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def check_found(found):
+    """Refuses outputs that are no body in front of a camera."""
+    wrong = [name for name in OUTPUTS if not np.isfinite(found[name]).all()]
+    if wrong:
+        raise ValueError(f"the model's {', '.join(wrong)} are not finite")
+    if found["camera"][0] <= 0:
+        raise ValueError("the model's camera has a scale of 0 or less")
 
 
 class Stages:
@@ -282,11 +293,7 @@ class Stages:
 def run_photo(model, path, box, out):
     """Writes the files of one photo; returns its line of json as a dict.
 
-    Args:
-        model: a Model.
-        path: the photo.
-        box: the person's x, y, w, h; None takes the whole photo as the crop.
-        out: path and start of the names of the files.
+    A box of None is the whole photo; `out` is the start of the files' names.
     """
     stages = Stages()
     image = read_photo(path)
@@ -296,14 +303,12 @@ def run_photo(model, path, box, out):
         box = (0.0, 0.0) + tuple(float(v) for v in image_size)
         crop_box = square_box(box)
     else:
-        try:
-            check_box(box, image_size)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}.") from None
+        check_box(box, image_size)
         crop_box = square_box(box, model.crop_scale)
     crop = crop_image(image, crop_box, model.size)
     stages.done("crop")
     found = model(crop)
+    check_found(found)
     stages.done("model")
     overlay = draw(image, found, crop_box, model.faces)
     stages.done("draw")
@@ -312,12 +317,8 @@ def run_photo(model, path, box, out):
     Path(files["overlay"]).write_bytes(picture[1].tobytes())
     np.savez(files["npz"], **arrays(model, found, box, crop_box, image_size))
     stages.done("write")
-    return {
-        "photo": str(path),
-        "box": [round(v, 2) for v in box],
-        "ms": stages.ms,
-        "files": files,
-    }
+    box = [round(v, 2) for v in box]
+    return {"photo": str(path), "box": box, "ms": stages.ms, "files": files}
 
 
 def arrays(model, found, box, crop_box, image_size):
@@ -388,9 +389,9 @@ def main(arguments=None):
         try:
             line = run_photo(model, path, args.box, str(Path(args.out) / name))
             print(json.dumps(line), flush=True)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError, cv2.error) as error:
             failed = 1
-            print(" ".join(str(error).split()), file=sys.stderr)
+            print(f"{path}: " + " ".join(str(error).split()), file=sys.stderr)
     return failed
 
 

@@ -73,6 +73,16 @@ def model(model_folder: pathlib.Path) -> method.Method:
 
 
 @pytest.fixture(scope="session")
+def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
+    """The model of `model_folder`, exported once, with its card and faces."""
+    from edge import export
+
+    path = tmp_path_factory.mktemp("edge") / "small.tflite"
+    export.export(export.Args(model_folder, path, crops=3))
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_records(tmp_path_factory) -> pathlib.Path:
     """A --records folder: 32 small people to train on, 8 to validate, 12
     to test, all by the real commands' code."""
