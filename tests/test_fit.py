@@ -79,6 +79,13 @@ def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
     path = run / "results" / "synthetic_v1.json"
     results = json.loads(path.read_text())
     assert results["measured"] == 12
+    # The protocol has 1,000 people: these are some of them.
+    assert results["complete"] is False
+    told = [line for line in shown.splitlines() if "NOT COMPLETE" in line]
+    assert len(told) == 1
+    assert "12 examples" in told[0] and "1000" in told[0]
+    whole = evaluate.table({**results, "complete": True})
+    assert "NOT COMPLETE" not in whole
     assert "SYNTHETIC" in results["rule"]
     true_rotation = results["baselines"]["mean_pose_true_global_rotation"]
     mean = results["baselines"]["mean_pose"]

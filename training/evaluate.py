@@ -1,9 +1,13 @@
-"""Measures a trained model by a named protocol.
+r"""Measures a trained model by a named protocol.
 
-    python -m training.evaluate --weights runs/quick --protocol synthetic_v1
+    python -m training.prepare synthetic --protocol synthetic_v1 \
+        --out data/synthetic_v1
+    python -m training.evaluate --weights runs/demo --protocol synthetic_v1
 
-Writes WEIGHTS/results/<protocol>.json, and pictures of the examples at the
-15th, 30th, 60th, 90th and 95th percentile of the error.
+The first makes the protocol's records, once; those of `make demo` are found
+with --records runs/demo/data. The second writes
+WEIGHTS/results/<protocol>.json, and pictures of the examples at the 15th,
+30th, 60th, 90th and 95th percentile of the error.
 """
 
 import dataclasses
@@ -71,7 +75,7 @@ def evaluate(flags: Evaluate) -> Path:
     rule = protocols.get(flags.protocol)
     data = body_data.BodyData.load(flags.body)
     method = methods.load(flags.weights, data)
-    experiment = _experiment(flags.weights)
+    sources = _training_sources(flags)
     folder = _folder(flags.records, rule.records)
     source = config.Source(records=folder, split=rule.split)
     dataset = pipeline.eval_dataset(
@@ -91,7 +95,7 @@ def evaluate(flags: Evaluate) -> Path:
         method, _progress(dataset, total, rule.name), rule
     )
     baselines = {}
-    mean = _training_mean(flags, experiment)
+    mean = _training_mean(sources)
     if mean is not None:
         for name, true_rotation in BASELINES.items():
             baselines[name] = measure.measure_baseline(
@@ -117,8 +121,10 @@ def evaluate(flags: Evaluate) -> Path:
             ),
             "examples": report["splits"][rule.split],
             "measured": len(errors.index),
+            "complete": len(errors.index) == rule.count,
             "body": data.name,
             "weights": str(flags.weights),
+            "trained_on": [source.records for source in sources],
             "picture": picture.name,
             "environment": workdir.environment(),
         },
@@ -149,16 +155,13 @@ def table(results: dict) -> str:
         if name not in FIGURES
     }
     lines.append(", ".join(f"{k} {v:.3f}" for k, v in extra.items()))
+    if not results["complete"]:
+        rule = protocols.get(results["protocol"])
+        lines.append(
+            f"NOT COMPLETE: {results['measured']} examples were measured, "
+            f"{rule.name} has {rule.count}; not comparable with its results."
+        )
     return "\n".join(lines)
-
-
-def _experiment(weights: Path) -> dict:
-    """The configuration of the run that `weights` is, or is the best of."""
-    for place in (Path(weights), Path(weights).parent):
-        path = place / workdir.CONFIG_FILE
-        if path.is_file():
-            return json.loads(path.read_text())
-    return {}
 
 
 def _folder(root: str, name: str) -> str:
@@ -168,28 +171,29 @@ def _folder(root: str, name: str) -> str:
     return str(Path(root) / name)
 
 
-def _training_mean(flags: Evaluate, experiment: dict):
-    """Mean pose and shape of the training records; None without them."""
+def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
+    """What the run was trained on, as it noted itself; or as told."""
     if flags.train_records:
-        sources = (config.Source(records=flags.train_records),)
-    else:
-        sources = tuple(
-            config.Source(
-                **{
-                    **source,
-                    "records": _folder(flags.records, source["records"]),
-                    "shards": tuple(source["shards"]),
-                }
+        return (config.Source(records=flags.train_records),)
+    for place in (Path(flags.weights), Path(flags.weights).parent):
+        noted = workdir.settled(place).get("sources", ())
+        if noted:
+            return tuple(
+                config.Source(**{**source, "shards": tuple(source["shards"])})
+                for source in noted
             )
-            for source in experiment.get("data", {}).get("sources", ())
-        )
+    return ()
+
+
+def _training_mean(sources: tuple[config.Source, ...]):
+    """Mean pose and shape of the training records; None without them."""
     try:
         mean = mean_pose.mean_pose(sources)
     except FileNotFoundError as error:
         logging.warning("No baselines: %s", error)
         return None
     if mean is None:
-        logging.warning("No baselines: give --train-records.")
+        logging.warning("No baselines: name records with --train-records.")
     return mean
 
 

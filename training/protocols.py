@@ -18,6 +18,8 @@ class Protocol:
     """Name of the records folder below --records."""
     split: str
     """Which split of it."""
+    count: int
+    """How many examples it has; a result over other ones is not complete."""
     joints: tuple[str, ...]
     """The joints whose errors are averaged."""
     root: tuple[str, ...]
@@ -33,6 +35,7 @@ PROTOCOLS = {
             name="synthetic_v1",
             records="synthetic_v1",
             split="test",
+            count=1000,
             joints=joints.LSP14,
             root=("left_hip", "right_hip"),
             rule=(
