@@ -103,22 +103,26 @@ def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
 
 def test_the_real_model_on_two_devices_is_on_one(tiny_records, tmp_path):
     """Batch normalisation, pipeline, both players and the evaluation."""
-    lines = {}
+    started = {}
     for devices in ("cpu:1", "cpu:2"):
-        folder = tmp_path / devices
         words = [
-            *("quick", f"--workdir={folder}", f"--records={tiny_records}"),
-            *("--steps=4", "--precision=float32", f"--devices={devices}"),
+            *("quick", f"--workdir={tmp_path / devices}"),
+            *(f"--records={tiny_records}", f"--devices={devices}"),
+            *("--steps=4", "--precision=float32"),
             *TINY,
         ]
-        done = subprocess.run(
+        started[devices] = subprocess.Popen(
             [sys.executable, "-m", "training.fit", *words],
             cwd=Path(__file__).parent.parent,
-            capture_output=True,
+            stderr=subprocess.PIPE,
             text=True,
         )
-        assert done.returncode == 0, done.stderr[-2000:]
-        lines[devices] = journal.read_metrics(folder / journal.METRICS_FILE)
+    lines = {}
+    for devices, process in started.items():
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error[-2000:]
+        path = tmp_path / devices / journal.METRICS_FILE
+        lines[devices] = journal.read_metrics(path)
     one, two = lines.values()
     assert len(one) == len(two) == 3
     for a, b in zip(one, two, strict=True):

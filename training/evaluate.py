@@ -75,61 +75,65 @@ def evaluate(flags: Evaluate) -> Path:
     rule = protocols.get(flags.protocol)
     data = body_data.BodyData.load(flags.body)
     method = methods.load(flags.weights, data)
-    sources = _training_sources(flags)
     folder = _folder(flags.records, rule.records)
-    source = config.Source(records=folder, split=rule.split)
-    dataset = pipeline.eval_dataset(
-        source,
-        flags.batch_size,
-        method.image_size,
-        method.config.crop_scale,
-    )
     report = records.read_report(folder)
     if report["topology"] != data.topology:
         raise ValueError(
             f"{folder} belongs to topology {report['topology']!r}, the model "
             f"to {data.topology!r}. Prepare the records with the model's body."
         )
+    dataset = pipeline.eval_dataset(
+        config.Source(records=folder, split=rule.split),
+        flags.batch_size,
+        method.image_size,
+        method.config.crop_scale,
+    )
     total = int(dataset.cardinality().numpy())
     errors, figures = measure.measure(
         method, _progress(dataset, total, rule.name), rule
     )
-    baselines = {}
-    mean = _training_mean(sources)
-    if mean is not None:
-        for name, true_rotation in BASELINES.items():
-            baselines[name] = measure.measure_baseline(
-                method.body, mean, dataset, rule, true_rotation
-            ).summary()
+    sources = _training_sources(flags)
     out = (flags.out or Path(flags.weights) / "results") / f"{rule.name}.json"
     picture = out.with_suffix(".png")
     _draw(method, dataset, errors, picture)
-    workdir.write_json(
-        out,
-        {
-            "protocol": rule.name,
-            "rule": rule.rule,
-            "metrics": errors.summary() | figures,
-            "baselines": baselines,
-            "percentiles_mpjpe_mm": _percentiles(errors),
-            "per_joint_mm": dict(
-                zip(
-                    rule.joints,
-                    errors.joints_mm.mean(axis=0).tolist(),
-                    strict=True,
-                )
-            ),
-            "examples": report["splits"][rule.split],
-            "measured": len(errors.index),
-            "complete": len(errors.index) == rule.count,
-            "body": data.name,
-            "weights": str(flags.weights),
-            "trained_on": [source.records for source in sources],
-            "picture": picture.name,
-            "environment": workdir.environment(),
-        },
-    )
+    results = {
+        **_errors_as_json(errors, rule),
+        "metrics": errors.summary() | figures,
+        "baselines": _baselines(method.body, sources, dataset, rule),
+        "examples": report["splits"][rule.split],
+        "body": data.name,
+        "weights": str(flags.weights),
+        "trained_on": [source.records for source in sources],
+        "picture": picture.name,
+        "environment": workdir.environment(),
+    }
+    workdir.write_json(out, results)
     return out
+
+
+def _errors_as_json(errors: measure.Errors, rule: protocols.Protocol) -> dict:
+    each = errors.joints_mm.mean(axis=0).tolist()
+    return {
+        "protocol": rule.name,
+        "rule": rule.rule,
+        "measured": len(errors.index),
+        "complete": len(errors.index) == rule.count,
+        "percentiles_mpjpe_mm": _percentiles(errors),
+        "per_joint_mm": dict(zip(rule.joints, each, strict=True)),
+    }
+
+
+def _baselines(body, sources, dataset, rule) -> dict[str, dict]:
+    """Errors of the training set's mean; empty where it is not known."""
+    mean = _training_mean(sources)
+    if mean is None:
+        return {}
+    return {
+        name: measure.measure_baseline(
+            body, mean, dataset, rule, true_rotation
+        ).summary()
+        for name, true_rotation in BASELINES.items()
+    }
 
 
 def table(results: dict) -> str:

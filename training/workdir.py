@@ -90,8 +90,15 @@ def environment() -> dict[str, Any]:
         "command": " ".join(sys.argv),
         "commit": commit(),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed under this name"
 
 
 def commit() -> str:
