@@ -17,6 +17,7 @@ import tensorflow as tf
 from tests.closeness import assert_close
 from tf_hmr import method as methods
 from training import checkpoints, config, devices, journal, loop, workdir
+from training import step as steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,7 +238,8 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
 
     def evaluate(model):
         score = next(scores)
-        kept.append(model.first.kernel.numpy())
+        # The second stage trains `second`, so it tells the last two apart.
+        kept.append(model.second.kernel.numpy())
         return loop.Evaluation(score, {"mpjpe_mm": score})
 
     experiment = dataclasses.replace(EXPERIMENT, eval_every=4)
@@ -253,7 +255,7 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
     model.build_all()
     best = tmp_path / loop.BEST_FOLDER
     model.load_weights(best / methods.WEIGHTS_FILE)
-    assert_close("exact", model.first.kernel, kept[1])
+    assert_close("exact", model.second.kernel, kept[1])
     assert json.loads((best / methods.CONFIG_FILE).read_text())["topology"]
 
 
@@ -323,11 +325,21 @@ LONG = dataclasses.replace(
 )
 
 
+def plain_descent(optim, lr, count, variables):
+    """SGD in the place of `steps.optimizer`."""
+    made = keras.optimizers.SGD(lr)
+    made.build(variables)
+    return made
+
+
 def train_here(folder: str, where: str, length: str) -> None:
     """What a process of the tests below runs."""
     from tf_hmr import body_data
     from tf_hmr.body import Body
 
+    if length == "short":
+        # Adam divides a wrong scale of the gradients away; SGD shows it.
+        steps.optimizer = plain_descent
     strategy = devices.strategy(where)
     keras.utils.set_random_seed(3)
     with strategy.scope():
