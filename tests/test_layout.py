@@ -16,7 +16,8 @@ MOST_LINES = 400
 
 # A module imports only from lower floors, never from its own.
 FLOORS = (
-    ("training.__init__", "edge.__init__"),  # settings for TensorFlow's start
+    # Settings for TensorFlow's start.
+    ("training.__init__", "edge.__init__", "training.exit_status"),
     (
         "tf_hmr.joints",
         "tf_hmr.camera",
