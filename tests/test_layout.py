@@ -74,7 +74,12 @@ FLOORS = (
         "training.data.render",
         "training.data.feed",
     ),
-    ("training.loop", "training.data.synthetic", "training.data.pipeline"),
+    (
+        "training.loop",
+        "training.data.mix",
+        "training.data.synthetic",
+        "training.data.pipeline",
+    ),
     ("training.data.prepare.*",),
     ("training.experiments.*",),
     ("training.benchmarks.*",),

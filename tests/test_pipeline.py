@@ -81,16 +81,26 @@ def test_a_batch_is_shared_out_exactly_and_evenly():
     assert all(2 <= np.bincount(half)[0] <= 3 for half in halves)
     for source, count in enumerate(layout.counts):
         # Three steps take the source's first 3 x count places, each once.
-        places = [
-            layout.positions(step)[layout.sources == source]
-            for step in range(3)
-        ]
+        dealt = [layout.rows(step, np.arange(10)) for step in range(3)]
+        places = [positions[found == source] for found, positions in dealt]
         assert sorted(np.concatenate(places)) == list(range(3 * count))
     assert order.Layout((1, 1, 1), 8).counts == (3, 3, 2)
-    with pytest.raises(ValueError, match="no row in a batch of 4"):
-        order.Layout((0.99, 0.01), 4)
     with pytest.raises(ValueError, match="positive"):
         order.Layout((1.0, 0.0), 4)
+
+
+def test_a_share_below_one_row_is_dealt_over_several_batches():
+    layout = order.Layout((0.97, 0.03), 4)
+    dealt = [layout.rows(step, np.arange(4)) for step in range(200)]
+    sources, positions = (
+        np.concatenate(part) for part in zip(*dealt, strict=True)
+    )
+    assert np.bincount(sources).tolist() == [776, 24]
+    for source in (0, 1):
+        places = positions[sources == source]
+        assert sorted(places) == list(range(len(places)))
+    per_batch = [np.sum(found == 1) for found, _ in dealt]
+    assert max(per_batch) == 1
 
 
 def test_a_run_that_starts_at_a_step_sees_that_step(folder):
@@ -323,14 +333,3 @@ def test_records_of_two_bodies_do_not_mix(folder, tmp_path):
     data = config.Data(sources=(sources[1],), prior=str(folder))
     with pytest.raises(ValueError, match=r"different bodies.*\(prior\)"):
         pipeline.topology(data)
-
-
-def test_names_of_records_lie_below_the_root():
-    sources = (config.Source("coco"), config.Source("/data/lsp"))
-    data = pipeline.locate(config.Data(sources=sources, prior="mocap"), "root")
-    assert [source.records for source in data.sources] == [
-        "root/coco",
-        "/data/lsp",
-    ]
-    assert data.prior == "root/mocap"
-    assert pipeline.locate(config.Data(prior=""), "root").prior == ""

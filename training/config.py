@@ -116,6 +116,9 @@ class Experiment:
     """Optimisers of the run (of its only stage)."""
     stages: tuple[Stage, ...] = ()
     """Stages, run in order; empty: one stage of `steps` with `optim`."""
+    encoder_weights: str = "none"
+    """Where the encoder starts: 'none' (random), 'imagenet' (downloaded once
+    by Keras), or a file of weights, also slim's TF1 checkpoint."""
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Of the network's layers; geometry and losses stay float32. 'auto' takes
     bfloat16 where the processor multiplies it natively."""

@@ -38,7 +38,7 @@ from training import (
     protocols,
     workdir,
 )
-from training.data import pipeline, records
+from training.data import feed, mix, pipeline, prior, records
 
 EVALUATION_BATCH = 50
 PICTURES = 4
@@ -58,8 +58,9 @@ class Where:
 
     workdir: Path
     """Checkpoints, metrics.jsonl, TensorBoard and the best model go here."""
-    records: str = "data"
-    """The folder of record folders."""
+    records: tuple[str, ...] = (mix.ROOT,)
+    """The folder that holds the experiment's record folders; or 'synthetic',
+    or record folders, to train on in their place."""
     body: str = "open"
     """'open' (shipped), or an SMPL .pkl, .npz or folder."""
     devices: str = "auto"
@@ -93,7 +94,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     """
     # First of all: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(where.devices)
-    data = pipeline.locate(chosen.data, where.records)
+    data = mix.locate(chosen.data, where.records)
     keras.utils.set_random_seed(chosen.seed)
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
@@ -103,10 +104,8 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     with strategy.scope(), _policy(precision):
         method = methods.build(chosen.method, bodies.Body(loaded))
     if not settled:
-        mean = mean_pose.mean_pose(data.sources)
-        if mean is not None:
-            with strategy.scope():
-                method.start_from(*mean)
+        with strategy.scope():
+            start(method, data, chosen.encoder_weights)
         choices = {
             "precision": precision,
             "devices": where.devices,
@@ -133,6 +132,32 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
         where.workdir,
     )
     return where.workdir / loop.BEST_FOLDER
+
+
+def start(method: methods.Method, data: config.Data, weights: str) -> None:
+    """Where a new run starts: mean pose and shape, and the encoder's weights.
+
+    Without 3D labels the mean is that of the unpaired poses.
+
+    Raises:
+        ValueError: the method has no encoder, or `weights` do not fit it.
+    """
+    mean = mean_pose.mean_pose(data.sources)
+    if mean is None and feed.has_prior(data):
+        mean = mean_pose.mean_of_prior(prior.read(data.prior))
+    if mean is not None:
+        method.start_from(*mean)
+    if weights == "none":
+        return
+    encoder = getattr(method, "encoder", None)
+    if encoder is None:
+        raise ValueError(
+            f"{method.name!r} has no encoder to load {weights!r} into. Pass "
+            "--encoder-weights none."
+        )
+    from tf_hmr import encoder_weights
+
+    encoder_weights.load(encoder, weights)
 
 
 @contextlib.contextmanager

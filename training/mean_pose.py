@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_hmr import geometry
 from training import config
-from training.data import records, shards
+from training.data import prior, records, shards
 
 CHUNK = 4096
 
@@ -42,6 +42,28 @@ def mean_pose(
     if not poses:
         return None
     return geometry.nearest_rotmat(total / poses), betas / max(shapes, 1)
+
+
+def mean_of_prior(
+    poses: prior.Prior,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of unpaired poses; upright, facing the camera.
+
+    Args:
+        poses: their global rotation has no meaning and is not used.
+
+    Returns:
+        As mean_pose. The global rotation is a half turn about x, as bodies
+        are y-up at rest and the camera's y points down.
+    """
+    pose = poses.pose.reshape(-1, 24, 3)
+    total = np.zeros((24, 3, 3))
+    for start in range(0, len(pose), CHUNK):
+        rows = pose[start : start + CHUNK]
+        total += geometry.rotvec_to_rotmat(rows).numpy().sum(axis=0)
+    rotmats = geometry.nearest_rotmat(total / len(pose))
+    rotmats[0] = np.diag([1.0, -1.0, -1.0])
+    return rotmats, poses.betas.mean(axis=0)
 
 
 def _read(stored: shards.Records, index: int, blank: bytes) -> bytes:

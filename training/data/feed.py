@@ -31,7 +31,8 @@ class Feed:
 
     Attributes:
         layout: which source each row of a batch comes from.
-        has_3d: (batch_size,) whether the row's 3D labels may be seen.
+        has_3d: (cycle, batch_size) whether the row's 3D labels may be seen,
+            in the steps of the layout's cycle.
         bad: the ledger.
     """
 
@@ -48,7 +49,9 @@ class Feed:
             [source.share for source in data.sources], data.batch_size
         )
         labelled = [source.labels == "all" for source in data.sources]
-        self.has_3d = np.array(labelled)[self.layout.sources]
+        self.has_3d = np.array(labelled)[self.layout.sources].reshape(
+            self.layout.cycle, data.batch_size
+        )
         total = sum(len(source) for source in self._sources)
         self.bad = bad_records.BadRecords(total, data.max_bad_share)
         self._blank = records.blank()
@@ -61,8 +64,7 @@ class Feed:
 
     def read(self, step: int, rows: np.ndarray) -> np.ndarray:
         """Serialized records (n,) of these rows of the batch of `step`."""
-        positions = self.layout.positions(int(step))[rows]
-        sources = self.layout.sources[rows]
+        sources, positions = self.layout.rows(int(step), rows)
         serialized = np.empty(len(rows), object)
         for number, source in enumerate(self._sources):
             places = np.flatnonzero(sources == number)

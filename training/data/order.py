@@ -41,20 +41,24 @@ class Order:
 
 
 class Layout:
-    """How the rows of every batch are shared out among the sources.
+    """How the rows of the batches are shared out among the sources.
 
     The number of rows of a source is the same in every batch (the largest
     remainders round up), and the sources alternate, so that any stretch of
-    rows, which is what one device gets, holds nearly the same mix.
+    rows, which is what one device gets, holds nearly the same mix. Where a
+    source would get no row, rows are dealt over a cycle of several batches.
 
     Attributes:
-        counts: rows per source in a batch.
-        sources: (batch_size,) the source of each row.
-        ranks: (batch_size,) which of its source's rows each row is.
+        cycle: batches after which the layout repeats; mostly 1.
+        counts: rows per source in a cycle.
+        sources: (cycle * batch_size,) the source of each row.
 
     Raises:
-        ValueError: a share is not positive, or too small for one row.
+        ValueError: a share is not positive.
     """
+
+    # Of the smallest source in a cycle: its share is exact to an eighth.
+    _LEAST_ROWS = 4
 
     def __init__(self, shares: Sequence[float], batch_size: int) -> None:
         shares = np.asarray(shares, np.float64)
@@ -63,15 +67,12 @@ class Layout:
                 f"The shares of the sources are {shares.tolist()}; expected "
                 "at least one, and all of them positive."
             )
+        self._batch_size = batch_size
         exact = shares / shares.sum() * batch_size
-        counts = np.floor(exact + 1e-9).astype(np.int64)
-        by_remainder = np.argsort(counts - exact, kind="stable")
-        counts[by_remainder[: batch_size - counts.sum()]] += 1
+        self.cycle, counts = 1, _whole(exact)
         if not counts.all():
-            raise ValueError(
-                f"Shares {shares.tolist()} give a source no row in a batch of "
-                f"{batch_size}. Raise batch_size or that share."
-            )
+            self.cycle = int(np.ceil(self._LEAST_ROWS / exact.min()))
+            counts = _whole(exact * self.cycle)
         self.counts = tuple(counts.tolist())
         rows = itertools.chain.from_iterable(
             (((rank + 0.5) / count, source, rank) for rank in range(count))
@@ -79,8 +80,28 @@ class Layout:
         )
         _, sources, ranks = zip(*sorted(rows), strict=True)
         self.sources = np.array(sources, np.int64)
-        self.ranks = np.array(ranks, np.int64)
+        self._ranks = np.array(ranks, np.int64)
 
-    def positions(self, step: int) -> np.ndarray:
-        """(batch_size,) of each row in the sequence of its source."""
-        return step * np.array(self.counts)[self.sources] + self.ranks
+    def rows(self, step: int, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The source of each of `rows` of a batch, and its place in it.
+
+        Args:
+            step: number of the batch.
+            rows: (n,) in 0 .. batch_size - 1.
+
+        Returns:
+            sources (n,) and positions (n,) in the sources' sequences.
+        """
+        cycles, number = divmod(step, self.cycle)
+        places = number * self._batch_size + rows
+        sources = self.sources[places]
+        counts = np.array(self.counts)[sources]
+        return sources, cycles * counts + self._ranks[places]
+
+
+def _whole(exact: np.ndarray) -> np.ndarray:
+    """Whole numbers of the same sum; the largest remainders round up."""
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    by_remainder = np.argsort(counts - exact, kind="stable")
+    counts[by_remainder[: round(exact.sum()) - counts.sum()]] += 1
+    return counts

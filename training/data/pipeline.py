@@ -10,8 +10,6 @@ outside the interpreter lock, so the callbacks of several batches run at once.
 """
 
 import dataclasses
-import os
-import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,23 +20,6 @@ from training import config
 from training.data import augment, bad_records, feed, prior, records, shards
 
 Batch = dict[str, tf.Tensor]
-
-
-def locate(data: config.Data, root: str | os.PathLike) -> config.Data:
-    """`data` with the names of record folders made paths below `root`.
-
-    A name is one path component; anything else is a path already.
-    """
-
-    def path(name: str) -> str:
-        is_name = name and os.sep not in name
-        return str(pathlib.Path(root) / name) if is_name else name
-
-    sources = tuple(
-        dataclasses.replace(source, records=path(source.records))
-        for source in data.sources
-    )
-    return dataclasses.replace(data, sources=sources, prior=path(data.prior))
 
 
 def topology(data: config.Data) -> str:
@@ -126,7 +107,8 @@ def train_dataset(
             [to_ndc, drawn.flip, drawn.occluder, drawn.occluder_rgb],
             [share, image_size],
         )
-        has_3d = good * tf.gather(tf.cast(source.has_3d, tf.float32), rows)
+        seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
+        has_3d = good * tf.gather(seen, rows)
         batch = _labels(fields, drawn, to_ndc, good, has_3d)
         batch["image"] = image
         if data.augment.colour:

@@ -48,6 +48,11 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
     os.replace(aside, _path(folder))
 
 
+def exists(folder: str | os.PathLike) -> bool:
+    """Whether the folder has unpaired poses."""
+    return _path(folder).is_file()
+
+
 def read(folder: str | os.PathLike) -> Prior:
     """Reads prior.npz of a records folder.
 

@@ -1,0 +1,84 @@
+"""Where an experiment's records are read from: --records."""
+
+import pytest
+
+from tests import record_samples
+from training import config
+from training.data import mix
+
+
+@pytest.fixture
+def paper():
+    """A mix as the papers': four datasets, two without 3D labels."""
+    return config.Data(
+        sources=(
+            config.Source("h36m", share=0.4),
+            config.Source("mpi_inf_3dhp", share=0.1),
+            config.Source("coco", share=0.3, labels="2d"),
+            config.Source("lsp", share=0.2, labels="2d"),
+        ),
+        prior="mocap",
+    )
+
+
+def make(folder, with_prior=True):
+    record_samples.folder(folder, 2)
+    if not with_prior:
+        (folder / "prior.npz").unlink()
+
+
+def test_names_lie_below_the_root(tmp_path, paper):
+    for name in ("h36m", "mpi_inf_3dhp", "coco", "lsp", "mocap"):
+        make(tmp_path / name)
+    found = mix.locate(paper, (str(tmp_path),))
+    assert [source.records for source in found.sources] == [
+        str(tmp_path / source.records) for source in paper.sources
+    ]
+    assert found.prior == str(tmp_path / "mocap")
+    assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
+
+
+def test_synthetic_takes_the_place_of_every_dataset(
+    tmp_path, paper, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "data" / "synthetic")
+    found = mix.locate(paper, ("synthetic",))
+    assert {s.records for s in found.sources} == {"data/synthetic"}
+    shares = {s.labels: s.share for s in found.sources}
+    assert shares == pytest.approx({"all": 0.5, "2d": 0.5})
+    # No picture is seen with its 3D labels and without them.
+    assert [s.shards for s in found.sources] == [(0, 2), (1, 2)]
+    assert found.prior == "data/synthetic"
+
+
+def test_own_folders_share_what_the_datasets_had(tmp_path, paper):
+    make(tmp_path / "mine", with_prior=False)
+    make(tmp_path / "yours")
+    words = (str(tmp_path / "mine"), str(tmp_path / "yours"))
+    found = mix.locate(paper, words)
+    assert sum(s.share for s in found.sources) == pytest.approx(1)
+    assert {s.records for s in found.sources} == set(words)
+    assert found.prior == words[1]
+    unpaired = config.Data(sources=(config.Source("coco", labels="2d"),))
+    (only,) = mix.locate(unpaired, words[1:]).sources
+    assert (only.labels, only.shards) == ("2d", (0, 1))
+
+
+@pytest.mark.parametrize("words", [("root",), ("synthetic",), ("a", "b")])
+def test_what_is_missing_is_named_with_its_command(
+    words, tmp_path, paper, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        mix.locate(paper, words)
+    message = str(caught.value)
+    first = {"root": "root/h36m", "synthetic": "data/synthetic", "a": "a"}
+    first = first[words[0]]
+    assert f" --out {first}" in message and "training.prepare" in message
+    assert ("--records synthetic" in message) == (words[0] != "synthetic")
+
+
+def test_no_folder_at_all_is_refused(paper):
+    with pytest.raises(ValueError, match="--records is empty"):
+        mix.locate(paper, ())
