@@ -67,6 +67,12 @@ class Data:
     """Seed of order, augmentation and unpaired poses."""
     max_bad_share: float = 0.01
     """The run stops when more than this share of the records is broken."""
+    warp: Literal["host", "step"] = "host"
+    """Where crops are turned and resized: on the processor, or, for a device
+    that waits for it, in the step; pictures differ by a gray level or two."""
+    service: str = ""
+    """HOST:PORT of a tf.data service (training.data_service) that makes the
+    batches; then their order cannot be repeated. Empty: this process does."""
 
 
 @dataclasses.dataclass(frozen=True)
