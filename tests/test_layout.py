@@ -38,8 +38,9 @@ FLOORS = (
         "tf_hmr.body_topology",
     ),
     ("tf_hmr.body_data", "tf_hmr.boxes"),
+    ("tf_hmr.body_points",),
     ("tf_hmr.body",),
-    ("tf_hmr.method",),
+    ("tf_hmr.method", "tf_hmr.body_edge"),
     ("tf_hmr.methods.*",),
     ("tf_hmr.people",),
     ("tf_hmr.outputs",),
@@ -81,6 +82,7 @@ FLOORS = (
         "training.data.pipeline",
     ),
     ("training.data.prepare.*",),
+    ("training.hmr_recipe",),
     ("training.experiments.*",),
     ("training.benchmarks.*",),
     (

@@ -1,33 +1,16 @@
-"""HMR (Kanazawa et al., CVPR 2018) with the values of its release.
+r"""HMR (Kanazawa et al., CVPR 2018) with the values of its release: 75 epochs.
 
-    python -m training.fit hmr --workdir runs/hmr --records data
+    python -m training.fit hmr --workdir runs/hmr --records /data/records
+    python -m training.fit hmr --records synthetic --encoder-weights none \
+        --steps 2000 --data.batch-size 8 --optim.lr 1e-4
 
-Values: akanazawa/hmr: do_train.sh and src/config.py. The steps are 75 epochs
-of 569,753 images in batches of 64; the paper's text says 55 epochs
-(`--steps 489632`). Not yet the release: the encoder starts from random
-weights, not from ImageNet, so what it comes to is unknown. Until records of
-the paper's datasets can be made, the mix is rendered people: half of each
-batch with 3D labels, half with keypoints.
+The first expects a folder of records for each dataset of the paper and
+starts from ImageNet weights, which Keras downloads. The second trains on
+rendered people in their place, from random weights. With slim's checkpoint at
+hand, --method.encoder resnet50_slim --encoder-weights resnet_v2_50.ckpt is
+what the authors started from.
 """
 
-from tf_hmr.methods import hmr
-from training import config
+from training import hmr_recipe
 
-IMAGES_PER_EPOCH = 569_753
-BATCH_SIZE = 64
-EPOCHS = 75
-
-EXPERIMENT = config.Experiment(
-    method=hmr.Config(),
-    data=config.Data(
-        sources=(
-            config.Source("synthetic", share=0.5, shards=(0, 2)),
-            config.Source("synthetic", share=0.5, shards=(1, 2), labels="2d"),
-        ),
-        batch_size=BATCH_SIZE,
-    ),
-    steps=EPOCHS * IMAGES_PER_EPOCH // BATCH_SIZE,
-    optim=config.Optim(lr=1e-5, lr_adversary=1e-4),
-    eval_every=5000,
-    save_every=1000,
-)
+EXPERIMENT = hmr_recipe.experiment(epochs=75)

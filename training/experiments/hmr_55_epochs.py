@@ -1,0 +1,11 @@
+"""HMR with the length that its paper states (section 3.5): 55 epochs.
+
+    python -m training.fit hmr_55_epochs --records /data/records
+
+The released weights come from 75 epochs, as `hmr`: their step number,
+667,589, is 75 times 569,753 images in batches of 64.
+"""
+
+from training import hmr_recipe
+
+EXPERIMENT = hmr_recipe.experiment(epochs=55)
