@@ -8,10 +8,8 @@ chosen for speed; the result is the same:
 * rotations and translations are blended apart (12 numbers, not 16);
 * coordinates are kept as planes (B, 3, V) until the end;
 * weights stay dense: a sparse gather is slower;
-* keypoints need no mesh. A keypoint is a weighted sum of vertices, a vertex a
-  weighted sum of rigidly moved copies of itself, so all vertices that a
-  keypoint takes from one bone fold into ONE point moved by that bone. The 19
-  keypoints of the open body are 48 such points instead of 1253 vertices.
+* keypoints need no mesh: they are sums of a few rigidly moved points
+  (body_points.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import joints
+from tf_hmr import body_points, joints
 from tf_hmr.body_data import NUM_POSE_FEATURES, BodyData
 
 _BONES = len(joints.SMPL24)
@@ -77,16 +75,14 @@ class Body:
         regressor = data.regressor(self.joint_names).astype(np.float64)
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():
-            rest = data.J_regressor @ data.v_template
-            rest_blends = np.einsum(
-                "jv,vcp->pjc", data.J_regressor, data.shapedirs
-            )
+            rest, rest_blends = body_points.rest_joints(data)
             self._rest_template = _constant(rest.reshape(-1))
             self._rest_blends = _constant(
                 rest_blends.reshape(self.num_betas, -1)
             )
-            self._surface = _surface_points(data)
-            self._keypoints, self._gather = _keypoint_points(data, regressor)
+            self._surface = _points(body_points.of_surface(data))
+            points, gather = body_points.of_keypoints(data, regressor)
+            self._keypoints, self._gather = _points(points), _constant(gather)
         arranged = _compiled if jit else _plain
         self._mesh_function = arranged(self._posed, self._mesh)
         self._keypoints_function = arranged(
@@ -108,7 +104,9 @@ class Body:
         Raises:
             ValueError: a shape is not as above.
         """
-        return BodyMesh(*self._mesh_function(*self._checked(rotmats, betas)))
+        return BodyMesh(
+            *self._mesh_function(*checked(self.data, rotmats, betas))
+        )
 
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
@@ -118,25 +116,7 @@ class Body:
         For training without losses on vertices: takes and raises what a call
         does, at a small part of its cost.
         """
-        return self._keypoints_function(*self._checked(rotmats, betas))
-
-    def _checked(self, rotmats, betas) -> tuple[tf.Tensor, tf.Tensor]:
-        rotmats = tf.cast(rotmats, tf.float32)
-        betas = tf.cast(betas, tf.float32)
-        rotation_shape = [None, _BONES, 3, 3]
-        if not rotmats.shape.is_compatible_with(rotation_shape):
-            raise ValueError(
-                f"rotmats have shape {rotmats.shape}, expected "
-                "(B, 24, 3, 3). For rotation vectors (B, 24, 3) use "
-                "geometry.rotvec_to_rotmat."
-            )
-        if not betas.shape.is_compatible_with([None, self.num_betas]):
-            raise ValueError(
-                f"betas have shape {betas.shape}, expected "
-                f"(B, {self.num_betas}) for the body {self.data.name!r}. "
-                "Give BodyData.load the num_betas you want."
-            )
-        return rotmats, betas
+        return self._keypoints_function(*checked(self.data, rotmats, betas))
 
     def _posed(self, rotmats, betas):
         """All matrix products of a call, for `_mesh`."""
@@ -171,6 +151,31 @@ class Body:
         )
         skeleton = tf.reshape(skeleton, [-1, _BONES, 3])
         return features, rotations, origins, skeleton
+
+
+def checked(
+    data: BodyData, rotmats: tf.Tensor, betas: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A body's arguments as float32.
+
+    Raises:
+        ValueError: they are not (B, 24, 3, 3) and (B, num_betas).
+    """
+    rotmats = tf.cast(rotmats, tf.float32)
+    betas = tf.cast(betas, tf.float32)
+    if not rotmats.shape.is_compatible_with([None, _BONES, 3, 3]):
+        raise ValueError(
+            f"rotmats have shape {rotmats.shape}, expected "
+            "(B, 24, 3, 3). For rotation vectors (B, 24, 3) use "
+            "geometry.rotvec_to_rotmat."
+        )
+    if not betas.shape.is_compatible_with([None, data.num_betas]):
+        raise ValueError(
+            f"betas have shape {betas.shape}, expected "
+            f"(B, {data.num_betas}) for the body {data.name!r}. "
+            "Give BodyData.load the num_betas you want."
+        )
+    return rotmats, betas
 
 
 def _plain(heavy: Callable, light: Callable) -> Callable:
@@ -267,43 +272,15 @@ def _moved(points: _Points, offsets, turns, shifts) -> tf.Tensor:
     return tf.reduce_sum(turns * at_rest, axis=2) + shifts
 
 
-def _surface_points(data: BodyData) -> _Points:
-    shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
-    pose = data.posedirs.transpose(0, 2, 1)  # (207, 3, V)
-    blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
-    weights = _constant(data.weights.T)
+def _points(points: body_points.Points) -> _Points:
+    weights = _constant(points.weights)
+    heavy = points.masses is not None
     return _Points(
-        template=_constant(data.v_template.T),
-        blends=_constant(blends),
+        template=_constant(points.template),
+        blends=_constant(points.blends),
         rotation_weights=weights,
-        translation_weights=weights,
+        translation_weights=weights * points.masses if heavy else weights,
     )
-
-
-def _keypoint_points(
-    data: BodyData, regressor: np.ndarray
-) -> tuple[_Points, tf.Tensor]:
-    """One point per (keypoint, bone) that share vertices, and their sums.
-
-    Returns:
-        The points and the (N, J) matrix that adds up each keypoint's.
-    """
-    shared = (regressor != 0).astype(float) @ (data.weights != 0)
-    keypoint, bone = np.nonzero(shared)
-    shares = regressor[keypoint] * data.weights.T[bone]  # (N, V)
-    template = shares @ data.v_template  # (N, 3)
-    shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
-    pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
-    of_bone = np.eye(_BONES)[:, bone]  # (24, N)
-    points = _Points(
-        template=_constant(template.T),
-        blends=_constant(
-            np.concatenate([shape, pose]).reshape(-1, template.size)
-        ),
-        rotation_weights=_constant(of_bone),
-        translation_weights=_constant(of_bone * shares.sum(1)),
-    )
-    return points, _constant(np.eye(len(regressor))[keypoint])
 
 
 def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
