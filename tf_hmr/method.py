@@ -51,7 +51,9 @@ class Term(NamedTuple):
     total: tf.Tensor
     """(N,) summed error of each example."""
     count: tf.Tensor
-    """(N,) how many numbers were summed; 0 where the label is missing."""
+    """(N,) how many numbers were summed; 0 where the label is missing. It
+    must not depend on the prediction: where a batch is taken in parts, the
+    counts of all parts scale the gradient of the first."""
     weight: float
     """The loss is weight * sum(total) / sum(count) over all devices."""
 
@@ -159,6 +161,16 @@ def build(config: Config, body: bodies.Body) -> Method:
     model = _module(name_of(config)).Model(config, body)
     model.build_all()
     return model
+
+
+def with_body(model: Method, body: bodies.Body) -> Method:
+    """The same weights around another function of the same body.
+
+    For export: `body` is a body_edge.EdgeBody, which is called as Body is.
+    """
+    other = build(model.config, body)
+    other.set_weights(model.get_weights())
+    return other
 
 
 def create(name: str, body: bodies.Body, **values) -> Method:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tf_hmr import method as methods
+from training import journal
 from training import step as steps
 
 FOLDER = "checkpoints"
@@ -21,8 +23,21 @@ class NoCheckpointError(RuntimeError):
 class Checkpoints:
     """Saves and restores weights, optimisers, random state and the step."""
 
-    def __init__(self, workdir: Path, method, stages: list[steps.Step]):
-        """Gathers the state; `stages` are the compiled steps of the run."""
+    def __init__(
+        self,
+        workdir: Path,
+        method: methods.Method,
+        stages: list[steps.Step],
+        mean: journal.Mean,
+    ):
+        """Gathers the state.
+
+        Args:
+            workdir: of the run.
+            method: with every variable made.
+            stages: the compiled steps of the run.
+            mean: of the steps since the last line of the journal.
+        """
         self.folder = workdir / FOLDER
         self.step = tf.Variable(
             0,
@@ -30,15 +45,19 @@ class Checkpoints:
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        optimizers = {}
-        for number, stage in enumerate(stages):
-            optimizers[f"{number}"] = stage.optimizer
-            if stage.adversary_optimizer is not None:
-                optimizers[f"{number}_adversary"] = stage.adversary_optimizer
+        optimizers = {
+            f"{number}/{player.prefix}": player.optimizer
+            for number, stage in enumerate(stages)
+            for player in stage.players
+        }
         # Dropout's seeds are in no other list of a Keras model's variables.
         seeds = [v.value for v in method.variables if "seed" in v.path]
         self._state = tf.train.Checkpoint(
-            method=method, optimizers=optimizers, seeds=seeds, step=self.step
+            method=method,
+            optimizers=optimizers,
+            seeds=seeds,
+            step=self.step,
+            mean=mean,
         )
         self._manager = tf.train.CheckpointManager(
             self._state, str(self.folder), max_to_keep=2

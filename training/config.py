@@ -91,6 +91,10 @@ class Optim:
     """Steps over which the learning rate rises from zero."""
     clip_norm: float = 0.0
     """Largest global gradient norm, after the sum over devices; 0 is off."""
+    accumulate: int = 1
+    """Equal parts that each device takes its share of a batch in, one after
+    the other, to need less memory. The gradient is the whole batch's; batch
+    statistics are a part's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +140,9 @@ class Experiment:
     """Steps between checkpoints."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl and TensorBoard scalars."""
+    steps_per_call: int = 1
+    """Optimiser steps inside one call of the compiled graph; more save time
+    where a step takes milliseconds. What is computed is the same."""
 
     def all_stages(self) -> tuple[Stage, ...]:
         """The stages to run; never empty."""

@@ -55,6 +55,42 @@ class Journal:
         self._events.close()
 
 
+class Mean(tf.train.experimental.PythonState):
+    """The mean of the steps since the last line; part of a checkpoint.
+
+    So a run may be stopped between two lines and still write the second one
+    as if it had not been.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins anew, after a line."""
+        self.sums: dict[str, float] = {}
+        self.count = 0
+        self.seconds = 0.0
+
+    def add(self, values: dict[str, float]) -> None:
+        """One step."""
+        for key, value in values.items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """Of every value."""
+        return {key: value / self.count for key, value in self.sums.items()}
+
+    def serialize(self) -> str:
+        """For TensorFlow's checkpoints."""
+        return json.dumps([self.sums, self.count, self.seconds])
+
+    def deserialize(self, text: str | bytes) -> None:
+        """The inverse of `serialize`."""
+        self.sums, self.count, self.seconds = json.loads(text)
+
+
 def read_metrics(path: Path, kind: str | None = None) -> list[dict]:
     """The lines of a metrics.jsonl; a last half-written line is left out."""
     lines = []

@@ -26,6 +26,7 @@ MakeDataset = Callable[
 ]
 BEST_FOLDER = "best"
 EVALUATION = "evaluation"
+IDS = "example_id"
 log = logging.getLogger(__name__)
 
 
@@ -74,21 +75,23 @@ def train(
             f"A stage may not be named {EVALUATION!r}: metrics.jsonl calls "
             "the measurements so. Choose another name."
         )
+    mean = journal.Mean()
     with strategy.scope():
         compiled = [steps.Step(strategy, method, stage) for stage in stages]
-        saved = checkpoints.Checkpoints(workdir, method, compiled)
+        saved = checkpoints.Checkpoints(workdir, method, compiled, mean)
     step = saved.restore()
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
     book = journal.Journal(workdir, step)
-    run = _Run(experiment, method, evaluate, workdir, saved, book, total)
+    run = _Run(
+        experiment, method, make_dataset, evaluate, workdir, saved, book, mean
+    )
     start = 0
-    for stage, compiled_step in zip(stages, compiled, strict=True):
+    for stage, stage_step in zip(stages, compiled, strict=True):
         end = start + stage.steps
         if step < end:
-            batches = iter(_distributed(make_dataset, step, strategy))
-            step = run.stage(stage.name, compiled_step, batches, step, end)
+            step = run.stage(stage.name, stage_step, step, end)
         start = end
     book.close()
 
@@ -99,25 +102,24 @@ class _Run:
 
     experiment: config.Experiment
     method: methods.Method
+    make_dataset: MakeDataset
     evaluate: Callable | None
     workdir: Path
     saved: checkpoints.Checkpoints
     book: journal.Journal
-    total: int
-    best: float = math.inf
-    trained_s: float = 0.0
+    mean: journal.Mean
 
     def __post_init__(self):
+        self.total = sum(s.steps for s in self.experiment.all_stages())
         lines = journal.read_metrics(self.workdir / journal.METRICS_FILE)
         scores = [line["score"] for line in lines if "score" in line]
         self.best = min(scores, default=math.inf)
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
 
-    def stage(self, name, compiled_step, batches, step, end) -> int:
+    def stage(self, name, stage_step, step, end) -> int:
         """Steps from `step` to `end`; returns the step it came to."""
-        sums: dict[str, float] = {}
-        since, count = time.monotonic(), 0
+        batches = _batches(self.make_dataset, step, stage_step.strategy)
         bar = tqdm.tqdm(
             total=end,
             initial=step,
@@ -125,39 +127,42 @@ class _Run:
             unit="step",
             disable=not sys.stderr.isatty(),
         )
+        every = self.experiment
         while step < end:
-            batch = next(batches)
-            values = compiled_step(_without_text(batch))
-            values = {key: float(value) for key, value in values.items()}
-            step += 1
-            check_finite(values, step, batch)
-            bar.update()
-            for key, value in values.items():
-                sums[key] = sums.get(key, 0.0) + value
-            count += 1
-            save = step == end or step % self.experiment.save_every == 0
-            measure = self._evaluation_due(step)
-            # A mean never reaches over a save: a run that continues there
-            # starts a new one, and must write the same lines.
-            if save or measure or step % self.experiment.log_every == 0:
-                self._log(name, step, sums, count, since, bar)
-                sums, count = {}, 0
+            began = time.monotonic()
+            count = self._until_due(step, end)
+            values, stopped = stage_step(batches, count)
+            for row in _rows(values):
+                step += 1
+                check_finite(row, step, self.make_dataset)
+                self.mean.add(row)
+            self.mean.seconds += time.monotonic() - began
+            bar.update(step - bar.n)
+            measure = _due(every.eval_every, step) or step == self.total
+            if measure or _due(every.log_every, step) or step == end:
+                self._log(name, step, bar)
             if measure:
                 self._evaluate(step, bar)
-            if save:
+            if _due(every.save_every, step) or step == end or stopped:
                 self.book.flush()
                 self.saved.save(step)
-            if not count:
-                since = time.monotonic()
         bar.close()
         return step
 
-    def _log(self, name, step, sums, count, since, bar) -> None:
-        means = {key: value / count for key, value in sums.items()}
-        seconds = time.monotonic() - since
+    def _until_due(self, step: int, end: int) -> int:
+        """Steps until something is to be done outside of the graph."""
+        every = self.experiment
+        periods = (every.log_every, every.eval_every, every.save_every)
+        left = [period - step % period for period in periods if period]
+        return min(every.steps_per_call, end - step, *left)
+
+    def _log(self, name, step, bar) -> None:
+        means, mean = self.mean.means(), self.mean
         # Steps alone, over all the starts of this run; the learning curve.
-        self.trained_s += seconds
-        speed = count * self.experiment.data.batch_size / seconds
+        self.trained_s += mean.seconds
+        images = mean.count * self.experiment.data.batch_size
+        speed = images / mean.seconds
+        mean.reset()
         bar.set_postfix(loss=f"{means['loss']:.3f}", img_s=f"{speed:.0f}")
         self.book.scalars(
             step,
@@ -173,10 +178,6 @@ class _Run:
                 means["loss"],
                 speed,
             )
-
-    def _evaluation_due(self, step: int) -> bool:
-        every = self.experiment.eval_every
-        return step == self.total or bool(every and step % every == 0)
 
     def _evaluate(self, step: int, bar) -> None:
         """Measures, writes it down and keeps the best model so far."""
@@ -199,15 +200,38 @@ class _Run:
         tqdm.tqdm.write(f"step {step}: {shown}", file=sys.stderr)
 
 
-def _distributed(make_dataset: MakeDataset, step: int, strategy):
+def _due(every: int, step: int) -> bool:
+    return bool(every and step % every == 0)
+
+
+def _batches(make_dataset: MakeDataset, step: int, strategy):
+    """An iterator of batches from `step` on, without text.
+
+    Text stays on the host; devices cannot hold it.
+    """
+
+    def make(context):
+        return make_dataset(step, context).map(
+            lambda batch: {k: v for k, v in batch.items() if k != IDS}
+        )
+
     if strategy.num_replicas_in_sync == 1:
-        return make_dataset(step, None)
-    return strategy.distribute_datasets_from_function(
-        lambda context: make_dataset(step, context)
-    )
+        return iter(make(None))
+    return iter(strategy.distribute_datasets_from_function(make))
 
 
-def check_finite(values: dict[str, float], step: int, batch) -> None:
+def _rows(values: dict[str, np.ndarray]) -> list[dict[str, float]]:
+    """The values of each step of a call."""
+    columns = (column.tolist() for column in values.values())
+    return [
+        dict(zip(values, row, strict=True))
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def check_finite(
+    values: dict[str, float], step: int, make_dataset: MakeDataset
+) -> None:
     """Stops a run whose numbers are broken.
 
     Raises:
@@ -216,24 +240,14 @@ def check_finite(values: dict[str, float], step: int, batch) -> None:
     broken = [name for name, v in values.items() if not math.isfinite(v)]
     if not broken:
         return
-    ids = _example_ids(batch)
+    # A batch is a function of its step: the same one, with its text.
+    batch = next(iter(make_dataset(step - 1, None)))
+    ids = ["without ids"]
+    if IDS in batch:
+        ids = [text.decode("utf-8", "replace") for text in batch[IDS].numpy()]
     shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
     raise NonFiniteError(
         f"{', '.join(broken)} is not finite at step {step}; the examples are "
         f"[{shown}]. The last checkpoint is from before it. Look at these "
         "records, or lower optim.lr or set optim.clip_norm."
     )
-
-
-def _without_text(batch):
-    return {k: v for k, v in batch.items() if k != "example_id"}
-
-
-def _example_ids(batch) -> list[str]:
-    if "example_id" not in batch:
-        return ["no ids in this stage"]
-    value = batch["example_id"]
-    parts = getattr(value, "values", (value,))
-    return [
-        text.decode("utf-8", "replace") for p in parts for text in p.numpy()
-    ]

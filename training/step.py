@@ -1,11 +1,15 @@
-"""One optimisation step of a stage, on one replica or many.
+"""The optimisation steps of a stage, on one replica or many.
 
 The only reduction over examples and replicas is here: weight * sum(total) /
-sum(count), both sums over ALL replicas, so that one device and eight give
-the same gradient.
+sum(count), both sums over ALL replicas and over the parts that a batch may be
+taken in, so that one device and eight give the same gradient.
 """
 
+import dataclasses
+from collections.abc import Callable
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method as methods
@@ -14,6 +18,7 @@ from training import config
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).
 NO_DECAY = ("bias", "gamma", "beta", "mean")
+ADVERSARY = "adversary/"
 
 
 def schedule(optim: config.Optim, lr: float, steps: int):
@@ -52,8 +57,19 @@ def optimizer(
     return made
 
 
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """One side of the game: its terms, what they move, and how."""
+
+    prefix: str
+    """Stands before the names of its values."""
+    terms: Callable[..., dict[str, methods.Term]]
+    variables: list[keras.Variable]
+    optimizer: keras.optimizers.Optimizer
+
+
 class Step:
-    """The compiled step of one stage; call it with a batch."""
+    """The compiled steps of one stage."""
 
     def __init__(
         self,
@@ -64,95 +80,172 @@ class Step:
         """Makes the optimisers; must run inside `strategy.scope()`.
 
         Raises:
-            ValueError: the stage names a sub-model the method has not.
+            ValueError: the stage names a sub-model the method has not, or
+                accumulates gradients of a method that makes its targets.
         """
         self.strategy = strategy
         self.method = method
-        self.clip_norm = stage.optim.clip_norm
-        self.variables = _player_variables(method, stage)
-        self.optimizer = optimizer(
-            stage.optim, stage.optim.lr, stage.steps, self.variables
-        )
-        self.adversary_variables: list[keras.Variable] = []
-        self.adversary_optimizer = None
+        self.optim = stage.optim
+        if self.optim.accumulate > 1:
+            _refuse_made_targets(method)
+
+        def player(prefix, terms, variables, lr):
+            made = optimizer(stage.optim, lr, stage.steps, variables)
+            return Player(prefix, terms, variables, made)
+
+        variables = _player_variables(method, stage)
+        self.players = [player("", method.terms, variables, self.optim.lr)]
         if method.adversary is not None:
-            self.adversary_variables = method.adversary.trainable_variables
-            self.adversary_optimizer = optimizer(
-                stage.optim,
-                stage.optim.lr_adversary,
-                stage.steps,
-                self.adversary_variables,
+            variables = method.adversary.trainable_variables
+            lr = self.optim.lr_adversary
+            self.players.append(
+                player(ADVERSARY, method.adversary_terms, variables, lr)
             )
-        self._run = tf.function(self._distributed)
+        self._names: list[str] = []
+        self._run = tf.function(self._steps)
 
-    def __call__(self, batch) -> dict[str, tf.Tensor]:
-        """Updates both players; returns every weighted term and more.
+    def __call__(
+        self, batches, count: int, stop: bool = False
+    ) -> tuple[dict[str, np.ndarray], bool]:
+        """Up to `count` steps in one call of the graph.
 
-        The keys are the terms' names, "loss", "gradient_norm" and, with an
-        adversary, "adversary/<term>".
+        A step in which a value is not finite changes no trainable weight,
+        and is the last. The first step is the last, with all it changes,
+        where any worker asks to stop.
+
+        Args:
+            batches: an iterator of batches without text; a distributed one
+                where the strategy has several replicas.
+            count: the most steps to take.
+            stop: whether this worker asks to stop.
+
+        Returns:
+            The values of each step taken, (n,) float32: every weighted term,
+            "loss" and "gradient_norm"; the adversary's as "adversary/<name>".
+            And whether any worker asked to stop.
         """
-        return self._run(batch)
-
-    def _distributed(self, batch):
-        values = self.strategy.run(self._replica, args=(batch,))
-        # Every replica holds the same global values.
-        return {
-            name: self.strategy.experimental_local_results(value)[0]
-            for name, value in values.items()
-        }
-
-    def _replica(self, batch):
-        method = self.method
-        with tf.GradientTape() as tape, tf.GradientTape() as other_tape:
-            prediction = method(method.inputs(batch), training=True)
-            targets = tf.nest.map_structure(
-                tf.stop_gradient, method.targets(batch, prediction, None)
-            )
-            loss, values = _reduce(method.terms(targets, prediction))
-            other_loss, other_values = _reduce(
-                method.adversary_terms(targets, prediction)
-            )
-        values["loss"] = tf.add_n(list(values.values()))
-        norm = self._apply(self.optimizer, tape, loss, self.variables)
-        values["gradient_norm"] = norm
-        if self.adversary_optimizer is not None and other_values:
-            self._apply(
-                self.adversary_optimizer,
-                other_tape,
-                other_loss,
-                self.adversary_variables,
-            )
-        for name, value in other_values.items():
-            values[f"adversary/{name}"] = value
-        return values
-
-    def _apply(self, optimizer, tape, loss, variables) -> tf.Tensor:
-        """Sums gradients over replicas, clips the sum, updates."""
-        context = tf.distribute.get_replica_context()
-        gradients = tape.gradient(loss, variables)
-        # A variable that no term reaches stays as it is, decay included.
-        reached = [
-            (gradient, variable)
-            for gradient, variable in zip(gradients, variables, strict=True)
-            if gradient is not None
-        ]
-        gradients, variables = (
-            list(part) for part in zip(*reached, strict=True)
+        rows, stopped = self._run(
+            batches, tf.constant(count), tf.constant(float(stop))
         )
-        replicas = context.num_replicas_in_sync
-        if replicas > 1:
-            gradients = context.all_reduce(
-                tf.distribute.ReduceOp.SUM, gradients
+        columns = rows.numpy().T
+        return dict(zip(self._names, columns, strict=True)), bool(stopped)
+
+    def _steps(self, batches, count, stop):
+        rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+        taken, going, stopped = 0, True, False
+        while going and taken < count:
+            row, finite, stopped = self._step(next(batches), stop)
+            rows = rows.write(taken, row)
+            going = finite and not stopped
+            taken += 1
+        return rows.stack(), stopped
+
+    def _step(self, batch, stop):
+        values, gradients, asked = self.strategy.run(
+            self._replica, args=(batch, stop)
+        )
+        self._names = list(values)
+        row = tf.stack([self._first(value) for value in values.values()])
+        finite = tf.reduce_all(tf.math.is_finite(row))
+        # Here and not in the replicas, which cannot meet inside a condition.
+        if finite:
+            self.strategy.run(self._update, args=(gradients,))
+        return row, finite, self._first(asked) > 0
+
+    def _first(self, value) -> tf.Tensor:
+        """The first replica's; for what is the same on all of them."""
+        return self.strategy.experimental_local_results(value)[0]
+
+    def _replica(self, batch, stop):
+        """Global values, clipped global gradients, how many ask to stop."""
+        sums, scales, after = None, None, []
+        parts = _split(batch, self.optim.accumulate)
+        for part in parts:
+            # In turn, so that a part's activations are gone before the next
+            # part's are made.
+            with (
+                tf.control_dependencies(after),
+                tf.GradientTape(persistent=True) as tape,
+            ):
+                inputs = self.method.inputs(part)
+                prediction = self.method(inputs, training=True)
+                terms = self._terms(part, prediction)
+                totals = {
+                    prefix: _stacked(t.total for t in each.values())
+                    for prefix, each in terms.items()
+                }
+            if scales is None:
+                others = [self._terms(p, prediction) for p in parts[1:]]
+                scales, asked = _scales([terms, *others], stop)
+            gradients = self._gradients(tape, totals, scales)
+            after = [tf.group(*tf.nest.flatten(gradients))]
+            found = (totals, gradients)
+            sums = found if sums is None else _added(sums, found)
+        totals, gradients = _all_reduced(sums)
+        values = {}
+        for prefix, each in terms.items():
+            weighted = totals[prefix] * scales[prefix]
+            for name, value in zip(each, tf.unstack(weighted), strict=True):
+                values[prefix + name] = value
+            values[prefix + "loss"] = tf.reduce_sum(weighted)
+            gradients[prefix], norm = self._clipped(gradients[prefix])
+            values[prefix + "gradient_norm"] = norm
+        return values, gradients, asked
+
+    def _terms(self, batch, prediction) -> dict[str, dict[str, methods.Term]]:
+        """Each player's terms, by prefix; a player without any is left out."""
+        targets = tf.nest.map_structure(
+            tf.stop_gradient, self.method.targets(batch, prediction, None)
+        )
+        terms = {p.prefix: p.terms(targets, prediction) for p in self.players}
+        return {prefix: each for prefix, each in terms.items() if each}
+
+    def _gradients(self, tape, totals, scales):
+        """By prefix and number of the variable, of all that terms reach.
+
+        A variable that no term reaches stays as it is, decay included.
+        """
+        gradients = {}
+        for player in self.players:
+            if player.prefix in totals:
+                found = tape.gradient(
+                    totals[player.prefix],
+                    player.variables,
+                    output_gradients=scales[player.prefix],
+                )
+                gradients[player.prefix] = {
+                    i: g for i, g in enumerate(found) if g is not None
+                }
+        return gradients
+
+    def _clipped(self, gradients):
+        """The gradients of one player after the sum, and their norm."""
+        norm = tf.linalg.global_norm(list(gradients.values()))
+        if not self.optim.clip_norm:
+            return gradients, norm
+        clipped, _ = tf.clip_by_global_norm(
+            list(gradients.values()), self.optim.clip_norm, use_norm=norm
+        )
+        return dict(zip(gradients, clipped, strict=True)), norm
+
+    def _update(self, gradients) -> None:
+        # The optimisers sum over replicas once more.
+        replicas = self.strategy.num_replicas_in_sync
+        for player in self.players:
+            found = gradients.get(player.prefix, {})
+            player.optimizer.apply_gradients(
+                [(g / replicas, player.variables[i]) for i, g in found.items()]
             )
-        norm = tf.linalg.global_norm(gradients)
-        if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(
-                gradients, self.clip_norm, use_norm=norm
-            )
-        # The optimiser sums over replicas once more.
-        gradients = [gradient / replicas for gradient in gradients]
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return norm
+
+
+def _refuse_made_targets(method: methods.Method) -> None:
+    if type(method).targets is not methods.Method.targets:
+        raise ValueError(
+            f"optim.accumulate: the counts of {method.name!r} are known only "
+            "after its predictions, as it makes targets from them; but each "
+            "part's gradient is scaled by the counts of all parts. Use a "
+            "smaller data.batch_size, or more devices."
+        )
 
 
 def _player_variables(method, stage: config.Stage) -> list[keras.Variable]:
@@ -170,18 +263,49 @@ def _player_variables(method, stage: config.Stage) -> list[keras.Variable]:
     return variables
 
 
-def _reduce(terms: dict[str, methods.Term]):
-    """This replica's part of the loss, and every term's global value."""
-    if not terms:
-        return tf.zeros(()), {}
-    totals = tf.stack([tf.reduce_sum(term.total) for term in terms.values()])
-    counts = tf.stack([tf.reduce_sum(term.count) for term in terms.values()])
-    weights = tf.constant([term.weight for term in terms.values()])
+def _split(batch, count: int) -> list:
+    """The batch in `count` equal parts."""
+    if count == 1:
+        return [batch]
+    split = {name: tf.split(value, count) for name, value in batch.items()}
+    return [
+        dict(zip(split, part, strict=True))
+        for part in zip(*split.values(), strict=True)
+    ]
+
+
+def _stacked(values) -> tf.Tensor:
+    return tf.stack([tf.reduce_sum(value) for value in values])
+
+
+def _added(a, b):
+    return tf.nest.map_structure(tf.add, a, b)
+
+
+def _all_reduced(values):
+    """Sums over all replicas."""
     context = tf.distribute.get_replica_context()
-    sums = tf.stop_gradient(tf.stack([totals, counts]))
-    if context.num_replicas_in_sync > 1:
-        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-    counts = sums[1]
-    loss = tf.reduce_sum(weights * tf.math.divide_no_nan(totals, counts))
-    values = weights * tf.math.divide_no_nan(sums[0], counts)
-    return loss, dict(zip(terms, tf.unstack(values), strict=True))
+    if context.num_replicas_in_sync == 1:
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _scales(parts: list[dict[str, dict[str, methods.Term]]], stop):
+    """Weight / count of every term, by prefix, and how many ask to stop.
+
+    Args:
+        parts: the terms of each part of this replica's batch. Only their
+            counts are used, which come from the labels alone.
+        stop: 1 where this replica asks to stop.
+    """
+    terms = parts[0]
+    flat = [
+        [t for each in part.values() for t in each.values()] for part in parts
+    ]
+    counts = tf.add_n([_stacked(t.count for t in part) for part in flat])
+    # One small message between replicas.
+    sums = _all_reduced(tf.concat([counts, [stop]], axis=0))
+    weights = tf.constant([term.weight for term in flat[0]])
+    scales = tf.math.divide_no_nan(weights, sums[:-1])
+    sizes = [len(each) for each in terms.values()]
+    return dict(zip(terms, tf.split(scales, sizes), strict=True)), sums[-1]
