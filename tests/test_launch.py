@@ -26,7 +26,10 @@ if word == "deaf":
     open(f"{path}/ready-{index}", "w").close()
     time.sleep(100)
 if word == "waits":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+    def save(*_):
+        open(f"{path}/saved-{index}", "w").close()
+        sys.exit(75)
+    signal.signal(signal.SIGTERM, save)
     open(f"{path}/ready-{index}", "w").close()
     time.sleep(100)
 if word == "killed":
@@ -105,6 +108,8 @@ def test_a_stop_reaches_the_workers(tmp_path, plan):
     )
     assert status == exit_status.STOPPED
     assert starts(tmp_path) == 1
+    saved = {path.name for path in tmp_path.glob("saved-*")}
+    assert saved == ({"saved-0", "saved-1"} if plan == "waits" else set())
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
