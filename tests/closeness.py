@@ -31,6 +31,18 @@ TOLERANCES = {
         1e-5, 0, "nearly parallel columns cancel digits of their difference"
     ),
     "relative_float32": Tolerance(0, 1e-6, "a few float32 roundings"),
+    "tf1_features": Tolerance(
+        1e-4, 0, "float32 of 50 layers in TensorFlow 1.15; values up to 10"
+    ),
+    "tf1_outputs": Tolerance(
+        1e-4, 0, "radians, metres, [-1, 1]; features at that, times fc3's 0.05"
+    ),
+    "tf1_discriminator": Tolerance(
+        1e-3, 0, "products of 1024 float32 numbers of order 1"
+    ),
+    "other_resnet": Tolerance(
+        1e-3, 1e-4, "batch statistics of 16 numbers, two kernels, 50 layers"
+    ),
     "float64": Tolerance(1e-10, 1e-12, "float64 on both sides"),
     "reference_vector": Tolerance(
         1e-9, 0, "float64 figures of independent code, printed to 15 digits"

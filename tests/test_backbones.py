@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.closeness import assert_close
-from tf_hmr import backbones
+from tf_hmr import backbones, batch_norm
 
 
 def normalise(layer, x, weight):
@@ -37,7 +37,7 @@ def test_fused_normalisation_is_keras_own(rng, dtype, row):
     weight = tf.constant(rng.normal(0, 0.1, x.shape), tf.float32)
     found = {}
     for kind in (
-        backbones.BatchNormalization,
+        batch_norm.BatchNormalization,
         keras.layers.BatchNormalization,
     ):
         layer = kind(momentum=0.9, dtype=dtype)
@@ -73,9 +73,17 @@ def test_layout_finds_a_peak_where_it_is(rng):
     assert features.shape == (4, 3 * 3 * 2 + 2 * 4)
 
 
-@pytest.mark.parametrize("name", ["small", "mobilenet_v3", "resnet50"])
+@pytest.mark.parametrize(
+    "name", ["small", "mobilenet_v3", "resnet50", "resnet50_slim"]
+)
 def test_encoders_give_maps_that_layout_takes(name):
-    encoder = backbones.with_finer_map(backbones.build(name, 96, 8))
+    plain = backbones.build(name, 96, 8)
+    encoder = backbones.with_finer_map(plain)
+    # Weights files and error messages go by these.
+    assert plain.name == encoder.name == name
+    assert [layer.name for layer in encoder.layers] == [
+        layer.name for layer in plain.layers
+    ]
     finer, last = encoder(tf.zeros((1, 96, 96, 3)))
     assert finer.shape[1] == 2 * last.shape[1]
     for layer in encoder.layers:
@@ -89,5 +97,5 @@ def test_uneven_sides_are_explained():
 
 
 def test_unknown_encoder_lists_what_there_is():
-    with pytest.raises(ValueError, match="resnet50, mobilenet_v3, small"):
+    with pytest.raises(ValueError, match="resnet50_slim, mobilenet_v3, small"):
         backbones.build("vit", 64)

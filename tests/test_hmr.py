@@ -51,9 +51,10 @@ def count_trainable(part) -> int:
     return sum(int(np.prod(v.shape)) for v in part.trainable_variables)
 
 
-def test_parameter_counts_of_the_paper(body):
-    """26,841,386 and 1,807,619: methods' checkpoint of akanazawa/hmr."""
-    model = method.create("hmr", body)
+@pytest.mark.parametrize("encoder", ["resnet50_slim", "resnet50"])
+def test_parameter_counts_of_the_paper(body, encoder):
+    """26,841,386 and 1,807,619: the checkpoint of akanazawa/hmr."""
+    model = method.create("hmr", body, encoder=encoder)
     adversary = count_trainable(model.adversary)
     assert adversary == 1_807_619
     assert count_trainable(model) - adversary == 26_841_386
@@ -243,3 +244,4 @@ def test_unknown_option_lists_what_there_is():
     with pytest.raises(ValueError, match=r"no \['colour'\].*image_size"):
         method.make_config("hmr", colour=1)
     assert hmr.Config().joints_in_loss == "lsp"
+    assert hmr.Config().encoder == "resnet50_slim"

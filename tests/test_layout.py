@@ -25,6 +25,7 @@ FLOORS = (
         "tf_hmr.array_files",
         "tf_hmr.batch_norm",
         "tf_hmr.foreign_weights",
+        "tf_hmr.keras_files",
         "tf_hmr.tf1_checkpoint",
         "edge.run",
     ),

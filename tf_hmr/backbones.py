@@ -5,52 +5,19 @@ method decides whether to pool it. Batch normalisation is synchronised over
 replicas (tf.distribute).
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-Name = Literal["resnet50", "mobilenet_v3", "small"]
+from tf_hmr import batch_norm, resnet
 
-
-@keras.saving.register_keras_serializable("tf_hmr")
-class BatchNormalization(keras.layers.BatchNormalization):
-    """Synchronised over replicas; on one replica the fused kernel.
-
-    Keras normalises by separate ops, which cost about a fifth of a small
-    encoder's training step on a CPU; the fused kernel gives the same values.
-    """
-
-    def __init__(self, **options):
-        super().__init__(**{"synchronized": True, **options})
-
-    def call(self, inputs, training=None, mask=None):
-        one = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        if not (training and one and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            tf.convert_to_tensor(self.gamma),
-            tf.convert_to_tensor(self.beta),
-            epsilon=self.epsilon,
-            is_training=True,
-        )
-        # The kernel reports the unbiased variance; Keras keeps the biased.
-        shape = tf.shape(inputs)
-        count = tf.cast(shape[0] * shape[1] * shape[2], variance.dtype)
-        variance = variance * (count - 1.0) / count
-        for moving, batch in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance),
-        ):
-            kept = tf.convert_to_tensor(moving) * self.momentum
-            moving.assign(kept + batch * (1.0 - self.momentum))
-        return outputs
+Name = Literal["resnet50", "resnet50_slim", "mobilenet_v3", "small"]
 
 
 def _normalised(x, name: str, gamma: str = "ones"):
-    layer = BatchNormalization(
+    layer = batch_norm.BatchNormalization(
         # Keras' 0.99 forgets the start too slowly for runs of minutes.
         momentum=0.97,
         gamma_initializer=gamma,
@@ -100,7 +67,14 @@ def small_resnet(
     return keras.Model(image, x, name="small")
 
 
-def _synchronised(model: keras.Model) -> keras.Model:
+def _mobilenet_v3(image_size: int) -> keras.Model:
+    model = keras.applications.MobileNetV3Large(
+        include_top=False,
+        weights=None,
+        include_preprocessing=False,
+        input_shape=(image_size, image_size, 3),
+        name="mobilenet_v3",
+    )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
@@ -113,12 +87,12 @@ def build(
     width: int = 24,
     depths: tuple[int, ...] = (1, 2, 2),
 ) -> keras.Model:
-    """The encoder `name` with random weights.
+    """The encoder `name` with random weights; the model has that name too.
 
     Args:
-        name: "resnet50" (v2 as HMR, but Keras' variant: its first pooling,
-            epsilon and momentum differ from slim's), "mobilenet_v3" (large)
-            or "small".
+        name: "resnet50_slim" (v2, of HMR's and TF-slim's checkpoints),
+            "resnet50" (v2, of Keras' ImageNet weights; `tf_hmr.resnet` says
+            how the two differ), "mobilenet_v3" (large) or "small".
         image_size: side of the input crop.
         width: channels of the first layer of "small".
         depths: residual blocks in each of its stages.
@@ -126,20 +100,14 @@ def build(
     Raises:
         ValueError: unknown name.
     """
-    shape = (image_size, image_size, 3)
-    options = {"include_top": False, "weights": None, "input_shape": shape}
+    if name in resnet.VARIANTS:
+        return resnet.build(name, image_size)
+    if name == "mobilenet_v3":
+        return _mobilenet_v3(image_size)
     if name == "small":
         return small_resnet(image_size, width, depths)
-    if name == "resnet50":
-        return _synchronised(keras.applications.ResNet50V2(**options))
-    if name == "mobilenet_v3":
-        return _synchronised(
-            keras.applications.MobileNetV3Large(
-                include_preprocessing=False, **options
-            )
-        )
     raise ValueError(
-        f"Unknown encoder {name!r}. There are: resnet50, mobilenet_v3, small."
+        f"Unknown encoder {name!r}. There are: {', '.join(get_args(Name))}."
     )
 
 

@@ -31,8 +31,9 @@ class Config(method.Config):
     crop_scale: float = 224 / 150
     """Side of the crop over the longer side of the person's box: people are
     150 px long in 224 px (src/util/image.py)."""
-    encoder: backbones.Name = "resnet50"
-    """ResNet-50 v2 in the paper; 'small' trains on a CPU."""
+    encoder: backbones.Name = "resnet50_slim"
+    """ResNet-50 v2 as in HMR's code; 'resnet50' has ImageNet weights to
+    download, 'small' trains on a CPU."""
     encoder_width: int = 24
     """Channels of the first layer of the 'small' encoder."""
     encoder_depths: tuple[int, ...] = (1, 2, 2)

@@ -1,0 +1,39 @@
+"""Batch normalisation as every encoder of this project has it."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tf_hmr")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Synchronised over replicas; on one replica the fused kernel.
+
+    Keras normalises by separate ops, which cost about a fifth of a small
+    encoder's training step on a CPU; the fused kernel gives the same values.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**{"synchronized": True, **options})
+
+    def call(self, inputs, training=None, mask=None):
+        one = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        if not (training and one and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # The kernel reports the unbiased variance; Keras keeps the biased.
+        shape = tf.shape(inputs)
+        count = tf.cast(shape[0] * shape[1] * shape[2], variance.dtype)
+        variance = variance * (count - 1.0) / count
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            kept = tf.convert_to_tensor(moving) * self.momentum
+            moving.assign(kept + batch * (1.0 - self.momentum))
+        return outputs
