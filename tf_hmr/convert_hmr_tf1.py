@@ -1,0 +1,279 @@
+"""A checkpoint of the original HMR (TensorFlow 1) to a model folder.
+
+Names and shapes: akanazawa/hmr: src/models.py, src/trainer.py,
+src/tf_smpl/batch_smpl.py (whose constants are variables, and therefore in
+every checkpoint; they belong to the body's licence and are not converted).
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_hmr import body as bodies
+from tf_hmr import (
+    body_data,
+    foreign_weights,
+    joints,
+    keras_files,
+    method,
+    resnet,
+    tf1_checkpoint,
+)
+from tf_hmr.methods import hmr
+
+BODY_CONSTANTS = (
+    "v_template",
+    "shapedirs",
+    "posedirs",
+    "J_regressor",
+    "lbs_weights",
+    "cocoplus_regressor",
+)
+# A hundredth of a millimetre; the regressors' rows sum to 1 and are of
+# points at most a few metres away.
+SAME_METRES = 1e-5
+SAME_WEIGHT = 1e-5
+
+
+class Report(NamedTuple):
+    """What became of the variables of a checkpoint."""
+
+    read: dict[str, int]
+    """How many were converted, by part of the method."""
+    constants: list[str]
+    """The body's constants, compared and dropped."""
+    training_state: list[str]
+    """Optimiser slots and counters, dropped."""
+    left_over: list[str]
+    """What no part of the method takes."""
+    notes: list[str]
+    """What the owner of the checkpoint should know."""
+
+
+def convert(
+    checkpoint: str | Path, body: str | Path | body_data.BodyData
+) -> tuple[method.Method, Report]:
+    """The method with the weights of a checkpoint of akanazawa/hmr.
+
+    Args:
+        checkpoint: its prefix, as model.ckpt-667589.
+        body: what the checkpoint was trained with: a path that
+            `BodyData.load` takes, or the data.
+
+    Returns:
+        HMR with slim's ResNet-50, and what was read and dropped. Without an
+        adversary when the checkpoint has none.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint or body.
+        ValueError: the checkpoint is damaged or none of HMR, lacks a
+            variable, or was trained on another body.
+    """
+    stored = tf1_checkpoint.Checkpoint(checkpoint)
+    if not isinstance(body, body_data.BodyData):
+        body = body_data.BodyData.load(body)
+    notes = _compare_bodies(stored, body)
+    adversary = any(name.startswith("D/") for name in stored.shapes)
+    if not adversary:
+        notes.append(
+            "The checkpoint has no discriminator (D/...): the model is made "
+            "without one (adversary=0), enough for inference."
+        )
+    config = hmr.Config(
+        encoder="resnet50_slim", adversary=1.0 if adversary else 0.0
+    )
+    model = method.build(config, bodies.Body(body, jit=False))
+    parts = sources(model)
+    wanted = [source for part in parts.values() for source in part]
+    found = foreign_weights.problems(wanted, stored.shapes)
+    if found:
+        raise ValueError(
+            f"{stored.prefix} is no whole checkpoint of HMR: "
+            f"{'; '.join(found)}. Give one that akanazawa/hmr's training "
+            "wrote, with a ResNet-50."
+        )
+    foreign_weights.fill(wanted, stored.read)
+    rest = foreign_weights.left_over(wanted, stored.shapes)
+    return model, Report(
+        {
+            part: sum(len(source.names) for source in of_part)
+            for part, of_part in parts.items()
+        },
+        [name for name in rest if name in BODY_CONSTANTS],
+        stored.training_state,
+        [name for name in rest if name not in BODY_CONSTANTS],
+        notes,
+    )
+
+
+def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
+    """Where each variable comes from, by part: encoder, regressor, adversary.
+
+    Kernels of 1x1 convolutions have two axes more there than our dense ones.
+    """
+    regressor = [foreign_weights.whole(model.regressor.mean, "mean_param")]
+    for name in ("fc1", "fc2", "fc3"):
+        regressor += _dense(getattr(model.regressor, name), f"3D_module/{name}")
+    parts = {
+        "encoder": [
+            foreign_weights.whole(variable, name)
+            for name, variable in resnet.slim_names(model.encoder).items()
+        ],
+        "regressor": regressor,
+    }
+    if model.adversary is not None:
+        parts["adversary"] = _adversary(model.adversary)
+    return parts
+
+
+def _adversary(part: hmr.Discriminator) -> list[foreign_weights.Source]:
+    outputs = [f"D/pose_out_j{joint}" for joint in range(hmr.BODY_JOINTS)]
+    return [
+        *_dense(part.conv1, "D/D_conv1", convolution=True),
+        *_dense(part.conv2, "D/D_conv2", convolution=True),
+        foreign_weights.Source(
+            part.joint_kernels,
+            tuple(f"{name}/weights" for name in outputs),
+            (part.joint_kernels.shape[1], 1),
+        ),
+        foreign_weights.Source(
+            part.joint_biases,
+            tuple(f"{name}/biases" for name in outputs),
+            (1,),
+        ),
+        *_dense(part.all_fc1, "D/D_alljoints_fc1"),
+        *_dense(part.all_fc2, "D/D_alljoints_fc2"),
+        *_dense(part.all_out, "D/D_alljoints_out"),
+        *_dense(part.shape_fc1, "D/shape_fc1/shape_fc1_1"),
+        *_dense(part.shape_fc2, "D/shape_fc1/shape_fc1_2"),
+        *_dense(part.shape_out, "D/shape_final"),
+    ]
+
+
+def _dense(
+    layer, scope: str, convolution: bool = False
+) -> list[foreign_weights.Source]:
+    shape = tuple(layer.kernel.shape)
+    return [
+        foreign_weights.whole(
+            layer.kernel,
+            f"{scope}/weights",
+            (1, 1, *shape) if convolution else shape,
+        ),
+        foreign_weights.whole(layer.bias, f"{scope}/biases"),
+    ]
+
+
+def _compare_bodies(
+    stored: tf1_checkpoint.Checkpoint, body: body_data.BodyData
+) -> list[str]:
+    """Holds the body against the constants in the checkpoint.
+
+    Returns:
+        Notes on what could not be compared.
+
+    Raises:
+        ValueError: they differ; names the array and the cure.
+    """
+    notes = []
+    expected = {
+        "v_template": (body.v_template, SAME_METRES),
+        "J_regressor": (body.J_regressor.T, SAME_WEIGHT),
+        "cocoplus_regressor": (
+            body.regressor(joints.COCOPLUS19).T,
+            SAME_WEIGHT,
+        ),
+    }
+    wrong = []
+    for name, (own, bound) in expected.items():
+        if name not in stored.shapes:
+            notes.append(
+                f"The checkpoint does not hold {name}: whether it was trained "
+                f"with the body {body.name!r} could not be checked by it."
+            )
+        elif difference := _difference(stored.read(name), own, bound):
+            wrong.append(f"{name} {difference}")
+    if wrong:
+        raise ValueError(
+            f"{stored.prefix} was trained with another body than "
+            f"{body.name!r}: {'; '.join(wrong)}. Its weights would pose the "
+            "wrong body. Pass the body file that it was trained with as "
+            "--body; akanazawa/hmr trains with "
+            "neutral_smpl_with_cocoplus_reg.pkl of its models.tar.gz."
+        )
+    return notes
+
+
+def _difference(there: np.ndarray, own: np.ndarray, bound: float) -> str:
+    """How two arrays differ, in words; "" when they do not."""
+    if there.shape != own.shape:
+        return f"has shape {there.shape}, not {own.shape}"
+    worst = float(np.abs(there - own).max())
+    return f"differs by up to {worst:.3g}" if worst > bound else ""
+
+
+def check_out(out: Path) -> None:
+    """Refuses a folder that holds anything but a model.
+
+    Raises:
+        ValueError: it does.
+    """
+    expected = {method.CONFIG_FILE, method.WEIGHTS_FILE}
+    there = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    if out.is_file() or not (there == expected or not there):
+        raise ValueError(
+            f"{out} is not empty: it holds {sorted(there)[:5]}. Give --out a "
+            "folder that is new or empty."
+        )
+
+
+def save(model: method.Method, out: Path) -> bool:
+    """Writes the model folder; False when this very model is there already.
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+    check_out(out)
+    if not (out / method.CONFIG_FILE).is_file():
+        method.save(model, out)
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        new = Path(folder)
+        method.save(model, new)
+        if not _same(new, out):
+            raise ValueError(
+                f"{out} holds another model. Give --out a folder that is new "
+                "or empty, or delete that one."
+            )
+    return False
+
+
+def _same(new: Path, old: Path) -> bool:
+    config = method.CONFIG_FILE
+    if (new / config).read_text() != (old / config).read_text():
+        return False
+    ours = keras_files.read_datasets(new / method.WEIGHTS_FILE)
+    theirs = keras_files.read_datasets(old / method.WEIGHTS_FILE)
+    return ours.keys() == theirs.keys() and all(
+        np.array_equal(ours[name], theirs[name]) for name in ours
+    )
+
+
+def lines(report: Report) -> Sequence[str]:
+    """The report, a line for each fact, left-over names one by one."""
+    counts = [f"{count} of the {part}" for part, count in report.read.items()]
+    found = [
+        f"Read {sum(report.read.values())} variables: {', '.join(counts)}.",
+        f"Dropped {len(report.constants)} constants of the body and "
+        f"{len(report.training_state)} variables of training (optimiser "
+        "slots, counters).",
+    ]
+    if report.left_over:
+        found.append(
+            f"Left over, not HMR's: {len(report.left_over)} variables."
+        )
+        found += [f"  {name}" for name in report.left_over]
+    return found + report.notes

@@ -1,0 +1,76 @@
+"""Reads the two kinds of weights files that Keras has written as HDF5.
+
+Keras 2 keeps arrays by layer and name (a group of each layer, listed in
+attributes), Keras 3 by class and count (layers/conv2d_7/vars/0).
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+
+def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
+    """The arrays of a Keras 2 file by layer and variable, in its order.
+
+    Args:
+        path: weights, or a whole model, whose weights are then taken.
+
+    Returns:
+        Arrays by name within a layer, such as kernel, of the layers that
+        have any; or None for a file of another kind.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            root = file.get("model_weights", file)
+            if "layer_names" not in root.attrs:
+                return None
+            names = map(_text, root.attrs["layer_names"])
+            layers = {name: _read_layer(root[name]) for name in names}
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    return {name: values for name, values in layers.items() if values}
+
+
+def _read_layer(group: h5py.Group) -> dict[str, np.ndarray]:
+    values = {}
+    for path in map(_text, group.attrs["weight_names"]):
+        # Such as conv1_conv/kernel:0; Keras 3 names all kernels alike.
+        name = path.split("/")[-1].split(":")[0]
+        name = "kernel" if name == "depthwise_kernel" else name
+        values[name] = group[path][()]
+    return values
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def read_datasets(path: Path) -> dict[str, np.ndarray]:
+    """Every array of an HDF5 file by its path in it.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    found = {}
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            found[name] = node[()]
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    return found
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} could not be read as HDF5 ({error}): it is cut short or "
+        "damaged. Copy or download it again."
+    )
