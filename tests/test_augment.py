@@ -246,23 +246,6 @@ def test_augmented_3d_joints_project_onto_augmented_keypoints(rng):
     assert_close("ndc", found[..., :2], expected)
 
 
-def test_gains_and_occluders_change_only_what_they_should():
-    images = tf.fill([2, 8, 8, 3], 100.0)
-    drawn = augment.nothing(2)._replace(
-        gain=tf.constant([[1.0, 0.5, 3.0], [1.0, 1.0, 1.0]])
-    )
-    found = augment.colours(drawn, images).numpy()
-    assert (found[0, 0, 0] == [100, 50, 255]).all()
-    assert (found[1] == 100).all()
-    image = np.zeros((20, 20, 3), np.uint8)
-    rectangle = np.array([0.5, 0.0, 0.2, 0.4])
-    pixels.occlude(image, rectangle, np.array([1.0, 2.0, 3.0]))
-    assert (image[6:14, 13:17] == [1, 2, 3]).all()
-    assert np.count_nonzero(image.any(axis=2)) == 8 * 4
-    pixels.occlude(image, np.array([-1.2, -1.2, 0.1, 0.1]), np.ones(3))
-    assert np.count_nonzero(image.any(axis=2)) == 8 * 4
-
-
 @pytest.mark.parametrize("shrinkage", [1.5, 2.0, 3.1, 4.5, 9.0])
 def test_shrunk_images_stay_in_place_and_smooth(shrinkage):
     """The decoder's reduced sizes and the blur against the photo's crop."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests import record_samples
 from tests.closeness import TOLERANCES, assert_close
 from tf_hmr import crop, joints
-from training import config
+from training import config, warp
 from training.data import order, pipeline, prior, records, shard_index
 
 SIZE = 64
@@ -36,10 +36,14 @@ def two_sources(folder, **changes) -> config.Data:
     return config.Data(**(fields | changes))
 
 
-def batches(data, count, start=0, context=None):
-    dataset = pipeline.train_dataset(data.sources, data, SIZE, context, start)
+def batches(data, count, start=0, context=None, side=SIZE):
+    """What the step makes of each batch, before it goes on."""
+    dataset = pipeline.train_dataset(data.sources, data, side, context, start)
     return [
-        {name: value.numpy() for name, value in batch.items()}
+        {
+            name: value.numpy()
+            for name, value in warp.finish(batch, side).items()
+        }
         for batch in dataset.take(count)
     ]
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from training import config
+from training import config, warp
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).
@@ -158,6 +158,7 @@ class Step:
 
     def _replica(self, batch, stop):
         """Global values, clipped global gradients, how many ask to stop."""
+        batch = warp.finish(batch, self.method.image_size)
         sums, scales, after = None, None, []
         parts = _split(batch, self.optim.accumulate)
         for part in parts:

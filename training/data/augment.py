@@ -155,12 +155,6 @@ def rotmats(drawn: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     return tf.where(flip, geometry.mirror_rotmats(turned), turned)
 
 
-def colours(drawn: Augmentation, images: tf.Tensor) -> tf.Tensor:
-    """Images (B, S, S, 3) of 0..255 with their channels' gains."""
-    images = images * drawn.gain[:, None, None, :]
-    return tf.clip_by_value(images, 0.0, 255.0)
-
-
 def _turn_and_flip(drawn: Augmentation) -> tf.Tensor:
     """(B, 2, 2): first the rotation, then the mirroring of x."""
     cos, sin = tf.cos(drawn.rotation_rad), tf.sin(drawn.rotation_rad)

@@ -40,8 +40,8 @@ class BadRecords:
                 return
             self.causes[name] = cause
         _log.warning(
-            "bad record %s: %s. Its place stays, without labels; so far %s of "
-            "%d records",
+            "bad record %s: %s. Its place stays, without what is broken; so "
+            "far %s of %d records",
             name,
             cause,
             self.counts(),

@@ -4,12 +4,13 @@ Called back from tf.data threads, several batches at once; everything here is
 read-only after construction except the ledger of bad records.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from tf_hmr import crop
-from training import config
+from training import config, warp
 from training.data import (
     bad_records,
     order,
@@ -103,15 +104,18 @@ def read_or_blank(
 
 
 class Crops:
-    """Turns the image bytes of a batch into crops, whatever their state.
+    """Turns the image bytes of a batch into pixels, whatever their state.
 
-    Each method returns images (B, S, S, 3) uint8, part labels (B, S, S)
-    uint8 and (B,) float32: 1, or 0 for an image that gave none.
+    Each method takes stored images and parts (B,), names (B,), sizes (B, 2),
+    broken (B, N) of records.parse, to_ndc (B, 2, 3), and its own last
+    argument. The last two arrays that it returns are part labels (B, S, S)
+    uint8, or (B, 0, 0) where they are not asked for, and (B,) float32: 1, or
+    0 for an image that gave none.
 
     Args:
         side: of the crops in pixels.
-        bad: the ledger in which broken images are entered.
-        parts: whether to decode the part labels; otherwise they are 0.
+        bad: the ledger in which what is broken is entered.
+        parts: whether to decode the part labels.
     """
 
     def __init__(
@@ -122,44 +126,51 @@ class Crops:
         self.parts = parts
 
     def augmented(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Crops with augmentation: pixels.image_crop.
+        """Crops (B, S, S, 3) with augmentation; the last argument: flips."""
+        *stored, flips = arrays
+        crops = _zeros(len(flips), self.side, self.side, 3)
 
-        Args:
-            *arrays: stored images and parts (B,), names (B,), sizes (B, 2),
-                to_ndc (B, 2, 3), flips (B,), occluders (B, 4) and their
-                colours (B, 3).
+        def make(i: int, image: bytes, size, to_ndc) -> None:
+            crops[i] = pixels.image_crop(image, size, to_ndc, self.side)
+
+        return crops, *self._each(make, *stored, flips)
+
+    def canvases(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """canvas, filled, to_canvas of warp.finish; the last argument: flips.
+
+        The resolution is the crops', their rotation and flip are yet to come.
         """
+        *stored, flips = arrays
+        side = warp.canvas_side(self.side)
+        canvas = _zeros(len(flips), side, side, 3)
+        filled = np.ones((len(flips), 2), np.float32)
+        to_canvas = np.zeros((len(flips), 2, 3), np.float32)
 
-        def make(image, parts, size, to_ndc, flip, occluder, rgb):
-            picture = pixels.image_crop(image, size, to_ndc, self.side)
-            if occluder[2] > 0:
-                pixels.occlude(picture, occluder, rgb)
-            return picture, self._parts(parts, size, to_ndc, flip > 0)
+        def make(i: int, image: bytes, size, to_ndc) -> None:
+            to_canvas[i], filled[i] = pixels.fill_canvas(
+                image, size, to_ndc, self.side, canvas[i]
+            )
 
-        return self._each(make, *arrays)
+        return canvas, filled, to_canvas, *self._each(make, *stored, flips)
 
     def plain(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Crops without augmentation, as a photo is cropped: crop.crop_image.
 
-        Args:
-            *arrays: stored images and parts (B,), names (B,), sizes (B, 2),
-                to_ndc (B, 2, 3), and square boxes (B, 4).
+        The last argument: square boxes (B, 4).
         """
+        *stored, boxes = arrays
+        crops = _zeros(len(boxes), self.side, self.side, 3)
 
-        def make(image, parts, size, to_ndc, box):
+        def make(i: int, image: bytes, size, to_ndc) -> None:
             picture = pixels.decode_jpeg(image, size)
             try:
-                picture = crop.crop_image(picture, box, self.side)
+                crops[i] = crop.crop_image(picture, boxes[i], self.side)
             except ValueError as error:
-                raise pixels.BadImage("box is outside the image") from error
-            return picture, self._parts(parts, size, to_ndc, False)
+                raise pixels.BadImage(
+                    "box is empty or outside the image"
+                ) from error
 
-        return self._each(make, *arrays)
-
-    def _parts(self, png, size, to_ndc, mirrored):
-        if not (self.parts and png):
-            return 0
-        return pixels.parts_crop(png, size, to_ndc, self.side, mirrored)
+        return crops, *self._each(make, *stored, np.zeros(len(boxes)))
 
     def _each(
         self,
@@ -167,19 +178,34 @@ class Crops:
         images: np.ndarray,
         parts: np.ndarray,
         names: np.ndarray,
-        *rest: np.ndarray,
-    ) -> tuple[np.ndarray, ...]:
-        shape = (len(images), self.side, self.side)
-        pictures = np.zeros((*shape, 3), np.uint8)
-        labels = np.zeros(shape, np.uint8)
+        sizes: np.ndarray,
+        broken: np.ndarray,
+        to_ndc: np.ndarray,
+        flips: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        for i in np.flatnonzero(broken.any(axis=1)):
+            which = ", ".join(np.array(records.ARRAYS)[broken[i]])
+            self.bad.add(names[i].decode(), f"{which} not finite")
+        side = self.side if self.parts else 0
+        labels = _zeros(len(images), side, side)
         good = np.zeros(len(images), np.float32)
         for i, image in enumerate(images):
             if not image:  # a blank; its cause has been entered
                 continue
             try:
-                arguments = (array[i] for array in rest)
-                pictures[i], labels[i] = make(image, parts[i], *arguments)
+                make(i, image, sizes[i], to_ndc[i])
+                if self.parts and parts[i]:
+                    labels[i] = pixels.parts_crop(
+                        parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
+                    )
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))
-        return pictures, labels, good
+        return labels, good
+
+
+def _zeros(*shape: int) -> np.ndarray:
+    """Bytes that TensorFlow takes over without a copy: aligned to 64."""
+    data = np.zeros(math.prod(shape) + 64, np.uint8)
+    start = -data.ctypes.data % 64
+    return data[start : start + math.prod(shape)].reshape(shape)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import geometry, method
-from training import config
+from training import config, warp
 from training.data import augment, bad_records, feed, prior, records, shards
 
 Batch = dict[str, tf.Tensor]
@@ -66,7 +66,8 @@ def train_dataset(
             augmentation.
 
     Returns:
-        Dictionaries: image (B, S, S, 3) float32 0..255; keypoints (B, K, 3)
+        Dictionaries: the pictures, of which warp.finish makes image (B, S, S,
+        3) float32 0..255 in the step; keypoints (B, K, 3)
         ndc and visibility; joints3d (B, K, 4) metres, camera frame, and
         valid; rotmats (B, 24, 3, 3); betas (B, 10); has_pose, has_betas,
         has_joints3d (B,) float32; example_id (B,) strings; and, with
@@ -89,6 +90,7 @@ def train_dataset(
     share = data.batch_size // replicas
     source = feed.Feed(data)
     crops = feed.Crops(image_size, source.bad, data.parts)
+    make = {"host": crops.augmented, "step": crops.canvases}[data.warp]
 
     def load(element: tf.Tensor) -> Batch:
         step, part = element // local, first + element % local
@@ -101,18 +103,12 @@ def train_dataset(
         fields = records.parse(tf.ensure_shape(serialized, [share]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
         to_ndc = augment.image_to_ndc(drawn, boxes)
-        image, parts, good = _crops(
-            crops.augmented,
-            fields,
-            [to_ndc, drawn.flip, drawn.occluder, drawn.occluder_rgb],
-            [share, image_size],
-        )
+        made, good = _pictures(make, crops, fields, [to_ndc, drawn.flip], share)
+        parts = made.pop("parts")
         seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
         has_3d = good * tf.gather(seen, rows)
         batch = _labels(fields, drawn, to_ndc, good, has_3d)
-        batch["image"] = image
-        if data.augment.colour:
-            batch["image"] = augment.colours(drawn, image)
+        batch |= made | _colours(data.augment, drawn, good)
         if data.parts:
             batch |= _part_labels(fields, parts, has_3d)
         if feed.has_prior(data):
@@ -141,7 +137,8 @@ def eval_dataset(
         max_bad_share: as config.Data.max_bad_share.
 
     Returns:
-        Dictionaries as from train_dataset, without the prior, and with box
+        Dictionaries as from train_dataset, without the prior, with image
+        (B, S, S, 3) float32 0..255, and with box
         (B, 4), the square box of the crop in pixels of the stored image;
         parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
         (B,); translation (B, 3); intrinsics (B, 4); gender and dataset (B,)
@@ -168,13 +165,14 @@ def eval_dataset(
         boxes = augment.square_boxes(fields["box"], crop_scale)
         drawn = augment.nothing(tf.shape(boxes)[0])
         to_ndc = augment.image_to_ndc(drawn, boxes)
-        image, parts, good = _crops(
-            crops.plain, fields, [to_ndc, boxes], [None, image_size]
+        made, good = _pictures(
+            crops.plain, crops, fields, [to_ndc, boxes], None
         )
         batch = _labels(fields, drawn, to_ndc, good, good)
-        batch |= _part_labels(fields, parts, good)
+        batch |= _part_labels(fields, made["parts"], good)
         for name in ("gender", "dataset", "translation", "intrinsics"):
             batch[name] = fields[name]
+        image = tf.cast(made["image"], tf.float32)
         return batch | {"image": image, "box": boxes}
 
     return _mapped(tf.data.Dataset.range(0, len(stored), batch_size), load)
@@ -203,29 +201,60 @@ def _mapped(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _crops(
+def _pictures(
     make: Callable,
+    crops: feed.Crops,
     fields: Batch,
     arrays: list[tf.Tensor],
-    shape: list[int | None],
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images (B, S, S, 3) float32, parts (B, S, S) uint8, good (B,)."""
-    count, side = shape
-    images, parts, good = tf.numpy_function(
+    count: int | None,
+) -> tuple[Batch, tf.Tensor]:
+    """What a method of `crops` makes of B = `count` records, and good (B,).
+
+    Returns:
+        The arrays by name: `image`, or those of warp.finish; and `parts`.
+    """
+    side, labels = crops.side, crops.side if crops.parts else 0
+    shapes = {"image": ((side, side, 3), tf.uint8)}
+    if make == crops.canvases:
+        canvas = warp.canvas_side(side)
+        shapes = {
+            "canvas": ((canvas, canvas, 3), tf.uint8),
+            "filled": ((2,), tf.float32),
+            "to_canvas": ((2, 3), tf.float32),
+        }
+    shapes["parts"] = ((labels, labels), tf.uint8)
+    shapes["good"] = ((), tf.float32)
+    values = tf.numpy_function(
         make,
         [
             fields["image"],
             fields["parts"],
             tf.strings.join([fields["dataset"], fields["example_id"]], "/"),
             tf.stack([fields["width"], fields["height"]], axis=1),
+            fields["broken"],
             *arrays,
         ],
-        (tf.uint8, tf.uint8, tf.float32),
+        [dtype for _, dtype in shapes.values()],
     )
-    images = tf.ensure_shape(images, [count, side, side, 3])
-    parts = tf.ensure_shape(parts, [count, side, side])
-    good = tf.ensure_shape(good, [count])
-    return tf.cast(images, tf.float32), parts, good
+    made = {
+        name: tf.ensure_shape(value, (count, *shapes[name][0]))
+        for name, value in zip(shapes, values, strict=True)
+    }
+    return made, made.pop("good")
+
+
+def _colours(
+    options: config.Augment, drawn: augment.Augmentation, good: tf.Tensor
+) -> Batch:
+    """What warp.finish does to the colours, if there is anything to do."""
+    found = {}
+    if options.colour:
+        found["gain"] = drawn.gain
+    if options.occlude:
+        # A picture that is not there stays black.
+        found["occluder"] = drawn.occluder * good[:, None]
+        found["occluder_rgb"] = drawn.occluder_rgb
+    return found
 
 
 def _labels(

@@ -23,6 +23,8 @@ _REDUCED = {
 # of 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
 _BLUR = 0.4
 _LEAST_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
+# Pixels around a crop that its blur (2) and interpolation (1) reach.
+_MARGIN = 3
 
 
 class BadImage(ValueError):
@@ -55,22 +57,57 @@ def image_crop(
         (side, side, 3) uint8 RGB; outside the image the nearest edge pixel.
 
     Raises:
-        BadImage: the bytes give no picture of this size.
+        BadImage: the bytes give no picture of this size, or the crop is not
+            finite.
     """
-    shrinkage = 2 / (side * math.hypot(to_ndc[0, 0], to_ndc[0, 1]))
-    reduced = max(f for f in _REDUCED if f <= max(shrinkage, 1))
-    image = decode_jpeg(jpeg, size, reduced)
-    rest = shrinkage / reduced
-    sigma = _BLUR * math.sqrt(max(rest * rest - 1, 0))
-    if sigma > _LEAST_BLUR:
-        image = cv2.GaussianBlur(image, (5, 5), sigma)
-    return cv2.warpAffine(
-        image,
-        _to_pixels(to_ndc, side, reduced),
+    part, to_crop = _seen_part(jpeg, size, to_ndc, side)
+    picture = cv2.warpAffine(
+        part,
+        to_crop,
         (side, side),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+
+
+def fill_canvas(
+    jpeg: bytes,
+    size: tuple[int, int],
+    to_ndc: np.ndarray,
+    side: int,
+    canvas: np.ndarray,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """What image_crop would warp, laid into the corner of a canvas.
+
+    Args:
+        jpeg: bytes of a JPEG.
+        size: (W, H) that it has to have, pixels.
+        to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
+        side: of the crop in pixels.
+        canvas: (C, C, 3) uint8 RGB, written in place.
+
+    Returns:
+        (2, 3) float64 from pixels of the crop to those of the canvas, and
+        the (w, h) that are filled; beyond it the nearest pixel is meant.
+
+    Raises:
+        BadImage: as image_crop.
+    """
+    part, to_crop = _seen_part(jpeg, size, to_ndc, side)
+    from_crop = cv2.invertAffineTransform(to_crop)
+    height, width = part.shape[:2]
+    shrink = max(width, height) / len(canvas)
+    if shrink > 1:
+        fitted = round(width / shrink) or 1, round(height / shrink) or 1
+        part = cv2.resize(part, fitted, interpolation=cv2.INTER_LINEAR)
+        factor = np.divide(fitted, (width, height))[:, None]
+        # Edges of pixels coincide, centres are half a pixel inside.
+        from_crop *= factor
+        from_crop[:, 2:] += (factor - 1) / 2
+        width, height = fitted
+    cv2.cvtColor(part, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
+    return from_crop, (width, height)
 
 
 def parts_crop(
@@ -110,14 +147,58 @@ def parts_crop(
     return _MIRRORED_PARTS[labels] if mirrored else labels
 
 
-def decode_jpeg(
-    jpeg: bytes, size: tuple[int, int], reduced: int = 1
-) -> np.ndarray:
-    """Decodes a JPEG, at 1/2, 1/4 or 1/8 of its size where asked.
+def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
+    """Decodes a JPEG to RGB.
 
     Raises:
         BadImage: not a JPEG, cut short, or not of the size (W, H).
     """
+    return cv2.cvtColor(_decode_bgr(jpeg, size, 1), cv2.COLOR_BGR2RGB)
+
+
+def _seen_part(
+    jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that a crop sees, BGR, and the map from them to the crop.
+
+    They are decoded at the least size that suffices, and smoothed as the
+    crop's coarser grid needs it.
+    """
+    if not np.isfinite(to_ndc).all():
+        raise BadImage("box is empty or not finite")
+    shrinkage = 2 / (side * math.hypot(to_ndc[0, 0], to_ndc[0, 1]))
+    reduced = max(f for f in _REDUCED if f <= max(shrinkage, 1))
+    image = _decode_bgr(jpeg, size, reduced)
+    to_crop = _to_pixels(to_ndc, side, reduced)
+    left, top, right, bottom = _window(to_crop, side, image.shape)
+    part = image[top:bottom, left:right]
+    to_crop[:, 2] += to_crop[:, :2] @ (left, top)
+    rest = shrinkage / reduced
+    sigma = _BLUR * math.sqrt(max(rest * rest - 1, 0))
+    if sigma > _LEAST_BLUR:
+        part = cv2.GaussianBlur(part, (5, 5), sigma)
+    return part, to_crop
+
+
+def _window(
+    to_crop: np.ndarray, side: int, shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that a crop takes up."""
+    (a, b, c), (d, e, f) = cv2.invertAffineTransform(to_crop).tolist()
+    last = side - 1
+    bounds = []
+    for p, q, start, length in ((a, b, c, shape[1]), (d, e, f, shape[0])):
+        low = start + last * (min(p, 0) + min(q, 0)) - _MARGIN
+        high = start + last * (max(p, 0) + max(q, 0)) + _MARGIN
+        # One pixel at least: a crop beside the image repeats its edge.
+        first = min(max(math.floor(low), 0), length - 1)
+        bounds.append((first, min(max(math.ceil(high), first) + 1, length)))
+    (left, right), (top, bottom) = bounds
+    return left, top, right, bottom
+
+
+def _decode_bgr(jpeg: bytes, size: tuple[int, int], reduced: int) -> np.ndarray:
+    """Decodes at 1, 1/2, 1/4 or 1/8 of the size."""
     # A JPEG that is cut short decodes, to gray below the cut.
     if b"\xff\xd9" not in jpeg[-64:]:
         raise BadImage("JPEG is cut short")
@@ -127,17 +208,7 @@ def decode_jpeg(
     width, height = (math.ceil(length / reduced) for length in size)
     if image.shape != (height, width, 3):
         raise BadImage("JPEG has another size than its record says")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def occlude(image: np.ndarray, occluder: np.ndarray, rgb: np.ndarray) -> None:
-    """Paints a rectangle (x, y, half width, half height; ndc), in place."""
-    side = len(image)
-    centre, half = occluder[:2], occluder[2:]
-    low = np.round((centre - half + 1) * side / 2).astype(int)
-    high = np.round((centre + half + 1) * side / 2).astype(int)
-    (left, top), (right, bottom) = np.maximum(low, 0), np.maximum(high, 0)
-    image[top:bottom, left:right] = rgb.astype(np.uint8)
+    return image
 
 
 def _decode(data: bytes, flags: int) -> np.ndarray | None:

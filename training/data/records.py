@@ -25,7 +25,7 @@ from training.data import shard_index
 
 SCHEMA = 1  # raised when a stored field changes its meaning
 _K = len(joints.KEYPOINTS)
-_ARRAYS = {
+ARRAYS = {
     "box": (4,),
     "keypoints": (_K, 3),
     "joints3d": (_K, 4),
@@ -82,7 +82,7 @@ class Example:
     topology: str = ""
 
     def __post_init__(self) -> None:
-        for name, shape in _ARRAYS.items():
+        for name, shape in ARRAYS.items():
             if getattr(self, name) is None:
                 continue
             value = np.asarray(getattr(self, name), np.float32)
@@ -120,7 +120,7 @@ def check(example: Example) -> None:
 
 
 def _wrong(example: Example) -> str:
-    for name in _ARRAYS:
+    for name in ARRAYS:
         value = getattr(example, name)
         if value is None:
             continue
@@ -160,7 +160,7 @@ def _serialize(example: Example) -> bytes:
 
     record = tf.train.Example()
     feature = record.features.feature
-    for name, shape in _ARRAYS.items():
+    for name, shape in ARRAYS.items():
         value = getattr(example, name)
         value = np.zeros(shape, np.float32) if value is None else value
         feature[name].float_list.value.extend(value.ravel().tolist())
@@ -181,7 +181,7 @@ def decode(serialized: bytes) -> Example:
 
     feature = tf.train.Example.FromString(serialized).features.feature
     values: dict[str, Any] = {}
-    for name, shape in _ARRAYS.items():
+    for name, shape in ARRAYS.items():
         value = np.array(feature[name].float_list.value, np.float32)
         values[name] = value.reshape(shape)
     for name in _TEXTS + _IMAGES:
@@ -190,7 +190,7 @@ def decode(serialized: bytes) -> Example:
     for name in _SIZES:
         values[name] = feature[name].int64_list.value[0]
     for flag, label in zip(_FLAGS, _LABELS, strict=True):
-        if label in _ARRAYS and not feature[flag].int64_list.value[0]:
+        if label in ARRAYS and not feature[flag].int64_list.value[0]:
             values[label] = None
     if not values["intrinsics"].any():
         values["intrinsics"] = None
@@ -203,13 +203,14 @@ def parse(serialized: Any) -> dict[str, Any]:
     Returns:
         Tensors by field name: arrays (B, ...) float32, strings (B,), sizes
         (B,) int64, and has_keypoints, has_joints3d, has_pose, has_betas,
-        has_parts (B,) float32.
+        has_parts (B,) float32. An array that is not finite is 0, and its
+        has_* as well; `broken` (B, N) bool says which of ARRAYS were so.
     """
     import tensorflow as tf
 
     spec = {
         name: tf.io.FixedLenFeature(shape, tf.float32)
-        for name, shape in _ARRAYS.items()
+        for name, shape in ARRAYS.items()
     }
     for name in _TEXTS + _IMAGES:
         spec[name] = tf.io.FixedLenFeature((), tf.string)
@@ -218,7 +219,16 @@ def parse(serialized: Any) -> dict[str, Any]:
     fields = tf.io.parse_example(serialized, spec)
     for flag in _FLAGS:
         fields[flag] = tf.cast(fields[flag], tf.float32)
-    return fields
+    broken = []
+    for name, shape in ARRAYS.items():
+        finite = tf.math.is_finite(fields[name])
+        axes = range(-len(shape), 0)
+        whole = tf.reduce_all(finite, axis=axes, keepdims=True)
+        fields[name] = tf.where(whole, fields[name], 0.0)
+        broken.append(~tf.reduce_all(finite, axis=axes))
+        if name in _LABELS:
+            fields[f"has_{name}"] *= tf.cast(~broken[-1], tf.float32)
+    return fields | {"broken": tf.stack(broken, axis=-1)}
 
 
 class Writer:

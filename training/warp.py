@@ -1,0 +1,110 @@
+"""The end of a training batch, on the device that trains: its pictures.
+
+The pipeline gives pictures as bytes, a quarter of what float32 takes. Either
+the crops are made (`data.warp=host`), or the processor has only decoded, and
+laid the pixels that a crop sees on a canvas (`data.warp=step`). `finish` makes
+float32 crops of both.
+"""
+
+import math
+
+import tensorflow as tf
+
+Batch = dict[str, tf.Tensor]
+
+
+def canvas_side(image_size: int) -> int:
+    """Side of the canvas for crops of `image_size` pixels: half as much more.
+
+    The upright box around a turned square is at most sqrt(2) times as wide,
+    so that the canvas, whatever the rotation, is no coarser than the crop.
+    """
+    return math.ceil(1.5 * image_size)
+
+
+def finish(batch: Batch, image_size: int) -> Batch:
+    """The batch as a method takes it: `image` float32, nothing else of it.
+
+    Args:
+        batch: of pipeline.train_dataset. Either `image` (B, S, S, 3) uint8;
+            or `canvas` (B, C, C, 3) uint8, `filled` (B, 2) float32, the width
+            and height of it that are a picture, and `to_canvas` (B, 2, 3)
+            from pixels of the crop to pixels of the canvas, with, where there
+            are occluders, `occluder` (B, 4) and `occluder_rgb` (B, 3)
+            (augment.Augmentation). `gain` (B, 3) where colours change. A
+            batch whose `image` is float32 stays as it is.
+        image_size: side S of the crops in pixels.
+
+    Returns:
+        The batch without these, and `image` (B, S, S, 3) float32 0..255.
+    """
+    image = batch.get("image", batch.get("canvas"))
+    if image is None or image.dtype != tf.uint8:
+        return batch
+    made = {name: batch[name] for name in _PICTURE if name in batch}
+    kept = {name: batch[name] for name in batch if name not in made}
+    return kept | {"image": _finished(made, image_size)}
+
+
+_PICTURE = (
+    *("image", "canvas", "filled", "to_canvas"),
+    *("occluder", "occluder_rgb", "gain"),
+)
+
+
+@tf.function(jit_compile=True)
+def _finished(made: Batch, image_size: int) -> tf.Tensor:
+    if "canvas" in made:
+        image = _sampled(
+            made["canvas"], made["filled"], made["to_canvas"], image_size
+        )
+    else:
+        image = tf.cast(made["image"], tf.float32)
+    if "occluder" in made:
+        hidden = _hidden(made["occluder"], image_size)
+        colour = tf.floor(made["occluder_rgb"])[:, None, None]
+        image = tf.where(hidden, colour, image)
+    if "gain" in made:
+        image = tf.clip_by_value(image * made["gain"][:, None, None], 0, 255)
+    return image
+
+
+def _sampled(
+    canvas: tf.Tensor, filled: tf.Tensor, to_canvas: tf.Tensor, side: int
+) -> tf.Tensor:
+    """Bilinear samples (B, S, S, 3); outside, the nearest pixel's."""
+    pixel = tf.range(side, dtype=tf.float32)
+    across, down = pixel[None, None, :], pixel[None, :, None]
+    last = filled - 1.0
+
+    def place(axis: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        a, b, c = (to_canvas[:, axis, k, None, None] for k in range(3))
+        end = last[:, axis, None, None]
+        at = tf.clip_by_value(a * across + b * down + c, 0.0, end)
+        low = tf.floor(at)
+        high = tf.minimum(low + 1.0, end)
+        return at - low, tf.cast(low, tf.int32), tf.cast(high, tf.int32)
+
+    (right, x0, x1), (below, y0, y1) = place(0), place(1)
+    width = canvas.shape[1]
+    pixels = tf.reshape(canvas, [-1, width * width, 3])
+
+    def look_up(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        found = tf.gather(pixels, y * width + x, batch_dims=1)
+        return tf.cast(found, tf.float32)
+
+    right, below = right[..., None], below[..., None]
+    top = look_up(x0, y0) * (1 - right) + look_up(x1, y0) * right
+    bottom = look_up(x0, y1) * (1 - right) + look_up(x1, y1) * right
+    return top * (1 - below) + bottom * below
+
+
+def _hidden(occluder: tf.Tensor, side: int) -> tf.Tensor:
+    """Where (B, S, S, 1) a rectangle lies: as pixels.occlude paints it."""
+    centre, half = occluder[:, :2], occluder[:, 2:]
+    low = tf.round((centre - half + 1.0) * (side / 2))
+    high = tf.round((centre + half + 1.0) * (side / 2))
+    pixel = tf.range(side, dtype=tf.float32)
+    inside = (pixel >= low[..., None]) & (pixel < high[..., None])
+    inside &= (half > 0)[..., None]
+    return (inside[:, 1, :, None] & inside[:, 0, None, :])[..., None]
