@@ -1,10 +1,12 @@
 """Which devices a run uses."""
 
+import contextlib
 import json
 import logging
 import os
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 # What x86 processors call their instructions for bfloat16 products, as
@@ -112,3 +114,15 @@ def precision(asked: str) -> str:
     chosen = "bfloat16" if fast else "float32"
     log.info("Precision: %s.", chosen)
     return chosen
+
+
+@contextlib.contextmanager
+def policy(precision: str):
+    """Layers made within compute in `precision`; variables are float32."""
+    before = keras.mixed_precision.dtype_policy()
+    if precision == "bfloat16":
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)

@@ -8,7 +8,6 @@
 The same command continues a run that was stopped or killed.
 """
 
-import contextlib
 import dataclasses
 import importlib
 import logging
@@ -101,7 +100,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     settled = workdir.claim(where.workdir, chosen)
     # A run keeps its precision, also when it continues on another processor.
     precision = settled.get("precision") or devices.precision(chosen.precision)
-    with strategy.scope(), _policy(precision):
+    with strategy.scope(), devices.policy(precision):
         method = methods.build(chosen.method, bodies.Body(loaded))
     if not settled:
         with strategy.scope():
@@ -158,18 +157,6 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     from tf_hmr import encoder_weights
 
     encoder_weights.load(encoder, weights)
-
-
-@contextlib.contextmanager
-def _policy(precision: str):
-    """Layers made within compute in `precision`; variables are float32."""
-    before = keras.mixed_precision.dtype_policy()
-    if precision == "bfloat16":
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
 
 
 def check_topology(data: config.Data, body: body_data.BodyData) -> None:

@@ -1,0 +1,273 @@
+r"""How fast training steps are: images/s by encoder, precision and devices.
+
+    python -m training.benchmark step
+    python -m training.benchmark step --encoders resnet50 --batch 64 \
+        --devices gpu:0 gpu:0,1 --precisions bfloat16 --json step.json
+
+Each row is HMR with both players in a process of its own, on made-up batches
+that are there already, so that no reading is measured. "bare" is one batch
+through the shortest code that does the same: losses, gradients, Adam. "loop"
+is `training.loop` as `training.fit` runs it. Both are the median of their
+rounds, bare before and after the loop. Memory is the peak of the process, or
+of the first GPU.
+"""
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+import pathlib
+import resource
+import statistics
+import tempfile
+import time
+
+import numpy as np
+
+# What fits the measure of a CPU: pixels, images in a step.
+SIZES = {"small": (96, 32), "mobilenet_v3": (224, 16)}
+OTHER_SIZE = (224, 8)
+LOG_EVERY = 4  # steps in a round
+
+
+@dataclasses.dataclass
+class Options:
+    """Images per second of training steps."""
+
+    encoders: tuple[str, ...] = ("small", "mobilenet_v3", "resnet50")
+    """Which encoders."""
+    precisions: tuple[str, ...] = ("float32", "bfloat16")
+    """Of the network's layers."""
+    devices: tuple[str, ...] = ("auto",)
+    """As of training.fit: auto, cpu:2, gpu:0,1."""
+    batch: int = 0
+    """Images per step over all devices; 0: 32, 16 or 8 by the encoder."""
+    rounds: int = 5
+    """Rounds of 4 steps, of the loop and of the bare step."""
+    steps_per_call: int = 1
+    """Steps inside one call of the compiled graph."""
+    json: pathlib.Path | None = None
+    """Where the table is also written as json."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    encoder: str
+    precision: str
+    devices: str
+    image_size: int
+    batch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What was measured."""
+
+    bare: float
+    """Images/s; nan on several devices, which it does not know."""
+    loop: float
+    """Images/s."""
+    memory_mib: float
+    """Peak."""
+    device: str
+    """Its name."""
+
+
+def run(options: Options) -> list[dict]:
+    """Measures and prints; returns the rows."""
+    rows = []
+    print(
+        f"{'encoder':14s}{'px':>4s}{'batch':>6s}  {'precision':10s}"
+        f"{'devices':9s}{'bare':>8s}{'loop':>8s} images/s  overhead  memory"
+    )
+    for case in cases(options):
+        figures = _in_its_own_process(case, options)
+        overhead = 100 * (figures.bare / figures.loop - 1)
+        print(
+            f"{case.encoder:14s}{case.image_size:4d}{case.batch:6d}  "
+            f"{case.precision:10s}{case.devices:9s}{figures.bare:8.1f}"
+            f"{figures.loop:8.1f} {overhead:15.1f} % "
+            f"{figures.memory_mib:6.0f} MiB",
+            flush=True,
+        )
+        rows.append(dataclasses.asdict(case) | dataclasses.asdict(figures))
+    print(f"device: {rows[0]['device']}")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
+
+
+def cases(options: Options) -> list[Case]:
+    """The rows to measure."""
+    found = []
+    for encoder in options.encoders:
+        size, batch = SIZES.get(encoder, OTHER_SIZE)
+        found += [
+            Case(encoder, precision, devices, size, options.batch or batch)
+            for precision in options.precisions
+            for devices in options.devices
+        ]
+    return found
+
+
+def _in_its_own_process(case: Case, options: Options) -> Figures:
+    """TensorFlow keeps its devices, and a process its peak of memory."""
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn")
+    ) as pool:
+        return pool.submit(measure, case, options).result()
+
+
+def measure(case: Case, options: Options) -> Figures:
+    """Builds the method and measures it, in this process."""
+    from tf_hmr import body_data
+    from tf_hmr import method as methods
+    from tf_hmr.body import Body
+    from tf_hmr.methods import hmr
+    from training import devices
+
+    strategy = devices.strategy(case.devices)
+    width = {"encoder_width": 16} if case.encoder == "small" else {}
+    config = hmr.Config(
+        image_size=case.image_size, encoder=case.encoder, **width
+    )
+    with strategy.scope(), devices.policy(case.precision):
+        body = Body(body_data.BodyData.load("open"))
+        method = methods.build(config, body)
+    one = strategy.num_replicas_in_sync == 1
+    images = case.batch * LOG_EVERY
+    bare = _bare(method, made_up(case, 1), options.rounds) if one else None
+    loop = _loop(method, strategy, case, options)
+    seconds = [np.nan]
+    if bare:
+        # The loop's Adam moved the weights on; the time is the same.
+        seconds = bare + _bare(method, made_up(case, 1), options.rounds)
+    return Figures(
+        bare=images / statistics.median(seconds),
+        loop=statistics.median(loop),
+        memory_mib=_peak_mib(),
+        device=_device_name(),
+    )
+
+
+def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
+    """Random images and labels, as training.data.pipeline gives them."""
+    from tf_hmr import joints
+
+    rng = np.random.default_rng(0)
+    count = case.batch // replicas
+    size, names = case.image_size, len(joints.KEYPOINTS)
+
+    def poses(number):
+        return np.tile(np.eye(3), (number, 24, 1, 1))
+
+    batch = {
+        "image": rng.uniform(0, 255, (count, size, size, 3)),
+        "keypoints": rng.uniform(-1, 1, (count, names, 3)) > 0,
+        "joints3d": rng.uniform(0, 1, (count, names, 4)),
+        "rotmats": poses(count),
+        "betas": rng.normal(size=(count, 10)),
+        "prior_rotmats": poses(3 * count),
+        "prior_betas": rng.normal(size=(3 * count, 10)),
+    }
+    for flag in ("has_pose", "has_betas", "has_joints3d"):
+        batch[flag] = np.ones(count)
+    return {name: value.astype(np.float32) for name, value in batch.items()}
+
+
+def _bare(method, batch, rounds: int) -> list[float]:
+    """Seconds of each round of the shortest step that does the same."""
+    import keras
+    import tensorflow as tf
+
+    players = [
+        (method.terms, method.player_variables(), keras.optimizers.Adam(1e-5)),
+        (
+            method.adversary_terms,
+            method.adversary.trainable_variables,
+            keras.optimizers.Adam(1e-4),
+        ),
+    ]
+    for _, variables, optimizer in players:
+        optimizer.build(variables)
+
+    @tf.function
+    def step(batch):
+        with tf.GradientTape(persistent=True) as tape:
+            prediction = method(method.inputs(batch), training=True)
+            losses = [
+                tf.add_n(
+                    term.weight
+                    * tf.reduce_sum(term.total)
+                    / tf.reduce_sum(term.count)
+                    for term in terms(batch, prediction).values()
+                )
+                for terms, _, _ in players
+            ]
+        for loss, (_, variables, optimizer) in zip(
+            losses, players, strict=True
+        ):
+            gradients = tape.gradient(loss, variables)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return losses[0]
+
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    step(batch).numpy()  # compiles
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(LOG_EVERY):
+            step(batch).numpy()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _loop(method, strategy, case: Case, options: Options) -> list[float]:
+    """Images per second of each round of the real loop but the first two."""
+    import tensorflow as tf
+
+    from training import config, journal, loop
+
+    experiment = config.Experiment(
+        method=method.config,
+        data=config.Data(batch_size=case.batch),
+        steps=(options.rounds + 2) * LOG_EVERY,
+        log_every=LOG_EVERY,
+        save_every=0,
+        steps_per_call=options.steps_per_call,
+    )
+
+    def make_dataset(step, context):
+        replicas = context.num_replicas_in_sync if context else 1
+        return tf.data.Dataset.from_tensors(made_up(case, replicas)).repeat()
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        loop.train(experiment, method, strategy, make_dataset, None, folder)
+        lines = journal.read_metrics(folder / journal.METRICS_FILE, "train")
+    # The first pays for compilation, the second for caches.
+    return [line["images_per_s"] for line in lines[2:]]
+
+
+def _peak_mib() -> float:
+    import tensorflow as tf
+
+    if tf.config.get_visible_devices("GPU"):
+        info = tf.config.experimental.get_memory_info("GPU:0")
+        return info["peak"] / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _device_name() -> str:
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return f"{len(gpus)} x {details.get('device_name', 'GPU')}"
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [x.split(":")[1].strip() for x in lines if x.startswith("model n")]
+    return f"{len(names)} x {names[0]}" if names else "a CPU"
