@@ -23,7 +23,7 @@ import tensorflow as tf
 import tyro
 
 from tf_hmr import body as bodies
-from tf_hmr import body_data
+from tf_hmr import body_data, encoder_weights
 from tf_hmr import method as methods
 from training import (
     checkpoints,
@@ -154,8 +154,6 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
             f"{method.name!r} has no encoder to load {weights!r} into. Pass "
             "--encoder-weights none."
         )
-    from tf_hmr import encoder_weights
-
     encoder_weights.load(encoder, weights)
 
 
