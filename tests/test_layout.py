@@ -25,6 +25,7 @@ FLOORS = (
         "tf_hmr.array_files",
         "tf_hmr.batch_norm",
         "tf_hmr.foreign_weights",
+        "tf_hmr.imagenet",
         "tf_hmr.keras_files",
         "tf_hmr.tf1_checkpoint",
         "edge.run",
@@ -96,6 +97,10 @@ FLOORS = (
     ("training.hmr_recipe",),
     ("training.experiments.*",),
     ("training.benchmarks.*",),
+    # An export, from its parts to the command.
+    ("edge.convert", "edge.images", "edge.lint"),
+    ("edge.check", "edge.quantize"),
+    ("edge.card",),
     (
         "training.fit",
         "training.evaluate",

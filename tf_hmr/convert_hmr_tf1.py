@@ -87,16 +87,17 @@ def convert(
     )
     model = method.build(config, bodies.Body(body, jit=False))
     parts = sources(model)
-    wanted = [source for part in parts.values() for source in part]
-    found = foreign_weights.problems(wanted, stored.shapes)
+    every = [source for part in parts.values() for source in part]
+    wanted = foreign_weights.wanted(every)
+    found = foreign_weights.problems(wanted, stored.shapes, all_of_it=False)
     if found:
         raise ValueError(
             f"{stored.prefix} is no whole checkpoint of HMR: "
             f"{'; '.join(found)}. Give one that akanazawa/hmr's training "
             "wrote, with a ResNet-50."
         )
-    foreign_weights.fill(wanted, stored.read)
-    rest = foreign_weights.left_over(wanted, stored.shapes)
+    foreign_weights.fill(every, stored.read)
+    rest = [name for name in stored.shapes if name not in wanted]
     return model, Report(
         {
             part: sum(len(source.names) for source in of_part)

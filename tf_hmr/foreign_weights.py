@@ -1,6 +1,6 @@
 """Fills a model's variables from arrays that others wrote under other names."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -25,36 +25,38 @@ def whole(
     return Source(variable, (name,), tuple(shape))
 
 
-def left_over(sources: Sequence[Source], names: Collection[str]) -> list[str]:
-    """The arrays that no variable takes."""
-    return sorted(set(names) - set(_names(sources)))
+def wanted(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
+    """The arrays that `fill` will read, and their shapes."""
+    return {name: source.shape for source in sources for name in source.names}
 
 
 def problems(
-    sources: Sequence[Source], shapes: Mapping[str, tuple[int, ...]]
+    expected: Mapping[str, tuple[int, ...]],
+    there: Mapping[str, tuple[int, ...]],
+    all_of_it: bool = True,
 ) -> list[str]:
-    """What keeps `fill` from working, each as a line that names the array.
+    """How two sets of named arrays differ, each difference in words.
 
     Args:
-        sources: what is wanted.
-        shapes: what there is, by name.
+        expected: shapes by name, as `wanted` gives them.
+        there: shapes by name of what there is.
+        all_of_it: whether an array that is not expected is one.
     """
-    names = _names(sources)
-    if shapes and not set(names) & set(shapes):
+    if there and not expected.keys() & there.keys():
         return [
-            f"none of the {len(names)} names expected is there (such as "
-            f"{names[0]}), but others (such as {next(iter(shapes))})"
+            f"none of the {len(expected)} names expected is there (such as "
+            f"{next(iter(expected))}), but others (such as "
+            f"{next(iter(there))})"
         ]
     found = []
-    for source in sources:
-        for name in source.names:
-            if name not in shapes:
-                found.append(f"{name} is missing")
-            elif tuple(shapes[name]) != source.shape:
-                found.append(
-                    f"{name} has shape {tuple(shapes[name])}, expected "
-                    f"{source.shape}"
-                )
+    for name, shape in expected.items():
+        if name not in there:
+            found.append(f"{name} is missing")
+        elif there[name] != shape:
+            found.append(f"{name} has shape {there[name]}, expected {shape}")
+    if all_of_it:
+        extra = sorted(there.keys() - expected.keys())
+        found += [f"{name} is left over" for name in extra]
     return found
 
 
@@ -69,7 +71,3 @@ def fill(sources: Sequence[Source], read: Callable[[str], np.ndarray]) -> None:
     ]
     for source, value in zip(sources, values, strict=True):
         source.variable.assign(value.reshape(source.variable.shape))
-
-
-def _names(sources: Sequence[Source]) -> list[str]:
-    return [name for source in sources for name in source.names]

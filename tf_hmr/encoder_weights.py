@@ -1,0 +1,159 @@
+"""Starts an encoder from weights that were learnt elsewhere."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from tf_hmr import (
+    foreign_weights,
+    imagenet,
+    keras_files,
+    resnet,
+    tf1_checkpoint,
+)
+
+_CLASSIFIERS = ("predictions", "logits")
+_KINDS = (
+    "'none' (random weights), 'imagenet', a Keras weights file (.h5) or the "
+    "prefix of a TF-slim checkpoint (resnet_v2_50.ckpt)"
+)
+
+
+def load(encoder: keras.Model, weights: str) -> None:
+    """Replaces the random weights of an encoder of `backbones`.
+
+    Args:
+        encoder: a model of `backbones.build`, also with a finer map.
+        weights: "none" leaves it as it is; "imagenet" takes Keras' published
+            file (downloaded once, into Keras' cache); else a path: a file of
+            Keras (.h5 of Keras 2, .weights.h5 of Keras 3, which fits both
+            dialects of ResNet-50) or the prefix of a TF-slim checkpoint, of
+            which ResNet-50 v2 is taken.
+
+    Raises:
+        FileNotFoundError: no such file, or it could not be downloaded.
+        ValueError: the weights are another network's, or damaged; every
+            missing, left-over or misshaped one is named.
+    """
+    if weights == "none":
+        return
+    path = Path(weights)
+    if weights == "imagenet":
+        path = imagenet.fetch(encoder.name)
+    elif not (path.exists() or Path(f"{path}.index").exists()):
+        raise FileNotFoundError(
+            f"There are no encoder weights {weights!r}. Expected {_KINDS}."
+        )
+    if path.suffix == ".h5" or (path.is_file() and h5py.is_hdf5(path)):
+        _load_keras(encoder, path)
+    else:
+        _load_slim(encoder, path)
+
+
+def _load_slim(encoder: keras.Model, path: Path) -> None:
+    checkpoint = tf1_checkpoint.Checkpoint(path)
+    if encoder.name != "resnet50_slim":
+        raise ValueError(
+            f"{path} is a checkpoint of TensorFlow 1, which holds TF-slim's "
+            f"ResNet-50 v2, but the encoder is {encoder.name!r}. Choose "
+            f"--method.encoder resnet50_slim, or "
+            "`--encoder-weights none`."
+        )
+    scope = f"{resnet.SLIM_SCOPE}/"
+    shapes = {
+        name: shape
+        for name, shape in checkpoint.shapes.items()
+        if name.startswith(scope) and name.split("/")[1] not in _CLASSIFIERS
+    }
+    sources = [
+        foreign_weights.whole(variable, name)
+        for name, variable in resnet.slim_names(encoder).items()
+    ]
+    wanted = foreign_weights.wanted(sources)
+    _check(path, encoder, wanted, shapes or checkpoint.shapes)
+    foreign_weights.fill(sources, checkpoint.read)
+
+
+def _load_keras(encoder: keras.Model, path: Path) -> None:
+    stored = keras_files.read_layers(path)
+    if stored is None:
+        _load_keras3(encoder, path)
+        return
+    if encoder.name == "resnet50_slim":
+        raise ValueError(
+            f"{path} was written by Keras 2, whose ResNet-50 v2 pools "
+            "otherwise than slim's: the same weights give other features. "
+            "Choose --method.encoder resnet50, or the path of a TF-slim "
+            "checkpoint (resnet_v2_50.ckpt)."
+        )
+    for name in _CLASSIFIERS:
+        stored.pop(name, None)
+    arrays = {
+        f"{layer}/{name}": value
+        for layer, values in stored.items()
+        for name, value in values.items()
+    }
+    sources = _layer_sources(encoder, stored)
+    wanted = foreign_weights.wanted(sources)
+    _check(path, encoder, wanted, _shapes(arrays))
+    foreign_weights.fill(sources, arrays.__getitem__)
+
+
+def _layer_sources(
+    encoder: keras.Model, stored: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[foreign_weights.Source]:
+    """Pairs layers by name; by their order where names but not shapes differ.
+
+    MobileNetV3's layers were renamed since its weights were published; Keras
+    itself goes by the order alone.
+    """
+    layers = [layer for layer in encoder.layers if layer.weights]
+    names = [layer.name for layer in layers]
+    wanted = [
+        {v.name: tuple(v.shape) for v in layer.weights} for layer in layers
+    ]
+    found = [
+        {name: value.shape for name, value in values.items()}
+        for values in stored.values()
+    ]
+    if set(names) != set(stored) and wanted == found:
+        names = list(stored)
+    return [
+        foreign_weights.whole(variable, f"{name}/{variable.name}")
+        for layer, name in zip(layers, names, strict=True)
+        for variable in layer.weights
+    ]
+
+
+def _load_keras3(encoder: keras.Model, path: Path) -> None:
+    """A file whose names come from the order of layers, by Keras' loader.
+
+    The encoder's own file says which arrays that loader will look for.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "own.weights.h5"
+        encoder.save_weights(own)
+        wanted = _shapes(keras_files.read_datasets(own))
+        there = _shapes(keras_files.read_datasets(path))
+        _check(path, encoder, wanted, there)
+        # Keras wants this ending; the file may have another.
+        shutil.copyfile(path, own)
+        encoder.load_weights(own)
+
+
+def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in arrays.items()}
+
+
+def _check(path: Path, encoder: keras.Model, wanted, there) -> None:
+    found = foreign_weights.problems(wanted, there)
+    if found:
+        raise ValueError(
+            f"{path} does not fit the encoder {encoder.name!r}: "
+            f"{'; '.join(found)}. Give weights of that encoder: {_KINDS}."
+        )
