@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import export
+from edge import card as cards
+from edge import check, convert, export, images, lint
 from edge import run as device
 from tests import photos
 from tests.closeness import TOLERANCES, assert_close
@@ -20,18 +21,13 @@ def card(tflite):
     return json.loads(tflite.with_suffix(".card.json").read_text())
 
 
-@pytest.fixture
-def photo(tmp_path):
-    return photos.write(tmp_path / "street.png", photos.picture(300, 260))
-
-
 def test_signature_is_the_contract(tflite):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(tflite))
     (signature,) = interpreter.get_signature_list().values()
     assert signature["inputs"] == ["image"]
-    assert sorted(signature["outputs"]) == sorted(export.OUTPUTS)
+    assert sorted(signature["outputs"]) == sorted(convert.OUTPUTS)
     detail = interpreter.get_signature_runner().get_input_details()["image"]
     assert tuple(detail["shape"]) == (1, 64, 64, 3)
     assert detail["dtype"] is np.uint8
@@ -39,18 +35,21 @@ def test_signature_is_the_contract(tflite):
 
 def test_file_gives_what_keras_gives(tflite, model, rng):
     noise = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    largest = export.compare(model, tflite, noise)
-    assert set(largest) == set(export.OUTPUTS)
-    assert export.TOLERANCE_M == TOLERANCES["tflite_metres"].absolute
-    found = device.Model(tflite)(noise[0])
-    expected = model(noise[:1].astype(np.float32))
+    found = check.run_tflite(tflite, noise)
+    expected = check.run_keras(model, noise)
+    assert check.LARGEST_FLOAT32_M == TOLERANCES["tflite_metres"].absolute
     for name in ("vertices", "joints"):
-        assert_close("tflite_metres", found[name], getattr(expected, name)[0])
+        assert_close("tflite_metres", found[name], expected[name])
+
+
+def test_model_converts_to_what_delegates_take(tflite):
+    lint.check(tflite)
 
 
 def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["model"] == "small.tflite"
     assert card["bytes"] == tflite.stat().st_size
+    assert card["precision"] == "float32"
     assert card["inputs"]["image"]["shape"] == [1, 64, 64, 3]
     found = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
     for name, output in card["outputs"].items():
@@ -61,16 +60,46 @@ def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["body"]["licence"] == body_data.licence
     assert card["crop"]["scale"] == model.config.crop_scale
     assert card["commit"]
-    measured = card["largest_difference_to_keras"]
+    measured = card["difference_to_keras"]
     assert measured["crops"] == 3
-    assert 0 < measured["vertices"] <= export.TOLERANCE_M
-    faces = np.load(tflite.with_name(card["faces"]))
-    np.testing.assert_array_equal(faces, body_data.faces)
+    assert 0 < measured["largest"]["vertices"] <= check.LARGEST_FLOAT32_M
+    assert measured["mpjpe_mm"]["keras"] > 0
 
 
-def test_a_file_that_differs_is_not_written(
-    model_folder, tflite, tmp_path, monkeypatch, caplog
-):
+def test_mesh_lies_beside_the_file(tflite, card, body_data):
+    path = tflite.with_name(card["mesh"]["file"])
+    assert path.name == "small.mesh.npz"
+    mesh = np.load(path)
+    for name in ("faces", "lite_vertices", "lite_faces"):
+        np.testing.assert_array_equal(mesh[name], getattr(body_data, name))
+
+
+def test_the_file_carries_its_card(tflite, card):
+    content = tflite.read_bytes()
+    beside = {key: value for key, value in card.items() if key != "bytes"}
+    assert cards.embedded(content) == beside
+    # A second card takes the place of the first and leaves the weights.
+    again = cards.embed(content, {"other": 1})
+    assert cards.embedded(again) == {"other": 1}
+
+
+def test_a_file_without_a_card_is_named(tmp_path):
+    bare = tmp_path / "bare.tflite"
+    bare.write_bytes(small_tflite())
+    with pytest.raises(FileNotFoundError, match="no card, beside it or in it"):
+        cards.read(bare)
+
+
+def small_tflite() -> bytes:
+    shape = tf.TensorSpec((1, 2), tf.float32)
+    graph = tf.function(lambda x: x + 1).get_concrete_function(shape)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
+    return converter.convert()
+
+
+@pytest.fixture
+def other_weights(monkeypatch):
+    """Loading gives another model than the one in the folder."""
     load = export.method.load
 
     def other(*args, **values):
@@ -78,49 +107,71 @@ def test_a_file_that_differs_is_not_written(
         model.regressor.mean.assign(model.regressor.mean + 0.01)
         return model
 
-    # The .tflite of one model is held against another.
     monkeypatch.setattr(export.method, "load", other)
-    monkeypatch.setattr(export, "convert", lambda _: tflite.read_bytes())
+
+
+def test_a_file_that_differs_is_not_written(
+    model_folder, tflite, tmp_path, monkeypatch, caplog, other_weights
+):
+    monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())
     args = export.Args(model_folder, tmp_path / "bad.tflite", crops=1)
     assert export.main(args) == 1
     assert "m from Keras', more than 0.0001 m" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outputs_that_are_not_numbers_are_no_match(tflite, model):
-    nothing = model(np.zeros((1, 64, 64, 3), np.float32))
-    vertices = nothing.vertices * np.nan
-
-    def broken(*_, **__):
-        return nothing._replace(vertices=vertices)
-
-    with pytest.raises(ValueError, match="inf m from Keras"):
-        export.compare(broken, tflite, np.zeros((1, 64, 64, 3), np.uint8))
-
-
-def test_export_errors_are_one_line(model_folder, tmp_path, caplog):
-    wrong = export.Args(model_folder, tmp_path / "model.lite")
-    assert export.main(wrong) == 1
-    missing = export.Args(tmp_path / "none", tmp_path / "x.tflite")
-    assert export.main(missing) == 1
-    assert "must end in .tflite" in caplog.messages[0]
-    assert "No model in" in caplog.messages[1]
+def test_check_takes_the_file_and_refuses_another(
+    model_folder, tflite, capsys, caplog, request
+):
+    args = export.Args(model_folder, check=tflite, crops=2)
+    assert export.main(args) == 0
+    assert "float32" in capsys.readouterr().out
+    request.getfixturevalue("other_weights")
+    assert export.main(args) == 1
+    assert "more than 0.0001 m" in caplog.text
 
 
-def test_export_asks_for_litert_before_all_else(tmp_path, monkeypatch, caplog):
+def test_latency_only_writes_it_all_the_same(
+    model_folder, tflite, tmp_path, monkeypatch, capsys, other_weights
+):
+    monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())
+    out = tmp_path / "random.tflite"
+    args = export.Args(model_folder, out, crops=1, latency_only=True)
+    assert export.main(args) == 0
+    assert "FOR LATENCY ONLY" in capsys.readouterr().out
+    assert cards.read(out)["latency_only"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"out": "model.lite"}, "must end in .tflite"),
+        ({"out": "x.tflite"}, "No model in"),
+        ({"out": "x.tflite", "crops": 0}, "--crops 0"),
+        ({}, "either --out"),
+        ({"check": "gone.tflite"}, "no such file"),
+    ],
+)
+def test_export_errors_are_one_line(tmp_path, caplog, values, told):
+    values = {
+        name: tmp_path / value if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    assert export.main(export.Args(tmp_path / "none", **values)) == 1
+    assert told in caplog.messages[0]
+    assert "\n" not in caplog.messages[0]
+
+
+def test_export_asks_for_its_packages_before_all_else(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     args = export.Args(tmp_path / "none", tmp_path / "x.tflite")
     assert export.main(args) == 1
     assert "pip install -e '.[edge]'" in caplog.messages[0]
 
 
-def test_export_without_crops_is_refused(tmp_path, caplog):
-    args = export.Args(tmp_path / "none", tmp_path / "x.tflite", crops=0)
-    assert export.main(args) == 1
-    assert "--crops 0" in caplog.messages[0]
-
-
-def test_tensorflow_may_be_installed_by_another_name(model, monkeypatch, card):
+def test_tensorflow_may_be_installed_by_another_name(monkeypatch, card):
     version = importlib.metadata.version
 
     def lacking(name):
@@ -129,49 +180,81 @@ def test_tensorflow_may_be_installed_by_another_name(model, monkeypatch, card):
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", lacking)
-    versions = export.make_card(model, {}, 1)["versions"]
+    versions = cards.versions()
     assert versions["tensorflow"] == tf.__version__
     assert versions["keras"] == card["versions"]["keras"]
-    assert set(versions) == set(export.VERSIONS_OF)
+    assert set(versions) == set(cards.VERSIONS_OF)
+
+
+def outputs(count: int = 2) -> dict[str, np.ndarray]:
+    """What a file may give: OUTPUTS of zeros."""
+    shapes = {"vertices": (5, 3), "joints": (19, 3)}
+    return {
+        name: np.zeros((count, *shapes.get(name, (3,))), np.float32)
+        for name in convert.OUTPUTS
+    }
+
+
+def crops(count: int = 2, labels=None) -> images.Images:
+    return images.Images(np.zeros((count, 8, 8, 3), np.uint8), "blank", labels)
 
 
 @pytest.mark.parametrize(
-    ("function", "allow", "told"),
+    ("precision", "within_mm", "beyond_mm"),
     [
-        (lambda x: tf.transpose(x[None] + x, (4, 1, 2, 3, 0)), [], "axes"),
-        (
-            lambda x: tf.linalg.det(x),
-            [tf.lite.OpsSet.SELECT_TF_OPS],
-            "CUSTOM",
-        ),
+        ("float32", 0.09, 0.11),
+        ("float16", 0.29, 0.31),
+        ("w8", 1.9, 2.1),
+        ("int8", 3.9, 4.1),
     ],
 )
-def test_operators_that_phones_lack_are_refused(
-    tmp_path, function, allow, told
-):
-    shape = tf.TensorSpec((1, 2, 3, 3), tf.float32)
-    concrete = tf.function(function).get_concrete_function(shape)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    converter.target_spec.supported_ops = [
-        tf.lite.OpsSet.TFLITE_BUILTINS,
-        *allow,
-    ]
-    path = tmp_path / "odd.tflite"
-    path.write_bytes(converter.convert())
-    with pytest.raises(ValueError, match=told):
-        export.check_operators(path)
+def test_each_precision_has_its_budget(precision, within_mm, beyond_mm):
+    told = []
+    for away_mm in (within_mm, beyond_mm, np.nan):
+        found, expected = outputs(), outputs()
+        found["vertices"][..., 0] += away_mm / 1000
+        measured = check.compare(found, expected, crops(), joints.COCOPLUS19)
+        told.append(check.excess(measured, precision))
+    assert told[0] == ""
+    assert "from Keras'" in told[1]
+    assert "inf" in told[2]
 
 
-def test_model_converts_with_builtin_operators(tflite):
-    export.check_operators(tflite)
+def test_a_change_of_mpjpe_is_beyond_the_budget(rng):
+    labels = np.ones((2, len(joints.KEYPOINTS), 4))
+    labels[..., :3] = rng.normal(size=(2, len(joints.KEYPOINTS), 3))
+    told = []
+    for wider in (1.001, 1.1):
+        found, expected = outputs(), outputs()
+        expected["joints"][:] = rng.normal(size=(2, 19, 3))
+        found["joints"][:] = wider * expected["joints"]
+        measured = check.compare(
+            found, expected, crops(labels=labels), joints.COCOPLUS19
+        )
+        told.append(check.excess(measured, "w8"))
+    assert told[0] == ""
+    assert "changes MPJPE by" in told[1]
 
 
-def test_compared_crops_show_people(model, photo):
-    crops = export.check_crops(model, export.Args("", "", crops=3))
-    assert crops.shape == (3, 64, 64, 3)
-    for image in crops:
-        # The colour of raster.shade's mesh, around the hips.
-        red, green, blue = image[30:34, 30:34].mean(axis=(0, 1))
-        assert red < green < blue
-    args = export.Args("", "", photos=(photo,))
-    assert export.check_crops(model, args).shape == (1, 64, 64, 3)
+def test_compared_crops_show_people(model, tmp_path, tiny_records):
+    drawn = images.held_out(model, None, 3)
+    others = images.for_calibration(model, None, 3, skip=3)
+    assert drawn.crops.shape == (3, 64, 64, 3)
+    assert drawn.joints3d.shape == (3, len(joints.KEYPOINTS), 4)
+    assert not np.array_equal(drawn.crops, others.crops)
+    # synthetic_v1's own records give the same crops.
+    stored = images.held_out(model, tiny_records / "synthetic_v1", 3)
+    np.testing.assert_array_equal(stored.crops, drawn.crops)
+    rest = images.for_calibration(
+        model, tiny_records / "synthetic_v1", 20, skip=3
+    )
+    assert len(rest.crops) == 9
+    for name in ("b.png", "a.png", "c.png"):
+        photos.write(tmp_path / name, photos.picture(30, 26))
+    assert len(images.held_out(model, tmp_path, 64).crops) == 2
+    assert len(images.for_calibration(model, tmp_path, 64, 0).crops) == 1
+
+
+def test_a_folder_of_nothing_is_refused(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither records"):
+        images.held_out(model, tmp_path, 1)

@@ -1,0 +1,206 @@
+"""What a user of an exported file must know: beside the file, and in it.
+
+NAME.card.json lies beside NAME.tflite with NAME.mesh.npz, the triangles. The
+file itself carries the same card, but for its own size, as metadata.
+"""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from edge import check, convert
+from tf_hmr import joints, method
+
+KEY = "tf_hmr_card"
+"""Name of the metadata in the .tflite."""
+
+VERSIONS_OF = (
+    "tensorflow",
+    "keras",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+)
+
+TESTED_WITH = ("ai-edge-litert (CPU)",)
+"""What the check of every export ran the file with."""
+
+
+def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
+    """Writes NAME.mesh.npz of NAME.tflite; returns what the card says of it.
+
+    Arrays: faces (F, 3) int32; where the body has a coarse mesh, too,
+    lite_vertices (L,) ids of its vertices and lite_faces (G, 3) that index
+    them.
+    """
+    data = model.body.data
+    arrays = {"faces": data.faces}
+    if data.lite_vertices is not None and data.lite_faces is not None:
+        arrays |= {
+            "lite_vertices": data.lite_vertices,
+            "lite_faces": data.lite_faces,
+        }
+    mesh = path.with_suffix(".mesh.npz")
+    np.savez_compressed(
+        mesh, **{name: np.int32(array) for name, array in arrays.items()}
+    )
+    digest = hashlib.sha256(mesh.read_bytes()).hexdigest()
+    return {"file": mesh.name, "sha256": digest}
+
+
+def make(
+    model: method.Method, precision: str, measured: check.Measured
+) -> dict:
+    """The card, beside the names and sizes of the files."""
+    size, data = model.image_size, model.body.data
+    example = model(np.zeros((1, size, size, 3), np.float32), training=False)
+    return {
+        "method": model.name,
+        "precision": precision,
+        "inputs": {
+            convert.INPUT: {
+                "shape": [1, size, size, 3],
+                "dtype": "uint8",
+                "meaning": "RGB 0..255, the square crop of one person",
+            }
+        },
+        "outputs": {
+            name: {
+                "shape": list(getattr(example, name).shape),
+                "dtype": "float32",
+                "meaning": meaning,
+            }
+            for name, meaning in convert.OUTPUTS.items()
+        },
+        "crop": {
+            "scale": model.config.crop_scale,
+            "rule": "square around the centre of the person's box, its side "
+            "the box's longer side times scale; antialiased, the border "
+            "repeated outside the photo (crop_image in edge/run.py)",
+        },
+        "joint_names": list(model.joint_names),
+        "rotation_names": list(joints.SMPL24),
+        "topology": data.topology,
+        "body": {"name": data.name, "licence": data.licence},
+        "config": dataclasses.asdict(model.config),
+        "commit": _commit(),
+        "versions": versions(),
+        "tested_with": list(TESTED_WITH),
+        "difference_to_keras": difference(measured),
+    }
+
+
+def difference(measured: check.Measured) -> dict:
+    """The measured errors as the card holds them."""
+    told = dataclasses.asdict(measured)
+    mpjpe = told.pop("mpjpe_mm")
+    told["largest_unit"] = "metres for vertices (distance) and joints"
+    if mpjpe:
+        told["mpjpe_mm"] = dict(zip(("keras", "file"), mpjpe, strict=True))
+        told["mpjpe_percent"] = measured.mpjpe_percent
+    return told
+
+
+def embed(content: bytes, card: dict) -> bytes:
+    """The .tflite with the card in its metadata."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        # The quantizer leaves weights behind the flatbuffer, at offsets.
+        if buffer.size:
+            buffer.data = np.frombuffer(
+                content, np.uint8, int(buffer.size), int(buffer.offset)
+            )
+            buffer.offset = buffer.size = 0
+    text = json.dumps(card).encode()
+    # As numpy, or the builder would copy it byte by byte; so would the
+    # library's flatbuffer_utils.write_model, which takes half a minute.
+    data = np.frombuffer(text, np.uint8)
+    model.buffers.append(schema.BufferT(data=data))
+    model.metadata = [
+        entry for entry in model.metadata or [] if entry.name != KEY.encode()
+    ]
+    model.metadata.append(
+        schema.MetadataT(name=KEY, buffer=len(model.buffers) - 1)
+    )
+    builder = flatbuffers.Builder(len(content) + 2 * len(text) + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def embedded(content: bytes) -> dict | None:
+    """The card in a .tflite; None where it has none."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content)
+    for number in range(model.MetadataLength()):
+        entry = model.Metadata(number)
+        if entry.Name() == KEY.encode():
+            data = model.Buffers(entry.Buffer()).DataAsNumpy()
+            return json.loads(data.tobytes())
+    return None
+
+
+def write(path: Path, card: dict) -> None:
+    """Writes NAME.card.json of NAME.tflite."""
+    text = json.dumps(card, indent=1) + "\n"
+    path.with_suffix(".card.json").write_text(text, encoding="utf-8")
+
+
+def read(path: Path) -> dict:
+    """The card beside a .tflite, or else the one in it.
+
+    Raises:
+        FileNotFoundError: no such file, or no card.
+        ValueError: the card is damaged.
+    """
+    beside = path.with_suffix(".card.json")
+    try:
+        if beside.is_file():
+            return json.loads(beside.read_text("utf-8"))
+        found = embedded(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"The card of {path} is damaged ({error}). Export it again."
+        ) from error
+    if found is None:
+        raise FileNotFoundError(
+            f"{path} has no card, beside it or in it: it is no file of "
+            "edge.export."
+        )
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that an exported file depends on."""
+    return {name: _version(name) for name in VERSIONS_OF}
+
+
+def _version(name: str) -> str:
+    """Of a package that may be installed by another name (tensorflow-cpu)."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        module = sys.modules.get(name.replace("-", "_"))
+        return getattr(module, "__version__", "unknown")
+
+
+def _commit() -> str:
+    """The commit of this code, marked when files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    here = Path(__file__).parent
+    try:
+        told = subprocess.run(
+            command, cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown (not a git checkout)"
+    return told.stdout.strip()

@@ -1,0 +1,171 @@
+"""A .tflite against the Keras model that it was made of.
+
+The measure is what a user sees, the mesh: the mean distance of a vertex from
+float Keras', over images that the quantizer never saw. A float32 file must
+agree at the worst vertex; the others have a budget each.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from edge import convert
+from edge.images import Images
+from tf_hmr import joints, method, metrics
+
+LARGEST_FLOAT32_M = 1e-4
+"""Of the worst vertex of a float32 file; its noise is far below."""
+
+MEAN_MM = {"float16": 0.3, "w8": 2.0, "int8": 4.0}
+"""Of the mean vertex error, by precision."""
+
+MPJPE_PERCENT = 1.0
+"""How much MPJPE may change, where the images have labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a file does to the outputs of its model.
+
+    Attributes:
+        crops: how many images.
+        images: where they come from.
+        vertices_mean_mm: mean distance of a vertex from Keras'.
+        vertices_max_mm: of the worst vertex of the worst image.
+        worst_crop_mean_mm: mean over the vertices of the worst image.
+        largest: largest difference of each output, in its unit.
+        mpjpe_mm: of Keras and of the file against labels, about the middle
+            of the hips; None without labels.
+    """
+
+    crops: int
+    images: str
+    vertices_mean_mm: float
+    vertices_max_mm: float
+    worst_crop_mean_mm: float
+    largest: dict[str, float]
+    mpjpe_mm: tuple[float, float] | None = None
+
+    @property
+    def mpjpe_percent(self) -> float:
+        """By how much MPJPE differs; 0 without labels."""
+        if self.mpjpe_mm is None:
+            return 0.0
+        keras, file = self.mpjpe_mm
+        return 100 * abs(file - keras) / keras
+
+
+def measure(model: method.Method, path: Path, images: Images) -> Measured:
+    """Runs the file and the model on the same crops.
+
+    Raises:
+        ValueError: the file's outputs are not the contract's.
+    """
+    found = run_tflite(path, images.crops)
+    expected = run_keras(model, images.crops)
+    return compare(found, expected, images, model.joint_names)
+
+
+def run_tflite(path: Path, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """OUTPUTS of (N, S, S, 3) uint8 crops, by LiteRT on the CPU."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path), num_threads=2).get_signature_runner()
+    if set(runner.get_output_details()) != set(convert.OUTPUTS):
+        raise ValueError(
+            f"The outputs of {path} are "
+            f"{sorted(runner.get_output_details())}, expected "
+            f"{sorted(convert.OUTPUTS)}. Export it again."
+        )
+    each = [runner(**{convert.INPUT: crop[None]}) for crop in crops]
+    return {
+        name: np.concatenate([outputs[name] for outputs in each])
+        for name in convert.OUTPUTS
+    }
+
+
+def run_keras(model: method.Method, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """OUTPUTS of (N, S, S, 3) uint8 crops, in float32."""
+    each = [
+        model(crops[start : start + 16].astype(np.float32), training=False)
+        for start in range(0, len(crops), 16)
+    ]
+    return {
+        name: np.concatenate([getattr(found, name) for found in each])
+        for name in convert.OUTPUTS
+    }
+
+
+def compare(found, expected, images: Images, names) -> Measured:
+    """Outputs of a file against those of Keras, both by name.
+
+    Args:
+        found: arrays (N, ...) of the file.
+        expected: the same of Keras.
+        images: the N crops, with their labels.
+        names: of the joints.
+    """
+    away = np.linalg.norm(found["vertices"] - expected["vertices"], axis=-1)
+    # A mean or maximum would pass over NaN; a file that gives it must fail.
+    away = 1000 * np.where(np.isfinite(away), away, np.inf)
+    largest = {}
+    for name in convert.OUTPUTS:
+        difference = np.abs(found[name] - expected[name])
+        worst = float(np.max(difference))
+        largest[name] = worst if np.isfinite(worst) else np.inf
+    largest["vertices"] = float(away.max()) / 1000
+    errors = None
+    if images.joints3d is not None:
+        errors = (
+            _mpjpe_mm(expected["joints"], images.joints3d, names),
+            _mpjpe_mm(found["joints"], images.joints3d, names),
+        )
+    return Measured(
+        crops=len(images.crops),
+        images=images.source,
+        vertices_mean_mm=float(away.mean()),
+        vertices_max_mm=float(away.max()),
+        worst_crop_mean_mm=float(away.mean(axis=1).max()),
+        largest=largest,
+        mpjpe_mm=errors,
+    )
+
+
+def _mpjpe_mm(predicted: np.ndarray, labels: np.ndarray, names) -> float:
+    """Over the examples all of whose joints `names` are labelled."""
+    true = labels[:, joints.select(names, of=joints.KEYPOINTS)]
+    rows = (true[..., 3] > 0).all(axis=1)
+    if not rows.any():
+        return 0.0
+    return float(
+        metrics.mpjpe_mm(
+            metrics.align_root(predicted[rows], names),
+            metrics.align_root(true[rows, :, :3], names),
+        ).mean()
+    )
+
+
+def excess(measured: Measured, precision: str) -> str:
+    """What a file is beyond its budget in, in words; "" when within."""
+    over = f"over {measured.crops} crops ({measured.images})"
+    if precision == "float32":
+        worst = measured.largest["vertices"]
+        if worst > LARGEST_FLOAT32_M:
+            return (
+                f"A vertex of the file is {worst:.2e} m from Keras', more "
+                f"than {LARGEST_FLOAT32_M:g} m, {over}."
+            )
+        return ""
+    mean, limit = measured.vertices_mean_mm, MEAN_MM[precision]
+    if mean > limit:
+        return (
+            f"The file's vertices are {mean:.2f} mm from Keras' in the mean, "
+            f"more than the {limit:g} mm of {precision}, {over}."
+        )
+    if measured.mpjpe_percent > MPJPE_PERCENT:
+        return (
+            f"The file changes MPJPE by {measured.mpjpe_percent:.2f} %, more "
+            f"than {MPJPE_PERCENT:g} %, {over}."
+        )
+    return ""

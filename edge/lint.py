@@ -1,0 +1,259 @@
+"""Rules for a .tflite that a GPU delegate takes whole, read from the file.
+
+    python -m edge.lint model.tflite
+
+No delegate is needed. The rules are what LiteRT's GPU accelerator was seen to
+refuse, to compute wrongly or to die of (google-ai-edge/LiteRT:
+ml_drift_delegate/tflite/model_builder.cc), and what no runtime could mend:
+weights that are not stored. Each fault names the operator and the cure.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+MAX_RANK = 4
+
+REFUSED = {
+    "CUSTOM": "it is no built-in operator; write it out in built-in ones",
+    "VAR_HANDLE": "the weights are not stored; export by way of a SavedModel",
+    "READ_VARIABLE": "the weights are not stored; export by way of a "
+    "SavedModel",
+    "WHILE": "delegates run no loops; unroll it in Python",
+    "IF": "delegates do not branch; use tf.where",
+    "GATHER_ND": "delegates refuse it; use slices, or a one-hot product",
+    "L2_NORMALIZATION": "delegates refuse it; write x * rsqrt(sum(x * x))",
+    "BROADCAST_TO": "delegates refuse it; let + and * broadcast",
+    "RELU_0_TO_1": "delegates compute it wrongly; write relu6(6 x) / 6",
+    "DENSIFY": "delegates refuse sparse weights; store them dense",
+}
+"""Operators, and why not and what instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What the command line says."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """.tflite files."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One operator of a graph.
+
+    Attributes:
+        kind: as CONV_2D.
+        name: of its first output.
+        options: of its kind, or None.
+        inputs: tensors of the schema; None for one that is left out.
+        outputs: tensors of the schema.
+        indices: which tensors the inputs are.
+        constant: whether each input is stored in the file.
+    """
+
+    kind: str
+    name: str
+    options: object
+    inputs: list
+    outputs: list
+    indices: list[int]
+    constant: list[bool]
+
+
+def check(path: Path) -> None:
+    """Refuses a file that breaks a rule.
+
+    Raises:
+        ValueError: names the first operators at fault, and the cure.
+    """
+    found = list(faults(Path(path).read_bytes()))
+    if found:
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+        raise ValueError(f"{path}: " + "; ".join(found[:3]) + more)
+
+
+def faults(content: bytes) -> Iterator[str]:
+    """One line for each breach of a rule in a .tflite."""
+    count = 0
+    for operator in operators(content):
+        count += 1
+        for rule in RULES:
+            told = rule(operator)
+            if told:
+                yield f"{operator.kind} {operator.name!r}: {told}"
+    if not count:
+        yield "the file has no operator; it is no exported model"
+
+
+def operators(content: bytes) -> Iterator[Operator]:
+    """The operators of all graphs of a .tflite, in order.
+
+    Raises:
+        ValueError: it is no .tflite.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if content[4:8] != b"TFL3":
+        raise ValueError("not a .tflite file (it does not say TFL3)")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    kinds = {
+        number: name
+        for name, number in vars(schema.BuiltinOperator).items()
+        if isinstance(number, int)
+    }
+    stored = [
+        buffer.size > 0 or buffer.data is not None and len(buffer.data) > 0
+        for buffer in model.buffers
+    ]
+    for graph in model.subgraphs:
+        for found in graph.operators:
+            code = model.operatorCodes[found.opcodeIndex]
+            kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            indices = [int(i) for i in found.inputs]
+            inputs = [graph.tensors[i] if i >= 0 else None for i in indices]
+            outputs = [graph.tensors[i] for i in found.outputs]
+            name = outputs[0].name.decode() if outputs else ""
+            if kind == "CUSTOM":
+                name = f"{(code.customCode or b'').decode()} {name}"
+            yield Operator(
+                kind=kind,
+                # Fused operators list the names of all they are made of.
+                name=name.split(";")[0],
+                options=found.builtinOptions,
+                inputs=inputs,
+                outputs=outputs,
+                indices=indices,
+                constant=[t is not None and stored[t.buffer] for t in inputs],
+            )
+
+
+def _refused(operator: Operator) -> str:
+    return REFUSED.get(operator.kind, "")
+
+
+def _dynamic(operator: Operator) -> str:
+    """A shape that is only known at run time."""
+    for tensor in operator.outputs:
+        signature = tensor.shapeSignature
+        if signature is not None and np.min(signature, initial=1) < 0:
+            return (
+                f"its shape {_list(signature)} is not static; trace with a "
+                "batch of 1 and no None"
+            )
+    return ""
+
+
+def _deep(operator: Operator) -> str:
+    for tensor in (*operator.inputs, *operator.outputs):
+        shape = None if tensor is None else tensor.shape
+        if shape is not None and len(shape) > MAX_RANK:
+            return (
+                f"a tensor of shape {_list(shape)} has more than {MAX_RANK} "
+                "axes; reshape it to fewer"
+            )
+    return ""
+
+
+def _slice(operator: Operator) -> str:
+    """Delegates take slices that keep every axis."""
+    if operator.kind != "STRIDED_SLICE":
+        return ""
+    masks = {
+        "drops": operator.options.shrinkAxisMask,
+        "adds": operator.options.newAxisMask,
+    }
+    for what, mask in masks.items():
+        if mask:
+            return f"the slice {what} an axis; write x[:, 0:1] and reshape"
+    if operator.options.ellipsisMask:
+        return "the slice has an ellipsis; write every axis"
+    if not all(operator.constant[1:]):
+        return "the slice's bounds are computed; give them as numbers"
+    return ""
+
+
+def _int8_stride(operator: Operator) -> str:
+    """LiteRT's GPU accelerator computes these wrongly, without a sign."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    if operator.kind != "CONV_2D":
+        return ""
+    weights, options = operator.inputs[1], operator.options
+    strides = (options.strideH, options.strideW)
+    small = tuple(weights.shape[1:3]) == (1, 1)
+    if small and strides != (1, 1) and weights.type == schema.TensorType.INT8:
+        return (
+            "GPU delegates compute an int8 1x1 convolution of stride 2 "
+            "wrongly; slice x[:, ::2, ::2, :] before it, or keep it float16"
+        )
+    return ""
+
+
+def _product(operator: Operator) -> str:
+    """Which products of two tensors delegates take."""
+    if operator.kind != "BATCH_MATMUL":
+        return ""
+    left, right = operator.indices[:2]
+    if left == right:
+        return (
+            "a product of a tensor with itself ends the GPU delegate's "
+            "process; add 0 to one side, or write it as sums"
+        )
+    if operator.constant[0]:
+        return "the constant is on the left; delegates take it on the right"
+    return ""
+
+
+def _quotient(operator: Operator) -> str:
+    same = operator.kind == "DIV" and operator.indices[0] == operator.indices[1]
+    return "a tensor is divided by itself; write the constant 1" if same else ""
+
+
+def _constants(operator: Operator) -> str:
+    """An operator of two stored tensors, which delegates refuse."""
+    two = operator.kind in ("ADD", "SUB", "MUL", "DIV", "BATCH_MATMUL")
+    if two and all(operator.constant[:2]):
+        return "both inputs are constants; compute the result before tracing"
+    return ""
+
+
+RULES: tuple[Callable[[Operator], str], ...] = (
+    _refused,
+    _dynamic,
+    _deep,
+    _slice,
+    _int8_stride,
+    _product,
+    _quotient,
+    _constants,
+)
+"""Each says what is wrong with an operator and what to do, or ""."""
+
+
+def _list(shape) -> list[int]:
+    return [int(side) for side in shape]
+
+
+def main(args: Args) -> int:
+    """Prints the faults of each file; 1 where there are any."""
+    wrong = 0
+    for path in args.files:
+        try:
+            found = list(faults(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            found = [str(error)]
+        for line in found:
+            print(f"{path}: {line}")
+        wrong += len(found)
+    if not wrong:
+        print(f"{len(args.files)} files, no fault")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Args, prog="edge.lint", description=__doc__)))
