@@ -76,13 +76,14 @@ def test_imagenet_file_of_resnet50(monkeypatch, tmp_path, rng):
     """A file that Keras' own application takes gives its features here."""
     encoder = backbones.build("resnet50", SIDE)
     layers = drawn(encoder)
-    # An encoder names its layers as Keras; the file has the classifier too.
     path = write_keras2(tmp_path / "notop.h5", layers)
     theirs = keras.applications.ResNet50V2(
         include_top=False, weights=path, input_shape=(SIDE, SIDE, 3)
     )
+    # Now with the classifier, and in another order: names decide.
     layers["predictions"] = {"kernel": np.ones((2048, 10), np.float32)}
-    path = write_keras2(tmp_path / "top.h5", layers)
+    other_order = {name: layers[name] for name in sorted(layers)}
+    path = write_keras2(tmp_path / "top.h5", other_order)
     monkeypatch.setattr(
         imagenet, "fetch", lambda name: {"resnet50": pathlib.Path(path)}[name]
     )

@@ -103,7 +103,11 @@ def test_a_network_that_never_answers(monkeypatch, cache):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr(imagenet, "KERAS_FILES", url)
+        # Who waits longer sees the connection end, and the test with it.
+        end = threading.Timer(5, lambda: silent.accept()[0].close())
+        end.start()
         check_failure(cache, "timed out")
+        end.cancel()
     assert socket.getdefaulttimeout() is None
 
 

@@ -97,16 +97,16 @@ def convert(
             "wrote, with a ResNet-50."
         )
     foreign_weights.fill(every, stored.read)
-    rest = [name for name in stored.shapes if name not in wanted]
+    rest = stored.shapes.keys() - wanted.keys()
     return model, Report(
-        {
-            part: sum(len(source.names) for source in of_part)
-            for part, of_part in parts.items()
+        read={
+            name: len(foreign_weights.wanted(part))
+            for name, part in parts.items()
         },
-        [name for name in rest if name in BODY_CONSTANTS],
-        stored.training_state,
-        [name for name in rest if name not in BODY_CONSTANTS],
-        notes,
+        constants=sorted(rest & set(BODY_CONSTANTS)),
+        training_state=stored.training_state,
+        left_over=sorted(rest - set(BODY_CONSTANTS)),
+        notes=notes,
     )
 
 
