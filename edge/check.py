@@ -62,19 +62,24 @@ def measure(model: method.Method, path: Path, images: Images) -> Measured:
     Raises:
         ValueError: the file's outputs are not the contract's.
     """
-    found = run_tflite(path, images.crops)
+    found = run_tflite(path.read_bytes(), images.crops)
     expected = run_keras(model, images.crops)
     return compare(found, expected, images, model.joint_names)
 
 
-def run_tflite(path: Path, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """OUTPUTS of (N, S, S, 3) uint8 crops, by LiteRT on the CPU."""
+def run_tflite(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """OUTPUTS of (N, S, S, 3) uint8 crops, by LiteRT on the CPU.
+
+    Raises:
+        ValueError: the outputs of the .tflite are not the contract's.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(path), num_threads=2).get_signature_runner()
+    interpreter = Interpreter(model_content=content, num_threads=2)
+    runner = interpreter.get_signature_runner()
     if set(runner.get_output_details()) != set(convert.OUTPUTS):
         raise ValueError(
-            f"The outputs of {path} are "
+            "The file's outputs are "
             f"{sorted(runner.get_output_details())}, expected "
             f"{sorted(convert.OUTPUTS)}. Export it again."
         )

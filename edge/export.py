@@ -19,11 +19,11 @@ from typing import Literal
 
 import tyro
 
-from edge import card, check, convert, images, lint, quantize
+from edge import card, check, convert, images, lint, mixed, quantize
 from tf_hmr import method
 
 CALIBRATION = 64
-"""Crops that ranges of activations are measured on."""
+"""Crops that w8 and int8 are fitted to."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ class Args:
     """The .tflite file to write."""
     precision: Literal["float32", "float16", "w8", "int8"] = "float32"
     """float16: half the size. w8: int8 weights in the encoder. int8: the
-    encoder in int8, the regressor nearly so. The body is never below
-    float16."""
+    encoder in int8, and the regressor's weights. The body is never below
+    float16, nor are operators that would take the file over its budget."""
     calibration: Path | None = None
-    """Where the crops come from that int8 is fitted to, and that every file is
-    checked on: a records folder, or a folder of photos of one person each.
-    Without it people are rendered."""
+    """Where the crops come from that w8 and int8 are fitted to, and the others
+    that every file is checked on: a records folder, or a folder of photos of
+    one person each. Without it people are rendered."""
     check: Path | None = None
     """Writes nothing: holds this file against Keras."""
     body: str = "open"
@@ -52,7 +52,7 @@ class Args:
     """How many crops the file is compared with Keras on."""
     latency_only: bool = False
     """For networks that are not trained, whose errors mean nothing: writes
-    the file whatever its error is; its card says so."""
+    the plain recipe whatever its error is; its card says so."""
 
 
 def export(args: Args) -> dict:
@@ -66,17 +66,11 @@ def export(args: Args) -> dict:
     check_args(args)
     model = method.load(args.weights, args.body, jit=False)
     held_out = images.held_out(model, args.calibration, args.crops)
-    fitted_to = None
-    if quantize.needs_calibration(args.precision):
-        fitted_to = images.for_calibration(
-            model, args.calibration, CALIBRATION, skip=args.crops
-        )
+    content = convert.to_tflite(convert.edge_form(model))
+    content, fitted = _in_precision(content, model, args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     part = args.out.with_name("part." + args.out.name)
     try:
-        content = convert.to_tflite(convert.edge_form(model))
-        crops = None if fitted_to is None else fitted_to.crops
-        content = quantize.quantize(content, model, args.precision, crops)
         part.write_bytes(content)
         lint.check(part)
         measured = check.measure(model, part, held_out)
@@ -86,16 +80,34 @@ def export(args: Args) -> dict:
                 f"{excess} Nothing was written. For a network that is not "
                 "trained, --latency-only writes it all the same."
             )
-        made = card.make(model, args.precision, measured)
-        if fitted_to is not None:
-            made["calibration"] = {
-                "crops": len(fitted_to.crops),
-                "images": fitted_to.source,
-            }
+        made = card.make(model, args.precision, measured) | fitted
         made["latency_only"] = args.latency_only
         return _write(args.out, part, model, made)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _in_precision(
+    content: bytes, model: method.Method, args: Args
+) -> tuple[bytes, dict]:
+    """A float32 .tflite in the precision asked for, and the card on it."""
+    precision = args.precision
+    if precision == "float32":
+        return content, {}
+    if not quantize.PARTS[precision]:
+        return quantize.apply(content, quantize.Recipe(model, precision)), {}
+    fitted_to = images.for_calibration(
+        model, args.calibration, CALIBRATION, skip=args.crops
+    )
+    crops, raised = fitted_to.crops, {}
+    if not args.latency_only:
+        raised = mixed.search(content, model, precision, crops)
+    recipe = quantize.Recipe(model, precision, raised)
+    ranges = quantize.ranges(content, recipe, crops)
+    return quantize.apply(content, recipe, ranges), {
+        "calibration": {"crops": len(crops), "images": fitted_to.source},
+        "raised": raised,
+    }
 
 
 def _write(out: Path, part: Path, model: method.Method, made: dict) -> dict:

@@ -4,108 +4,145 @@ Which numbers a part of the network bears differs: convolutions bear int8,
 rotations and the body do not (measured: an int8 body is centimetres off). So
 an encoder, a regressor and the rest get a format each, by the names of their
 operators, which are those of the layers in the method's attributes.
+
+Formats: "static", int8 with ranges of activations that were measured before;
+"dynamic", int8 weights and activations rounded as they come; "float16",
+weights stored so and computed in float (operators without weights: float).
 """
 
+import dataclasses
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from edge import convert
 from tf_hmr import method
 
-PRECISIONS = ("float32", "float16", "w8", "int8")
-"""w8: int8 weights in the encoder, whose activations are rounded to int8 as
-they come (dynamic); float16 weights elsewhere. int8: activations of the
-encoder by ranges that are measured beforehand (static), dynamic int8 in the
-regressor, float16 elsewhere."""
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operators with weights."""
+
+PARTS = {
+    "float16": {},
+    "w8": {"encoder": "dynamic"},
+    "int8": {"encoder": "static", "regressor": "dynamic"},
+}
+"""Formats of the parts, by precision; the rest is float16."""
 
 _SIGNATURE = "serving_default"
 
 
-def needs_calibration(precision: str) -> bool:
-    """Whether ranges of activations must be measured on images."""
-    return precision == "int8"
+class Recipe:
+    """Formats of all operators: of parts by precision, and of single ones."""
+
+    def __init__(
+        self,
+        model: method.Method,
+        precision: str,
+        raised: Mapping[str, str] | None = None,
+    ):
+        """Names the parts of a method.
+
+        Args:
+            model: its attributes `encoder` and `regressor` are layers.
+            precision: a key of PARTS.
+            raised: formats of operators by patterns of their names, which
+                take the place of their part's.
+
+        Raises:
+            ValueError: the method lacks a part that is treated apart.
+        """
+        self._parts = {
+            _names(model, part): form for part, form in PARTS[precision].items()
+        }
+        self._raised = dict(raised or {})
+
+    def format_of(self, kind: str, name: str) -> str:
+        """The format of an operator by kind and name; "" for float32."""
+        choices = {".*": "float16", **self._parts, **self._raised}
+        form = [f for p, f in choices.items() if re.search(p, name)][-1]
+        return form if form == "static" or kind in WEIGHTED else ""
+
+    def rules(self):
+        """As ai-edge-quantizer takes them: the last that matches holds."""
+        from ai_edge_quantizer import recipe_manager
+
+        rules = recipe_manager.RecipeManager()
+        _add(rules, ".*", "float16")
+        for pattern, form in {**self._parts, **self._raised}.items():
+            _add(rules, pattern, form)
+        return rules
 
 
-def quantize(
-    content: bytes,
-    model: method.Method,
-    precision: str,
-    images: np.ndarray | None = None,
-) -> bytes:
-    """A .tflite in one of PRECISIONS.
+@dataclasses.dataclass(frozen=True)
+class Only:
+    """A recipe of one format for some operators; all others stay float32."""
+
+    pattern: str
+    form: str
+
+    def rules(self):
+        """As Recipe's."""
+        from ai_edge_quantizer import recipe_manager
+
+        rules = recipe_manager.RecipeManager()
+        _add(rules, self.pattern, self.form)
+        return rules
+
+
+def apply(content: bytes, recipe: Recipe | Only, found=None) -> bytes:
+    """The .tflite in the formats of a recipe.
 
     Args:
-        content: the float32 .tflite of `model`.
-        model: says which layers are its encoder and its regressor.
-        precision: of PRECISIONS.
-        images: (N, S, S, 3) uint8 to measure ranges on, where needed.
-
-    Raises:
-        ValueError: the method lacks a part that the precision treats apart.
+        content: the float32 .tflite.
+        recipe: formats of its operators.
+        found: `ranges`, needed where a format is "static".
     """
     from ai_edge_quantizer import quantizer
 
-    if precision == "float32":
-        return content
-    recipe = _recipe(model, precision)
     work = quantizer.Quantizer(
-        bytearray(content), recipe.get_quantization_recipe()
+        bytearray(content), recipe.rules().get_quantization_recipe()
     )
-    ranges = None
-    if needs_calibration(precision):
-        ranges = _ranges(content, recipe, images)
-    return bytes(
-        work.quantize(ranges, enable_progress_report=False).quantized_model
+    done = work.quantize(
+        found, enable_progress_bar=False, enable_progress_report=False
     )
+    return bytes(done.quantized_model)
 
 
-def _recipe(model: method.Method, precision: str):
-    """Rules of ai-edge-quantizer; where several match, the last holds."""
-    from ai_edge_quantizer import qtyping, recipe_manager
+def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
+    """Least and largest value of each tensor of an encoder over all crops.
 
-    every = qtyping.TFLOperationName.ALL_SUPPORTED
-    rules = recipe_manager.RecipeManager()
-    _add_float16(rules)
-    if precision == "float16":
-        return rules
-    encoder = _names(model, "encoder")
-    if precision == "w8":
-        rules.add_dynamic_config(encoder, every, num_bits=8)
-        return rules
-    rules.add_static_config(
-        encoder, every, activation_num_bits=8, weight_num_bits=8
+    The library's default, a moving average, forgets the extremes: it is three
+    times as far off, and worse with more images.
+
+    Args:
+        content: the float32 .tflite.
+        recipe: of whose static operators they are measured.
+        crops: (N, S, S, 3) uint8.
+    """
+    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils import qsv_utils
+
+    work = calibrator.Calibrator(
+        bytearray(content),
+        num_threads=2,
+        qsv_update_func=qsv_utils.min_max_update,
     )
-    rules.add_dynamic_config(
-        _names(model, "regressor"),
-        qtyping.TFLOperationName.FULLY_CONNECTED,
-        num_bits=8,
-    )
-    return rules
+    with warnings.catch_warnings():
+        # That keeping every tensor takes memory is known here.
+        warnings.simplefilter("ignore", UserWarning)
+        work.calibrate({_SIGNATURE: _fed(crops)}, recipe.rules())
+    return work.get_model_qsvs()
 
 
-def _add_float16(rules) -> None:
-    """Weights of everything as float16, computed in float32 or float16."""
-    from ai_edge_quantizer import qtyping
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+def pattern_of(names: Iterable[str]) -> str:
+    """Regular expression of the operators whose first names these are."""
+    return "^(" + "|".join(re.escape(name) for name in names) + ")(;|$)"
 
-    kind = qtyping.OpQuantizationConfig(
-        weight_tensor_config=qtyping.TensorQuantizationConfig(
-            num_bits=16, dtype=qtyping.TensorDataType.FLOAT
-        ),
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-    )
-    names = qtyping.TFLOperationName
-    # Given to each kind, since a later rule for all kinds would not override
-    # one for all kinds of another algorithm.
-    for name in (names.CONV_2D, names.DEPTHWISE_CONV_2D, names.FULLY_CONNECTED):
-        rules.add_quantization_config(
-            regex=".*",
-            operation_name=name,
-            op_config=kind,
-            algorithm_key=AlgorithmName.FLOAT_CASTING,
-        )
+
+def _fed(crops: np.ndarray) -> list[dict[str, np.ndarray]]:
+    return [{convert.INPUT: crop[None]} for crop in crops]
 
 
 def _names(model: method.Method, part: str) -> str:
@@ -121,23 +158,44 @@ def _names(model: method.Method, part: str) -> str:
     return rf"/{re.escape(layer.name)}(_\d+)?/"
 
 
-def _ranges(content: bytes, recipe, images: np.ndarray):
-    """Least and largest value of each tensor over all images.
+def _add(rules, pattern: str, form: str) -> None:
+    """A format for the operators whose names match a pattern."""
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-    The library's default, a moving average, forgets the extremes: it is three
-    times as far off, and worse with more images.
-    """
-    from ai_edge_quantizer import calibrator
-    from ai_edge_quantizer.utils import qsv_utils
-
-    work = calibrator.Calibrator(
-        bytearray(content),
-        num_threads=2,
-        qsv_update_func=qsv_utils.min_max_update,
+    names = qtyping.TFLOperationName
+    if form == "static":
+        rules.add_static_config(
+            pattern,
+            names.ALL_SUPPORTED,
+            activation_num_bits=8,
+            weight_num_bits=8,
+        )
+        return
+    # What an earlier rule says of operators without weights ends here.
+    rules.add_quantization_config(
+        regex=pattern,
+        operation_name=names.ALL_SUPPORTED,
+        algorithm_key=AlgorithmName.NO_QUANTIZE,
     )
-    work.calibrate({_SIGNATURE: _fed(images)}, recipe)
-    return work.get_model_qsvs()
+    for name in WEIGHTED:
+        if form == "dynamic":
+            rules.add_dynamic_config(pattern, names[name], num_bits=8)
+        else:
+            rules.add_quantization_config(
+                regex=pattern,
+                operation_name=names[name],
+                op_config=_float16(),
+                algorithm_key=AlgorithmName.FLOAT_CASTING,
+            )
 
 
-def _fed(images: np.ndarray) -> Iterable[dict[str, np.ndarray]]:
-    return [{convert.INPUT: image[None]} for image in images]
+def _float16():
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+        ),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+    )

@@ -242,9 +242,11 @@ def test_compared_crops_show_people(model, tmp_path, tiny_records):
     assert drawn.crops.shape == (3, 64, 64, 3)
     assert drawn.joints3d.shape == (3, len(joints.KEYPOINTS), 4)
     assert not np.array_equal(drawn.crops, others.crops)
-    # synthetic_v1's own records give the same crops.
+    # synthetic_v1's own records show the same people.
     stored = images.held_out(model, tiny_records / "synthetic_v1", 3)
-    np.testing.assert_array_equal(stored.crops, drawn.crops)
+    away = np.abs(np.float32(stored.crops) - drawn.crops)
+    assert away.mean() < 1  # Gray levels; other people differ by tens.
+    np.testing.assert_array_equal(stored.joints3d, drawn.joints3d)
     rest = images.for_calibration(
         model, tiny_records / "synthetic_v1", 20, skip=3
     )

@@ -100,7 +100,7 @@ FLOORS = (
     # An export, from its parts to the command.
     ("edge.convert", "edge.images", "edge.lint"),
     ("edge.check", "edge.quantize"),
-    ("edge.card",),
+    ("edge.card", "edge.mixed"),
     (
         "training.fit",
         "training.evaluate",
