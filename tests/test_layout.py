@@ -33,6 +33,7 @@ FLOORS = (
     (
         "tf_hmr.geometry",
         "tf_hmr.crop",
+        "tf_hmr.dropout",
         "tf_hmr.losses",
         "tf_hmr.metrics",
         "tf_hmr.resnet",
@@ -54,7 +55,12 @@ FLOORS = (
     ("tf_hmr.methods.*",),
     ("tf_hmr.people", "tf_hmr.convert_hmr_tf1"),
     ("tf_hmr.outputs",),
-    ("tf_hmr.__init__", "training.data.shard_index"),
+    (
+        "tf_hmr.__init__",
+        "training.cluster",
+        "training.stopping",
+        "training.data.shard_index",
+    ),
     (
         "tf_hmr.__main__",
         "tf_hmr.convert",
@@ -69,6 +75,7 @@ FLOORS = (
         "training.data.prior",
         "training.data.order",
         "training.data.bad_records",
+        "training.data.processes",
     ),
     (
         "training.step",
@@ -86,7 +93,9 @@ FLOORS = (
         "training.data.appearance",
         "training.data.render",
         "training.data.feed",
+        "training.data.label_sheet",
     ),
+    ("training.data.dataset",),
     (
         "training.loop",
         "training.data.mix",
@@ -99,7 +108,7 @@ FLOORS = (
     ("training.benchmarks.*",),
     # An export, from its parts to the command.
     ("edge.convert", "edge.images", "edge.lint"),
-    ("edge.check", "edge.quantize"),
+    ("edge.check", "edge.convert_onnx", "edge.quantize"),
     ("edge.card", "edge.mixed"),
     (
         "training.fit",

@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 from tests.closeness import assert_close
+from tf_hmr import crop
 from training import benchmarks, commands
 from training.benchmarks import synthetic as benchmark
-from training.data import appearance, prior, records, shards, synthetic
+from training.data import (
+    appearance,
+    label_sheet,
+    prior,
+    processes,
+    records,
+    shards,
+    synthetic,
+)
 from training.data import prepare as datasets
 from training.data.prepare import synthetic as prepare
 
@@ -77,12 +86,12 @@ def test_sheet_shows_the_people_with_their_labels(made):
     assert sheet.shape[0] > 6 * 150
     assert sheet.std() > 20
     example = stored(made, "train")[0]
-    drawn = prepare.draw_labels(example, 64)
+    drawn = label_sheet.draw_labels(example, 64)
     plain = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-    plain = cv2.resize(plain[..., ::-1], (64, 64), interpolation=cv2.INTER_AREA)
+    plain = crop.crop_image(plain[..., ::-1], (0, 0, 32, 32), 64)
     left, right = drawn[:, :64], drawn[:, -64:]
     parts = cv2.imdecode(np.frombuffer(example.parts, np.uint8), 0)
-    parts = cv2.resize(parts, (64, 64), interpolation=cv2.INTER_NEAREST)
+    parts = parts.repeat(2, axis=0).repeat(2, axis=1)
     assert (right[parts == 0] == plain[parts == 0]).all()
     assert (right[parts > 0] != plain[parts > 0]).any(axis=1).mean() > 0.9
     assert (left != plain).any(), "keypoints and box"
@@ -137,7 +146,7 @@ def test_results_come_in_order_and_not_too_early():
         return number
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        results = prepare.in_order(pool, task, range(20), ahead=5)
+        results = processes.in_order(pool, task, range(20), ahead=5)
         assert next(results) == 0
         time.sleep(0.1)
         assert len(begun) == 5, "the consumer is slow: no more are begun"

@@ -10,8 +10,7 @@ joints, part labels as PNG. The last line is `images per core-second N`.
 import dataclasses
 import time
 
-from training.data import synthetic
-from training.data.prepare import synthetic as prepare
+from training.data import processes, synthetic
 
 
 @dataclasses.dataclass
@@ -28,7 +27,7 @@ class Options:
 
 def run(options: Options) -> float:
     """Measures and prints; returns images per second of CPU time."""
-    with prepare.renderers(1) as pool:
+    with processes.pool(1) as pool:
         cpu, wall, stored = pool.submit(measure, options).result()
     rate = options.count / cpu
     print(

@@ -301,13 +301,24 @@ class Writer:
         if self.counts[-1] == self.shard_size:
             self._close()
 
-    def finish(self, seed: int | None = None, command: str = "") -> dict:
-        """Closes the last shard, writes report.json and returns it."""
+    def finish(
+        self,
+        seed: int | None = None,
+        command: str = "",
+        facts: dict | None = None,
+    ) -> dict:
+        """Closes the last shard, writes report.json and returns it.
+
+        Args:
+            seed: that the examples were made with, if any.
+            command: what to type for the same records.
+            facts: more that the report says of this split.
+        """
         self._close()
         if not self.counts:
             raise ValueError(f"No example was written to {self.folder}.")
         split = {"count": sum(self.counts), "shards": self.counts}
-        split |= {"seed": seed, "command": command}
+        split |= {"seed": seed, "command": command, **(facts or {})}
         report = {
             "schema": SCHEMA,
             "dataset": self._dataset,

@@ -5,33 +5,24 @@ after its last finished shard; the pictures are the same whatever the number
 of processes.
 """
 
-import collections
-import concurrent.futures
-import contextlib
 import dataclasses
 import json
 import math
-import multiprocessing
 import os
 import shlex
-import threading
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import tqdm
 
-from tf_hmr import joints, raster
-from training.data import prior, records, synthetic
+from training.data import prior, processes, records, synthetic
 
 _SHARD_SIZE = 1000
 _CHUNK = synthetic.BLOCK  # People per task: they share one body computation.
 _PRIOR_CHUNK = 16 * synthetic.BLOCK
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
-_SHEET_PEOPLE, _SHEET_COLUMNS, _SHEET_PX = 24, 4, 192
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_SHEET = 24  # People on the contact sheet.
 
 
 @dataclasses.dataclass
@@ -75,11 +66,11 @@ def run(options: Options) -> None:
             people of other options.
     """
     splits = _plan(options)
-    workers = options.workers or _cores()
+    workers = options.workers or processes.cores()
     options.out.mkdir(parents=True, exist_ok=True)
     for split in splits:
         _claim(options.out, split)
-    with renderers(workers) as pool:
+    with processes.pool(workers) as pool:
         for split in splits:
             if _is_finished(options.out, split.name):
                 print(f"{split.name}: {split.count} people are there already")
@@ -87,13 +78,6 @@ def run(options: Options) -> None:
                 _write_split(pool, workers, options, split)
         if not options.protocol:
             _make_prior(pool, options)
-
-
-def _cores() -> int:
-    # Linux knows how many of the machine's cores this process may use.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _plan(options: Options) -> list[_Split]:
@@ -198,7 +182,9 @@ def _write_split(pool, workers: int, options: Options, split: _Split) -> None:
         disable=None,
     )
     with bar:
-        for examples in in_order(pool, _render, chunks, _AHEAD * workers):
+        for examples in processes.in_order(
+            pool, _render, chunks, _AHEAD * workers
+        ):
             for example in examples:
                 writer.write(example)
             bar.update(len(examples))
@@ -260,107 +246,13 @@ def _write_prior(pool, options: Options) -> None:
 
 def _write_sheet(path: Path, split: _Split) -> None:
     """The first people, once with keypoints and once with parts."""
-    from training import pictures  # Brings TensorFlow: not for the workers.
+    from training.data import label_sheet  # Brings TensorFlow.
 
     people = synthetic.People(split.seed, split.name, split.settings)
-    cells = []
-    for example in people.examples(0, min(_SHEET_PEOPLE, split.count)):
-        cells.append((example.example_id, draw_labels(example, _SHEET_PX)))
-    sheet = pictures.sheet(cells, columns=_SHEET_COLUMNS)
-    cv2.imwrite(str(path), sheet[..., ::-1])
-
-
-def draw_labels(example: records.Example, size: int) -> np.ndarray:
-    """The picture with box and keypoints, and with its parts.
-
-    Args:
-        example: with keypoints and parts.
-        size: side of each of the two panels, pixels.
-
-    Returns:
-        (size, 2 * size + gap, 3) uint8 RGB; keypoints that are not visible
-        are grey.
-    """
-    from training import pictures  # Brings TensorFlow: not for the workers.
-
-    picture = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-    picture = np.ascontiguousarray(picture[..., ::-1])
-    parts = cv2.imdecode(np.frombuffer(example.parts, np.uint8), 0)
-    zoom = size / example.width
-    places = (example.keypoints[:, :2] + 0.5) * zoom - 0.5
-    first = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    second = first.copy()
-    x, y, w, h = np.rint(example.box * zoom).astype(int).tolist()
-    cv2.rectangle(first, (x, y), (x + w, y + h), (255, 220, 0), 1)
-    first = raster.skeleton(
-        first, places, joints.KEYPOINTS, example.keypoints[:, 2]
-    )
-    parts = cv2.resize(parts, (size, size), interpolation=cv2.INTER_NEAREST)
-    colours = cv2.applyColorMap(parts * 17, cv2.COLORMAP_TURBO)[..., ::-1]
-    mixed = cv2.addWeighted(second, 0.3, np.ascontiguousarray(colours), 0.7, 0)
-    second[parts > 0] = mixed[parts > 0]
-    return pictures.beside([first, second])
-
-
-@contextlib.contextmanager
-def renderers(workers: int) -> Iterator[concurrent.futures.Executor]:
-    """Fresh processes with one thread each; no TensorFlow is in them.
-
-    Args:
-        workers: how many processes.
-    """
-    before = {name: os.environ.get(name) for name in _THREADS}
-    # Read by numpy when it is imported, which is before any of our code runs.
-    os.environ |= dict.fromkeys(_THREADS, "1")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
-
-
-def in_order(
-    pool: concurrent.futures.Executor,
-    task: Callable,
-    arguments: Sequence,
-    ahead: int,
-) -> Iterator:
-    """Results of the tasks in order, at most `ahead` of them begun.
-
-    Args:
-        pool: an executor.
-        task: called with each argument in one of its processes.
-        arguments: one per task.
-        ahead: bounds the results that wait for a slow consumer.
-    """
-    waiting = collections.deque()
-    for argument in arguments:
-        waiting.append(pool.submit(task, argument))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    label_sheet.write(path, people.examples(0, min(_SHEET, split.count)))
 
 
 _people: dict = {}  # Of this worker, by split.
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    # A killed parent cannot tell its workers, which would wait for ever.
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _render(chunk: tuple[_Split, int, int]) -> list[records.Example]:

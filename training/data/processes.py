@@ -1,0 +1,78 @@
+"""Processes that make examples: one thread each, and no TensorFlow."""
+
+import collections
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import cv2
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def cores() -> int:
+    """How many of the machine's cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def pool(workers: int) -> Iterator[concurrent.futures.Executor]:
+    """Fresh processes with one thread each; no TensorFlow is in them.
+
+    Args:
+        workers: how many processes.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    # Read by numpy when it is imported, which is before any of our code runs.
+    os.environ |= dict.fromkeys(_THREADS, "1")
+    executor = concurrent.futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker
+    )
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def in_order(
+    executor: concurrent.futures.Executor,
+    task: Callable,
+    arguments: Iterable,
+    ahead: int,
+) -> Iterator:
+    """Results of the tasks in order, at most `ahead` of them begun.
+
+    Args:
+        executor: from `pool`, or of threads.
+        task: called with each argument in one of its processes.
+        arguments: one per task.
+        ahead: bounds the results that wait for a slow consumer.
+    """
+    waiting = collections.deque()
+    for argument in arguments:
+        waiting.append(executor.submit(task, argument))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    # A killed parent cannot tell its workers, which would wait for ever.
+    multiprocessing.parent_process().join()
+    os._exit(1)
