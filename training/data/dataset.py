@@ -171,7 +171,7 @@ class _Progress:
         return cls(**stored)
 
     def write(self, folder: Path, split: str) -> None:
-        _write_json(self.path(folder, split), dataclasses.asdict(self))
+        _write_json(self.path(folder, split), vars(self))
 
 
 def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
