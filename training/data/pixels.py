@@ -6,6 +6,8 @@ failing TensorFlow op costs the batch.
 """
 
 import math
+import struct
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,6 +27,12 @@ _BLUR = 0.4
 _LEAST_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
 # Pixels around a crop that its blur (2) and interpolation (1) reach.
 _MARGIN = 3
+# Kinds of JPEG markers: among those of frames, tables and an extension; and
+# frames that hold rows in one pass, from the top.
+_NO_FRAME = (0xC4, 0xC8, 0xCC)
+_SEQUENTIAL = (0xC0, 0xC1)
+_RESTARTS = b"\xff\xdd"  # says that marks follow, which the decoder would miss
+_BLOCK = 16  # rows that are coded together, at most
 
 
 class BadImage(ValueError):
@@ -153,7 +161,7 @@ def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
     Raises:
         BadImage: not a JPEG, cut short, or not of the size (W, H).
     """
-    return cv2.cvtColor(_decode_bgr(jpeg, size, 1), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode_bgr(jpeg, size), cv2.COLOR_BGR2RGB)
 
 
 def _seen_part(
@@ -168,9 +176,10 @@ def _seen_part(
         raise BadImage("box is empty or not finite")
     shrinkage = 2 / (side * math.hypot(to_ndc[0, 0], to_ndc[0, 1]))
     reduced = max(f for f in _REDUCED if f <= max(shrinkage, 1))
-    image = _decode_bgr(jpeg, size, reduced)
     to_crop = _to_pixels(to_ndc, side, reduced)
-    left, top, right, bottom = _window(to_crop, side, image.shape)
+    shape = [math.ceil(length / reduced) for length in size]
+    left, top, right, bottom = _window(to_crop, side, shape)
+    image = _decode_bgr(jpeg, size, reduced, bottom)
     part = image[top:bottom, left:right]
     to_crop[:, 2] += to_crop[:, :2] @ (left, top)
     rest = shrinkage / reduced
@@ -181,13 +190,12 @@ def _seen_part(
 
 
 def _window(
-    to_crop: np.ndarray, side: int, shape: tuple[int, ...]
+    to_crop: np.ndarray, side: int, size: Sequence[int]
 ) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the pixels that a crop takes up."""
-    (a, b, c), (d, e, f) = cv2.invertAffineTransform(to_crop).tolist()
-    last = side - 1
-    bounds = []
-    for p, q, start, length in ((a, b, c, shape[1]), (d, e, f, shape[0])):
+    last, bounds = side - 1, []
+    rows = cv2.invertAffineTransform(to_crop).tolist()
+    for (p, q, start), length in zip(rows, size, strict=True):
         low = start + last * (min(p, 0) + min(q, 0)) - _MARGIN
         high = start + last * (max(p, 0) + max(q, 0)) + _MARGIN
         # One pixel at least: a crop beside the image repeats its edge.
@@ -197,18 +205,50 @@ def _window(
     return left, top, right, bottom
 
 
-def _decode_bgr(jpeg: bytes, size: tuple[int, int], reduced: int) -> np.ndarray:
-    """Decodes at 1, 1/2, 1/4 or 1/8 of the size."""
+def _decode_bgr(
+    jpeg: bytes,
+    size: tuple[int, int],
+    reduced: int = 1,
+    bottom: int | None = None,
+) -> np.ndarray:
+    """Decodes at 1, 1/2, 1/4 or 1/8 of the size, down to row `bottom`."""
     # A JPEG that is cut short decodes, to gray below the cut.
-    if b"\xff\xd9" not in jpeg[-64:]:
+    end = jpeg.rfind(b"\xff\xd9", -64)
+    if end < 0:
         raise BadImage("JPEG is cut short")
-    image = _decode(jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise BadImage("JPEG does not decode")
-    width, height = (math.ceil(length / reduced) for length in size)
-    if image.shape != (height, width, 3):
+    kind, place = _frame(jpeg)
+    height, width = struct.unpack_from(">HH", jpeg, place)
+    if (width, height) != tuple(size):
         raise BadImage("JPEG has another size than its record says")
+    in_one_pass = kind in _SEQUENTIAL and _RESTARTS not in jpeg
+    if bottom is not None and in_one_pass:
+        # The decoder believes the header, and leaves out what is below;
+        # without an end it does not complain of it. The block under the last
+        # one in use colours its lowest row.
+        rows = -(-bottom * reduced // _BLOCK) * _BLOCK + _BLOCK
+        if rows < height:
+            height, jpeg = rows, bytearray(jpeg[:end])
+            struct.pack_into(">H", jpeg, place, rows)
+    image = _decode(jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
+    shape = (math.ceil(height / reduced), math.ceil(width / reduced), 3)
+    if image is None or image.shape != shape:
+        raise BadImage("JPEG does not decode")
     return image
+
+
+def _frame(jpeg: bytes) -> tuple[int, int]:
+    """The marker of a JPEG's frame, and where its height and width stand.
+
+    A marker is 0xff and its kind, then the length of its segment (ITU-T T.81,
+    B.1.1.4); in a frame the precision and the size follow (B.2.2).
+    """
+    place = 2
+    while place + 9 <= len(jpeg) and jpeg[place] == 0xFF:
+        kind = jpeg[place + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in _NO_FRAME:
+            return kind, place + 5
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    raise BadImage("JPEG does not decode")
 
 
 def _decode(data: bytes, flags: int) -> np.ndarray | None:

@@ -1,0 +1,344 @@
+"""How fast training pictures are made, beside a PyTorch DataLoader with OpenCV.
+
+    python -m training.benchmark pipeline
+
+Both sides read the same JPEGs of about 500 x 500 pixels and 62 KB, quality
+90: rendered people, under noise of several scales that makes them as large as
+photographs of that size are. Both cut 224 pixel crops with random rotation,
+scale, shift and flip, move the keypoints along with left and right swapped,
+and give float32 batches of 64. The peer does what loaders of this field do:
+two workers, one cv2.imread and one cv2.warpAffine per item, channels first.
+It does not antialias; ours does, and makes every 3D label besides.
+
+The sides run in turns. Seconds are CPU time of all processes of a side, per
+image; a row is the median of its turns. "Host part" is what is left for the
+processor where the warp runs in the step (`--data.warp step`). The last lines
+are `ratio host N.N` and `ratio host part N.N`: the peer's time over ours.
+PyTorch comes with `pip install -e '.[compare]'`.
+"""
+
+import dataclasses
+import importlib.util
+import math
+import multiprocessing
+import os
+import pathlib
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from tf_hmr import crop, joints
+from training import config
+from training.data import records, synthetic
+
+AUGMENT = config.Augment(rotation_deg=30.0)
+_CROP_SCALE = 1.2
+_PEER = "PyTorch DataLoader + cv2"
+_HOST, _PART, _WHOLE = (
+    "tf_hmr, warp on the host",
+    "tf_hmr, host part",
+    "tf_hmr, warp in the step",
+)
+
+
+@dataclasses.dataclass
+class Options:
+    """CPU time per training picture, and pictures per second."""
+
+    count: int = 200
+    """How many different pictures there are."""
+    size: int = 500
+    """Their side in pixels."""
+    image_size: int = 224
+    """Side of the crops in pixels."""
+    batch: int = 64
+    """Images per batch."""
+    batches: int = 40
+    """Batches of a turn."""
+    rounds: int = 5
+    """Turns of each side; the median counts."""
+    seed: int = 1
+    """Which people."""
+
+
+Turn = Callable[[], tuple[float, float]]
+"""Makes a turn's batches; seconds of CPU time and seconds."""
+
+
+def run(options: Options) -> dict[str, float]:
+    """Measures and prints; returns the ratios, without PyTorch none.
+
+    Raises:
+        ValueError: the two sides do not make the same picture.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        kilobytes = write_pictures(folder, options)
+        check_same(folder, options)
+        sides = _ours(folder, options)
+        peer = None
+        if importlib.util.find_spec("torch"):
+            peer = Peer(folder, options)
+            sides = {_PEER: peer} | sides
+        try:
+            measured = _in_turns(sides, options.rounds)
+        finally:
+            if peer:
+                peer.close()
+    print(
+        f"{options.count} JPEGs of {options.size} px, {kilobytes:.0f} KB each "
+        f"-> crops of {options.image_size} px in batches of {options.batch}"
+    )
+    cpu = {}
+    images = options.batch * options.batches
+    for name, turns in measured.items():
+        cpu[name], wall = (
+            statistics.median(turn[k] for turn in turns) / images
+            for k in (0, 1)
+        )
+        ratio = f"{cpu[_PEER] / cpu[name]:6.2f} x" if peer else ""
+        print(
+            f"{name:26s} {1e3 * cpu[name]:6.2f} ms CPU per image "
+            f"{1 / wall:6.0f} images/s {ratio}"
+        )
+    if not peer:
+        print("PyTorch is not installed: ours alone, no ratio.")
+        print("To compare: pip install -e '.[compare]'")
+        return {}
+    ratios = {
+        "host": cpu[_PEER] / cpu[_HOST],
+        "host part": cpu[_PEER] / cpu[_PART],
+    }
+    for name, ratio in ratios.items():
+        print(f"ratio {name} {ratio:.1f}")
+    return ratios
+
+
+def write_pictures(folder: pathlib.Path, options: Options) -> float:
+    """Records in `folder`/records, the same JPEGs in `folder`; mean KB."""
+    # Crops of 1.2 boxes are half as wide as the picture, over the scale.
+    settings = synthetic.Settings(size=options.size, margin=2.4)
+    people = synthetic.People(options.seed, settings=settings)
+    writer = records.Writer(folder / "records", "train", 100)
+    boxes, points, total = [], [], 0
+    for number, example in enumerate(people.examples(0, options.count)):
+        image = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
+        random = np.random.default_rng((options.seed, number))
+        image = np.clip(image + _texture(random, options.size), 0, 255)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 90]
+        jpeg = cv2.imencode(".jpg", image.astype(np.uint8), quality)[1]
+        example.image = jpeg.tobytes()
+        example.example_id = f"{number:05d}"
+        (folder / f"{number:05d}.jpg").write_bytes(example.image)
+        boxes.append(crop.square_box(example.box, _CROP_SCALE))
+        points.append(example.keypoints)
+        writer.write(example)
+        total += len(example.image)
+    writer.finish()
+    np.savez(folder / "labels.npz", boxes=boxes, points=points)
+    return total / options.count / 1000
+
+
+def _texture(random: np.random.Generator, size: int) -> np.ndarray:
+    """Noise of four scales, more gray than coloured, (size, size, 3)."""
+    total = np.zeros((size, size, 3), np.float32)
+    for shrinkage, deviation in ((1, 3.5), (2, 3.5), (4, 6.0), (16, 10.0)):
+        side = max(size // shrinkage, 1)
+        noise = random.normal(0, deviation, (side, side, 3))
+        noise = 0.3 * noise + 1.2 * noise.mean(axis=2, keepdims=True)
+        noise = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+        total += noise.astype(np.float32)
+    return total
+
+
+class PeerItems:
+    """What a DataLoader reads: an image and its keypoints by number."""
+
+    def __init__(self, folder: pathlib.Path, image_size: int, length: int):
+        self.folder, self.side, self.length = folder, image_size, length
+        labels = np.load(folder / "labels.npz")
+        self.boxes, self.points = labels["boxes"], labels["points"]
+        self.mirror = np.array(joints.mirror(joints.KEYPOINTS))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        angle = 0.0
+        if random.random() < AUGMENT.rotation_probability:
+            angle = AUGMENT.rotation_deg * random.gauss(0, 1)
+        reach = AUGMENT.shift
+        shift = [random.uniform(-reach, reach) for _ in range(2)]
+        scale = random.uniform(*AUGMENT.scale)
+        flip = random.random() < AUGMENT.flip
+        return self.item(number % len(self.boxes), angle, scale, shift, flip)
+
+    def item(self, number, angle, scale, shift, flip):
+        """Picture (3, S, S) float32 0..255 and keypoints (K, 3), ndc."""
+        image = cv2.imread(str(self.folder / f"{number:05d}.jpg"))
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        x, y, side, _ = self.boxes[number]
+        centre = np.array([x, y]) + side * (0.5 + np.array(shift)) - 0.5
+        zoom, turn = scale * self.side / side, math.radians(angle)
+        cos, sin = zoom * math.cos(turn), zoom * math.sin(turn)
+        linear = np.array([[cos, -sin], [sin, cos]])
+        if flip:
+            linear[0] = -linear[0]
+        middle = (self.side - 1) / 2
+        matrix = np.column_stack([linear, middle - linear @ centre])
+        picture = cv2.warpAffine(
+            image,
+            matrix,
+            (self.side, self.side),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        points = self.points[number].copy()
+        points[:, :2] = points[:, :2] @ linear.T + matrix[:, 2]
+        points[:, :2] = 2 * (points[:, :2] + 0.5) / self.side - 1
+        points[points[:, 2] == 0] = 0
+        if flip:
+            points = points[self.mirror]
+        picture = picture.transpose(2, 0, 1).astype(np.float32)
+        return picture, points.astype(np.float32)
+
+
+class Peer:
+    """The peer's turns, in a process that never calls TensorFlow."""
+
+    def __init__(self, folder: pathlib.Path, options: Options):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, folder, options)
+        self._process = context.Process(target=_peer, args=arguments)
+        self._process.start()
+        theirs.close()
+
+    def __call__(self) -> tuple[float, float]:
+        self._pipe.send(True)
+        return self._pipe.recv()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pipe.close()
+        self._process.join()
+
+
+def _peer(pipe, folder: pathlib.Path, options: Options) -> None:
+    from torch.utils import data
+
+    cv2.setNumThreads(0)  # as is usual in workers
+    items = PeerItems(
+        folder, options.image_size, options.batch * options.batches
+    )
+    loader = data.DataLoader(
+        items,
+        batch_size=options.batch,
+        shuffle=True,
+        num_workers=2,
+        # The default on Linux, but not in a process that was spawned.
+        multiprocessing_context="fork",
+    )
+    shape = (options.batch, 3, options.image_size, options.image_size)
+    while True:
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+        wall, cpu = time.perf_counter(), _cpu_s()
+        for images, _ in loader:
+            assert images.shape == shape
+        pipe.send((_cpu_s() - cpu, time.perf_counter() - wall))
+
+
+def _cpu_s() -> float:
+    """Of this process and of its children that have ended, as workers have."""
+    return sum(os.times()[:4])
+
+
+def _dataset(folder: pathlib.Path, options: Options, augment, how: str):
+    from training.data import pipeline
+
+    data = config.Data(
+        sources=(config.Source(str(folder / "records")),),
+        batch_size=options.batch,
+        prior="",
+        augment=augment,
+        warp=how,
+    )
+    return pipeline.train_dataset(
+        data.sources, data, options.image_size, crop_scale=_CROP_SCALE
+    )
+
+
+def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
+    import tensorflow as tf
+
+    from training import warp
+
+    # The peer is measured without a GPU.
+    with tf.device("cpu"):
+        host, step = (
+            _dataset(folder, options, AUGMENT, how).take(options.batches)
+            for how in ("host", "step")
+        )
+
+    def turn(dataset, finish: Callable) -> tuple[float, float]:
+        wall, cpu = time.perf_counter(), _cpu_s()
+        with tf.device("cpu"):
+            for batch in dataset:
+                finish(batch)
+        return _cpu_s() - cpu, time.perf_counter() - wall
+
+    def whole(batch) -> None:
+        image = warp.finish(batch, options.image_size)["image"]
+        assert image.dtype == tf.float32
+
+    return {
+        _HOST: lambda: turn(host, whole),
+        _PART: lambda: turn(step, lambda batch: None),
+        _WHOLE: lambda: turn(step, whole),
+    }
+
+
+def check_same(folder: pathlib.Path, options: Options) -> None:
+    """Both sides, without augmentation, on every picture of a batch.
+
+    Raises:
+        ValueError: they differ by more than antialiasing.
+    """
+    from training import warp
+
+    plain = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
+    batch = next(iter(_dataset(folder, options, plain, "host")))
+    batch = warp.finish(batch, options.image_size)
+    items = PeerItems(folder, options.image_size, options.count)
+    for row, name in enumerate(batch["example_id"].numpy()[:8]):
+        image, points = items.item(int(name), 0.0, 1.0, (0, 0), False)
+        grays = np.abs(
+            batch["image"][row].numpy() - image.transpose(1, 2, 0)
+        ).mean()
+        moved = np.abs(batch["keypoints"][row].numpy() - points).max()
+        if not (grays < 8 and moved < 1e-3):
+            raise ValueError(
+                f"Picture {int(name)}: the sides differ by {grays:.1f} gray "
+                f"levels and {moved:.1e} of half a crop in the keypoints, "
+                "expected less than 8 and 1e-3: they do not do the same work, "
+                "so their times say nothing. Run the tests of training.data."
+            )
+
+
+def _in_turns(sides: dict[str, Turn], rounds: int) -> dict[str, list]:
+    """Every round measures each side once; the first round does not count."""
+    measured = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, turn in sides.items():
+            found = turn()
+            if number:
+                measured[name].append(found)
+    return measured
