@@ -1,23 +1,25 @@
-"""A person's mesh from a photo, on the device. Copy this one file.
+"""A person's mesh from photos, films and cameras, on the device.
 
-Needs numpy, OpenCV (4.5 or later) and a LiteRT runtime (ai-edge-litert, or
-tflite-runtime with numpy below 2); no TensorFlow. Python 3.8 or later.
+Copy this file and a model's .tflite, .card.json and .mesh.npz. Needs Python
+3.8, OpenCV 4.5, numpy and LiteRT (ai-edge-litert, or tflite-runtime with numpy
+below 2), or later ones; no TensorFlow.
 
     python run.py hmr.tflite photo.jpg --box 310 40 220 520 --out out
-    python -m edge.run hmr.tflite *.jpg --out out
+    python run.py hmr.tflite film.mp4 photos/ --boxes boxes.json --out out
+    python run.py hmr.tflite 0 --show --delegate auto
 
-Each photo gives NAME_overlay.png, NAME.npz and a line of json on stdout with
-the milliseconds of each stage. hmr.card.json and hmr.faces.npy are read from
-beside hmr.tflite; without faces the mesh is drawn as points.
-
-Axes: x right, y down, z forward, metres. Boxes are x, y, w, h in pixel edges;
+Each source gives NAME.jsonl, a line per frame and person, and NAME_overlay. In
+a film the next crop follows the joints; a lost track starts again in its box.
+Axes: x right, y down, z forward, metres. Boxes: x, y, w, h in pixel edges;
 points count from the centre of the first pixel.
 """
 
 import argparse
-import contextlib
 import json
 import math
+import re
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,137 +27,77 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIGNATURE = "serving_default"
-INPUT = "image"
+SIGNATURE, INPUT = "serving_default", "image"
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
-
-# Used where no card says otherwise; tests hold them equal to tf_hmr's.
-CROP_SCALE = 1.2
-FOCAL_OVER_SIDE = 5000 / 224
-HALVE_FROM = 4.0
-
-COLOUR = np.array([166.0, 189.0, 219.0])  # Of the mesh, RGB.
+PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+WHOLE = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
+ERRORS = (OSError, ValueError, MemoryError, cv2.error)
+FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
+ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
+FOLLOW = 0.6  # Share of the joints' box in the next one.
+SCALES = (0.25, 4.0)  # Of a crop's camera: 8 m to 0.5 m are seen in it.
+ALIKE = 0.65  # Least likeness (Bhattacharyya) of a person's colours to before.
+PATIENCE_S = 3.0  # After so long those of a lost person are forgotten.
+# One-Euro filters: least cutoff in Hz, and how it rises with speed.
+TURNS, POINTS, PLACE = (0.6, 1.5), (0.6, 1.5), (1.0, 8.0)
+COLOUR = np.array([219.0, 189.0, 166.0])  # Of the mesh, BGR.
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
 SUBPIXEL_BITS = 4
 
 
 class Model:
-    """A .tflite file with what lies beside it.
+    """The three files of edge.export: network, card and mesh."""
 
-    Attributes:
-        size: side of the square input in pixels.
-        faces: (F, 3) int32 triangles, or None.
-        crop_scale: side of the crop over the longer side of a person's box.
-        names: names of the joints, or ().
-        topology: which mesh the vertices are, or "".
-    """
-
-    def __init__(self, path, threads=1):
+    def __init__(self, path, threads=1, gpu=False, cache="", float32=False):
         path = Path(path)
-        size, faces, self.crop_scale, self.names, self.topology = _card(path)
-        _check_whole(path, size)
-        self._runner = _signature_runner(path, threads)
-        self.size = self._check_signature(path)
-        self.faces = np.load(str(faces)) if faces.is_file() else None
-
-    def _check_signature(self, path):
-        inputs = self._runner.get_input_details()
-        missing = set(OUTPUTS) - set(self._runner.get_output_details())
-        if list(inputs) != [INPUT] or missing:
-            raise ValueError(
-                f"{path}: not a model of this project: inputs "
-                f"{sorted(inputs)}, missing outputs {sorted(missing)}. "
-                "Expected a file of edge.export."
-            )
-        shape, kind = inputs[INPUT]["shape"], inputs[INPUT]["dtype"]
-        fits = len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
-        if not fits or kind is not np.uint8:
-            raise ValueError(
-                f"{path}: its input is {tuple(shape)} of {kind.__name__}, "
-                "expected (1, S, S, 3) of uint8."
-            )
-        return int(shape[1])
+        card = json.loads(path.with_suffix(".card.json").read_text("utf-8"))
+        self.size = int(card["inputs"][INPUT]["shape"][1])
+        self.crop_scale = float(card["crop"]["scale"])
+        self.topology = str(card["topology"])
+        with open(str(path.with_suffix(".mesh.npz")), "rb") as file:
+            mesh = np.load(file)
+            self.faces = mesh["faces"]
+            if "lite_faces" in mesh:
+                self.faces = mesh["lite_vertices"][mesh["lite_faces"]]
+        if path.stat().st_size != card["bytes"]:  # tflite-runtime would die.
+            raise ValueError(f"not the {card['bytes']} bytes that it was")
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            from tflite_runtime.interpreter import Interpreter
+        interpreter = Interpreter(str(path), num_threads=threads)
+        self._run = interpreter.get_signature_runner(SIGNATURE)
+        found = self(np.zeros((self.size, self.size, 3), np.uint8))
+        if gpu or cache:  # Only now: CompiledModel dies of a broken file.
+            self._run = _compiled(path, found, threads, gpu, cache, float32)
+            self(np.zeros((self.size, self.size, 3), np.uint8))
 
     def __call__(self, crop):
         """Outputs by name, without the batch axis, of a (S, S, 3) crop."""
-        found = self._runner(**{INPUT: crop[None]})
+        found = self._run(**{INPUT: crop[None]})
         return {name: found[name][0] for name in OUTPUTS}
 
 
-def _card(path):
-    """Bytes, faces, crop scale, joint names and topology of a .tflite."""
-    card = path.with_suffix(".card.json")
-    if not card.is_file():
-        faces = path.with_name(path.stem + ".faces.npy")
-        return None, faces, CROP_SCALE, (), ""
-    try:
-        told = json.loads(card.read_text("utf-8"))
-        size, scale = int(told["bytes"]), float(told["crop"]["scale"])
-        faces, names = path.with_name(told["faces"]), tuple(told["joint_names"])
-        if not 0 < scale < math.inf:
-            raise ValueError(f"crop scale {scale}")
-        return size, faces, scale, names, str(told["topology"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{card}: cut off, or no card of edge.export ({error!r}). Copy it "
-            "again from beside the model, or export the model again."
-        ) from None
+def _compiled(path, like, threads, gpu, cache, float32):
+    """A call like a signature's runner, by LiteRT 2's CompiledModel."""
+    from ai_edge_litert import compiled_model as litert
 
+    kinds = litert.HardwareAccelerator
+    on_cpu = litert.CpuOptions(threads, xnnpack_weight_cache_path=str(cache))
+    on_gpu = litert.GpuOptions(enforce_f32=float32)
+    options = litert.Options(kinds.GPU if gpu else kinds.CPU, on_cpu, on_gpu)
+    model = litert.CompiledModel.from_file(str(path), options=options)
+    image = model.create_input_buffer_by_name(SIGNATURE, INPUT)
+    made = model.create_output_buffer_by_name
+    into = {name: made(SIGNATURE, name) for name in OUTPUTS}
 
-def _check_whole(path, expected):
-    """Refuses what is no .tflite, or has not the bytes that are expected."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such model.")
-    with open(str(path), "rb") as file:
-        head = file.read(8)
-    if head[4:] != b"TFL3":
-        raise ValueError(f"{path}: not a .tflite file (it does not say TFL3).")
-    # tflite-runtime dies of a file that is cut off; its size tells before.
-    size = path.stat().st_size
-    if expected not in (None, size):
-        raise ValueError(
-            f"{path}: {size} bytes, but its card says {expected}: it is cut "
-            "off, or the card belongs to another file."
-        )
+    def run(**inputs):
+        image.write(inputs[INPUT])
+        model.run_by_name(SIGNATURE, {INPUT: image}, into)
+        flat = {n: into[n].read(like[n].size, np.float32) for n in OUTPUTS}
+        return {n: flat[n].reshape(1, *like[n].shape) for n in OUTPUTS}
 
-
-def _signature_runner(path, threads):
-    """The file's signature, with one clear error when it cannot be run."""
-    try:
-        interpreter = _interpreter()(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
-        return interpreter.get_signature_runner(SIGNATURE)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"{path}: this .tflite cannot be run; it is cut off, or made for "
-            f"another runtime ({error})."
-        ) from error
-
-
-def _interpreter():
-    with contextlib.suppress(ImportError):
-        from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter
-    with contextlib.suppress(ImportError):
-        from tflite_runtime.interpreter import Interpreter
-
-        return Interpreter
-    raise ValueError("No LiteRT runtime. Try: pip install ai-edge-litert")
-
-
-# The crop: the same rule, number by number, as tf_hmr/crop.py.
-
-
-def check_box(box, image_size):
-    """Refuses a box that is no box, or lies outside the photo (W, H)."""
-    (x, y, w, h), (width, height) = box, image_size
-    if not all(math.isfinite(v) for v in box) or w <= 0 or h <= 0:
-        raise ValueError(f"box {box} is not x, y, w, h with w > 0 and h > 0")
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise ValueError(
-            f"box {box} lies outside the photo of {width} x {height} pixels"
-        )
+    return run
 
 
 def square_box(box, scale=1.0):
@@ -166,232 +108,290 @@ def square_box(box, scale=1.0):
 
 
 def crop_image(image, box, size):
-    """(size, size, 3) of a square box; its outside repeats the border."""
-    x, y, side = box[0], box[1], box[2]
-    while side > HALVE_FROM * size:
-        image, x, y = _halved(*_seen_part(image, x, y, side))
-        side = side / 2
+    """(size, size, 3) of a square box, by the rule of tf_hmr/crop.py."""
+    x, y, side = box[:3]
+    bilinear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    while side > 4 * size:  # The pixels around the box, halved.
+        reach = side / 16 + 2
+        left, top = (max(0, math.floor(v - reach)) for v in (x, y))
+        right, bottom = (math.ceil(v + side + reach) for v in (x, y))
+        image = image[top:bottom, left:right]
+        h, w = image.shape[:2]
+        image = cv2.copyMakeBorder(image, 0, h % 2, 0, w % 2, replicate)
+        half = ((w + 1) // 2, (h + 1) // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+        x, y, side = (x - left) / 2, (y - top) / 2, side / 2
     # At least one sample per pixel, then the mean of whole blocks.
-    blocks = math.ceil(side / size - 1e-6) or 1
-    fine = (size * blocks, size * blocks)
-    scale = fine[0] / side
-    shift = [scale * (0.5 - v) - 0.5 for v in (x, y)]
-    matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-    pixels = cv2.warpAffine(
-        image, matrix, fine, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    )
-    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+    fine = size * (math.ceil(side / size - 1e-6) or 1)
+    scale = fine / side
+    a, b = (scale * (0.5 - v) - 0.5 for v in (x, y))
+    matrix, fine = np.float64([[scale, 0, a], [0, scale, b]]), (fine, fine)
+    image = cv2.warpAffine(image, matrix, fine, None, bilinear, replicate)
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _seen_part(image, x, y, side):
-    """The pixels around a box, and the box's corner among them."""
-    margin = side / 16 + 2
-    bounds = []
-    for start, length in ((x, image.shape[1]), (y, image.shape[0])):
-        low = max(0, math.floor(start - margin))
-        high = min(length, math.ceil(start + side + margin))
-        bounds.append((low, high))
-    (left, right), (top, bottom) = bounds
-    return image[top:bottom, left:right], x - left, y - top
+class OneEuro:
+    """A low-pass filter whose cutoff rises with speed (Casiez et al. 2012)."""
+
+    def __init__(self, least_hz, rise):
+        self.least_hz, self.rise = least_hz, rise
+        self.value, self.speed = None, 0.0
+
+    def __call__(self, value, seconds):
+        step = value - (value if self.value is None else self.value)
+        turn = 2 * math.pi * seconds  # A cutoff f keeps 1 / (1 + turn f).
+        self.speed += (step / seconds - self.speed) / (1 + 1 / turn)  # 1 Hz.
+        fast = np.linalg.norm(self.speed, axis=-1, keepdims=True)
+        cutoff_hz = self.least_hz + self.rise * fast
+        self.value = value - step / (1 + turn * cutoff_hz)
+        return self.value
 
 
-def _halved(image, x, y):
-    height, width = image.shape[:2]
-    even = cv2.copyMakeBorder(
-        image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
-    )
-    size = ((width + 1) // 2, (height + 1) // 2)
-    return cv2.resize(even, size, interpolation=cv2.INTER_AREA), x / 2, y / 2
+class Track:
+    """One person from frame to frame; without `home`, from the whole frame."""
+
+    def __init__(self, home=None, smooth=True):
+        self.home, self.smooth, self.colours = home, smooth, None
+        self._start()
+
+    def _start(self):
+        self.box = self.mesh = self.past_s = None
+        self.filters = [OneEuro(*law) for law in (TURNS, POINTS, PLACE)]
+        self.betas, self.count = 0.0, 0
+
+    def update(self, model, image, seconds):
+        """What the line of json says of this frame."""
+        size, clock = image.shape[1::-1], [time.perf_counter()]
+        known = self.box or self.home
+        box = known or (0.0, 0.0, *map(float, size))
+        if np.shape(box) != (4,) or not (box[2] > 0 and box[3] > 0):
+            raise ValueError(f"box {box} is not x, y, w, h")
+        if not all(-w < v < n for v, w, n in zip(box, box[2:], size)):
+            raise ValueError(f"box {box} lies outside {size}")
+        square = square_box(box, model.crop_scale if known else 1.0)
+        crop = crop_image(image, square, model.size)
+        clock.append(time.perf_counter())
+        found = model(crop)
+        clock.append(time.perf_counter())
+        line = {"state": "tracked" if self.box else "start", "box_px": box}
+        line.update(crop_box_px=square, image_size_px=size)
+        pixels = (found["keypoints"] + 1) * square[2] / 2 + square[:2] - 0.5
+        inside = ((pixels >= 0) & (pixels < size)).all(axis=1).mean()
+        trouble = self._trouble(found, crop, inside, seconds)
+        if trouble:
+            self._start()
+            line.update(state="lost", reason=trouble)
+        else:
+            line.update(self._placed(found, square, size, seconds))
+            low, high = pixels.min(axis=0) + 0.5, pixels.max(axis=0) + 0.5
+            sides = np.maximum(ROOM * (high - low), 1.0)
+            new = np.append((low + high - sides) / 2, sides)
+            share = FOLLOW if known else 1.0
+            self.box = tuple(share * new + (1 - share) * np.array(box))
+        clock.append(time.perf_counter())
+        ms = np.round(1000 * np.diff(clock), 3)
+        return dict(line, ms=dict(zip(("crop", "model", "smooth"), ms)))
+
+    def _trouble(self, found, crop, inside, seconds):
+        """Why this is no person, or not the one that was tracked, or ""."""
+        wrong = [n for n in OUTPUTS if not np.isfinite(found[n]).all()]
+        s, tx, ty = found["camera"]
+        if wrong or s <= 0:
+            return f"{wrong} not finite, or a camera scale of 0 or less ({s})"
+        if self.box and not (inside >= 0.5 and SCALES[0] < s < SCALES[1]):
+            return f"{inside:.0%} of joints in the frame, camera scale {s:.2f}"
+        # Colours under the vertices, six levels of each channel.
+        ndc = np.clip(s * (found["vertices"][:, :2] + (tx, ty)), -1, 0.999)
+        x, y = ((ndc + 1) * len(crop) / 2).astype(int).T
+        now = np.bincount(crop[y, x] // 43 @ (36, 6, 1), minlength=216) / len(x)
+        if self.colours is None or seconds > self.seen_s + PATIENCE_S:
+            self.colours = now
+        alike = np.sqrt(now * self.colours).sum()
+        if alike < ALIKE:
+            return f"other colours ({alike:.2f} alike)"
+        self.colours, self.seen_s = 0.98 * self.colours + 0.02 * now, seconds
+        return ""
+
+    def _placed(self, found, square, size, seconds):
+        focal, centre = FOCAL_OVER_SIDE * max(size), np.array(size) / 2
+        s, tx, ty = (float(v) for v in found["camera"])
+        px_m = square[2] * s / 2  # Pixels per metre.
+        x, y = (np.array(square[:2]) + square[2] / 2 - centre) / px_m + (tx, ty)
+        place = np.array([x, y, math.log(focal / px_m)])
+        turns, betas = found["rotmats"].reshape(-1, 9), found["betas"]
+        points = np.concatenate([found["joints"], found["vertices"]])
+        if self.smooth:
+            passed = max(1e-3, seconds - self.past_s) if self.box else 1.0
+            values = zip(self.filters, (turns, points, place))
+            turns, points, place = (f(value, passed) for f, value in values)
+            self.count += 1
+            betas = self.betas = self.betas + (betas - self.betas) / self.count
+        place = np.append(place[:2], math.exp(place[2]))
+        pixels = (points[:, :2] + place[:2]) * focal / place[2] + centre - 0.5
+        n, self.past_s = len(found["joints"]), seconds
+        self.mesh = points[n:], pixels[n:], place[2]
+        # Rodrigues takes the nearest rotation first.
+        turns = [cv2.Rodrigues(t.reshape(3, 3))[0] for t in np.float64(turns)]
+        line = {"pose_rotvec": np.reshape(turns, (-1, 3)), "betas": betas}
+        line.update(joints_m=points[:n], keypoints_px=pixels[:n])
+        line.update(focal_px=focal, translation_m=place)
+        return {key: np.round(np.float64(v), 6) for key, v in line.items()}
 
 
-def to_pixels(ndc, box):
-    """[-1, 1] of a square crop to pixels of the photo."""
-    return (ndc + 1.0) * (box[2] / 2.0) + (box[0], box[1]) - 0.5
-
-
-def full_image_camera(camera, box, image_size, focal_px):
-    """(3,) metres: puts the mesh into the camera of the whole photo."""
-    s, tx, ty = (float(v) for v in camera)
-    per_px = 2.0 / (box[2] * s)
-    x = box[0] + box[2] / 2 - image_size[0] / 2
-    y = box[1] + box[2] / 2 - image_size[1] / 2
-    return np.array([tx + per_px * x, ty + per_px * y, per_px * focal_px])
-
-
-# Drawing, without a depth buffer: far triangles first.
-
-
-def draw(image, found, box, faces):
-    """The photo (RGB) with the mesh on it, or its points without faces."""
-    canvas = np.ascontiguousarray(image.copy())
-    vertices = found["vertices"].astype(np.float64)
-    s, tx, ty = found["camera"].astype(np.float64)
-    pixels = to_pixels(s * (vertices[:, :2] + (tx, ty)), box)
-    limit = 4 * max(image.shape)  # OpenCV's integers would overflow.
-    pixels = np.clip(pixels, -limit, limit)
-    if faces is None:
-        for x, y in np.rint(pixels).astype(int):
-            cv2.circle(canvas, (int(x), int(y)), 1, COLOUR.tolist(), -1)
-        return canvas
-    corners = vertices[faces]
+def draw(canvas, vertices, pixels, faces):
+    """Paints a mesh on BGR, far triangles first: there is no depth buffer."""
+    corners = vertices[faces].astype(np.float64)
     sides = corners[:, 1:] - corners[:, :1]
     normals = np.cross(sides[:, 0], sides[:, 1])
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = normals / np.where(length > 0, length, 1.0)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-12)[:, None]
     light = 0.35 + 0.65 * np.clip(normals @ LIGHT, 0, 1)
     colours = (light[:, None] * COLOUR).tolist()
     order = np.argsort(-corners[:, :, 2].mean(axis=1))
-    order = order[normals[order, 2] < 0]  # The others face away.
-    points = np.rint(pixels * 2**SUBPIXEL_BITS).astype(np.int32)[faces]
-    for face in order:
-        cv2.fillConvexPoly(
-            canvas, points[face], colours[face], cv2.LINE_8, SUBPIXEL_BITS
-        )
-    return canvas
+    points = np.clip(pixels, -1e5, 1e5) * 2**SUBPIXEL_BITS  # They are int32.
+    points = np.rint(points).astype(np.int32)[faces]
+    for face in order[normals[order, 2] < 0]:  # The others face away.
+        shape, colour = points[face], colours[face]
+        cv2.fillConvexPoly(canvas, shape, colour, cv2.LINE_8, SUBPIXEL_BITS)
 
 
-# The command.
+def frames(source):
+    """(seconds, BGR image, frames per second; 0 of a photo) of a source."""
+    is_file, backend = Path(source).is_file(), cv2.CAP_ANY
+    if is_file and Path(source).suffix.lower() in PHOTOS:
+        try:
+            data = np.fromfile(source, np.uint8)  # imread would talk.
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        except cv2.error:  # Empty, or its header claims billions of pixels.
+            image = None
+        if image is None:
+            raise ValueError("not a readable image")
+        yield 0.0, image, 0
+        return
+    if "!" in source and not is_file:
+        backend = cv2.CAP_GSTREAMER
+        if not re.search(r"GStreamer: *YES", cv2.getBuildInformation()):
+            raise ValueError("this OpenCV is built without GStreamer")
+    name = int(source) if source.isdigit() else source
+    video, start = cv2.VideoCapture(name, backend), time.monotonic()
+    fps = video.get(cv2.CAP_PROP_FPS)
+    fps = fps if 0 < fps < 1000 else 25.0
+    count, image = 0, video.read()[1]
+    while image is not None:
+        yield count / fps if is_file else time.monotonic() - start, image, fps
+        count, image = count + 1, video.read()[1]
+    if not count:
+        raise ValueError("no such film or camera, or it cannot be read")
+    if not is_file or count < 0.98 * video.get(cv2.CAP_PROP_FRAME_COUNT) - 1:
+        raise ValueError(f"broke off after {count} frames")
 
 
-def read_photo(path):
-    """(H, W, 3) uint8 RGB, turned by its EXIF orientation."""
-    if not Path(path).is_file():
-        raise FileNotFoundError("no such photo")
-    data = np.fromfile(str(path), np.uint8)
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:  # Empty, or its header claims billions of pixels.
-        image = None
-    if image is None:
-        raise ValueError("not a readable image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+def run(model, source, stem, tracks, show=False):
+    """Writes the files of one source, each frame as soon as it is done."""
+    film, start, told = None, time.monotonic(), 0.0
+    with open(stem + ".jsonl", "w") as file:
+        for count, (seconds, image, fps) in enumerate(frames(source), 1):
+            rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            lines = [track.update(model, rgb, seconds) for track in tracks]
+            clock = time.perf_counter()
+            meshes = [track.mesh for track in tracks if track.mesh]
+            for mesh in sorted(meshes, key=lambda mesh: -mesh[2]):
+                draw(image, *mesh[:2], model.faces)
+            drawn = round(1000 * (time.perf_counter() - clock), 3)
+            for number, line in enumerate(lines):
+                line["ms"]["draw"] = drawn
+                line.update(track=number, topology=model.topology)
+                line = dict(frame=count - 1, time_s=seconds, **line)
+                print(
+                    json.dumps(line, default=np.ndarray.tolist),
+                    file=file,
+                    flush=True,
+                )
+            if not fps:
+                cv2.imencode(".png", image)[1].tofile(stem + "_overlay.png")
+                lost = [line["reason"] for line in lines if "reason" in line]
+                if lost:
+                    raise ValueError(lost[0])
+                continue
+            film = film or _film(stem + "_overlay", fps, image.shape[1::-1])
+            film.write(image)
+            try:
+                show and cv2.imshow(stem, image), show and cv2.waitKey(1)
+            except cv2.error:
+                show = _say("this OpenCV has no window: no --show")
+            if time.monotonic() > start + told + 2:
+                told = time.monotonic() - start
+                _say(f"{source}: {count} frames, {count / told:.1f} a second")
+    print(f"{stem}.jsonl: {count} frames")
 
 
-def check_found(found):
-    """Refuses outputs that are no body in front of a camera."""
-    wrong = [name for name in OUTPUTS if not np.isfinite(found[name]).all()]
-    if wrong:
-        raise ValueError(f"the model's {', '.join(wrong)} are not finite")
-    if found["camera"][0] <= 0:
-        raise ValueError("the model's camera has a scale of 0 or less")
+def _film(stem, fps, size):
+    for ending, code in ((".mp4", "mp4v"), (".avi", "MJPG")):
+        fourcc = cv2.VideoWriter_fourcc(*code)
+        film = cv2.VideoWriter(stem + ending, fourcc, fps, size)
+        if film.isOpened():
+            return film
+        _say(f"this OpenCV writes no {ending}")
+    raise ValueError("no film can be written")
 
 
-class Stages:
-    """Milliseconds of each stage, in order."""
-
-    def __init__(self):
-        self.ms = {}
-        self._start = time.perf_counter()
-
-    def done(self, name):
-        """Ends the stage that runs since the last call."""
-        now = time.perf_counter()
-        self.ms[name] = round(1000 * (now - self._start), 3)
-        self._start = now
-
-
-def run_photo(model, path, box, out):
-    """Writes the files of one photo; returns its line of json as a dict.
-
-    A box of None is the whole photo; `out` is the start of the files' names.
-    """
-    stages = Stages()
-    image = read_photo(path)
-    image_size = (image.shape[1], image.shape[0])
-    stages.done("read")
-    if box is None:
-        box = (0.0, 0.0) + tuple(float(v) for v in image_size)
-        crop_box = square_box(box)
-    else:
-        check_box(box, image_size)
-        crop_box = square_box(box, model.crop_scale)
-    crop = crop_image(image, crop_box, model.size)
-    stages.done("crop")
-    found = model(crop)
-    check_found(found)
-    stages.done("model")
-    overlay = draw(image, found, crop_box, model.faces)
-    stages.done("draw")
-    picture = cv2.imencode(".png", cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
-    files = {"overlay": out + "_overlay.png", "npz": out + ".npz"}
-    Path(files["overlay"]).write_bytes(picture[1].tobytes())
-    np.savez(files["npz"], **arrays(model, found, box, crop_box, image_size))
-    stages.done("write")
-    box = [round(v, 2) for v in box]
-    return {"photo": str(path), "box": box, "ms": stages.ms, "files": files}
-
-
-def arrays(model, found, box, crop_box, image_size):
-    """What the .npz holds; the keys are those of `python -m tf_hmr`."""
-    focal_px = FOCAL_OVER_SIDE * max(image_size)
-    content = {
-        "vertices": found["vertices"],
-        "joints": found["joints"],
-        "joint_names": np.array(model.names),
-        "keypoints_px": to_pixels(found["keypoints"], crop_box),
-        "rotmats": found["rotmats"],
-        "betas": found["betas"],
-        "weak_camera": found["camera"],
-        "translation": full_image_camera(
-            found["camera"], crop_box, image_size, focal_px
-        ),
-        "focal_px": np.array(focal_px),
-        "principal_point": (np.array(image_size) - 1) / 2,
-        "image_size": np.array(image_size),
-        "box": np.array(box),
-        "crop_box": np.array(crop_box),
-        "topology": np.array(model.topology),
-    }
-    if model.faces is not None:
-        content["faces"] = model.faces
-    return content
-
-
-def named(paths):
-    """(path, name) of each photo; a stem that is taken gets a number."""
-    taken = {}
-    for path in paths:
-        stem = name = Path(path).stem
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken[name] = path
-    return [(path, name) for name, path in taken.items()]
+def _say(text):
+    print(" ".join(str(text).split()), file=sys.stderr, flush=True)
 
 
 def main(arguments=None):
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", help=".tflite file of edge.export")
-    parser.add_argument("photos", nargs="+", help="image files")
-    parser.add_argument(
-        "--box",
-        nargs=4,
-        type=float,
-        metavar=("X", "Y", "W", "H"),
-        help="person's box in pixels of the upright photo; default: all of it",
-    )
-    parser.add_argument("--out", default="out", help="folder for the results")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    add = parser.add_argument
+    add("model", help=".tflite file of edge.export")
+    add("sources", nargs="*", help="photo, folder, film, camera 0, pipeline")
+    add("--box", nargs=4, type=float, action="append", metavar=tuple("XYWH"))
+    add("--boxes", help="json file [[x, y, w, h], ...], instead of many --box")
+    add("--out", default="out", help="folder for the results")
+    add("--delegate", choices=("cpu", "gpu", "auto"), default="cpu")
+    add("--gpu-float32", action="store_true", dest="float32", help="no float16")
+    add("--threads", type=int, default=2, help="CPU threads")
+    add("--cache", default="", help="file for packed weights: faster start")
+    add("--no-smooth", action="store_true", help="as the model answers")
+    add("--show", action="store_true", help="in a window")
     args = parser.parse_args(arguments)
+    gpu = args.delegate == "gpu"
+    if args.delegate == "auto":  # In a process of its own, which may die.
+        command = [sys.executable, __file__, args.model, "--delegate", "gpu"]
+        tried = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        why = "".join(re.findall("here: .*", tried.stderr)) or "it died"
+        gpu = not tried.returncode
+        if not gpu:
+            _say(f"CPU, as the GPU ended with {tried.returncode}: {why}")
     try:
-        model = Model(args.model, args.threads)
+        model = Model(args.model, args.threads, gpu, args.cache, args.float32)
         Path(args.out).mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+    except Exception as error:  # Runtimes raise of every kind.
+        what = f"{type(error).__name__}: {error}"
+        _say(f"{args.model} cannot be run here: {what}. {WHOLE}.")
         return 1
-    failed = 0
-    for path, name in named(args.photos):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    failed, sources, taken = 0, [], []
+    for source in args.sources:
+        inside = sorted(Path(source).glob("*"))
+        photos = [str(p) for p in inside if p.suffix.lower() in PHOTOS]
+        sources += photos or [source]
+    for source in sources:
+        taken.append(re.sub(r"[^\w.-]+", "_", Path(source).stem))
+        again = taken.count(taken[-1])
+        stem = str(Path(args.out) / taken[-1]) + f"-{again}" * (again > 1)
         try:
-            line = run_photo(model, path, args.box, str(Path(args.out) / name))
-            print(json.dumps(line), flush=True)
-        except (OSError, ValueError, MemoryError, cv2.error) as error:
+            boxes = args.box or [None]
+            if args.boxes:
+                boxes = json.loads(Path(args.boxes).read_text())
+            tracks = [Track(box, not args.no_smooth) for box in boxes]
+            run(model, source, stem, tracks, args.show)
+        except ERRORS as error:
             failed = 1
-            print(f"{path}: " + " ".join(str(error).split()), file=sys.stderr)
+            _say(f"{source}: {error}")
+        except KeyboardInterrupt:
+            _say(f"{source}: stopped; {args.out} holds what was done")
+            return 130
     return failed
 
 

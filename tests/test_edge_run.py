@@ -1,4 +1,4 @@
-"""The device's one file: beside the library, and what it says of errors."""
+"""The device's one file on photos: beside the library, and its errors."""
 
 import json
 import pathlib
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import export
+from edge import convert
 from edge import run as device
 from tests import photos
 from tests.closeness import assert_close
-from tf_hmr import camera, crop, method, people, raster
+from tf_hmr import crop, people, raster
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 
@@ -25,11 +25,22 @@ def photo(tmp_path):
 
 
 def run(capsys, *arguments):
-    """(status, json lines, lines of errors) of the device's command."""
+    """(status, lines of stdout, lines of errors) of the device's command."""
     status = device.main([str(argument) for argument in arguments])
     told = capsys.readouterr()
-    lines = [json.loads(line) for line in told.out.splitlines()]
-    return status, lines, told.err.splitlines()
+    return status, told.out.splitlines(), told.err.splitlines()
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def copied(tflite, folder, name="m"):
+    """A model's three files in another folder."""
+    for ending in (".tflite", ".card.json", ".mesh.npz"):
+        content = tflite.with_suffix(ending).read_bytes()
+        (folder / (name + ending)).write_bytes(content)
+    return folder / (name + ".tflite")
 
 
 def test_device_runs_without_tensorflow_outside_the_project(
@@ -50,9 +61,9 @@ def test_device_runs_without_tensorflow_outside_the_project(
         text=True,
     )
     assert told.returncode == 0, told.stderr
-    stages = json.loads(told.stdout)["ms"]
-    assert list(stages) == ["read", "crop", "model", "draw", "write"]
-    assert all(ms > 0 for ms in stages.values())
+    (line,) = lines_of(alone / "out" / "street.jsonl")
+    assert list(line["ms"]) == ["crop", "model", "smooth", "draw"]
+    assert all(ms > 0 for ms in line["ms"].values())
     assert (alone / "out" / "street_overlay.png").is_file()
 
 
@@ -69,58 +80,68 @@ def test_crop_rule_is_the_library_s(side, rng):
                 device.crop_image(image, ours, size),
                 crop.crop_image(image, ours, size),
             )
-        uv = rng.uniform(-1, 1, (7, 2))
-        pixels = crop.ndc_to_pixels(uv, ours)
-        assert_close("float64", device.to_pixels(uv, ours), pixels)
 
 
-def test_constants_and_camera_are_the_library_s():
-    assert device.CROP_SCALE == method.Config().crop_scale
+def test_constants_are_the_library_s():
     assert device.FOCAL_OVER_SIDE == people.FOCAL_OVER_SIDE
-    assert set(device.OUTPUTS) == set(export.OUTPUTS)
-    weak, box, size = (
-        np.array([0.8, 0.1, -0.2]),
-        (31, -40, 210, 210),
-        (640, 480),
-    )
-    ours = device.full_image_camera(weak, box, size, 3000.0)
-    theirs = camera.full_image_camera(weak, box, size, 3000.0)
-    assert_close("relative_float32", ours, theirs)
+    assert set(device.OUTPUTS) == set(convert.OUTPUTS)
 
 
 def test_device_finds_the_person_that_the_library_finds(
     capsys, tflite, photo, tmp_path, model
 ):
-    status, lines, errors = run(
+    status, told, errors = run(
         capsys, tflite, photo, "--box", *BOX, "--out", tmp_path
     )
     assert (status, errors) == (0, [])
-    found = np.load(lines[0]["files"]["npz"])
+    assert told == [f"{tmp_path / 'street'}.jsonl: 1 frames"]
+    (found,) = lines_of(tmp_path / "street.jsonl")
     (person,) = people.recover(model, photo, [BOX])
-    assert_close("tflite_metres", found["vertices"], person.vertices)
-    assert_close("tflite_metres", found["rotmats"], person.rotmats)
+    assert (found["state"], found["track"], found["frame"]) == ("start", 0, 0)
+    assert_close("tflite_metres", found["joints_m"], person.joints)
+    # A rotation by nearly pi is the same as one the other way round.
+    turns = [cv2.Rodrigues(np.array(v))[0] for v in found["pose_rotvec"]]
+    assert_close("tflite_metres", turns, person.rotmats)
+    assert_close("tflite_metres", found["betas"], person.betas)
     assert_close("tflite_px", found["keypoints_px"], person.keypoints_px)
-    assert_close("same_camera", found["translation"], person.translation)
-    np.testing.assert_array_equal(found["faces"], person.faces)
-    assert tuple(found["joint_names"]) == person.joint_names
+    assert_close("same_camera", found["translation_m"], person.translation)
+    assert_close("relative_float32", found["focal_px"], person.focal_px)
+    assert_close("relative_float32", found["crop_box_px"], person.crop_box)
     assert found["topology"] == person.topology
+
+
+def test_whole_photo_is_the_default_box(capsys, tflite, photo, tmp_path):
+    run(capsys, tflite, photo, "--out", tmp_path)
+    (found,) = lines_of(tmp_path / "street.jsonl")
+    assert found["box_px"] == [0, 0, 300, 260]
+    assert found["crop_box_px"] == [0, -20, 300, 300]
 
 
 def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
     black = np.zeros((780, 900, 3), np.uint8)
     photo = photos.write(tmp_path / "black.png", black)
     box = [3 * number for number in BOX]
-    _, lines, _ = run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
-    drawn = people.read_photo(lines[0]["files"]["overlay"]).any(axis=-1)
+    run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
+    drawn = people.read_photo(tmp_path / "black_overlay.png").any(axis=-1)
     # The device draws the weak perspective: perspective from far away.
     (person,) = people.recover(model, photo, [box], focal_px=3e6)
     view = raster.View(900, 780, person.focal_px, person.principal_point)
-    covered = raster.silhouette(person.placed, person.faces, view)
+    data = model.body.data
+    faces = data.lite_vertices[data.lite_faces]
+    covered = raster.silhouette(person.placed, faces, view)
     # OpenCV also fills the pixels that an outline touches.
     around = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3))) > 0
     assert covered.sum() > 10_000
     assert not (drawn & ~around).any()
     assert not (covered & ~drawn).any()
+
+
+def test_without_a_coarse_mesh_all_faces_are_drawn(tflite, tmp_path, body_data):
+    model = copied(tflite, tmp_path)
+    np.savez(tmp_path / "m.mesh.npz", faces=body_data.faces)
+    np.testing.assert_array_equal(device.Model(model).faces, body_data.faces)
+    coarse = device.Model(tflite).faces
+    assert len(coarse) == len(body_data.lite_faces) < len(body_data.faces)
 
 
 def test_near_triangles_hide_far_ones():
@@ -132,11 +153,11 @@ def test_near_triangles_hide_far_ones():
     tilt = np.array([0, 0, 0, 0, 0.5, 0.5])  # Else both are equally bright.
     vertices[:, 2] += tilt
     faces = np.array([[0, 2, 1], [3, 5, 4]])
-    found = {"vertices": vertices, "camera": np.array([0.9, 0, 0])}
-    image, box = np.zeros((40, 40, 3), np.uint8), (0, 0, 40, 40)
 
     def middle(order):
-        return device.draw(image, found, box, faces[order])[12, 28].tolist()
+        image = np.zeros((40, 40, 3), np.uint8)
+        device.draw(image, vertices, 18 * vertices[:, :2] + 20, faces[order])
+        return image[12, 28].tolist()
 
     near = middle([1])
     assert near != middle([0])
@@ -145,37 +166,31 @@ def test_near_triangles_hide_far_ones():
     assert middle([1, 0]) == near
 
 
-def test_without_faces_points_are_drawn(capsys, tflite, photo, tmp_path):
-    alone = tmp_path / "alone.tflite"
-    alone.write_bytes(tflite.read_bytes())
-    status, lines, _ = run(capsys, alone, photo, "--out", tmp_path)
-    assert status == 0
-    overlay = people.read_photo(lines[0]["files"]["overlay"])
-    assert (overlay != people.read_photo(photo)).any()
-    assert "faces" not in np.load(lines[0]["files"]["npz"])
-
-
 def test_what_is_wrong_with_photos_is_one_line_each(
     capsys, tflite, photo, tmp_path
 ):
     (tmp_path / "text.jpg").write_bytes(photos.png_of_billions())
+    (tmp_path / "empty.jpg").touch()
     small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
-    status, lines, errors = run(
-        *(capsys, tflite, tmp_path / "gone.jpg", tmp_path / "text.jpg"),
-        *(small, photo, "--box", *BOX, "--out", tmp_path / "out"),
+    sources = [tmp_path / n for n in ("gone.jpg", "text.jpg", "empty.jpg")]
+    status, told, errors = run(
+        *(capsys, tflite, *sources, small, photo),
+        *("--box", *BOX, "--out", tmp_path / "out"),
     )
     assert status == 1
-    assert [line["photo"] for line in lines] == [str(photo)]
-    assert len(errors) == 3
-    assert "gone.jpg: no such photo" in errors[0]
+    assert len(told) == 1 and "street.jsonl" in told[0]
+    errors = [line for line in errors if "] global " not in line]
+    assert len(errors) == 4
+    assert "gone.jpg: no such film or camera" in errors[0]
     assert "text.jpg: not a readable image" in errors[1]
-    assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[2]
+    assert "empty.jpg: not a readable image" in errors[2]
+    assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[3]
 
 
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("vertices", np.nan, "vertices are not finite"),
+        ("vertices", np.nan, "['vertices'] not finite"),
         ("camera", 0.0, "scale of 0 or less"),
         ("camera", -1.0, "scale of 0 or less"),
     ],
@@ -195,81 +210,63 @@ def test_an_answer_that_is_no_person_is_one_line(
     status, lines, errors = run(capsys, tflite, photo, "--out", out)
     assert (status, lines, len(errors)) == (1, [], 1)
     assert errors[0].startswith(f"{photo}: ") and told in errors[0]
-    assert list(out.iterdir()) == []
+    (line,) = lines_of(out / "street.jsonl")
+    assert line["state"] == "lost" and told in line["reason"]
 
 
-def test_opencv_s_errors_name_the_photo(
-    capsys, tflite, photo, tmp_path, monkeypatch
+def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
+    capsys, tflite, tmp_path
 ):
-    def fail(*_):
-        cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
-
-    monkeypatch.setattr(device, "draw", fail)
-    status, _, errors = run(capsys, tflite, photo, "--out", tmp_path / "out")
-    assert (status, len(errors)) == (1, 1)
-    assert errors[0].startswith(f"{photo}: ") and "OpenCV" in errors[0]
-
-
-def test_equal_stems_do_not_collide(capsys, tflite, tmp_path):
     image = photos.picture(90, 90)
-    paths = [
-        photos.write(tmp_path / n / "a.png", image) for n in ("x", "y", "z")
-    ]
-    _, lines, _ = run(capsys, tflite, *paths, "--out", tmp_path / "out")
-    assert len({line["files"]["npz"] for line in lines}) == 3
+    for name in ("x/a.png", "x/b.jpg", "y/a.png"):
+        photos.write(tmp_path / name, image)
+    (tmp_path / "x" / "notes.txt").touch()
+    out = tmp_path / "out"
+    status, _, errors = run(
+        capsys, tflite, tmp_path / "x", tmp_path / "y", "--out", out
+    )
+    assert (status, errors) == (0, [])
+    names = sorted(path.name for path in out.glob("*.jsonl"))
+    assert names == ["a-2.jsonl", "a.jsonl", "b.jsonl"]
+
+
+def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
+    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([BOX, [150, 20, 100, 220]]))
+    run(capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path)
+    lines = lines_of(tmp_path / "two.jsonl")
+    assert [line["track"] for line in lines] == [0, 1]
+    assert [line["box_px"][0] for line in lines] == [60, 150]
+    for content in ("{", '["x"]', "[[1, 2, 3]]", "[[1, 2, -3, 4]]"):
+        boxes.write_text(content)
+        status, _, errors = run(
+            capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+        )
+        assert (status, len(errors)) == (1, 1)
+        assert errors[0].startswith(f"{photo}: ")
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
-def test_cut_model_is_one_line(capsys, tflite, photo, tmp_path, kept):
-    content = tflite.read_bytes()
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(content[: int(kept * len(content) if kept < 1 else kept)])
-    status, lines, errors = run(capsys, cut, photo, "--out", tmp_path)
-    assert (status, lines, len(errors)) == (1, [], 1)
-    assert "cut.tflite: " in errors[0]
-    assert ("does not say TFL3" in errors[0]) == (kept in (0, 4))
-
-
-def test_card_tells_a_cut_model_before_the_runtime_sees_it(
-    capsys, tflite, photo, tmp_path, monkeypatch
+@pytest.mark.parametrize("ending", [".tflite", ".card.json", ".mesh.npz"])
+def test_what_is_cut_off_is_one_line(
+    capsys, tflite, photo, tmp_path, kept, ending
 ):
-    # tflite-runtime 2.14 does not raise on such a file, it kills the process.
-    monkeypatch.setattr(device, "_interpreter", lambda: pytest.fail("ran it"))
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(tflite.read_bytes()[:-1000])
-    card = tflite.with_suffix(".card.json").read_text()
-    (tmp_path / "cut.card.json").write_text(card)
-    status, _, errors = run(capsys, cut, photo, "--out", tmp_path)
+    model = copied(tflite, tmp_path)
+    content = tflite.with_suffix(ending).read_bytes()
+    kept = int(kept * len(content) if kept < 1 else kept)
+    model.with_suffix(ending).write_bytes(content[:kept])
+    # tflite-runtime 2.14 does not raise on a cut model, it kills the process.
+    status, told, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, told, len(errors)) == (1, [], 1)
+    assert errors[0].startswith(f"{model} cannot be run here: ")
+    assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
+
+
+def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
+    status, _, errors = run(capsys, tmp_path / "none.tflite")
     assert (status, len(errors)) == (1, 1)
-    assert "cut.tflite: " in errors[0]
-    assert "its card says" in errors[0]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *("", '{"model": "small', "[]", "{}", '{"crop": 3}'),
-        *('{"bytes": null, "crop": {"scale": 1}}', b"\xff\xfe{"),
-    ],
-)
-def test_wrong_card_is_one_line_with_the_cure(
-    capsys, tflite, photo, tmp_path, content
-):
-    path = tmp_path / "m.tflite"
-    path.write_bytes(tflite.read_bytes())
-    card = tmp_path / "m.card.json"
-    content = content if isinstance(content, bytes) else content.encode()
-    card.write_bytes(content)
-    status, lines, errors = run(capsys, path, photo, "--out", tmp_path)
-    assert (status, lines, len(errors)) == (1, [], 1)
-    assert errors[0].startswith(f"{card}: ")
-    assert "export the model again" in errors[0]
-
-
-def test_missing_and_foreign_models_are_one_line(capsys, photo, tmp_path):
-    status, _, errors = run(capsys, tmp_path / "none.tflite", photo)
-    assert status == 1
-    assert errors == [f"{tmp_path / 'none.tflite'}: no such model."]
+    assert "none.card.json" in errors[0]
 
     class Doubler(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, 4), name="x")])
@@ -279,9 +276,11 @@ def test_missing_and_foreign_models_are_one_line(capsys, photo, tmp_path):
     module = Doubler()
     tf.saved_model.save(module, str(tmp_path / "m"), module.__call__)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m"))
-    foreign = tmp_path / "foreign.tflite"
+    foreign = copied(tflite, tmp_path, "foreign")
     foreign.write_bytes(converter.convert())
-    status, _, errors = run(capsys, foreign, photo)
-    assert status == 1
-    assert len(errors) == 1
-    assert "foreign.tflite: not a model of this project" in errors[0]
+    card = json.loads(tflite.with_suffix(".card.json").read_text())
+    card["bytes"] = foreign.stat().st_size
+    foreign.with_suffix(".card.json").write_text(json.dumps(card))
+    status, _, errors = run(capsys, foreign)
+    assert (status, len(errors)) == (1, 1)
+    assert f"{foreign} cannot be run here: " in errors[0]

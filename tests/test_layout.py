@@ -63,6 +63,7 @@ FLOORS = (
     ),
     (
         "tf_hmr.__main__",
+        "tf_hmr.clip",
         "tf_hmr.convert",
         "training.config",
         "training.warp",
@@ -107,7 +108,7 @@ FLOORS = (
     ("training.experiments.*",),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.
-    ("edge.convert", "edge.images", "edge.lint"),
+    ("edge.convert", "edge.images", "edge.lint", "edge.benchmark_process"),
     ("edge.check", "edge.convert_onnx", "edge.quantize"),
     ("edge.card", "edge.mixed"),
     (
@@ -116,6 +117,8 @@ FLOORS = (
         "training.prepare",
         "training.benchmark",
         "edge.export",
+        "edge.film",
+        "edge.benchmark",
     ),
     ("training.demo", "training.launch"),
 )

@@ -1,0 +1,241 @@
+"""A film of rendered people who walk and turn, with the truth beside it.
+
+    python -m edge.film --out film.mp4
+    python -m edge.run model.tflite film.mp4 --box 111 128 65 192 --out out
+
+It shows what `edge.run` does with motion where no film of people may be
+copied: FILM.json holds each frame's boxes, keypoints and poses, and the boxes
+of the first frame, ready for --box.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import tyro
+from scipy.spatial.transform import Rotation
+
+from tf_hmr import body_data, joints, raster
+from training.data import appearance, kinematics, render
+
+_INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
+_UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
+
+CADENCE_HZ = 0.9
+"""Double steps a second: 1.2 m/s with 1.33 m each, an unhurried walk."""
+
+SPEED_M_S = 1.2
+CAMERA_HEIGHT_M = 1.3
+NOISE = 3.0
+"""Deviation of a pixel's grey level from frame to frame, as cameras have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What the command line says."""
+
+    out: Path
+    """The film to write: .mp4 or .avi."""
+    frames: int = 90
+    """How many."""
+    fps: float = 25.0
+    """Frames per second."""
+    size: tuple[int, int] = (640, 360)
+    """Width and height in pixels."""
+    people: int = 1
+    """How many walk; each second one from right to left, farther away."""
+    seed: int = 0
+    """Of clothes, shapes, background and noise."""
+
+
+class Person(NamedTuple):
+    """Where one person is in one frame; pixels and metres as in tf_hmr."""
+
+    box: np.ndarray  # (4,) of the mesh, pixel edges
+    keypoints_px: np.ndarray  # (19, 2) joints.COCOPLUS19
+    joints: np.ndarray  # (19, 3) camera frame, metres, at their place
+    pose_rotvec: np.ndarray  # (24, 3)
+    betas: np.ndarray  # (P,)
+
+
+class Walk:
+    """A scene: the same people, clothes and background in every frame.
+
+    Attributes:
+        args: of the command line.
+        view: the camera.
+    """
+
+    def __init__(self, args: Args):
+        """Dresses the people and paints the background."""
+        self.args = args
+        width, height = args.size
+        centre = ((width - 1) / 2, (height - 1) / 2)
+        self.view = raster.View(width, height, float(width), centre)
+        data = body_data.BodyData.load("open")
+        self._skinner = render.Skinner(data)
+        self._labels = data.parts("part14")[0]
+        rng = np.random.default_rng(args.seed)
+        wardrobe = appearance.Wardrobe(data)
+        painted = appearance.background(rng, max(args.size))
+        self._background = painted[:height, :width]
+        self._betas = rng.normal(0, 0.7, (args.people, data.num_betas))
+        self._colours = [
+            wardrobe.paint(rng, appearance.Garments.sample(rng))
+            for _ in range(args.people)
+        ]
+
+    def frame(self, number: int) -> tuple[np.ndarray, list[Person]]:
+        """A picture (H, W, 3) uint8 RGB and who is in it, in order."""
+        seconds = number / self.args.fps
+        rng = np.random.default_rng((self.args.seed, number))
+        count = self.args.people
+        rotvecs, places = zip(
+            *(_walked(seconds, who) for who in range(count)), strict=True
+        )
+        rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
+        posed = self._skinner(rotmats.reshape(count, 24, 3, 3), self._betas)
+        picture = self._background
+        people = [None] * count
+        # Far people first.
+        for who in sorted(range(count), key=lambda who: -places[who][2]):
+            shift = _on_the_ground(posed.vertices[who], places[who])
+            vertices = posed.vertices[who] + shift
+            light = 0.5 + 0.5 * np.clip(
+                posed.normals[who] @ np.array([-0.4, -0.6, -0.7]), 0, 1
+            )
+            picture = render.draw(
+                picture,
+                vertices.astype(np.float32),
+                self._skinner.faces,
+                self.view,
+                self._colours[who] * light[:, None],
+                self._labels,
+            ).picture
+            chosen = [joints.KEYPOINTS.index(n) for n in joints.COCOPLUS19]
+            points = posed.joints[who][chosen] + shift
+            low, high = render.bounds(self.view.project(vertices))
+            people[who] = Person(
+                np.concatenate([low + 0.5, high - low]),
+                self.view.project(points),
+                points,
+                rotvecs[who],
+                self._betas[who],
+            )
+        noise = rng.normal(0, NOISE, picture.shape)
+        return np.clip(picture + noise, 0, 255).astype(np.uint8), people
+
+    def frames(self) -> Iterator[tuple[np.ndarray, list[Person]]]:
+        """All of them."""
+        return (self.frame(number) for number in range(self.args.frames))
+
+
+def _walked(seconds: float, who: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pose (24, 3) and place on the ground (x, 0, z) of a walker."""
+    # Across the picture first, then towards the camera: x, z by integration.
+    times = np.linspace(0, seconds, 64)
+    yaw = np.deg2rad(110 - 32 * times)
+    step = np.stack([np.sin(yaw), 0 * yaw, -np.cos(yaw)], axis=1)
+    travelled = SPEED_M_S * seconds * step.mean(axis=0)
+    place = np.array([-1.7, 0.0, 6.0]) + travelled
+    heading = yaw[-1]
+    if who % 2:  # The mirror image, farther away.
+        heading, place = -heading, place * (-1, 1, 1) + (0, 0, 2.0)
+    phase = 2 * np.pi * CADENCE_HZ * seconds + who
+    poses = kinematics.swing_twist_rotations(gait(phase)[None])
+    rotvecs = poses.as_rotvec().reshape(24, 3)
+    turn = _UPRIGHT * Rotation.from_rotvec([0, heading, 0])
+    rotvecs[0] = turn.as_rotvec()
+    return rotvecs, place
+
+
+def gait(phase: float) -> np.ndarray:
+    """Swing and twist (24, 3), degrees, at a phase of the double step.
+
+    Hips in counter-phase, knees bent in the swing, arms with the other leg;
+    signs and ranges are those of training.data.kinematics.
+    """
+    angles = np.zeros((24, 3))
+    phases = np.array([phase, phase + np.pi])
+    hips = -6 - 24 * np.sin(phases)
+    swing = 32 * np.clip(np.cos(phases), 0, 1) ** 1.5
+    knees = 8 + 6 * (1 - np.cos(2 * phases)) + swing
+    arms = 0.8 * (hips[::-1] + 6)  # Negative is forward.
+    for side, name in enumerate(("left_", "right_")):
+        mirror = np.array([1, -1, -1]) if side else np.ones(3)
+        angles[_INDEX[name + "hip"]] = mirror * (hips[side], 6, 1)
+        angles[_INDEX[name + "knee"]] = (knees[side], 0, 0)
+        ankle = 8 * np.cos(phases[side] + 0.6)
+        angles[_INDEX[name + "ankle"]] = (ankle, 0, 0)
+        angles[_INDEX[name + "shoulder"]] = mirror * (5, arms[side] - 4, -72)
+        elbow = -(25 - 0.3 * arms[side])
+        angles[_INDEX[name + "elbow"]] = mirror * (-38, elbow, 0)
+    angles[_INDEX["spine2"]] = (2, 5 * np.sin(phase), 0)
+    return angles
+
+
+def _on_the_ground(vertices: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The translation that puts the lowest vertex on the ground there."""
+    return place + (0, CAMERA_HEIGHT_M - vertices[:, 1].max(), 0)
+
+
+def write(args: Args) -> dict:
+    """Writes the film and FILM.json; returns what the json says.
+
+    Raises:
+        ValueError: this OpenCV writes no film of that ending.
+    """
+    scene = Walk(args)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    code = "mp4v" if args.out.suffix == ".mp4" else "MJPG"
+    fourcc = cv2.VideoWriter_fourcc(*code)
+    film = cv2.VideoWriter(str(args.out), fourcc, args.fps, args.size)
+    if not film.isOpened():
+        raise ValueError(
+            f"{args.out}: OpenCV writes no such film. Expected .mp4 or .avi."
+        )
+    frames = []
+    for picture, people in scene.frames():
+        film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        frames.append(
+            [
+                {name: value.tolist() for name, value in who._asdict().items()}
+                for who in people
+            ]
+        )
+    film.release()
+    told = {
+        "fps": args.fps,
+        "image_size_px": list(args.size),
+        "focal_px": scene.view.focal_px,
+        "joint_names": list(joints.COCOPLUS19),
+        "boxes": [person["box"] for person in frames[0]],
+        "frames": frames,
+    }
+    args.out.with_suffix(".json").write_text(json.dumps(told) + "\n")
+    return told
+
+
+def main(args: Args) -> int:
+    """Runs the command; returns its exit status."""
+    try:
+        told = write(args)
+    except (OSError, ValueError) as error:
+        logging.error("%s", error)
+        return 1
+    boxes = (" ".join(f"{v:.0f}" for v in box) for box in told["boxes"])
+    print(args.out, *(f"--box {box}" for box in boxes))
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    sys.exit(
+        main(tyro.cli(Args, prog="python -m edge.film", description=__doc__))
+    )
