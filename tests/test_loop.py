@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.closeness import assert_close
+from tf_hmr import dropout
 from tf_hmr import method as methods
 from training import checkpoints, config, devices, journal, loop, workdir
 
@@ -28,7 +30,7 @@ class Model(methods.Method):
         super().__init__(settings, body)
         self.first = keras.layers.Dense(settings.width, name="first")
         self.second = keras.layers.Dense(2, name="second")
-        self.drop = keras.layers.Dropout(0.3, seed=5)
+        self.drop = dropout.Dropout(0.3, seed=5)
         self.adversary = keras.Sequential(
             [keras.Input((2,)), keras.layers.Dense(1)], name="adversary"
         )
@@ -88,26 +90,32 @@ def batch_at(step, spoil=None, size=8):
     return {"x": x, "y": y, "has": has, "example_id": ids}
 
 
-def make_dataset(spoil=None, replicas=1):
+def make_dataset(spoil=None, pause_s=0.0):
+    """One element per replica of the input pipeline, as the loop asks."""
+
     def make(start, context):
+        replicas = context.num_replicas_in_sync if context else 1
+        local = replicas // context.num_input_pipelines if context else 1
+        first = context.input_pipeline_id * local if context else 0
+        share = 8 // replicas
+
         def generate():
             step = start
             while True:
+                time.sleep(pause_s)
                 batch = batch_at(step, spoil)
-                for part in range(replicas):
-                    share = 8 // replicas
+                for part in range(first, first + local):
                     rows = slice(part * share, (part + 1) * share)
                     yield {key: value[rows] for key, value in batch.items()}
                 step += 1
 
-        rows = 8 // replicas
         return tf.data.Dataset.from_generator(
             generate,
             output_signature={
-                "x": tf.TensorSpec((rows, 2)),
-                "y": tf.TensorSpec((rows, 2)),
-                "has": tf.TensorSpec((rows, 1)),
-                "example_id": tf.TensorSpec((rows,), tf.string),
+                "x": tf.TensorSpec((share, 2)),
+                "y": tf.TensorSpec((share, 2)),
+                "has": tf.TensorSpec((share, 1)),
+                "example_id": tf.TensorSpec((share,), tf.string),
             },
         )
 
@@ -295,18 +303,18 @@ def test_journal_is_cut_at_a_restore(tmp_path):
 
 
 def test_workdir_refuses_another_configuration(tmp_path):
-    workdir.claim(tmp_path, EXPERIMENT)
-    workdir.settle(tmp_path, {"precision": "float32"})
+    workdir.claim(tmp_path, EXPERIMENT, {"precision": "float32"})
     book = journal.Journal(tmp_path, 0)
     book.scalars(1, "train", {"loss": 1.0})
     book.close()
-    settled = workdir.claim(tmp_path, EXPERIMENT)
+    workdir.claim(tmp_path, EXPERIMENT, {"precision": "bfloat16"})
+    settled = workdir.settled(tmp_path, EXPERIMENT)
     assert settled["precision"] == "float32" and settled["commit"]
     other = dataclasses.replace(
         EXPERIMENT, method=Config(width=5), save_every=9
     )
     with pytest.raises(ValueError) as caught:
-        workdir.claim(tmp_path, other)
+        workdir.claim(tmp_path, other, {})
     assert "method.width: 4 in the folder, 5 asked for" in str(caught.value)
     assert "save_every: 4" in str(caught.value)
     assert "log_every" not in str(caught.value)

@@ -7,10 +7,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from training import journal
+from training import cluster, journal
 from training import step as steps
+from training import workdir as workdirs
 
-FOLDER = "checkpoints"
+FOLDER = workdirs.CHECKPOINTS
 # What TensorFlow raises for files that are cut short, altered or foreign.
 DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Checkpoints:
             stages: the compiled steps of the run.
             mean: of the steps since the last line of the journal.
         """
-        self.folder = workdir / FOLDER
+        self.workdir, self.folder = workdir, workdir / FOLDER
         self.step = tf.Variable(
             0,
             dtype=tf.int64,
@@ -59,8 +60,18 @@ class Checkpoints:
             step=self.step,
             mean=mean,
         )
+        # All workers save, as reading the state may need all of them; what
+        # the chief wrote is kept.
+        here = cluster.read()
+        self._own = self.folder
+        leftovers = self.folder.glob("ckpt-*_temp")
+        if not here.chief:
+            self._own = self.folder / f"worker-{here.index}_temp"
+            leftovers = [self._own]
+        for leftover in leftovers:
+            shutil.rmtree(leftover, ignore_errors=True)
         self._manager = tf.train.CheckpointManager(
-            self._state, str(self.folder), max_to_keep=2
+            self._state, str(self._own), max_to_keep=2
         )
 
     def save(self, step: int) -> None:
@@ -68,18 +79,20 @@ class Checkpoints:
         self.step.assign(step)
         self._manager.save(checkpoint_number=step)
 
+    def close(self) -> None:
+        """Removes what another worker than the chief has written."""
+        if self._own != self.folder:
+            shutil.rmtree(self._own, ignore_errors=True)
+
     def restore(self) -> int:
         """Restores the newest whole checkpoint; 0 where there is none.
+
+        Every worker reads the chief's.
 
         Raises:
             NoCheckpointError: there are checkpoints and none can be read.
         """
-        for leftover in self.folder.glob("ckpt-*_temp"):
-            shutil.rmtree(leftover)
-        # By the files, not by TensorFlow's list of them, which a damaged or
-        # older 'checkpoint' file would leave empty without a word.
-        found = self.folder.glob("ckpt-*.index")
-        numbers = sorted(int(path.stem.split("-")[1]) for path in found)
+        numbers = workdirs.saved_steps(self.workdir)
         paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
         for path in reversed(paths):
             try:

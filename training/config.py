@@ -129,9 +129,10 @@ class Experiment:
     encoder_weights: str = "none"
     """Where the encoder starts: 'none' (random), 'imagenet' (downloaded once
     by Keras), or a file of weights, also slim's TF1 checkpoint."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto", "float16"] = "float32"
     """Of the network's layers; geometry and losses stay float32. 'auto' takes
-    bfloat16 where the processor multiplies it natively."""
+    bfloat16 where the processor multiplies it natively; 'float16' is refused
+    with the reason."""
     seed: int = 0
     """Seed of the initial weights and of dropout."""
     eval_every: int = 0

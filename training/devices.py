@@ -1,13 +1,13 @@
 """Which devices a run uses."""
 
 import contextlib
-import json
 import logging
-import os
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+from training import cluster
 
 # What x86 processors call their instructions for bfloat16 products, as
 # Linux lists them.
@@ -22,19 +22,31 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
     Args:
         devices: "auto" (all GPUs, or the CPU without one), "cpu", "gpu",
             "gpu:0,2" (these GPUs), or "cpu:2" (two virtual CPU devices, to
-            try what several devices do).
+            try what several devices do). Of this worker, where TF_CONFIG
+            names several: then it waits for them.
 
     Raises:
-        ValueError: unknown, or more GPUs than there are.
+        ValueError: unknown, or more GPUs than there are, or TF_CONFIG is not
+            as it must be.
     """
-    _refuse_cluster()
+    here = cluster.read()
     kind, _, which = devices.partition(":")
     numbers = _numbers(devices, which)
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "auto" and not which:
         kind = "gpu" if gpus else "cpu"
     if kind == "cpu":
-        return _cpu((numbers or [1])[0], hide=bool(gpus))
+        count = (numbers or [1])[0]
+        if gpus:
+            tf.config.set_visible_devices([], "GPU")
+        if not here.several:
+            return _cpu(count)
+        if count > 1:
+            raise ValueError(
+                f"devices={devices!r}: a worker has one CPU device. Name more "
+                "workers in TF_CONFIG instead."
+            )
+        return cluster.connect(here)
     if kind != "gpu":
         raise ValueError(
             f"Unknown devices {devices!r}. Write auto, cpu, cpu:2, gpu or "
@@ -49,6 +61,9 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if here.several:
+        tf.config.set_visible_devices([gpus[i] for i in wanted], "GPU")
+        return cluster.connect(here)
     names = [f"GPU:{i}" for i in wanted]
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(names[0])
@@ -67,20 +82,7 @@ def _numbers(devices: str, which: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _refuse_cluster() -> None:
-    """Two workers that do not know each other would share one workdir."""
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    if len(cluster.get("worker", [])) > 1:
-        raise ValueError(
-            "TF_CONFIG names several workers, and training over several "
-            "machines is not there yet. Unset TF_CONFIG; the GPUs of this "
-            "machine are --devices gpu."
-        )
-
-
-def _cpu(count: int, hide: bool) -> tf.distribute.Strategy:
-    if hide:
-        tf.config.set_visible_devices([], "GPU")
+def _cpu(count: int) -> tf.distribute.Strategy:
     if count == 1:
         return tf.distribute.get_strategy()
     physical = tf.config.list_physical_devices("CPU")[0]

@@ -14,6 +14,7 @@ import logging
 import pkgutil
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,10 @@ from tf_hmr import body_data, encoder_weights
 from tf_hmr import method as methods
 from training import (
     checkpoints,
+    cluster,
     config,
     devices,
+    exit_status,
     experiments,
     loop,
     mean_pose,
@@ -44,9 +47,10 @@ PICTURES = 4
 VALIDATION = "val"
 # What is told in one line: their messages say what to do.
 ERRORS = (
-    FileNotFoundError,
+    OSError,
     ValueError,
     loop.NonFiniteError,
+    loop.UnwrittenError,
     checkpoints.NoCheckpointError,
 )
 
@@ -89,7 +93,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     Raises:
         FileNotFoundError: records or body are missing; says what to do.
         ValueError: the workdir belongs to another configuration.
-        loop.NonFiniteError: a term became NaN.
+        And what loop.train raises.
     """
     # First of all: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(where.devices)
@@ -97,20 +101,21 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     keras.utils.set_random_seed(chosen.seed)
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
-    settled = workdir.claim(where.workdir, chosen)
-    # A run keeps its precision, also when it continues on another processor.
-    precision = settled.get("precision") or devices.precision(chosen.precision)
-    with strategy.scope(), devices.policy(precision):
-        method = methods.build(chosen.method, bodies.Body(loaded))
-    if not settled:
-        with strategy.scope():
-            start(method, data, chosen.encoder_weights)
+    if cluster.read().chief:
+        # A run keeps its precision, also when it goes on on other processors.
         choices = {
-            "precision": precision,
+            "precision": devices.precision(chosen.precision),
             "devices": where.devices,
             "sources": [dataclasses.asdict(s) for s in data.sources],
         }
-        workdir.settle(where.workdir, choices)
+        workdir.claim(where.workdir, chosen, choices)
+    cluster.agree(strategy)
+    settled = workdir.settled(where.workdir, chosen)
+    with strategy.scope(), devices.policy(settled["precision"]):
+        method = methods.build(chosen.method, bodies.Body(loaded))
+    if not workdir.saved_steps(where.workdir):
+        with strategy.scope():
+            start(method, data, chosen.encoder_weights)
 
     def make_dataset(step, context):
         return pipeline.train_dataset(
@@ -237,30 +242,40 @@ def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; 0 when the run is complete."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def told(work: Callable[[], None]) -> int:
+    """Runs; a failure that has a cure is one line and an exit status."""
     try:
-        chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
-        best = fit(chosen, where)
+        work()
     except ERRORS as error:
-        print(f"training.fit: {error}", file=sys.stderr)
-        return 1
+        why, status = error, exit_status.FAILED
+    except loop.StoppedError as error:
+        why, status = error, exit_status.STOPPED
+    except cluster.PeerLostError as error:
+        why, status = error, exit_status.PEER_LOST
     except tf.errors.UnknownError as error:
         # The pipeline's callbacks cannot raise through TensorFlow.
         found = re.search(r"TooManyBadRecords: (.*)", str(error))
         if not found:
             raise
-        print(f"training.fit: {found[1]}", file=sys.stderr)
-        return 1
+        why, status = found[1], exit_status.FAILED
     except KeyboardInterrupt:
-        print(
-            "\nStopped. The same command continues from the last checkpoint.",
-            file=sys.stderr,
-        )
-        return 130
-    print(f"Best model: {best}")
-    return 0
+        why = "Stopped. The same command continues from the last checkpoint."
+        status = exit_status.INTERRUPTED
+    else:
+        return exit_status.COMPLETE
+    print(f"training.fit: {why}", file=sys.stderr)
+    return status
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; a status of training.exit_status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    def work():
+        chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
+        print(f"Best model: {fit(chosen, where)}")
+
+    return told(work)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,25 @@ class Journal:
         self._events.close()
 
 
+class NoJournal(Journal):
+    """Of a worker that is not the chief: it writes nothing."""
+
+    def __init__(self):
+        pass
+
+    def scalars(self, step, kind, values):
+        """Nothing."""
+
+    def picture(self, step, name, image):
+        """Nothing."""
+
+    def flush(self):
+        """Nothing."""
+
+    def close(self):
+        """Nothing."""
+
+
 class Mean(tf.train.experimental.PythonState):
     """The mean of the steps since the last line; part of a checkpoint.
 

@@ -5,12 +5,13 @@ same losses: weights, optimisers, random state and the step come from the
 checkpoint; order and augmentation of the data depend on seed and step alone.
 """
 
+import contextlib
 import dataclasses
 import logging
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ import tensorflow as tf
 import tqdm
 
 from tf_hmr import method as methods
-from training import checkpoints, config, journal
+from training import checkpoints, cluster, config, journal, stopping
 from training import step as steps
+from training import workdir as workdirs
 
 MakeDataset = Callable[
     [int, tf.distribute.InputContext | None], tf.data.Dataset
@@ -46,6 +48,14 @@ class NonFiniteError(RuntimeError):
     """A term became NaN or infinite; the message names it."""
 
 
+class StoppedError(RuntimeError):
+    """SIGTERM came, and the state is saved; the message says at which step."""
+
+
+class UnwrittenError(RuntimeError):
+    """A file of the run could not be written; says what is whole."""
+
+
 def train(
     experiment: config.Experiment,
     method: methods.Method,
@@ -67,7 +77,11 @@ def train(
 
     Raises:
         NonFiniteError: names the term, the step and the examples.
-        ValueError: a stage is named as the journal names evaluations.
+        StoppedError: SIGTERM came to any worker; all have saved the same step.
+        UnwrittenError: the disk is full, or the like.
+        cluster.PeerLostError: another worker went away.
+        ValueError: a stage is named as the journal names evaluations; a batch
+            does not divide; the workers do not share the workdir.
     """
     stages = experiment.all_stages()
     if any(stage.name == EVALUATION for stage in stages):
@@ -75,25 +89,38 @@ def train(
             f"A stage may not be named {EVALUATION!r}: metrics.jsonl calls "
             "the measurements so. Choose another name."
         )
+    _refuse_uneven(experiment, strategy.num_replicas_in_sync)
+    here = cluster.read()
     mean = journal.Mean()
     with strategy.scope():
         compiled = [steps.Step(strategy, method, stage) for stage in stages]
         saved = checkpoints.Checkpoints(workdir, method, compiled, mean)
     step = saved.restore()
+    _refuse_apart(cluster.agree(strategy, step), workdir)
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
-    book = journal.Journal(workdir, step)
-    run = _Run(
-        experiment, method, make_dataset, evaluate, workdir, saved, book, mean
-    )
-    start = 0
-    for stage, stage_step in zip(stages, compiled, strict=True):
-        end = start + stage.steps
-        if step < end:
-            step = run.stage(stage.name, stage_step, step, end)
-        start = end
+    book = journal.Journal(workdir, step) if here.chief else journal.NoJournal()
+    with stopping.asked() as asked, cluster.translated():
+        run = _Run(
+            *(experiment, method, make_dataset, evaluate),
+            *(workdir, saved, book, mean, asked, here.chief),
+        )
+        start = 0
+        for stage, stage_step in zip(stages, compiled, strict=True):
+            end = start + stage.steps
+            if step < end and not run.stopped:
+                step = run.stage(stage.name, stage_step, step, end)
+            start = end
+        # Nobody leaves before all have saved.
+        cluster.agree(strategy, step)
     book.close()
+    saved.close()
+    if step < total:
+        raise StoppedError(
+            f"Stopped at step {step} of {total}, as asked; it is saved. The "
+            "same command continues from there."
+        )
 
 
 @dataclasses.dataclass
@@ -108,8 +135,11 @@ class _Run:
     saved: checkpoints.Checkpoints
     book: journal.Journal
     mean: journal.Mean
+    asked: Callable[[], bool]
+    chief: bool
 
     def __post_init__(self):
+        self.stopped = False
         self.total = sum(s.steps for s in self.experiment.all_stages())
         lines = journal.read_metrics(self.workdir / journal.METRICS_FILE)
         scores = [line["score"] for line in lines if "score" in line]
@@ -125,13 +155,13 @@ class _Run:
             initial=step,
             desc=name,
             unit="step",
-            disable=not sys.stderr.isatty(),
+            disable=not (self.chief and sys.stderr.isatty()),
         )
         every = self.experiment
-        while step < end:
+        while step < end and not self.stopped:
             began = time.monotonic()
             count = self._until_due(step, end)
-            values, stopped = stage_step(batches, count)
+            values, self.stopped = stage_step(batches, count, self.asked())
             for row in _rows(values):
                 step += 1
                 check_finite(row, step, self.make_dataset)
@@ -139,13 +169,14 @@ class _Run:
             self.mean.seconds += time.monotonic() - began
             bar.update(step - bar.n)
             measure = _due(every.eval_every, step) or step == self.total
-            if measure or _due(every.log_every, step) or step == end:
-                self._log(name, step, bar)
-            if measure:
-                self._evaluate(step, bar)
-            if _due(every.save_every, step) or step == end or stopped:
-                self.book.flush()
-                self.saved.save(step)
+            with self._writing(step):
+                if measure or _due(every.log_every, step) or step == end:
+                    self._log(name, step, bar)
+                if measure:
+                    self._evaluate(step, bar)
+                if _due(every.save_every, step) or step == end or self.stopped:
+                    self.book.flush()
+                    self.saved.save(step)
         bar.close()
         return step
 
@@ -182,7 +213,7 @@ class _Run:
     def _evaluate(self, step: int, bar) -> None:
         """Measures, writes it down and keeps the best model so far."""
         if self.evaluate is None:
-            methods.save(self.method, self.workdir / BEST_FOLDER)
+            self._keep()
             return
         result = self.evaluate(self.method)
         values = {
@@ -195,9 +226,52 @@ class _Run:
             self.book.picture(step, "predictions", result.picture)
         if result.score <= self.best:
             self.best = result.score
-            methods.save(self.method, self.workdir / BEST_FOLDER)
+            self._keep()
         shown = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
         tqdm.tqdm.write(f"step {step}: {shown}", file=sys.stderr)
+
+    def _keep(self) -> None:
+        """Writes the best model so far."""
+        if self.chief:
+            methods.save(self.method, self.workdir / BEST_FOLDER)
+
+    @contextlib.contextmanager
+    def _writing(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.UnavailableError:
+            raise
+        except (OSError, tf.errors.OpError) as error:
+            first = str(error).strip().splitlines()[0]
+            whole = workdirs.saved_steps(self.workdir)
+            state = "There is no checkpoint yet, so it begins anew"
+            if whole:
+                state = f"The checkpoint of step {whole[-1]} is whole"
+            raise UnwrittenError(
+                f"Step {step} could not be written to {self.workdir} "
+                f"({first}). {state}. Make space there; then the same "
+                "command continues."
+            ) from error
+
+
+def _refuse_uneven(experiment: config.Experiment, replicas: int) -> None:
+    for stage in experiment.all_stages():
+        parts = replicas * stage.optim.accumulate
+        if experiment.data.batch_size % parts:
+            raise ValueError(
+                f"data.batch_size {experiment.data.batch_size} does not "
+                f"divide into optim.accumulate {stage.optim.accumulate} parts "
+                f"on each of {replicas} devices. Choose a multiple of {parts}."
+            )
+
+
+def _refuse_apart(steps_of_workers: list[int], workdir: Path) -> None:
+    if len(set(steps_of_workers)) > 1:
+        raise cluster.ClusterError(
+            f"The workers stand at steps {steps_of_workers}: they do not see "
+            f"the same checkpoints. --workdir {workdir} must be one folder "
+            "that all of them read."
+        )
 
 
 def _due(every: int, step: int) -> bool:

@@ -14,6 +14,7 @@ from training import config, journal
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
+CHECKPOINTS = "checkpoints"
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -26,48 +27,74 @@ def as_dict(experiment: config.Experiment) -> dict[str, Any]:
     return json.loads(json.dumps(content))
 
 
-def claim(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
-    """Writes the configuration, or checks it against the one there.
+def claim(
+    workdir: Path, experiment: config.Experiment, choices: dict[str, Any]
+) -> None:
+    """Writes configuration, environment and the choices of a new run.
 
-    A folder in which no step was ever logged is free to be claimed anew, so
-    that a mistyped value can be mended.
+    A folder that holds neither a logged step nor a checkpoint is free to be
+    claimed anew, so that a mistyped value can be mended.
 
-    Returns:
-        What a run that is continued has settled already (see `settle`).
+    Args:
+        workdir: of the run.
+        experiment: the configuration.
+        choices: what the first start settles for all later ones.
 
     Raises:
         ValueError: the folder belongs to another configuration; the message
             lists every field that differs.
     """
-    content = as_dict(experiment)
-    path = workdir / CONFIG_FILE
-    lines = workdir / journal.METRICS_FILE
-    if path.exists() and lines.exists() and lines.stat().st_size:
-        different = differences(json.loads(path.read_text()), content)
-        if different:
-            lines = "\n".join(
-                f"  {name}: {there!r} in the folder, {asked!r} asked for"
-                for name, (there, asked) in different.items()
-            )
-            raise ValueError(
-                f"{workdir} belongs to another configuration:\n{lines}\n"
-                "Continue with the same values, or choose another --workdir."
-            )
-        return settled(workdir)
+    if begun(workdir):
+        settled(workdir, experiment)
+        return
     workdir.mkdir(parents=True, exist_ok=True)
-    write_json(path, content)
-    return {}
-
-
-def settle(workdir: Path, choices: dict[str, Any]) -> None:
-    """Writes what the first start of a run chose, and in what environment."""
+    write_json(workdir / CONFIG_FILE, as_dict(experiment))
     write_json(workdir / ENVIRONMENT_FILE, environment() | choices)
 
 
-def settled(workdir: Path) -> dict[str, Any]:
-    """What `settle` wrote; empty without it."""
-    path = workdir / ENVIRONMENT_FILE
-    return json.loads(path.read_text()) if path.is_file() else {}
+def begun(workdir: Path) -> bool:
+    """Whether a run has left anything there."""
+    lines = workdir / journal.METRICS_FILE
+    logged = lines.exists() and lines.stat().st_size > 0
+    return logged or bool(saved_steps(workdir))
+
+
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps there are checkpoints of, in order.
+
+    By the files, not by TensorFlow's list of them, which a damaged or older
+    'checkpoint' file would leave empty without a word.
+    """
+    found = (workdir / CHECKPOINTS).glob("ckpt-*.index")
+    return sorted(int(path.stem.split("-")[1]) for path in found)
+
+
+def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
+    """What the first start of this run wrote with `claim`.
+
+    Raises:
+        ValueError: as `claim`, or there is nothing.
+    """
+    try:
+        there = json.loads((workdir / CONFIG_FILE).read_text())
+        choices = json.loads((workdir / ENVIRONMENT_FILE).read_text())
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{error.filename} is missing. Without it the run in {workdir} "
+            "cannot be continued; where several workers train, --workdir must "
+            "be one folder that all of them see."
+        ) from error
+    different = differences(there, as_dict(experiment))
+    if different:
+        lines = "\n".join(
+            f"  {name}: {there!r} in the folder, {asked!r} asked for"
+            for name, (there, asked) in different.items()
+        )
+        raise ValueError(
+            f"{workdir} belongs to another configuration:\n{lines}\n"
+            "Continue with the same values, or choose another --workdir."
+        )
+    return choices
 
 
 def differences(

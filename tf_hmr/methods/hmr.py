@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import backbones, camera, geometry, joints, losses, method
+from tf_hmr import backbones, camera, dropout, geometry, joints, losses, method
 from tf_hmr import body as bodies
 
 BODY_JOINTS = len(joints.SMPL24) - 1
@@ -83,11 +83,11 @@ class Regressor(keras.layers.Layer):
         super().__init__(name="regressor", dtype="float32")
         self.iterations = config.iterations
         self.start = start.astype(np.float32)
-        dense, drop = keras.layers.Dense, keras.layers.Dropout
+        dense = keras.layers.Dense
         self.fc1 = dense(config.hidden, "relu", name="fc1")
-        self.drop1 = drop(config.dropout)
+        self.drop1 = dropout.Dropout(config.dropout)
         self.fc2 = dense(config.hidden, "relu", name="fc2")
-        self.drop2 = drop(config.dropout)
+        self.drop2 = dropout.Dropout(config.dropout)
         self.fc3 = dense(
             len(start),
             kernel_initializer=keras.initializers.VarianceScaling(

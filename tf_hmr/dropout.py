@@ -1,0 +1,29 @@
+"""Dropout whose masks differ between replicas."""
+
+import keras
+import tensorflow as tf
+
+
+class Dropout(keras.layers.Dropout):
+    """Keras' layer; on several replicas each draws a mask of its own.
+
+    Keras keeps the same random state on each of them, so its masks would hide
+    the same units of every replica's examples. On one replica the masks are
+    Keras' to the bit.
+    """
+
+    def call(self, inputs, training=False):
+        """Any shape -> the same; unchanged without training."""
+        if not training or not self.rate:
+            return inputs
+        seed = self.seed_generator.next()
+        # As keras.src.backend.tensorflow.random casts it.
+        seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
+        context = tf.distribute.get_replica_context()
+        if context and context.num_replicas_in_sync > 1:
+            seed = tf.random.experimental.stateless_fold_in(
+                seed, context.replica_id_in_sync_group
+            )
+        return tf.nn.experimental.stateless_dropout(
+            inputs, self.rate, seed, noise_shape=self.noise_shape
+        )
