@@ -1,7 +1,8 @@
 """What a user of an exported file must know: beside the file, and in it.
 
-NAME.card.json lies beside NAME.tflite with NAME.mesh.npz, the triangles. The
-file itself carries the same card, but for its own size, as metadata.
+NAME.card.json lies beside NAME.tflite with NAME.mesh.npz, the triangles; the
+card of NAME.onnx is NAME.onnx.card.json, so that both may lie together. A
+file itself carries its card, too, but for its own size, as metadata.
 """
 
 import dataclasses
@@ -20,6 +21,8 @@ from tf_hmr import joints, method
 KEY = "tf_hmr_card"
 """Name of the metadata in the .tflite."""
 
+INPUT_DTYPES = {"tflite": "uint8", "onnx": "float32"}
+
 VERSIONS_OF = (
     "tensorflow",
     "keras",
@@ -28,12 +31,12 @@ VERSIONS_OF = (
     "numpy",
 )
 
-TESTED_WITH = ("ai-edge-litert (CPU)",)
-"""What the check of every export ran the file with."""
+RUNTIMES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
+"""What the check of every export runs a file with, on the CPU."""
 
 
 def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
-    """Writes NAME.mesh.npz of NAME.tflite; returns what the card says of it.
+    """Writes NAME.mesh.npz beside a file; returns what the card says of it.
 
     Arrays: faces (F, 3) int32; where the body has a coarse mesh, too,
     lite_vertices (L,) ids of its vertices and lite_faces (G, 3) that index
@@ -55,18 +58,27 @@ def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
 
 
 def make(
-    model: method.Method, precision: str, measured: check.Measured
+    model: method.Method, kind: str, precision: str, measured: check.Measured
 ) -> dict:
-    """The card, beside the names and sizes of the files."""
+    """The card, but for what depends on the file's name and size.
+
+    Args:
+        model: what was exported.
+        kind: "tflite" or "onnx".
+        precision: as the command's.
+        measured: the file's errors.
+    """
     size, data = model.image_size, model.body.data
     example = model(np.zeros((1, size, size, 3), np.float32), training=False)
+    runtime = RUNTIMES[kind]
     return {
         "method": model.name,
+        "format": kind,
         "precision": precision,
         "inputs": {
             convert.INPUT: {
                 "shape": [1, size, size, 3],
-                "dtype": "uint8",
+                "dtype": INPUT_DTYPES[kind],
                 "meaning": "RGB 0..255, the square crop of one person",
             }
         },
@@ -91,7 +103,7 @@ def make(
         "config": dataclasses.asdict(model.config),
         "commit": _commit(),
         "versions": versions(),
-        "tested_with": list(TESTED_WITH),
+        "tested_with": [f"{runtime} {_version(runtime)}, CPU"],
         "difference_to_keras": difference(measured),
     }
 
@@ -150,19 +162,25 @@ def embedded(content: bytes) -> dict | None:
 
 
 def write(path: Path, card: dict) -> None:
-    """Writes NAME.card.json of NAME.tflite."""
+    """Writes the card beside a file."""
     text = json.dumps(card, indent=1) + "\n"
-    path.with_suffix(".card.json").write_text(text, encoding="utf-8")
+    _beside(path).write_text(text, encoding="utf-8")
+
+
+def _beside(path: Path) -> Path:
+    if path.suffix == ".tflite":
+        return path.with_suffix(".card.json")
+    return path.with_name(path.name + ".card.json")
 
 
 def read(path: Path) -> dict:
-    """The card beside a .tflite, or else the one in it.
+    """The card beside a file, or else the one in it.
 
     Raises:
         FileNotFoundError: no such file, or no card.
         ValueError: the card is damaged.
     """
-    beside = path.with_suffix(".card.json")
+    beside = _beside(path)
     try:
         if beside.is_file():
             return json.loads(beside.read_text("utf-8"))

@@ -6,7 +6,6 @@ agree at the worst vertex; the others have a budget each.
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -54,17 +53,6 @@ class Measured:
             return 0.0
         keras, file = self.mpjpe_mm
         return 100 * abs(file - keras) / keras
-
-
-def measure(model: method.Method, path: Path, images: Images) -> Measured:
-    """Runs the file and the model on the same crops.
-
-    Raises:
-        ValueError: the file's outputs are not the contract's.
-    """
-    found = run_tflite(path.read_bytes(), images.crops)
-    expected = run_keras(model, images.crops)
-    return compare(found, expected, images, model.joint_names)
 
 
 def run_tflite(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:

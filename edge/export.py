@@ -1,14 +1,15 @@
-"""Model folder to one .tflite file, checked against Keras.
+"""Model folder to one file for devices, checked against Keras.
 
     python -m edge.export --weights runs/demo --out hmr.tflite
     python -m edge.export --weights runs/demo --precision int8 --out hmr8.tflite
     python -m edge.export --weights runs/demo --check hmr8.tflite
+    python -m edge.export --weights runs/demo --format onnx --out hmr.onnx
 
 The first writes hmr.tflite (batch 1, built-in operators only), hmr.card.json,
 which says what goes in and comes out, and hmr.mesh.npz, the triangles. Before
-the file gets its name it is linted, run with LiteRT and held against Keras: if
-it differs by more than its precision's budget, nothing is written. It holds
-the body's arrays: the card names their licence.
+the file gets its name it is linted, run and held against Keras: if it differs
+by more than its precision's budget, nothing is written. It holds the body's
+arrays: the card names their licence.
 """
 
 import dataclasses
@@ -17,9 +18,19 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import tyro
 
-from edge import card, check, convert, images, lint, mixed, quantize
+from edge import (
+    card,
+    check,
+    convert,
+    convert_onnx,
+    images,
+    lint,
+    mixed,
+    quantize,
+)
 from tf_hmr import method
 
 CALIBRATION = 64
@@ -35,7 +46,7 @@ class Args:
     weights: Path
     """Model folder, or the workdir of `python -m training.fit`."""
     out: Path | None = None
-    """The .tflite file to write."""
+    """The file to write: .tflite, or .onnx with --format onnx."""
     precision: Literal["float32", "float16", "w8", "int8"] = "float32"
     """float16: half the size. w8: int8 weights in the encoder. int8: the
     encoder in int8, and the regressor's weights. The body is never below
@@ -46,6 +57,8 @@ class Args:
     one person each. Without it people are rendered."""
     check: Path | None = None
     """Writes nothing: holds this file against Keras."""
+    format: Literal["tflite", "onnx"] = "tflite"
+    """onnx, for TensorRT: float32; needs pip install -e '.[onnx]'."""
     body: str = "open"
     """Body that the weights were trained on: 'open', or a path to its file."""
     crops: int = 64
@@ -66,32 +79,35 @@ def export(args: Args) -> dict:
     check_args(args)
     model = method.load(args.weights, args.body, jit=False)
     held_out = images.held_out(model, args.calibration, args.crops)
-    content = convert.to_tflite(convert.edge_form(model))
-    content, fitted = _in_precision(content, model, args)
+    content, fitted = _converted(model, args)
+    measured = _measured(content, args.format, model, held_out)
+    excess = check.excess(measured, args.precision)
+    if excess and not args.latency_only:
+        raise ValueError(
+            f"{excess} Nothing was written. For a network that is not "
+            "trained, --latency-only writes it all the same."
+        )
+    made = card.make(model, args.format, args.precision, measured) | fitted
+    made |= {"model": args.out.name, "latency_only": args.latency_only}
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    made["mesh"] = card.write_mesh(model, args.out)
     part = args.out.with_name("part." + args.out.name)
     try:
-        part.write_bytes(content)
-        lint.check(part)
-        measured = check.measure(model, part, held_out)
-        excess = check.excess(measured, args.precision)
-        if excess and not args.latency_only:
-            raise ValueError(
-                f"{excess} Nothing was written. For a network that is not "
-                "trained, --latency-only writes it all the same."
-            )
-        made = card.make(model, args.precision, measured) | fitted
-        made["latency_only"] = args.latency_only
-        return _write(args.out, part, model, made)
+        _write_with_card(content, made, part, held_out.crops[:1])
+        made["bytes"] = part.stat().st_size
+        card.write(args.out, made)
+        part.replace(args.out)
     finally:
         part.unlink(missing_ok=True)
+    return made
 
 
-def _in_precision(
-    content: bytes, model: method.Method, args: Args
-) -> tuple[bytes, dict]:
-    """A float32 .tflite in the precision asked for, and the card on it."""
-    precision = args.precision
+def _converted(model: method.Method, args: Args) -> tuple[bytes, dict]:
+    """The file's content without its card, and what the card adds on it."""
+    edge_form, precision = convert.edge_form(model), args.precision
+    if args.format == "onnx":
+        return convert_onnx.to_onnx(edge_form), {}
+    content = convert.to_tflite(edge_form)
     if precision == "float32":
         return content, {}
     if not quantize.PARTS[precision]:
@@ -110,14 +126,45 @@ def _in_precision(
     }
 
 
-def _write(out: Path, part: Path, model: method.Method, made: dict) -> dict:
-    """Gives a checked file its name, its card and its mesh."""
-    made = {"model": out.name, **made, "mesh": card.write_mesh(model, out)}
-    part.write_bytes(card.embed(part.read_bytes(), made))
-    made["bytes"] = part.stat().st_size
-    card.write(out, made)
-    part.replace(out)
-    return made
+def _run(content: bytes, kind: str, crops: np.ndarray):
+    run = convert_onnx.run if kind == "onnx" else check.run_tflite
+    return run(content, crops)
+
+
+def _measured(
+    content: bytes, kind: str, model: method.Method, held_out: images.Images
+) -> check.Measured:
+    """Lints a .tflite; holds it, or an .onnx, against Keras.
+
+    Raises:
+        ValueError: it breaks a rule of the lint.
+    """
+    if kind == "tflite":
+        lint.check(content)
+    found = _run(content, kind, held_out.crops)
+    expected = check.run_keras(model, held_out.crops)
+    return check.compare(found, expected, held_out, model.joint_names)
+
+
+def _write_with_card(
+    content: bytes, made: dict, part: Path, crops: np.ndarray
+) -> None:
+    """Writes content and card in one file, which is the same to run.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kind = made["format"]
+    embed = convert_onnx.embed if kind == "onnx" else card.embed
+    part.write_bytes(embed(content, made))
+    before = _run(content, kind, crops)
+    after = _run(part.read_bytes(), kind, crops)
+    for name in before:
+        if not np.array_equal(before[name], after[name], equal_nan=True):
+            raise ValueError(
+                f"With its card inside, the file gives other {name}. This is "
+                "a bug of edge/card.py; please report it."
+            )
 
 
 def check_file(args: Args) -> dict:
@@ -131,19 +178,20 @@ def check_file(args: Args) -> dict:
     check_args(args)
     found = card.read(args.check)
     model = method.load(args.weights, args.body, jit=False)
-    lint.check(args.check)
     held_out = images.held_out(model, args.calibration, args.crops)
-    measured = check.measure(model, args.check, held_out)
+    content = args.check.read_bytes()
+    measured = _measured(content, found["format"], model, held_out)
     excess = check.excess(measured, found["precision"])
     if excess and not args.latency_only:
         raise ValueError(f"{args.check}: {excess}")
-    return {**found, "difference_to_keras": card.difference(measured)}
+    return found | {"difference_to_keras": card.difference(measured)}
 
 
 def check_args(args: Args) -> None:
     """Refuses what would only fail after minutes of conversion.
 
     Raises:
+        FileNotFoundError: no file to check.
         ValueError: a package is missing, or the words do not fit together.
     """
     try:
@@ -159,8 +207,6 @@ def check_args(args: Args) -> None:
             "Give either --out, the file to write, or --check, a file to hold "
             "against Keras."
         )
-    if args.out is not None and args.out.suffix != ".tflite":
-        raise ValueError(f"--out {args.out} must end in .tflite.")
     if args.check is not None and not args.check.is_file():
         raise FileNotFoundError(f"--check {args.check}: no such file.")
     if args.crops < 1:
@@ -168,6 +214,16 @@ def check_args(args: Args) -> None:
             f"--crops {args.crops} leaves nothing to compare with Keras. "
             "Expected 1 or more."
         )
+    path = args.out or args.check
+    if args.out is not None and path.suffix != f".{args.format}":
+        raise ValueError(f"--out {path} must end in .{args.format}.")
+    if path.suffix == ".onnx":
+        convert_onnx.check_packages()
+        if args.precision != "float32":
+            raise ValueError(
+                f"--format onnx is float32, not {args.precision}; TensorRT "
+                "makes other precisions itself (trtexec --fp16)."
+            )
 
 
 def summary(path: Path, made: dict) -> str:
@@ -181,6 +237,8 @@ def summary(path: Path, made: dict) -> str:
     if "mpjpe_percent" in error:
         text += f"; MPJPE differs by {error['mpjpe_percent']:.2g} %"
     text += f" ({error['crops']} crops: {error['images']})"
+    if made.get("raised"):
+        text += f"; {len(made['raised'])} groups of operators raised"
     return text + ("; FOR LATENCY ONLY" if made["latency_only"] else "")
 
 

@@ -9,6 +9,7 @@ weights that are not stored. Each fault names the operator and the cure.
 """
 
 import dataclasses
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,16 +66,18 @@ class Operator:
     constant: list[bool]
 
 
-def check(path: Path) -> None:
-    """Refuses a file that breaks a rule.
+def check(content: bytes) -> None:
+    """Refuses a .tflite that breaks a rule.
 
     Raises:
         ValueError: names the first operators at fault, and the cure.
     """
-    found = list(faults(Path(path).read_bytes()))
+    found = list(faults(content))
     if found:
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-        raise ValueError(f"{path}: " + "; ".join(found[:3]) + more)
+        raise ValueError(
+            "Delegates would not take the file: " + "; ".join(found[:3]) + more
+        )
 
 
 def faults(content: bytes) -> Iterator[str]:
@@ -100,7 +103,12 @@ def operators(content: bytes) -> Iterator[Operator]:
 
     if content[4:8] != b"TFL3":
         raise ValueError("not a .tflite file (it does not say TFL3)")
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+    except (struct.error, IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"a .tflite that is cut off or damaged ({error})"
+        ) from error
     kinds = {
         number: name
         for name, number in vars(schema.BuiltinOperator).items()

@@ -59,7 +59,8 @@ def search(
     if found <= aim:
         return {}
     _log.warning(
-        "%s is %.1f mm off, its budget is %g mm: trying each operator",
+        "%s is %.1f mm off, its budget is %g mm: trying each operator, which "
+        "takes minutes for a large network (--latency-only does not)",
         *(precision, found, check.MEAN_MM[precision]),
     )
     alone = _errors_alone(content, plain, ranges, trial)

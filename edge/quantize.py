@@ -10,10 +10,12 @@ Formats: "static", int8 with ranges of activations that were measured before;
 weights stored so and computed in float (operators without weights: float).
 """
 
+import contextlib
 import dataclasses
+import io
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -101,12 +103,11 @@ def apply(content: bytes, recipe: Recipe | Only, found=None) -> bytes:
     """
     from ai_edge_quantizer import quantizer
 
-    work = quantizer.Quantizer(
-        bytearray(content), recipe.rules().get_quantization_recipe()
-    )
-    done = work.quantize(
-        found, enable_progress_bar=False, enable_progress_report=False
-    )
+    with _quiet():
+        work = quantizer.Quantizer(
+            bytearray(content), recipe.rules().get_quantization_recipe()
+        )
+        done = work.quantize(found, enable_progress_report=False)
     return bytes(done.quantized_model)
 
 
@@ -124,14 +125,12 @@ def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
-    work = calibrator.Calibrator(
-        bytearray(content),
-        num_threads=2,
-        qsv_update_func=qsv_utils.min_max_update,
-    )
-    with warnings.catch_warnings():
-        # That keeping every tensor takes memory is known here.
-        warnings.simplefilter("ignore", UserWarning)
+    with _quiet():
+        work = calibrator.Calibrator(
+            bytearray(content),
+            num_threads=2,
+            qsv_update_func=qsv_utils.min_max_update,
+        )
         work.calibrate({_SIGNATURE: _fed(crops)}, recipe.rules())
     return work.get_model_qsvs()
 
@@ -139,6 +138,14 @@ def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
 def pattern_of(names: Iterable[str]) -> str:
     """Regular expression of the operators whose first names these are."""
     return "^(" + "|".join(re.escape(name) for name in names) + ")(;|$)"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's progress bars, and its word on memory."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _fed(crops: np.ndarray) -> list[dict[str, np.ndarray]]:

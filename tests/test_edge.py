@@ -13,7 +13,7 @@ from edge import check, convert, export, images, lint
 from edge import run as device
 from tests import photos
 from tests.closeness import TOLERANCES, assert_close
-from tf_hmr import joints
+from tf_hmr import joints, method
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def test_signature_is_the_contract(tflite):
 
 def test_file_gives_what_keras_gives(tflite, model, rng):
     noise = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    found = check.run_tflite(tflite, noise)
+    found = check.run_tflite(tflite.read_bytes(), noise)
     expected = check.run_keras(model, noise)
     assert check.LARGEST_FLOAT32_M == TOLERANCES["tflite_metres"].absolute
     for name in ("vertices", "joints"):
@@ -43,7 +43,7 @@ def test_file_gives_what_keras_gives(tflite, model, rng):
 
 
 def test_model_converts_to_what_delegates_take(tflite):
-    lint.check(tflite)
+    lint.check(tflite.read_bytes())
 
 
 def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
@@ -97,49 +97,47 @@ def small_tflite() -> bytes:
     return converter.convert()
 
 
+@pytest.fixture(scope="module")
+def other_model(model_folder):
+    """Another model than the one in the folder."""
+    other = method.load(model_folder, jit=False)
+    other.regressor.mean.assign(other.regressor.mean + 0.01)
+    return other
+
+
 @pytest.fixture
-def other_weights(monkeypatch):
-    """Loading gives another model than the one in the folder."""
-    load = export.method.load
-
-    def other(*args, **values):
-        model = load(*args, **values)
-        model.regressor.mean.assign(model.regressor.mean + 0.01)
-        return model
-
-    monkeypatch.setattr(export.method, "load", other)
-
-
-def test_a_file_that_differs_is_not_written(
-    model_folder, tflite, tmp_path, monkeypatch, caplog, other_weights
-):
+def mixed_up(monkeypatch, other_model, tflite):
+    """The folder is read as another model than the file was made of."""
+    monkeypatch.setattr(export.method, "load", lambda *_, **__: other_model)
+    monkeypatch.setattr(convert, "edge_form", lambda model: model)
     monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())
-    args = export.Args(model_folder, tmp_path / "bad.tflite", crops=1)
+
+
+def test_a_file_that_differs_is_not_written(tmp_path, caplog, mixed_up):
+    args = export.Args(tmp_path, tmp_path / "bad.tflite", crops=1)
     assert export.main(args) == 1
     assert "m from Keras', more than 0.0001 m" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_takes_the_file_and_refuses_another(
-    model_folder, tflite, capsys, caplog, request
-):
-    args = export.Args(model_folder, check=tflite, crops=2)
-    assert export.main(args) == 0
-    assert "float32" in capsys.readouterr().out
-    request.getfixturevalue("other_weights")
-    assert export.main(args) == 1
-    assert "more than 0.0001 m" in caplog.text
-
-
-def test_latency_only_writes_it_all_the_same(
-    model_folder, tflite, tmp_path, monkeypatch, capsys, other_weights
-):
-    monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())
+def test_latency_only_writes_it_all_the_same(tmp_path, capsys, mixed_up):
     out = tmp_path / "random.tflite"
-    args = export.Args(model_folder, out, crops=1, latency_only=True)
+    args = export.Args(tmp_path, out, crops=1, latency_only=True)
     assert export.main(args) == 0
     assert "FOR LATENCY ONLY" in capsys.readouterr().out
     assert cards.read(out)["latency_only"]
+
+
+def test_check_takes_the_file_and_refuses_another(
+    model, tflite, capsys, caplog, monkeypatch, other_model
+):
+    args = export.Args(tflite.parent, check=tflite, crops=1)
+    monkeypatch.setattr(export.method, "load", lambda *_, **__: model)
+    assert export.main(args) == 0
+    assert "float32" in capsys.readouterr().out
+    monkeypatch.setattr(export.method, "load", lambda *_, **__: other_model)
+    assert export.main(args) == 1
+    assert "more than 0.0001 m" in caplog.text
 
 
 @pytest.mark.parametrize(
