@@ -1,0 +1,195 @@
+"""The lint of .tflite files: each fault is planted and found by name."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edge import lint
+
+FLEX = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+
+
+def converted(function, *shapes, ops=None) -> bytes:
+    """A .tflite of a function of float32 tensors."""
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    graph = tf.function(function, input_signature=specs)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph.get_concrete_function()], graph
+    )
+    if ops:
+        converter.target_spec.supported_ops = ops
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def clean() -> bytes:
+    """Two products, a slice and a 1x1 convolution, as delegates take them."""
+    kernel = np.ones((1, 1, 4, 4), np.float32)
+
+    def function(x, y):
+        x = tf.matmul(x, y)[:, 0:2, :, :]
+        return tf.nn.conv2d(x, kernel, 1, "VALID")
+
+    return converted(function, (1, 3, 4, 4), (1, 3, 4, 4))
+
+
+def changed(content: bytes, change) -> bytes:
+    """The .tflite after `change` of its schema objects."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    change(model, model.subgraphs[0], schema)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def found(model, graph, schema, kind: str):
+    """The operator of a kind."""
+    number = getattr(schema.BuiltinOperator, kind)
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        if number in (code.builtinCode, code.deprecatedBuiltinCode):
+            return operator
+    raise AssertionError(f"no {kind} in the file")
+
+
+def test_a_clean_file_has_no_fault(clean):
+    kinds = [operator.kind for operator in lint.operators(clean)]
+    assert {"BATCH_MATMUL", "STRIDED_SLICE", "CONV_2D"} <= set(kinds)
+    assert list(lint.faults(clean)) == []
+    lint.check(clean)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "ops", "told"),
+    [
+        (lambda x: x[:, 0] + x[:, 1], (1, 2, 3), None, "drops an axis"),
+        (tf.linalg.det, (1, 3, 3), FLEX, "no built-in operator"),
+        (
+            lambda x: tf.transpose(x[None] + x, (4, 1, 2, 3, 0)),
+            (1, 2, 3, 3),
+            None,
+            "more than 4 axes",
+        ),
+        (lambda x: tf.sqrt(x) + 1, (None, 3), None, "not static"),
+        (lambda x: tf.matmul(tf.ones((4, 5, 3)), x), (4, 3, 2), None, "right"),
+        (lambda x: tf.matmul(x, x), (1, 2, 3, 3), None, "with itself"),
+        (
+            lambda x: tf.gather_nd(x, [[0, 1], [1, 1]]),
+            (2, 3, 4),
+            None,
+            "one-hot product",
+        ),
+        (lambda x: tf.math.l2_normalize(x, -1), (1, 3), None, "rsqrt"),
+        (
+            lambda x: tf.while_loop(
+                lambda i, _: i < 3, lambda i, y: (i + 1, y * x), (0, x)
+            )[1],
+            (1, 3),
+            None,
+            "unroll it",
+        ),
+    ],
+)
+def test_what_a_converter_lets_through_is_found(function, shape, ops, told):
+    content = converted(function, shape, ops=ops)
+    with pytest.raises(ValueError, match=told):
+        lint.check(content)
+
+
+@pytest.mark.parametrize("kind", sorted(lint.REFUSED))
+def test_refused_operators_are_found(clean, kind):
+    def plant(model, graph, schema):
+        operator = found(model, graph, schema, "CONV_2D")
+        code = model.operatorCodes[operator.opcodeIndex]
+        code.builtinCode = getattr(schema.BuiltinOperator, kind)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+
+    told = list(lint.faults(changed(clean, plant)))
+    assert len(told) == 1
+    assert kind in told[0]
+    assert lint.REFUSED[kind] in told[0]
+
+
+def int8_of_stride_2(model, graph, schema):
+    operator = found(model, graph, schema, "CONV_2D")
+    operator.builtinOptions.strideH = operator.builtinOptions.strideW = 2
+    weights = graph.tensors[operator.inputs[1]]
+    weights.type = schema.TensorType.INT8
+
+
+def new_axis(model, graph, schema):
+    found(model, graph, schema, "STRIDED_SLICE").builtinOptions.newAxisMask = 1
+
+
+def ellipsis(model, graph, schema):
+    operator = found(model, graph, schema, "STRIDED_SLICE")
+    operator.builtinOptions.ellipsisMask = 1
+
+
+def computed_bounds(model, graph, schema):
+    operator = found(model, graph, schema, "STRIDED_SLICE")
+    data, _, *rest = operator.inputs
+    operator.inputs = [data, graph.inputs[0], *rest]
+
+
+def two_constants(model, graph, schema):
+    operator = found(model, graph, schema, "BATCH_MATMUL")
+    bounds = found(model, graph, schema, "STRIDED_SLICE").inputs
+    operator.inputs = [bounds[1], bounds[2]]
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (int8_of_stride_2, "int8 1x1 convolution of stride 2"),
+        (new_axis, "adds an axis"),
+        (ellipsis, "write every axis"),
+        (computed_bounds, "bounds are computed"),
+        (two_constants, "both inputs are constants"),
+    ],
+)
+def test_planted_faults_are_found(clean, plant, told):
+    with pytest.raises(ValueError, match=told):
+        lint.check(changed(clean, plant))
+
+
+def test_a_float_convolution_of_stride_2_passes(clean):
+    def strided(model, graph, schema):
+        int8_of_stride_2(model, graph, schema)
+        weights = graph.tensors[
+            found(model, graph, schema, "CONV_2D").inputs[1]
+        ]
+        weights.type = schema.TensorType.FLOAT32
+
+    lint.check(changed(clean, strided))
+
+
+def test_the_fault_names_its_operator():
+    def named(x):
+        with tf.name_scope("pelvis"):
+            return x[:, 0] + 0 * x[:, 1]
+
+    (*_, first) = list(lint.faults(converted(named, (1, 2, 3))))
+    assert "STRIDED_SLICE 'pelvis/" in first
+
+
+def test_the_command_tells_files_apart(clean, tmp_path, capsys):
+    names = {
+        "good": clean,
+        "faulty": changed(clean, new_axis),
+        "cut": clean[: len(clean) // 2],
+        "text": b"no model at all",
+    }
+    paths = {name: tmp_path / f"{name}.tflite" for name in names}
+    for name, content in names.items():
+        paths[name].write_bytes(content)
+    assert lint.main(lint.Args((paths["good"],))) == 0
+    assert "no fault" in capsys.readouterr().out
+    assert lint.main(lint.Args(tuple(paths.values()))) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        str(paths[name]) for name in ("faulty", "cut", "text")
+    ]
