@@ -1,0 +1,1 @@
+"""Tests of the readers of datasets, on files written in their layouts."""
