@@ -92,6 +92,9 @@ TOLERANCES = {
     "far_camera_px": Tolerance(
         2e-2, 0, "what is left of perspective at 25 km, and float32 there"
     ),
+    "bvh_metres": Tolerance(
+        1e-4, 0, "a BVH keeps six decimals of metres and of degrees"
+    ),
     "mesh_file_metres": Tolerance(
         1e-6, 0, "an .obj keeps six decimals or more"
     ),

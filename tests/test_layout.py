@@ -32,6 +32,8 @@ FLOORS = (
     ),
     (
         "tf_hmr.geometry",
+        "tf_hmr.bvh",
+        "tf_hmr.gltf",
         "tf_hmr.crop",
         "tf_hmr.dropout",
         "tf_hmr.losses",

@@ -1,0 +1,162 @@
+"""What the device recorded of a film, as animated meshes and as motion.
+
+    python -m tf_hmr.clip out/film.jsonl --glb film.glb --bvh film.bvh
+
+Reads the .jsonl of `edge.run`. The .glb holds every track with mesh, skeleton
+and motion, the .bvh the motion alone, one file for each track (film.bvh,
+film-1.bvh, ...). Both are y up, in metres, at an even pace: frames in which a
+track was lost are interpolated. A track keeps one shape, the mean of its
+betas.
+"""
+
+import dataclasses
+import json
+import logging
+import pathlib
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import tyro
+from scipy.spatial.transform import Rotation, Slerp
+
+from tf_hmr import body_data, bvh, gltf
+
+_TO_Y_UP = np.diag([1.0, -1.0, -1.0])  # From x right, y down, z forward.
+_log = logging.getLogger("tf_hmr.clip")
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What the command line says."""
+
+    lines: tyro.conf.Positional[pathlib.Path]
+    """The .jsonl of edge.run."""
+    glb: pathlib.Path | None = None
+    """Animated meshes to write."""
+    bvh: pathlib.Path | None = None
+    """Motion to write."""
+    body: str = "open"
+    """Body that the model was trained on: 'open', or a path to its file."""
+
+
+class Motion(NamedTuple):
+    """One track at an even pace, y up, metres.
+
+    seconds (T,); rotmats (T, 24, 3, 3) relative to the parent, the first one
+    global; betas (P,); translations (T, 3) from the body's frame.
+    """
+
+    seconds: np.ndarray
+    rotmats: np.ndarray
+    betas: np.ndarray
+    translations: np.ndarray
+
+
+def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
+    """Reads the tracks of a .jsonl, and which mesh they are of.
+
+    A last line that was cut off is left out, with a warning.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is no line of edge.run, or no person is in it.
+    """
+    rows, topology = {}, ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = json.loads(text)
+            if line["state"] != "lost":
+                rows.setdefault(line["track"], []).append(line)
+                topology = line["topology"]
+        except (KeyError, TypeError, ValueError) as error:
+            if number == len(lines) > 1 and not text.endswith("}"):
+                _log.warning("%s: the last line is cut off; left out.", path)
+                continue
+            raise ValueError(
+                f"{path}: line {number} is no line of edge.run ({error!r})."
+            ) from None
+    if not rows:
+        raise ValueError(f"{path}: no frame shows a person.")
+    return {track: _motion(lines) for track, lines in rows.items()}, topology
+
+
+def _motion(lines: list[dict]) -> Motion:
+    """Even frames from those in which the track was seen."""
+    times, rotvecs, betas, places = (
+        np.array([line[key] for line in lines])
+        for key in ("time_s", "pose_rotvec", "betas", "translation_m")
+    )
+    count = 1
+    if len(times) > 1:
+        pace = np.median(np.diff(times))
+        count = max(2, 1 + round((times[-1] - times[0]) / pace))
+    even = np.linspace(times[0], times[-1], count)
+    rotmats = np.empty((count, rotvecs.shape[1], 3, 3))
+    for joint in range(rotvecs.shape[1]):
+        turns = Rotation.from_rotvec(rotvecs[:, joint])
+        seen = Slerp(times, turns)(even) if count > 1 else turns
+        rotmats[:, joint] = seen.as_matrix()
+    places = [np.interp(even, times, column) for column in places.T]
+    rotmats[:, 0] = _TO_Y_UP @ rotmats[:, 0]
+    return Motion(
+        even - times[0],
+        rotmats,
+        betas.mean(axis=0),
+        np.stack(places, axis=-1) @ _TO_Y_UP,
+    )
+
+
+def write(args: Args) -> list[pathlib.Path]:
+    """Reads, and writes what was asked for; returns the files.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read`; or nothing was asked for, or
+            the body has another topology.
+    """
+    if not (args.glb or args.bvh):
+        raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
+    motions, topology = read(args.lines)
+    data = body_data.BodyData.load(args.body)
+    data.check_same_topology(topology, f"The bodies of {args.lines}")
+    actors = []
+    made = [args.glb] if args.glb else []
+    for track, motion in motions.items():
+        vertices = data.v_template + data.shapedirs @ motion.betas
+        rest = data.J_regressor @ vertices
+        # The pelvis turns in place; the translation comes after.
+        pelvis = _TO_Y_UP @ rest[0] + motion.translations
+        actors.append(
+            gltf.Actor(
+                *(f"track {track}", vertices, rest, data.weights, data.faces),
+                *(motion.rotmats, pelvis, motion.seconds),
+            )
+        )
+        if args.bvh:
+            name = args.bvh.stem + (f"-{track}" if track else "")
+            path = args.bvh.with_name(name + args.bvh.suffix)
+            pace = motion.seconds[1] if len(motion.seconds) > 1 else 0.04
+            bvh.write(path, rest, motion.rotmats, pelvis, pace)
+            made.append(path)
+    if args.glb:
+        gltf.write(args.glb, actors)
+    return made
+
+
+def main(args: Args) -> int:
+    """Runs the command; returns its exit status."""
+    try:
+        made = write(args)
+    except (OSError, ValueError) as error:
+        _log.error("%s", " ".join(str(error).split()))
+        return 1
+    print("\n".join(str(path) for path in made))
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    sys.exit(
+        main(tyro.cli(Args, prog="python -m tf_hmr.clip", description=__doc__))
+    )
