@@ -44,7 +44,7 @@ def masks(strategy, layer):
     return np.concatenate(strategy.experimental_local_results(drawn()))
 
 
-def train_here(folder: str, where: str, length: str) -> None:
+def train_here(folder: str, where: str, length: str = "short") -> None:
     """What a process of the tests below runs."""
     from tf_hmr import body_data
     from tf_hmr.body import Body
@@ -73,13 +73,17 @@ def train_here(folder: str, where: str, length: str) -> None:
     )
 
 
-def start(folder, where, length="short", **environment):
-    """A process that trains."""
-    code = "import sys; from tests import test_loop_processes as test\n"
-    code += "from training import fit; "
-    code += "sys.exit(fit.told(lambda: test.train_here(*sys.argv[1:])))"
+def start(folder, *words, function=train_here, **environment):
+    """A process that calls a function of a test module, as training.fit."""
+    code = f"""
+import importlib, sys
+from training import fit
+module = importlib.import_module({function.__module__!r})
+work = getattr(module, {function.__name__!r})
+sys.exit(fit.told(lambda: work(*sys.argv[1:])))
+"""
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), where, length],
+        [sys.executable, "-c", code, str(folder), *words],
         cwd=Path(__file__).parent.parent,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | environment,
         stderr=subprocess.PIPE,

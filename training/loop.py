@@ -149,7 +149,7 @@ class _Run:
 
     def stage(self, name, stage_step, step, end) -> int:
         """Steps from `step` to `end`; returns the step it came to."""
-        batches = _batches(self.make_dataset, step, stage_step.strategy)
+        batches = batches_from(self.make_dataset, step, stage_step.strategy)
         bar = tqdm.tqdm(
             total=end,
             initial=step,
@@ -278,7 +278,7 @@ def _due(every: int, step: int) -> bool:
     return bool(every and step % every == 0)
 
 
-def _batches(make_dataset: MakeDataset, step: int, strategy):
+def batches_from(make_dataset: MakeDataset, step: int, strategy):
     """An iterator of batches from `step` on, without text.
 
     Text stays on the host; devices cannot hold it.

@@ -234,8 +234,9 @@ class Step:
         replicas = self.strategy.num_replicas_in_sync
         for player in self.players:
             found = gradients.get(player.prefix, {})
-            player.optimizer.apply_gradients(
-                [(g / replicas, player.variables[i]) for i, g in found.items()]
+            player.optimizer.apply(
+                [gradient / replicas for gradient in found.values()],
+                [player.variables[i] for i in found],
             )
 
 
