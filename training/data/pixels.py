@@ -164,6 +164,19 @@ def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
     return cv2.cvtColor(_decode_bgr(jpeg, size), cv2.COLOR_BGR2RGB)
 
 
+def jpeg_size(jpeg: bytes) -> tuple[int, int]:
+    """(W, H) that a JPEG's header says; nothing is decoded.
+
+    Raises:
+        BadImage: not a JPEG.
+    """
+    try:
+        height, width = struct.unpack_from(">HH", jpeg, _frame(jpeg)[1])
+    except struct.error:
+        raise BadImage("JPEG does not decode") from None
+    return width, height
+
+
 def _seen_part(
     jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
 ) -> tuple[np.ndarray, np.ndarray]:
