@@ -95,7 +95,6 @@ FLOORS = (
         "training.mean_pose",
         "training.data.poses",
         "training.data.appearance",
-        "training.data.by_name",
         "training.data.hmr_boxes",
         "training.data.render",
         "training.data.feed",
@@ -105,7 +104,6 @@ FLOORS = (
     ("training.data.dataset", "training.data.stream"),
     (
         "training.loop",
-        "training.data.frames",
         "training.data.mat_files",
         "training.data.mix",
         "training.data.synthetic",
