@@ -65,13 +65,40 @@ def search(
     )
     alone = _errors_alone(content, plain, ranges, trial)
     for _ in range(ATTEMPTS):
-        raised = _raised(alone, aim)
-        recipe = quantize.Recipe(model, precision, raised)
+        better = raised(alone, aim)
+        recipe = quantize.Recipe(model, precision, better)
         found = trial.error_mm(quantize.apply(content, recipe, ranges))
         if found <= AIM * check.MEAN_MM[precision]:
             break
         aim *= 0.9 * AIM * check.MEAN_MM[precision] / found
-    return raised
+    return better
+
+
+def raised(alone: dict[Unit, list[float]], aim: float) -> dict[str, str]:
+    """Raises what adds most until the squares add up to the aim's.
+
+    Args:
+        alone: error of each unit in each of its formats, mm.
+        aim: what all together may add, mm.
+
+    Returns:
+        Formats, by pattern, of the units that are raised.
+    """
+    level = dict.fromkeys(alone, 0)
+    while True:
+        errors = {unit: alone[unit][level[unit]] for unit in alone}
+        if np.sum(np.square(list(errors.values()))) <= aim**2:
+            break
+        worst = max(errors, key=errors.get)
+        level[worst] += 1
+        # A better format that is no better in truth is passed over.
+        while alone[worst][level[worst]] > 0.7 * errors[worst]:
+            level[worst] += 1
+    return {
+        unit.pattern: unit.formats[chosen]
+        for unit, chosen in level.items()
+        if chosen
+    }
 
 
 class _Trial:
@@ -101,25 +128,6 @@ def _errors_alone(content, plain, ranges, trial) -> dict[Unit, list[float]]:
         # Float16 alone is far below what int8 does.
         found[unit] = [*errors, 0.0]
     return found
-
-
-def _raised(alone: dict[Unit, list[float]], aim: float) -> dict[str, str]:
-    """Raises what adds most until the squares add up to the aim's."""
-    level = dict.fromkeys(alone, 0)
-    while True:
-        errors = {unit: alone[unit][level[unit]] for unit in alone}
-        if np.sum(np.square(list(errors.values()))) <= aim**2:
-            break
-        worst = max(errors, key=errors.get)
-        level[worst] += 1
-        # A better format that is no better in truth is passed over.
-        while alone[worst][level[worst]] > 0.7 * errors[worst]:
-            level[worst] += 1
-    return {
-        unit.pattern: unit.formats[chosen]
-        for unit, chosen in level.items()
-        if chosen
-    }
 
 
 def _units(content: bytes, plain: quantize.Recipe) -> list[Unit]:

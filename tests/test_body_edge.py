@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
+from edge import body_benchmark, lint
 from tests.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.body_edge import EdgeBody
@@ -79,3 +80,36 @@ def test_takes_other_keypoints(body_data, rng):
 def test_other_shapes_are_refused(edge_body, rotmats, betas, told):
     with pytest.raises(ValueError, match=told):
         edge_body(tf.zeros(rotmats), tf.zeros(betas))
+
+
+def test_beats_the_textbook_and_agrees_with_it(body_data):
+    contents = body_benchmark.converted(body_data, joints.COCOPLUS19)
+    # measure refuses outputs that differ.
+    times = body_benchmark.measure(contents, rounds=40)
+    # Twice as fast on an idle machine; a busy one must not fail the suite.
+    assert np.median(times["textbook"] / times["ours"]) > 1.2
+    assert list(lint.faults(contents["ours"])) == []
+    told = " ".join(lint.faults(contents["textbook"]))
+    assert "drops an axis" in told
+    assert "delegates take it on the right" in told
+
+
+def test_body_functions_that_disagree_are_not_compared():
+    def content(metres):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((1, 24, 3, 3)),
+                tf.TensorSpec((1, 10)),
+            ]
+        )
+        def function(rotmats, betas):
+            return rotmats + metres, betas + metres
+
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [function.get_concrete_function()], function
+        )
+        return converter.convert()
+
+    contents = {"one": content(0.0), "other": content(1e-3)}
+    with pytest.raises(ValueError, match="disagree by"):
+        body_benchmark.measure(contents, rounds=1)

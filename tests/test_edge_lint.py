@@ -35,14 +35,12 @@ def clean() -> bytes:
 
 def changed(content: bytes, change) -> bytes:
     """The .tflite after `change` of its schema objects."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     change(model, model.subgraphs[0], schema)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def found(model, graph, schema, kind: str):

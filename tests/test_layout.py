@@ -115,7 +115,13 @@ FLOORS = (
     ("training.experiments.*", "training.benchmark_pictures"),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.
-    ("edge.convert", "edge.images", "edge.lint", "edge.benchmark_process"),
+    (
+        "edge.convert",
+        "edge.images",
+        "edge.lint",
+        "edge.body_benchmark",
+        "edge.benchmark_process",
+    ),
     ("edge.check", "edge.convert_onnx", "edge.quantize"),
     ("edge.card", "edge.mixed"),
     (
@@ -135,6 +141,7 @@ FLOORS = (
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "ai_edge_litert": "ai-edge-litert",
+    "ai_edge_quantizer": "ai-edge-quantizer",
     "sklearn": "scikit-learn",
     # A runtime of old devices, tried after ai_edge_litert.
     "tflite_runtime": "ai-edge-litert",

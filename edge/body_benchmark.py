@@ -1,0 +1,180 @@
+"""The exported body function beside the textbook's, on one thread.
+
+    python -m edge.body_benchmark
+
+Both are float32 .tflite files of one body, with the same inputs and outputs,
+run in turns. The textbook's is SMPL as its release and its ports write it
+(smpl/smpl_webuser; akanazawa/hmr: src/tf_smpl/batch_smpl.py): rest joints
+regressed from all vertices, a chain of 4 x 4 matrices, homogeneous vertices,
+keypoints regressed from the posed vertices.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tyro
+from scipy.spatial.transform import Rotation
+
+from tf_hmr import joints
+from tf_hmr.body_data import BodyData
+from tf_hmr.body_edge import EdgeBody
+
+NAMES = ("textbook", "ours")
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """What the command line says."""
+
+    rounds: int = 500
+    """How often each file runs."""
+    body: str = "open"
+    """The body: 'open', or a path to its file."""
+    files: Path | None = None
+    """Folder that keeps the two .tflite files, for edge.benchmark."""
+
+
+def textbook(data: BodyData, joint_names):
+    """Function of rotmats (1, 24, 3, 3), betas (1, P): vertices, keypoints."""
+    regressor = data.regressor(joint_names)
+    posedirs = data.posedirs.reshape(len(data.posedirs), -1)
+
+    def posed(rotmats, betas):
+        shaped = data.v_template + tf.einsum(
+            "bp,vcp->bvc", betas, data.shapedirs
+        )
+        rest = tf.einsum("jv,bvc->bjc", data.J_regressor, shaped)
+        feature = tf.reshape(rotmats[:, 1:] - tf.eye(3), (1, -1))
+        offsets = tf.reshape(feature @ posedirs, shaped.shape)
+        motions = _homogeneous_motions(data.parents, rotmats, rest)
+        weighted = data.weights @ tf.reshape(motions, (1, len(rest[0]), 16))
+        weighted = tf.reshape(weighted, (1, data.num_vertices, 4, 4))
+        points = tf.concat([shaped + offsets, tf.ones_like(shaped[..., :1])], 2)
+        vertices = (weighted @ points[..., None])[:, :, :3, 0]
+        return vertices, tf.einsum("jv,bvc->bjc", regressor, vertices)
+
+    return posed
+
+
+def _homogeneous_motions(parents, rotmats, rest):
+    """(1, 24, 4, 4) from rest to posed places."""
+    bones = rest - tf.gather(rest, np.maximum(parents, 0), axis=1)
+    bones = tf.concat([rest[:, :1], bones[:, 1:]], axis=1)
+    local = tf.concat([rotmats, bones[..., None]], axis=3)
+    last = np.tile(np.float32([0, 0, 0, 1]), (1, len(parents), 1, 1))
+    local = tf.concat([local, last], axis=2)
+    world = [local[:, 0]]
+    for joint, parent in list(enumerate(parents))[1:]:
+        world.append(world[parent] @ local[:, joint])
+    world = tf.stack(world, axis=1)
+    rest = tf.concat([rest, tf.zeros_like(rest[..., :1])], axis=2)
+    moved = world @ rest[..., None]
+    return world - tf.pad(moved, ((0, 0), (0, 0), (0, 0), (3, 0)))
+
+
+def converted(data: BodyData, joint_names) -> dict[str, bytes]:
+    """The two files' contents by name."""
+    edge = EdgeBody(data, joint_names)
+
+    def ours(rotmats, betas):
+        mesh = edge(rotmats, betas)
+        return mesh.vertices, mesh.joints
+
+    specs = [
+        tf.TensorSpec((1, 24, 3, 3), name="rotmats"),
+        tf.TensorSpec((1, data.num_betas), name="betas"),
+    ]
+    found = {}
+    for name, function in zip(
+        NAMES, (textbook(data, joint_names), ours), strict=True
+    ):
+        graph = tf.function(function, input_signature=specs)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [graph.get_concrete_function()], graph
+        )
+        found[name] = converter.convert()
+    return found
+
+
+def loaded(content: bytes, inputs: list[np.ndarray]):
+    """An interpreter of one thread, its inputs set."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        shape = tuple(detail["shape"])
+        (value,) = (value for value in inputs if value.shape == shape)
+        interpreter.set_tensor(detail["index"], value)
+    return interpreter
+
+
+def outputs(interpreter) -> list[np.ndarray]:
+    """Of the last run, the largest first."""
+    found = [
+        interpreter.get_tensor(detail["index"])
+        for detail in interpreter.get_output_details()
+    ]
+    return sorted(found, key=np.size, reverse=True)
+
+
+def measure(
+    contents: dict[str, bytes], rounds: int, betas: int = 10
+) -> dict[str, np.ndarray]:
+    """Milliseconds (rounds,) of each file, run in turns.
+
+    Args:
+        contents: of `converted`.
+        rounds: how often each runs.
+        betas: how many shape numbers they take.
+
+    Raises:
+        ValueError: the files disagree by more than 0.01 mm.
+    """
+    rng = np.random.default_rng(0)
+    turns = Rotation.random(len(joints.SMPL24), rng=rng).as_matrix()
+    inputs = [np.float32(turns[None]), np.float32(rng.normal(size=(1, betas)))]
+    runs = {name: loaded(c, inputs) for name, c in contents.items()}
+    for run in runs.values():
+        run.invoke()
+    found = [outputs(run) for run in runs.values()]
+    for one, other in zip(*found, strict=True):
+        if not np.allclose(one, other, rtol=0, atol=1e-5):
+            raise ValueError(
+                "The two body functions disagree by "
+                f"{np.abs(one - other).max():.1e} m, expected 1e-5 or less."
+            )
+    times = {name: np.zeros(rounds) for name in runs}
+    for number in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run.invoke()
+            times[name][number] = 1000 * (time.perf_counter() - start)
+    return times
+
+
+def main(args: Args) -> int:
+    """Prints the medians and the ratio of neighbours."""
+    data = BodyData.load(args.body)
+    contents = converted(data, joints.COCOPLUS19)
+    if args.files is not None:
+        args.files.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (args.files / f"body_{name}.tflite").write_bytes(content)
+    times = measure(contents, args.rounds, data.num_betas)
+    for name, values in times.items():
+        print(
+            f"{name:>9}: {np.median(values):.3f} ms, least "
+            f"{values.min():.3f} ms, {len(contents[name]) / 1e6:.1f} MB"
+        )
+    ratio = np.median(times["textbook"] / times["ours"])
+    print(f"ours is {ratio:.2f} times as fast (median of {args.rounds} pairs)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Args, prog="edge.body_benchmark")))
