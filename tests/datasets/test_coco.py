@@ -1,0 +1,194 @@
+"""COCO: rules of HMR and SPIN, masks of three kinds, files of two years."""
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.datasets import coco_files, people
+from tf_hmr import joints
+from training.data import dataset, frames, records, shards
+from training.data.prepare import coco
+
+FACE_AND_SHOULDERS = (*joints.FACE5, "left_shoulder", "right_shoulder")
+BODY = tuple(n for n in joints.COCO17 if n not in FACE_AND_SHOULDERS)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, 2, (320, 240)) for n in (1, 2, 4)]
+
+
+@pytest.fixture(scope="module")
+def root(scenes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coco")
+    coco_files.write(folder, scenes)
+    return folder
+
+
+def task(root, rules="hmr"):
+    path = root / "annotations" / "person_keypoints_train2014.json"
+    return coco.Task(root / "train2014", rules, coco.annotated(path))
+
+
+def truth(person):
+    return np.array([person.keypoints[name] for name in joints.COCO17])
+
+
+def labels(example):
+    chosen = joints.select(joints.COCO17, joints.KEYPOINTS)
+    return example.keypoints[list(chosen)]
+
+
+def test_labels_are_the_truth(root, scenes):
+    found = list(coco.read(task(root)))
+    everyone = [person for scene in scenes for person in scene.people]
+    assert len(found) == len(everyone)
+    for example, person in zip(found, everyone, strict=True):
+        np.testing.assert_allclose(
+            labels(example)[:, :2], truth(person), atol=0.01
+        )
+        assert example.keypoints[:, 2].sum() == 17
+        assert not example.keypoints[joints.KEYPOINTS.index("neck")].any()
+    stored = (root / "train2014/COCO_train2014_000000000001.jpg").read_bytes()
+    assert found[0].image == found[1].image == stored
+    ids = [example.example_id for example in found]
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == "COCO_train2014_000000000001-100"
+
+
+def test_box_of_hmr_makes_the_keypoints_150_px(root, scenes):
+    (example, *_), person = coco.read(task(root)), scenes[0].people[0]
+    low, high = truth(person).min(axis=0), truth(person).max(axis=0)
+    middle = example.box[:2] + example.box[2:] / 2 - 0.5
+    np.testing.assert_allclose(middle, (low + high) / 2, atol=0.01)
+    diagonal = np.linalg.norm(high - low)
+    np.testing.assert_allclose(example.box[2:], diagonal, atol=0.01)
+
+
+def test_box_of_spin_is_cocos(root, scenes):
+    example = next(iter(coco.read(task(root, "spin"))))
+    np.testing.assert_allclose(example.box, scenes[0].people[0].box)
+
+
+@pytest.mark.parametrize("kind", ["polygons", "packed_runs", "runs"])
+def test_masks_of_each_kind_give_their_box(scenes, kind):
+    for scene in scenes:
+        size = scene.picture.shape[1::-1]
+        for person in scene.people:
+            segmentation = getattr(coco_files, kind)(person.mask)
+            box = coco.mask_box({"segmentation": segmentation}, size)
+            # A polygon's corners are rounded to whole pixels.
+            worst = 1 if kind == "polygons" else 0
+            assert np.abs(box - person.box).max() <= worst
+
+
+def change_of(name, found):
+    """An annotation that a rule leaves out, and the rule's words."""
+    eleven = [n for n in joints.COCO17 if n not in joints.FACE5][1:]
+    others = [n for n in joints.COCO17 if n not in eleven[:5]]
+    small = np.zeros((240, 320), bool)
+    small[40:101, 50:80] = True
+    return {
+        "five": coco_files.hide(found, *others, value=1),
+        "face": coco_files.hide(found, *BODY),
+        "small": found | {"segmentation": coco_files.runs(small)},
+        "none": found | {"keypoints": [0] * 51, "num_keypoints": 0},
+        "absent": {k: v for k, v in found.items() if k != "keypoints"},
+        "short": found | {"keypoints": found["keypoints"][:50]},
+        "text": found | {"keypoints": ["x"] * 51},
+        "far": found | {"segmentation": [[0, 0, 1e12, 0, 5, 5]]},
+        "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
+        "unread": found | {"segmentation": {"counts": "abc"}},
+        "nan": found
+        | {"keypoints": [float("nan"), 4, 2] + found["keypoints"][3:]},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("five", "fewer than 6 visible keypoints"),
+        ("face", "only face and shoulders"),
+        ("small", "not longer than 60 px"),
+        ("none", "no keypoints"),
+        ("absent", "no keypoints"),
+        ("short", "the annotation is malformed"),
+        ("text", "the annotation is malformed"),
+        ("far", "the annotation is malformed"),
+        ("flat", "the annotation is malformed"),
+        ("unread", "the annotation is malformed"),
+        ("nan", "the annotation is malformed"),
+    ],
+)
+def test_who_is_left_out_and_why(root, name, cause):
+    (file, size, found), *_ = task(root).people
+    people_of_it = [(file, size, change_of(name, found))]
+    (read,) = coco.read(coco.Task(root / "train2014", "hmr", people_of_it))
+    assert dataset.checked(read).cause == cause
+
+
+def test_hidden_joints_count_as_labels_but_not_for_the_rule(root):
+    (file, size, found), *_ = task(root).people
+    hidden = coco_files.hide(found, *joints.COCO17[:11], value=1)
+    only = coco.Task(root / "train2014", "hmr", [(file, size, hidden)])
+    (example,) = coco.read(only)
+    assert example.keypoints[:, 2].sum() == 17
+
+
+def test_spin_wants_all_twelve_joints_of_the_body(root):
+    (file, size, found), *_ = task(root).people
+    for names, kept in ((joints.FACE5, True), (("left_ankle",), False)):
+        changed = [(file, size, coco_files.hide(found, *names))]
+        only = coco.Task(root / "train2014", "spin", changed)
+        (read,) = coco.read(only)
+        assert isinstance(read, records.Example) == kept
+
+
+def test_crowds_and_other_things_are_not_people(tmp_path, scenes):
+    def change(content):
+        first = content["annotations"][0]
+        for more in ({"iscrowd": 1}, {"category_id": 3}):
+            content["annotations"].append(copy.deepcopy(first) | more)
+
+    path = coco_files.write(tmp_path, scenes[:1], "val", 2017, change)
+    found = coco.annotated(path)
+    assert len(found) == 2
+    assert found[0][0] == "000000000001.jpg"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"images": 3}', '{"images": [{}]}']
+)
+def test_a_damaged_file_is_named(tmp_path, text):
+    path = tmp_path / "person_keypoints_train2014.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"train2014.json is not in COCO's"):
+        coco.annotated(path)
+
+
+def test_what_is_missing_is_asked_for(tmp_path, scenes):
+    options = coco.Options(tmp_path, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="annotations_trainval2014"):
+        coco.run(options)
+    coco_files.write(tmp_path, scenes[:1])
+    (tmp_path / "train2014").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"pictures, of train2014.zip"):
+        coco.run(options)
+
+
+def test_records_and_sheet(root, tmp_path):
+    coco.run(coco.Options(root, tmp_path, workers=1))
+    stored = shards.Records(tmp_path, "train")
+    assert len(stored) == 6
+    report = records.read_report(tmp_path)["splits"]["train"]
+    assert report["labels"] == {
+        "keypoints": 6,
+        "joints3d": 0,
+        "pose": 0,
+        "betas": 0,
+        "parts": 0,
+    }
+    assert cv2.imread(str(tmp_path / "train.png")).std() > 20
+    assert frames.ROOM > 2.13, "HMR's augmentation sees that much"
