@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from training import benchmark_pictures
 from training.benchmarks import pipeline
 
 SMALL = pipeline.Options(
@@ -14,7 +15,7 @@ SMALL = pipeline.Options(
 
 @pytest.fixture
 def pictures(tmp_path):
-    pipeline.write_pictures(tmp_path, SMALL)
+    benchmark_pictures.write(tmp_path, SMALL.count, SMALL.size, SMALL.seed)
     return tmp_path
 
 

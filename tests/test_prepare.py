@@ -258,6 +258,16 @@ def test_command_names_its_choices(capsys):
     assert "synthetic" in capsys.readouterr().out
 
 
+def test_names_are_typed_with_dashes(capsys):
+    assert "data-service" in commands.names(benchmarks)
+    with pytest.raises(SystemExit) as stop:
+        words = ["data-service", "--help"]
+        commands.main(benchmarks, "training.benchmark", words)
+    assert stop.value.code == 0
+    assert "--workers" in capsys.readouterr().out
+    assert commands.main(benchmarks, "x", ["data_service"]) == 2
+
+
 def test_benchmark_ends_with_its_figure(capsys):
     rate = benchmark.run(benchmark.Options(count=16, size=48))
     last = capsys.readouterr().out.splitlines()[-1]

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tests import record_samples
 from tests.closeness import assert_close
 from tf_hmr import joints
-from training.data import prior, records, shard_index, shards
+from training.data import parsing, prior, records, shard_index, shards
 
 LABELS = ("keypoints", "joints3d", "pose", "betas", "translation")
 
@@ -48,7 +48,7 @@ def test_labels_that_are_not_known_stay_unknown():
     assert found.keypoints is None and found.joints3d is None
     assert found.pose is None and found.betas is None
     assert found.intrinsics is None and not found.has("parts")
-    parsed = records.parse([serialized])
+    parsed = parsing.parse([serialized])
     flags = {name: float(parsed[name][0]) for name in parsed if "has_" in name}
     assert flags == dict.fromkeys(flags, 0.0) and len(flags) == 5
 
@@ -57,7 +57,7 @@ def test_parse_reads_a_batch_as_decode_reads_each():
     serialized = [
         records.encode(record_samples.example(number)) for number in range(3)
     ]
-    batch = records.parse(serialized)
+    batch = parsing.parse(serialized)
     for row, record in enumerate(serialized):
         example = records.decode(record)
         for name in LABELS:

@@ -13,8 +13,9 @@ from types import ModuleType
 
 
 def names(package: ModuleType) -> list[str]:
-    """The modules of a package, which are the choices."""
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    """The modules of a package, which are the choices, typed with dashes."""
+    modules = pkgutil.iter_modules(package.__path__)
+    return sorted(m.name.replace("_", "-") for m in modules)
 
 
 def main(
@@ -46,7 +47,8 @@ def main(
     # TensorFlow, where a module needs it, shall not report on its kernels.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-    module = importlib.import_module(f"{package.__name__}.{words[0]}")
+    name = words[0].replace("-", "_")
+    module = importlib.import_module(f"{package.__name__}.{name}")
     program = f"python -m {program} {words[0]}"
     options = tyro.cli(module.Options, prog=program, args=words[1:])
     try:

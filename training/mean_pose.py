@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_hmr import geometry
 from training import config
-from training.data import prior, records, shards
+from training.data import parsing, prior, records, shards
 
 CHUNK = 4096
 
@@ -31,7 +31,7 @@ def mean_pose(
         for start in range(0, len(stored), CHUNK):
             stop = min(start + CHUNK, len(stored))
             rows = range(start, stop)
-            fields = records.parse([_read(stored, i, blank) for i in rows])
+            fields = parsing.parse([_read(stored, i, blank) for i in rows])
             has = fields["has_pose"].numpy() > 0
             pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)
             total += geometry.rotvec_to_rotmat(pose).numpy().sum(axis=0)

@@ -32,12 +32,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from tf_hmr import crop, joints
+from tf_hmr import joints
+from training import benchmark_pictures as pictures
 from training import config
-from training.data import records, synthetic
 
-AUGMENT = config.Augment(rotation_deg=30.0)
-_CROP_SCALE = 1.2
 _PEER = "PyTorch DataLoader + cv2"
 _HOST, _PART, _WHOLE = (
     "tf_hmr, warp on the host",
@@ -78,7 +76,9 @@ def run(options: Options) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        kilobytes = write_pictures(folder, options)
+        kilobytes = pictures.write(
+            folder, options.count, options.size, options.seed
+        )
         check_same(folder, options)
         sides = _ours(folder, options)
         peer = None
@@ -119,43 +119,6 @@ def run(options: Options) -> dict[str, float]:
     return ratios
 
 
-def write_pictures(folder: pathlib.Path, options: Options) -> float:
-    """Records in `folder`/records, the same JPEGs in `folder`; mean KB."""
-    # Crops of 1.2 boxes are half as wide as the picture, over the scale.
-    settings = synthetic.Settings(size=options.size, margin=2.4)
-    people = synthetic.People(options.seed, settings=settings)
-    writer = records.Writer(folder / "records", "train", 100)
-    boxes, points, total = [], [], 0
-    for number, example in enumerate(people.examples(0, options.count)):
-        image = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-        random = np.random.default_rng((options.seed, number))
-        image = np.clip(image + _texture(random, options.size), 0, 255)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 90]
-        jpeg = cv2.imencode(".jpg", image.astype(np.uint8), quality)[1]
-        example.image = jpeg.tobytes()
-        example.example_id = f"{number:05d}"
-        (folder / f"{number:05d}.jpg").write_bytes(example.image)
-        boxes.append(crop.square_box(example.box, _CROP_SCALE))
-        points.append(example.keypoints)
-        writer.write(example)
-        total += len(example.image)
-    writer.finish()
-    np.savez(folder / "labels.npz", boxes=boxes, points=points)
-    return total / options.count / 1000
-
-
-def _texture(random: np.random.Generator, size: int) -> np.ndarray:
-    """Noise of four scales, more gray than coloured, (size, size, 3)."""
-    total = np.zeros((size, size, 3), np.float32)
-    for shrinkage, deviation in ((1, 3.5), (2, 3.5), (4, 6.0), (16, 10.0)):
-        side = max(size // shrinkage, 1)
-        noise = random.normal(0, deviation, (side, side, 3))
-        noise = 0.3 * noise + 1.2 * noise.mean(axis=2, keepdims=True)
-        noise = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
-        total += noise.astype(np.float32)
-    return total
-
-
 class PeerItems:
     """What a DataLoader reads: an image and its keypoints by number."""
 
@@ -170,12 +133,12 @@ class PeerItems:
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         angle = 0.0
-        if random.random() < AUGMENT.rotation_probability:
-            angle = AUGMENT.rotation_deg * random.gauss(0, 1)
-        reach = AUGMENT.shift
+        if random.random() < pictures.AUGMENT.rotation_probability:
+            angle = pictures.AUGMENT.rotation_deg * random.gauss(0, 1)
+        reach = pictures.AUGMENT.shift
         shift = [random.uniform(-reach, reach) for _ in range(2)]
-        scale = random.uniform(*AUGMENT.scale)
-        flip = random.random() < AUGMENT.flip
+        scale = random.uniform(*pictures.AUGMENT.scale)
+        flip = random.random() < pictures.AUGMENT.flip
         return self.item(number % len(self.boxes), angle, scale, shift, flip)
 
     def item(self, number, angle, scale, shift, flip):
@@ -261,21 +224,6 @@ def _cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def _dataset(folder: pathlib.Path, options: Options, augment, how: str):
-    from training.data import pipeline
-
-    data = config.Data(
-        sources=(config.Source(str(folder / "records")),),
-        batch_size=options.batch,
-        prior="",
-        augment=augment,
-        warp=how,
-    )
-    return pipeline.train_dataset(
-        data.sources, data, options.image_size, crop_scale=_CROP_SCALE
-    )
-
-
 def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
     import tensorflow as tf
 
@@ -284,7 +232,9 @@ def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
     # The peer is measured without a GPU.
     with tf.device("cpu"):
         host, step = (
-            _dataset(folder, options, AUGMENT, how).take(options.batches)
+            pictures.batches(
+                folder, options.batch, options.image_size, warp=how
+            ).take(options.batches)
             for how in ("host", "step")
         )
 
@@ -315,7 +265,10 @@ def check_same(folder: pathlib.Path, options: Options) -> None:
     from training import warp
 
     plain = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
-    batch = next(iter(_dataset(folder, options, plain, "host")))
+    made = pictures.batches(
+        folder, options.batch, options.image_size, augment=plain
+    )
+    batch = next(iter(made))
     batch = warp.finish(batch, options.image_size)
     items = PeerItems(folder, options.image_size, options.count)
     for row, name in enumerate(batch["example_id"].numpy()[:8]):

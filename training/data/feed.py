@@ -107,7 +107,7 @@ class Crops:
     """Turns the image bytes of a batch into pixels, whatever their state.
 
     Each method takes stored images and parts (B,), names (B,), sizes (B, 2),
-    broken (B, N) of records.parse, to_ndc (B, 2, 3), and its own last
+    broken (B, N) of parsing.parse, to_ndc (B, 2, 3), and its own last
     argument. The last two arrays that it returns are part labels (B, S, S)
     uint8, or (B, 0, 0) where they are not asked for, and (B,) float32: 1, or
     0 for an image that gave none.

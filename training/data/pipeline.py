@@ -17,7 +17,17 @@ import tensorflow as tf
 
 from tf_hmr import geometry, method
 from training import config, warp
-from training.data import augment, bad_records, feed, prior, records, shards
+from training.data import (
+    augment,
+    bad_records,
+    feed,
+    labels,
+    parsing,
+    prior,
+    records,
+    shards,
+    stream,
+)
 
 Batch = dict[str, tf.Tensor]
 
@@ -87,6 +97,10 @@ def train_dataset(
             f"batch_size {data.batch_size} does not divide among {replicas} "
             "devices. Choose a multiple."
         )
+    if data.service:
+        return _streamed(
+            data, image_size, input_context, start_step, crop_scale
+        )
     share = data.batch_size // replicas
     source = feed.Feed(data)
     crops = feed.Crops(image_size, source.bad, data.parts)
@@ -100,23 +114,53 @@ def train_dataset(
         )
         drawn = augment.Augmentation(*(tf.gather(x, rows) for x in everyone))
         serialized = tf.numpy_function(source.read, [step, rows], tf.string)
-        fields = records.parse(tf.ensure_shape(serialized, [share]))
+        fields = parsing.parse(tf.ensure_shape(serialized, [share]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
         to_ndc = augment.image_to_ndc(drawn, boxes)
         made, good = _pictures(make, crops, fields, [to_ndc, drawn.flip], share)
         parts = made.pop("parts")
         seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
         has_3d = good * tf.gather(seen, rows)
-        batch = _labels(fields, drawn, to_ndc, good, has_3d)
-        batch |= made | _colours(data.augment, drawn, good)
+        batch = labels.moved(fields, drawn, to_ndc, good, has_3d)
+        batch |= made | labels.colours(data.augment, drawn, good)
         if data.parts:
-            batch |= _part_labels(fields, parts, has_3d)
+            batch |= labels.part_labels(fields, parts, has_3d)
         if feed.has_prior(data):
             batch |= _prior(source, step, rows, data)
         return batch
 
     dataset = tf.data.Dataset.counter(start_step * local)
     return _mapped(dataset, load)
+
+
+def _streamed(
+    data: config.Data,
+    image_size: int,
+    input_context: tf.distribute.InputContext | None,
+    start_step: int,
+    crop_scale: float,
+) -> tf.data.Dataset:
+    """Batches of a tf.data service, with this process's unpaired poses."""
+    replicas, local, _ = _replicas(input_context)
+    if local != replicas:
+        raise ValueError(
+            "data.service feeds one training process: several would be given "
+            "the same records. Leave it empty; each process then reads its "
+            "own part of every batch."
+        )
+    batches = stream.dataset(data, image_size, crop_scale, replicas, start_step)
+    if not feed.has_prior(data):
+        return batches
+    source, share = feed.Feed(data), data.batch_size // replicas
+
+    def load(element: tf.Tensor, batch: Batch) -> Batch:
+        step, part = element // replicas, element % replicas
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        return batch | _prior(source, step, rows, data)
+
+    counted = tf.data.Dataset.counter(start_step * replicas)
+    both = tf.data.Dataset.zip(counted, batches)
+    return both.map(load).prefetch(tf.data.AUTOTUNE)
 
 
 def eval_dataset(
@@ -161,15 +205,15 @@ def eval_dataset(
 
     def load(start: tf.Tensor) -> Batch:
         serialized = tf.numpy_function(read, [start], tf.string)
-        fields = records.parse(tf.ensure_shape(serialized, [None]))
+        fields = parsing.parse(tf.ensure_shape(serialized, [None]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
         drawn = augment.nothing(tf.shape(boxes)[0])
         to_ndc = augment.image_to_ndc(drawn, boxes)
         made, good = _pictures(
             crops.plain, crops, fields, [to_ndc, boxes], None
         )
-        batch = _labels(fields, drawn, to_ndc, good, good)
-        batch |= _part_labels(fields, made["parts"], good)
+        batch = labels.moved(fields, drawn, to_ndc, good, good)
+        batch |= labels.part_labels(fields, made["parts"], good)
         for name in ("gender", "dataset", "translation", "intrinsics"):
             batch[name] = fields[name]
         image = tf.cast(made["image"], tf.float32)
@@ -243,63 +287,6 @@ def _pictures(
     return made, made.pop("good")
 
 
-def _colours(
-    options: config.Augment, drawn: augment.Augmentation, good: tf.Tensor
-) -> Batch:
-    """What warp.finish does to the colours, if there is anything to do."""
-    found = {}
-    if options.colour:
-        found["gain"] = drawn.gain
-    if options.occlude:
-        # A picture that is not there stays black.
-        found["occluder"] = drawn.occluder * good[:, None]
-        found["occluder_rgb"] = drawn.occluder_rgb
-    return found
-
-
-def _labels(
-    fields: Batch,
-    drawn: augment.Augmentation,
-    to_ndc: tf.Tensor,
-    good: tf.Tensor,
-    has_3d: tf.Tensor,
-) -> Batch:
-    """The labels of the crops; 0, or the identity, where there is none.
-
-    Args:
-        fields: of records.parse.
-        drawn: B augmentations.
-        to_ndc: (B, 2, 3) of augment.image_to_ndc.
-        good: (B,) 0 where the record is broken.
-        has_3d: (B,) 0 where 3D labels are not to be seen.
-    """
-    has_pose = has_3d * fields["has_pose"]
-    has_betas = has_3d * fields["has_betas"]
-    has_joints3d = has_3d * fields["has_joints3d"]
-    points = augment.keypoints(drawn, to_ndc, fields["keypoints"])
-    pose = _where(has_pose, fields["pose"])
-    rotmats = geometry.rotvec_to_rotmat(tf.reshape(pose, [-1, 24, 3]))
-    rotmats = augment.rotmats(drawn, rotmats)
-    identity = tf.eye(3, batch_shape=[24])
-    return {
-        "keypoints": _where(good * fields["has_keypoints"], points),
-        "joints3d": _where(
-            has_joints3d, augment.joints3d(drawn, fields["joints3d"])
-        ),
-        "rotmats": _where(has_pose, rotmats, identity),
-        "betas": _where(has_betas, fields["betas"]),
-        "has_pose": has_pose,
-        "has_betas": has_betas,
-        "has_joints3d": has_joints3d,
-        "example_id": fields["example_id"],
-    }
-
-
-def _part_labels(fields: Batch, parts: tf.Tensor, flag: tf.Tensor) -> Batch:
-    has_parts = flag * fields["has_parts"]
-    return {"parts": _where(has_parts, parts), "has_parts": has_parts}
-
-
 def _prior(
     source: feed.Feed, step: tf.Tensor, rows: tf.Tensor, data: config.Data
 ) -> Batch:
@@ -319,13 +306,3 @@ def _prior(
         "prior_rotmats": tf.concat([identity, body], axis=1),
         "prior_betas": tf.ensure_shape(betas, [count, 10]),
     }
-
-
-def _where(
-    flag: tf.Tensor, values: tf.Tensor, otherwise: tf.Tensor | None = None
-) -> tf.Tensor:
-    """`values` (B, ...) where flag (B,) is set, else `otherwise` or 0."""
-    if otherwise is None:
-        otherwise = tf.zeros([], values.dtype)
-    shape = [-1] + [1] * (values.shape.rank - 1)
-    return tf.where(tf.reshape(flag, shape) > 0, values, otherwise)

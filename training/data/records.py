@@ -34,11 +34,11 @@ ARRAYS = {
     "translation": (3,),
     "intrinsics": (4,),
 }
-_TEXTS = ("gender", "dataset", "example_id", "topology")
-_IMAGES = ("image", "parts")
-_SIZES = ("height", "width")
-_LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
-_FLAGS = tuple(f"has_{label}" for label in _LABELS)
+TEXTS = ("gender", "dataset", "example_id", "topology")
+IMAGES = ("image", "parts")
+SIZES = ("height", "width")
+LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
+FLAGS = tuple(f"has_{label}" for label in LABELS)
 _log = logging.getLogger(__name__)
 
 
@@ -164,13 +164,13 @@ def _serialize(example: Example) -> bytes:
         value = getattr(example, name)
         value = np.zeros(shape, np.float32) if value is None else value
         feature[name].float_list.value.extend(value.ravel().tolist())
-    for name in _TEXTS + _IMAGES:
+    for name in TEXTS + IMAGES:
         value = getattr(example, name)
-        value = value.encode() if name in _TEXTS else value
+        value = value.encode() if name in TEXTS else value
         feature[name].bytes_list.value.append(value)
-    for name in _SIZES:
+    for name in SIZES:
         feature[name].int64_list.value.append(getattr(example, name))
-    for flag, label in zip(_FLAGS, _LABELS, strict=True):
+    for flag, label in zip(FLAGS, LABELS, strict=True):
         feature[flag].int64_list.value.append(int(example.has(label)))
     return record.SerializeToString()
 
@@ -184,51 +184,17 @@ def decode(serialized: bytes) -> Example:
     for name, shape in ARRAYS.items():
         value = np.array(feature[name].float_list.value, np.float32)
         values[name] = value.reshape(shape)
-    for name in _TEXTS + _IMAGES:
+    for name in TEXTS + IMAGES:
         value = feature[name].bytes_list.value[0]
-        values[name] = value.decode() if name in _TEXTS else value
-    for name in _SIZES:
+        values[name] = value.decode() if name in TEXTS else value
+    for name in SIZES:
         values[name] = feature[name].int64_list.value[0]
-    for flag, label in zip(_FLAGS, _LABELS, strict=True):
+    for flag, label in zip(FLAGS, LABELS, strict=True):
         if label in ARRAYS and not feature[flag].int64_list.value[0]:
             values[label] = None
     if not values["intrinsics"].any():
         values["intrinsics"] = None
     return Example(**values)
-
-
-def parse(serialized: Any) -> dict[str, Any]:
-    """Parses a vector (B,) of serialized records, in a TensorFlow graph.
-
-    Returns:
-        Tensors by field name: arrays (B, ...) float32, strings (B,), sizes
-        (B,) int64, and has_keypoints, has_joints3d, has_pose, has_betas,
-        has_parts (B,) float32. An array that is not finite is 0, and its
-        has_* as well; `broken` (B, N) bool says which of ARRAYS were so.
-    """
-    import tensorflow as tf
-
-    spec = {
-        name: tf.io.FixedLenFeature(shape, tf.float32)
-        for name, shape in ARRAYS.items()
-    }
-    for name in _TEXTS + _IMAGES:
-        spec[name] = tf.io.FixedLenFeature((), tf.string)
-    for name in (*_SIZES, *_FLAGS):
-        spec[name] = tf.io.FixedLenFeature((), tf.int64)
-    fields = tf.io.parse_example(serialized, spec)
-    for flag in _FLAGS:
-        fields[flag] = tf.cast(fields[flag], tf.float32)
-    broken = []
-    for name, shape in ARRAYS.items():
-        finite = tf.math.is_finite(fields[name])
-        axes = range(-len(shape), 0)
-        whole = tf.reduce_all(finite, axis=axes, keepdims=True)
-        fields[name] = tf.where(whole, fields[name], 0.0)
-        broken.append(~tf.reduce_all(finite, axis=axes))
-        if name in _LABELS:
-            fields[f"has_{name}"] *= tf.cast(~broken[-1], tf.float32)
-    return fields | {"broken": tf.stack(broken, axis=-1)}
 
 
 class Writer:

@@ -1,0 +1,148 @@
+"""Batches without Python callbacks, here and from a tf.data service."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import record_samples, test_pipeline
+from tests.closeness import assert_close
+from training import config, data_service, warp
+from training.data import pipeline, stream
+
+SIZE = 64
+COUNT = 11
+PLAIN = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return record_samples.folder(
+        tmp_path_factory.mktemp("records") / "samples", COUNT, shard_size=4
+    )
+
+
+def taken(dataset, side, count):
+    return [
+        {k: v.numpy() for k, v in warp.finish(batch, side).items()}
+        for batch in dataset.take(count)
+    ]
+
+
+@pytest.mark.parametrize("side", [150, 64])
+def test_a_record_looks_as_in_the_local_pipeline(folder, side):
+    source = config.Source(str(folder))
+    data = config.Data(sources=(source,), batch_size=6, prior="", augment=PLAIN)
+    local = {}
+    for batch in pipeline.eval_dataset(source, COUNT, side):
+        for row, name in enumerate(batch["example_id"].numpy()):
+            local[name] = {k: v[row].numpy() for k, v in batch.items()}
+    seen = set()
+    for batch in taken(stream.dataset(data, side, 1.2), side, 4):
+        for row, name in enumerate(batch["example_id"]):
+            seen.add(name)
+            for label in batch.keys() - {"image", "example_id"}:
+                found, expected = batch[label][row], local[name][label]
+                assert_close("other_batch_shape", found, expected)
+            # Another decoder and other filters; the dots are where they were.
+            difference = np.abs(batch["image"][row] - local[name]["image"])
+            assert difference.mean() < 2.0
+            radius = record_samples.RADIUS * side / 168.0
+            errors = record_samples.dot_errors(
+                batch["image"][row], batch["keypoints"][row], radius
+            )
+            assert len(errors) > 20 and errors.max() < 0.15
+    assert len(seen) == COUNT
+
+
+def test_sources_are_mixed_by_their_shares_and_augmented(folder):
+    data = test_pipeline.two_sources(folder, prior="")
+    batches = taken(stream.dataset(data, SIZE, 1.2), SIZE, 3)
+    for batch in batches:
+        assert batch["has_pose"].tolist() == [1, 0, 1, 0, 1, 0]
+        errors = [
+            record_samples.dot_errors(image, points, 2.0)
+            for image, points in zip(
+                batch["image"], batch["keypoints"], strict=True
+            )
+            # Mirrored dots have the colour of the other side.
+        ]
+        assert np.isfinite(np.concatenate(errors)).mean() > 0.2
+    same = batches[0]["keypoints"][0] == batches[1]["keypoints"][0]
+    assert not same[..., :2].all()
+
+
+def test_broken_records_are_dropped(tmp_path):
+    image = record_samples.example(2).image
+    bad = test_pipeline.damaged_copy(tmp_path, 2, image[: len(image) // 2])
+    data = config.Data(
+        sources=(config.Source(str(bad)),), batch_size=5, prior=""
+    )
+    found = taken(stream.dataset(data, SIZE, 1.2), SIZE, 6)
+    names = np.concatenate([batch["example_id"] for batch in found])
+    assert b"id2" not in names and len(set(names)) == COUNT - 1
+
+
+def test_a_service_gives_the_batches_of_a_training_run(folder, caplog):
+    dispatcher, told = data_service.start(data_service.Dispatcher(port=0))
+    address = dispatcher.target.removeprefix("grpc://")
+    workers = [
+        data_service.start(data_service.Worker(address, "localhost"))[0]
+        for _ in range(2)
+    ]
+    data = test_pipeline.two_sources(folder, service=address)
+    data = config.Data(**{**vars(data), "sources": data.sources[:1] * 2})
+    batches = taken(pipeline.train_dataset(data.sources, data, SIZE), SIZE, 3)
+    local = taken(
+        pipeline.train_dataset(
+            data.sources, config.Data(**{**vars(data), "service": ""}), SIZE
+        ),
+        SIZE,
+        3,
+    )
+    for found, expected in zip(batches, local, strict=True):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[name].shape == value.shape, name
+            assert found[name].dtype == value.dtype, name
+        for name in ("prior_rotmats", "prior_betas"):
+            assert_close("exact", found[name], expected[name])
+    assert told() == "2 workers"
+    assert "order cannot be repeated" in caplog.text
+    for server in (*workers, dispatcher):
+        server._stop()
+
+
+def test_what_a_service_cannot_do_is_refused(folder):
+    data = test_pipeline.two_sources(folder, service="localhost:1")
+    with pytest.raises(ValueError, match=r"localhost:1.*data_service"):
+        pipeline.train_dataset(data.sources, data, SIZE)
+    parts = test_pipeline.two_sources(folder, service="x:1", parts=True)
+    with pytest.raises(ValueError, match="part labels"):
+        pipeline.train_dataset(parts.sources, parts, SIZE)
+    context = tf.distribute.InputContext(2, 0, 2)
+    with pytest.raises(ValueError, match="one training process"):
+        pipeline.train_dataset(data.sources, data, SIZE, context)
+
+
+def test_a_server_starts_tells_where_and_ends_at_a_signal():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.data_service"]
+        + ["dispatcher", "--port=0"],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    first = process.stdout.readline()
+    assert "listens at localhost:" in first
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert rest.endswith("Ended.\n")
+    lost = first.split()[-1].rstrip(".")
+    words = ["worker", f"--dispatcher={lost}"]
+    assert data_service.main(words) == 1

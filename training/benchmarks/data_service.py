@@ -1,0 +1,145 @@
+"""What a tf.data service takes off the training process.
+
+    python -m training.benchmark data-service
+
+A dispatcher and two workers run as processes on this machine and make the
+batches of `training.benchmark pipeline`; this process receives them, as a
+training process would. In turns with it the local pipeline makes the same
+batches here, with the warp in the step on both sides. Seconds are CPU time of
+this process per image; images per second say what this machine gives
+altogether, where the workers and the receiver share its cores. On one machine
+a service moves work and adds some; it pays with workers on other hosts. The
+last lines are `ratio client CPU N.N` and `ratio images/s N.N`: the local
+pipeline's time over the service's, and the service's rate over its.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from training import benchmark_pictures as pictures
+
+_LOCAL, _SERVED = "local pipeline", "tf.data service"
+_STARTS_S = 120.0
+
+
+@dataclasses.dataclass
+class Options:
+    """CPU time per picture in the training process, with a service or not."""
+
+    workers: int = 2
+    """Worker processes."""
+    count: int = 200
+    """How many different pictures there are."""
+    size: int = 500
+    """Their side in pixels."""
+    image_size: int = 224
+    """Side of the crops in pixels."""
+    batch: int = 64
+    """Images per batch."""
+    batches: int = 40
+    """Batches of a turn."""
+    rounds: int = 3
+    """Turns of each side; the median counts."""
+    seed: int = 1
+    """Which people."""
+
+
+def run(options: Options) -> dict[str, float]:
+    """Measures and prints; returns the two ratios.
+
+    Raises:
+        ValueError: a server did not start.
+    """
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = pathlib.Path(name)
+        pictures.write(folder, options.count, options.size, options.seed)
+        address = _started(stack, "dispatcher", "--port=0")
+        for _ in range(options.workers):
+            words = (f"--dispatcher={address}", "--host=localhost")
+            _started(stack, "worker", *words)
+        sides = {
+            side: _endless(folder, options, service)
+            for side, service in ((_LOCAL, ""), (_SERVED, address))
+        }
+        measured = {side: [] for side in sides}
+        for _ in range(options.rounds):
+            for side, batches in sides.items():
+                measured[side].append(_turn(batches, options.batches))
+    images = options.batch * options.batches
+    cpu, rate = {}, {}
+    for side, turns in measured.items():
+        cpu[side] = statistics.median(turn[0] for turn in turns) / images
+        rate[side] = images / statistics.median(turn[1] for turn in turns)
+        print(
+            f"{side:16s} {1e3 * cpu[side]:6.2f} ms CPU per image in this "
+            f"process {rate[side]:6.0f} images/s"
+        )
+    ratios = {
+        "client CPU": cpu[_LOCAL] / cpu[_SERVED],
+        "images/s": rate[_SERVED] / rate[_LOCAL],
+    }
+    for name, ratio in ratios.items():
+        print(f"ratio {name} {ratio:.1f}")
+    return ratios
+
+
+def _started(stack: contextlib.ExitStack, *words: str) -> str:
+    """Starts a server for as long as `stack` lasts; its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.data_service", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    stack.callback(_end, process)
+    line = process.stdout.readline()
+    if "listens at" not in line:
+        raise ValueError(
+            f"training.data_service {' '.join(words)} did not start: "
+            f"{line or 'it said nothing'}. Try it in a shell."
+        )
+    return line.split()[-1].rstrip(".")
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _endless(folder: pathlib.Path, options: Options, service: str) -> Iterator:
+    """Batches without end, so that no turn pays for a start."""
+    dataset = pictures.batches(
+        folder,
+        options.batch,
+        options.image_size,
+        warp="step",
+        service=service,
+    )
+    batches = iter(dataset.prefetch(1))
+    for _ in range(3):
+        next(batches)
+    return batches
+
+
+def _turn(batches: Iterator, count: int) -> tuple[float, float]:
+    """Seconds of this process's CPU time and seconds, for `count` batches.
+
+    What was made ahead while another side ran is taken first, uncounted.
+    """
+    for _ in range(count // 2):
+        next(batches)
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        next(batches)
+    return time.process_time() - cpu, time.perf_counter() - wall
