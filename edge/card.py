@@ -15,11 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import check, convert
+from edge import check, convert, convert_onnx
 from tf_hmr import joints, method
-
-KEY = "tf_hmr_card"
-"""Name of the metadata in the .tflite."""
 
 INPUT_DTYPES = {"tflite": "uint8", "onnx": "float32"}
 
@@ -137,10 +134,12 @@ def embed(content: bytes, card: dict) -> bytes:
     data = np.frombuffer(text, np.uint8)
     model.buffers.append(schema.BufferT(data=data))
     model.metadata = [
-        entry for entry in model.metadata or [] if entry.name != KEY.encode()
+        entry
+        for entry in model.metadata or []
+        if entry.name != convert.CARD_KEY.encode()
     ]
     model.metadata.append(
-        schema.MetadataT(name=KEY, buffer=len(model.buffers) - 1)
+        schema.MetadataT(name=convert.CARD_KEY, buffer=len(model.buffers) - 1)
     )
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
@@ -152,7 +151,7 @@ def embedded(content: bytes) -> dict | None:
     model = schema.Model.GetRootAs(content)
     for number in range(model.MetadataLength()):
         entry = model.Metadata(number)
-        if entry.Name() == KEY.encode():
+        if entry.Name() == convert.CARD_KEY.encode():
             data = model.Buffers(entry.Buffer()).DataAsNumpy()
             return json.loads(data.tobytes())
     return None
@@ -180,12 +179,20 @@ def read(path: Path) -> dict:
     beside = _beside(path)
     try:
         if beside.is_file():
-            return json.loads(beside.read_text("utf-8"))
-        found = embedded(path.read_bytes())
+            found = json.loads(beside.read_text("utf-8"))
+        else:
+            is_onnx = path.suffix == ".onnx"
+            inside = convert_onnx.embedded if is_onnx else embedded
+            found = inside(path.read_bytes())
     except ValueError as error:
         raise ValueError(
             f"The card of {path} is damaged ({error}). Export it again."
         ) from error
+    if found is not None and not {"format", "precision"} <= set(found):
+        raise ValueError(
+            f"The card of {path} says neither format nor precision: it is of "
+            "an older version. Export it again."
+        )
     if found is None:
         raise FileNotFoundError(
             f"{path} has no card, beside it or in it: it is no file of "

@@ -109,10 +109,11 @@ def compare(found, expected, images: Images, names) -> Measured:
         largest[name] = worst if np.isfinite(worst) else np.inf
     largest["vertices"] = float(away.max()) / 1000
     errors = None
-    if images.joints3d is not None:
-        errors = (
-            _mpjpe_mm(expected["joints"], images.joints3d, names),
-            _mpjpe_mm(found["joints"], images.joints3d, names),
+    labelled = _labelled(images, names)
+    if labelled.any():
+        errors = tuple(
+            _mpjpe_mm(predicted[labelled], images.joints3d[labelled], names)
+            for predicted in (expected["joints"], found["joints"])
         )
     return Measured(
         crops=len(images.crops),
@@ -125,23 +126,28 @@ def compare(found, expected, images: Images, names) -> Measured:
     )
 
 
+def _labelled(images: Images, names) -> np.ndarray:
+    """(N,) whether all joints `names` of a crop have labels."""
+    if images.joints3d is None:
+        return np.zeros(len(images.crops), bool)
+    index = joints.select(names, of=joints.KEYPOINTS)
+    return (images.joints3d[:, index, 3] > 0).all(axis=1)
+
+
 def _mpjpe_mm(predicted: np.ndarray, labels: np.ndarray, names) -> float:
-    """Over the examples all of whose joints `names` are labelled."""
-    true = labels[:, joints.select(names, of=joints.KEYPOINTS)]
-    rows = (true[..., 3] > 0).all(axis=1)
-    if not rows.any():
-        return 0.0
-    return float(
-        metrics.mpjpe_mm(
-            metrics.align_root(predicted[rows], names),
-            metrics.align_root(true[rows, :, :3], names),
-        ).mean()
+    true = labels[:, joints.select(names, of=joints.KEYPOINTS), :3]
+    errors = metrics.mpjpe_mm(
+        metrics.align_root(predicted, names), metrics.align_root(true, names)
     )
+    return float(errors.mean())
 
 
 def excess(measured: Measured, precision: str) -> str:
     """What a file is beyond its budget in, in words; "" when within."""
     over = f"over {measured.crops} crops ({measured.images})"
+    wrong = [n for n, d in measured.largest.items() if not np.isfinite(d)]
+    if wrong:
+        return f"The file gives {', '.join(wrong)} that are not finite, {over}."
     if precision == "float32":
         worst = measured.largest["vertices"]
         if worst > LARGEST_FLOAT32_M:

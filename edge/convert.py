@@ -19,6 +19,9 @@ OUTPUTS = {
 
 INPUT = "image"
 
+CARD_KEY = "tf_hmr_card"
+"""Name of the card in a file's metadata."""
+
 
 def edge_form(model: method.Method) -> method.Method:
     """The method with the same weights around an EdgeBody."""

@@ -76,11 +76,20 @@ def run(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def embed(content: bytes, key: str, card: dict) -> bytes:
+def embed(content: bytes, card: dict) -> bytes:
     """The .onnx with a card in its metadata."""
     import onnx
 
     model = onnx.load_model_from_string(content)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = key, json.dumps(card)
+    onnx.helper.set_model_props(model, {convert.CARD_KEY: json.dumps(card)})
     return model.SerializeToString()
+
+
+def embedded(content: bytes) -> dict | None:
+    """The card in an .onnx; None where it has none."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    text = props.get(convert.CARD_KEY)
+    return None if text is None else json.loads(text)

@@ -90,6 +90,17 @@ def test_a_file_without_a_card_is_named(tmp_path):
         cards.read(bare)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "is damaged"), ('{"precision": "w8"}', "an older version")],
+)
+def test_a_damaged_card_is_named(tmp_path, text, told):
+    path = tmp_path / "hmr.tflite"
+    path.with_suffix(".card.json").write_text(text)
+    with pytest.raises(ValueError, match=told):
+        cards.read(path)
+
+
 def small_tflite() -> bytes:
     shape = tf.TensorSpec((1, 2), tf.float32)
     graph = tf.function(lambda x: x + 1).get_concrete_function(shape)
@@ -215,7 +226,23 @@ def test_each_precision_has_its_budget(precision, within_mm, beyond_mm):
         told.append(check.excess(measured, precision))
     assert told[0] == ""
     assert "from Keras'" in told[1]
-    assert "inf" in told[2]
+    assert "vertices that are not finite" in told[2]
+
+
+def test_no_number_may_be_missing_in_any_output():
+    found = outputs()
+    found["camera"][1, 0] = np.nan
+    measured = check.compare(found, outputs(), crops(), joints.COCOPLUS19)
+    assert "camera that are not finite" in check.excess(measured, "int8")
+
+
+def test_unlabelled_crops_have_no_mpjpe():
+    labels = np.zeros((2, len(joints.KEYPOINTS), 4))
+    measured = check.compare(
+        outputs(), outputs(), crops(labels=labels), joints.COCOPLUS19
+    )
+    assert measured.mpjpe_mm is None
+    assert measured.mpjpe_percent == 0
 
 
 def test_a_change_of_mpjpe_is_beyond_the_budget(rng):
