@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from edge import card as cards
 from edge import check, images, lint, mixed, quantize
 
 TYPES = {
@@ -147,3 +148,15 @@ def test_raising_takes_the_largest_first_and_skips_no_gain():
         "large": "dynamic",
     }
     assert len(mixed.raised(alone, aim=0.0)) == 3
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_card_leaves_quantized_weights_alone(files, crops, precision):
+    content = files[precision]
+    with_card = cards.embed(content, {"precision": precision})
+    assert cards.embedded(with_card) == {"precision": precision}
+    before, after = (
+        check.run_tflite(each, crops[:1]) for each in (content, with_card)
+    )
+    for name in before:
+        np.testing.assert_array_equal(after[name], before[name])
