@@ -79,6 +79,8 @@ FLOORS = (
         "training.data.order",
         "training.data.bad_records",
         "training.data.processes",
+        "training.data.extras",
+        "training.data.h36m_cameras",
     ),
     (
         "training.step",
@@ -92,6 +94,8 @@ FLOORS = (
     ),
     (
         "training.checkpoints",
+        "training.data.cdf_files",
+        "training.data.mat73_files",
         "training.mean_pose",
         "training.data.poses",
         "training.data.appearance",
@@ -109,7 +113,10 @@ FLOORS = (
         "training.data.synthetic",
         "training.data.pipeline",
         "training.data.frames",
+        "training.data.h36m_smpl",
     ),
+    # What readers of related datasets share.
+    ("training.data.coco_files", "training.data.lsp_files"),
     ("training.data.prepare.*",),
     ("training.hmr_recipe",),
     ("training.experiments.*", "training.benchmark_pictures"),

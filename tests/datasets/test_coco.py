@@ -8,6 +8,7 @@ import pytest
 
 from tests.datasets import coco_files, people
 from tf_hmr import joints
+from training.data import coco_files as raw
 from training.data import dataset, frames, records, shards
 from training.data.prepare import coco
 
@@ -27,9 +28,16 @@ def root(scenes, tmp_path_factory):
     return folder
 
 
-def task(root, rules="hmr"):
+def task(root, rules="hmr", changed=None):
     path = root / "annotations" / "person_keypoints_train2014.json"
-    return coco.Task(root / "train2014", rules, coco.annotated(path))
+    people_of_it = raw.read(path)
+    if changed:
+        people_of_it = [people_of_it[0]._replace(annotation=changed)]
+    return coco.Task(root / "train2014", rules, people_of_it)
+
+
+def first(root):
+    return task(root).people[0].annotation
 
 
 def truth(person):
@@ -78,7 +86,8 @@ def test_masks_of_each_kind_give_their_box(scenes, kind):
         size = scene.picture.shape[1::-1]
         for person in scene.people:
             segmentation = getattr(coco_files, kind)(person.mask)
-            box = coco.mask_box({"segmentation": segmentation}, size)
+            each = raw.Annotated("", size, {"segmentation": segmentation})
+            box = raw.mask_box(each)
             # A polygon's corners are rounded to whole pixels.
             worst = 1 if kind == "polygons" else 0
             assert np.abs(box - person.box).max() <= worst
@@ -123,26 +132,21 @@ def change_of(name, found):
     ],
 )
 def test_who_is_left_out_and_why(root, name, cause):
-    (file, size, found), *_ = task(root).people
-    people_of_it = [(file, size, change_of(name, found))]
-    (read,) = coco.read(coco.Task(root / "train2014", "hmr", people_of_it))
+    changed = change_of(name, first(root))
+    (read,) = coco.read(task(root, changed=changed))
     assert dataset.checked(read).cause == cause
 
 
 def test_hidden_joints_count_as_labels_but_not_for_the_rule(root):
-    (file, size, found), *_ = task(root).people
-    hidden = coco_files.hide(found, *joints.COCO17[:11], value=1)
-    only = coco.Task(root / "train2014", "hmr", [(file, size, hidden)])
-    (example,) = coco.read(only)
+    hidden = coco_files.hide(first(root), *joints.COCO17[:11], value=1)
+    (example,) = coco.read(task(root, changed=hidden))
     assert example.keypoints[:, 2].sum() == 17
 
 
 def test_spin_wants_all_twelve_joints_of_the_body(root):
-    (file, size, found), *_ = task(root).people
     for names, kept in ((joints.FACE5, True), (("left_ankle",), False)):
-        changed = [(file, size, coco_files.hide(found, *names))]
-        only = coco.Task(root / "train2014", "spin", changed)
-        (read,) = coco.read(only)
+        changed = coco_files.hide(first(root), *names)
+        (read,) = coco.read(task(root, "spin", changed))
         assert isinstance(read, records.Example) == kept
 
 
@@ -153,9 +157,9 @@ def test_crowds_and_other_things_are_not_people(tmp_path, scenes):
             content["annotations"].append(copy.deepcopy(first) | more)
 
     path = coco_files.write(tmp_path, scenes[:1], "val", 2017, change)
-    found = coco.annotated(path)
+    found = raw.read(path)
     assert len(found) == 2
-    assert found[0][0] == "000000000001.jpg"
+    assert found[0].file == "000000000001.jpg"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ def test_a_damaged_file_is_named(tmp_path, text):
     path = tmp_path / "person_keypoints_train2014.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"train2014.json is not in COCO's"):
-        coco.annotated(path)
+        raw.read(path)
 
 
 def test_what_is_missing_is_asked_for(tmp_path, scenes):

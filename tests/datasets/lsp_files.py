@@ -1,0 +1,60 @@
+"""Writes small Leeds Sports Pose datasets: joints.mat and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from tests.datasets import people
+from tf_hmr import joints
+
+LSP_SIZE = 2000
+
+
+def write_lsp(root: Path, scenes, first: int = 1) -> Path:
+    """LSP: (3, 14, 2000), flag 1 where hidden, images/im%04d.jpg.
+
+    Only the pictures `first`, first + 1, ... are there.
+    """
+    labels = np.zeros((3, 14, LSP_SIZE))
+    for number, scene in enumerate(scenes, start=first):
+        labels[:2, :, number - 1] = points(scene).T
+        labels[2, joints.LSP14.index("left_wrist"), number - 1] = 1
+        name = f"im{number:04d}.jpg"
+        people.write_picture(root / "images" / name, scene.picture)
+    return write_joints(root, labels)
+
+
+def write_lsp_ext(root: Path, scenes) -> Path:
+    """LSP Extended: (14, 3, N), flag 1 where visible, images/im%05d.jpg."""
+    labels = np.zeros((14, 3, len(scenes)))
+    for number, scene in enumerate(scenes, start=1):
+        labels[:, :2, number - 1] = points(scene)
+        labels[:, 2, number - 1] = 1
+        hidden = joints.LSP14.index("left_wrist")
+        labels[hidden, :, number - 1] = -40, -30, 0
+        name = f"im{number:05d}.jpg"
+        people.write_picture(root / "images" / name, scene.picture)
+    return write_joints(root, labels)
+
+
+def write_hr_lspet(root: Path, scenes) -> Path:
+    """HR-LSPET: (14, 3, N) and im%05d.png in one folder, with gaps."""
+    labels = np.zeros((14, 3, len(scenes)))
+    for number, scene in enumerate(scenes):
+        labels[:, :2, number] = points(scene)
+        name = f"im{2 * number + 1:05d}.png"
+        people.write_picture(root / name, scene.picture)
+    return write_joints(root, labels)
+
+
+def write_joints(root: Path, labels: np.ndarray) -> Path:
+    """joints.mat with any content."""
+    root.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(root / "joints.mat", {"joints": labels})
+    return root
+
+
+def points(scene) -> np.ndarray:
+    """(14, 2) of the first person."""
+    return scene.people[0].points(joints.LSP14)

@@ -1,0 +1,97 @@
+"""Leeds Sports Pose: 1,000 photographs to train on, 1,000 to test.
+
+`joints.mat` with `joints` (3, 14, 2000), whose flag is 1 where a joint is
+HIDDEN, and `images/im0001.jpg` ... `images/im2000.jpg`; the first half is to
+train on (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py).
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tf_hmr import joints
+from training.data import dataset, frames, lsp_files
+
+NAME = "lsp"
+WHAT = "the labels of the Leeds Sports Pose dataset, of lsp_dataset.zip"
+WHOM = "Sam Johnson, http://sam.johnson.io/research/lsp.html"
+TRAIN = 1000
+
+
+@dataclasses.dataclass
+class Options(dataset.Options):
+    """Reads the Leeds Sports Pose dataset, of --split train or test.
+
+    --root holds joints.mat and images/, as lsp_dataset.zip unpacks.
+    """
+
+    rules: Literal["hmr", "spin"] = "hmr"
+    """hmr: visible joints are labels, the box is a square of 150 px, to which
+    the publisher scaled the people. spin: all joints, and the box around
+    them."""
+
+
+class Task(NamedTuple):
+    """Some of the people: numbers of their pictures, and (n, 14, 3)."""
+
+    root: Path
+    rules: str
+    numbers: range
+    joints: np.ndarray
+
+
+def run(options: Options) -> None:
+    """Makes the records."""
+    labels = lsp_files.joints_of(options.root / "joints.mat", WHAT, WHOM)
+    split = slice(TRAIN) if options.split == "train" else slice(TRAIN, None)
+    numbers, labels = range(1, len(labels) + 1)[split], labels[split]
+    step = lsp_files.PEOPLE_PER_TASK
+    tasks = [
+        Task(
+            options.root,
+            options.rules,
+            numbers[start : start + step],
+            labels[start : start + step],
+        )
+        for start in range(0, len(numbers), step)
+    ]
+    dataset.write(NAME, options, tasks, read)
+
+
+def read(task: Task):
+    """The people of a task."""
+    for number, labels in zip(task.numbers, task.joints, strict=True):
+        path = task.root / "images" / f"im{number:04d}.jpg"
+        yield person(path, labels, task.rules)
+
+
+def person(
+    path: Path, labels: np.ndarray, rules: str, parts: np.ndarray | None = None
+) -> dataset.Found:
+    """One person.
+
+    Args:
+        path: of the picture.
+        labels: (14, 3) x, y and 1 where hidden.
+        rules: "hmr" or "spin".
+        parts: (H, W) labels of the picture, if there are any.
+    """
+    xy, shown = labels[:, :2], labels[:, 2] == 0
+    if not np.isfinite(labels).all():
+        return dataset.Skipped(path.stem, "a joint is not finite")
+    if rules == "spin":
+        box, shown = lsp_files.tight_box(xy), np.ones(len(xy), bool)
+    else:
+        box = lsp_files.box_of_150_px(xy, shown)
+    if box is None:
+        return dataset.Skipped(path.stem, "no visible joints")
+    return frames.example(
+        path,
+        parts,
+        keypoints=frames.by_name(joints.LSP14, xy, shown),
+        box=box,
+        dataset=NAME,
+        example_id=path.stem,
+    )
