@@ -187,7 +187,8 @@ class Track:
             sides = np.maximum(ROOM * (high - low), 1.0)
             new = np.append((low + high - sides) / 2, sides)
             share = FOLLOW if known else 1.0
-            self.box = tuple(share * new + (1 - share) * np.array(box))
+            new = share * new + (1 - share) * np.array(box)
+            self.box = tuple(new.tolist())
         clock.append(time.perf_counter())
         ms = np.round(1000 * np.diff(clock), 3)
         return dict(line, ms=dict(zip(("crop", "model", "smooth"), ms)))

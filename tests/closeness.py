@@ -92,6 +92,10 @@ TOLERANCES = {
     "far_camera_px": Tolerance(
         2e-2, 0, "what is left of perspective at 25 km, and float32 there"
     ),
+    "six_decimals": Tolerance(1e-6, 0, "the device's lines keep six"),
+    "rounded_rotation": Tolerance(
+        0.1, 0, "a rotation of 0.05 rad of noise, smoothed over 50 frames"
+    ),
     "bvh_metres": Tolerance(
         1e-4, 0, "a BVH keeps six decimals of metres and of degrees"
     ),

@@ -128,6 +128,7 @@ FLOORS = (
         "edge.lint",
         "edge.body_benchmark",
         "edge.benchmark_process",
+        "edge.parts",
     ),
     ("edge.check", "edge.convert_onnx", "edge.quantize"),
     ("edge.card", "edge.mixed"),

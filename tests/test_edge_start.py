@@ -1,0 +1,169 @@
+"""How the device's one file starts: delegates, the cache; edge.film."""
+
+import dataclasses
+import json
+import re
+import shlex
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import export, film
+from edge import run as device
+from tests.closeness import assert_close
+
+ROOT = Path(__file__).parents[1]
+JETSON = ROOT / "edge" / "jetson"
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """Runs the command; returns its status and how the model was made."""
+    made = []
+    monkeypatch.setattr(
+        device, "Model", lambda *options: made.append(options[1:])
+    )
+
+    def command(*flags):
+        status = device.main(["m.tflite", "--out", str(tmp_path), *flags])
+        return status, made
+
+    return command
+
+
+def trial(monkeypatch, status, told=""):
+    """Stands in for the process that tries the GPU; returns its commands."""
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        return types.SimpleNamespace(returncode=status, stderr=told)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+def test_auto_takes_the_gpu_where_the_trial_lives(started, monkeypatch, capsys):
+    commands = trial(monkeypatch, 0)
+    assert started("--delegate", "auto") == (0, [(2, True, "", False)])
+    ((python, file, *rest),) = commands
+    assert (python, file) == (sys.executable, device.__file__)
+    assert rest == ["m.tflite", "--delegate", "gpu"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "why"),
+    [
+        (-6, "terminate called\n", "-6: it died"),
+        (1, "INFO: x\nm cannot be run here: no adapter\nINFO: y", "no adapter"),
+    ],
+)
+def test_auto_falls_back_with_one_line(
+    started, monkeypatch, capsys, status, told, why
+):
+    trial(monkeypatch, status, told)
+    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("CPU, as the GPU ended with ") and why in line
+
+
+def test_flags_reach_the_model(started):
+    flags = "--delegate gpu --gpu-float32 --threads 4 --cache file".split()
+    assert started(*flags) == (0, [(4, True, "file", True)])
+
+
+def test_cache_gives_the_same_and_fills_its_file(tflite, tmp_path, rng):
+    crop = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    expected = device.Model(tflite)(crop)
+    for _ in ("cold", "cached"):
+        cached = device.Model(tflite, cache=tmp_path / "weights")
+        for name, value in cached(crop).items():
+            assert_close("tflite_metres", value, expected[name])
+    assert (tmp_path / "weights").stat().st_size > 1e6
+
+
+def test_film_shows_the_people_that_its_json_names(tmp_path):
+    args = film.Args(
+        tmp_path / "walk.avi", frames=3, fps=5, size=(160, 90), people=2
+    )
+    assert film.main(args) == 0
+    told = json.loads((tmp_path / "walk.json").read_text())
+    video = cv2.VideoCapture(str(args.out))
+    pictures = [video.read()[1] for _ in range(3)]
+    assert pictures[2].shape == (90, 160, 3) and not video.read()[0]
+    scene = film.Walk(args)
+    for number, people in enumerate(told["frames"]):
+        assert len(people) == 2
+        picture, _ = scene.frame(number)
+        away = picture[..., ::-1].astype(float) - pictures[number]
+        assert np.abs(away).mean() < 6, "the film is what is described"
+        for person in people:
+            x, y, w, h = person["box"]
+            points = np.array(person["keypoints_px"])
+            assert np.all(points > (x - 1, y - 1))
+            assert np.all(points < (x + w + 1, y + h + 1))
+    first, last = (np.array(told["frames"][k][0]["box"]) for k in (0, -1))
+    assert last[0] > first[0] + 3, "it walks to the right"
+    assert told["boxes"][0] == told["frames"][0][0]["box"]
+    # Somebody stands in the box: it differs from the frame without them.
+    empty = scene._background.astype(float)
+    x, y, w, h = (int(v) for v in first)
+    inside = np.abs(scene.frame(0)[0] - empty)[y : y + h, x : x + w]
+    assert inside.mean() > 3 * np.abs(scene.frame(0)[0] - empty)[:9].mean()
+
+
+def test_one_of_two_walkers_is_the_other_s_mirror_image():
+    angles = film.gait(1.0), film.gait(1.0 + np.pi)
+    hip = [film._INDEX[side + "_hip"] for side in ("left", "right")]
+    assert angles[0][hip[0], 0] == pytest.approx(angles[1][hip[1], 0])
+    assert angles[0][hip[0], 0] != pytest.approx(angles[0][hip[1], 0], abs=1)
+
+
+def jetson_commands() -> list[list[str]]:
+    """Command lines of the README's blocks and of the unit."""
+    text = (JETSON / "README.md").read_text()
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    unit = (JETSON / "hmr.service").read_text().replace("\\\n", " ")
+    start = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    return [shlex.split(line) for line in [*blocks.splitlines(), *start]]
+
+
+def known_flags() -> dict[str, set[str]]:
+    done = subprocess.run(
+        [sys.executable, device.__file__, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fields = dataclasses.fields(export.Args)
+    return {
+        "run.py": set(re.findall(r"--[a-z][\w-]*", done.stdout)),
+        "edge.export": {"--" + f.name.replace("_", "-") for f in fields},
+    }
+
+
+def test_jetson_commands_have_the_flags_they_show():
+    for word, known in known_flags().items():
+        commands = [words for words in jetson_commands() if word in words]
+        assert len(commands) >= 2
+        shown = {w for words in commands for w in words if w[:2] == "--"}
+        assert shown <= known, word
+
+
+def test_jetson_names_the_files_it_has_and_no_opencv():
+    words = {word for words in jetson_commands() for word in words}
+    assert {"requirements.txt", "hmr.service"} <= words
+    assert (JETSON / "hmr.service").is_file()
+    lines = (JETSON / "requirements.txt").read_text().splitlines()
+    needed = [line for line in lines if not line.startswith("#")]
+    assert {line.split()[0] for line in needed} == {
+        *("numpy", "tflite-runtime", "ai-edge-litert")
+    }
+    pipelines = [w for words in jetson_commands() for w in words if "!" in w]
+    assert len(pipelines) == 2 and len(set(pipelines)) == 1
