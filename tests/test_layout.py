@@ -116,7 +116,11 @@ FLOORS = (
         "training.data.h36m_smpl",
     ),
     # What readers of related datasets share.
-    ("training.data.coco_files", "training.data.lsp_files"),
+    (
+        "training.data.coco_files",
+        "training.data.lsp_files",
+        "training.data.mpii_files",
+    ),
     ("training.data.prepare.*",),
     ("training.hmr_recipe",),
     ("training.experiments.*", "training.benchmark_pictures"),

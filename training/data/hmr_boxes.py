@@ -52,6 +52,11 @@ def mpii(points: Points) -> crop.Box | None:
     return None
 
 
+def whole(points: Points) -> crop.Box | None:
+    """The square of a person of whom all joints are known."""
+    return _square(points, _extent(points))
+
+
 def has_body(points: Points) -> bool:
     """Whether a joint below the shoulders is labelled."""
     limbs = ("hip", "knee", "ankle", "elbow", "wrist")

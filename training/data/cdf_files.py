@@ -1,0 +1,60 @@
+"""Human3.6M's files of positions: CDF, the format of NASA's space physics.
+
+The variable `Pose` holds one record, (frames, points times axes) numbers
+(nkolot/SPIN: datasets/preprocess/h36m.py).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from training.data import extras
+
+_CURE = "Fetch it again from http://vision.imar.ro/human3.6m."
+
+
+def count(path: Path) -> int:
+    """Frames of a file of positions; its numbers are not read.
+
+    Raises:
+        ValueError: the file is damaged or holds no `Pose`.
+    """
+    file = _open(path)
+    try:
+        return int(file.varinq("Pose").Dim_Sizes[0])
+    except Exception as error:  # a damaged file raises almost anything
+        raise _damaged(path, error) from error
+
+
+def positions(path: Path, points: int, axes: int) -> np.ndarray:
+    """(frames, points, axes) float64 of a file of positions.
+
+    Raises:
+        ValueError: the file is damaged or of another shape.
+    """
+    file = _open(path)
+    try:
+        found = np.asarray(file.varget("Pose"), np.float64)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    if found.ndim != 3 or len(found) != 1 or found.shape[2] != points * axes:
+        raise ValueError(
+            f"{path}: Pose has the shape {found.shape}, expected (1, frames, "
+            f"{points * axes}): {points} points of {axes} numbers. {_CURE}"
+        )
+    return found.reshape(-1, points, axes)
+
+
+def _open(path: Path):
+    cdflib = extras.load("cdflib")
+    try:
+        return cdflib.CDF(path)
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} could not be read as a CDF file with the variable Pose "
+        f"({error!r}). {_CURE}"
+    )

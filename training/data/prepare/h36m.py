@@ -1,0 +1,251 @@
+"""Human3.6M: four films of each sequence, positions of 32 joints.
+
+Of each subject S1, S5, S6, S7, S8, S9, S11 the dataset ships
+`MyPoseFeatures/D3_Positions_mono/Directions 1.54138969.cdf`, positions in mm
+in that camera's frame; the same name in `MyPoseFeatures/D2_Positions`, in
+pixels; `Videos/Directions 1.54138969.mp4`; and `Directions 1.54138969.mat` in
+`MySegmentsMat/ground_truth_bb` (or `_bs`), a mask per frame that is 1 in the
+person's rectangle (nkolot/SPIN: datasets/preprocess/h36m.py;
+open-mmlab/mmhuman3d: mmhuman3d/data/data_converters/h36m.py). Frame k of the
+positions is frame k of the film, and picture k + 1 where somebody extracted
+it: as `images/S1_Directions_1.54138969_000001.jpg` (SPIN) or
+`S1/images/S1_Directions_1.54138969/` and the same file name (mmhuman3d).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tf_hmr import crop, joints
+from training.data import (
+    cdf_files,
+    dataset,
+    frames,
+    h36m_cameras,
+    h36m_smpl,
+    hmr_boxes,
+    mat73_files,
+)
+
+NAME = "h36m"
+STEP = 5  # frames: 50 a second become 10, in HMR and SPIN
+WHOM = "http://vision.imar.ro/human3.6m (registration, for research)"
+# The 32 joints of the files; of those that occur several times, one is named.
+# Thorax is also what SPIN trains the neck of LSP with (h36m_idx, global_idx).
+JOINTS = (
+    *("pelvis", "right_hip", "right_knee", "right_ankle", "", ""),
+    *("left_hip", "left_knee", "left_ankle", "", "", "", "spine", "thorax"),
+    *("neck_nose", "head_top", "", "left_shoulder", "left_elbow"),
+    *("left_wrist", "", "", "", "", "neck", "right_shoulder", "right_elbow"),
+    *("right_wrist", "", "", "", ""),
+)
+CORRUPT = (("S11", "Directions", "54138969"),)
+"""Its film is broken (akanazawa/hmr: src/benchmark/evaluate_h36m.py;
+anibali/h36m-fetch: process_all.py)."""
+
+_SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8")}
+_TESTED = ("S9", "S11")
+_FRONTAL = "60457274"
+_ACTIONS = (
+    *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo"),
+    *("Posing", "Purchases", "Sitting", "Smoking", "Waiting", "WalkDog"),
+    *("WalkTogether", "Walking"),
+)
+# How the first trials are called (metadata.xml of the dataset).
+_FIRST = {
+    "S9": {f"{action} 1" for action in _ACTIONS} | {"SittingDown"},
+    "S11": {f"{action} 1" for action in _ACTIONS}
+    - {"Greeting 1", "Phoning 1", "Smoking 1"}
+    | {"SittingDown", "Greeting 2", "Phoning 3", "Smoking 2"},
+}
+_PEOPLE_PER_TASK = 50
+_SPIN_RECTANGLE = 0.9  # of the rectangle, which is wide (SPIN: the same file)
+
+
+@dataclasses.dataclass
+class Options(dataset.Options):
+    """Reads every 5th frame of Human3.6M: 3D joints, keypoints, boxes.
+
+    --root holds S1, S5, ..., S11 with MyPoseFeatures, Videos (or extracted
+    pictures) and MySegmentsMat as they unpack. Without MySegmentsMat boxes
+    come from the keypoints. camera-parameters.json (of
+    github.com/karfly/human36m-camera-parameters) in --root gives the cameras;
+    without it each is fitted to the positions.
+    """
+
+    split: Literal["train", "p1", "p2_spin", "p2_hmr"] = "train"
+    """train: S1, S5 to S8. p1: S9 and S11, all cameras. p2_spin: the frontal
+    camera of p1. p2_hmr: of that the first trial of each action."""
+    mosh: Path | None = None
+    """Folder of MoSh's S1/Directions 1_cam0_aligned.pkl, where you have it."""
+    neural_annot: Path | None = None
+    """Folder of NeuralAnnot's Human36M_subject1_SMPL_NeuralAnnot.json and
+    ..._camera.json; needs metadata.xml in --root."""
+
+
+class Task(NamedTuple):
+    """Some frames of one film."""
+
+    root: Path
+    subject: str
+    name: str
+    camera: str
+    numbers: range
+    fit: h36m_smpl.Fit | None
+
+
+def run(options: Options) -> None:
+    """Makes the records.
+
+    Raises:
+        ValueError: both kinds of SMPL parameters are asked for.
+    """
+    if options.mosh and options.neural_annot:
+        raise ValueError("Give --mosh or --neural-annot, not both.")
+    tasks = [
+        task
+        for subject in _SUBJECTS.get(options.split, _TESTED)
+        for task in _tasks_of(options, subject)
+    ]
+    dataset.write(NAME, options, tasks, read)
+
+
+def _tasks_of(options: Options, subject: str) -> Iterator[Task]:
+    folder = _positions(options.root, subject, "D3_Positions_mono")
+    if not folder.is_dir():
+        what = f"positions in the camera's frame of {subject}"
+        raise dataset.missing(folder, what, WHOM)
+    fitted = None
+    if options.neural_annot:
+        fitted = h36m_smpl.NeuralAnnot(
+            options.neural_annot, options.root / "metadata.xml", subject
+        )
+    for path in sorted(folder.glob("*.cdf")):
+        name, camera = path.stem.split(".")
+        if name == "_ALL" or not _is_chosen(
+            options.split, subject, name, camera
+        ):
+            continue
+        kept = range(0, cdf_files.count(path), STEP)
+        for start in range(0, len(kept), _PEOPLE_PER_TASK):
+            numbers = kept[start : start + _PEOPLE_PER_TASK]
+            fit = fitted and fitted(name, camera, numbers)
+            if options.mosh:
+                fit = h36m_smpl.mosh(
+                    options.mosh, subject, name, camera, numbers
+                )
+            yield Task(options.root, subject, name, camera, numbers, fit)
+
+
+def _is_chosen(split: str, subject: str, name: str, camera: str) -> bool:
+    if split in ("train", "p1"):
+        return True
+    if split == "p2_hmr" and name not in _FIRST[subject]:
+        return False
+    return camera == _FRONTAL
+
+
+def _positions(root: Path, subject: str, kind: str) -> Path:
+    return root / subject / "MyPoseFeatures" / kind
+
+
+def read(task: Task) -> Iterator[dataset.Found]:
+    """The people of a task."""
+    film = f"{task.name}.{task.camera}"
+    ids = [_picture_name(task, number) for number in task.numbers]
+    if (task.subject, task.name, task.camera) in CORRUPT:
+        cause = f"the film {task.subject} {film} is corrupt"
+        yield from (dataset.Skipped(each, cause) for each in ids)
+        return
+    points3d, points = (
+        cdf_files.positions(_cdf(task, kind), len(JOINTS), axes)
+        for kind, axes in (("D3_Positions_mono", 3), ("D2_Positions", 2))
+    )
+    camera = h36m_cameras.intrinsics(
+        task.root / h36m_cameras.FILE, task.camera, points, points3d
+    )
+    rectangles = _rectangles(task)
+    sources = _pictures(task)
+    for row, (number, source, rectangle) in enumerate(
+        zip(task.numbers, sources, rectangles, strict=True)
+    ):
+        if number >= len(points):
+            yield dataset.Skipped(ids[row], "no keypoints of the frame")
+            continue
+        keypoints = frames.by_name(JOINTS, points[number])
+        yield frames.example(
+            source,
+            box=_box(rectangle, keypoints),
+            keypoints=keypoints,
+            joints3d=frames.by_name(JOINTS, points3d[number] / 1000),
+            intrinsics=camera,
+            dataset=NAME,
+            example_id=ids[row],
+            **_smpl(task.fit, row),
+        )
+
+
+def _cdf(task: Task, kind: str) -> Path:
+    folder = _positions(task.root, task.subject, kind)
+    path = folder / f"{task.name}.{task.camera}.cdf"
+    if not path.exists():
+        raise dataset.missing(path, f"positions of {task.subject}", WHOM)
+    return path
+
+
+def _picture_name(task: Task, number: int) -> str:
+    action = task.name.replace(" ", "_")
+    return f"{task.subject}_{action}.{task.camera}_{number + 1:06d}"
+
+
+def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
+    """The frames, from extracted pictures where there are some."""
+    names = [_picture_name(task, number) for number in task.numbers]
+    folder = names[0].rpartition("_")[0]
+    for place in (
+        task.root / task.subject / "images" / folder,
+        task.root / "images",
+    ):
+        if (place / f"{names[0]}.jpg").exists():
+            return iter([place / f"{name}.jpg" for name in names])
+    film = f"{task.name}.{task.camera}.mp4"
+    path = task.root / task.subject / "Videos" / film
+    if not path.exists():
+        what = f"a film of {task.subject}, which is not extracted either"
+        raise dataset.missing(path, what, WHOM)
+    return frames.of_video(path, task.numbers)
+
+
+def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
+    for kind in ("ground_truth_bb", "ground_truth_bs"):
+        folder = task.root / task.subject / "MySegmentsMat" / kind
+        path = folder / f"{task.name}.{task.camera}.mat"
+        if path.exists():
+            return mat73_files.cells(path, "Masks", task.numbers)
+    return iter([None] * len(task.numbers))
+
+
+def _box(mask: np.ndarray | None, keypoints: np.ndarray) -> crop.Box:
+    """The square that SPIN crops; without a mask the one of HMR."""
+    if mask is not None and mask.ndim == 2 and (mask == 1).any():
+        columns = np.flatnonzero((mask == 1).any(axis=0))
+        rows = np.flatnonzero((mask == 1).any(axis=1))
+        corner = columns[0], rows[0]
+        size = columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
+        return crop.square_box((*corner, *size), _SPIN_RECTANGLE)
+    known = joints.select(joints.LSP14, joints.KEYPOINTS)
+    points = dict(zip(joints.LSP14, keypoints[list(known), :2], strict=True))
+    return hmr_boxes.whole(points) or (0, 0, 0, 0)
+
+
+def _smpl(fit: h36m_smpl.Fit | None, row: int) -> dict:
+    if fit is None or not fit.known[row]:
+        return {}
+    return {
+        "pose": fit.pose[row],
+        "betas": fit.betas[row],
+        "topology": "smpl",
+    }
