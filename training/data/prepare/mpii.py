@@ -1,0 +1,137 @@
+"""MPII Human Pose: photographs with the 16 joints of people.
+
+`annotations/mpii_human_pose_v1_u12_1.mat` and `images/`, as the archives of
+the publisher unpack; or `annot/{train,valid,trainval}.json` of
+microsoft/human-pose-estimation.pytorch beside the same pictures.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tf_hmr import crop
+from training.data import dataset, frames, hmr_boxes, mpii_files
+
+NAME = "mpii"
+MAT = "annotations/mpii_human_pose_v1_u12_1.mat"
+WHAT = "MPII's annotations, version 1.2, of mpii_human_pose_v1_u12_2.zip"
+WHOM = "MPI Informatics, http://human-pose.mpi-inf.mpg.de"
+
+_PEOPLE_PER_TASK = 16
+_HMR_JOINTS = tuple(
+    name for name in mpii_files.MPII16 if name not in ("pelvis", "thorax")
+)
+# Of the size that MPII notes, so that no feet are cut off.
+_DOWN_PX, _WIDER = 15, 1.25
+_SPIN_ROOM = 1.2
+
+
+@dataclasses.dataclass
+class Options(dataset.Options):
+    """Reads MPII's annotated people.
+
+    --root holds annotations/ and images/. --split is train, or one of the
+    json files: train, valid, trainval.
+    """
+
+    labels: Literal["mat", "json"] = "mat"
+    """The publisher's Matlab file, or annot/SPLIT.json."""
+    rules: Literal["hmr", "spin"] = "hmr"
+    """hmr: people whom nobody is near (the Matlab file tells) and of whom an
+    ankle or the torso is annotated; the box is the square that HMR makes
+    150 px. spin: all 16 joints are annotated; the box follows MPII's scale."""
+
+
+class Task(NamedTuple):
+    """Some of the people."""
+
+    folder: Path
+    rules: str
+    people: list[mpii_files.Person]
+
+
+def run(options: Options) -> None:
+    """Makes the records."""
+    people = _people(options)
+    folder = options.root / "images"
+    if not folder.is_dir():
+        raise dataset.missing(
+            folder, "the pictures, of mpii_human_pose_v1.tar.gz", WHOM
+        )
+    tasks = [
+        Task(folder, options.rules, people[start : start + _PEOPLE_PER_TASK])
+        for start in range(0, len(people), _PEOPLE_PER_TASK)
+    ]
+    dataset.write(NAME, options, tasks, read)
+
+
+def read(task: Task):
+    """The people of a task."""
+    for person in task.people:
+        name = f"{Path(person.image).stem}-{person.number}"
+        chosen = RULES[task.rules](person)
+        if isinstance(chosen, str):
+            yield dataset.Skipped(name, chosen)
+            continue
+        xy, known = person.joints[:, :2], person.joints[:, 2]
+        yield frames.example(
+            task.folder / person.image,
+            keypoints=frames.by_name(mpii_files.MPII16, xy, known),
+            box=chosen,
+            dataset=NAME,
+            example_id=name,
+        )
+
+
+def _people(options: Options) -> list[mpii_files.Person]:
+    if options.labels == "json":
+        path = options.root / "annot" / f"{options.split}.json"
+        if not path.exists():
+            whom = "microsoft/human-pose-estimation.pytorch (its README)"
+            raise dataset.missing(path, "MPII's annotations as json", whom)
+        return mpii_files.read_json(path)
+    if options.split != "train":
+        raise ValueError(
+            f"The Matlab file has joints of the split train only, not of "
+            f"{options.split!r}. Use --labels json for valid and trainval."
+        )
+    return mpii_files.read_mat(options.root / MAT, WHAT, WHOM)
+
+
+def _hmr(person: mpii_files.Person) -> crop.Box | str:
+    """akanazawa/hmr: src/datasets/mpii_to_tfrecords.py parse_people."""
+    if person.joints is None:
+        return "no joints"
+    if person.single is False:
+        return "somebody else is near"
+    points = {
+        name: (x, y)
+        for name, (x, y, known) in zip(
+            mpii_files.MPII16, person.joints, strict=True
+        )
+        if known and name in _HMR_JOINTS
+    }
+    if len(points) < 2:
+        return "fewer than 2 joints"
+    return hmr_boxes.mpii(points) or "too close: no ankle and no torso"
+
+
+def _spin(person: mpii_files.Person) -> crop.Box | str:
+    """nkolot/SPIN: datasets/preprocess/mpii.py.
+
+    Its file has sizes after the correction of
+    microsoft/human-pose-estimation.pytorch: lib/dataset/mpii.py.
+    """
+    if person.joints is None:
+        return "no joints"
+    inside = person.joints[:, :2] + 1 > 0
+    if not (person.joints[:, 2].all() and inside.all()):
+        return "not all 16 joints"
+    if person.centre is None or not person.scale > 0:
+        return "neither centre nor scale"
+    side = 200 * person.scale * _WIDER / _SPIN_ROOM
+    x, y = person.centre + (0, _DOWN_PX * person.scale)
+    return x + 0.5 - side / 2, y + 0.5 - side / 2, side, side
+
+
+RULES = {"hmr": _hmr, "spin": _spin}
