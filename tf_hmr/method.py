@@ -69,7 +69,11 @@ class Config:
 
 
 class Method(keras.Model):
-    """Base class: a `keras.Model` built from a frozen Config and a Body."""
+    """Base class: a `keras.Model` built from a frozen Config and a Body.
+
+    An encoder and a regressor are layers in attributes of these names: an
+    export gives each its own number format.
+    """
 
     adversary: keras.Model | None = None
 
