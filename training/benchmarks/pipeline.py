@@ -11,13 +11,15 @@ two workers, one cv2.imread and one cv2.warpAffine per item, channels first.
 It does not antialias; ours does, and makes every 3D label besides.
 
 The sides run in turns. Seconds are CPU time of all processes of a side, per
-image; a row is the median of its turns. "Host part" is what is left for the
+image, without the start of a pass, which a short pass measures; a row is the
+median of its turns. "Host part" is what is left for the
 processor where the warp runs in the step (`--data.warp step`). The last lines
 are `ratio host N.N` and `ratio host part N.N`: the peer's time over ours.
 PyTorch comes with `pip install -e '.[compare]'`.
 """
 
 import dataclasses
+import functools
 import importlib.util
 import math
 import multiprocessing
@@ -64,8 +66,10 @@ class Options:
     """Which people."""
 
 
-Turn = Callable[[], tuple[float, float]]
-"""Makes a turn's batches; seconds of CPU time and seconds."""
+Pass = Callable[[int], tuple[float, float]]
+"""Makes so many batches; seconds of CPU time and seconds."""
+_SHORT = 2
+"""Batches of the pass that measures what a start takes."""
 
 
 def run(options: Options) -> dict[str, float]:
@@ -86,7 +90,7 @@ def run(options: Options) -> dict[str, float]:
             peer = Peer(folder, options)
             sides = {_PEER: peer} | sides
         try:
-            measured = _in_turns(sides, options.rounds)
+            measured = _in_turns(sides, options)
         finally:
             if peer:
                 peer.close()
@@ -172,7 +176,7 @@ class PeerItems:
 
 
 class Peer:
-    """The peer's turns, in a process that never calls TensorFlow."""
+    """The peer's passes, in a process that never calls TensorFlow."""
 
     def __init__(self, folder: pathlib.Path, options: Options):
         context = multiprocessing.get_context("spawn")
@@ -182,8 +186,8 @@ class Peer:
         self._process.start()
         theirs.close()
 
-    def __call__(self) -> tuple[float, float]:
-        self._pipe.send(True)
+    def __call__(self, count: int) -> tuple[float, float]:
+        self._pipe.send(count)
         return self._pipe.recv()
 
     def close(self) -> None:
@@ -196,26 +200,24 @@ def _peer(pipe, folder: pathlib.Path, options: Options) -> None:
     from torch.utils import data
 
     cv2.setNumThreads(0)  # as is usual in workers
-    items = PeerItems(
-        folder, options.image_size, options.batch * options.batches
-    )
-    loader = data.DataLoader(
-        items,
-        batch_size=options.batch,
-        shuffle=True,
-        num_workers=2,
-        # The default on Linux, but not in a process that was spawned.
-        multiprocessing_context="fork",
-    )
     shape = (options.batch, 3, options.image_size, options.image_size)
     while True:
         try:
-            pipe.recv()
+            count = pipe.recv()
         except EOFError:
             return
         wall, cpu = time.perf_counter(), _cpu_s()
+        loader = data.DataLoader(
+            PeerItems(folder, options.image_size, count * options.batch),
+            batch_size=options.batch,
+            shuffle=True,
+            num_workers=2,
+            # The default on Linux, but not in a process that was spawned.
+            multiprocessing_context="fork",
+        )
         for images, _ in loader:
             assert images.shape == shape
+        del loader
         pipe.send((_cpu_s() - cpu, time.perf_counter() - wall))
 
 
@@ -224,7 +226,7 @@ def _cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
+def _ours(folder: pathlib.Path, options: Options) -> dict[str, Pass]:
     import tensorflow as tf
 
     from training import warp
@@ -234,14 +236,14 @@ def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
         host, step = (
             pictures.batches(
                 folder, options.batch, options.image_size, warp=how
-            ).take(options.batches)
+            )
             for how in ("host", "step")
         )
 
-    def turn(dataset, finish: Callable) -> tuple[float, float]:
+    def take(dataset, finish: Callable, count: int) -> tuple[float, float]:
         wall, cpu = time.perf_counter(), _cpu_s()
         with tf.device("cpu"):
-            for batch in dataset:
+            for batch in dataset.take(count):
                 finish(batch)
         return _cpu_s() - cpu, time.perf_counter() - wall
 
@@ -250,9 +252,9 @@ def _ours(folder: pathlib.Path, options: Options) -> dict[str, Turn]:
         assert image.dtype == tf.float32
 
     return {
-        _HOST: lambda: turn(host, whole),
-        _PART: lambda: turn(step, lambda batch: None),
-        _WHOLE: lambda: turn(step, whole),
+        _HOST: functools.partial(take, host, whole),
+        _PART: functools.partial(take, step, lambda batch: None),
+        _WHOLE: functools.partial(take, step, whole),
     }
 
 
@@ -286,12 +288,14 @@ def check_same(folder: pathlib.Path, options: Options) -> None:
             )
 
 
-def _in_turns(sides: dict[str, Turn], rounds: int) -> dict[str, list]:
+def _in_turns(sides: dict[str, Pass], options: Options) -> dict[str, list]:
     """Every round measures each side once; the first round does not count."""
     measured = {name: [] for name in sides}
-    for number in range(rounds + 1):
-        for name, turn in sides.items():
-            found = turn()
+    for number in range(options.rounds + 1):
+        for name, take in sides.items():
+            start = take(_SHORT)
+            long = take(_SHORT + options.batches)
             if number:
+                found = tuple(b - a for a, b in zip(start, long, strict=True))
                 measured[name].append(found)
     return measured

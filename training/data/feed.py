@@ -184,7 +184,7 @@ class Crops:
         flips: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         for i in np.flatnonzero(broken.any(axis=1)):
-            which = ", ".join(np.array(records.ARRAYS)[broken[i]])
+            which = ", ".join(np.array([*records.ARRAYS])[broken[i]])
             self.bad.add(names[i].decode(), f"{which} not finite")
         side = self.side if self.parts else 0
         labels = _zeros(len(images), side, side)
