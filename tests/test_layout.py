@@ -80,7 +80,7 @@ FLOORS = (
         "training.data.bad_records",
         "training.data.processes",
         "training.data.extras",
-        "training.data.h36m_cameras",
+        "training.data.pinhole",
     ),
     (
         "training.step",
@@ -95,6 +95,7 @@ FLOORS = (
     (
         "training.checkpoints",
         "training.data.cdf_files",
+        "training.data.h36m_cameras",
         "training.data.mat73_files",
         "training.mean_pose",
         "training.data.poses",

@@ -29,7 +29,7 @@ def root(scenes, tmp_path_factory):
 
 def task(root, count=3, fit=None, **changes):
     numbers = range(0, 5 * count, 5)
-    made = h36m.Task(root, "S1", "Directions 1", CAMERA, numbers, fit)
+    made = h36m.Task(root, "S1", "Directions 1", CAMERA, numbers, "hmr", fit)
     return made._replace(**changes)
 
 
@@ -78,7 +78,8 @@ def test_extracted_pictures_are_stored_as_they_are(tmp_path, scenes, layout):
 
 
 def test_box_is_the_rectangle_that_spin_crops(root, scenes):
-    for example, scene in zip(h36m.read(task(root)), scenes, strict=True):
+    found = h36m.read(task(root, rules="spin"))
+    for example, scene in zip(found, scenes, strict=True):
         x, y, w, h = scene.people[0].box
         margin = h36m_files.MARGIN
         bounds = np.array([x, y, x + w, y + h]) + margin * np.array(
@@ -86,13 +87,13 @@ def test_box_is_the_rectangle_that_spin_crops(root, scenes):
         )
         size = scene.picture.shape[1::-1] * 2
         bounds = np.clip(bounds, 0, size)
-        side = 0.9 * max(bounds[2] - bounds[0], bounds[3] - bounds[1])
+        side = 0.9 / 1.2 * max(bounds[2] - bounds[0], bounds[3] - bounds[1])
         middle = (bounds[:2] + bounds[2:]) / 2
         expected = [*(middle - side / 2), side, side]
         np.testing.assert_allclose(example.box, expected, atol=1e-4)
 
 
-def test_without_rectangles_the_box_is_of_the_keypoints(tmp_path, scenes):
+def test_box_of_hmr_makes_the_keypoints_150_px(tmp_path, scenes):
     h36m_files.write(tmp_path, scenes[:1])
     for path in tmp_path.rglob("*.mat"):
         path.unlink()
@@ -267,9 +268,17 @@ def test_damaged_rectangles_and_films(tmp_path, scenes):
         list(h36m.read(task(tmp_path, 1)))
     h36m_files.write(tmp_path, scenes[:1])
     (path,) = tmp_path.rglob("*.mat")
+    given = task(tmp_path, 2, rules="spin")
+    assert list(h36m.read(given))[1].cause == "no keypoints of the frame"
     cut(path)
     with pytest.raises(ValueError, match=r"Matlab 7.3 file with cells 'Masks'"):
-        list(h36m.read(task(tmp_path, 1)))
+        list(h36m.read(given))
+    h36m_files.write_masks(path, [np.zeros((160, 200), np.uint8)] * 5)
+    (found, _) = h36m.read(given)
+    assert found.cause == "the box is empty or not finite"
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"boxes of --rules spin"):
+        list(h36m.read(given))
 
 
 def test_damaged_bodies_are_named(tmp_path, scenes):

@@ -62,7 +62,8 @@ _FIRST = {
     | {"SittingDown", "Greeting 2", "Phoning 3", "Smoking 2"},
 }
 _PEOPLE_PER_TASK = 50
-_SPIN_RECTANGLE = 0.9  # of the rectangle, which is wide (SPIN: the same file)
+# SPIN crops 0.9 of the rectangle, which is wide, where it crops 1.2 of others.
+_SPIN_RECTANGLE = 0.9 / 1.2
 
 
 @dataclasses.dataclass
@@ -70,15 +71,17 @@ class Options(dataset.Options):
     """Reads every 5th frame of Human3.6M: 3D joints, keypoints, boxes.
 
     --root holds S1, S5, ..., S11 with MyPoseFeatures, Videos (or extracted
-    pictures) and MySegmentsMat as they unpack. Without MySegmentsMat boxes
-    come from the keypoints. camera-parameters.json (of
-    github.com/karfly/human36m-camera-parameters) in --root gives the cameras;
-    without it each is fitted to the positions.
+    pictures) and, for SPIN's boxes, MySegmentsMat, as they unpack; the cameras
+    are in camera-parameters.json of github.com/karfly/
+    human36m-camera-parameters, or are fitted to the positions without it.
     """
 
     split: Literal["train", "p1", "p2_spin", "p2_hmr"] = "train"
     """train: S1, S5 to S8. p1: S9 and S11, all cameras. p2_spin: the frontal
     camera of p1. p2_hmr: of that the first trial of each action."""
+    rules: Literal["hmr", "spin"] = "hmr"
+    """hmr: the box is the square that HMR makes 150 px, of the keypoints.
+    spin: of MySegmentsMat's rectangle, so that 1.2 boxes are SPIN's crop."""
     mosh: Path | None = None
     """Folder of MoSh's S1/Directions 1_cam0_aligned.pkl, where you have it."""
     neural_annot: Path | None = None
@@ -94,6 +97,7 @@ class Task(NamedTuple):
     name: str
     camera: str
     numbers: range
+    rules: str
     fit: h36m_smpl.Fit | None
 
 
@@ -137,7 +141,8 @@ def _tasks_of(options: Options, subject: str) -> Iterator[Task]:
                 fit = h36m_smpl.mosh(
                     options.mosh, subject, name, camera, numbers
                 )
-            yield Task(options.root, subject, name, camera, numbers, fit)
+            film = (options.root, subject, name, camera)
+            yield Task(*film, numbers, options.rules, fit)
 
 
 def _is_chosen(split: str, subject: str, name: str, camera: str) -> bool:
@@ -178,7 +183,7 @@ def read(task: Task) -> Iterator[dataset.Found]:
         keypoints = frames.by_name(JOINTS, points[number])
         yield frames.example(
             source,
-            box=_box(rectangle, keypoints),
+            box=_box(task, rectangle, keypoints),
             keypoints=keypoints,
             joints3d=frames.by_name(JOINTS, points3d[number] / 1000),
             intrinsics=camera,
@@ -220,25 +225,30 @@ def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
 
 
 def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
+    if task.rules == "hmr":
+        return iter([None] * len(task.numbers))
     for kind in ("ground_truth_bb", "ground_truth_bs"):
         folder = task.root / task.subject / "MySegmentsMat" / kind
         path = folder / f"{task.name}.{task.camera}.mat"
         if path.exists():
             return mat73_files.cells(path, "Masks", task.numbers)
-    return iter([None] * len(task.numbers))
+    what = f"rectangles of {task.subject}, for the boxes of --rules spin"
+    raise dataset.missing(path, what, WHOM)
 
 
-def _box(mask: np.ndarray | None, keypoints: np.ndarray) -> crop.Box:
-    """The square that SPIN crops; without a mask the one of HMR."""
-    if mask is not None and mask.ndim == 2 and (mask == 1).any():
-        columns = np.flatnonzero((mask == 1).any(axis=0))
-        rows = np.flatnonzero((mask == 1).any(axis=1))
-        corner = columns[0], rows[0]
-        size = columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
-        return crop.square_box((*corner, *size), _SPIN_RECTANGLE)
-    known = joints.select(joints.LSP14, joints.KEYPOINTS)
-    points = dict(zip(joints.LSP14, keypoints[list(known), :2], strict=True))
-    return hmr_boxes.whole(points) or (0, 0, 0, 0)
+def _box(task: Task, mask: np.ndarray | None, keypoints) -> crop.Box:
+    if task.rules == "hmr":
+        known = joints.select(joints.LSP14, joints.KEYPOINTS)
+        points = keypoints[list(known), :2]
+        points = dict(zip(joints.LSP14, points, strict=True))
+        return hmr_boxes.whole(points) or (0, 0, 0, 0)
+    if mask is None or mask.ndim != 2 or not (mask == 1).any():
+        return (0, 0, 0, 0)
+    columns = np.flatnonzero((mask == 1).any(axis=0))
+    rows = np.flatnonzero((mask == 1).any(axis=1))
+    corner = columns[0], rows[0]
+    size = columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
+    return crop.square_box((*corner, *size), _SPIN_RECTANGLE)
 
 
 def _smpl(fit: h36m_smpl.Fit | None, row: int) -> dict:
