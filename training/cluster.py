@@ -11,14 +11,9 @@ import dataclasses
 import json
 import logging
 import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator
 
 import tensorflow as tf
-
-from training import exit_status
 
 # The jobs that compute, in the order in which workers are counted.
 JOBS = ("chief", "worker")
@@ -26,7 +21,6 @@ EXAMPLE = (
     '{"cluster": {"worker": ["a:12345", "b:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-WAIT_S = 0.2
 ABORTED = "Collective ops is aborted"
 log = logging.getLogger(__name__)
 
@@ -91,45 +85,29 @@ def read() -> Cluster:
 def connect(cluster: Cluster) -> tf.distribute.Strategy:
     """The strategy over all workers; waits until the last has come.
 
-    TensorFlow waits outside of Python and takes SIGTERM for itself. So it
-    waits in a thread, and this one puts a handler back that ends the process:
-    nothing is lost before the first step.
+    TensorFlow waits outside of Python, holds its lock and takes SIGTERM for
+    itself: until all are there, only SIGKILL ends a worker. It has nothing to
+    lose then.
+
+    Raises:
+        ClusterError: this worker's address cannot be listened at.
     """
-    count = len(cluster.workers)
-    log.info("Worker %d, waiting for %d workers.", cluster.index, count)
-    made, failed = [], []
-
-    def make():
-        try:
-            made.append(tf.distribute.MultiWorkerMirroredStrategy())
-        except Exception as error:  # told by the main thread
-            failed.append(error)
-
-    waiting = threading.Thread(target=make, daemon=True)
-    waiting.start()
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    while waiting.is_alive():
-        if main:
-            signal.signal(signal.SIGTERM, _leave)
-        waiting.join(WAIT_S)
-    if main:
-        signal.signal(signal.SIGTERM, before)
-    if failed:
-        first = str(failed[0]).strip().splitlines()[0]
+    count, address = len(cluster.workers), cluster.workers[cluster.index]
+    log.info(
+        "Worker %d, waiting for all %d workers (only SIGKILL ends that).",
+        cluster.index,
+        count,
+    )
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        first = str(error).strip().splitlines()[0]
         raise ClusterError(
-            f"Worker {cluster.index} cannot work at "
-            f"{cluster.workers[cluster.index]} ({first}). Is the port in use, "
-            "and the address this machine's?"
-        ) from failed[0]
+            f"Worker {cluster.index} cannot work at {address} ({first}). Is "
+            "the port in use, and the address this machine's?"
+        ) from error
     log.info("All %d workers are there.", count)
-    return made[0]
-
-
-def _leave(*_) -> None:
-    print("Stopped while waiting for the other workers.", file=sys.stderr)
-    sys.stderr.flush()
-    os._exit(exit_status.STOPPED)
+    return strategy
 
 
 def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
