@@ -81,6 +81,7 @@ FLOORS = (
         "training.data.processes",
         "training.data.extras",
         "training.data.pinhole",
+        "training.data.mpi_inf_3dhp_films",
     ),
     (
         "training.step",

@@ -29,15 +29,18 @@ def read(path: Path, name: str, what: str, whom: str) -> Any:
         raise dataset.missing(path, what, whom)
     try:
         content = scipy.io.loadmat(
-            path, struct_as_record=False, squeeze_me=True
+            path,
+            struct_as_record=False,
+            squeeze_me=True,
+            variable_names=[name],  # others may be many times larger
         )
+        found = [known for known, *_ in scipy.io.whosmat(path)]
     except Exception as error:  # a damaged file raises almost anything
         raise ValueError(
             f"{path} could not be read as a Matlab file ({error!r}), expected "
             f"{what}. Fetch it again from {whom}."
         ) from error
     if name not in content:
-        found = [key for key in content if not key.startswith("__")]
         raise ValueError(
             f"{path} holds {found or 'nothing'}, expected {name!r}: {what}. "
             f"Fetch it again from {whom}."
