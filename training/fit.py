@@ -60,7 +60,8 @@ class Where:
     """Where a run reads, writes and computes; not part of the science."""
 
     workdir: Path
-    """Checkpoints, metrics.jsonl, TensorBoard and the best model go here."""
+    """Checkpoints, metrics.jsonl, TensorBoard and the best model go here; of
+    several workers, one folder that all of them see."""
     records: tuple[str, ...] = (mix.ROOT,)
     """The folder that holds the experiment's record folders; or 'synthetic',
     or record folders, to train on in their place."""
@@ -245,7 +246,8 @@ def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
 def told(work: Callable[[], None]) -> int:
     """Runs; a failure that has a cure is one line and an exit status."""
     try:
-        work()
+        with cluster.translated():
+            work()
     except ERRORS as error:
         why, status = error, exit_status.FAILED
     except loop.StoppedError as error:
@@ -254,7 +256,8 @@ def told(work: Callable[[], None]) -> int:
         why, status = error, exit_status.PEER_LOST
     except tf.errors.UnknownError as error:
         # The pipeline's callbacks cannot raise through TensorFlow.
-        found = re.search(r"TooManyBadRecords: (.*)", str(error))
+        known = r"(?:TooManyBadRecords|RecordsGoneError): (.*)"
+        found = re.search(known, str(error))
         if not found:
             raise
         why, status = found[1], exit_status.FAILED
@@ -270,6 +273,8 @@ def told(work: Callable[[], None]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; a status of training.exit_status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # It tells of each variable's reduction.
+    tf.get_logger().setLevel(logging.WARNING)
 
     def work():
         chosen, where = parse(sys.argv[1:] if arguments is None else arguments)

@@ -98,19 +98,25 @@ def run(options: Options) -> dict[str, float]:
         f"{options.count} JPEGs of {options.size} px, {kilobytes:.0f} KB each "
         f"-> crops of {options.image_size} px in batches of {options.batch}"
     )
-    cpu = {}
-    images = options.batch * options.batches
-    for name, turns in measured.items():
-        cpu[name], wall = (
-            statistics.median(turn[k] for turn in turns) / images
-            for k in (0, 1)
-        )
-        ratio = f"{cpu[_PEER] / cpu[name]:6.2f} x" if peer else ""
+    return _told(measured, options.batch * options.batches)
+
+
+def _told(measured: dict[str, list], images: int) -> dict[str, float]:
+    """Prints the rows and the ratios of turns of `images`; the ratios."""
+    cpu, wall = (
+        {
+            name: statistics.median(turn[k] for turn in turns) / images
+            for name, turns in measured.items()
+        }
+        for k in (0, 1)
+    )
+    for name in measured:
+        ratio = f"{cpu[_PEER] / cpu[name]:6.2f} x" if _PEER in cpu else ""
         print(
             f"{name:26s} {1e3 * cpu[name]:6.2f} ms CPU per image "
-            f"{1 / wall:6.0f} images/s {ratio}"
+            f"{1 / wall[name]:6.0f} images/s {ratio}"
         )
-    if not peer:
+    if _PEER not in cpu:
         print("PyTorch is not installed: ours alone, no ratio.")
         print("To compare: pip install -e '.[compare]'")
         return {}

@@ -20,6 +20,10 @@ class DamagedRecord(ValueError):
     """A stored record whose checksum does not fit its bytes."""
 
 
+class RecordsGoneError(FileNotFoundError):
+    """A shard that was there when the run began cannot be read any more."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """One file of records.
@@ -121,6 +125,7 @@ class Records:
 
         Raises:
             DamagedRecord: the bytes on disk have changed.
+            RecordsGoneError: the file cannot be opened or read.
         """
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         shard, place = self.shards[number], index - int(self._starts[number])
@@ -130,7 +135,10 @@ class Records:
         # After the length and its checksum; pread has no file position, so
         # threads need no lock for it. zlib's checksum, not the one of the
         # TFRecord: no public function computes that one.
-        serialized = os.pread(file.fileno(), length, start + 12)
+        try:
+            serialized = os.pread(file.fileno(), length, start + 12)
+        except OSError as error:
+            raise _gone(shard.path, error) from error
         if zlib.crc32(serialized) != int(shard.checksums[place]):
             raise DamagedRecord(f"{shard.path} record {place}")
         return serialized
@@ -141,8 +149,19 @@ class Records:
         with self._opening:
             if number not in self._files:
                 path = self.shards[number].path
-                self._files[number] = open(path, "rb", buffering=0)
+                try:
+                    self._files[number] = open(path, "rb", buffering=0)
+                except OSError as error:
+                    raise _gone(path, error) from error
             return self._files[number]
+
+
+def _gone(path: pathlib.Path, error: OSError) -> RecordsGoneError:
+    return RecordsGoneError(
+        f"{path} was there when this run began, and cannot be read now "
+        f"({error.strerror}). Bring its folder back; the same command then "
+        "continues from the last checkpoint."
+    )
 
 
 def _close(files: dict[int, Any]) -> None:

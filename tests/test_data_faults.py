@@ -1,0 +1,161 @@
+"""Records that are broken, or go away while a run reads them."""
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+from tests import record_samples, test_fit, test_pipeline
+from tests.closeness import assert_close
+from training import checkpoints, exit_status, fit, journal
+from training.data import prior, records, shards
+
+NOT_A_NUMBER = {
+    "box": np.full(4, np.nan),
+    "keypoints": np.full((test_pipeline.K, 3), np.nan),
+    "joints3d": np.full((test_pipeline.K, 4), np.inf),
+    "pose": np.full(72, np.nan),
+    "betas": np.array([0.0] * 9 + [np.nan]),
+}
+CUT = record_samples.example(0).image[:900]
+
+
+@pytest.fixture
+def spoilt(monkeypatch):
+    """Writes records of which some are changed, past the writer's check."""
+    monkeypatch.setattr(records, "check", lambda example: None)
+
+    def write(path, count, changes, shard_size=4):
+        writer = records.Writer(path, "train", shard_size)
+        for number in range(count):
+            changed = changes.get(number, {})
+            writer.write(record_samples.example(number, **changed))
+        writer.finish()
+        poses = prior.Prior(np.zeros((3, 72)), np.zeros((3, 10)), "open-v1")
+        prior.write(path, poses)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("label", NOT_A_NUMBER)
+@pytest.mark.parametrize("how", ["host", "step"])
+def test_what_is_not_a_number_is_missing(spoilt, tmp_path, caplog, label, how):
+    wrong = {2: {label: NOT_A_NUMBER[label]}}
+    folder = spoilt(tmp_path / "samples", test_pipeline.COUNT, wrong)
+    data = test_pipeline.two_sources(
+        folder, warp=how, max_bad_share=0.1, sources=ALL(folder)
+    )
+    whole = record_samples.folder(tmp_path / "whole", test_pipeline.COUNT)
+    clean = test_pipeline.two_sources(
+        folder, warp=how, sources=ALL(whole), prior=str(folder)
+    )
+    with caplog.at_level(logging.WARNING):
+        found = test_pipeline.batches(data, 2)
+    hit = 0
+    pairs = zip(found, test_pipeline.batches(clean, 2), strict=True)
+    for batch, expected in pairs:
+        rows = batch["example_id"] == b"id2"
+        hit += rows.sum()
+        for name, value in batch.items():
+            if name == "example_id":
+                continue
+            assert np.isfinite(value).all(), name
+            lost = (
+                name in LOST[label]
+                or label == "box"
+                and len(rows) == len(value)
+            )
+            kept = ~rows if lost else slice(None)
+            assert_close("exact", value[kept], expected[name][kept])
+            if lost and not name.startswith("rotmats"):
+                assert (value[rows] == 0).all(), name
+    assert hit
+    warnings = [m for m in caplog.messages if "samples/id2" in m]
+    assert len(warnings) == 1
+    assert f"{label} not finite" in warnings[0]
+
+
+LOST = {
+    "box": (),  # All: nothing can be cut out.
+    "keypoints": ("keypoints",),
+    "joints3d": ("joints3d", "has_joints3d"),
+    "pose": ("rotmats", "has_pose"),
+    "betas": ("betas", "has_betas"),
+}
+
+
+def ALL(folder):
+    return (test_pipeline.config.Source(str(folder)),)
+
+
+def command(workdir, folder, *words):
+    tiny = [w for w in test_fit.TINY if "every" not in w]
+    return [
+        *("quick", f"--workdir={workdir}", f"--records={folder}"),
+        *("--save-every=2", "--log-every=1", "--precision=float32"),
+        *(*tiny, *words),
+    ]
+
+
+def steps(workdir):
+    lines = journal.read_metrics(workdir / journal.METRICS_FILE)
+    return [line["step"] for line in lines if line["kind"] == "train"]
+
+
+def test_too_many_bad_records_are_one_line_with_their_causes(
+    spoilt, tmp_path, capsys
+):
+    wrong = {2: {"image": CUT}, 5: {"pose": NOT_A_NUMBER["pose"]}}
+    folder = spoilt(tmp_path / "samples", test_pipeline.COUNT, wrong)
+    data = test_pipeline.two_sources(
+        folder, sources=ALL(folder), max_bad_share=0.1
+    )
+    status = fit.told(lambda: test_pipeline.batches(data, 3))
+    assert status == exit_status.FAILED
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "2 of 11 records are bad" in error and "0.1" in error
+    for cause in ("'JPEG is cut short': 1", "'pose not finite': 1"):
+        assert cause in error
+
+
+def test_open_shards_are_read_on_when_their_folder_is_gone(tmp_path):
+    folder = record_samples.folder(tmp_path / "samples", 8, shard_size=4)
+    stored = shards.Records(folder, "train")
+    before = stored.read(0)
+    shutil.rmtree(folder)
+    assert stored.read(0) == before and len(stored.read(3)) > 100
+    path = folder / "train-00001.tfrecord"
+    with pytest.raises(shards.RecordsGoneError, match=f"{path}.*No such file"):
+        stored.read(4)
+
+
+def test_a_run_bears_bad_records_and_that_all_go_away(
+    spoilt, tmp_path, monkeypatch, caplog, capsys
+):
+    """One in a hundred is broken; after the second step no file is there."""
+    wrong = {7: {"image": CUT}, 150: {"pose": NOT_A_NUMBER["pose"]}}
+    folder = spoilt(tmp_path / "samples", 200, wrong, 1)
+    run, away = tmp_path / "run", tmp_path / "away"
+    save = checkpoints.Checkpoints.save
+
+    def save_and_move(self, step, *arguments, **options):
+        save(self, step, *arguments, **options)
+        if not away.exists() and step == 2:
+            folder.rename(away)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", save_and_move)
+    words = command(run, folder, "--steps=25", "--data.batch-size=8")
+    assert fit.main(words) == exit_status.FAILED
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("training.fit: ") and ".tfrecord" in error
+    assert str(folder) in error and "Bring its folder back" in error
+    assert 2 <= steps(run)[-1] < 25
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
+    away.rename(folder)
+    assert fit.main(words) == exit_status.COMPLETE
+    assert steps(run) == list(range(1, 26))
+    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in said
+    assert "samples/id150: pose not finite" in said
