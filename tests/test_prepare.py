@@ -254,6 +254,8 @@ def test_command_names_its_choices(capsys):
     assert "'coko'" in said
     assert "synthetic" in said
     assert commands.main(datasets, "training.prepare", []) == 2
+    told = capsys.readouterr().out
+    assert "lsp-ext        Leeds Sports Pose Extended: 10,000 small" in told
     assert commands.main(benchmarks, "training.benchmark", ["--help"]) == 0
     assert "synthetic" in capsys.readouterr().out
 

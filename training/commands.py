@@ -4,7 +4,8 @@ Each module of a package is one choice: its dataclass `Options` is the
 command line, its `run(options)` does the work. Nothing registers it.
 """
 
-import importlib
+import ast
+import importlib.util
 import os
 import pkgutil
 import sys
@@ -16,6 +17,13 @@ def names(package: ModuleType) -> list[str]:
     """The modules of a package, which are the choices, typed with dashes."""
     modules = pkgutil.iter_modules(package.__path__)
     return sorted(m.name.replace("_", "-") for m in modules)
+
+
+def summary(package: ModuleType, name: str) -> str:
+    """The first line of a choice's docstring; the module is not run."""
+    module = f"{package.__name__}.{name.replace('-', '_')}"
+    source = importlib.util.find_spec(module).loader.get_source(module)
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def main(
@@ -32,8 +40,10 @@ def main(
         The exit status; errors of options and data are one clear line.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    choices = ", ".join(names(package))
-    usage = f"usage: python -m {program} NAME [--help] ...\nNAMES: {choices}"
+    usage = f"usage: python -m {program} NAME [--help] ...\n"
+    usage += "\n".join(
+        f"  {name:<14} {summary(package, name)}" for name in names(package)
+    )
     if not words or words[0] in ("-h", "--help"):
         print(usage)
         return 0 if words else 2
