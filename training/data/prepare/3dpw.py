@@ -1,0 +1,213 @@
+"""3DPW: people outdoors, with SMPL bodies from inertial sensors.
+
+`sequenceFiles/{train,validation,test}/SEQUENCE.pkl`, pickles of Python 2 with
+lists over people: poses (F, 72) and trans (F, 3) in the world, betas (10 or
+more), genders "m" or "f", poses2d (F, 3, 18) x, y and confidence as OpenPose
+found them, jointPositions (F, 72) the SMPL joints in the world, campose_valid
+(F,); and of the camera cam_poses (F, 4, 4) from the world, cam_intrinsics
+(3, 3). Row f belongs to `imageFiles/SEQUENCE/image_%05d.jpg` of f
+(nkolot/SPIN: datasets/preprocess/pw3d.py; aymenmir1/3dpw-eval: evaluate.py);
+img_frame_ids are rows of the poses at 60 Hz, which are not read.
+
+The 3D joints that protocols compare come from the mesh of a gendered SMPL
+body, so records have no joints3d.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from tf_hmr import crop, unpickle
+from training.data import dataset, frames, hmr_boxes
+
+NAME = "3dpw"
+WHOM = "https://virtualhumans.mpi-inf.mpg.de/3DPW (for research)"
+# OpenPose's neck is the middle of the shoulders: no joint of KEYPOINTS.
+JOINTS = (
+    *("nose", "", "right_shoulder", "right_elbow", "right_wrist"),
+    *("left_shoulder", "left_elbow", "left_wrist", "right_hip"),
+    *("right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+    *("right_eye", "left_eye", "right_ear", "left_ear"),
+)
+
+_GENDERS = {"m": "male", "f": "female"}
+_BETAS = 10
+_PEOPLE_PER_TASK = 100
+
+
+@dataclasses.dataclass
+class Options(dataset.Options):
+    """Reads 3DPW's people: SMPL pose, shape, gender, place and keypoints.
+
+    --root holds sequenceFiles and imageFiles as they unpack. Frames without a
+    valid camera, or in which OpenPose did not find the person, are left out.
+    """
+
+    split: Literal["train", "validation", "test"] = "train"
+    rules: Literal["hmr", "spin"] = "hmr"
+    """hmr: the box is the square that HMR makes 150 px, of the keypoints.
+    spin: around the keypoints, so that 1.2 boxes are SPIN's crop."""
+
+
+class Task(NamedTuple):
+    """Some frames of one person."""
+
+    pictures: Path
+    """Folder of the sequence's."""
+    person: int
+    gender: str
+    betas: np.ndarray
+    intrinsics: np.ndarray
+    rules: str
+    numbers: np.ndarray
+    """(n,) of the frames, and for each"""
+    pose: np.ndarray
+    """(n, 72), the first rotation in the world,"""
+    trans: np.ndarray
+    """(n, 3) as SMPL adds it, metres,"""
+    pelvis: np.ndarray
+    """(n, 3) in the world,"""
+    points: np.ndarray
+    """(n, 3, 18),"""
+    cameras: np.ndarray
+    """(n, 4, 4) from the world,"""
+    valid: np.ndarray
+    """(n,) whether the camera is known."""
+
+
+_BY_FRAME = Task._fields[Task._fields.index("numbers") :]
+
+
+def run(options: Options) -> None:
+    """Makes the records."""
+    folder = options.root / "sequenceFiles" / options.split
+    if not folder.is_dir():
+        what = "the sequences of the split, of sequenceFiles.zip"
+        raise dataset.missing(folder, what, WHOM)
+    pictures = options.root / "imageFiles"
+    if not pictures.is_dir():
+        what = "the pictures of all sequences, of imageFiles.zip"
+        raise dataset.missing(pictures, what, WHOM)
+    tasks = [
+        task
+        for path in sorted(folder.glob("*.pkl"))
+        for task in tasks_of(path, pictures, options.rules)
+    ]
+    dataset.write(NAME, options, tasks, read)
+
+
+def tasks_of(path: Path, pictures: Path, rules: str) -> Iterator[Task]:
+    """The people of a sequence.
+
+    Args:
+        path: of its pickle.
+        pictures: the folder imageFiles.
+        rules: "hmr" or "spin".
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    content = unpickle.load(path)
+    try:
+        people = len(content["poses"])
+        whole = [
+            _person(content, person, pictures, rules)
+            for person in range(people)
+        ]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no sequence of 3DPW ({error!r}): expected for each "
+            "person poses (F, 72), trans (F, 3), poses2d (F, 3, 18), "
+            "jointPositions (F, 72), campose_valid (F,), betas, genders, and "
+            f"cam_poses (F, 4, 4), cam_intrinsics. Fetch it from {WHOM}."
+        ) from error
+    for each in whole:
+        for start in range(0, len(each.numbers), _PEOPLE_PER_TASK):
+            rows = slice(start, start + _PEOPLE_PER_TASK)
+            part = {name: getattr(each, name)[rows] for name in _BY_FRAME}
+            yield each._replace(**part)
+
+
+def _person(content: dict, person: int, pictures: Path, rules: str) -> Task:
+    count = len(content["poses"][person])
+
+    def array(name: str, *shape: int) -> np.ndarray:
+        value = content[name]
+        if name != "cam_poses":
+            value = value[person]
+        return np.asarray(value, np.float64).reshape(count, *shape)
+
+    matrix = np.asarray(content["cam_intrinsics"], np.float64).reshape(3, 3)
+    betas = np.ravel(content["betas"][person])[:_BETAS]
+    return Task(
+        pictures / str(content["sequence"]),
+        person,
+        _GENDERS[str(content["genders"][person])],
+        betas.astype(np.float64).reshape(_BETAS),
+        matrix[[0, 1, 0, 1], [0, 1, 2, 2]],
+        rules,
+        np.arange(count),
+        array("poses", 72),
+        array("trans", 3),
+        array("jointPositions", 72)[:, :3],
+        array("poses2d", 3, 18),
+        array("cam_poses", 4, 4),
+        array("campose_valid").astype(bool),
+    )
+
+
+def read(task: Task) -> Iterator[dataset.Found]:
+    """The people of a task."""
+    for row, number in enumerate(task.numbers):
+        name = f"{task.pictures.name}_{task.person}_{number:05d}"
+        points = task.points[row].T
+        known = points[:, 2] > 0
+        cause = _cause(task, row, points[known, :2])
+        if cause:
+            yield dataset.Skipped(name, cause)
+        else:
+            yield _example(task, row, name, points[:, :2], known)
+
+
+def _cause(task: Task, row: int, found: np.ndarray) -> str:
+    """Why a frame is left out."""
+    if not task.valid[row]:
+        return "the camera's place is not known"
+    if len(found) < 2 or not np.ptp(found, axis=0).any():
+        return "no keypoints"
+    labels = (task.pose, task.trans, task.pelvis, task.cameras)
+    if not all(np.isfinite(label[row]).all() for label in labels):
+        return "pose or camera is not finite"
+    return ""
+
+
+def _example(task: Task, row: int, name: str, points, known) -> dataset.Found:
+    seen = dict(enumerate(points[known]))
+    box = hmr_boxes.whole(seen)
+    if task.rules == "spin":
+        box = crop.box_of_keypoints(points, known)
+    matrix = task.cameras[row]
+    pose = task.pose[row].copy()
+    turn = Rotation.from_matrix(matrix[:3, :3])
+    pose[:3] = (turn * Rotation.from_rotvec(pose[:3])).as_rotvec()
+    # SMPL turns a body about its resting pelvis, which is known from where
+    # the pelvis is and what was added.
+    rest = task.pelvis[row] - task.trans[row]
+    place = matrix[:3, :3] @ task.pelvis[row] + matrix[:3, 3] - rest
+    return frames.example(
+        task.pictures / f"image_{task.numbers[row]:05d}.jpg",
+        box=box,
+        keypoints=frames.by_name(JOINTS, points, known),
+        pose=pose,
+        betas=task.betas,
+        gender=task.gender,
+        translation=place,
+        intrinsics=task.intrinsics,
+        dataset=NAME,
+        example_id=name,
+        topology="smpl",
+    )
