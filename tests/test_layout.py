@@ -122,6 +122,7 @@ FLOORS = (
         "training.data.coco_files",
         "training.data.lsp_files",
         "training.data.mpii_files",
+        "training.data.openpose_files",
     ),
     ("training.data.prepare.*",),
     ("training.hmr_recipe",),

@@ -71,6 +71,7 @@ def person(
     rules: Rules,
     dataset_name: str,
     names: Sequence[str] = joints.COCO17,
+    opened: Callable[[Path], Path | np.ndarray] = Path,
 ) -> dataset.Found:
     """One annotated person.
 
@@ -81,6 +82,7 @@ def person(
         dataset_name: of the record.
         names: of the keypoints in their order; those that a record has no
             place for are left out.
+        opened: from a picture's path to what frames.example reads.
     """
     annotation = each.annotation
     example_id = f"{Path(each.file).stem}-{annotation['id']}"
@@ -102,7 +104,7 @@ def person(
     if isinstance(chosen, str):
         return dataset.Skipped(example_id, chosen)
     return frames.example(
-        folder / each.file,
+        opened(folder / each.file),
         keypoints=frames.by_name(names, labels[:, :2], labels[:, 2] > 0),
         box=chosen,
         dataset=dataset_name,

@@ -116,9 +116,10 @@ def _read_file(path: Path):
     data = path.read_bytes()
     if data[:2] == _JPEG:
         return data, None, pixels.jpeg_size(data)
-    picture = None
-    if data:
+    try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # an empty file, or a header that asks for too much
+        picture = None
     if picture is None:
         raise pixels.BadImage("picture does not decode")
     return b"", picture, picture.shape[1::-1]
