@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import pytest
 
 from tests.closeness import assert_close
-from training import evaluate, fit, journal, workdir
+from training import checkpoints, evaluate, fit, journal, workdir
 
 TINY = (
     "--method.image-size=64",
@@ -130,10 +131,16 @@ def test_the_real_model_on_two_devices_is_on_one(tiny_records, tmp_path):
         assert_close("same_run", [b[k] for k in names], [a[k] for k in names])
 
 
-def test_a_mistyped_value_does_not_lock_the_workdir(tiny_records, tmp_path):
+def test_a_run_without_a_checkpoint_starts_as_a_new_one(tiny_records, tmp_path):
+    """After a mistyped value, and after a kill before the first save."""
     words = [f"--workdir={tmp_path}", f"--records={tiny_records}", *TINY]
     assert fit.main([*words, "--steps=2", "--method.image-size=72"]) == 1
-    assert fit.main([*words, "--steps=2"]) == 0
+    lines = []
+    for _ in range(2):
+        assert fit.main([*words, "--steps=2"]) == 0
+        lines.append(journal.read_metrics(tmp_path / journal.METRICS_FILE)[0])
+        shutil.rmtree(tmp_path / checkpoints.FOLDER)
+    assert lines[0]["loss"] == lines[1]["loss"]
 
 
 def test_every_field_of_an_experiment_is_explained(capsys):

@@ -126,10 +126,9 @@ def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
 
         return strategy.run(replica)
 
-    with translated():
-        own, ones = gathered()
-        first = strategy.experimental_local_results
-        return [int(n) for n in (first(own)[0] / first(ones)[0]).numpy()]
+    own, ones = gathered()
+    first = strategy.experimental_local_results
+    return [int(n) for n in (first(own)[0] / first(ones)[0]).numpy()]
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ def train(
         NonFiniteError: names the term, the step and the examples.
         StoppedError: SIGTERM came to any worker; all have saved the same step.
         UnwrittenError: the disk is full, or the like.
-        cluster.PeerLostError: another worker went away.
+        tf.errors.UnavailableError: another worker went away.
         ValueError: a stage is named as the journal names evaluations; a batch
             does not divide; the workers do not share the workdir.
     """
@@ -101,7 +101,7 @@ def train(
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
     book = journal.Journal(workdir, step) if here.chief else journal.NoJournal()
-    with stopping.asked() as asked, cluster.translated():
+    with stopping.asked() as asked:
         run = _Run(
             *(experiment, method, make_dataset, evaluate),
             *(workdir, saved, book, mean, asked, here.chief),
