@@ -202,6 +202,24 @@ def _int8_stride(operator: Operator) -> str:
     return ""
 
 
+def _int8_scales(operator: Operator) -> str:
+    """tflite-runtime 2.14 takes the first scale for all, without a sign."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    if operator.kind != "FULLY_CONNECTED":
+        return ""
+    data, weights = operator.inputs[:2]
+    kinds = (data.type, weights.type)
+    if kinds == (schema.TensorType.FLOAT32, schema.TensorType.INT8):
+        count = np.size(weights.quantization.scale)
+        if count > 1:
+            return (
+                f"its int8 weights have {count} scales, of which old "
+                "runtimes take the first; give them one, or keep it float16"
+            )
+    return ""
+
+
 def _product(operator: Operator) -> str:
     """Which products of two tensors delegates take."""
     if operator.kind != "BATCH_MATMUL":
@@ -236,6 +254,7 @@ RULES: tuple[Callable[[Operator], str], ...] = (
     _deep,
     _slice,
     _int8_stride,
+    _int8_scales,
     _product,
     _quotient,
     _constants,

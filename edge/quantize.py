@@ -186,15 +186,32 @@ def _add(rules, pattern: str, form: str) -> None:
         algorithm_key=AlgorithmName.NO_QUANTIZE,
     )
     for name in WEIGHTED:
-        if form == "dynamic":
-            rules.add_dynamic_config(pattern, names[name], num_bits=8)
-        else:
+        if form == "float16":
             rules.add_quantization_config(
                 regex=pattern,
                 operation_name=names[name],
                 op_config=_float16(),
                 algorithm_key=AlgorithmName.FLOAT_CASTING,
             )
+        elif name == "FULLY_CONNECTED":
+            rules.add_quantization_config(pattern, names[name], _one_scale())
+        else:
+            rules.add_dynamic_config(pattern, names[name], num_bits=8)
+
+
+def _one_scale():
+    """Dynamic int8 with one scale for all weights of an operator.
+
+    tflite-runtime 2.14 takes the first of many scales for all of them.
+    """
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, granularity=qtyping.QuantGranularity.TENSORWISE
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+    )
 
 
 def _float16():

@@ -118,6 +118,17 @@ def int8_of_stride_2(model, graph, schema):
     weights.type = schema.TensorType.INT8
 
 
+def int8_of_many_scales(model, graph, schema):
+    operator = found(model, graph, schema, "CONV_2D")
+    code = model.operatorCodes[operator.opcodeIndex]
+    code.builtinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    code.deprecatedBuiltinCode = code.builtinCode
+    weights = graph.tensors[operator.inputs[1]]
+    weights.type = schema.TensorType.INT8
+    weights.quantization = schema.QuantizationParametersT()
+    weights.quantization.scale = [1.0, 2.0]
+
+
 def new_axis(model, graph, schema):
     found(model, graph, schema, "STRIDED_SLICE").builtinOptions.newAxisMask = 1
 
@@ -143,6 +154,7 @@ def two_constants(model, graph, schema):
     ("plant", "told"),
     [
         (int8_of_stride_2, "int8 1x1 convolution of stride 2"),
+        (int8_of_many_scales, "int8 weights have 2 scales"),
         (new_axis, "adds an axis"),
         (ellipsis, "write every axis"),
         (computed_bounds, "bounds are computed"),
