@@ -64,6 +64,9 @@ def test_sources_are_mixed_by_their_shares_and_augmented(folder):
     batches = taken(stream.dataset(data, SIZE, 1.2), SIZE, 3)
     for batch in batches:
         assert batch["has_pose"].tolist() == [1, 0, 1, 0, 1, 0]
+        # Even shards of four records each show their 3D labels.
+        shards = [int(name[2:]) // 4 % 2 for name in batch["example_id"]]
+        assert shards == [0, 1, 0, 1, 0, 1]
         errors = [
             record_samples.dot_errors(image, points, 2.0)
             for image, points in zip(
