@@ -39,7 +39,7 @@ SCALES = (0.25, 4.0)  # Of a crop's camera: 8 m to 0.5 m are seen in it.
 ALIKE = 0.65  # Least likeness (Bhattacharyya) of a person's colours to before.
 PATIENCE_S = 3.0  # After so long those of a lost person are forgotten.
 # One-Euro filters: least cutoff in Hz, and how it rises with speed.
-TURNS, POINTS, PLACE = (0.6, 1.5), (0.6, 1.5), (1.0, 8.0)
+TURNS, POINTS, PLACE = (1.0, 2.0), (1.0, 2.0), (1.0, 8.0)
 COLOUR = np.array([219.0, 189.0, 166.0])  # Of the mesh, BGR.
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
 SUBPIXEL_BITS = 4

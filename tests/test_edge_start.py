@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import export, film
+from edge import export, film, steadiness
 from edge import run as device
 from tests.closeness import assert_close
 
@@ -116,6 +116,47 @@ def test_film_shows_the_people_that_its_json_names(tmp_path):
     x, y, w, h = (int(v) for v in first)
     inside = np.abs(scene.frame(0)[0] - empty)[y : y + h, x : x + w]
     assert inside.mean() > 3 * np.abs(scene.frame(0)[0] - empty)[:9].mean()
+
+
+def walked_lines(tmp_path, lag, noise, lost=()):
+    """A film's truth and lines that are `lag` frames late and noisy."""
+    args = film.Args(tmp_path / "w.avi", frames=40, size=(160, 90))
+    film.write(args)
+    frames = json.loads((tmp_path / "w.json").read_text())["frames"]
+    rng, lines = np.random.default_rng(0), []
+    for number in range(40):
+        (person,) = frames[max(0, number - lag)]
+        joints = np.array(person["joints"])
+        line = {
+            "frame": number,
+            "track": 0,
+            "state": "lost" if number in lost else "tracked",
+            "joints_m": (joints + rng.normal(0, noise, (19, 3))).tolist(),
+            "keypoints_px": person["keypoints_px"],
+        }
+        lines.append(json.dumps(line))
+    (tmp_path / "w.jsonl").write_text("\n".join(lines))
+    return steadiness.Args(tmp_path / "w.json", tmp_path / "w.jsonl")
+
+
+def test_steadiness_knows_lag_and_shaking(tmp_path):
+    exact = steadiness.run(walked_lines(tmp_path, 0, 0.0))
+    late = steadiness.run(walked_lines(tmp_path, 3, 0.01))
+    for figures in exact.values():
+        assert figures["lag_ms"] == 0 and figures["error"] < 1e-9
+        true = figures["true_acceleration"]
+        assert figures["acceleration"] == pytest.approx(true)
+    for figures in late.values():
+        assert figures["lag_ms"] == pytest.approx(3 * 1000 / 25, abs=11)
+    shaken = late["joints, m"]
+    assert shaken["acceleration"] > 3 * shaken["true_acceleration"]
+    assert shaken["error"] > 0.015
+
+
+def test_steadiness_refuses_a_lost_track(tmp_path, caplog):
+    args = walked_lines(tmp_path, 0, 0.0, lost=(7,))
+    assert steadiness.main(args) == 1
+    assert "lost in [7]" in caplog.text
 
 
 def test_one_of_two_walkers_is_the_other_s_mirror_image():
