@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from tf_hmr import crop, joints
-from training.data import dataset, frames
+from training.data import dataset, extras, frames
 
 _FAR = 10  # sides of the picture
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
@@ -122,7 +121,7 @@ def mask_box(each: Annotated) -> crop.Box:
     found = each.annotation.get("segmentation")
     if not found:
         return tuple(each.annotation["bbox"])
-    width, height = each.size
+    coco_mask, (width, height) = extras.load("pycocotools.mask"), each.size
     if isinstance(found, list):
         # The library walks along the lines: far corners would take for ever.
         far = max(np.abs(np.array(line, float)).max() for line in found)

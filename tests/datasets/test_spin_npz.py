@@ -1,0 +1,154 @@
+"""SPIN's npz: all labels or few, flags, its crop, damaged files."""
+
+import numpy as np
+import pytest
+
+from tests.datasets import people
+from tf_hmr import joints
+from training.data import dataset, records, shards
+from training.data.prepare import spin_npz as reader
+
+ABSENT = ("neck_nose", "left_ear")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, size=(200, 160)) for n in (40, 41, 42)]
+
+
+def arrays(scenes, h36m: bool = False) -> dict[str, np.ndarray]:
+    """What SPIN stores of scenes; `h36m` has another top of the head."""
+    found = {name: [] for name in ("imgname", "center", "scale", "part", "S")}
+    gone = {*ABSENT, "head_top" if h36m else "head_h36m"}
+    for number, scene in enumerate(scenes):
+        (person,) = scene.people
+        x, y, w, h = person.box
+        found["imgname"].append(f"images/im{number:04d}.jpg")
+        found["center"].append([x + w / 2, y + h / 2])
+        found["scale"].append(1.2 * max(w, h) / 200)
+        for name, points in (
+            ("part", person.keypoints),
+            ("S", person.joints3d),
+        ):
+            empty = np.zeros(2 if name == "part" else 3)
+            rows = [
+                [*empty, 0]
+                if joint in gone
+                else [*points[joint.replace("head_h36m", "head_top")], 1]
+                for joint in reader.JOINTS24
+            ]
+            found[name].append(rows)
+    first = [scene.people[0] for scene in scenes]
+    found["pose"] = [person.pose.ravel() for person in first]
+    found["shape"] = [person.betas for person in first]
+    found["has_smpl"] = [1, 0, 1]
+    found["gender"] = [person.gender[0] for person in first]
+    found["openpose"] = np.zeros((len(scenes), 25, 3))
+    return {name: np.array(rows) for name, rows in found.items()}
+
+
+def write(root, scenes, **changes):
+    stored = {**arrays(scenes), **changes}
+    path = root / "some_train.npz"
+    np.savez(path, **{k: v for k, v in stored.items() if v is not None})
+    for name, scene in zip(stored["imgname"], scenes, strict=True):
+        people.write_picture(root / name, scene.picture)
+    return path
+
+
+def read_all(root, monkeypatch):
+    found = []
+
+    def write(name, options, tasks, read):
+        found.extend(each for task in tasks for each in read(task))
+
+    monkeypatch.setattr(dataset, "write", write)
+    npz = root / "some_train.npz"
+    reader.run(reader.Options(root=root, out=root / "out", npz=npz))
+    return found
+
+
+@pytest.mark.parametrize("h36m", [False, True])
+def test_labels_are_the_truth(scenes, tmp_path, monkeypatch, h36m):
+    write(tmp_path, scenes, **arrays(scenes, h36m))
+    found = read_all(tmp_path, monkeypatch)
+    kept = (set(reader.JOINTS24) & set(joints.KEYPOINTS)) - set(ABSENT)
+    assert "head_top" in kept
+    for example, scene in zip(found, scenes, strict=True):
+        (person,) = scene.people
+        for row, name in enumerate(joints.KEYPOINTS):
+            for points, truth in (
+                (example.keypoints, person.keypoints),
+                (example.joints3d, person.joints3d),
+            ):
+                assert points[row, -1] == (name in kept), name
+                if name in kept:
+                    np.testing.assert_allclose(
+                        points[row, :-1], truth[name], atol=1e-5, rtol=1e-6
+                    )
+        assert example.gender == person.gender
+        x, y, w, h = example.box
+        middle = person.box[:2] + person.box[2:] / 2
+        np.testing.assert_allclose((x + w / 2, y + h / 2), middle, rtol=1e-5)
+        np.testing.assert_allclose((w, h), max(person.box[2:]), rtol=1e-5)
+    assert [each.has("pose") for each in found] == [True, False, True]
+    truth = scenes[2].people[0]
+    np.testing.assert_allclose(found[2].pose, truth.pose.ravel(), atol=1e-6)
+    np.testing.assert_allclose(found[2].betas, truth.betas, atol=1e-6)
+    assert found[2].topology == "smpl"
+
+
+def test_absent_arrays_are_absent_labels(scenes, tmp_path, monkeypatch):
+    none = dict.fromkeys(("S", "pose", "shape", "has_smpl", "gender"))
+    write(tmp_path, scenes, **none)
+    for example in read_all(tmp_path, monkeypatch):
+        assert example.has("keypoints")
+        assert not any(example.has(n) for n in ("joints3d", "pose", "betas"))
+        assert example.gender == "neutral"
+
+
+def test_pose_without_flags_counts(scenes, tmp_path, monkeypatch):
+    write(tmp_path, scenes, has_smpl=None)
+    assert all(each.has("pose") for each in read_all(tmp_path, monkeypatch))
+
+
+def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
+    stored = arrays(scenes)
+    stored["scale"][0] = np.nan
+    stored["center"][1] = 9000, 0
+    write(tmp_path, scenes, **stored)
+    (tmp_path / "images/im0002.jpg").unlink()
+    assert [each.cause for each in read_all(tmp_path, monkeypatch)] == [
+        "center or scale is not finite",
+        "the box lies outside the picture",
+        "the picture's file is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"scale": None}, "has no scale"),
+        ({"part": np.zeros((3, 24, 2))}, r"part is float64 .*\(3, 24, 3\)"),
+        ({"pose": np.array([["x"] * 72] * 3)}, "pose is <U1"),
+        ({"gender": np.array([{}] * 3)}, "could not be read"),
+    ],
+)
+def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, changes, told):
+    path = write(tmp_path, scenes, **changes)
+    with pytest.raises(ValueError, match=rf"some_train.npz.*{told}"):
+        read_all(tmp_path, monkeypatch)
+    path.write_bytes(path.read_bytes()[:800])
+    with pytest.raises(ValueError, match=r"some_train.npz could not be read"):
+        read_all(tmp_path, monkeypatch)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="dataset_extras.tar.gz"):
+        read_all(tmp_path, monkeypatch)
+
+
+def test_records_and_sheet(scenes, tmp_path):
+    npz = write(tmp_path, scenes)
+    out = tmp_path / "out"
+    reader.run(reader.Options(root=tmp_path, out=out, npz=npz, workers=1))
+    assert len(shards.Records(out, "train")) == 3
+    assert "--npz" in records.read_report(out)["splits"]["train"]["command"]

@@ -1,0 +1,154 @@
+"""SPIN's npz of any dataset, with its folder of pictures.
+
+Arrays of N people: imgname (N,), center (N, 2), scale (N,) with a crop of
+200 scale px; and what the dataset has of part (N, 24, 3) x, y and confidence,
+S (N, 24, 4) metres of the camera and confidence, pose (N, 72), shape (N, 10),
+has_smpl (N,), gender (N,) "m" or "f" (nkolot/SPIN: datasets/base_dataset.py,
+constants.py). OpenPose's detections, which SPIN gives no weight, and masks
+are not read. Many later papers ship such files, too.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_hmr import array_files, joints
+from training.data import dataset, frames
+
+NAME = "spin-npz"
+TOPOLOGY = "smpl"
+# Human3.6M's top of the head is another point than LSP's; SPIN compares
+# either with the same joint of its body, and no dataset has both.
+JOINTS24 = (
+    *joints.LSP14,
+    *("pelvis", "thorax", "spine", "neck_nose", "head_h36m", "nose"),
+    *("left_eye", "right_eye", "left_ear", "right_ear"),
+)
+
+_SHAPES = {
+    "center": (2,),
+    "scale": (),
+    "part": (24, 3),
+    "S": (24, 4),
+    "pose": (72,),
+    "shape": (10,),
+    "has_smpl": (),
+}
+_GENDERS = {"m": "male", "f": "female"}
+_ROOM = 1.2
+_PEOPLE_PER_TASK = 64
+
+
+@dataclasses.dataclass(kw_only=True)
+class Options(dataset.Options):
+    """Reads one of SPIN's npz files.
+
+    --root is the folder that its picture names start from, --split what the
+    people are called here.
+    """
+
+    npz: Path
+    """The file, as dataset_extras/coco_2014_train.npz."""
+
+
+class Task(NamedTuple):
+    """Some of the people: rows of each array that the file has."""
+
+    root: Path
+    stem: str
+    first: int
+    rows: dict[str, np.ndarray]
+
+
+def run(options: Options) -> None:
+    """Makes the records."""
+    if not options.npz.exists():
+        what = "labels of a dataset, of SPIN's dataset_extras.tar.gz"
+        raise dataset.missing(options.npz, what, "nkolot/SPIN (fetch_data.sh)")
+    arrays = read_arrays(options.npz)
+    step = _PEOPLE_PER_TASK
+    tasks = [
+        Task(
+            options.root,
+            options.npz.stem,
+            start,
+            {name: rows[start : start + step] for name, rows in arrays.items()},
+        )
+        for start in range(0, len(arrays["imgname"]), step)
+    ]
+    dataset.write(NAME, options, tasks, read)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """What the file has of the arrays that are read.
+
+    Raises:
+        ValueError: it is damaged, or an array has another shape.
+    """
+    expected = "SPIN's imgname, center, scale and labels"
+    cure = "Fetch it again."
+    stored = array_files.read_npz(path, expected, cure)
+    wanted = ["imgname", *_SHAPES, "gender"]
+    found = {name: stored[name] for name in wanted if name in stored}
+    for name in ("imgname", "center", "scale"):
+        if name not in found:
+            raise ValueError(f"{path} has no {name}, expected {expected}.")
+    count = found["imgname"].size
+    for name, rows in found.items():
+        shape = (count, *_SHAPES.get(name, ()))
+        numbers = name not in ("imgname", "gender")
+        if rows.size != np.prod(shape) or (
+            numbers
+            and not np.issubdtype(rows.dtype, np.number)
+            and rows.dtype != bool
+        ):
+            raise ValueError(
+                f"{path}: {name} is {rows.dtype} of the shape {rows.shape}, "
+                f"expected {shape}. {cure}"
+            )
+        found[name] = rows.reshape(shape)
+    return found
+
+
+def read(task: Task):
+    """The people of a task."""
+    for place in range(len(task.rows["imgname"])):
+        row = {name: rows[place] for name, rows in task.rows.items()}
+        name = str(row["imgname"])
+        example_id = f"{task.stem}-{task.first + place:06d}"
+        if not np.isfinite([*row["center"], row["scale"]]).all():
+            yield dataset.Skipped(example_id, "center or scale is not finite")
+            continue
+        side = 200 * float(row["scale"]) / _ROOM
+        yield frames.example(
+            task.root / name,
+            box=(*(row["center"] - side / 2), side, side),
+            dataset=NAME,
+            example_id=example_id,
+            gender=_GENDERS.get(str(row.get("gender", "")), "neutral"),
+            **_labels(row),
+        )
+
+
+def _labels(row: dict) -> dict:
+    found = {}
+    for name, label in (("part", "keypoints"), ("S", "joints3d")):
+        if name in row:
+            points, flags = row[name][:, :-1], row[name][:, -1] > 0
+            if flags.any():
+                names = _names(flags)
+                found[label] = frames.by_name(names, points, flags)
+    if "pose" in row and row.get("has_smpl", 1) > 0:
+        found["pose"], found["topology"] = row["pose"], TOPOLOGY
+        if "shape" in row:
+            found["betas"] = row["shape"]
+    return found
+
+
+def _names(flags: np.ndarray) -> tuple[str, ...]:
+    if flags[JOINTS24.index("head_top")]:
+        return JOINTS24
+    others = {"head_top": "", "head_h36m": "head_top"}
+    return tuple(others.get(name, name) for name in JOINTS24)
