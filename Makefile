@@ -15,12 +15,16 @@ SOURCES := tf_hmr training edge tests
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test demo test-oracle lint format install clean
+.PHONY: help test demo test-oracle test-extra test-delegate \
+  test-tflite-runtime test-aarch64 edge-report lint format install clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
 	@echo "make demo         install, train, evaluate, draw pictures, export"
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
+	@echo "make test-extra   exported files on a GPU of software, on an old"
+	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
+	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "make lint         check style"
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
@@ -35,6 +39,24 @@ demo: $(INSTALLED)
 # geometry is pure Python and runs without them.
 test-oracle: $(INSTALLED) $(ORACLE_INSTALLED)
 	@$(PYTHON) -m pytest -q -m oracle tests/oracle
+
+# What each needs is made in build/targets on the first call, without root.
+test-extra: test-delegate test-tflite-runtime test-aarch64
+
+test-delegate: $(INSTALLED)
+	@$(PYTHON) -m edge.targets.vulkan
+	@$(PYTHON) -m pytest -q -m delegate tests/targets
+
+test-tflite-runtime: $(INSTALLED)
+	@$(PYTHON) -m edge.targets.runtimes tflite-runtime
+	@$(PYTHON) -m pytest -q -m tflite_runtime tests/targets
+
+test-aarch64: $(INSTALLED)
+	@$(PYTHON) -m edge.targets.runtimes aarch64
+	@$(PYTHON) -m pytest -q -m aarch64 tests/targets
+
+edge-report: $(INSTALLED)
+	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md
 
 lint: $(INSTALLED)
 	@$(PYTHON) -m ruff check --quiet $(SOURCES)

@@ -1,0 +1,75 @@
+"""The exported files on an old runtime and on another processor."""
+
+import pytest
+
+from edge import check
+from edge.targets import runtimes
+from tests.closeness import assert_close
+from tests.targets import conftest as targets
+
+pytestmark = pytest.mark.extra
+
+OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("old_command", marks=pytest.mark.tflite_runtime),
+        pytest.param("arm_command", marks=pytest.mark.aarch64),
+    ]
+)
+def command(request) -> list[str]:
+    """Starts the Python of a target."""
+    return getattr(runtimes, request.param)()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_float_files_give_what_they_give_here(
+    command, either, precision, tmp_path
+):
+    path, crops = either.files[precision], either.people.crops[:4]
+    found = targets.answers(command, path, crops, tmp_path)
+    expected = targets.here(path, crops, tmp_path)
+    for name in OUTPUTS:
+        assert_close("tflite_metres", found[name], expected[name])
+
+
+@pytest.mark.tflite_runtime
+@pytest.mark.parametrize("precision", targets.PRECISIONS)
+def test_each_precision_stays_in_its_budget_on_the_old_runtime(
+    either, precision, tmp_path
+):
+    # It rounds the activations of int8 operators in another way.
+    path, crops = either.files[precision], either.people.crops
+    found = targets.answers(runtimes.old_command(), path, crops, tmp_path)
+    measured = either.measured(found)
+    print(f"{path.name}: {measured}")
+    assert check.excess(measured, precision) == ""
+
+
+@pytest.mark.aarch64
+@pytest.mark.parametrize("precision", ["w8", "int8"])
+def test_int8_files_stay_near_on_the_other_processor(
+    either, precision, tmp_path
+):
+    path, crops = either.files[precision], either.people.crops[:4]
+    found = targets.answers(runtimes.arm_command(), path, crops, tmp_path)
+    expected = targets.here(path, crops, tmp_path)
+    people = either.people._replace(crops=crops, joints3d=None)
+    names = either.model.joint_names
+    measured = check.compare(found, expected, people, names)
+    print(f"{path.name}: {measured}")
+    assert check.excess(measured, precision) == ""
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_device_s_file_reads_a_photo(command, small, precision, tmp_path):
+    path = small.files[precision]
+    image = targets.photo(small.people, tmp_path)
+    found = targets.line(command, path, image, tmp_path / "there")
+    expected = targets.line([targets.sys.executable], path, image, tmp_path)
+    rows = {"float32": "tflite_metres", "int8": "other_int8_metres"}
+    for name in ("joints_m", "betas"):
+        assert_close(rows[precision], found[name], expected[name])
+    drawn = tmp_path / "there" / "person_overlay.png"
+    assert drawn.stat().st_size > 1000
