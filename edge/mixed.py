@@ -91,9 +91,6 @@ def raised(alone: dict[Unit, list[float]], aim: float) -> dict[str, str]:
             break
         worst = max(errors, key=errors.get)
         level[worst] += 1
-        # A better format that is no better in truth is passed over.
-        while alone[worst][level[worst]] > 0.7 * errors[worst]:
-            level[worst] += 1
     return {
         unit.pattern: unit.formats[chosen]
         for unit, chosen in level.items()

@@ -133,7 +133,7 @@ def test_only_what_does_not_fit_is_raised(content, model, crops, monkeypatch):
     assert error_mm(raised) <= 0.7 * plain
 
 
-def test_raising_takes_the_largest_first_and_skips_no_gain():
+def test_raising_takes_the_largest_first_until_the_rest_fits():
     units = [
         mixed.Unit("large", ("static", "dynamic", "float16")),
         mixed.Unit("stubborn", ("static", "dynamic", "float16")),
