@@ -135,6 +135,7 @@ FLOORS = (
     (
         "training.data.coco_files",
         "training.data.lsp_files",
+        "training.data.lsp_parts",
         "training.data.mpii_files",
         "training.data.tf_examples",
         "training.data.openpose_files",
@@ -167,7 +168,8 @@ FLOORS = (
         "edge.steadiness",
         "edge.benchmark",
     ),
-    ("training.demo", "training.launch"),
+    ("training.demo", "training.launch", "edge.report_page"),
+    ("edge.report",),
 )
 
 # Import name -> distribution, where they differ.

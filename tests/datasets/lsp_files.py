@@ -6,9 +6,10 @@ import numpy as np
 import scipy.io
 
 from tests.datasets import people
-from tf_hmr import joints
+from tf_hmr import body_parts, joints
 
 LSP_SIZE = 2000
+CODES = ("left_arm", "right_arm", "head", "left_leg", "right_leg", "torso")
 
 
 def write_lsp(root: Path, scenes, first: int = 1) -> Path:
@@ -58,3 +59,30 @@ def write_joints(root: Path, labels: np.ndarray) -> Path:
 def points(scene) -> np.ndarray:
     """(14, 2) of the first person."""
     return scene.people[0].points(joints.LSP14)
+
+
+def write_parts(folder: Path, scenes, first: int, codes=CODES) -> Path:
+    """UPi-S1h: silhouettes and parts; a strip of them is not judged."""
+    for number, scene in enumerate(scenes, start=first):
+        mask, six = drawn_parts(scene)
+        coded = np.zeros(mask.shape, np.uint8)
+        for code, name in enumerate(codes, start=1):
+            coded[six == name] = code
+        coded[::20] = 255
+        stem = f"im{number:04d}"
+        name = f"{stem}_part_segmentation.png"
+        people.write_picture(folder / name, np.dstack([coded] * 3))
+        silhouette = np.dstack([mask.astype(np.uint8)] * 3)
+        people.write_picture(folder / f"{stem}_segmentation.png", silhouette)
+    return folder
+
+
+def drawn_parts(scene) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) bool, and (H, W) names of the six parts or ""."""
+    (person,) = scene.people
+    names = [""]
+    for name in body_parts.PARTS["part14"]:
+        side, _, limb = name.partition("_")
+        arm = limb in ("upper_arm", "forearm", "hand")
+        names.append(f"{side}_{'arm' if arm else 'leg'}" if limb else name)
+    return person.mask, np.array(names)[person.parts]

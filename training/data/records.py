@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_hmr import crop, joints
+from tf_hmr import body_parts, crop, joints
 from training.data import shard_index
 
 SCHEMA = 1  # raised when a stored field changes its meaning
@@ -35,6 +35,7 @@ ARRAYS = {
     "intrinsics": (4,),
 }
 TEXTS = ("gender", "dataset", "example_id", "topology")
+LATER_TEXTS = ("part_set",)  # Stored where they are set: "" of old records.
 IMAGES = ("image", "parts")
 SIZES = ("height", "width")
 LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
@@ -58,11 +59,14 @@ class Example:
         betas: (10,) shape coefficients of the body named by `topology`.
         gender: "neutral", "female" or "male".
         parts: PNG bytes of a label image as large as `image`: 0 background,
-            otherwise one plus the part14 label; empty when not known.
+            otherwise one plus the label of `part_set`; empty when not known.
         translation: (3,) of the body in the camera frame, metres.
         intrinsics: (4,) fx, fy, cx, cy in pixels.
         dataset, example_id: where it comes from; the pair is unique.
         topology: tag of the body that pose, betas and parts belong to.
+        part_set: of body_parts.PARTS, where people drew the parts: then 255
+            is a person without a part, 254 a background that does not count.
+            Empty for part14 of a rendered body.
     """
 
     image: bytes
@@ -80,6 +84,7 @@ class Example:
     dataset: str = ""
     example_id: str = ""
     topology: str = ""
+    part_set: str = ""
 
     def __post_init__(self) -> None:
         for name, shape in ARRAYS.items():
@@ -134,8 +139,12 @@ def _wrong(example: Example) -> str:
         return "parts does not hold the bytes of a PNG"
     if not example.example_id or not example.dataset:
         return "dataset and example_id must name it"
-    bound = any(example.has(label) for label in ("pose", "betas", "parts"))
-    if bound and not example.topology:
+    if example.part_set not in ("", *body_parts.PARTS):
+        return "part_set is no division of the body"
+    bound = (
+        ("pose", "betas") if example.part_set else ("pose", "betas", "parts")
+    )
+    if any(map(example.has, bound)) and not example.topology:
         return "pose, betas and parts need the topology tag of their body"
     return ""
 
@@ -168,6 +177,11 @@ def _serialize(example: Example) -> bytes:
         value = getattr(example, name)
         value = value.encode() if name in TEXTS else value
         feature[name].bytes_list.value.append(value)
+    for name in LATER_TEXTS:
+        if getattr(example, name):
+            feature[name].bytes_list.value.append(
+                getattr(example, name).encode()
+            )
     for name in SIZES:
         feature[name].int64_list.value.append(getattr(example, name))
     for flag, label in zip(FLAGS, LABELS, strict=True):
@@ -187,6 +201,8 @@ def decode(serialized: bytes) -> Example:
     for name in TEXTS + IMAGES:
         value = feature[name].bytes_list.value[0]
         values[name] = value.decode() if name in TEXTS else value
+    for name in LATER_TEXTS:
+        values[name] = b"".join(feature[name].bytes_list.value).decode()
     for name in SIZES:
         values[name] = feature[name].int64_list.value[0]
     for flag, label in zip(FLAGS, LABELS, strict=True):

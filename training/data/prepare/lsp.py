@@ -2,7 +2,8 @@
 
 `joints.mat` with `joints` (3, 14, 2000), whose flag is 1 where a joint is
 HIDDEN, and `images/im0001.jpg` ... `images/im2000.jpg`; the first half is to
-train on (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py).
+train on (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py). Of the people to
+test on, UPi-S1h has silhouettes and six parts (lsp_parts.py).
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from training.data import dataset, frames, lsp_files
+from training.data import dataset, frames, lsp_files, lsp_parts, pixels
 
 NAME = "lsp"
 WHAT = "the labels of the Leeds Sports Pose dataset, of lsp_dataset.zip"
@@ -31,6 +32,8 @@ class Options(dataset.Options):
     """hmr: visible joints are labels, the box is a square of 150 px, to which
     the publisher scaled the people. spin: all joints, and the box around
     them."""
+    parts: Path | None = None
+    """Folder upi-s1h/data/lsp, whose silhouettes and parts are stored, too."""
 
 
 class Task(NamedTuple):
@@ -38,6 +41,7 @@ class Task(NamedTuple):
 
     root: Path
     rules: str
+    parts: Path | None
     numbers: range
     joints: np.ndarray
 
@@ -47,11 +51,14 @@ def run(options: Options) -> None:
     labels = lsp_files.joints_of(options.root / "joints.mat", WHAT, WHOM)
     split = slice(TRAIN) if options.split == "train" else slice(TRAIN, None)
     numbers, labels = range(1, len(labels) + 1)[split], labels[split]
+    if options.parts:
+        lsp_parts.check_sides(options.parts, numbers, labels)
     step = lsp_files.PEOPLE_PER_TASK
     tasks = [
         Task(
             options.root,
             options.rules,
+            options.parts,
             numbers[start : start + step],
             labels[start : start + step],
         )
@@ -64,20 +71,15 @@ def read(task: Task):
     """The people of a task."""
     for number, labels in zip(task.numbers, task.joints, strict=True):
         path = task.root / "images" / f"im{number:04d}.jpg"
-        yield person(path, labels, task.rules)
+        try:
+            parts = lsp_parts.read(task.parts, number) if task.parts else None
+        except pixels.BadImage as error:
+            yield dataset.Skipped(path.stem, str(error))
+            continue
+        yield _person(path, labels, task.rules, parts)
 
 
-def person(
-    path: Path, labels: np.ndarray, rules: str, parts: np.ndarray | None = None
-) -> dataset.Found:
-    """One person.
-
-    Args:
-        path: of the picture.
-        labels: (14, 3) x, y and 1 where hidden.
-        rules: "hmr" or "spin".
-        parts: (H, W) labels of the picture, if there are any.
-    """
+def _person(path, labels, rules: str, parts: np.ndarray | None):
     xy, shown = labels[:, :2], labels[:, 2] == 0
     if not np.isfinite(labels).all():
         return dataset.Skipped(path.stem, "a joint is not finite")
@@ -94,4 +96,5 @@ def person(
         box=box,
         dataset=NAME,
         example_id=path.stem,
+        part_set="" if parts is None else lsp_parts.PART_SET,
     )
