@@ -26,7 +26,7 @@ def motion(rng):
     swing = rng.normal(0, 0.5, (1, 24, 3))
     rotvecs = swing * np.sin(4 * times + rng.uniform(0, 6, (1, 24, 1)))
     turn = Rotation.from_rotvec([np.pi, 0, 0]) * Rotation.from_rotvec(
-        np.linspace(0, 4, COUNT)[:, None] * [[0, 1, 0]]
+        np.linspace(0, 11, COUNT)[:, None] * [[0, 1, 0]]
     )
     rotvecs[:, 0] = turn.as_rotvec()
     places = np.array([0.1, 0.2, 8.0]) + rng.normal(0, 0.1, (COUNT, 3))
