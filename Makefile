@@ -85,7 +85,7 @@ $(PYTHON):
 
 $(INSTALLED): $(PYTHON) setup.cfg pyproject.toml
 	@echo "Installing TensorFlow and the rest into $(VENV) (some minutes)"
-	@$(PIP) -e '.[test,edge]'
+	@$(PIP) -e '.[test,edge,data]'
 	@touch $@
 
 $(ORACLE_INSTALLED): $(INSTALLED)
