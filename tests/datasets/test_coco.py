@@ -86,6 +86,8 @@ def test_masks_of_each_kind_give_their_box(scenes, kind):
         size = scene.picture.shape[1::-1]
         for person in scene.people:
             segmentation = getattr(coco_files, kind)(person.mask)
+            if kind == "polygons":
+                segmentation = [np.array(line) for line in segmentation]
             each = raw.Annotated("", size, {"segmentation": segmentation})
             box = raw.mask_box(each)
             # A polygon's corners are rounded to whole pixels.
@@ -94,7 +96,8 @@ def test_masks_of_each_kind_give_their_box(scenes, kind):
 
 
 def change_of(name, found):
-    """An annotation that a rule leaves out, and the rule's words."""
+    """An annotation that a rule leaves out, or that is malformed."""
+    points = list(found["keypoints"])
     eleven = [n for n in joints.COCO17 if n not in joints.FACE5][1:]
     others = [n for n in joints.COCO17 if n not in eleven[:5]]
     small = np.zeros((240, 320), bool)
@@ -105,13 +108,14 @@ def change_of(name, found):
         "small": found | {"segmentation": coco_files.runs(small)},
         "none": found | {"keypoints": [0] * 51, "num_keypoints": 0},
         "absent": {k: v for k, v in found.items() if k != "keypoints"},
-        "short": found | {"keypoints": found["keypoints"][:50]},
+        "short": found | {"keypoints": points[:50]},
+        "empty": found | {"keypoints": []},
+        "number": found | {"keypoints": 5},
         "text": found | {"keypoints": ["x"] * 51},
-        "far": found | {"segmentation": [[0, 0, 1e12, 0, 5, 5]]},
+        "far": found | {"segmentation": [np.array([0, 0, 1e12, 0, 5, 5])]},
         "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
         "unread": found | {"segmentation": {"counts": "abc"}},
-        "nan": found
-        | {"keypoints": [float("nan"), 4, 2] + found["keypoints"][3:]},
+        "nan": found | {"keypoints": [float("nan"), 4, 2] + points[3:]},
     }[name]
 
 
@@ -124,6 +128,8 @@ def change_of(name, found):
         ("none", "no keypoints"),
         ("absent", "no keypoints"),
         ("short", "the annotation is malformed"),
+        ("empty", "the annotation is malformed"),
+        ("number", "the annotation is malformed"),
         ("text", "the annotation is malformed"),
         ("far", "the annotation is malformed"),
         ("flat", "the annotation is malformed"),
@@ -135,6 +141,13 @@ def test_who_is_left_out_and_why(root, name, cause):
     changed = change_of(name, first(root))
     (read,) = coco.read(task(root, changed=changed))
     assert dataset.checked(read).cause == cause
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], "text", None, [{}] * 4])
+def test_a_malformed_box_is_counted(root, box):
+    changed = first(root) | {"bbox": box}
+    (read,) = coco.read(task(root, "spin", changed))
+    assert read.cause == "the annotation is malformed"
 
 
 def test_hidden_joints_count_as_labels_but_not_for_the_rule(root):

@@ -40,7 +40,7 @@ def read(path: Path) -> list[Annotated]:
         ValueError: the file is not in COCO's format.
     """
     try:
-        content = json.loads(path.read_bytes(), object_hook=_needed)
+        content = json.loads(path.read_text("utf-8"), object_hook=_needed)
         pictures = {
             int(each["id"]): (
                 str(each["file_name"]),
@@ -86,7 +86,7 @@ def person(
     annotation = each.annotation
     example_id = f"{Path(each.file).stem}-{annotation['id']}"
     keypoints = annotation.get("keypoints")
-    if not keypoints or not any(keypoints):
+    if keypoints is None:
         return dataset.Skipped(example_id, "no keypoints")
     try:
         labels = np.array(keypoints, np.float64).reshape(len(names), 3)
@@ -97,7 +97,11 @@ def person(
             for name, label in zip(names, labels, strict=True)
             if label[2] > 0
         }
+        if not points:
+            return dataset.Skipped(example_id, "no keypoints")
         chosen = rules(each, points)
+        if not isinstance(chosen, str):
+            chosen = np.array(chosen, np.float64).reshape(4)
     except _MALFORMED:
         return dataset.Skipped(example_id, "the annotation is malformed")
     if isinstance(chosen, str):
@@ -124,10 +128,12 @@ def mask_box(each: Annotated) -> crop.Box:
     coco_mask, (width, height) = extras.load("pycocotools.mask"), each.size
     if isinstance(found, list):
         # The library walks along the lines: far corners would take for ever.
-        far = max(np.abs(np.array(line, float)).max() for line in found)
-        if not far <= _FAR * max(each.size):
+        if not max(np.abs(line).max() for line in found) <= _FAR * max(
+            each.size
+        ):
             raise ValueError("polygons far outside of the picture")
-        found = coco_mask.merge(coco_mask.frPyObjects(found, height, width))
+        lines = [line.tolist() for line in found]
+        found = coco_mask.merge(coco_mask.frPyObjects(lines, height, width))
     elif list(found["size"]) != [height, width]:
         raise ValueError("run lengths of a picture of another size")
     elif isinstance(found["counts"], list):
@@ -136,9 +142,23 @@ def mask_box(each: Annotated) -> crop.Box:
 
 
 def _needed(read_object: dict) -> dict:
-    """Leaves out what nobody asks for: half of the memory."""
+    """What is asked for, while it is read: the rest would fill the memory."""
     for unused in ("license", "coco_url", "flickr_url", "date_captured"):
         read_object.pop(unused, None)
     if not read_object.get("num_keypoints", 1):
         read_object["keypoints"] = read_object["segmentation"] = None
+    # Numbers of Python are eight times as large.
+    if "keypoints" in read_object:
+        read_object["keypoints"] = _packed(read_object["keypoints"])
+    outlines = read_object.get("segmentation")
+    if isinstance(outlines, list):
+        read_object["segmentation"] = [_packed(line) for line in outlines]
     return read_object
+
+
+def _packed(values: list) -> np.ndarray | list:
+    """Numbers as an array; anything else is found to be malformed later."""
+    try:
+        return np.array(values, np.float32) if values else values
+    except (ValueError, TypeError, OverflowError):
+        return values

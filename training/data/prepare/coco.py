@@ -91,7 +91,7 @@ def _spin(each: coco_files.Annotated, points: coco_files.Points):
     """nkolot/SPIN: datasets/preprocess/coco.py."""
     if not points.keys() >= set(_BODY):
         return "not all 12 keypoints of the body"
-    return each.annotation["bbox"]
+    return tuple(each.annotation["bbox"])
 
 
 RULES = {"hmr": _hmr, "spin": _spin}

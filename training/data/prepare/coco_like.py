@@ -109,7 +109,7 @@ def _rules(least: int, each: coco_files.Annotated, points: coco_files.Points):
         return f"fewer than {least} labelled keypoints"
     box = each.annotation.get("bbox")
     if box and min(box[2:]) > 0:
-        return box
+        return tuple(box)
     places = np.array([point[:2] for point in points.values()])
     if not np.ptp(places, axis=0).any():
         return "all keypoints in one place"
