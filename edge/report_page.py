@@ -114,7 +114,7 @@ def time_lines(found: Found) -> Iterator[str]:
     timed = found.timed
     yield "## Time"
     yield ""
-    names = ", ".join(f"`{name}`" for name in found.encoders)
+    names = ", ".join(f"`{name}`" for name in found.encoders) or "None"
     yield (
         f"Batch 1, milliseconds, {timed['rounds']} rounds in one run, all "
         "models in turns. Cold and cached: from nothing to the first answer, "
