@@ -39,18 +39,19 @@ def features_3d(person, scene, has_3d: int = 1) -> dict:
     found = features(person, scene)
     del found["image/face_pts"]
     focal, _, *centre = scene.intrinsics
-    # As if the picture had been twice as large, and cut after it was shrunk.
-    crop_pt = np.array([7, 11])
+    # As if a larger picture had been shrunk (height, width) and then cut.
+    shrunk, crop_pt = np.array([0.5, 0.4]), np.array([7, 11])
+    camera = np.array([focal / 0.5, *((centre + crop_pt) / shrunk[::-1])])
     pose = person.pose.ravel() if has_3d else -np.ones(72)
     shape = person.betas if has_3d else -np.ones(10)
     return found | {
         "mosh/pose": pose,
         "mosh/shape": shape,
         "mosh/gt3d": person.points3d(joints.LSP14).ravel(),
-        "meta/scale_factors": [0.5, 0.5],
+        "meta/scale_factors": shrunk,
         "meta/crop_pt": crop_pt,
         "meta/has_3d": [has_3d],
-        "image/cam": np.array([focal, *(centre + crop_pt)]) * [2, 2, 2],
+        "image/cam": camera,
     }
 
 
