@@ -27,12 +27,14 @@ _BODY = tuple(name for name in joints.COCO17 if name not in joints.FACE5)
 
 @dataclasses.dataclass
 class Options(dataset.Options):
-    """Reads COCO's people with keypoints, of --split train or val.
+    """Reads COCO's people with keypoints.
 
     --root holds annotations/person_keypoints_train2014.json and the pictures
     in train2014/, as the archives of the publisher unpack.
     """
 
+    split: Literal["train", "val"] = "train"
+    """One of COCO's."""
     year: Literal[2014, 2017] = 2014
     """2014 is what HMR and SPIN train on; 2017 is the same, split otherwise."""
     rules: Literal["hmr", "spin"] = "hmr"

@@ -7,15 +7,14 @@ stored upright, which is how both kinds of tools show them.
 
 import dataclasses
 import functools
-import json
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 
-from tf_hmr import crop, joints
+from tf_hmr import crop, joints, json_files
 from training.data import coco_files, dataset, openpose_files
 
 NAME = "coco-like"
@@ -42,6 +41,8 @@ class Options(dataset.Options):
     Look at data/photos/train.png first: blue is the right side of a person.
     """
 
+    split: Literal["train", "val"] = "train"
+    """What the photos are for; see --held-out."""
     least: int = 6
     """Fewest labelled keypoints of a person."""
     held_out: float = 0.0
@@ -128,7 +129,7 @@ def _names(path: Path) -> tuple[str, ...]:
     Raises:
         ValueError: none of them is one of ours.
     """
-    categories = json.loads(path.read_bytes()).get("categories") or [{}]
+    categories = json_files.loads(path.read_bytes()).get("categories") or [{}]
     names = categories[0].get("keypoints", joints.COCO17)
     if not set(names) & set(joints.KEYPOINTS):
         raise ValueError(

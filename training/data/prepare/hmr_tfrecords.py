@@ -39,10 +39,9 @@ _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 class Options(dataset.Options):
     """Reads a folder of the TFRecords that the original HMR trains on.
 
-    --root is the folder of one set: of images (coco, tf_records_human36m_
-    wjoints, ...), which become records; or of motion capture
-    (mocap_neutrMosh), which becomes prior.npz in the folder --out, beside
-    records that may be there.
+    --root is the folder of one set: of images (lsp, coco, mpi_inf_3dhp,
+    tf_records_human36m_wjoints), which become records; or mocap_neutrMosh,
+    whose poses become prior.npz in the folder --out.
     """
 
     every: int = 1

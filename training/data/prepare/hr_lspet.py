@@ -8,7 +8,7 @@ encoded as JPEG.
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Options(dataset.Options):
 
     --root holds joints.mat and the pictures im*.png, as hr-lspet.zip unpacks.
     """
+
+    split: Literal["train"] = "train"
+    """There is no other."""
 
 
 class Task(NamedTuple):

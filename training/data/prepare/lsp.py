@@ -23,11 +23,15 @@ TRAIN = 1000
 
 @dataclasses.dataclass
 class Options(dataset.Options):
-    """Reads the Leeds Sports Pose dataset, of --split train or test.
+    """Reads the Leeds Sports Pose dataset.
 
-    --root holds joints.mat and images/, as lsp_dataset.zip unpacks.
+    --root holds joints.mat and images/, as lsp_dataset.zip unpacks; or
+    lsp_dataset_original.zip with the photos at full size, which SPIN trains
+    on: then with --rules spin.
     """
 
+    split: Literal["train", "test"] = "train"
+    """The first or the second thousand."""
     rules: Literal["hmr", "spin"] = "hmr"
     """hmr: visible joints are labels, the box is a square of 150 px, to which
     the publisher scaled the people. spin: all joints, and the box around

@@ -8,7 +8,7 @@ wrong; hr-lspet has corrected ones.
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class Options(dataset.Options):
     --root holds joints.mat and images/, as lspet_dataset.zip unpacks. The box
     is a square of 150 px, to which the publisher scaled the people.
     """
+
+    split: Literal["train"] = "train"
+    """There is no other."""
 
 
 class Task(NamedTuple):

@@ -30,10 +30,11 @@ _SPIN_ROOM = 1.2
 class Options(dataset.Options):
     """Reads MPII's annotated people.
 
-    --root holds annotations/ and images/. --split is train, or one of the
-    json files: train, valid, trainval.
+    --root holds annotations/ and images/.
     """
 
+    split: Literal["train", "valid", "trainval"] = "train"
+    """The Matlab file has joints of train alone; see --labels."""
     labels: Literal["mat", "json"] = "mat"
     """The publisher's Matlab file, or annot/SPLIT.json."""
     rules: Literal["hmr", "spin"] = "hmr"
