@@ -300,6 +300,13 @@ def _parents(kintree_table: Any, path: Path) -> tuple[int, ...]:
 
 def _check(data: BodyData) -> None:
     """Shapes, finite numbers, ids in range and rows that sum to one."""
+    for name in ("v_template", "shapedirs", "faces"):  # all else follows them
+        if np.ndim(getattr(data, name)) < 2:
+            shape = np.shape(getattr(data, name))
+            raise ValueError(
+                f"{name} of the body {data.name!r} has shape {shape}, "
+                "expected (V, 3, ...). Give a whole SMPL body file."
+            )
     vertices, betas = len(data.v_template), data.shapedirs.shape[-1]
     lite = 0 if data.lite_vertices is None else len(data.lite_vertices)
     count = len(joints.SMPL24)

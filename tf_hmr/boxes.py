@@ -12,14 +12,13 @@ Three kinds of json are read:
 """
 
 import dataclasses
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tf_hmr import crop
+from tf_hmr import crop, json_files
 
 MIN_CONFIDENCE = 0.2
 """Keypoints below it are ignored (akanazawa/hmr: src/util/openpose.py)."""
@@ -106,7 +105,7 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
     if path.is_dir():
         return BoxFile(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_files.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file of boxes.") from None
     except ValueError as error:

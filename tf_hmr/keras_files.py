@@ -9,6 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+# A damaged size may be more than any memory.
+_DAMAGE = (
+    *(OSError, KeyError, TypeError, ValueError, RuntimeError),
+    *(AttributeError, MemoryError),
+)
+
 
 def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
     """The arrays of a Keras 2 file by layer and variable, in its order.
@@ -30,7 +36,7 @@ def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
                 return None
             names = map(_text, root.attrs["layer_names"])
             layers = {name: _read_layer(root[name]) for name in names}
-    except (OSError, KeyError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     return {name: values for name, values in layers.items() if values}
 
@@ -64,7 +70,7 @@ def read_datasets(path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
-    except (OSError, KeyError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     return found
 

@@ -4,14 +4,13 @@ Facts of the format: akanazawa/hmr: src/datasets/coco_to_tfrecords.py;
 open-mmlab/mmpose: tests/data/coco.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import crop, joints
+from tf_hmr import crop, joints, json_files
 from training.data import dataset, extras, frames
 
 _FAR = 10  # sides of the picture
@@ -40,7 +39,7 @@ def read(path: Path) -> list[Annotated]:
         ValueError: the file is not in COCO's format.
     """
     try:
-        content = json.loads(path.read_text("utf-8"), object_hook=_needed)
+        content = json_files.loads(path.read_text("utf-8"), object_hook=_needed)
         pictures = {
             int(each["id"]): (
                 str(each["file_name"]),

@@ -1,10 +1,10 @@
 """Intrinsics of Human3.6M's cameras, without their lenses' distortion."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from tf_hmr import json_files
 from training.data import pinhole
 
 FILE = "camera-parameters.json"
@@ -31,7 +31,7 @@ def intrinsics(
     if not path.exists():
         return pinhole.fit(points, points3d)
     try:
-        content = json.loads(path.read_bytes())
+        content = json_files.loads(path.read_bytes())
         matrix = content["intrinsics"][camera]["calibration_matrix"]
         (fx, _, cx), (_, fy, cy), _ = matrix
         return np.array([fx, fy, cx, cy], float)

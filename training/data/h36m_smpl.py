@@ -15,7 +15,6 @@ sequence is, is told by the dataset's own metadata.xml (anibali/h36m-fetch:
 metadata.py).
 """
 
-import json
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import unpickle
+from tf_hmr import json_files, unpickle
 from training.data import dataset
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -72,6 +71,11 @@ def mosh(
         raise ValueError(
             f"{path} holds new_poses {pose.shape} and betas {betas.shape}, "
             "expected (N, 72) and (10,). Is it a file of MoSh's neutral SMPL?"
+        )
+    if not np.isfinite(pose.astype(np.float64)).all():
+        raise ValueError(
+            f"{path} holds poses that are not finite. It may be damaged; copy "
+            "it again."
         )
     rows = np.asarray(numbers) // MOSH_STEP
     known = rows < len(pose)  # it may be a little shorter than the film
@@ -159,7 +163,7 @@ def _json(path: Path, what: str, whom: str) -> dict:
     if not path.exists():
         raise dataset.missing(path, what, whom)
     try:
-        return dict(json.loads(path.read_bytes()))
+        return dict(json_files.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error}), expected {what}. Fetch it again."

@@ -11,6 +11,12 @@ import numpy as np
 
 from training.data import extras
 
+# A damaged size may be more than any memory.
+_DAMAGE = (
+    *(OSError, KeyError, TypeError, ValueError, RuntimeError),
+    *(AttributeError, MemoryError),
+)
+
 
 def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """One variable, in the file's order of axes.
@@ -27,7 +33,7 @@ def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     try:
         with _open(path) as file:
             found = np.asarray(file[name][()], np.float64)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, f"the variable {name!r}", error) from error
     fits = len(shape) == found.ndim and all(
         wanted in (None, length)
@@ -65,7 +71,7 @@ def cells(
                     yield None
                 else:
                     yield np.asarray(file[references[row]][()]).T
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, f"cells {name!r}", error) from error
 
 

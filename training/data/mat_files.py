@@ -5,7 +5,7 @@ from typing import Any
 
 import scipy.io
 
-from training.data import dataset
+from training.data import dataset, mat_tags
 
 
 def read(path: Path, name: str, what: str, whom: str) -> Any:
@@ -28,6 +28,7 @@ def read(path: Path, name: str, what: str, whom: str) -> Any:
     if not path.exists():
         raise dataset.missing(path, what, whom)
     try:
+        mat_tags.check(path, path.stat().st_mtime_ns)
         content = scipy.io.loadmat(
             path,
             struct_as_record=False,

@@ -54,7 +54,7 @@ def calibration(path: Path) -> list[Camera]:
                 matrix = np.reshape(numbers, (4, 4))
                 camera = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
                 found.append(Camera(camera, size))
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             raise ValueError(f"{path} is damaged ({error}): {line}") from error
     if len(found) <= max(CAMERAS) or None in {camera.size for camera in found}:
         raise ValueError(

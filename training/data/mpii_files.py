@@ -7,12 +7,12 @@ json files of microsoft/human-pose-estimation.pytorch (lib/dataset/mpii.py)
 hold a list of people. Both count pixels from 1; here they start at 0.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tf_hmr import json_files
 from training.data import mat_files
 
 MPII16 = (
@@ -34,7 +34,10 @@ MPII16 = (
     "left_wrist",
 )
 
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+_MALFORMED = (
+    *(ValueError, TypeError, KeyError, AttributeError, IndexError),
+    OverflowError,
+)
 
 
 class Person(NamedTuple):
@@ -99,7 +102,7 @@ def read_json(path: Path) -> list[Person]:
     """
     try:
         found, numbers = [], {}
-        for each in json.loads(path.read_bytes()):
+        for each in json_files.loads(path.read_bytes()):
             image = str(each["image"])
             numbers[image] = numbers.get(image, 0) + 1
             points = np.array(each["joints"], np.float64).reshape(16, 2) - 1

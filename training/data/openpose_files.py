@@ -7,10 +7,11 @@ of ours (CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md;
 akanazawa/hmr: src/util/openpose.py).
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
+
+from tf_hmr import json_files
 
 _ARMS = ("right_shoulder", "right_elbow", "right_wrist") + (
     "left_shoulder",
@@ -50,7 +51,7 @@ def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
         ValueError: the file is not OpenPose's.
     """
     try:
-        people = json.loads(path.read_bytes())["people"]
+        people = json_files.loads(path.read_bytes())["people"]
         found = []
         for person in people:
             values = person.get("pose_keypoints_2d")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_hmr import body_parts, crop, joints
+from tf_hmr import body_parts, crop, joints, json_files
 from training.data import shard_index
 
 SCHEMA = 1  # raised when a stored field changes its meaning
@@ -372,7 +372,7 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"Make them with: {cure}"
         )
     try:
-        report = dict(json.loads(path.read_text()))
+        report = dict(json_files.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error}), expected the report of a finished "

@@ -130,8 +130,12 @@ def _names(path: Path) -> tuple[str, ...]:
         ValueError: none of them is one of ours.
     """
     categories = json_files.loads(path.read_bytes()).get("categories") or [{}]
-    names = categories[0].get("keypoints", joints.COCO17)
-    if not set(names) & set(joints.KEYPOINTS):
+    try:
+        names = categories[0].get("keypoints", joints.COCO17)
+        known = set(names) & set(joints.KEYPOINTS)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        names, known = (), set()
+    if not known:
         raise ValueError(
             f"{path} names the keypoints {list(names)}; none is known. "
             f"Expected some of {list(joints.KEYPOINTS)}."

@@ -121,7 +121,13 @@ def _tasks_of(folder: Path, rules: str) -> Iterator[Task]:
         mat_files.read(path, name, f"the annotations of {head}", WHOM)
         for name in ("frames", "annot2", "annot3")
     )
-    numbers = np.atleast_1d(numbers).astype(int)
+    numbers = np.atleast_1d(numbers)
+    if numbers.dtype.kind not in "iuf" or numbers.ndim != 1:
+        raise ValueError(
+            f"{path} holds frames of the type {numbers.dtype} and the shape "
+            f"{numbers.shape}, expected numbers (N, 1). Fetch it again."
+        )
+    numbers = numbers.astype(int)
     calibration = folder / "camera.calibration"
     if not calibration.exists():
         raise dataset.missing(calibration, f"the cameras of {head}", WHOM)

@@ -173,7 +173,7 @@ def read(task: Task) -> Found:
     """The poses of a file."""
     try:
         found = _READERS[task.kind](task)
-    except (ValueError, OSError, MemoryError):
+    except _DAMAGE:
         return Found(None, None, cause="the file is damaged")
     if not found.cause and not (
         np.isfinite(found.pose).all() and np.isfinite(found.betas).all()
@@ -238,4 +238,9 @@ def _cmu(task: Task) -> Found:
     return _found(pose.reshape(-1, 72), betas, "unknown")
 
 
+# What reading a file of another form may end in.
+_DAMAGE = (
+    *(ValueError, OSError, MemoryError, KeyError, TypeError, IndexError),
+    *(AttributeError, OverflowError),
+)
 _READERS = {"amass": _amass, "mosh": _mosh, "cmu": _cmu}

@@ -215,6 +215,7 @@ def _segments(film: Path, rows: list[int]) -> Iterator[np.ndarray | None]:
         good = (
             isinstance(found, np.ndarray)
             and found.shape == _SIZE[::-1]
+            and found.dtype.kind in "iu"
             and found.max(initial=0) < len(_PARTS)
         )
         yield found.astype(np.uint8) if good else None
