@@ -75,6 +75,24 @@ def test_box_of_hmr_makes_the_keypoints_150_px(root, scenes):
     np.testing.assert_allclose(example.box[2:], diagonal, atol=0.01)
 
 
+ANKLES = ("left_ankle", "right_ankle")
+HIPS = ("left_hip", "right_hip")
+
+
+@pytest.mark.parametrize("gone", [ANKLES, ANKLES + HIPS])
+def test_people_cut_off_are_judged_by_the_torso(root, scenes, gone):
+    person = scenes[0].people[0]
+    changed = coco_files.hide(first(root), *gone)
+    (example,) = coco.read(task(root, changed=changed))
+    kept = person.points([n for n in joints.COCO17 if n not in gone])
+    expected = 150 / 50 * np.linalg.norm(np.ptp(kept, axis=0))
+    if gone == ANKLES:
+        pairs = [(hip.replace("hip", "shoulder"), hip) for hip in HIPS]
+        torso = [np.subtract(*person.points(pair)) for pair in pairs]
+        expected = 150 / 75 * np.linalg.norm(torso, axis=1).mean()
+    np.testing.assert_allclose(example.box[2:], expected, rtol=1e-5)
+
+
 def test_box_of_spin_is_cocos(root, scenes):
     example = next(iter(coco.read(task(root, "spin"))))
     np.testing.assert_allclose(example.box, scenes[0].people[0].box)

@@ -28,11 +28,14 @@ def write_openpose(root, scenes, names=openpose_files.BODY25):
         people.write_picture(path, scene.picture)
         found = []
         for person in scene.people:
+            places = person.keypoints | {
+                f"between_{pair}s": person.points(
+                    (f"left_{pair}", f"right_{pair}")
+                ).mean(axis=0)
+                for pair in ("shoulder", "hip")
+            }
             rows = [
-                (
-                    *person.keypoints.get(name, (3, 4)),
-                    0.1 if "elbow" in name else 0.9,
-                )
+                (*places[name], 0.1 if "elbow" in name else 0.9)
                 for name in names
             ]
             found.append({key: np.array(rows).ravel().tolist()})

@@ -149,6 +149,7 @@ def test_no_tensorflow_in_the_readers_of_this_package():
         "import sys\n"
         "from training.data.prepare import coco, coco_like, hmr_tfrecords\n"
         "from training.data.prepare import hr_lspet, lsp, lsp_ext, mpii\n"
+        "from training.data.prepare import spin_npz, up3d\n"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert not subprocess.run(
