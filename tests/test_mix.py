@@ -79,6 +79,23 @@ def test_what_is_missing_is_named_with_its_command(
     assert ("--records synthetic" in message) == (words[0] != "synthetic")
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("3dpw", True),
+        ("mpi-inf-3dhp", True),
+        ("mpi_inf_3dhp", True),
+        ("no-such-set", False),
+        ("coco.x", False),
+    ],
+)
+def test_a_set_that_has_a_reader_is_not_said_to_lack_it(tmp_path, name, known):
+    data = config.Data(sources=(config.Source(name),), prior="")
+    with pytest.raises(FileNotFoundError) as caught:
+        mix.locate(data, (str(tmp_path),))
+    assert ("no reader" in str(caught.value)) != known
+
+
 def test_no_folder_at_all_is_refused(paper):
     with pytest.raises(ValueError, match="--records is empty"):
         mix.locate(paper, ())

@@ -8,7 +8,14 @@ import scipy.io
 from tests.datasets import mpi_inf_3dhp_files as files
 from tests.datasets import people
 from tf_hmr import joints
-from training.data import dataset, mpi_inf_3dhp_films, records, shards
+from training import commands
+from training.data import (
+    dataset,
+    mpi_inf_3dhp_films,
+    prepare,
+    records,
+    shards,
+)
 from training.data.prepare import mpi_inf_3dhp
 
 NAMES = tuple(n for n in mpi_inf_3dhp.TEST_JOINTS if n in joints.KEYPOINTS)
@@ -184,6 +191,19 @@ def test_subjects_are_those_of_the_rules(tmp_path, scenes, monkeypatch):
     assert seen["val", "hmr"] == {"S8"}
     with pytest.raises(ValueError, match="SPIN trains on all subjects"):
         mpi_inf_3dhp.run(options(tmp_path, tmp_path, split="val", rules="spin"))
+
+
+def test_the_command_says_what_is_missing(tmp_path, capsys):
+    words = [
+        "mpi-inf-3dhp",
+        "--root",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert commands.main(prepare, "training.prepare", words) == 1
+    told = capsys.readouterr().err
+    assert "annot.mat does not exist" in told and "Request it" in told
 
 
 def cut(path):

@@ -127,7 +127,8 @@ def _read_file(path: Path):
 
 @functools.lru_cache(maxsize=1)
 def _decoded(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
-    return pixels.decode_jpeg(jpeg, size)[..., ::-1]
+    # A reversed view would be copied channel by channel when it is resized.
+    return cv2.cvtColor(pixels.decode_jpeg(jpeg, size), cv2.COLOR_RGB2BGR)
 
 
 def _unfit(label: records.Example, parts: np.ndarray | None) -> str:
@@ -233,7 +234,7 @@ def by_name(
         known: (n,) 0 or 1, or one for all.
 
     Returns:
-        (30, 3) or (30, 4): the points and 1, or 0 where there is none.
+        (K, 3) or (K, 4): the points and 1, or 0 where there is none.
     """
     found = np.zeros((len(joints.KEYPOINTS), points.shape[1] + 1))
     flags = np.broadcast_to(known, len(names))

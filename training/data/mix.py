@@ -11,6 +11,7 @@ import dataclasses
 import importlib.util
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 from training import config
@@ -111,7 +112,9 @@ def _advice(folder: str) -> str:
     name = pathlib.Path(folder).name
     if name == SYNTHETIC:
         return ""
-    reader = f"training.data.prepare.{name}"
-    known = name.isidentifier() and importlib.util.find_spec(reader)
+    reader = name.replace("-", "_")  # as training.commands types it
+    known = re.fullmatch(r"\w+", reader) and importlib.util.find_spec(
+        f"training.data.prepare.{reader}"
+    )
     lacking = "" if known else f" (this version has no reader for {name!r})"
     return f"{lacking}; or train on rendered people: --records synthetic"
