@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-_LONG = 19  # digits of more than any 64-bit number has
+_LONG = 20  # characters of the longest number of 64 bits
 
 
 def loads(text: str | bytes, object_hook: Callable | None = None) -> Any:

@@ -27,6 +27,7 @@ from tf_hmr import json_files, unpickle
 from training.data import dataset
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
+_MOST = 1e6
 MOSH_STEP = 5  # frames of the film per pose of MoSh
 
 _HALF_TURN = Rotation.from_rotvec([np.pi, 0, 0])
@@ -72,9 +73,10 @@ def mosh(
             f"{path} holds new_poses {pose.shape} and betas {betas.shape}, "
             "expected (N, 72) and (10,). Is it a file of MoSh's neutral SMPL?"
         )
-    if not np.isfinite(pose.astype(np.float64)).all():
+    # Larger ones, of damaged files, overflow where they are squared.
+    if not (np.abs(pose.astype(np.float64)) < _MOST).all():
         raise ValueError(
-            f"{path} holds poses that are not finite. It may be damaged; copy "
+            f"{path} holds poses that are no angles. It may be damaged; copy "
             "it again."
         )
     rows = np.asarray(numbers) // MOSH_STEP
@@ -118,6 +120,8 @@ class NeuralAnnot:
         try:
             number = str(CAMERAS.index(camera) + 1)
             matrix = np.reshape(self._cameras[number]["R"], (3, 3))
+            if not (np.abs(matrix) < _MOST).all():
+                raise ValueError("R is no rotation")
             turn = Rotation.from_matrix(matrix)
             action, subaction = self._actions.get(name, ("", ""))
             frames = self._fits.get(action, {}).get(subaction, {})
@@ -127,6 +131,8 @@ class NeuralAnnot:
                 found = frames[str(numbers[row])]
                 pose[row] = np.reshape(found["pose"], 72)
                 betas[row] = np.reshape(found["shape"], 10)
+            if not (np.abs(pose) < _MOST).all():
+                raise ValueError("a pose is no angles")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{self._path} or the cameras beside it have an unexpected "

@@ -29,9 +29,9 @@ def write(path: Path, examples: Iterable[records.Example]) -> None:
 def draw_labels(example: records.Example, size: int) -> np.ndarray:
     """Two panels: box and keypoints; and parts, or the 3D joints.
 
-    A picture more than twice as large as the person is cut around it. 3D joints are
-    drawn as seen from the person's side: a wrong sign of the depth or of y
-    is seen at once.
+    A picture more than twice as large as the person is cut around it. 3D
+    joints are drawn as seen from the person's side: a wrong sign of the depth
+    or of y is seen at once.
 
     Args:
         example: an example with a picture.

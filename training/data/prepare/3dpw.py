@@ -34,6 +34,7 @@ JOINTS = (
     *("right_eye", "left_eye", "right_ear", "left_ear"),
 )
 
+_MOST = 1e6
 _GENDERS = {"m": "male", "f": "female"}
 _BETAS = 10
 _PEOPLE_PER_TASK = 100
@@ -180,8 +181,11 @@ def _cause(task: Task, row: int, found: np.ndarray) -> str:
     if len(found) < 2 or not np.ptp(found, axis=0).any():
         return "no keypoints"
     labels = (task.pose, task.trans, task.pelvis, task.cameras)
-    if not all(np.isfinite(label[row]).all() for label in labels):
+    # Larger ones, of damaged files, overflow where they are squared.
+    if not all((np.abs(label[row]) < _MOST).all() for label in labels):
         return "pose or camera is not finite"
+    if np.linalg.det(task.cameras[row][:3, :3]) <= 0:
+        return "the camera's matrix is no rotation"
     return ""
 
 
