@@ -159,6 +159,14 @@ def options(root, out, **changes):
     return h36m.Options(**(made | changes))
 
 
+def test_tasks_carry_the_bodies_of_neural_annot(tmp_path, scenes):
+    h36m_files.write(tmp_path, scenes[:2], pictures="spin")
+    h36m_files.write_neural_annot(tmp_path, tmp_path, scenes, CAMERA)
+    given = options(tmp_path, tmp_path, neural_annot=tmp_path)
+    (made,) = h36m._tasks_of(given, "S1")
+    check_bodies(h36m.read(made), scenes[:2])
+
+
 def add(root, scenes, subjects):
     for subject in subjects:
         folder = root / subject / "MyPoseFeatures/D3_Positions_mono"
