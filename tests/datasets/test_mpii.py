@@ -113,6 +113,12 @@ HEAD = "head_top"
             "no joints",
         ),
         (without(*raw.MPII16[1:]), "hmr", "fewer than 2 joints"),
+        # HMR does not know the pelvis.
+        (
+            without(*{*raw.MPII16} - {"pelvis", "left_ankle"}),
+            "hmr",
+            "fewer than 2 joints",
+        ),
         (
             without(*ANKLES, *HIPS),
             "hmr",
