@@ -1,6 +1,7 @@
 """A user's own photos: COCO's format with names, OpenPose's json, turns."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -13,6 +14,28 @@ from training.data import dataset, openpose_files, pixels, records, shards
 from training.data.prepare import coco_like
 
 NAMES = ("tail", "left_heel", *reversed(joints.LSP14))
+
+
+# As CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md spells them.
+SPELLED25 = (
+    "Nose,Neck,RShoulder,RElbow,RWrist,LShoulder,LElbow,LWrist,MidHip,RHip,"
+    "RKnee,RAnkle,LHip,LKnee,LAnkle,REye,LEye,REar,LEar,LBigToe,LSmallToe,"
+    "LHeel,RBigToe,RSmallToe,RHeel"
+).split(",")
+
+
+def test_joints_have_the_order_of_openpose():
+    def plain(name):
+        words = re.findall("[A-Z][a-z]*", name)
+        sides = {"R": "right", "L": "left"}
+        return "_".join(sides.get(word, word.lower()) for word in words)
+
+    middles = {"neck": "between_shoulders", "mid_hip": "between_hips"}
+    names = tuple(middles.get(n, n) for n in map(plain, SPELLED25))
+    assert names == openpose_files.BODY25
+    # The older model has neither the middle of the hips nor feet.
+    older = (name for name in names[:19] if name != "between_hips")
+    assert tuple(older) == openpose_files.COCO18
 
 
 @pytest.fixture(scope="module")

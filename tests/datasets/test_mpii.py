@@ -16,6 +16,15 @@ CHOSEN = list(joints.select(raw.MPII16, joints.KEYPOINTS))
 WRIST = joints.KEYPOINTS.index("left_wrist")
 
 
+def test_joints_have_the_order_of_mpii():
+    spelled = (
+        "r ankle,r knee,r hip,l hip,l knee,l ankle,pelvis,thorax,neck,"
+        "head_top,r wrist,r elbow,r shoulder,l shoulder,l elbow,l wrist"
+    )
+    spelled = spelled.replace("r ", "right_").replace("l ", "left_")
+    assert raw.MPII16 == tuple(spelled.split(","))
+
+
 @pytest.fixture(scope="module")
 def scenes():
     sizes = ((200, 160), (900, 260), (200, 160))

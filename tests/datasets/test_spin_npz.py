@@ -11,6 +11,27 @@ from training.data.prepare import spin_npz as reader
 ABSENT = ("neck_nose", "left_ear")
 
 
+# As nkolot/SPIN: constants.py spells its last 24 names.
+SPELLED = (
+    "Right Ankle,Right Knee,Right Hip,Left Hip,Left Knee,Left Ankle,"
+    "Right Wrist,Right Elbow,Right Shoulder,Left Shoulder,Left Elbow,"
+    "Left Wrist,Neck (LSP),Top of Head (LSP),Pelvis (MPII),Thorax (MPII),"
+    "Spine (H36M),Jaw (H36M),Head (H36M),Nose,Left Eye,Right Eye,Left Ear,"
+    "Right Ear"
+).split(",")
+OTHERWISE = {
+    "Top of Head (LSP)": "head_top",
+    "Jaw (H36M)": "neck_nose",
+    "Head (H36M)": "head_h36m",
+}
+
+
+def test_joints_have_the_order_of_spin():
+    for ours, name in zip(reader.JOINTS24, SPELLED, strict=True):
+        plain = name.partition(" (")[0].lower().replace(" ", "_")
+        assert ours == OTHERWISE.get(name, plain)
+
+
 @pytest.fixture(scope="module")
 def scenes():
     return [people.scene(n, size=(200, 160)) for n in (40, 41, 42)]
