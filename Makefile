@@ -15,11 +15,12 @@ SOURCES := tf_hmr training edge tests
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test demo test-oracle test-extra test-delegate \
+.PHONY: help test fuzz demo test-oracle test-extra test-delegate \
   test-tflite-runtime test-aarch64 edge-report lint format install clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
+	@echo "make fuzz         read 1,000 damaged files of each format (10 minutes)"
 	@echo "make demo         install, train, evaluate, draw pictures, export"
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
 	@echo "make test-extra   exported files on a GPU of software, on an old"
@@ -31,6 +32,9 @@ help:
 
 test: lint
 	@$(PYTHON) -m pytest -q
+
+fuzz: $(INSTALLED)
+	@$(PYTHON) -m tests.fuzz
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m training.demo --workdir runs/demo

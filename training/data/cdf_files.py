@@ -52,17 +52,32 @@ def _open(path: Path):
     class Bounded(cdflib.CDF):
         """Where cdflib 1.3 would count for minutes, damage is an error."""
 
+        def _read_gdr(self, byte_loc):
+            # Variables of two kinds, attributes, dimensions.
+            _check_counts(self._f, byte_loc, (44, 48, 56, 60))
+            return super()._read_gdr(byte_loc)
+
+        def _read_vdr3(self, byte_loc):
+            _check_counts(self._f, byte_loc, (24, 340))  # records, dimensions
+            return super()._read_vdr3(byte_loc)
+
         def _read_vxrs(self, byte_loc, *args, **kwargs):
-            self._f.seek(byte_loc + 20)
-            entries, used = np.frombuffer(self._f.read(8), ">i4").tolist()
-            if not 0 <= used <= entries <= _MOST_ENTRIES:
-                raise ValueError(f"an index of {used} of {entries} entries")
+            _check_counts(self._f, byte_loc, (20, 24))  # entries, used ones
             return super()._read_vxrs(byte_loc, *args, **kwargs)
 
     try:
         return Bounded(path)
     except Exception as error:
         raise _damaged(path, error) from error
+
+
+def _check_counts(file, start: int, offsets: tuple[int, ...]) -> None:
+    """Refuses a record whose counts are absurd (CDF Internal Format, 2)."""
+    for offset in offsets:
+        file.seek(start + offset)
+        count = int.from_bytes(file.read(4), "big", signed=True)
+        if not -1 <= count <= _MOST_ENTRIES:  # -1: a variable without records
+            raise ValueError(f"a count of {count} at byte {start + offset}")
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
