@@ -1,93 +1,81 @@
-"""A run that is asked to stop, and one whose disk is full."""
+"""What goes wrong around the steps: damaged files, failing evaluations."""
 
 import dataclasses
-import os
-import resource
-import signal
 
 import pytest
 
-from tests import test_loop, test_loop_processes
-from training import checkpoints, exit_status, loop, workdir
+from tests import test_loop
+from training import checkpoints, loop, workdir
 
 
-@pytest.mark.parametrize(("log_every", "per_call"), [(1, 1), (5, 4)])
-def test_sigterm_saves_and_the_same_lines_come_out(
-    tmp_path, body, log_every, per_call
-):
-    """Also where the stop falls between two lines of a mean."""
-    experiment = dataclasses.replace(
+def whole_steps(folder):
+    return workdir.saved_steps(folder)
+
+
+def test_a_damaged_checkpoint_takes_no_whole_one_s_place(tmp_path, body):
+    first, second = test_loop.STAGES
+    part = dataclasses.replace(
         test_loop.EXPERIMENT,
-        log_every=log_every,
-        steps_per_call=per_call,
-        eval_every=3,
-        save_every=100,
+        stages=(first, dataclasses.replace(second, steps=3)),
     )
-    signals = [signal.SIGTERM]
+    test_loop.run(tmp_path, body, part)
+    assert whole_steps(tmp_path) == [8, 9]
+    folder = tmp_path / checkpoints.FOLDER
+    (data,) = folder.glob("ckpt-9.data-*")
+    data.write_bytes(data.read_bytes()[:100])
+    test_loop.run(tmp_path, body)
+    assert whole_steps(tmp_path) == [8, 12]
+    assert list(folder.glob("damaged-ckpt-9.*"))
+
+
+def test_a_failing_evaluation_is_told_as_what_it_is(tmp_path, body):
+    def evaluate(model):
+        raise OSError("val-00001.tfrecord is gone")
+
+    experiment = dataclasses.replace(test_loop.EXPERIMENT, eval_every=4)
+    with pytest.raises(OSError, match="is gone") as caught:
+        test_loop.run(tmp_path, body, experiment, evaluate=evaluate)
+    assert not isinstance(caught.value, loop.UnwrittenError)
+    # Nothing but the evaluation is lost.
+    assert whole_steps(tmp_path) == [4]
+
+
+@pytest.mark.parametrize("step", [4, 12])
+def test_an_evaluation_that_was_cut_off_is_made_up_for(tmp_path, body, step):
+    measured = []
 
     def evaluate(model):
-        if signals and "hurt" in folder.name:
-            os.kill(os.getpid(), signals.pop())
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        measured.append(len(measured))
+        if len(measured) == {4: 1, 12: 3}[step]:
+            raise KeyboardInterrupt
+        return loop.Evaluation(float(len(measured)), {"mpjpe_mm": 1.0})
 
-    folder = tmp_path / "whole"
-    test_loop.run(folder, body, experiment, evaluate=evaluate)
-    whole = test_loop.losses(folder)
-    folder = tmp_path / "hurt"
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(loop.StoppedError, match="at step 4 of 12"):
-        test_loop.run(folder, body, experiment, evaluate=evaluate)
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert workdir.saved_steps(folder) == [4]
-    test_loop.run(folder, body, experiment, evaluate=evaluate)
-    assert test_loop.losses(folder) == whole
-    steps = [line["step"] for line in whole if line["kind"] != "evaluation"]
-    assert steps == {1: [*range(1, 13)], 5: [3, 5, 6, 9, 10, 12]}[log_every]
-
-
-def full(size: int) -> None:
-    """From now on no file of this process grows beyond `size` bytes."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    experiment = dataclasses.replace(test_loop.EXPERIMENT, eval_every=4)
+    with pytest.raises(KeyboardInterrupt):
+        test_loop.run(tmp_path, body, experiment, evaluate=evaluate)
+    for _ in range(2):  # the second finds nothing left to do
+        test_loop.run(tmp_path, body, experiment, evaluate=evaluate)
+        lines = test_loop.losses(tmp_path)
+        found = [
+            line["step"] for line in lines if line["kind"] == loop.EVALUATION
+        ]
+        assert found == [4, 8, 12]
+        assert len(measured) == 4
+    assert (tmp_path / loop.BEST_FOLDER).is_dir()
 
 
-def full_for_the_journal(folder: str) -> None:
-    """A process whose TensorBoard file reaches the limit between saves."""
-    full(60_000)
-    test_loop_processes.train_here(folder, "cpu", "long")
+def test_a_score_that_is_no_number_does_not_end_the_search(tmp_path, body):
+    scores = [float("nan"), float("nan"), 2.0, 1.0]
 
+    def evaluate(model):
+        return loop.Evaluation(scores.pop(0), {"mpjpe_mm": 1.0})
 
-def full_for_a_checkpoint(folder: str) -> None:
-    """A process whose second checkpoint does not fit."""
-    save = checkpoints.Checkpoints.save
-
-    def second(self, step):
-        if step == 100:
-            full(2_000)
-        save(self, step)
-
-    checkpoints.Checkpoints.save = second
-    test_loop_processes.train_here(folder, "cpu", "long")
-
-
-def test_a_full_disk_is_named_and_the_last_checkpoint_whole(tmp_path):
-    """With space again the same command continues, as if it had been there."""
-    faults = (full_for_the_journal, full_for_a_checkpoint)
-    running = [
-        test_loop_processes.start(tmp_path / fault.__name__, function=fault)
-        for fault in faults
-    ]
-    test_loop_processes.train_here(tmp_path / "whole", "cpu", "long")
-    lines = test_loop.losses(tmp_path / "whole")
-    assert len(lines) == 200
-    for fault, process, file in zip(
-        faults, running, ("tensorboard", "ckpt-100"), strict=True
-    ):
-        folder = tmp_path / fault.__name__
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == exit_status.FAILED, said
-        (told,) = [s for s in said.splitlines() if "training.fit:" in s]
-        assert str(folder) in told and file in told and "Make space" in told
-        assert "checkpoint of step 50 is whole" in told
-        assert workdir.saved_steps(folder) == [50]
-        test_loop_processes.train_here(folder, "cpu", "long")
-        assert test_loop.losses(folder) == lines
+    experiment = dataclasses.replace(test_loop.EXPERIMENT, eval_every=4)
+    first, second = test_loop.STAGES
+    part = dataclasses.replace(
+        experiment, stages=(first, dataclasses.replace(second, steps=2))
+    )
+    test_loop.run(tmp_path, body, part, evaluate=evaluate)
+    assert not (tmp_path / loop.BEST_FOLDER).exists()
+    test_loop.run(tmp_path, body, experiment, evaluate=evaluate)
+    assert (tmp_path / loop.BEST_FOLDER).is_dir()

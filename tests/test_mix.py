@@ -13,11 +13,11 @@ def paper():
     return config.Data(
         sources=(
             config.Source("h36m", share=0.4),
-            config.Source("mpi_inf_3dhp", share=0.1),
+            config.Source("mpi-inf-3dhp", share=0.1),
             config.Source("coco", share=0.3, labels="2d"),
             config.Source("lsp", share=0.2, labels="2d"),
         ),
-        prior="mocap",
+        prior="poses",
     )
 
 
@@ -28,13 +28,13 @@ def make(folder, with_prior=True):
 
 
 def test_names_lie_below_the_root(tmp_path, paper):
-    for name in ("h36m", "mpi_inf_3dhp", "coco", "lsp", "mocap"):
+    for name in ("h36m", "mpi-inf-3dhp", "coco", "lsp", "poses"):
         make(tmp_path / name)
     found = mix.locate(paper, (str(tmp_path),))
     assert [source.records for source in found.sources] == [
         str(tmp_path / source.records) for source in paper.sources
     ]
-    assert found.prior == str(tmp_path / "mocap")
+    assert found.prior == str(tmp_path / "poses")
     assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
 
 
@@ -84,7 +84,7 @@ def test_what_is_missing_is_named_with_its_command(
     [
         ("3dpw", True),
         ("mpi-inf-3dhp", True),
-        ("mpi_inf_3dhp", True),
+        ("mpi-inf-3dhp", True),
         ("no-such-set", False),
         ("coco.x", False),
     ],

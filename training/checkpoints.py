@@ -70,13 +70,16 @@ class Checkpoints:
             leftovers = [self._own]
         for leftover in leftovers:
             shutil.rmtree(leftover, ignore_errors=True)
-        self._manager = tf.train.CheckpointManager(
-            self._state, str(self._own), max_to_keep=2
-        )
+        self._manager = None
 
     def save(self, step: int) -> None:
         """Writes the state after `step` steps."""
         self.step.assign(step)
+        if self._manager is None:
+            # Only now: what cannot be read has been set aside by `restore`.
+            self._manager = tf.train.CheckpointManager(
+                self._state, str(self._own), max_to_keep=2
+            )
         self._manager.save(checkpoint_number=step)
 
     def close(self) -> None:
@@ -87,14 +90,15 @@ class Checkpoints:
     def restore(self) -> int:
         """Restores the newest whole checkpoint; 0 where there is none.
 
-        Every worker reads the chief's.
+        Every worker reads the chief's. Newer ones that cannot be read are set
+        aside, so that they take no whole one's place.
 
         Raises:
             NoCheckpointError: there are checkpoints and none can be read.
         """
         numbers = workdirs.saved_steps(self.workdir)
         paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
-        for path in reversed(paths):
+        for place, path in reversed(list(enumerate(paths))):
             try:
                 status = self._state.restore(path)
                 status.assert_existing_objects_matched()
@@ -107,6 +111,8 @@ class Checkpoints:
                     first,
                 )
                 continue
+            if paths[place + 1 :] and self._own == self.folder:
+                self._set_aside(paths[place + 1 :], paths[: place + 1])
             return int(self.step.numpy())
         if paths:
             raise NoCheckpointError(
@@ -115,3 +121,17 @@ class Checkpoints:
                 "away to start anew."
             )
         return 0
+
+    def _set_aside(self, damaged: list[str], whole: list[str]) -> None:
+        for path in damaged:
+            for file in self.folder.glob(f"{Path(path).name}.*"):
+                file.rename(file.with_name(f"damaged-{file.name}"))
+        tf.compat.v1.train.update_checkpoint_state(
+            str(self.folder),
+            whole[-1],
+            all_model_checkpoint_paths=whole,
+            # Without them TensorFlow's manager leaves the list out.
+            all_model_checkpoint_timestamps=[
+                Path(f"{path}.index").stat().st_mtime for path in whole
+            ],
+        )

@@ -131,6 +131,12 @@ def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
     return [int(n) for n in (first(own)[0] / first(ones)[0]).numpy()]
 
 
+def is_loss(error: BaseException) -> bool:
+    """Whether this is how TensorFlow tells that a worker went away."""
+    lost = isinstance(error, tf.errors.UnavailableError)
+    return read().several and (lost or ABORTED in str(error))
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """What TensorFlow raises when a worker goes away, as one error.
@@ -141,8 +147,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        lost = isinstance(error, tf.errors.UnavailableError)
-        if not read().several or not (lost or ABORTED in str(error)):
+        if not is_loss(error):
             raise
         raise PeerLostError(
             "Another worker of this run went away. Nothing is lost: start "

@@ -103,7 +103,18 @@ def precision(asked: str) -> str:
     Args:
         asked: one of these, or "auto": bfloat16 where it is fast. Elsewhere
             it is emulated, and slower than float32.
+
+    Raises:
+        ValueError: "float16"; the message says why.
     """
+    if asked == "float16":
+        raise ValueError(
+            "precision float16 is refused: it needs a loss scaled against "
+            "underflow, and Keras decides on the scale from each device's own "
+            "gradients, before they are summed. Several devices then get "
+            "broken weights, and several workers wait for each other for "
+            "ever. Use bfloat16, which needs no scale."
+        )
     if asked != "auto":
         return asked
     gpus = tf.config.get_visible_devices("GPU")

@@ -180,7 +180,7 @@ def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
     for place in (Path(flags.weights), Path(flags.weights).parent):
-        noted = workdir.settled(place).get("sources", ())
+        noted = workdir.noted(place).get("sources", ())
         if noted:
             return tuple(
                 config.Source(**{**source, "shards": tuple(source["shards"])})

@@ -1,7 +1,4 @@
-"""What a training process says to whoever started it, by its exit status.
-
-Two are `sysexits.h`'s EX_TEMPFAIL and its neighbour: try again later.
-"""
+"""What a training process says to whoever started it, by its exit status."""
 
 COMPLETE = 0
 FAILED = 1

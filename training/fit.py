@@ -8,6 +8,7 @@
 The same command continues a run that was stopped or killed.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
@@ -45,6 +46,10 @@ from training.data import feed, mix, pipeline, prior, records
 EVALUATION_BATCH = 50
 PICTURES = 4
 VALIDATION = "val"
+TOO_LARGE = (
+    "A step does not fit the device. Use a smaller --data.batch-size, take "
+    "the batch in parts with --optim.accumulate, or --precision bfloat16."
+)
 # What is told in one line: their messages say what to do.
 ERRORS = (
     OSError,
@@ -102,16 +107,25 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     keras.utils.set_random_seed(chosen.seed)
     loaded = body_data.BodyData.load(where.body)
     check_topology(data, loaded)
-    if cluster.read().chief:
-        # A run keeps its precision, also when it goes on on other processors.
-        choices = {
-            "precision": devices.precision(chosen.precision),
-            "devices": where.devices,
-            "sources": [dataclasses.asdict(s) for s in data.sources],
-        }
-        workdir.claim(where.workdir, chosen, choices)
-    cluster.agree(strategy)
-    settled = workdir.settled(where.workdir, chosen)
+    # A run keeps its precision, also when it goes on on other processors.
+    choices = {
+        "precision": devices.precision(chosen.precision),
+        "devices": where.devices,
+        "sources": [dataclasses.asdict(s) for s in data.sources],
+        "topology": loaded.topology,
+    }
+    with contextlib.ExitStack() as stack:
+        if cluster.read().chief:
+            stack.enter_context(workdir.held(where.workdir))
+            workdir.claim(where.workdir, chosen, choices)
+        cluster.agree(strategy)
+        settled = workdir.settled(where.workdir, chosen)
+        workdir.check_same_data(where.workdir, settled, choices)
+        return _train(chosen, where, strategy, data, loaded, settled)
+
+
+def _train(chosen, where, strategy, data, loaded, settled) -> Path:
+    """Builds the method and runs the loop, with what the run has settled."""
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(chosen.method, bodies.Body(loaded))
     if not workdir.saved_steps(where.workdir):
@@ -179,23 +193,25 @@ def check_topology(data: config.Data, body: body_data.BodyData) -> None:
 
 
 def validation(data: config.Data, faces: np.ndarray):
-    """The loop's evaluation on the 'val' split of the first source.
+    """The loop's evaluation on a 'val' split with 3D joints.
 
     Returns:
-        A function of the method; None where no such split was made.
+        A function of the method, on the first source that has such a split;
+        None where none has.
     """
-    if not data.sources:
+    source = next(filter(_can_validate, data.sources), None)
+    if source is None:
+        if data.sources:
+            logging.warning(
+                "None of %s has a split %r with 3D joints, so the last model "
+                "is kept as the best.",
+                sorted({source.records for source in data.sources}),
+                VALIDATION,
+            )
         return None
     source = dataclasses.replace(
-        data.sources[0], split=VALIDATION, labels="all", shards=(0, 1)
+        source, split=VALIDATION, labels="all", shards=(0, 1)
     )
-    if VALIDATION not in records.read_report(source.records)["splits"]:
-        logging.warning(
-            "%s has no split %r, so the last model is kept as the best.",
-            source.records,
-            VALIDATION,
-        )
-        return None
     rule = dataclasses.replace(
         protocols.get("synthetic_v1"), name="validation", split=VALIDATION
     )
@@ -206,6 +222,7 @@ def validation(data: config.Data, faces: np.ndarray):
             EVALUATION_BATCH,
             method.image_size,
             method.config.crop_scale,
+            data.max_bad_share,
         )
         errors, _ = measure.measure(method, dataset, rule)
         values = errors.summary()
@@ -217,6 +234,12 @@ def validation(data: config.Data, faces: np.ndarray):
         return loop.Evaluation(values["mpjpe_mm"], values, pictures.sheet(rows))
 
     return evaluate
+
+
+def _can_validate(source: config.Source) -> bool:
+    split = records.read_report(source.records)["splits"].get(VALIDATION)
+    # Rendered people have all labels; readers of datasets count them.
+    return bool(split) and split.get("labels", {}).get("joints3d", 1) > 0
 
 
 def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
@@ -254,6 +277,9 @@ def told(work: Callable[[], None]) -> int:
         why, status = error, exit_status.STOPPED
     except cluster.PeerLostError as error:
         why, status = error, exit_status.PEER_LOST
+    except tf.errors.ResourceExhaustedError as error:
+        first = str(error).strip().splitlines()[0]
+        why, status = f"{first}. {TOO_LARGE}", exit_status.FAILED
     except tf.errors.UnknownError as error:
         # The pipeline's callbacks cannot raise through TensorFlow.
         known = r"(?:TooManyBadRecords|RecordsGoneError): (.*)"

@@ -9,8 +9,8 @@ from training import config
 BATCH_SIZE = 64
 # Images in the release's records (src/data_loader.py: num_examples);
 # MPI-INF-3DHP is without subject 8.
-WITH_3D = {"h36m": 312_188, "mpi_inf_3dhp": 147_221}
-WITHOUT_3D = {"lsp": 1_000, "lsp_ext": 10_000, "mpii": 20_000, "coco": 79_344}
+WITH_3D = {"h36m": 312_188, "mpi-inf-3dhp": 147_221}
+WITHOUT_3D = {"lsp": 1_000, "lsp-ext": 10_000, "mpii": 20_000, "coco": 79_344}
 IMAGES = sum(WITH_3D.values()) + sum(WITHOUT_3D.values())
 
 
@@ -39,7 +39,7 @@ def experiment(
         data=config.Data(
             sources=sources,
             batch_size=BATCH_SIZE,
-            prior="mocap" if adversary else "",
+            prior="poses" if adversary else "",
         ),
         steps=epochs * IMAGES // BATCH_SIZE,
         encoder_weights="imagenet",

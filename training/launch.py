@@ -34,7 +34,8 @@ GRACE_S = 30.0
 # come up it hears no SIGTERM at all.
 STOP_S = 120.0
 POLL_S = 0.1
-# What starting again can mend.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+# What does not say who is at fault.
 PASSING = (exit_status.PEER_LOST, exit_status.STOPPED)
 
 Start = Callable[[], list[subprocess.Popen]]
@@ -62,6 +63,11 @@ def free_hosts(count: int) -> list[str]:
             each.close()
 
 
+def visible_gpus() -> list[str]:
+    """What a scheduler left of this machine's GPUs; [] if it says nothing."""
+    return [name for name in os.environ.get(VISIBLE, "").split(",") if name]
+
+
 @dataclasses.dataclass(frozen=True)
 class Workers:
     """How to start all workers of a run on this machine."""
@@ -73,7 +79,7 @@ class Workers:
     logs: Path
     """Folder for what workers 1, 2, ... say."""
     gpus_each: int = 0
-    """GPUs for each, counted through; 0 leaves them as they are."""
+    """GPUs for each, of those that this process sees; 0 gives all to all."""
 
     def start(self) -> list[subprocess.Popen]:
         """Starts all of them, on ports that are free now."""
@@ -85,8 +91,9 @@ class Workers:
         environment = os.environ | {"TF_CONFIG": tf_config(hosts, index)}
         if self.gpus_each:
             first = index * self.gpus_each
-            gpus = range(first, first + self.gpus_each)
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+            count = self.count * self.gpus_each
+            gpus = (visible_gpus() or [*map(str, range(count))])[first:]
+            environment[VISIBLE] = ",".join(gpus[: self.gpus_each])
         # Of their own session: a Ctrl-C reaches them through `supervise`,
         # once and as SIGTERM.
         options = {"env": environment, "start_new_session": True}
@@ -132,7 +139,8 @@ def supervise(
             if status != exit_status.PEER_LOST:
                 return status
             if deadline[0] < math.inf:
-                return exit_status.STOPPED
+                _say(f"{_told(statuses)}, before it had saved.")
+                return status
             if not restarts:
                 _say(f"{_told(statuses)}; no restart is left (--restarts).")
                 return status
@@ -237,7 +245,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "fit",
         nargs=argparse.REMAINDER,
         metavar="NAME ...",
-        help="what training.fit is given",
+        help="what training.fit is given, the experiment's name first",
     )
     flags = parser.parse_args(arguments)
     hosts = flags.hosts.split(",") if flags.hosts else []
@@ -247,6 +255,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"--hosts {flags.hosts}: each needs a port, as a:12345")
     if flags.index is not None and flags.index not in range(len(hosts)):
         parser.error(f"--index {flags.index}: --hosts has {len(hosts)}")
+    gpus, wanted = visible_gpus(), (flags.workers or 0) * flags.gpus_each
+    if gpus and wanted > len(gpus):
+        parser.error(
+            f"{flags.workers} workers with {flags.gpus_each} GPUs each need "
+            f"{wanted}; {VISIBLE} has {len(gpus)}"
+        )
     flags.hosts = hosts
     return flags
 

@@ -100,12 +100,15 @@ def train(
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
-    book = journal.Journal(workdir, step) if here.chief else journal.NoJournal()
-    with stopping.asked() as asked:
+    with _writing(step, workdir):
+        kind = journal.Journal if here.chief else journal.NoJournal
+        book = kind(workdir, step)
+    with _closed_at_failure(book), stopping.asked() as asked:
         run = _Run(
             *(experiment, method, make_dataset, evaluate),
             *(workdir, saved, book, mean, asked, here.chief),
         )
+        run.catch_up(step)
         start = 0
         for stage, stage_step in zip(stages, compiled, strict=True):
             end = start + stage.steps
@@ -114,7 +117,8 @@ def train(
             start = end
         # Nobody leaves before all have saved.
         cluster.agree(strategy, step)
-    book.close()
+    with _writing(step, workdir):
+        book.close()
     saved.close()
     if step < total:
         raise StoppedError(
@@ -142,10 +146,25 @@ class _Run:
         self.stopped = False
         self.total = sum(s.steps for s in self.experiment.all_stages())
         lines = journal.read_metrics(self.workdir / journal.METRICS_FILE)
-        scores = [line["score"] for line in lines if "score" in line]
-        self.best = min(scores, default=math.inf)
+        scores = {
+            line["step"]: line["score"] for line in lines if "score" in line
+        }
+        self.measured = set(scores)
+        self.best = min(
+            filter(math.isfinite, scores.values()), default=math.inf
+        )
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
+
+    def catch_up(self, step: int) -> None:
+        """Measures what a run that died after a save did not come to."""
+        if self.chief and step and self._measures(step):
+            if self.evaluate is None:
+                done = (self.workdir / BEST_FOLDER).exists()
+            else:
+                done = step in self.measured
+            if not done:
+                self._evaluate(step)
 
     def stage(self, name, stage_step, step, end) -> int:
         """Steps from `step` to `end`; returns the step it came to."""
@@ -164,21 +183,36 @@ class _Run:
             values, self.stopped = stage_step(batches, count, self.asked())
             for row in _rows(values):
                 step += 1
-                check_finite(row, step, self.make_dataset)
+                check_finite(row, step, self._examples)
                 self.mean.add(row)
             self.mean.seconds += time.monotonic() - began
             bar.update(step - bar.n)
-            measure = _due(every.eval_every, step) or step == self.total
-            with self._writing(step):
+            measure = self._measures(step)
+            with _writing(step, self.workdir):
                 if measure or _due(every.log_every, step) or step == end:
                     self._log(name, step, bar)
-                if measure:
-                    self._evaluate(step, bar)
                 if _due(every.save_every, step) or step == end or self.stopped:
                     self.book.flush()
                     self.saved.save(step)
+            # After the save: it may take long, and whatever ends it loses
+            # nothing but itself.
+            if measure and not self.stopped:
+                self._evaluate(step)
         bar.close()
         return step
+
+    def _measures(self, step: int) -> bool:
+        return _due(self.experiment.eval_every, step) or step == self.total
+
+    def _examples(self, step: int) -> list[str]:
+        """The names of the examples of a step's batch."""
+        if self.experiment.data.service:
+            return ["unknown: the service's batches cannot be repeated"]
+        # A batch is a function of its step: the same one, with its text.
+        batch = next(iter(self.make_dataset(step - 1, None)))
+        if IDS not in batch:
+            return ["without ids"]
+        return [text.decode("utf-8", "replace") for text in batch[IDS].numpy()]
 
     def _until_due(self, step: int, end: int) -> int:
         """Steps until something is to be done outside of the graph."""
@@ -210,10 +244,11 @@ class _Run:
                 speed,
             )
 
-    def _evaluate(self, step: int, bar) -> None:
+    def _evaluate(self, step: int) -> None:
         """Measures, writes it down and keeps the best model so far."""
         if self.evaluate is None:
-            self._keep()
+            with _writing(step, self.workdir):
+                self._keep()
             return
         result = self.evaluate(self.method)
         values = {
@@ -221,12 +256,15 @@ class _Run:
             "trained_s": self.trained_s,
             **result.values,
         }
-        self.book.scalars(step, EVALUATION, values)
-        if result.picture is not None:
-            self.book.picture(step, "predictions", result.picture)
-        if result.score <= self.best:
-            self.best = result.score
-            self._keep()
+        with _writing(step, self.workdir):
+            # Kept before it is noted: a note says that it is there.
+            if result.score <= self.best:
+                self.best = result.score
+                self._keep()
+            self.book.scalars(step, EVALUATION, values)
+            if result.picture is not None:
+                self.book.picture(step, "predictions", result.picture)
+            self.book.flush()
         shown = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
         tqdm.tqdm.write(f"step {step}: {shown}", file=sys.stderr)
 
@@ -235,23 +273,34 @@ class _Run:
         if self.chief:
             methods.save(self.method, self.workdir / BEST_FOLDER)
 
-    @contextlib.contextmanager
-    def _writing(self, step: int) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.UnavailableError:
+
+@contextlib.contextmanager
+def _closed_at_failure(book: journal.Journal) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            book.close()
+        raise
+
+
+@contextlib.contextmanager
+def _writing(step: int, workdir: Path) -> Iterator[None]:
+    """What cannot be written is told as such."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        if cluster.is_loss(error):
             raise
-        except (OSError, tf.errors.OpError) as error:
-            first = str(error).strip().splitlines()[0]
-            whole = workdirs.saved_steps(self.workdir)
-            state = "There is no checkpoint yet, so it begins anew"
-            if whole:
-                state = f"The checkpoint of step {whole[-1]} is whole"
-            raise UnwrittenError(
-                f"Step {step} could not be written to {self.workdir} "
-                f"({first}). {state}. Make space there; then the same "
-                "command continues."
-            ) from error
+        first = str(error).strip().splitlines()[0]
+        saved = workdirs.saved_steps(workdir)
+        state = "There is no checkpoint yet, so it begins anew"
+        if saved:
+            state = f"The newest checkpoint is that of step {saved[-1]}"
+        raise UnwrittenError(
+            f"Step {step} could not be written to {workdir} ({first}). "
+            f"{state}. Make space there; then the same command continues."
+        ) from error
 
 
 def _refuse_uneven(experiment: config.Experiment, replicas: int) -> None:
@@ -304,9 +353,14 @@ def _rows(values: dict[str, np.ndarray]) -> list[dict[str, float]]:
 
 
 def check_finite(
-    values: dict[str, float], step: int, make_dataset: MakeDataset
+    values: dict[str, float], step: int, examples: Callable[[int], list[str]]
 ) -> None:
     """Stops a run whose numbers are broken.
+
+    Args:
+        values: of the step.
+        step: its number, from 1.
+        examples: names those of a step.
 
     Raises:
         NonFiniteError: names terms, step and examples.
@@ -314,11 +368,7 @@ def check_finite(
     broken = [name for name, v in values.items() if not math.isfinite(v)]
     if not broken:
         return
-    # A batch is a function of its step: the same one, with its text.
-    batch = next(iter(make_dataset(step - 1, None)))
-    ids = ["without ids"]
-    if IDS in batch:
-        ids = [text.decode("utf-8", "replace") for text in batch[IDS].numpy()]
+    ids = examples(step)
     shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
     raise NonFiniteError(
         f"{', '.join(broken)} is not finite at step {step}; the examples are "

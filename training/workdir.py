@@ -1,11 +1,15 @@
 """A run's folder: the same configuration continues, another is refused."""
 
+import contextlib
 import dataclasses
+import fcntl
 import importlib.metadata
 import json
+import logging
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,9 @@ from training import config, journal
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
 CHECKPOINTS = "checkpoints"
+LOCK_FILE = "lock"
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+log = logging.getLogger(__name__)
 
 
 def as_dict(experiment: config.Experiment) -> dict[str, Any]:
@@ -59,6 +65,34 @@ def begun(workdir: Path) -> bool:
     return logged or bool(saved_steps(workdir))
 
 
+def noted(workdir: Path) -> dict[str, Any]:
+    """What the run of a workdir settled, and in what environment; or {}."""
+    path = workdir / ENVIRONMENT_FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+@contextlib.contextmanager
+def held(workdir: Path) -> Iterator[None]:
+    """Keeps other processes on this machine from training there.
+
+    Raises:
+        ValueError: one does.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / LOCK_FILE, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"Another process trains in {workdir}. Wait for it or stop "
+                "it, or choose another --workdir."
+            ) from None
+        except OSError:
+            # Some network file systems have no locks.
+            log.warning("%s cannot be locked.", workdir)
+        yield
+
+
 def saved_steps(workdir: Path) -> list[int]:
     """The steps there are checkpoints of, in order.
 
@@ -66,7 +100,8 @@ def saved_steps(workdir: Path) -> list[int]:
     'checkpoint' file would leave empty without a word.
     """
     found = (workdir / CHECKPOINTS).glob("ckpt-*.index")
-    return sorted(int(path.stem.split("-")[1]) for path in found)
+    numbers = [path.stem.removeprefix("ckpt-") for path in found]
+    return sorted(int(number) for number in numbers if number.isdigit())
 
 
 def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
@@ -95,6 +130,40 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "Continue with the same values, or choose another --workdir."
         )
     return choices
+
+
+def check_same_data(
+    workdir: Path, there: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    """A run goes on with the records and the body that it began with.
+
+    Folders may have moved: of their paths only the last part counts.
+
+    Args:
+        workdir: of the run.
+        there: what it settled; "sources" and "topology" are compared.
+        asked: the same of this start.
+
+    Raises:
+        ValueError: they differ.
+    """
+
+    def known(choices):
+        sources = json.loads(json.dumps(choices.get("sources")))
+        for source in sources:
+            source["records"] = Path(source["records"]).name
+        return {"records": sources, "body": choices.get("topology")}
+
+    different = differences(known(there), known(asked))
+    if different:
+        told = "; ".join(
+            f"its {name} were {was}, now {now} are asked for"
+            for name, (was, now) in different.items()
+        )
+        raise ValueError(
+            f"{workdir} was trained on other data: {told}. Pass the same "
+            "--records and --body, or choose another --workdir."
+        )
 
 
 def differences(
