@@ -7,6 +7,7 @@ it is on.
 """
 
 import pathlib
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -113,6 +114,23 @@ def folder(
     writer.finish(seed=7, command="record_samples")
     random = np.random.default_rng(8)
     poses = random.normal(0, 0.4, (30, 72)), random.normal(0, 1, (30, 10))
+    prior.write(path, prior.Prior(*poses, TOPOLOGY))
+    return path
+
+
+def spoilt(
+    path: pathlib.Path,
+    count: int,
+    changes: dict[int, dict],
+    shard_size: int = 4,
+) -> pathlib.Path:
+    """A folder of which some examples are changed, past the writer's check."""
+    writer = records.Writer(path, "train", shard_size)
+    with mock.patch.object(records, "check", return_value=None):
+        for number in range(count):
+            writer.write(example(number, **changes.get(number, {})))
+    writer.finish()
+    poses = np.zeros((3, 72)), np.zeros((3, 10))
     prior.write(path, prior.Prior(*poses, TOPOLOGY))
     return path
 

@@ -9,7 +9,7 @@ import pytest
 from tests import record_samples, test_fit, test_pipeline
 from tests.closeness import assert_close
 from training import checkpoints, exit_status, fit, journal
-from training.data import prior, records, shards
+from training.data import shards
 
 NOT_A_NUMBER = {
     "box": np.full(4, np.nan),
@@ -21,29 +21,13 @@ NOT_A_NUMBER = {
 CUT = record_samples.example(0).image[:900]
 
 
-@pytest.fixture
-def spoilt(monkeypatch):
-    """Writes records of which some are changed, past the writer's check."""
-    monkeypatch.setattr(records, "check", lambda example: None)
-
-    def write(path, count, changes, shard_size=4):
-        writer = records.Writer(path, "train", shard_size)
-        for number in range(count):
-            changed = changes.get(number, {})
-            writer.write(record_samples.example(number, **changed))
-        writer.finish()
-        poses = prior.Prior(np.zeros((3, 72)), np.zeros((3, 10)), "open-v1")
-        prior.write(path, poses)
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize("label", NOT_A_NUMBER)
 @pytest.mark.parametrize("how", ["host", "step"])
-def test_what_is_not_a_number_is_missing(spoilt, tmp_path, caplog, label, how):
+def test_what_is_not_a_number_is_missing(tmp_path, caplog, label, how):
     wrong = {2: {label: NOT_A_NUMBER[label]}}
-    folder = spoilt(tmp_path / "samples", test_pipeline.COUNT, wrong)
+    folder = record_samples.spoilt(
+        tmp_path / "samples", test_pipeline.COUNT, wrong
+    )
     data = test_pipeline.two_sources(
         folder, warp=how, max_bad_share=0.1, sources=ALL(folder)
     )
@@ -104,11 +88,11 @@ def steps(workdir):
     return [line["step"] for line in lines if line["kind"] == "train"]
 
 
-def test_too_many_bad_records_are_one_line_with_their_causes(
-    spoilt, tmp_path, capsys
-):
+def test_too_many_bad_records_are_one_line_with_their_causes(tmp_path, capsys):
     wrong = {2: {"image": CUT}, 5: {"pose": NOT_A_NUMBER["pose"]}}
-    folder = spoilt(tmp_path / "samples", test_pipeline.COUNT, wrong)
+    folder = record_samples.spoilt(
+        tmp_path / "samples", test_pipeline.COUNT, wrong
+    )
     data = test_pipeline.two_sources(
         folder, sources=ALL(folder), max_bad_share=0.1
     )
@@ -132,11 +116,11 @@ def test_open_shards_are_read_on_when_their_folder_is_gone(tmp_path):
 
 
 def test_a_run_bears_bad_records_and_that_all_go_away(
-    spoilt, tmp_path, monkeypatch, caplog, capsys
+    tmp_path, monkeypatch, caplog, capsys
 ):
     """One in a hundred is broken; after the second step no file is there."""
     wrong = {7: {"image": CUT}, 150: {"pose": NOT_A_NUMBER["pose"]}}
-    folder = spoilt(tmp_path / "samples", 200, wrong, 1)
+    folder = record_samples.spoilt(tmp_path / "samples", 200, wrong, 1)
     run, away = tmp_path / "run", tmp_path / "away"
     save = checkpoints.Checkpoints.save
 

@@ -72,7 +72,8 @@ class Data:
     that waits for it, in the step; pictures differ by a gray level or two."""
     service: str = ""
     """HOST:PORT of a tf.data service (training.data_service) that makes the
-    batches; then their order cannot be repeated. Empty: this process does."""
+    batches; then their order cannot be repeated, and max_bad_share does not
+    hold: the workers drop broken records. Empty: this process does."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -148,7 +148,7 @@ def _streamed(
             "the same records. Leave it empty; each process then reads its "
             "own part of every batch."
         )
-    batches = stream.dataset(data, image_size, crop_scale, replicas, start_step)
+    batches = stream.dataset(data, image_size, crop_scale, replicas)
     if not feed.has_prior(data):
         return batches
     source, share = feed.Feed(data), data.batch_size // replicas

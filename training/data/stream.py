@@ -16,12 +16,21 @@ import socket
 import tensorflow as tf
 
 from training import config, warp
-from training.data import augment, labels, order, parsing, shards
+from training.data import (
+    augment,
+    labels,
+    order,
+    parsing,
+    pixels,
+    records,
+    shards,
+)
 
 Batch = dict[str, tf.Tensor]
 
 SHUFFLED = 1000  # records per source among which the next one is drawn
 _READERS = 4  # files of a source that are read in turns
+_TRIED = 100  # records of a source among which one has to be whole
 # image_crop's: up to this shrinkage pixels are taken as they are.
 _SHARP = 1.25
 _MARGIN = 2  # pixels around a crop that its interpolation reaches
@@ -33,7 +42,6 @@ def dataset(
     image_size: int,
     crop_scale: float,
     replicas: int = 1,
-    start_step: int = 0,
 ) -> tf.data.Dataset:
     """Endless batches as those of `data.warp` "step", without the prior.
 
@@ -43,11 +51,11 @@ def dataset(
         image_size: side S of the crops in pixels.
         crop_scale: side of the crop over the longer side of the box.
         replicas: an element is one replica's part of the batch.
-        start_step: augmentations are drawn from here on.
 
     Raises:
-        FileNotFoundError, ValueError: see shards.check_shards, order.Layout;
-            or part labels are asked for, or no service answers.
+        FileNotFoundError, ValueError: see shards.Records, order.Layout; or
+            part labels are asked for, or no service answers, or a source
+            seems to hold nothing but broken records.
     """
     if data.parts:
         raise ValueError(
@@ -55,30 +63,17 @@ def dataset(
             "data.service empty."
         )
     mix = order.Layout([s.share for s in data.sources], data.batch_size)
-    block = len(mix.sources)
-    counted = tf.data.Dataset.counter(start_step)
     streams = [
         _records(source).batch(count, drop_remainder=True)
         for source, count in zip(data.sources, mix.counts, strict=True)
     ]
-    # Rows of a block, which lie source by source, in the order of the mix.
-    rows = tf.argsort(tf.argsort(mix.sources, stable=True))
-    labelled = tf.constant([s.labels == "all" for s in data.sources])
-    has_3d = tf.cast(tf.gather(labelled, mix.sources), tf.float32)
 
-    def prepare(number: tf.Tensor, *serialized: tf.Tensor) -> Batch:
-        mixed = tf.gather(tf.concat(serialized, axis=0), rows)
-        fields = parsing.parse(tf.ensure_shape(mixed, [block]))
-        drawn = augment.draw(data.augment, tf.stack([data.seed, number]), block)
-        boxes = augment.square_boxes(fields["box"], crop_scale)
-        to_ndc = augment.image_to_ndc(drawn, boxes)
-        made = labels.moved(fields, drawn, to_ndc, tf.ones([block]), has_3d)
-        made |= labels.colours(data.augment, drawn, tf.ones([block]))
-        return made | _places(fields, to_ndc, image_size)
+    def prepare(*serialized: tf.Tensor) -> Batch:
+        stored = tf.concat(serialized, axis=0)
+        return _prepared(data, mix, stored, crop_scale, image_size)
 
-    made = tf.data.Dataset.zip((counted, *streams))
+    made = tf.data.Dataset.zip(tuple(streams))
     made = made.map(prepare, tf.data.AUTOTUNE).unbatch()
-    made = made.filter(lambda record: record["whole"])
     side = warp.canvas_side(image_size)
     made = made.map(lambda record: _canvas(record, side), tf.data.AUTOTUNE)
     made = made.ignore_errors(log_warning=True)
@@ -122,17 +117,71 @@ def check_answers(address: str) -> None:
 
 def _records(source: config.Source) -> tf.data.Dataset:
     """The serialized records of a source, endless, each pass shuffled."""
-    start, step = source.shards
-    every = shards.check_shards(source.records, source.split)[start::step]
-    paths = [os.path.abspath(shard.path) for shard in every]
+    stored = shards.Records(source.records, source.split, source.shards)
+    _check_some_are_whole(stored, source)
+    paths = [os.path.abspath(shard.path) for shard in stored.shards]
     read = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
     read = read.interleave(
         tf.data.TFRecordDataset, cycle_length=min(_READERS, len(paths))
     )
     # A shard that is cut short ends there.
     read = read.ignore_errors(log_warning=True)
-    count = sum(shard.count for shard in every)
-    return read.shuffle(min(SHUFFLED, count)).repeat()
+    return read.shuffle(min(SHUFFLED, len(stored))).repeat()
+
+
+def _check_some_are_whole(
+    stored: shards.Records, source: config.Source
+) -> None:
+    """Where all are dropped, a worker would look for ever for one that is not.
+
+    Raises:
+        ValueError: none can be used, of records from all over the source.
+    """
+    count = min(_TRIED, len(stored))
+    for number in range(count):
+        try:
+            example = records.decode(stored.read(number * len(stored) // count))
+            records.check(example)
+            size = example.width, example.height
+            pixels.decode_jpeg(example.image, size)
+            return
+        except (ValueError, IndexError) as error:
+            cause = error
+    raise ValueError(
+        f"None of {count} records from all over {source.records} "
+        f"{source.split!r} can be used; the last one: {cause}. Look at them "
+        f"with: python -m training.doctor {source.records}"
+    )
+
+
+def _prepared(
+    data: config.Data,
+    mix: order.Layout,
+    stored: tf.Tensor,
+    crop_scale: float,
+    image_size: int,
+) -> Batch:
+    """A block of records, `stored` source by source, in the mix's order."""
+    block = len(mix.sources)
+    rows = tf.argsort(tf.argsort(mix.sources, stable=True))
+    fields = parsing.parse(tf.ensure_shape(tf.gather(stored, rows), [block]))
+    # Another one in every process, whatever the run's seed: workers of a
+    # service have the same graph, and would all draw the same.
+    low, high = tf.constant(0, tf.int64), tf.constant(tf.int64.max)
+    seed = tf.raw_ops.RandomUniformInt(
+        shape=[2], minval=low, maxval=high, seed=0, seed2=0
+    )
+    drawn = augment.draw(data.augment, seed, block)
+    boxes = augment.square_boxes(fields["box"], crop_scale)
+    to_ndc = augment.image_to_ndc(drawn, boxes)
+    labelled = tf.constant([s.labels == "all" for s in data.sources])
+    has_3d = tf.cast(tf.gather(labelled, mix.sources), tf.float32)
+    made = labels.moved(fields, drawn, to_ndc, tf.ones([block]), has_3d)
+    made |= labels.colours(data.augment, drawn, tf.ones([block]))
+    size = tf.stack([fields["height"], fields["width"]], axis=1)
+    name = tf.strings.join([fields["dataset"], fields["example_id"]], "/")
+    made |= {"size": tf.cast(size, tf.int32), "name": name}
+    return made | _places(fields, to_ndc, image_size)
 
 
 def _places(fields: Batch, to_ndc: tf.Tensor, side: int) -> Batch:
@@ -141,7 +190,7 @@ def _places(fields: Batch, to_ndc: tf.Tensor, side: int) -> Batch:
     Returns:
         jpeg (B,), window (B, 4) top, left, height, width, fitted (B, 2) the
         height and width on the canvas, filled and to_canvas of warp.finish,
-        whole (B,) whether the box makes sense.
+        whole (B,) whether box and labels make sense.
     """
     linear, offset = to_ndc[:, :, :2], to_ndc[:, :, 2]
     whole = tf.reduce_all(tf.math.is_finite(to_ndc), axis=(1, 2))
@@ -170,24 +219,40 @@ def _places(fields: Batch, to_ndc: tf.Tensor, side: int) -> Batch:
         "fitted": tf.cast(filled[:, ::-1], tf.int32),
         "filled": filled,
         "to_canvas": tf.concat([across, start], axis=2),
-        "whole": whole,
+        "whole": whole & ~tf.reduce_any(fields["broken"], axis=1),
     }
 
 
+_TAKEN = ("jpeg", "window", "fitted", "whole", "size", "name")
+
+
 def _canvas(record: Batch, side: int) -> Batch:
-    """The record with its canvas in the place of its bytes."""
-    jpeg, window, fitted = (
-        record.pop(name) for name in ("jpeg", "window", "fitted")
-    )
-    record.pop("whole")
-    pixels = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+    """The record with its canvas in the place of its bytes.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is broken; says what and, unless
+            its bytes do not decode, of which record.
+    """
+    jpeg, window, fitted, whole, size, name = (record[k] for k in _TAKEN)
+    found = tf.io.extract_jpeg_shape(jpeg)[:2]
+    sized = tf.reduce_all(found == size)
+    # First of all: else the decoder fails, and does not tell of which record.
+    told = [
+        tf.debugging.Assert(whole, ["box or labels not finite:", name]),
+        tf.debugging.Assert(
+            sized, ["JPEG of another size than stored:", name, found, size]
+        ),
+    ]
+    with tf.control_dependencies(told):
+        seen = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
 
     def shrunk() -> tf.Tensor:
-        found = tf.image.resize(pixels, fitted, method="area")
+        found = tf.image.resize(seen, fitted, method="area")
         return tf.cast(tf.round(found), tf.uint8)
 
     fits = tf.reduce_all(window[2:] == fitted)
-    pixels = tf.cond(fits, lambda: pixels, shrunk)
+    seen = tf.cond(fits, lambda: seen, shrunk)
     room = side - fitted
-    canvas = tf.pad(pixels, [[0, room[0]], [0, room[1]], [0, 0]])
-    return record | {"canvas": tf.ensure_shape(canvas, [side, side, 3])}
+    canvas = tf.pad(seen, [[0, room[0]], [0, room[1]], [0, 0]])
+    kept = {k: value for k, value in record.items() if k not in _TAKEN}
+    return kept | {"canvas": tf.ensure_shape(canvas, [side, side, 3])}
