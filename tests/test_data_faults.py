@@ -70,6 +70,26 @@ LOST = {
 }
 
 
+@pytest.mark.parametrize("how", ["host", "step"])
+def test_without_its_parts_a_record_is_blank(tmp_path, how):
+    wrong = {2: {"parts": record_samples.example(2).parts[:60]}}
+    folder = record_samples.spoilt(tmp_path / "samples", 6, wrong)
+    data = test_pipeline.two_sources(
+        folder, warp=how, parts=True, max_bad_share=0.2, sources=ALL(folder)
+    )
+    source = test_pipeline.config.Source(str(folder))
+    evaluated = test_pipeline.pipeline.eval_dataset(
+        source, 6, test_pipeline.SIZE, max_bad_share=0.2
+    )
+    for batch in (*test_pipeline.batches(data, 1), *evaluated):
+        bad = np.asarray(batch["example_id"]) == b"id2"
+        assert bad.sum() == 1
+        for name in ("image", "has_pose", "has_parts", "parts", "keypoints"):
+            value = np.asarray(batch[name])
+            assert not value[bad].any(), name
+            assert value[~bad].any(), name
+
+
 def ALL(folder):
     return (test_pipeline.config.Source(str(folder)),)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import record_samples
 from training import fit, hmr_recipe
 from training.data import order
 
@@ -46,4 +47,18 @@ def test_missing_records_name_dataset_path_and_command(name, tmp_path, capsys):
     first = fit.experiment(name).data.sources[0].records
     assert f"training.prepare {first}" in error
     assert str(tmp_path / first) in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_only_the_poses_are_missing_their_command_is_told(
+    tmp_path, capsys
+):
+    data = fit.experiment("hmr").data
+    for source in data.sources:
+        record_samples.folder(tmp_path / source.records, 1)
+    words = ["hmr", f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
+    assert fit.main(words) == 1
+    error = capsys.readouterr().err
+    assert "training.prepare poses --root" in error
+    assert f"--out {tmp_path / data.prior}" in error
     assert not (tmp_path / "run").exists()

@@ -1,10 +1,12 @@
 """Where an experiment's records are read from: --records."""
 
 import pytest
+import tyro
 
 from tests import record_samples
 from training import config
 from training.data import mix
+from training.data.prepare import poses
 
 
 @pytest.fixture
@@ -52,6 +54,21 @@ def test_synthetic_takes_the_place_of_every_dataset(
     assert found.prior == "data/synthetic"
 
 
+def test_missing_unpaired_poses_are_told_with_their_command(tmp_path, paper):
+    for source in paper.sources:
+        make(tmp_path / source.records, with_prior=False)
+    with pytest.raises(FileNotFoundError) as caught:
+        mix.locate(paper, (str(tmp_path),))
+    message, folder = str(caught.value), tmp_path / paper.prior
+    assert f"{folder} has no unpaired poses" in message
+    command = "training.prepare poses --root DIR --kind amass"
+    assert f"{command} --out {folder}" in message
+    assert "--records synthetic" in message
+    words = command.replace("training.prepare poses ", "").split()
+    options = tyro.cli(poses.Options, args=[*words, f"--out={folder}"])
+    assert options.out == folder
+
+
 def test_own_folders_share_what_the_datasets_had(tmp_path, paper):
     make(tmp_path / "mine", with_prior=False)
     make(tmp_path / "yours")
@@ -84,7 +101,7 @@ def test_what_is_missing_is_named_with_its_command(
     [
         ("3dpw", True),
         ("mpi-inf-3dhp", True),
-        ("mpi-inf-3dhp", True),
+        ("mpi_inf_3dhp", True),
         ("no-such-set", False),
         ("coco.x", False),
     ],

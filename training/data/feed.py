@@ -193,11 +193,13 @@ class Crops:
             if not image:  # a blank; its cause has been entered
                 continue
             try:
-                make(i, image, sizes[i], to_ndc[i])
+                # Parts first: without them there is no picture either, as a
+                # record whose flags are all 0 is black.
                 if self.parts and parts[i]:
                     labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
+                make(i, image, sizes[i], to_ndc[i])
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))

@@ -104,7 +104,22 @@ def _check(data: config.Data) -> None:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}{_advice(folder)}") from error
     if data.prior and data.prior_per_image and not prior.exists(data.prior):
-        prior.read(data.prior)  # raises, and says what to do
+        raise FileNotFoundError(_no_prior(data.prior))
+
+
+def _no_prior(folder: str) -> str:
+    """Where unpaired poses come from."""
+    name = pathlib.Path(folder).name
+    found = f"{folder} has no unpaired poses (prior.npz). Make them with: "
+    command = "python -m training.prepare"
+    if name == SYNTHETIC:
+        return f"{found}{command} {name} ... --out {folder}"
+    return (
+        f"{found}{command} poses --root DIR --kind amass --out {folder} (or "
+        "--kind mosh, cmu), or, of HMR's own TFRecords: "
+        f"{command} hmr-tfrecords --root DIR/mocap_neutrMosh --out {folder}; "
+        f"or train on rendered people: --records {SYNTHETIC}"
+    )
 
 
 def _advice(folder: str) -> str:
