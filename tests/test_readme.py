@@ -66,7 +66,7 @@ def as_help(command: list[str]) -> tuple[str, ...]:
     module, *words = command
     sub_commands = []
     for word in words:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", word):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", word):
             break
         sub_commands.append(word)
     return (module, *sub_commands)
