@@ -112,7 +112,9 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
         raise ValueError(f"{path} is not json: {error}.") from None
     try:
         found = _parse(path, content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if str(path) in str(error):
+            raise
         raise ValueError(
             f"{path} holds no boxes that can be read ({error!r}). "
             f"Expected {_KINDS}."

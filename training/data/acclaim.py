@@ -65,7 +65,7 @@ def _skeleton(text: str) -> Skeleton:
             section.append(words)
     units = {words[0]: words[1] for words in sections.get(":units", ())}
     degrees = units.get("angle", "deg") == "deg"
-    found = {}
+    found, entry = {}, {}
     for words in sections[":bonedata"]:
         if words[0] == "begin":
             entry = {}

@@ -373,7 +373,9 @@ def read_report(folder: str | os.PathLike) -> dict:
         )
     try:
         report = dict(json_files.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        for split in dict(report.get("splits", {})).values():
+            sum(split["shards"])
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} is damaged ({error}), expected the report of a finished "
             f"preparation. Delete the folder and make it again: {cure}"
@@ -386,4 +388,9 @@ def read_report(folder: str | os.PathLike) -> dict:
                 f"{report.get(key)}, expected {value}. Delete the folder "
                 f"and make it again: {cure}"
             )
+    if "splits" not in report:
+        raise ValueError(
+            f"{path} is damaged: it lists no splits. Delete the folder and "
+            f"make it again: {cure}"
+        )
     return report
