@@ -1,8 +1,7 @@
 """A person's mesh from photos, films and cameras, on the device.
 
-Copy this file and a model's .tflite, .card.json and .mesh.npz. Needs Python
-3.8, OpenCV 4.5, numpy and LiteRT (ai-edge-litert, or tflite-runtime with numpy
-below 2), or later ones; no TensorFlow.
+Copy this file and a model's .tflite, .card.json, .mesh.npz. Needs Python 3.8,
+OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy below 2), or later.
 
     python run.py hmr.tflite photo.jpg --box 310 40 220 520 --out out
     python run.py hmr.tflite film.mp4 photos/ --boxes boxes.json --out out
@@ -10,13 +9,14 @@ below 2), or later ones; no TensorFlow.
 
 Each source gives NAME.jsonl, a line per frame and person, and NAME_overlay. In
 a film the next crop follows the joints; a lost track starts again in its box.
-Axes: x right, y down, z forward, metres. Boxes: x, y, w, h in pixel edges;
-points count from the centre of the first pixel.
+Metres: x right, y down, z forward. Boxes: x, y, w, h in pixel edges; points
+count from the first pixel's centre; keypoints_px are at the pelvis's depth.
 """
 
 import argparse
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -24,6 +24,7 @@ import sys
 import time
 from pathlib import Path
 
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # It is read at import.
 import cv2
 import numpy as np
 
@@ -31,18 +32,17 @@ SIGNATURE, INPUT = "serving_default", "image"
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
 PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 WHOLE = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
-ERRORS = (OSError, ValueError, MemoryError, cv2.error)
+ERRORS = (OSError, ValueError, TypeError, MemoryError, cv2.error)
 FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
 ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
 FOLLOW = 0.6  # Share of the joints' box in the next one.
 SCALES = (0.25, 4.0)  # Of a crop's camera: 8 m to 0.5 m are seen in it.
 ALIKE = 0.65  # Least likeness (Bhattacharyya) of a person's colours to before.
 PATIENCE_S = 3.0  # After so long those of a lost person are forgotten.
-# One-Euro filters: least cutoff in Hz, and how it rises with speed.
-TURNS, POINTS, PLACE = (1.0, 2.0), (1.0, 2.0), (1.0, 8.0)
+TURNS, POINTS, PLACE = (1.0, 2.0), (1.0, 2.0), (1.0, 8.0)  # Of OneEuro, Hz.
 COLOUR = np.array([219.0, 189.0, 166.0])  # Of the mesh, BGR.
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
-SUBPIXEL_BITS = 4
+MP4V = cv2.VideoWriter_fourcc(*"mp4v")
 
 
 class Model:
@@ -64,10 +64,13 @@ class Model:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
+            cache = cache and _say("tflite-runtime has no cache: no --cache")
             from tflite_runtime.interpreter import Interpreter
         interpreter = Interpreter(str(path), num_threads=threads)
         self._run = interpreter.get_signature_runner(SIGNATURE)
         found = self(np.zeros((self.size, self.size, 3), np.uint8))
+        if self.faces.max() >= len(found["vertices"]):
+            raise ValueError("its .mesh.npz is of another body")
         if gpu or cache:  # Only now: CompiledModel dies of a broken file.
             self._run = _compiled(path, found, threads, gpu, cache, float32)
             self(np.zeros((self.size, self.size, 3), np.uint8))
@@ -82,10 +85,9 @@ def _compiled(path, like, threads, gpu, cache, float32):
     """A call like a signature's runner, by LiteRT 2's CompiledModel."""
     from ai_edge_litert import compiled_model as litert
 
-    kinds = litert.HardwareAccelerator
-    on_cpu = litert.CpuOptions(threads, xnnpack_weight_cache_path=str(cache))
-    on_gpu = litert.GpuOptions(enforce_f32=float32)
-    options = litert.Options(kinds.GPU if gpu else kinds.CPU, on_cpu, on_gpu)
+    kind = litert.HardwareAccelerator["GPU" if gpu else "CPU"]
+    cpu = litert.CpuOptions(threads, xnnpack_weight_cache_path=str(cache))
+    options = litert.Options(kind, cpu, litert.GpuOptions(enforce_f32=float32))
     model = litert.CompiledModel.from_file(str(path), options=options)
     image = model.create_input_buffer_by_name(SIGNATURE, INPUT)
     made = model.create_output_buffer_by_name
@@ -121,8 +123,7 @@ def crop_image(image, box, size):
         half = ((w + 1) // 2, (h + 1) // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
         x, y, side = (x - left) / 2, (y - top) / 2, side / 2
-    # At least one sample per pixel, then the mean of whole blocks.
-    fine = size * (math.ceil(side / size - 1e-6) or 1)
+    fine = size * (math.ceil(side / size - 1e-6) or 1)  # Means of whole blocks.
     scale = fine / side
     a, b = (scale * (0.5 - v) - 0.5 for v in (x, y))
     matrix, fine = np.float64([[scale, 0, a], [0, scale, b]]), (fine, fine)
@@ -164,9 +165,8 @@ class Track:
         size, clock = image.shape[1::-1], [time.perf_counter()]
         known = self.box or self.home
         box = known or (0.0, 0.0, *map(float, size))
-        if np.shape(box) != (4,) or not (box[2] > 0 and box[3] > 0):
-            raise ValueError(f"box {box} is not x, y, w, h")
-        if not all(-w < v < n for v, w, n in zip(box, box[2:], size)):
+        meets = all(-w < v < n for v, w, n in zip(box, box[2:], size))
+        if not (self.box or meets):
             raise ValueError(f"box {box} lies outside {size}")
         square = square_box(box, model.crop_scale if known else 1.0)
         crop = crop_image(image, square, model.size)
@@ -187,10 +187,8 @@ class Track:
             sides = np.maximum(ROOM * (high - low), 1.0)
             new = np.append((low + high - sides) / 2, sides)
             share = FOLLOW if known else 1.0
-            new = share * new + (1 - share) * np.array(box)
-            self.box = tuple(new.tolist())
-        clock.append(time.perf_counter())
-        ms = np.round(1000 * np.diff(clock), 3)
+            self.box = (share * new + (1 - share) * np.array(box)).tolist()
+        ms = np.round(1000 * np.diff([*clock, time.perf_counter()]), 3)
         return dict(line, ms=dict(zip(("crop", "model", "smooth"), ms)))
 
     def _trouble(self, found, crop, inside, seconds):
@@ -199,7 +197,8 @@ class Track:
         s, tx, ty = found["camera"]
         if wrong or s <= 0:
             return f"{wrong} not finite, or a camera scale of 0 or less ({s})"
-        if self.box and not (inside >= 0.5 and SCALES[0] < s < SCALES[1]):
+        likely = inside >= 0.5 and SCALES[0] < s < SCALES[1]
+        if not (likely if self.box else inside):
             return f"{inside:.0%} of joints in the frame, camera scale {s:.2f}"
         # Colours under the vertices, six levels of each channel.
         ndc = np.clip(s * (found["vertices"][:, :2] + (tx, ty)), -1, 0.999)
@@ -235,66 +234,59 @@ class Track:
         turns = [cv2.Rodrigues(t.reshape(3, 3))[0] for t in np.float64(turns)]
         line = {"pose_rotvec": np.reshape(turns, (-1, 3)), "betas": betas}
         line.update(joints_m=points[:n], keypoints_px=pixels[:n])
-        line.update(focal_px=focal, translation_m=place)
+        line.update(focal_px=focal, principal_point_px=centre - 0.5)
+        line.update(translation_m=place)
         return {key: np.round(np.float64(v), 6) for key, v in line.items()}
 
 
 def draw(canvas, vertices, pixels, faces):
-    """Paints a mesh on BGR, far triangles first: there is no depth buffer."""
-    corners = vertices[faces].astype(np.float64)
-    sides = corners[:, 1:] - corners[:, :1]
-    normals = np.cross(sides[:, 0], sides[:, 1])
+    """Paints a mesh on BGR to 1/16 pixel, far triangles first (no z-buffer)."""
+    a, b, c = vertices.astype(np.float64)[faces].swapaxes(0, 1)
+    normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-12)[:, None]
     light = 0.35 + 0.65 * np.clip(normals @ LIGHT, 0, 1)
     colours = (light[:, None] * COLOUR).tolist()
-    order = np.argsort(-corners[:, :, 2].mean(axis=1))
-    points = np.clip(pixels, -1e5, 1e5) * 2**SUBPIXEL_BITS  # They are int32.
-    points = np.rint(points).astype(np.int32)[faces]
+    order = np.argsort(-(a + b + c)[:, 2])
+    points = np.rint(np.clip(pixels, -1e5, 1e5) * 16).astype(np.int32)[faces]
     for face in order[normals[order, 2] < 0]:  # The others face away.
-        shape, colour = points[face], colours[face]
-        cv2.fillConvexPoly(canvas, shape, colour, cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillConvexPoly(canvas, points[face], colours[face], cv2.LINE_8, 4)
 
 
 def frames(source):
     """(seconds, BGR image, frames per second; 0 of a photo) of a source."""
-    is_file, backend = Path(source).is_file(), cv2.CAP_ANY
-    if is_file and Path(source).suffix.lower() in PHOTOS:
-        try:
-            data = np.fromfile(source, np.uint8)  # imread would talk.
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        except cv2.error:  # Empty, or its header claims billions of pixels.
-            image = None
+    is_file, api = os.path.isfile(source), cv2.CAP_ANY
+    if is_file and source.lower().endswith(PHOTOS):
+        image = cv2.imread(source)
         if image is None:
             raise ValueError("not a readable image")
         yield 0.0, image, 0
         return
     if "!" in source and not is_file:
-        backend = cv2.CAP_GSTREAMER
+        api = cv2.CAP_GSTREAMER
         if not re.search(r"GStreamer: *YES", cv2.getBuildInformation()):
             raise ValueError("this OpenCV is built without GStreamer")
-    name = int(source) if source.isdigit() else source
-    video, start = cv2.VideoCapture(name, backend), time.monotonic()
-    fps = video.get(cv2.CAP_PROP_FPS)
+    video = cv2.VideoCapture(int(source) if source.isdigit() else source, api)
+    fps, start = video.get(cv2.CAP_PROP_FPS), time.monotonic()
     fps = fps if 0 < fps < 1000 else 25.0
     count, image = 0, video.read()[1]
     while image is not None:
         yield count / fps if is_file else time.monotonic() - start, image, fps
         count, image = count + 1, video.read()[1]
     if not count:
-        raise ValueError("no such film or camera, or it cannot be read")
+        raise ValueError("no such film or camera, no photos, or not readable")
     if not is_file or count < 0.98 * video.get(cv2.CAP_PROP_FRAME_COUNT) - 1:
         raise ValueError(f"broke off after {count} frames")
 
 
-def run(model, source, stem, tracks, show=False):
+def run(model, source, stem, tracks, keep=True, show=False):
     """Writes the files of one source, each frame as soon as it is done."""
-    film, start, told = None, time.monotonic(), 0.0
-    with open(stem + ".jsonl", "w") as file:
+    film, written, start = None, 0, time.monotonic()
+    with open(stem + ".jsonl", "w", buffering=1) as file:  # Each line.
         for count, (seconds, image, fps) in enumerate(frames(source), 1):
             rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             lines = [track.update(model, rgb, seconds) for track in tracks]
             clock = time.perf_counter()
-            meshes = [track.mesh for track in tracks if track.mesh]
+            meshes = [t.mesh for t in tracks if t.mesh and (keep or show)]
             for mesh in sorted(meshes, key=lambda mesh: -mesh[2]):
                 draw(image, *mesh[:2], model.faces)
             drawn = round(1000 * (time.perf_counter() - clock), 3)
@@ -302,41 +294,57 @@ def run(model, source, stem, tracks, show=False):
                 line["ms"]["draw"] = drawn
                 line.update(track=number, topology=model.topology)
                 line = dict(frame=count - 1, time_s=seconds, **line)
-                print(
-                    json.dumps(line, default=np.ndarray.tolist),
-                    file=file,
-                    flush=True,
-                )
-            if not fps:
+                file.write(json.dumps(line, default=np.ndarray.tolist) + "\n")
+            if keep and not fps:
                 cv2.imencode(".png", image)[1].tofile(stem + "_overlay.png")
-                lost = [line["reason"] for line in lines if "reason" in line]
-                if lost:
-                    raise ValueError(lost[0])
-                continue
-            film = film or _film(stem + "_overlay", fps, image.shape[1::-1])
-            film.write(image)
-            try:
-                show and cv2.imshow(stem, image), show and cv2.waitKey(1)
-            except cv2.error:
-                show = _say("this OpenCV has no window: no --show")
-            if time.monotonic() > start + told + 2:
-                told = time.monotonic() - start
-                _say(f"{source}: {count} frames, {count / told:.1f} a second")
+            elif keep:
+                size, name = image.shape[1::-1], stem + "_overlay.mp4"
+                film = film or cv2.VideoWriter(name, MP4V, fps, size)
+                if not film.isOpened():
+                    raise ValueError("this OpenCV writes no .mp4: --no-overlay")
+                while written < seconds * fps + 0.5:  # Cameras may be slower.
+                    film.write(image)
+                    written += 1
+            lost = [line["reason"] for line in lines if "reason" in line]
+            if lost and not fps:
+                raise ValueError(lost[0])
+            if show:
+                cv2.imshow(stem, image)
+                cv2.waitKey(1)
+            pace = count / (time.monotonic() - start)
+            if count % 100 == 0:
+                _say(f"{source}: {count} frames, {pace:.1f} a second")
     print(f"{stem}.jsonl: {count} frames")
-
-
-def _film(stem, fps, size):
-    for ending, code in ((".mp4", "mp4v"), (".avi", "MJPG")):
-        fourcc = cv2.VideoWriter_fourcc(*code)
-        film = cv2.VideoWriter(stem + ending, fourcc, fps, size)
-        if film.isOpened():
-            return film
-        _say(f"this OpenCV writes no {ending}")
-    raise ValueError("no film can be written")
 
 
 def _say(text):
     print(" ".join(str(text).split()), file=sys.stderr, flush=True)
+
+
+def _gpu_works(args):
+    """Tries the GPU in a process of its own, which may die or hang."""
+    command = [sys.executable, __file__, args.model, "--delegate", "gpu"]
+    command += ["--gpu-float32"] * args.float32
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    except subprocess.SubprocessError as error:
+        told = (error.stderr or b"").decode(errors="replace")
+        why = re.findall("here: .*", told) or [error]
+        _say(f"CPU, as the GPU fails: {why[0]}")
+        return False
+    return True
+
+
+def _boxes(args):
+    """Where the tracks start; None is the whole frame."""
+    if not (args.box or args.boxes):
+        return [None]
+    told = args.box or json.loads(Path(args.boxes).read_text("utf-8"))
+    boxes = np.array(told, float)
+    good = boxes.shape[1:] == (4,) and np.isfinite(boxes).all()
+    if not good or (boxes[:, 2:] <= 0).any():
+        raise ValueError("boxes are [[x, y, w, h], ...] with w, h over 0")
+    return boxes.tolist()
 
 
 def main(arguments=None):
@@ -354,19 +362,12 @@ def main(arguments=None):
     add("--threads", type=int, default=2, help="CPU threads")
     add("--cache", default="", help="file for packed weights: faster start")
     add("--no-smooth", action="store_true", help="as the model answers")
+    add("--no-overlay", action="store_true", help="only the .jsonl")
     add("--show", action="store_true", help="in a window")
     args = parser.parse_args(arguments)
-    gpu = args.delegate == "gpu"
-    if args.delegate == "auto":  # In a process of its own, which may die.
-        command = [sys.executable, __file__, args.model, "--delegate", "gpu"]
-        tried = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-        why = "".join(re.findall("here: .*", tried.stderr)) or "it died"
-        gpu = not tried.returncode
-        if not gpu:
-            _say(f"CPU, as the GPU ended with {tried.returncode}: {why}")
+    gpu = args.delegate == "gpu" or args.delegate == "auto" and _gpu_works(args)
     try:
         model = Model(args.model, args.threads, gpu, args.cache, args.float32)
-        Path(args.out).mkdir(parents=True, exist_ok=True)
     except Exception as error:  # Runtimes raise of every kind.
         what = f"{type(error).__name__}: {error}"
         _say(f"{args.model} cannot be run here: {what}. {WHOLE}.")
@@ -374,19 +375,18 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed, sources, taken = 0, [], []
     for source in args.sources:
-        inside = sorted(Path(source).glob("*"))
+        inside = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
         photos = [str(p) for p in inside if p.suffix.lower() in PHOTOS]
         sources += photos or [source]
     for source in sources:
-        taken.append(re.sub(r"[^\w.-]+", "_", Path(source).stem))
-        again = taken.count(taken[-1])
-        stem = str(Path(args.out) / taken[-1]) + f"-{again}" * (again > 1)
+        taken.append(re.sub(r"[^\w.-]+", "_", Path(source).stem)[:80])
+        while taken[-1] in taken[:-1]:
+            taken[-1] += "-2"
         try:
-            boxes = args.box or [None]
-            if args.boxes:
-                boxes = json.loads(Path(args.boxes).read_text())
-            tracks = [Track(box, not args.no_smooth) for box in boxes]
-            run(model, source, stem, tracks, args.show)
+            os.makedirs(args.out, exist_ok=True)
+            stem = os.path.join(args.out, taken[-1])
+            tracks = [Track(box, not args.no_smooth) for box in _boxes(args)]
+            run(model, source, stem, tracks, not args.no_overlay, args.show)
         except ERRORS as error:
             failed = 1
             _say(f"{source}: {error}")

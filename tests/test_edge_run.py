@@ -106,6 +106,10 @@ def test_device_finds_the_person_that_the_library_finds(
     assert_close("tflite_px", found["keypoints_px"], person.keypoints_px)
     assert_close("same_camera", found["translation_m"], person.translation)
     assert_close("relative_float32", found["focal_px"], person.focal_px)
+    assert found["principal_point_px"] == [149.5, 129.5]
+    assert_close(
+        "relative_float32", found["principal_point_px"], person.principal_point
+    )
     assert_close("relative_float32", found["crop_box_px"], person.crop_box)
     assert found["topology"] == person.topology
 
@@ -182,7 +186,7 @@ def test_what_is_wrong_with_photos_is_one_line_each(
     errors = [line for line in errors if "] global " not in line]
     assert len(errors) == 4
     assert "gone.jpg: no such film or camera" in errors[0]
-    assert "text.jpg: not a readable image" in errors[1]
+    assert "text.jpg: " in errors[1] and "MAX_IMAGE_PIXELS" in errors[1]
     assert "empty.jpg: not a readable image" in errors[2]
     assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[3]
 
@@ -228,6 +232,35 @@ def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
     assert (status, errors) == (0, [])
     names = sorted(path.name for path in out.glob("*.jsonl"))
     assert names == ["a-2.jsonl", "a.jsonl", "b.jsonl"]
+    photos.write(tmp_path / "x" / "a-2.png", image)
+    sources = [tmp_path / name for name in ("x/a.png", "y/a.png", "x/a-2.png")]
+    run(capsys, tflite, *sources, "--out", tmp_path / "three")
+    assert len(list((tmp_path / "three").glob("*.jsonl"))) == 3
+
+
+def test_sources_and_folders_that_cannot_be_are_one_line(
+    capsys, tflite, photo, tmp_path
+):
+    (tmp_path / "bare").mkdir()
+    pipeline = "videotestsrc ! appsink" + 300 * " "
+    taken = tmp_path / "taken"
+    taken.touch()
+    for source, out, told in (
+        (tmp_path / "bare", tmp_path, "no photos"),
+        (pipeline, tmp_path, "GStreamer"),
+        (photo, taken, f"File exists: '{taken}'"),
+    ):
+        status, _, errors = run(capsys, tflite, source, "--out", out)
+        assert (status, len(errors)) == (1, 1)
+        assert told in errors[0]
+
+
+def test_a_mesh_of_another_body_is_one_line(capsys, tflite, photo, tmp_path):
+    model = copied(tflite, tmp_path)
+    np.savez(tmp_path / "m.mesh.npz", faces=[[0, 1, 10**5]])
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, len(errors)) == (1, 1)
+    assert "another body" in errors[0]
 
 
 def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
@@ -238,7 +271,10 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
     lines = lines_of(tmp_path / "two.jsonl")
     assert [line["track"] for line in lines] == [0, 1]
     assert [line["box_px"][0] for line in lines] == [60, 150]
-    for content in ("{", '["x"]', "[[1, 2, 3]]", "[[1, 2, -3, 4]]"):
+    for content in (
+        *("{", '["x"]', "[[1, 2, 3]]", "[[1, 2, -3, 4]]", "5", "null", "{}"),
+        *("[]", "[[0, 0, Infinity, Infinity]]", '[["a", 1, 2, 3]]'),
+    ):
         boxes.write_text(content)
         status, _, errors = run(
             capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path

@@ -40,9 +40,12 @@ def trial(monkeypatch, status, told=""):
     """Stands in for the process that tries the GPU; returns its commands."""
     commands = []
 
-    def run(command, **_):
+    def run(command, **options):
         commands.append(command)
-        return types.SimpleNamespace(returncode=status, stderr=told)
+        if status:
+            raise subprocess.CalledProcessError(
+                status, command, stderr=told.encode()
+            )
 
     monkeypatch.setattr(subprocess, "run", run)
     return commands
@@ -57,10 +60,55 @@ def test_auto_takes_the_gpu_where_the_trial_lives(started, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_auto_tries_what_is_asked_for_and_leaves_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    commands = trial(monkeypatch, 1)
+    monkeypatch.chdir(tmp_path)
+    device.main(["m.tflite", "--delegate", "auto", "--gpu-float32"])
+    assert commands[0][-1] == "--gpu-float32"
+    # What the trial itself does.
+    monkeypatch.setattr(device, "Model", lambda *_: None)
+    assert device.main(["m.tflite", "--delegate", "gpu"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_that_hangs_is_given_up(started, monkeypatch, capsys):
+    def hang(command, **options):
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "timed out after 120 seconds" in line
+
+
+def test_tflite_runtime_has_no_cache_and_runs(tflite, monkeypatch, capsys):
+    from ai_edge_litert import interpreter
+
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("t"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    device.Model(tflite, cache="weights")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "tflite-runtime has no cache: no --cache"
+
+
+def test_a_camera_that_is_not_there_is_one_line_of_ours(tflite, tmp_path):
+    done = subprocess.run(
+        [sys.executable, device.__file__, tflite, "97", "--out", tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    lines = [x for x in done.stderr.splitlines() if not x.startswith("INFO")]
+    assert done.returncode == 1
+    assert len(lines) == 1 and lines[0].startswith("97: no such film or camera")
+
+
 @pytest.mark.parametrize(
     ("status", "told", "why"),
     [
-        (-6, "terminate called\n", "-6: it died"),
+        (-6, "terminate called\n", "SIGABRT"),
         (1, "INFO: x\nm cannot be run here: no adapter\nINFO: y", "no adapter"),
     ],
 )
@@ -70,7 +118,8 @@ def test_auto_falls_back_with_one_line(
     trial(monkeypatch, status, told)
     assert started("--delegate", "auto") == (0, [(2, False, "", False)])
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("CPU, as the GPU ended with ") and why in line
+    assert line.startswith("CPU, as the GPU fails: ") and why in line
+    assert "INFO" not in line
 
 
 def test_flags_reach_the_model(started):

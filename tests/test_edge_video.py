@@ -240,22 +240,21 @@ def test_a_stop_leaves_whole_files(run, tmp_path, rng, monkeypatch, how):
     assert len(blobs.read(tmp_path / "out" / "film_overlay.mp4")) == 11
 
 
-def test_without_an_mp4_codec_an_avi_is_written(
-    run, tmp_path, rng, monkeypatch
-):
+def test_without_an_mp4_codec_there_is_a_way(run, tmp_path, rng, monkeypatch):
     film = blobs.film(
         tmp_path / "film.avi", 5 * [blobs.frame([(90, 80, 70)], rng)]
     )
-    real = cv2.VideoWriter
     none = types.SimpleNamespace(isOpened=lambda: False)
-    monkeypatch.setattr(
-        cv2,
-        "VideoWriter",
-        lambda name, *rest: real(name, *rest) if ".avi" in name else none,
-    )
+    monkeypatch.setattr(cv2, "VideoWriter", lambda *_: none)
     status, errors = run(film, *flags((90, 80, 70)))
-    assert (status, errors) == (0, ["this OpenCV writes no .mp4"])
-    assert len(blobs.read(tmp_path / "out" / "film_overlay.avi")) == 5
+    assert status == 1
+    assert errors == [f"{film}: this OpenCV writes no .mp4: --no-overlay"]
+    status, errors = run(film, "--no-overlay", *flags((90, 80, 70)))
+    assert (status, errors) == (0, [])
+    assert len(lines_of(tmp_path)) == 5
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        "film.jsonl"
+    ]
 
 
 def test_what_this_opencv_lacks_is_one_line(run, tmp_path, rng, monkeypatch):
@@ -267,14 +266,49 @@ def test_what_this_opencv_lacks_is_one_line(run, tmp_path, rng, monkeypatch):
     ]
 
     def no_window(*_):
-        raise cv2.error("The function is not implemented")
+        raise cv2.error("Rebuild the library with GTK+")
 
     monkeypatch.setattr(cv2, "imshow", no_window)
     film = blobs.film(
         tmp_path / "film.avi", 3 * [blobs.frame([(90, 80, 70)], rng)]
     )
     status, errors = run(film, "--show")
-    assert (status, errors) == (0, ["this OpenCV has no window: no --show"])
+    assert (status, errors) == (1, [f"{film}: Rebuild the library with GTK+"])
+    assert len(lines_of(tmp_path)) == 1
+
+
+def test_a_slow_camera_s_film_keeps_time(run, tmp_path, rng, monkeypatch):
+    image = blobs.frame([(90, 80, 70)], rng)
+    times = (0.0, 0.5, 2.0)  # At 25 frames a second that it promises.
+    monkeypatch.setattr(
+        device, "frames", lambda _: ((t, image.copy(), 25.0) for t in times)
+    )
+    run("0", *flags((90, 80, 70)))
+    assert len(blobs.read(tmp_path / "out" / "0_overlay.mp4")) == 51
+    assert len(lines_of(tmp_path, "0")) == 3
+
+
+def test_who_is_never_in_the_frame_stops_nobody(run, tmp_path, rng):
+    # Half of this box lies outside, and the answer wholly: nobody is there.
+    there = [(40 + k, 80, 70) for k in range(12)]
+    frames = [blobs.frame([who], rng) for who in there]
+    outside = ["--box", -80, 20, 90, 60]
+    film = blobs.film(tmp_path / "film.avi", frames)
+    away = blobs.Model.__call__
+
+    def answer(self, crop):
+        found = away(self, crop)
+        if (crop[:, 0] == crop[:, 5]).all():  # Repeated: outside the frame.
+            found["keypoints"] = found["keypoints"] - (2, 0)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs.Model, "__call__", answer)
+        status, errors = run(film, *flags(there[0]), *outside)
+    assert (status, errors) == (0, [])
+    states = [line["state"] for line in lines_of(tmp_path)]
+    assert states[::2] == ["start"] + 11 * ["tracked"]
+    assert states[1::2] == 12 * ["lost"]
 
 
 def test_no_camera_and_no_film_are_one_line(run, tmp_path):
