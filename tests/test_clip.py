@@ -234,9 +234,26 @@ def test_quaternions_take_the_short_way(motion, body_data, tmp_path):
         assert (np.sum(quats[1:] * quats[:-1], axis=1) > 0).all()
 
 
-def test_a_cut_last_line_is_left_out(motion, body_data, tmp_path, caplog):
+def test_tracks_keep_one_clock(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data, lost=(0,))
+    late = (0, 1, 2, 3)
+    write_lines(lines, motion, body_data, lost=late, track=1)
+    assert run(lines, glb=tmp_path / "a.glb", bvh=tmp_path / "a.bvh") == 0
+    told, array = read_glb(tmp_path / "a.glb")
+    samplers = told["animations"][0]["samplers"]
+    times = [array(sampler["input"])[:, 0] for sampler in samplers]
+    first, last = (np.arange(start, COUNT) - 1 for start in (1, 4))
+    assert_close("relative_float32", times[0], first / FPS)
+    assert_close("relative_float32", times[-1], last / FPS)
+    _, frame_s, places = read_bvh(tmp_path / "a-1.bvh")
+    assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
+    assert len(places) == COUNT - 4
+
+
+@pytest.mark.parametrize("mark", ["", '"ms": {"crop": 1}'])
+def test_a_cut_last_line_is_left_out(motion, body_data, tmp_path, caplog, mark):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
-    lines.write_text(lines.read_text()[:-200])
+    lines.write_text(lines.read_text()[:-200] + mark)
     assert run(lines, bvh=tmp_path / "a.bvh") == 0
     assert "the last line is cut off" in caplog.text
     assert len(read_bvh(tmp_path / "a.bvh")[2]) == COUNT - 1

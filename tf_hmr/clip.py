@@ -6,7 +6,8 @@ Reads the .jsonl of `edge.run`. The .glb holds every track with mesh, skeleton
 and motion, the .bvh the motion alone, one file for each track (film.bvh,
 film-1.bvh, ...). Both are y up, in metres, at an even pace: frames in which a
 track was lost are interpolated. A track keeps one shape, the mean of its
-betas.
+betas. In the .glb all tracks share the film's clock, and who came later stands
+at their first place until then; a .bvh starts when its track does.
 """
 
 import dataclasses
@@ -43,8 +44,9 @@ class Args:
 class Motion(NamedTuple):
     """One track at an even pace, y up, metres.
 
-    seconds (T,); rotmats (T, 24, 3, 3) relative to the parent, the first one
-    global; betas (P,); translations (T, 3) from the body's frame.
+    seconds (T,) since the first frame of any track; rotmats (T, 24, 3, 3)
+    relative to the parent, the first one global; betas (P,); translations
+    (T, 3) from the body's frame.
     """
 
     seconds: np.ndarray
@@ -71,7 +73,8 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
                 rows.setdefault(line["track"], []).append(line)
                 topology = line["topology"]
         except (KeyError, TypeError, ValueError) as error:
-            if number == len(lines) > 1 and not text.endswith("}"):
+            broken = isinstance(error, json.JSONDecodeError)
+            if number == len(lines) > 1 and broken:
                 _log.warning("%s: the last line is cut off; left out.", path)
                 continue
             raise ValueError(
@@ -79,11 +82,18 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
             ) from None
     if not rows:
         raise ValueError(f"{path}: no frame shows a person.")
-    return {track: _motion(lines) for track, lines in rows.items()}, topology
+    start = min(each[0]["time_s"] for each in rows.values())
+    motions = {track: _motion(each, start) for track, each in rows.items()}
+    return motions, topology
 
 
-def _motion(lines: list[dict]) -> Motion:
-    """Even frames from those in which the track was seen."""
+def _motion(lines: list[dict], start: float) -> Motion:
+    """Even frames from those in which the track was seen.
+
+    Args:
+        lines: of the track.
+        start: when the film's clock is 0.
+    """
     times, rotvecs, betas, places = (
         np.array([line[key] for line in lines])
         for key in ("time_s", "pose_rotvec", "betas", "translation_m")
@@ -101,7 +111,7 @@ def _motion(lines: list[dict]) -> Motion:
     places = [np.interp(even, times, column) for column in places.T]
     rotmats[:, 0] = _TO_Y_UP @ rotmats[:, 0]
     return Motion(
-        even - times[0],
+        even - start,
         rotmats,
         betas.mean(axis=0),
         np.stack(places, axis=-1) @ _TO_Y_UP,
@@ -136,7 +146,8 @@ def write(args: Args) -> list[pathlib.Path]:
         if args.bvh:
             name = args.bvh.stem + (f"-{track}" if track else "")
             path = args.bvh.with_name(name + args.bvh.suffix)
-            pace = motion.seconds[1] if len(motion.seconds) > 1 else 0.04
+            times = motion.seconds
+            pace = times[1] - times[0] if len(times) > 1 else 0.04
             bvh.write(path, rest, motion.rotmats, pelvis, pace)
             made.append(path)
     if args.glb:
