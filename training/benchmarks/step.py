@@ -7,13 +7,15 @@ r"""How fast training steps are: images/s by encoder, precision and devices.
 Each row is HMR with both players in a process of its own, on made-up batches
 that are there already, so that no reading is measured. "bare" is one batch
 through the shortest code that does the same: losses, gradients, Adam. "loop"
-is `training.loop` as `training.fit` runs it. Both are the median of their
-rounds, bare before and after the loop. Memory is the peak of the process, or
-of the first GPU.
+is `training.loop` as `training.fit` runs it, from one line of its log to the
+next. Both are the median of their rounds, the loop before and after the bare
+step. Memory is the peak of the process, or of the first GPU, in the loop. A
+row that needs more than there is says so, and the next one goes on.
 """
 
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import pathlib
@@ -21,6 +23,7 @@ import resource
 import statistics
 import tempfile
 import time
+from concurrent.futures import process
 
 import numpy as np
 
@@ -61,6 +64,10 @@ class Case:
     batch: int
 
 
+class DoesNotFit(RuntimeError):
+    """The device's memory is too small for a row; the message is a line."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Figures:
     """What was measured."""
@@ -83,19 +90,31 @@ def run(options: Options) -> list[dict]:
         f"{'devices':9s}{'bare':>8s}{'loop':>8s} images/s  overhead  memory"
     )
     for case in cases(options):
-        figures = _in_its_own_process(case, options)
-        overhead = 100 * (figures.bare / figures.loop - 1)
         print(
             f"{case.encoder:14s}{case.image_size:4d}{case.batch:6d}  "
-            f"{case.precision:10s}{case.devices:9s}{figures.bare:8.1f}"
-            f"{figures.loop:8.1f} {overhead:15.1f} % "
-            f"{figures.memory_mib:6.0f} MiB",
+            f"{case.precision:10s}{case.devices:9s}",
+            end="",
             flush=True,
         )
-        rows.append(dataclasses.asdict(case) | dataclasses.asdict(figures))
-    print(f"device: {rows[0]['device']}")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        row = dataclasses.asdict(case)
+        try:
+            figures = _in_its_own_process(case, options)
+        except (DoesNotFit, process.BrokenProcessPool) as error:
+            print(f"does not fit: {error}", flush=True)
+            row["does_not_fit"] = str(error)
+        else:
+            overhead = 100 * (figures.bare / figures.loop - 1)
+            print(
+                f"{figures.bare:8.1f}{figures.loop:8.1f} {overhead:15.1f} % "
+                f"{figures.memory_mib:6.0f} MiB",
+                flush=True,
+            )
+            row |= dataclasses.asdict(figures)
+        rows.append(row)
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    names = {row["device"] for row in rows if "device" in row}
+    print(f"device: {', '.join(names) or 'no row fits it'}")
     return rows
 
 
@@ -117,7 +136,18 @@ def _in_its_own_process(case: Case, options: Options) -> Figures:
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:
-        return pool.submit(measure, case, options).result()
+        return pool.submit(_measured, case, options).result()
+
+
+def _measured(case: Case, options: Options) -> Figures:
+    import tensorflow as tf
+
+    try:
+        return measure(case, options)
+    except (tf.errors.OpError, MemoryError) as error:
+        # Only the line: not every error of TensorFlow can be pickled.
+        first = (str(error).strip() or "no memory").splitlines()[0]
+        raise DoesNotFit(f"{type(error).__name__}: {first}") from None
 
 
 def measure(case: Case, options: Options) -> Figures:
@@ -136,24 +166,24 @@ def measure(case: Case, options: Options) -> Figures:
     with strategy.scope(), devices.policy(case.precision):
         body = Body(body_data.BodyData.load("open"))
         method = methods.build(config, body)
-    one = strategy.num_replicas_in_sync == 1
     images = case.batch * LOG_EVERY
-    bare = _bare(method, made_up(case, 1), options.rounds) if one else None
+    # The loop's Adam moves the weights on; the time is the same.
     loop = _loop(method, strategy, case, options)
-    seconds = [np.nan]
-    if bare:
-        # The loop's Adam moved the weights on; the time is the same.
-        seconds = bare + _bare(method, made_up(case, 1), options.rounds)
+    memory = _peak_mib()  # before the bare step's own Adam
+    bare = [np.nan]
+    if strategy.num_replicas_in_sync == 1:
+        bare = _bare(method, made_up(case, 1), options.rounds)
+    loop += _loop(method, strategy, case, options)
     return Figures(
-        bare=images / statistics.median(seconds),
-        loop=statistics.median(loop),
-        memory_mib=_peak_mib(),
+        bare=images / statistics.median(bare),
+        loop=images / statistics.median(loop),
+        memory_mib=memory,
         device=_device_name(),
     )
 
 
 def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
-    """Random images and labels, as training.data.pipeline gives them."""
+    """Random pictures and labels, as training.data.pipeline gives them."""
     from tf_hmr import joints
 
     rng = np.random.default_rng(0)
@@ -164,7 +194,6 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
         return np.tile(np.eye(3), (number, 24, 1, 1))
 
     batch = {
-        "image": rng.uniform(0, 255, (count, size, size, 3)),
         "keypoints": rng.uniform(-1, 1, (count, names, 3)) > 0,
         "joints3d": rng.uniform(0, 1, (count, names, 4)),
         "rotmats": poses(count),
@@ -174,13 +203,17 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
     }
     for flag in ("has_pose", "has_betas", "has_joints3d"):
         batch[flag] = np.ones(count)
-    return {name: value.astype(np.float32) for name, value in batch.items()}
+    batch = {name: value.astype(np.float32) for name, value in batch.items()}
+    pixels = rng.integers(0, 256, (count, size, size, 3), np.uint8)
+    return batch | {"image": pixels}
 
 
 def _bare(method, batch, rounds: int) -> list[float]:
     """Seconds of each round of the shortest step that does the same."""
     import keras
     import tensorflow as tf
+
+    from training import warp
 
     players = [
         (method.terms, method.player_variables(), keras.optimizers.Adam(1e-5)),
@@ -195,6 +228,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
 
     @tf.function
     def step(batch):
+        batch = warp.finish(batch, method.image_size)
         with tf.GradientTape(persistent=True) as tape:
             prediction = method(method.inputs(batch), training=True)
             losses = [
@@ -225,7 +259,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
 
 
 def _loop(method, strategy, case: Case, options: Options) -> list[float]:
-    """Images per second of each round of the real loop but the first two."""
+    """Seconds of each round of the real loop but the first two."""
     import tensorflow as tf
 
     from training import config, journal, loop
@@ -246,9 +280,21 @@ def _loop(method, strategy, case: Case, options: Options) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         loop.train(experiment, method, strategy, make_dataset, None, folder)
-        lines = journal.read_metrics(folder / journal.METRICS_FILE, "train")
+        written = _times(folder / journal.EVENTS_FOLDER)
     # The first pays for compilation, the second for caches.
-    return [line["images_per_s"] for line in lines[2:]]
+    return [b - a for a, b in itertools.pairwise(written)][1:]
+
+
+def _times(folder: pathlib.Path) -> list[float]:
+    """When the loop wrote each of its lines, seconds: TensorBoard notes it.
+
+    From one to the next lies all that the loop does, its writing too.
+    """
+    from tensorboard.backend.event_processing import event_accumulator
+
+    every = {event_accumulator.TENSORS: 0}
+    events = event_accumulator.EventAccumulator(str(folder), every).Reload()
+    return [event.wall_time for event in events.Tensors("train/loss")]
 
 
 def _peak_mib() -> float:
