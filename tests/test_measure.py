@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.closeness import assert_close
 from tf_hmr import joints, method, raster
 from training import config, mean_pose, measure, protocols
+from training.data import records, shards
 
 RULE = protocols.get("synthetic_v1")
 SIZE = 64
@@ -156,8 +157,6 @@ def test_mean_pose_sees_what_training_sees(tiny_records):
     """Only labels='all', only its shards; a rotation, by its definition."""
     from scipy.spatial.transform import Rotation
 
-    from training.data import records, shards
-
     source = config.Source(str(tiny_records / "synthetic"), shards=(0, 2))
     hidden = dataclasses.replace(source, labels="2d", shards=(1, 2))
     rotmats, betas = mean_pose.mean_pose((source, hidden))
@@ -168,3 +167,25 @@ def test_mean_pose_sees_what_training_sees(tiny_records):
     assert_close("body_metres", rotmats[0], turns.mean().as_matrix())
     assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))
     assert mean_pose.mean_pose((hidden,)) is None
+
+
+def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
+    """Every n-th record of all sources together, each source's share kept."""
+    folder = str(tiny_records / "synthetic")
+    train, val = config.Source(folder), config.Source(folder, split="val")
+    numbers, read = [], shards.Records.read
+
+    def noted(self, number):
+        numbers.append((len(self), number))
+        return read(self, number)
+
+    monkeypatch.setattr(shards.Records, "read", noted)
+    monkeypatch.setattr(mean_pose, "MOST", 10)
+    _, betas = mean_pose.mean_pose((train, val))
+    rows = [(32, n) for n in range(0, 32, 4)] + [(8, 0), (8, 4)]
+    assert numbers == rows
+    people = [
+        records.decode(read(shards.Records(folder, split), n))
+        for split, (_, n) in zip(["train"] * 8 + ["val"] * 2, rows, strict=True)
+    ]
+    assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))

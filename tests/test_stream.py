@@ -1,5 +1,6 @@
 """Batches without Python callbacks, here and from a tf.data service."""
 
+import contextlib
 import dataclasses
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tests import record_samples, test_pipeline
 from tests.closeness import assert_close
 from training import config, data_service, warp
+from training.benchmarks import data_service as benchmark
 from training.data import pipeline, stream
 
 SIZE = 64
@@ -221,3 +223,16 @@ def test_a_server_starts_tells_where_and_ends_at_a_signal():
     lost = first.split()[-1].rstrip(".")
     words = ["worker", f"--dispatcher={lost}"]
     assert data_service.main(words) == 1
+
+
+def test_the_benchmark_does_not_wait_for_ever_for_a_server(
+    tmp_path, monkeypatch
+):
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 30\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(silent))
+    monkeypatch.setattr(benchmark, "_STARTS_S", 0.2)
+    with contextlib.ExitStack() as stack:
+        with pytest.raises(ValueError, match="said nothing in 0 s"):
+            benchmark._started(stack, "dispatcher")

@@ -29,7 +29,6 @@ import tyro  # noqa: E402
 from training import exit_status  # noqa: E402
 from training.data import stream  # noqa: E402
 
-_log = logging.getLogger(__name__)
 _REPORT_S = 10.0
 
 

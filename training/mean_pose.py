@@ -1,5 +1,7 @@
 """The mean pose and shape of a training set: a start and a baseline."""
 
+import math
+
 import numpy as np
 
 from tf_hmr import geometry
@@ -7,12 +9,18 @@ from training import config
 from training.data import parsing, prior, records, shards
 
 CHUNK = 4096
+# Records: joints that scatter by 40 degrees then have a mean that is right to
+# a third of one.
+MOST = 20_000
 
 
 def mean_pose(
     sources: tuple[config.Source, ...],
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Means over all records whose 3D labels the training sees.
+    """Means over the records whose 3D labels the training sees.
+
+    Of more than MOST only every n-th is read, all over the sources: each is
+    read with its picture, in every process of a run, before the first step.
 
     Args:
         sources: with `records` as paths.
@@ -24,13 +32,16 @@ def mean_pose(
     total, betas = np.zeros((24, 3, 3)), np.zeros(10)
     blank = records.blank()
     poses = shapes = 0
-    for source in sources:
-        if source.labels != "all":
-            continue
-        stored = shards.Records(source.records, source.split, source.shards)
-        for start in range(0, len(stored), CHUNK):
-            stop = min(start + CHUNK, len(stored))
-            rows = range(start, stop)
+    seen = [
+        shards.Records(source.records, source.split, source.shards)
+        for source in sources
+        if source.labels == "all"
+    ]
+    stride = math.ceil(sum(map(len, seen)) / MOST)
+    for stored in seen:
+        chosen = range(0, len(stored), stride)
+        for start in range(0, len(chosen), CHUNK):
+            rows = chosen[start : start + CHUNK]
             fields = parsing.parse([_read(stored, i, blank) for i in rows])
             has = fields["has_pose"].numpy() > 0
             pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)

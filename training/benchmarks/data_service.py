@@ -16,6 +16,7 @@ pipeline's time over the service's, and the service's rate over its.
 import contextlib
 import dataclasses
 import pathlib
+import select
 import signal
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ from collections.abc import Iterator
 from training import benchmark_pictures as pictures
 
 _LOCAL, _SERVED = "local pipeline", "tf.data service"
-_STARTS_S = 120.0
+_STARTS_S = 120.0  # a server says within it where it listens
 
 
 @dataclasses.dataclass
@@ -100,11 +101,13 @@ def _started(stack: contextlib.ExitStack, *words: str) -> str:
         text=True,
     )
     stack.callback(_end, process)
-    line = process.stdout.readline()
+    ready, _, _ = select.select([process.stdout], [], [], _STARTS_S)
+    line = process.stdout.readline() if ready else ""
     if "listens at" not in line:
         raise ValueError(
             f"training.data_service {' '.join(words)} did not start: "
-            f"{line or 'it said nothing'}. Try it in a shell."
+            f"{line or f'it said nothing in {_STARTS_S:.0f} s'}. Try it in a "
+            "shell."
         )
     return line.split()[-1].rstrip(".")
 
