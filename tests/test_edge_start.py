@@ -257,3 +257,21 @@ def test_jetson_names_the_files_it_has_and_no_opencv():
     }
     pipelines = [w for words in jetson_commands() for w in words if "!" in w]
     assert len(pipelines) == 2 and len(set(pipelines)) == 1
+
+
+def test_a_restarted_service_keeps_what_it_recorded(tmp_path):
+    """The unit's command, with a program that records what it is given."""
+    (unit,) = [words for words in jetson_commands() if words[:1] == ["/bin/sh"]]
+    program = tmp_path / "venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > told\n')
+    program.chmod(0o755)
+    # As systemd does it.
+    words = [word.replace("$$", "$").replace("%%", "%") for word in unit]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told[:2] == ["run.py", "hmr.tflite"] and "appsink" in told[2]
+    assert re.fullmatch(r"out/\d{8}-\d{6}", told[told.index("--out") + 1])
+    assert {w for w in told if w[:2] == "--"} <= known_flags()["run.py"]
+    text = (JETSON / "hmr.service").read_text()
+    assert "SuccessExitStatus=130" in text and "User=" in text
