@@ -19,6 +19,9 @@ import tyro
 
 MAX_RANK = 4
 
+TYPES = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT32", "BOOL")
+"""Of tensors; INT32 are shapes and indices."""
+
 REFUSED = {
     "CUSTOM": "it is no built-in operator; write it out in built-in ones",
     "VAR_HANDLE": "the weights are not stored; export by way of a SavedModel",
@@ -220,6 +223,26 @@ def _int8_scales(operator: Operator) -> str:
     return ""
 
 
+def _types(operator: Operator) -> str:
+    """Numbers that delegates know: of the operators' data, not of indices."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {number: name for name, number in vars(schema.TensorType).items()}
+    for tensor in (*operator.inputs, *operator.outputs):
+        if tensor is not None and names[tensor.type] not in TYPES:
+            return (
+                f"a tensor of {names[tensor.type]}; delegates know "
+                f"{', '.join(TYPES)}"
+            )
+    return ""
+
+
+def _gather(operator: Operator) -> str:
+    if operator.kind == "GATHER" and not operator.constant[1]:
+        return "its indices are computed; give them as numbers"
+    return ""
+
+
 def _product(operator: Operator) -> str:
     """Which products of two tensors delegates take."""
     if operator.kind != "BATCH_MATMUL":
@@ -255,6 +278,8 @@ RULES: tuple[Callable[[Operator], str], ...] = (
     _slice,
     _int8_stride,
     _int8_scales,
+    _types,
+    _gather,
     _product,
     _quotient,
     _constants,

@@ -144,6 +144,20 @@ def computed_bounds(model, graph, schema):
     operator.inputs = [data, graph.inputs[0], *rest]
 
 
+def int16(model, graph, schema):
+    operator = found(model, graph, schema, "CONV_2D")
+    graph.tensors[operator.outputs[0]].type = schema.TensorType.INT16
+
+
+def computed_indices(model, graph, schema):
+    operator = found(model, graph, schema, "CONV_2D")
+    code = model.operatorCodes[operator.opcodeIndex]
+    code.builtinCode = code.deprecatedBuiltinCode = (
+        schema.BuiltinOperator.GATHER
+    )
+    operator.inputs = [operator.inputs[0], graph.inputs[0]]
+
+
 def two_constants(model, graph, schema):
     operator = found(model, graph, schema, "BATCH_MATMUL")
     bounds = found(model, graph, schema, "STRIDED_SLICE").inputs
@@ -159,6 +173,8 @@ def two_constants(model, graph, schema):
         (ellipsis, "write every axis"),
         (computed_bounds, "bounds are computed"),
         (two_constants, "both inputs are constants"),
+        (int16, "a tensor of INT16"),
+        (computed_indices, "indices are computed"),
     ],
 )
 def test_planted_faults_are_found(clean, plant, told):
