@@ -16,7 +16,7 @@ SOURCES := tf_hmr training edge tests
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 edge-report lint format install clean
+  test-tflite-runtime test-aarch64 trained edge-report lint format install clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-extra   exported files on a GPU of software, on an old"
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
+	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
 	@echo "make lint         check style"
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
@@ -45,7 +46,12 @@ test-oracle: $(INSTALLED) $(ORACLE_INSTALLED)
 	@$(PYTHON) -m pytest -q -m oracle tests/oracle
 
 # What each needs is made in build/targets on the first call, without root.
-test-extra: test-delegate test-tflite-runtime test-aarch64
+test-extra: trained test-delegate test-tflite-runtime test-aarch64
+
+# Without it the tests of the trained network would be skipped.
+trained:
+	@test -f runs/demo/best/model.weights.h5 || \
+	  { echo "test-extra needs a trained model: make demo" >&2; exit 1; }
 
 test-delegate: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.vulkan
@@ -60,7 +66,8 @@ test-aarch64: $(INSTALLED)
 	@$(PYTHON) -m pytest -q -m aarch64 tests/targets
 
 edge-report: $(INSTALLED)
-	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md
+	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \
+	  $(if $(BESIDE),--beside $(BESIDE))
 
 lint: $(INSTALLED)
 	@$(PYTHON) -m ruff check --quiet $(SOURCES)

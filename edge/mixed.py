@@ -23,7 +23,8 @@ AIM = 0.8
 """Share of the budget that is aimed at, as other crops will differ."""
 
 ATTEMPTS = 4
-"""How often the aim is corrected before all is left as it is."""
+"""How often the aim is corrected. The last recipe is taken as it is, within
+its budget or not: the check of the export decides, on crops of its own."""
 
 _log = logging.getLogger(__name__)
 

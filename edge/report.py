@@ -86,6 +86,7 @@ def report(args: Args) -> None:
     )
     links = [os.path.relpath(path, args.out.parent) for path in plots]
     page = "\n".join(report_page.lines(found, links)) + "\n"
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page, encoding="utf-8")
 
 

@@ -75,7 +75,8 @@ def run(args: Args) -> dict[str, dict[str, float]]:
 
     Raises:
         FileNotFoundError: one is not there.
-        ValueError: the track was lost in between, or is of another film.
+        ValueError: the track was lost in between, is of another film, or is
+            too short for the delays that are tried.
     """
     truth = json.loads(args.truth.read_text())
     lines = map(json.loads, args.lines.read_text().splitlines())
@@ -86,6 +87,11 @@ def run(args: Args) -> dict[str, dict[str, float]]:
         raise ValueError(
             f"{args.lines}: track {args.track} has {len(lines)} frames, lost "
             f"in {lost[:5]}; expected all {len(people)} frames of {args.truth}."
+        )
+    if len(lines) < 2 * LAGS[-1] + 2:
+        raise ValueError(
+            f"{args.lines}: {len(lines)} frames are too few to know a delay of "
+            f"up to {LAGS[-1]:g}; give a longer film."
         )
     joints = np.array([line["joints_m"] for line in lines])
     true_joints = np.array([person["joints"] for person in people])

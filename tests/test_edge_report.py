@@ -99,11 +99,22 @@ def test_times_stages_and_goals(found):
     assert (demo["cold"], demo["cached"], demo["peak MB"]) == ("41", "17", "77")
     assert large["model"] == "resnet50_slim_float32"
     goals = {row["what"]: row for row in rows(told, "what")}
-    assert goals["int8 ResNet-50 over float32"]["found"] == "0.25"
-    assert goals["body in float32 ResNet-50"]["found"] == "1.0 %"
+    assert goals["int8 ResNet-50 over float32"]["found"] == "0.250"
+    assert goals["body in float32 ResNet-50"]["found"] == "0.010"
     text = "\n".join(told)
     assert "A processor" in text and "RANDOM" in text and "commit" in text
     assert "![edge time](../docs/edge_time.png)" in told
+
+
+def test_a_goal_that_is_missed_says_so(found):
+    models = found.timed["models"]
+    models["resnet50_slim_float32"]["stages"]["body"]["cpu_ms"] = 0.325
+    models["mobilenet_v3_float16"] = timed("d", 0)
+    models["pose_landmark_lite"] = timed("e", 0)
+    goals = {row["what"]: row for row in rows(lines(found), "what")}
+    assert goals["body in float32 ResNet-50"]["found"] == "0.100 MISSED"
+    beside = goals["float16 MobileNetV3 over pose_landmark_lite"]
+    assert (beside["found"], beside["goal"]) == ("1.000", "at most 1")
 
 
 def lines(found) -> list[str]:

@@ -167,13 +167,13 @@ def test_film_shows_the_people_that_its_json_names(tmp_path):
     assert inside.mean() > 3 * np.abs(scene.frame(0)[0] - empty)[:9].mean()
 
 
-def walked_lines(tmp_path, lag, noise, lost=()):
+def walked_lines(tmp_path, lag, noise, lost=(), count=40):
     """A film's truth and lines that are `lag` frames late and noisy."""
-    args = film.Args(tmp_path / "w.avi", frames=40, size=(160, 90))
+    args = film.Args(tmp_path / "w.avi", frames=count, size=(160, 90))
     film.write(args)
     frames = json.loads((tmp_path / "w.json").read_text())["frames"]
     rng, lines = np.random.default_rng(0), []
-    for number in range(40):
+    for number in range(count):
         (person,) = frames[max(0, number - lag)]
         joints = np.array(person["joints"])
         line = {
@@ -208,11 +208,19 @@ def test_steadiness_refuses_a_lost_track(tmp_path, caplog):
     assert "lost in [7]" in caplog.text
 
 
-def test_one_of_two_walkers_is_the_other_s_mirror_image():
+def test_steadiness_refuses_a_short_film(tmp_path, caplog):
+    assert steadiness.main(walked_lines(tmp_path, 0, 0.0, count=9)) == 1
+    assert "9 frames are too few" in caplog.text
+
+
+def test_half_a_stride_later_a_walker_is_mirrored():
     angles = film.gait(1.0), film.gait(1.0 + np.pi)
-    hip = [film._INDEX[side + "_hip"] for side in ("left", "right")]
-    assert angles[0][hip[0], 0] == pytest.approx(angles[1][hip[1], 0])
-    assert angles[0][hip[0], 0] != pytest.approx(angles[0][hip[1], 0], abs=1)
+    for joint in ("hip", "knee"):
+        left, right = (
+            film._INDEX[f"{side}_{joint}"] for side in ("left", "right")
+        )
+        assert angles[0][left, 0] == pytest.approx(angles[1][right, 0])
+        assert angles[0][left, 0] != pytest.approx(angles[0][right, 0], abs=1)
 
 
 def jetson_commands() -> list[list[str]]:
