@@ -9,7 +9,7 @@ import pytest
 from tests import record_samples, test_fit, test_pipeline
 from tests.closeness import assert_close
 from training import checkpoints, exit_status, fit, journal
-from training.data import shards
+from training.data import pipeline, shards
 
 NOT_A_NUMBER = {
     "box": np.full(4, np.nan),
@@ -135,12 +135,44 @@ def test_open_shards_are_read_on_when_their_folder_is_gone(tmp_path):
         stored.read(4)
 
 
+WRONG = {7: {"image": CUT}, 150: {"pose": NOT_A_NUMBER["pose"]}}
+
+
+def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
+    tmp_path, caplog, capsys
+):
+    """One in a hundred is broken; after the second step no file is there."""
+    folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
+    data = test_pipeline.two_sources(folder, sources=ALL(folder), batch_size=8)
+    away, seen = tmp_path / "away", []
+    whole = test_pipeline.batches(data, 25)
+
+    def read():
+        for batch in pipeline.train_dataset(data.sources, data, 64):
+            seen.append(batch)
+            if len(seen) == 2:
+                folder.rename(away)
+            assert len(seen) < 25, "read ahead to the end of the pass"
+
+    assert fit.told(read) == exit_status.FAILED
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("training.fit: ") and ".tfrecord" in error
+    assert str(folder) in error and "Bring its folder back" in error
+    away.rename(folder)
+    rest = test_pipeline.batches(data, 25 - len(seen), start=len(seen))
+    for found, expected in zip(rest, whole[len(seen) :], strict=True):
+        test_pipeline.assert_same(found, expected)
+    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in said
+    assert "samples/id150: pose not finite" in said
+
+
+@pytest.mark.extra
 def test_a_run_bears_bad_records_and_that_all_go_away(
     tmp_path, monkeypatch, caplog, capsys
 ):
     """One in a hundred is broken; after the second step no file is there."""
-    wrong = {7: {"image": CUT}, 150: {"pose": NOT_A_NUMBER["pose"]}}
-    folder = record_samples.spoilt(tmp_path / "samples", 200, wrong, 1)
+    folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
     run, away = tmp_path / "run", tmp_path / "away"
     save = checkpoints.Checkpoints.save
 
