@@ -13,11 +13,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edge import run
 from tf_hmr import crop, method, people
 from training import config
 from training.data import pipeline, records, synthetic
-
-PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 # Where a crop must not come from a split that trains the network.
 _HELD_OUT_FIRST = ("test", "val", "train")
@@ -125,12 +124,12 @@ def _photos(folder: Path) -> list[Path]:
     photos = [
         path
         for path in sorted(folder.glob("*"))
-        if path.suffix.lower() in PHOTOS
+        if path.suffix.lower() in run.PHOTOS
     ]
     if not photos:
         raise FileNotFoundError(
             f"{folder} holds neither records (report.json) nor photos "
-            f"({', '.join(PHOTOS)}). Name a records folder of "
+            f"({', '.join(run.PHOTOS)}). Name a records folder of "
             "training.prepare, or a folder of photos of one person each."
         )
     return photos

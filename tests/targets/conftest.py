@@ -122,17 +122,22 @@ def here(path, crops, folder) -> dict[str, np.ndarray]:
     return answers([sys.executable], path, crops, folder)
 
 
+BOX = ("--box", "20.3", "11.7", "171.9", "180.1")
+"""In `photo`, at no whole scale of a crop: so that it is resampled."""
+
+
 def photo(people: images.Images, folder: pathlib.Path) -> pathlib.Path:
-    """A photo of the first person."""
+    """A photo of the first person, 211 pixels wide and high."""
     path = folder / "person.png"
-    cv2.imwrite(str(path), people.crops[0][..., ::-1])
+    image = cv2.resize(people.crops[0][..., ::-1], (211, 211))
+    cv2.imwrite(str(path), image)
     return path
 
 
 def line(command, path, image, out, *options, **environment) -> dict:
     """What edge/run.py writes of a photo."""
     script = debian.ROOT / "edge" / "run.py"
-    words = [*command, script, path, image, "--out", out, *options]
+    words = [*command, script, path, image, *BOX, "--out", out, *options]
     told = start(words, **environment)
     (found,) = (out / f"{image.stem}.jsonl").read_text().splitlines()
     return json.loads(found) | {"stderr": told.stderr}

@@ -113,7 +113,7 @@ def test_the_device_s_file_runs_on_the_gpu(gpu, small, tmp_path):
             "cpu": (),
         }.items()
     )
-    assert "so CPU" not in found["stderr"]
+    assert "CPU, as the GPU" not in found["stderr"]
     assert "Selected adapter" in found["stderr"]
     for name in ("joints_m", "translation_m"):
         assert_close("tflite_metres", found[name], expected[name])

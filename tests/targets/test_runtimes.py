@@ -1,15 +1,16 @@
 """The exported files on an old runtime and on another processor."""
 
+import sys
+
+import numpy as np
 import pytest
 
-from edge import check
+from edge import check, convert
 from edge.targets import runtimes
 from tests.closeness import assert_close
 from tests.targets import conftest as targets
 
 pytestmark = pytest.mark.extra
-
-OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
 
 
 @pytest.fixture(
@@ -30,7 +31,7 @@ def test_float_files_give_what_they_give_here(
     path, crops = either.files[precision], either.people.crops[:4]
     found = targets.answers(command, path, crops, tmp_path)
     expected = targets.here(path, crops, tmp_path)
-    for name in OUTPUTS:
+    for name in convert.OUTPUTS:
         assert_close("tflite_metres", found[name], expected[name])
 
 
@@ -62,12 +63,30 @@ def test_int8_files_stay_near_on_the_other_processor(
     assert check.excess(measured, precision) == ""
 
 
+def test_the_crop_is_ours_within_gray_levels(command, small, tmp_path):
+    # OpenCV 4 rounds positions to 1/32 pixel, OpenCV 5 does not.
+    targets.photo(small.people, tmp_path)
+    box = [float(word) for word in targets.BOX[1:]]
+    code = (
+        "import cv2, numpy; from edge import run; numpy.save('{0}.npy', "
+        f"run.crop_image(cv2.imread('person.png'), run.square_box({box}), 64))"
+    )
+    crops = []
+    for name, python in {"there": command, "here": [sys.executable]}.items():
+        words = [*python, "-c", code.format(tmp_path / name)]
+        words[-1] = words[-1].replace("person.png", f"{tmp_path}/person.png")
+        targets.start(words)
+        crops.append(np.load(tmp_path / f"{name}.npy"))
+    assert crops[1].std() > 20
+    assert_close("warp_gray_level", *crops)
+
+
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_the_device_s_file_reads_a_photo(command, small, precision, tmp_path):
     path = small.files[precision]
     image = targets.photo(small.people, tmp_path)
     found = targets.line(command, path, image, tmp_path / "there")
-    expected = targets.line([targets.sys.executable], path, image, tmp_path)
+    expected = targets.line([sys.executable], path, image, tmp_path)
     rows = {"float32": "tflite_metres", "int8": "other_int8_metres"}
     for name in ("joints_m", "betas"):
         assert_close(rows[precision], found[name], expected[name])
