@@ -20,13 +20,22 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from edge import benchmark, check, export, images, quantize, report_page
+from edge import (
+    benchmark,
+    body_benchmark,
+    check,
+    export,
+    images,
+    quantize,
+    report_page,
+)
 from edge.targets import vulkan
-from tf_hmr import body, body_data, method
+from tf_hmr import body, body_data, joints, method
 
 PRECISIONS = ("float32", *quantize.PARTS)
 LARGE = ("resnet50_slim", "mobilenet_v3")
 GPU_CROPS = 16
+BODY_ROUNDS = 300
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +83,7 @@ def report(args: Args) -> None:
             out=args.files,
         )
     )
+    timed["body_ratio"] = body_ratio()
     delegate = on_gpu(args, cards)
     text = json.dumps(timed, indent=1) + "\n"
     (args.files / "benchmark.json").write_text(text, encoding="utf-8")
@@ -117,6 +127,14 @@ def untrained(args: Args, encoder: str) -> list[Path]:
         )
         made.append(path)
     return made
+
+
+def body_ratio() -> float:
+    """How many times the textbook's body function takes of ours' time."""
+    data = body_data.BodyData.load("open")
+    contents = body_benchmark.converted(data, joints.COCOPLUS19)
+    times = body_benchmark.measure(contents, BODY_ROUNDS)
+    return float(np.median(times["textbook"] / times["ours"]))
 
 
 def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
