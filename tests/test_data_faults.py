@@ -167,7 +167,7 @@ def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
     assert "samples/id150: pose not finite" in said
 
 
-@pytest.mark.extra
+@pytest.mark.slow
 def test_a_run_bears_bad_records_and_that_all_go_away(
     tmp_path, monkeypatch, caplog, capsys
 ):
