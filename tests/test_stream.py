@@ -222,7 +222,9 @@ def test_a_server_starts_tells_where_and_ends_at_a_signal():
     assert rest.endswith("Ended.\n")
     lost = first.split()[-1].rstrip(".")
     words = ["worker", f"--dispatcher={lost}"]
+    handler = signal.getsignal(signal.SIGTERM)
     assert data_service.main(words) == 1
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_the_benchmark_does_not_wait_for_ever_for_a_server(

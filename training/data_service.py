@@ -85,11 +85,8 @@ def start(what: Dispatcher | Worker):
     return server, lambda: f"making {server._num_tasks()} streams of batches"
 
 
-def serve(server, describe: Callable[[], str]) -> None:
-    """Until SIGTERM or Ctrl-C; a line whenever what it does has changed."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+def serve(server, describe: Callable[[], str], ended: threading.Event) -> None:
+    """Until `ended`; a line whenever what it does has changed."""
     told = ""
     while not ended.wait(_REPORT_S if told else 0.0):
         told, before = describe(), told
@@ -115,11 +112,20 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         args=arguments,
     )
+    # Before anybody is told that it listens, and may ask it to end.
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
-        serve(*start(what))
+        serve(*start(what), ended)
     except ValueError as error:
         print(f"training.data_service: {error}", file=sys.stderr)
         return exit_status.FAILED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return exit_status.COMPLETE
 
 
