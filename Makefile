@@ -21,6 +21,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 help:
 	@echo "make test         install what is needed, lint, run the tests"
 	@echo "make fuzz         read 1,000 damaged files of each format (10 minutes)"
+	@echo "make test-slow    whole runs: workers that are killed, records that go"
 	@echo "make demo         install, train, evaluate, draw pictures, export"
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
 	@echo "make test-extra   exported files on a GPU of software, on an old"
@@ -36,6 +37,10 @@ test: lint
 
 fuzz: $(INSTALLED)
 	@$(PYTHON) -m tests.fuzz
+
+# Whole runs of several processes: minutes.
+test-slow: $(INSTALLED)
+	@$(PYTHON) -m pytest -q -m slow
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m training.demo --workdir runs/demo

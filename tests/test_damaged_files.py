@@ -281,3 +281,26 @@ def test_no_changed_byte_raises_anything_else(tmp_path, write, rng):
     for message in refused:
         assert str(path) in message
         assert message.endswith("xpected three rows. Make it again.")
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("kintree_table", np.zeros(3)),
+        ("keypoint_names", np.zeros((2, 2))),
+        ("lite_faces", np.array("no numbers")),
+        ("parts_part14", np.zeros((1, 1, 1))),
+    ],
+)
+def test_an_array_that_is_not_what_its_name_says_names_the_file(
+    body_data, tmp_path, key, wrong
+):
+    path = tmp_path / "body.npz"
+    body_data.save(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez(path, **(arrays | {key: wrong}))
+    try:
+        BodyData.load(path)
+    except ValueError as error:
+        assert "body.npz" in str(error)

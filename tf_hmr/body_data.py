@@ -36,6 +36,8 @@ _OPTIONAL = {
     "mean_betas": np.float32,
 }
 _MEAN = ("mean_pose6d", "mean_betas")
+# What numpy raises for arrays that are not what their names say.
+_DAMAGE = (ValueError, TypeError, IndexError, KeyError, OverflowError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,18 @@ class BodyData:
                 which, what was expected and how to mend it.
         """
         path = body_files.find(source)
+        try:
+            return cls._read(path, num_betas)
+        except _DAMAGE as error:
+            if isinstance(error, ValueError) and str(path) in str(error):
+                raise
+            raise ValueError(
+                f"{path} is damaged, or holds no body: {error}. Fetch it again "
+                "from its publisher, or write it with BodyData.save."
+            ) from error
+
+    @classmethod
+    def _read(cls, path: Path, num_betas: int | None) -> "BodyData":
         raw = body_files.read(path)
         topology = body_topology.tag(raw, path)
         shapedirs = _array(raw["shapedirs"], "shapedirs")
