@@ -289,7 +289,6 @@ def test_no_changed_byte_raises_anything_else(tmp_path, write, rng):
         ("kintree_table", np.zeros(3)),
         ("keypoint_names", np.zeros((2, 2))),
         ("lite_faces", np.array("no numbers")),
-        ("parts_part14", np.zeros((1, 1, 1))),
     ],
 )
 def test_an_array_that_is_not_what_its_name_says_names_the_file(
@@ -300,7 +299,5 @@ def test_an_array_that_is_not_what_its_name_says_names_the_file(
     with np.load(path) as stored:
         arrays = dict(stored)
     np.savez(path, **(arrays | {key: wrong}))
-    try:
+    with pytest.raises(ValueError, match=r"body\.npz"):
         BodyData.load(path)
-    except ValueError as error:
-        assert "body.npz" in str(error)

@@ -262,8 +262,8 @@ def test_command_names_its_choices(capsys):
 
 def test_names_are_typed_with_dashes(capsys):
     assert "data-service" in commands.names(benchmarks)
+    words = ["data-service", "--help"]
     with pytest.raises(SystemExit) as stop:
-        words = ["data-service", "--help"]
         commands.main(benchmarks, "training.benchmark", words)
     assert stop.value.code == 0
     assert "--workers" in capsys.readouterr().out
