@@ -42,7 +42,7 @@ PATIENCE_S = 3.0  # After so long those of a lost person are forgotten.
 TURNS, POINTS, PLACE = (1.0, 2.0), (1.0, 2.0), (1.0, 8.0)  # Of OneEuro, Hz.
 COLOUR = np.array([219.0, 189.0, 166.0])  # Of the mesh, BGR.
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
-MP4V = cv2.VideoWriter_fourcc(*"mp4v")
+MP4V, MJPG = (cv2.VideoWriter_fourcc(*code) for code in ("mp4v", "MJPG"))
 
 
 class Model:
@@ -300,8 +300,8 @@ def run(model, source, stem, tracks, keep=True, show=False):
             elif keep:
                 size, name = image.shape[1::-1], stem + "_overlay.mp4"
                 film = film or cv2.VideoWriter(name, MP4V, fps, size)
-                if not film.isOpened():
-                    raise ValueError("this OpenCV writes no .mp4: --no-overlay")
+                if not film.isOpened():  # MJPG comes with every OpenCV.
+                    film.open(stem + "_overlay.avi", MJPG, fps, size)
                 while written < seconds * fps + 0.5:  # Cameras may be slower.
                     film.write(image)
                     written += 1
