@@ -32,8 +32,9 @@ help:
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
 
+# A file of tests is one process's: its fixtures are made once.
 test: lint
-	@$(PYTHON) -m pytest -q
+	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 fuzz: $(INSTALLED)
 	@$(PYTHON) -m tests.fuzz
