@@ -102,31 +102,42 @@ def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
     assert "training.fit" in capsys.readouterr().err
 
 
-def test_the_real_model_on_two_devices_is_on_one(tiny_records, tmp_path):
+@pytest.mark.parametrize(
+    "several",
+    [
+        ["training.fit", "quick", "--devices=cpu:2"],
+        pytest.param(
+            ["training.launch", "--workers=2", "quick"], marks=pytest.mark.slow
+        ),
+    ],
+    ids=["devices", "workers"],
+)
+def test_the_real_model_on_two_devices_is_on_one(
+    several, tiny_records, tmp_path
+):
     """Batch normalisation, pipeline, both players and the evaluation."""
+    one = ["training.fit", "quick", "--devices=cpu:1"]
     started = {}
-    for devices in ("cpu:1", "cpu:2"):
+    for name, command in (("one", one), ("several", several)):
         words = [
-            *("quick", f"--workdir={tmp_path / devices}"),
-            *(f"--records={tiny_records}", f"--devices={devices}"),
+            *(f"--workdir={tmp_path / name}", f"--records={tiny_records}"),
             *("--steps=4", "--precision=float32"),
             *TINY,
         ]
-        started[devices] = subprocess.Popen(
-            [sys.executable, "-m", "training.fit", *words],
+        started[name] = subprocess.Popen(
+            [sys.executable, "-m", *command, *words],
             cwd=Path(__file__).parent.parent,
             stderr=subprocess.PIPE,
             text=True,
         )
     lines = {}
-    for devices, process in started.items():
+    for name, process in started.items():
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error[-2000:]
-        path = tmp_path / devices / journal.METRICS_FILE
-        lines[devices] = journal.read_metrics(path)
-    one, two = lines.values()
-    assert len(one) == len(two) == 3
-    for a, b in zip(one, two, strict=True):
+        path = tmp_path / name / journal.METRICS_FILE
+        lines[name] = journal.read_metrics(path)
+    assert len(lines["one"]) == len(lines["several"]) == 3
+    for a, b in zip(*lines.values(), strict=True):
         names = sorted(a.keys() - {"kind", "images_per_s", "trained_s"})
         assert_close("same_run", [b[k] for k in names], [a[k] for k in names])
 

@@ -58,8 +58,8 @@ class Journal:
 class NoJournal(Journal):
     """Of a worker that is not the chief: it writes nothing."""
 
-    def __init__(self):
-        pass
+    def __init__(self, workdir: Path, step: int):
+        """Leaves the chief's files alone."""
 
     def scalars(self, step, kind, values):
         """Nothing."""
