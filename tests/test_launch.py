@@ -102,6 +102,7 @@ def test_a_stop_reaches_the_workers(tmp_path, plan):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    before = signal.getsignal(signal.SIGTERM)
     threading.Thread(target=stop).start()
     status = launch.supervise(
         starter(tmp_path, plan, plan), restarts=3, stop_s=1.0
@@ -111,7 +112,7 @@ def test_a_stop_reaches_the_workers(tmp_path, plan):
     assert starts(tmp_path) == 1
     saved = {path.name for path in tmp_path.glob("saved-*")}
     assert saved == ({"saved-0", "saved-1"} if plan == "waits" else set())
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_gpus_are_those_a_scheduler_left(tmp_path, monkeypatch, capsys):
