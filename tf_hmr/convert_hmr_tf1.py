@@ -15,6 +15,7 @@ import numpy as np
 from tf_hmr import body as bodies
 from tf_hmr import (
     body_data,
+    discriminator,
     foreign_weights,
     joints,
     keras_files,
@@ -130,8 +131,12 @@ def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
     return parts
 
 
-def _adversary(part: hmr.Discriminator) -> list[foreign_weights.Source]:
-    outputs = [f"D/pose_out_j{joint}" for joint in range(hmr.BODY_JOINTS)]
+def _adversary(
+    part: discriminator.Discriminator,
+) -> list[foreign_weights.Source]:
+    outputs = [
+        f"D/pose_out_j{joint}" for joint in range(discriminator.BODY_JOINTS)
+    ]
     return [
         *_dense(part.conv1, "D/D_conv1", convolution=True),
         *_dense(part.conv2, "D/D_conv2", convolution=True),

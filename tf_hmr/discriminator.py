@@ -1,0 +1,67 @@
+"""HMR's factorised adversary: which poses and shapes are human.
+
+Kanazawa et al., CVPR 2018, section 3.3 (akanazawa/hmr: src/models.py).
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from tf_hmr import joints
+
+BODY_JOINTS = len(joints.SMPL24) - 1
+
+
+class Discriminator(keras.Model):
+    """Scores of 23 joints, of all joints together, and of the shape: 25.
+
+    src/models.py Discriminator_separable_rotations. Float32 under any policy:
+    its losses are squares of small differences.
+    """
+
+    def __init__(self, hidden: int):
+        super().__init__(name="adversary", dtype="float32")
+        dense = functools.partial(keras.layers.Dense, dtype="float32")
+        self.conv1 = dense(32, "relu", name="conv1")
+        self.conv2 = dense(32, "relu", name="conv2")
+        self.all_fc1 = dense(hidden, "relu", name="all_fc1")
+        self.all_fc2 = dense(hidden, "relu", name="all_fc2")
+        self.all_out = dense(1, name="all_out")
+        self.shape_fc1 = dense(10, "relu", name="shape_fc1")
+        self.shape_fc2 = dense(5, "relu", name="shape_fc2")
+        self.shape_out = dense(1, name="shape_out")
+
+    def build(self, shape=None):
+        self.joint_kernels = self.add_weight(
+            shape=(BODY_JOINTS, 32),
+            # Glorot's limit for 23 layers from 32 inputs to one output.
+            initializer=keras.initializers.RandomUniform(
+                -((6 / 33) ** 0.5), (6 / 33) ** 0.5
+            ),
+            name="joint_kernels",
+        )
+        self.joint_biases = self.add_weight(
+            shape=(BODY_JOINTS,), initializer="zeros", name="joint_biases"
+        )
+        self.conv1.build((None, BODY_JOINTS, 9))
+        self.conv2.build((None, BODY_JOINTS, 32))
+        self.all_fc1.build((None, BODY_JOINTS * 32))
+        self.all_fc2.build((None, self.all_fc1.units))
+        self.all_out.build((None, self.all_fc2.units))
+        self.shape_fc1.build((None, 10))
+        self.shape_fc2.build((None, 10))
+        self.shape_out.build((None, 5))
+        self.built = True
+
+    def call(self, rotmats, betas):
+        """(N, 24, 3, 3), (N, 10) -> (N, 25); the global rotation is free."""
+        x = tf.reshape(rotmats[:, 1:], (-1, BODY_JOINTS, 9))
+        x = self.conv2(self.conv1(x))
+        kernels = tf.cast(self.joint_kernels, x.dtype)
+        each = tf.einsum("njc,jc->nj", x, kernels)
+        each = each + tf.cast(self.joint_biases, x.dtype)
+        every = tf.reshape(x, (-1, BODY_JOINTS * 32))
+        every = self.all_out(self.all_fc2(self.all_fc1(every)))
+        shape = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
+        return tf.concat([each, every, shape], axis=-1)
