@@ -146,7 +146,7 @@ FLOORS = (
         "training.data.faults",
     ),
     ("training.data.prepare.*", "training.data.examination"),
-    ("training.hmr_recipe",),
+    ("training.hmr_recipe", "training.quick_recipe"),
     ("training.experiments.*", "training.benchmark_pictures"),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.
