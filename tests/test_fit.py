@@ -87,7 +87,7 @@ def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
     assert "12 examples" in told[0] and "1000" in told[0]
     whole = evaluate.table({**results, "complete": True})
     assert "NOT COMPLETE" not in whole
-    assert "SYNTHETIC" in results["rule"]
+    assert "SYNTHETIC" in results["rule"]["split"]
     true_rotation = results["baselines"]["mean_pose_true_global_rotation"]
     mean = results["baselines"]["mean_pose"]
     assert true_rotation["mpjpe_mm"] < mean["mpjpe_mm"]

@@ -68,6 +68,7 @@ FLOORS = (
         "tf_hmr.__init__",
         "training.cluster",
         "training.stopping",
+        "training.protocol",
         "training.data.shard_index",
     ),
     (
@@ -76,7 +77,7 @@ FLOORS = (
         "tf_hmr.convert",
         "training.config",
         "training.warp",
-        "training.protocols",
+        "training.protocol_rules.*",
         "training.pictures",
         "training.commands",
         "training.devices",
@@ -94,7 +95,8 @@ FLOORS = (
     ),
     (
         "training.step",
-        "training.measure",
+        "training.protocols",
+        "training.measures.*",
         "training.workdir",
         "training.data.augment",
         "training.data.shards",
@@ -105,6 +107,7 @@ FLOORS = (
     ),
     (
         "training.checkpoints",
+        "training.measure",
         "training.data.cdf_files",
         "training.data.h36m_cameras",
         "training.data.pose_sheet",

@@ -29,6 +29,7 @@ from training import (
     mean_pose,
     measure,
     pictures,
+    protocol,
     protocols,
     workdir,
 )
@@ -83,7 +84,7 @@ def evaluate(flags: Evaluate) -> Path:
             f"to {data.topology!r}. Prepare the records with the model's body."
         )
     dataset = pipeline.eval_dataset(
-        config.Source(records=folder, split=rule.split),
+        config.Source(records=folder, split=rule.splits[0]),
         flags.batch_size,
         method.image_size,
         method.config.crop_scale,
@@ -100,7 +101,7 @@ def evaluate(flags: Evaluate) -> Path:
         **_errors_as_json(errors, rule),
         "metrics": errors.summary() | figures,
         "baselines": _baselines(method.body, sources, dataset, rule),
-        "examples": report["splits"][rule.split],
+        "examples": report["splits"][rule.splits[0]],
         "body": data.name,
         "weights": str(flags.weights),
         "trained_on": [source.records for source in sources],
@@ -111,11 +112,11 @@ def evaluate(flags: Evaluate) -> Path:
     return out
 
 
-def _errors_as_json(errors: measure.Errors, rule: protocols.Protocol) -> dict:
+def _errors_as_json(errors: measure.Errors, rule: protocol.Protocol) -> dict:
     each = errors.joints_mm.mean(axis=0).tolist()
     return {
         "protocol": rule.name,
-        "rule": rule.rule,
+        "rule": dataclasses.asdict(rule.rule),
         "measured": len(errors.index),
         "complete": len(errors.index) == rule.count,
         "percentiles_mpjpe_mm": _percentiles(errors),

@@ -133,6 +133,8 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
             start(method, data, chosen.encoder_weights)
 
     def make_dataset(step, context):
+        if chosen.stage_at(step).part:
+            return pipeline.prior_dataset(data, context, step)
         return pipeline.train_dataset(
             data.sources,
             data,
@@ -213,7 +215,7 @@ def validation(data: config.Data, faces: np.ndarray):
         source, split=VALIDATION, labels="all", shards=(0, 1)
     )
     rule = dataclasses.replace(
-        protocols.get("synthetic_v1"), name="validation", split=VALIDATION
+        protocols.get("synthetic_v1"), name="validation", splits=(VALIDATION,)
     )
 
     def evaluate(method: methods.Method) -> loop.Evaluation:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_hmr import body as bodies
 from tf_hmr import joints, metrics, raster
 from tf_hmr import method as methods
-from training import protocols
+from training import protocol as rules
 
 # Weak perspective as a far pinhole (nkolot/SPIN: constants.py).
 FOCAL_PX = 5000.0
@@ -119,7 +119,7 @@ def predictions(
 class Collector:
     """Compares 3D predictions with their labels, batch by batch."""
 
-    def __init__(self, protocol: protocols.Protocol, body: bodies.Body):
+    def __init__(self, protocol: rules.Protocol, body: bodies.Body):
         """Errors are counted by the rules of `protocol`."""
         self._protocol = protocol
         self._body = body
@@ -183,7 +183,7 @@ class Collector:
 def measure(
     method: methods.Method,
     dataset: Iterable,
-    protocol: protocols.Protocol,
+    protocol: rules.Protocol,
 ) -> tuple[Errors, dict[str, float]]:
     """3D errors of every example and the pooled 2D figures."""
     collector = Collector(protocol, method.body)
@@ -198,7 +198,7 @@ def measure_baseline(
     body: bodies.Body,
     mean: tuple[np.ndarray, np.ndarray],
     dataset: Iterable,
-    protocol: protocols.Protocol,
+    protocol: rules.Protocol,
     true_rotation: bool,
 ) -> Errors:
     """Errors of always answering with the training set's mean.

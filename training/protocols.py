@@ -1,67 +1,48 @@
-"""What a result means: one name for each set of rules.
+"""Protocols by name: one name for each set of rules.
 
-"Protocol" is about accuracy; speed is measured by benchmarks.
+They are the rows PROTOCOLS of the modules of training.protocol_rules; a new
+module is found by its place.
 """
 
-import dataclasses
+import functools
+import importlib
+import pkgutil
 
-from tf_hmr import joints
-
-
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """The rules under which errors are counted."""
-
-    name: str
-    """The name a result carries."""
-    records: str
-    """Name of the records folder below --records."""
-    split: str
-    """Which split of it."""
-    count: int
-    """How many examples it has; a result over other ones is not complete."""
-    joints: tuple[str, ...]
-    """The joints whose errors are averaged."""
-    root: tuple[str, ...]
-    """Both sides are moved so that the mean of these is the origin."""
-    rule: str
-    """The rest, in words, with its source."""
+from training import protocol, protocol_rules
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            name="synthetic_v1",
-            records="synthetic_v1",
-            split="test",
-            count=1000,
-            joints=joints.LSP14,
-            root=("left_hip", "right_hip"),
-            rule=(
-                "1,000 rendered people of the open body, none of them in any "
-                "training set. SYNTHETIC: not comparable with results on "
-                "photographs. 14 LSP joints after subtracting the middle of "
-                "the hips, as akanazawa/hmr: src/benchmark/eval_util.py; PA "
-                "after a similarity without reflection; PVE over all vertices "
-                "about the pelvis, unaligned; 3D PCK at 150 mm and AUC over "
-                "0..150 mm of the root-aligned joints; 2D PCK at 0.2 of the "
-                "torso; silhouettes and 14 parts of the predicted mesh in the "
-                "crop against the rendered person."
-            ),
-        ),
-    )
-}
+@functools.cache
+def _all() -> dict[str, protocol.Protocol]:
+    found: dict[str, protocol.Protocol] = {}
+    for info in pkgutil.iter_modules(protocol_rules.__path__):
+        module = importlib.import_module(
+            f"{protocol_rules.__name__}.{info.name}"
+        )
+        for row in module.PROTOCOLS:
+            if row.name in found:
+                raise ValueError(f"Two protocols are called {row.name!r}.")
+            found[row.name] = row
+    return found
 
 
-def get(name: str) -> Protocol:
+def names() -> list[str]:
+    """All protocols."""
+    return sorted(_all())
+
+
+def get(name: str) -> protocol.Protocol:
     """The protocol `name`.
 
     Raises:
-        ValueError: unknown; the message lists what there is.
+        ValueError: unknown, or a name that means several things; the message
+            lists what there is.
     """
-    if name not in PROTOCOLS:
+    if name in _all():
+        return _all()[name]
+    meant = [each for each in names() if each.startswith(f"{name}_")]
+    if meant:
         raise ValueError(
-            f"Unknown protocol {name!r}. There are: {sorted(PROTOCOLS)}."
+            f"{name!r} means different things in different papers. Choose "
+            f"one of {meant}."
         )
-    return PROTOCOLS[name]
+    raise ValueError(f"Unknown protocol {name!r}. There are: {names()}.")

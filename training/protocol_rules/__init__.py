@@ -1,0 +1,1 @@
+"""Protocols by dataset: each module holds PROTOCOLS, rows of Protocol."""
