@@ -1,0 +1,188 @@
+"""Errors of a method with one joint of the person covered: HKMR's Figure 6.
+
+What covers it is in occluders.py. An example in whose crop the joint is not
+visible is left out of that joint's mean, and counted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints, metrics
+from tf_hmr import method as methods
+from training import measure, occluders, protocol
+
+PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
+NONE = ("none", 0)
+"""Pattern and degree of the same people with nothing covered."""
+
+
+class Errors(NamedTuple):
+    """Errors under one pattern and degree, for J joints covered in turn."""
+
+    joints: tuple[str, ...]
+    """(J,) which joint was covered."""
+    mpjpe_mm: np.ndarray
+    """(J,) MPJPE of the body; NaN where no example shows the joint."""
+    own_mm: np.ndarray
+    """(J,) error of the covered joint itself; NaN where it is not judged."""
+    plain_mm: np.ndarray
+    """(J,) MPJPE of the same examples with nothing covered."""
+    count: np.ndarray
+    """(J,) examples."""
+    skipped: np.ndarray
+    """(J,) examples in whose crop the joint is not visible."""
+
+    @property
+    def mean_mm(self) -> float:
+        """The MPJPE averaged over the joints: Figure 6's number."""
+        return float(np.nanmean(self.mpjpe_mm))
+
+    @property
+    def plain_mean_mm(self) -> float:
+        """The same average with nothing covered."""
+        return float(np.nanmean(self.plain_mm))
+
+
+def every(dataset: tf.data.Dataset, step: int, batch_size: int):
+    """Each `step`-th example of an evaluation dataset, in batches.
+
+    Their places in the whole dataset go along as `index`, so that an example
+    is covered in the same way in a part as in the whole.
+    """
+    counted = dataset.unbatch().enumerate().shard(step, 0)
+    return counted.map(lambda i, one: one | {"index": i}).batch(batch_size)
+
+
+def measure_all(
+    method: methods.Method,
+    dataset: Iterable,
+    rule: protocol.Protocol,
+    patterns: Sequence[str] = PATTERNS,
+    degrees: Sequence[float] = DEGREES,
+    names: Sequence[str] = joints.LSP14,
+) -> dict[tuple[str, float], Errors]:
+    """Errors under each pattern and degree, one joint covered at a time.
+
+    The cost is that of len(patterns) * len(degrees) * len(names) + 1
+    predictions per example: 211 by default.
+
+    Args:
+        method: to measure.
+        dataset: batches of pipeline.eval_dataset, or of `every`.
+        rule: which joints are compared, and how they are aligned.
+        patterns: of PATTERNS.
+        degrees: above 0.
+        names: the joints to cover, of joints.KEYPOINTS.
+
+    Raises:
+        ValueError: no example has the joints of `rule`.
+    """
+    runs = [(p, d, name) for p in patterns for d in degrees for name in names]
+    tables = {(p, d): _Table(names, rule) for p, d, _ in runs}
+    judged = joints.select(rule.joints, of=method.joint_names)
+    plain = None
+    stream = _covered(dataset, runs, rule)
+    for batch, found in measure.predictions(method, stream):
+        pred = found.joints[:, judged]
+        pred = metrics.align_root(pred, rule.joints, rule.root)
+        each = metrics.per_joint_error_mm(pred, batch["true"])
+        if batch["run"] < 0:
+            plain = each.mean(axis=1)
+            continue
+        pattern, degree, name = runs[batch["run"]]
+        tables[pattern, degree].add(name, each, plain, batch["shown"])
+    if plain is None:
+        raise ValueError(
+            f"No record has all joints of {rule.name}: {rule.joints}. "
+            "Nothing to measure."
+        )
+    return {key: table.errors() for key, table in tables.items()}
+
+
+def errors(
+    method: methods.Method,
+    dataset: Iterable,
+    rule: protocol.Protocol,
+    patterns: Sequence[str] = PATTERNS,
+    degrees: Sequence[float] = DEGREES,
+    names: Sequence[str] = joints.LSP14,
+) -> dict[tuple[str, float], float]:
+    """The numbers of HKMR's Figure 6: `measure_all`, averaged over joints.
+
+    Returns:
+        (pattern, degree) -> MPJPE in millimetres; and NONE -> the same average
+        with nothing covered.
+    """
+    measured = measure_all(method, dataset, rule, patterns, degrees, names)
+    plain = next(iter(measured.values())).plain_mean_mm
+    return {NONE: plain} | {k: found.mean_mm for k, found in measured.items()}
+
+
+class _Table:
+    """Sums of the errors of one pattern and degree."""
+
+    def __init__(self, names: Sequence[str], rule: protocol.Protocol):
+        self._names = tuple(names)
+        self._judged = rule.joints
+        self._sums = np.zeros((4, len(names)))
+        self._skipped = np.zeros(len(names), np.int64)
+
+    def add(self, name: str, each, plain, shown) -> None:
+        """Errors (B, J) with `name` covered, and (B,) with nothing covered."""
+        own = np.nan
+        if name in self._judged:
+            own = each[shown, self._judged.index(name)].sum()
+        row = self._names.index(name)
+        self._sums[:, row] += (
+            each[shown].mean(axis=1).sum(),
+            own,
+            plain[shown].sum(),
+            shown.sum(),
+        )
+        self._skipped[row] += (~shown).sum()
+
+    def errors(self) -> Errors:
+        *sums, count = self._sums
+        means = [
+            np.divide(s, count, np.full_like(s, np.nan), where=count > 0)
+            for s in sums
+        ]
+        return Errors(
+            self._names, *means, count.astype(np.int64), self._skipped
+        )
+
+
+def _covered(
+    dataset: Iterable, runs: Sequence[tuple], rule: protocol.Protocol
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Each batch as it is (run -1), then covered in all ways.
+
+    Only examples with all joints of the rule; `true` are those, aligned.
+    """
+    index = list(joints.select(rule.joints, of=joints.KEYPOINTS))
+    seen = 0
+    for batch in dataset:
+        batch = {key: np.asarray(value) for key, value in batch.items()}
+        order = np.arange(seen, seen + len(batch["image"]))
+        seen += len(order)
+        rows = (batch["joints3d"][:, index, 3] > 0).all(axis=1)
+        if not rows.any():
+            continue
+        images, order = batch["image"][rows], batch.get("index", order)[rows]
+        true = batch["joints3d"][rows][:, index, :3]
+        true = metrics.align_root(true, rule.joints, rule.root)
+        fixed = {"true": tf.constant(true)}
+        nothing = np.zeros(len(images), bool)
+        yield _item(images, nothing, -1) | fixed
+        for run, (pattern, degree, name) in enumerate(runs):
+            points = batch["keypoints"][rows, joints.KEYPOINTS.index(name)]
+            covered = occluders.occlude(images, points, pattern, degree, order)
+            yield _item(*covered, run) | fixed
+
+
+def _item(images, shown, run: int) -> dict[str, tf.Tensor]:
+    values = {"image": images, "shown": shown, "run": run}
+    return {key: tf.constant(value) for key, value in values.items()}
