@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse
 
 from tf_hmr import (
+    body_checks,
     body_files,
     body_keypoints,
     body_parts,
@@ -24,7 +25,7 @@ from tf_hmr import (
     joints,
 )
 
-NUM_POSE_FEATURES = 9 * (len(joints.SMPL24) - 1)
+NUM_POSE_FEATURES = body_checks.NUM_POSE_FEATURES
 DEFAULT_BETAS = 10
 _OPTIONAL = {
     "mirror_vertices": np.int32,
@@ -34,6 +35,7 @@ _OPTIONAL = {
     "beta_cov_gender": np.float32,
     "mean_pose6d": np.float32,
     "mean_betas": np.float32,
+    "h36m_regressor": np.float32,
 }
 _MEAN = ("mean_pose6d", "mean_betas")
 # What numpy raises for arrays that are not what their names say.
@@ -69,6 +71,8 @@ class BodyData:
         beta_cov_gender: (2, P, P) their covariances, or None.
         mean_pose6d: (144,) SPIN's mean pose, interleaved 6D, or None.
         mean_betas: (P,) the mean shape that belongs to it, or None.
+        h36m_regressor: (17, V) rows of joints.H36M17, or None; read it
+            through `h36m_rows`.
     """
 
     name: str
@@ -89,9 +93,10 @@ class BodyData:
     beta_cov_gender: np.ndarray | None = None
     mean_pose6d: np.ndarray | None = None
     mean_betas: np.ndarray | None = None
+    h36m_regressor: np.ndarray | None = None
 
     def __post_init__(self):
-        _check(self)
+        body_checks.check(self)
 
     @classmethod
     def load(
@@ -155,7 +160,7 @@ class BodyData:
         else:
             rows = body_keypoints.of_open_body(raw, path)
         rows = {name: _array(row, name) for name, row in rows.items()}
-        optional = _optional(raw, topology, path.parent, kept)
+        optional = _optional(raw, topology, path, kept)
         return replace(body, keypoint_regressor=rows, **optional)
 
     def save(self, path: str | Path) -> None:
@@ -200,6 +205,20 @@ class BodyData:
         if gone:
             raise FileNotFoundError(body_keypoints.missing(gone, self.name))
         return np.stack([self.keypoint_regressor[name] for name in names])
+
+    def h36m_rows(self) -> np.ndarray:
+        """Human3.6M's joints of the vertices: rows (17, V) of joints.H36M17.
+
+        With these SPIN and others compare; a keypoint of the same name may
+        lie elsewhere.
+
+        Raises:
+            FileNotFoundError: this body came without them; the message names
+                the file and its publisher.
+        """
+        if self.h36m_regressor is None:
+            raise FileNotFoundError(body_keypoints.missing_h36m(self.name))
+        return self.h36m_regressor
 
     def parts(self, name: str = "part14") -> tuple[np.ndarray, tuple[str, ...]]:
         """Part of each vertex: labels (V,) int32 and the parts' names.
@@ -253,11 +272,15 @@ class BodyData:
 
 
 def _optional(
-    raw: Mapping[str, Any], topology: str, folder: Path, num_betas: int
+    raw: Mapping[str, Any], topology: str, path: Path, num_betas: int
 ) -> dict[str, np.ndarray]:
     """The arrays that not every body has, cut to the betas that are kept."""
-    mean = body_files.read_mean(folder) if topology == "smpl" else None
+    smpl = topology == "smpl"
+    mean = body_files.read_mean(path.parent) if smpl else None
     found = dict(zip(_MEAN, mean, strict=True)) if mean else {}
+    h36m = body_keypoints.h36m(raw, path, beside=smpl)
+    if h36m is not None:
+        found["h36m_regressor"] = h36m
     found |= {name: raw[name] for name in _OPTIONAL if name in raw}
     kept = {
         name: _array(value, name, _OPTIONAL[name])
@@ -310,85 +333,3 @@ def _parents(kintree_table: Any, path: Path) -> tuple[int, ...]:
             "have more joints: give the SMPL file."
         )
     return tree
-
-
-def _check(data: BodyData) -> None:
-    """Shapes, finite numbers, ids in range and rows that sum to one."""
-    for name in ("v_template", "shapedirs", "faces"):  # all else follows them
-        if np.ndim(getattr(data, name)) < 2:
-            shape = np.shape(getattr(data, name))
-            raise ValueError(
-                f"{name} of the body {data.name!r} has shape {shape}, "
-                "expected (V, 3, ...). Give a whole SMPL body file."
-            )
-    vertices, betas = len(data.v_template), data.shapedirs.shape[-1]
-    lite = 0 if data.lite_vertices is None else len(data.lite_vertices)
-    count = len(joints.SMPL24)
-    shapes = {
-        "v_template": (vertices, 3),
-        "shapedirs": (vertices, 3, betas),
-        "posedirs": (NUM_POSE_FEATURES, vertices, 3),
-        "J_regressor": (count, vertices),
-        "weights": (vertices, count),
-        "faces": (len(data.faces), 3),
-        "mirror_vertices": (vertices,),
-        "lite_vertices": (lite,),
-        "lite_faces": (np.shape(data.lite_faces)[:1] or (0,)) + (3,),
-        "beta_mean_gender": (2, betas),
-        "beta_cov_gender": (2, betas, betas),
-        "mean_pose6d": (6 * count,),
-        "mean_betas": (betas,),
-    }
-    arrays = {name: getattr(data, name) for name in shapes}
-    arrays |= data.keypoint_regressor
-    shapes |= dict.fromkeys(data.keypoint_regressor, (vertices,))
-    for name, array in arrays.items():
-        if array is not None:
-            _check_array(data, name, array, shapes[name])
-    for name, limit in (
-        ("faces", vertices),
-        ("mirror_vertices", vertices),
-        ("lite_vertices", vertices),
-        ("lite_faces", lite),
-    ):
-        _check_ids(data, name, limit)
-    for name in ("J_regressor", "weights"):
-        _check_sums(data, name)
-
-
-def _check_array(
-    data: BodyData, name: str, array: np.ndarray, shape: tuple[int, ...]
-) -> None:
-    if array.shape != shape:
-        raise ValueError(
-            f"{name} of the body {data.name!r} has shape {array.shape}, "
-            f"expected {shape} ({data.num_vertices} vertices, "
-            f"{len(joints.SMPL24)} joints). Give a whole SMPL body file."
-        )
-    if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(
-            f"{name} of the body {data.name!r} is not finite at {place}, "
-            "expected numbers only. The file is damaged: fetch it again."
-        )
-
-
-def _check_ids(data: BodyData, name: str, limit: int) -> None:
-    ids = getattr(data, name)
-    if ids is not None and ids.size and not 0 <= ids.min() <= ids.max() < limit:
-        raise ValueError(
-            f"{name} of the body {data.name!r} names ids from {ids.min()} to "
-            f"{ids.max()}, expected 0 to {limit - 1}. The file is damaged or "
-            "mixes two bodies: fetch it again."
-        )
-
-
-def _check_sums(data: BodyData, name: str) -> None:
-    sums = getattr(data, name).sum(axis=1)
-    worst = int(np.argmax(np.abs(sums - 1)))
-    if abs(sums[worst] - 1) > 1e-3:
-        raise ValueError(
-            f"Row {worst} of {name} of the body {data.name!r} sums to "
-            f"{sums[worst]:.4f}, expected 1. The file is damaged or its rows "
-            "and columns are exchanged: fetch it again."
-        )

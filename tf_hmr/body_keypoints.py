@@ -158,6 +158,40 @@ def of_smpl(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
+def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
+    """Rows (17, V) of joints.H36M17, from the file or from SPIN's beside it.
+
+    Args:
+        raw: the body file's arrays.
+        path: the body file.
+        beside: whether SPIN's file fits this body.
+
+    Returns:
+        The rows; None where neither holds them.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    vertices, stored = len(raw["v_template"]), None
+    if "h36m_names" in raw:
+        names = _texts(raw, "h36m_names", path)
+        stored = _rows(raw, "J_regressor_h36m", len(names), vertices, path)
+    elif beside and (path.parent / H36M_FILE).is_file():
+        names = list(_H36M_STORED)
+        stored = _stored_rows(path.parent / H36M_FILE, len(names), vertices)
+    if stored is None or set(names) != set(joints.H36M17):
+        return None
+    return stored[list(joints.select(joints.H36M17, of=names))]
+
+
+def missing_h36m(body: str) -> str:
+    """Explains which file would give an SMPL body Human3.6M's joints."""
+    return (
+        f"The body {body!r} has no regressor of Human3.6M's 17 joints. Put "
+        f"this beside its model file: {_H36M_PUBLISHER}."
+    )
+
+
 def missing(names: Iterable[str], body: str) -> str:
     """Explains which file would give `names` to an SMPL body."""
     names = list(names)
