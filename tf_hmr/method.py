@@ -68,14 +68,49 @@ class Config:
     """Side of the crop over the longer side of the person's box."""
 
 
-class Method(keras.Model):
+class Learner(keras.Model):
+    """What the loop trains: a method, or a part of one by itself."""
+
+    adversary: keras.Model | None = None
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input crop in pixels; 0 sees no pictures."""
+        return 0
+
+    def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
+        """What `call` is fed, of a training batch."""
+        raise NotImplementedError(f"{type(self).__name__} names no inputs.")
+
+    def terms(self, batch, prediction) -> dict[str, Term]:
+        """The losses of the learner's own player."""
+        raise NotImplementedError(f"{type(self).__name__} defines no terms.")
+
+    def adversary_terms(self, batch, prediction) -> dict[str, Term]:
+        """The second player's losses over `adversary.trainable_variables`."""
+        return {}
+
+    def targets(self, batch, prediction, fits) -> dict[str, tf.Tensor]:
+        """The batch with targets made inside the step; no gradient flows."""
+        return batch
+
+    def player_variables(self) -> list[keras.Variable]:
+        """Trainable variables without the adversary's."""
+        other = self.adversary.trainable_variables if self.adversary else []
+        others = {id(variable) for variable in other}
+        return [v for v in self.trainable_variables if id(v) not in others]
+
+    def build(self, shape=None) -> None:
+        """Nothing: the parts make their variables when first called."""
+        self.built = True
+
+
+class Method(Learner):
     """Base class: a `keras.Model` built from a frozen Config and a Body.
 
     An encoder and a regressor are layers in attributes of these names: an
     export gives each its own number format.
     """
-
-    adversary: keras.Model | None = None
 
     def __init__(self, config: Config, body: bodies.Body):
         super().__init__(name=type(self).__module__.rsplit(".", 1)[-1])
@@ -110,28 +145,6 @@ class Method(keras.Model):
 
         Called once, before the first step of a new run.
         """
-
-    def terms(self, batch, prediction) -> dict[str, Term]:
-        """The losses of the method's own player."""
-        raise NotImplementedError(f"{type(self).__name__} defines no terms.")
-
-    def adversary_terms(self, batch, prediction) -> dict[str, Term]:
-        """The second player's losses over `adversary.trainable_variables`."""
-        return {}
-
-    def targets(self, batch, prediction, fits) -> dict[str, tf.Tensor]:
-        """The batch with targets made inside the step; no gradient flows."""
-        return batch
-
-    def player_variables(self) -> list[keras.Variable]:
-        """Trainable variables of the method without its adversary."""
-        other = self.adversary.trainable_variables if self.adversary else []
-        others = {id(variable) for variable in other}
-        return [v for v in self.trainable_variables if id(v) not in others]
-
-    def build(self, shape=None) -> None:
-        """Nothing: the parts make their variables when first called."""
-        self.built = True
 
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""

@@ -111,6 +111,10 @@ class Stage:
     trainable: tuple[str, ...] = ()
     """Sub-models (attributes of the method) to train; empty trains all. The
     others keep their weights, but their batch statistics still move."""
+    part: str = ""
+    """A sub-model (attribute of the method) that this stage trains alone, by
+    its own terms, on the unpaired poses of data.prior: no picture is read,
+    and the method is not measured meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,8 @@ class Experiment:
     """Optimisers of the run (of its only stage)."""
     stages: tuple[Stage, ...] = ()
     """Stages, run in order; empty: one stage of `steps` with `optim`."""
+    before: tuple[Stage, ...] = ()
+    """Stages ahead of these, for what the method needs learnt first."""
     encoder_weights: str = "none"
     """Where the encoder starts: 'none' (random), 'imagenet' (downloaded once
     by Keras), or a file of weights, also slim's TF1 checkpoint."""
@@ -148,4 +154,14 @@ class Experiment:
 
     def all_stages(self) -> tuple[Stage, ...]:
         """The stages to run; never empty."""
-        return self.stages or (Stage("train", self.steps, self.optim),)
+        run = self.stages or (Stage("train", self.steps, self.optim),)
+        return self.before + run
+
+    def stage_at(self, step: int) -> Stage:
+        """The stage that step number `step`, from 0, is in."""
+        stages = self.all_stages()
+        for stage in stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        return stages[-1]

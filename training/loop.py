@@ -202,7 +202,9 @@ class _Run:
         return step
 
     def _measures(self, step: int) -> bool:
-        return _due(self.experiment.eval_every, step) or step == self.total
+        whole = not self.experiment.stage_at(step - 1).part
+        due = whole and _due(self.experiment.eval_every, step)
+        return due or step == self.total
 
     def _examples(self, step: int) -> list[str]:
         """The names of the examples of a step's batch."""

@@ -84,7 +84,7 @@ class Step:
                 accumulates gradients of a method that makes its targets.
         """
         self.strategy = strategy
-        self.method = method
+        method = self.method = _learner(method, stage)
         self.optim = stage.optim
         if self.optim.accumulate > 1:
             _refuse_made_targets(method)
@@ -240,8 +240,22 @@ class Step:
             )
 
 
-def _refuse_made_targets(method: methods.Method) -> None:
-    if type(method).targets is not methods.Method.targets:
+def _learner(method: methods.Method, stage: config.Stage) -> methods.Learner:
+    """The method, or the part of it that the stage trains alone."""
+    if not stage.part:
+        return method
+    part = getattr(method, stage.part, None)
+    if not isinstance(part, methods.Learner):
+        raise ValueError(
+            f"Stage {stage.name!r} trains {stage.part!r} alone, which is no "
+            f"method.Learner of {method.name!r}. Name such an attribute, or "
+            "leave the stage out."
+        )
+    return part
+
+
+def _refuse_made_targets(method: methods.Learner) -> None:
+    if type(method).targets is not methods.Learner.targets:
         raise ValueError(
             f"optim.accumulate: the counts of {method.name!r} are known only "
             "after its predictions, as it makes targets from them; but each "

@@ -35,6 +35,7 @@ class Feed:
         has_3d: (cycle, batch_size) whether the row's 3D labels may be seen,
             in the steps of the layout's cycle.
         bad: the ledger.
+        poses: the unpaired ones; None where there are none.
     """
 
     def __init__(self, data: config.Data) -> None:
@@ -56,12 +57,7 @@ class Feed:
         total = sum(len(source) for source in self._sources)
         self.bad = bad_records.BadRecords(total, data.max_bad_share)
         self._blank = records.blank()
-        self._prior = None
-        if has_prior(data):
-            self._prior = prior.read(data.prior)
-            self._prior_order = order.Order(
-                len(self._prior.pose), (data.seed, _PRIOR_STREAM)
-            )
+        self.poses = Poses(data) if has_prior(data) else None
 
     def read(self, step: int, rows: np.ndarray) -> np.ndarray:
         """Serialized records (n,) of these rows of the batch of `step`."""
@@ -76,11 +72,25 @@ class Feed:
                 )
         return serialized
 
-    def prior(
+
+class Poses:
+    """Unpaired poses of any rows of any training step.
+
+    Args:
+        data: with a prior (has_prior), whose name is a path.
+    """
+
+    def __init__(self, data: config.Data) -> None:
+        self._prior = prior.read(data.prior)
+        self._order = order.Order(
+            len(self._prior.pose), (data.seed, _PRIOR_STREAM)
+        )
+
+    def read(
         self, step: int, batch: int, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Poses (n, 72) and betas (n, 10): `rows` of the step's `batch`."""
-        items = self._prior_order(int(step) * int(batch) + rows)
+        items = self._order(int(step) * int(batch) + rows)
         return self._prior.pose[items], self._prior.betas[items]
 
 

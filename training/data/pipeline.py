@@ -126,11 +126,49 @@ def train_dataset(
         if data.parts:
             batch |= labels.part_labels(fields, parts, has_3d)
         if feed.has_prior(data):
-            batch |= _prior(source, step, rows, data)
+            batch |= _prior(source.poses, step, rows, data)
         return batch
 
     dataset = tf.data.Dataset.counter(start_step * local)
     return _mapped(dataset, load)
+
+
+def prior_dataset(
+    data: config.Data,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """An endless dataset of unpaired poses alone: no record is opened.
+
+    Args:
+        data: `prior` is a path; data.batch_size * data.prior_per_image poses
+            are a step's, over all devices.
+        input_context: as of train_dataset.
+        start_step: the first step to yield.
+
+    Returns:
+        Dictionaries of prior_rotmats and prior_betas as from train_dataset.
+
+    Raises:
+        ValueError: `data` has no unpaired poses.
+    """
+    if not feed.has_prior(data):
+        raise ValueError(
+            "A stage trains on unpaired poses, but there are none: data.prior "
+            f"is {data.prior!r}, data.prior_per_image "
+            f"{data.prior_per_image}. Name a folder with a prior.npz, or "
+            "leave the stage out."
+        )
+    replicas, local, first = _replicas(input_context)
+    share = data.batch_size // replicas
+    source = feed.Poses(data)
+
+    def load(element: tf.Tensor) -> Batch:
+        step, part = element // local, first + element % local
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        return _prior(source, step, rows, data)
+
+    return _mapped(tf.data.Dataset.counter(start_step * local), load)
 
 
 def _streamed(
@@ -151,7 +189,7 @@ def _streamed(
     batches = stream.dataset(data, image_size, crop_scale, replicas)
     if not feed.has_prior(data):
         return batches
-    source, share = feed.Feed(data), data.batch_size // replicas
+    source, share = feed.Poses(data), data.batch_size // replicas
 
     def load(element: tf.Tensor, batch: Batch) -> Batch:
         step, part = element // replicas, element % replicas
@@ -288,14 +326,14 @@ def _pictures(
 
 
 def _prior(
-    source: feed.Feed, step: tf.Tensor, rows: tf.Tensor, data: config.Data
+    source: feed.Poses, step: tf.Tensor, rows: tf.Tensor, data: config.Data
 ) -> Batch:
     """Unpaired poses: data.prior_per_image of them for each of `rows`."""
     per_image = data.prior_per_image
     count = rows.shape[0] * per_image
     rows = rows[0] * per_image + tf.range(count, dtype=tf.int64)
     pose, betas = tf.numpy_function(
-        source.prior,
+        source.read,
         [step, data.batch_size * per_image, rows],
         (tf.float32, tf.float32),
     )
