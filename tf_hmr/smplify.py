@@ -1,0 +1,411 @@
+"""SMPLify: bodies fitted to 2D keypoints by gradient steps, many at once.
+
+Bogo et al. 2016 with the loop of nkolot/SPIN: smplify/smplify.py, losses.py:
+first the body is turned and moved until its torso lies over the keypoints,
+then it is bent and shaped, held by priors (priors.py). Pixels are those of
+the crop of 224 that the weights of the terms belong to.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import body as bodies
+from tf_hmr import body_data, camera, geometry, joints, priors
+
+_POSE = 3 * len(joints.SMPL24)
+# Adam's constants, those of Kingma and Ba 2015.
+_DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
+# Nearer than this a joint is behind the lens, and its pixels mean nothing.
+_NEAR_M = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Some steps of Adam on the whole body.
+
+    Attributes:
+        steps: how many.
+        free: what moves: "orientation", "pose", "betas", "translation".
+        learning_rate: of Adam, which starts anew.
+        pose_prior: weight of the mixture's energy.
+        angle_prior: of elbows and knees that bend backward.
+        shape_prior: of the betas.
+        depth: how the depth is held to that at the start, per metre.
+    """
+
+    steps: int = 100
+    free: tuple[str, ...] = ("orientation", "pose", "betas")
+    learning_rate: float = 1e-2
+    pose_prior: float = 4.78
+    angle_prior: float = 15.2
+    shape_prior: float = 5.0
+    depth: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """What is done in which order. Weights are squared before they are used.
+
+    Attributes:
+        stages: the body's stages, after the camera's.
+        camera_steps: steps of orientation and translation on the torso alone.
+        camera_rate: their learning rate.
+        camera_depth: weight that holds the depth meanwhile.
+        sigma: pixels from which a keypoint counts as an outlier.
+        ignored: keypoints that the body's stages and the losses leave out.
+        torso: keypoints of the camera's stage.
+        fix_camera_stage: leave torso keypoints without confidence out of the
+            camera's stage. SPIN takes all four whatever their confidence,
+            because its confidences have been zeroed in place before it looks
+            at them.
+    """
+
+    stages: tuple[Stage, ...] = (Stage(),)
+    camera_steps: int = 100
+    camera_rate: float = 1e-2
+    camera_depth: float = 100.0
+    sigma: float = 100.0
+    ignored: tuple[str, ...] = ("right_hip", "left_hip")
+    torso: tuple[str, ...] = (
+        *("right_hip", "left_hip", "right_shoulder", "left_shoulder"),
+    )
+    fix_camera_stage: bool = False
+
+
+SPIN = Schedule()
+"""100 and 100 steps, as nkolot/SPIN runs them inside its training loop."""
+
+ORIGINAL = Schedule(
+    stages=tuple(
+        Stage(pose_prior=pose, angle_prior=3.17 * pose, shape_prior=shape)
+        for pose, shape in ((404, 100), (404, 50), (57.4, 10), (4.78, 5))
+    ),
+    fix_camera_stage=True,
+)
+"""The four stages of Bogo et al. 2016 (fit_3d.py of its release), with Adam
+instead of its dogleg and without its spheres against self-penetration."""
+
+
+class Parameters(NamedTuple):
+    """Bodies in front of a camera.
+
+    Attributes:
+        pose: (B, 72) rotation vectors in SMPL24 order, the first one from the
+            body's rest to the camera frame.
+        betas: (B, P).
+        translation: (B, 3) metres.
+    """
+
+    pose: tf.Tensor
+    betas: tf.Tensor
+    translation: tf.Tensor
+
+
+class Fit(NamedTuple):
+    """Bodies after the fit.
+
+    Attributes:
+        pose: (B, 72), as in Parameters.
+        betas: (B, P).
+        translation: (B, 3).
+        joint_losses: (B, K) robust squared pixels of the keypoints that the
+            body has, times the squared confidence; 0 for ignored ones.
+        energy: (B,) what the last stage minimised.
+    """
+
+    pose: tf.Tensor
+    betas: tf.Tensor
+    translation: tf.Tensor
+    joint_losses: tf.Tensor
+    energy: tf.Tensor
+
+    @property
+    def score(self) -> tf.Tensor:
+        """(B,) mean of the joints' losses, by which SPIN compares fits."""
+        return tf.reduce_mean(self.joint_losses, axis=1)
+
+
+class _View(NamedTuple):
+    """What is seen: of the body's K keypoints, and of the torso's."""
+
+    focal: tf.Tensor  # (B or 1, 1, 1)
+    centre: tf.Tensor  # (B or 1, 1, 2)
+    pixels: tf.Tensor  # (B, K, 2)
+    weights: tf.Tensor  # (B, K) confidence, 0 for ignored ones
+    torso_weights: tf.Tensor  # (B, K), 0 for all others
+    depth: tf.Tensor  # (B,) at the start
+
+
+class Fitter:
+    """Fits one kind of body by one schedule."""
+
+    def __init__(
+        self,
+        data: body_data.BodyData,
+        prior: priors.Mixture,
+        schedule: Schedule = SPIN,
+        jit: bool = True,
+    ):
+        """Arranges body and prior; not inside a tf.function.
+
+        Args:
+            data: the body; keypoints that it has no regressor for are left
+                out.
+            prior: over its poses.
+            schedule: what to do.
+            jit: compile with XLA, once per batch size (seconds).
+
+        Raises:
+            ValueError: the prior is of another body, the schedule names an
+                unknown joint or part, or the body lacks a torso keypoint.
+        """
+        data.check_same_topology(prior.topology, "The pose prior")
+        self.schedule = schedule
+        self.joint_names = tuple(
+            name for name in joints.KEYPOINTS if name in data.keypoint_regressor
+        )
+        self._picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
+        self._counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
+        self._torso = _flags(schedule.torso, self.joint_names)
+        self._table = _table(schedule, data.num_betas)
+        self._num_betas = data.num_betas
+        self._body = bodies.Body(data, self.joint_names, jit=False)
+        self._prior = priors.PosePrior(prior)
+        self._fit = tf.function(self._fitted, jit_compile=jit)
+        self._measure = tf.function(self._measured, jit_compile=jit)
+
+    def __call__(
+        self,
+        start: Parameters,
+        keypoints: tf.Tensor,
+        focal_px: tf.Tensor | float,
+        centre: tf.Tensor | Sequence[float],
+    ) -> Fit:
+        """Fits bodies to keypoints. No gradient flows through a fit.
+
+        Args:
+            start: where the bodies are at first, facing as they are seen:
+                a wrong half turn is not found again.
+            keypoints: (B, 30, 3) in joints.KEYPOINTS order: x, y in pixels
+                and confidence; with confidence 0 any number.
+            focal_px: () or (B,) pixels.
+            centre: (2,) or (B, 2) principal point, pixels.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        x, view = self._arranged(start, keypoints, focal_px, centre)
+        x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
+        return Fit(*self._parts(x), losses, energy)
+
+    def joint_losses(
+        self,
+        at: Parameters,
+        keypoints: tf.Tensor,
+        focal_px: tf.Tensor | float,
+        centre: tf.Tensor | Sequence[float],
+    ) -> tf.Tensor:
+        """The `joint_losses` (B, K) of bodies as they are; arguments as call's.
+
+        Their mean over the joints is the score of a fit that was kept.
+        """
+        x, view = self._arranged(at, keypoints, focal_px, centre)
+        return tf.stop_gradient(self._measure(x, view))
+
+    def _arranged(self, at, keypoints, focal_px, centre):
+        """One vector (B, n) of all parameters, and what is seen."""
+        parts = [tf.cast(part, tf.float32) for part in at]
+        widths = (_POSE, self._num_betas, 3)
+        for name, part, width in zip(at._fields, parts, widths, strict=True):
+            if not part.shape.is_compatible_with([None, width]):
+                raise ValueError(
+                    f"{name} has shape {part.shape}, expected (B, {width})."
+                )
+        keypoints = tf.cast(keypoints, tf.float32)
+        if not keypoints.shape.is_compatible_with(
+            [None, len(joints.KEYPOINTS), 3]
+        ):
+            raise ValueError(
+                f"keypoints have shape {keypoints.shape}, expected "
+                f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
+                "joints that are not known have confidence 0."
+            )
+        confidence = keypoints[..., 2]
+        confidence = tf.where(confidence > 0, confidence, 0.0)
+        picked = list(self._picked)
+        confidence = tf.gather(confidence, picked, axis=1)
+        pixels = tf.gather(keypoints[..., :2], picked, axis=1)
+        torso = tf.ones_like(confidence) * self._torso
+        if self.schedule.fix_camera_stage:
+            torso *= tf.cast(confidence > 0, tf.float32)
+        view = _View(
+            tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
+            tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
+            tf.where(tf.math.is_finite(pixels), pixels, 0.0),
+            confidence * tf.gather(self._counted, picked),
+            torso,
+            parts[2][:, 2],
+        )
+        return tf.concat(parts, axis=1), view
+
+    def _parts(self, x):
+        """Pose, betas and translation of the vector."""
+        return tf.split(x, [_POSE, self._num_betas, 3], axis=1)
+
+    def _fitted(self, x, view):
+        x = self._turned_and_moved(x, view)
+        x = self._bent_and_shaped(x, view)
+        losses = self._measured(x, view)
+        last = {name: rows[-1] for name, rows in self._table.items()}
+        return x, losses, self._energy(x, view, last)
+
+    def _turned_and_moved(self, x, view):
+        """The camera's stage: the body is rigid, so it is posed only once."""
+        pose, betas, translation = self._parts(x)
+        still = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
+        local, pelvis = self._posed(still, betas)
+        pelvis = pelvis[:, :1]
+        schedule = self.schedule
+
+        def energy(y, _):
+            rotmats = geometry.rotvec_to_rotmat(y[:, :3])
+            turned = tf.matmul(local - pelvis, rotmats, transpose_b=True)
+            turned += pelvis + y[:, None, 3:]
+            error = tf.square(_projected(turned, view) - view.pixels)
+            error = tf.reduce_sum(error, axis=2) * view.torso_weights
+            moved = tf.square(y[:, 5] - view.depth)
+            return (
+                tf.reduce_sum(error, axis=1) + schedule.camera_depth**2 * moved
+            )
+
+        y = tf.concat([pose[:, :3], translation], axis=1)
+        y = _adam(y, energy, _camera_table(schedule))
+        return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
+
+    def _bent_and_shaped(self, x, view):
+        def energy(x, weights):
+            return self._energy(x, view, weights)
+
+        return _adam(x, energy, self._table)
+
+    def _energy(self, x, view, weights):
+        """(B,) the body's energy under one step's squared weights."""
+        pose, betas, translation = self._parts(x)
+        losses = self._losses(pose, betas, translation, view)
+        bent = pose[:, 3:]
+        backward = tf.reduce_sum(priors.backward_bending(bent), axis=1)
+        return (
+            tf.reduce_sum(losses, axis=1)
+            + weights["pose_prior"] * self._prior(bent)
+            + weights["angle_prior"] * backward
+            + weights["shape_prior"] * priors.shape_energy(betas)
+            + weights["depth"] * tf.square(translation[:, 2] - view.depth)
+        )
+
+    def _measured(self, x, view):
+        return self._losses(*self._parts(x), view)
+
+    def _losses(self, pose, betas, translation, view):
+        placed = self._posed(pose, betas)[0] + translation[:, None]
+        residual = _projected(placed, view) - view.pixels
+        robust = priors.gmof(residual, self.schedule.sigma)
+        return tf.square(view.weights) * tf.reduce_sum(robust, axis=2)
+
+    def _posed(self, pose, betas):
+        """Keypoints (B, K, 3) and skeleton (B, 24, 3)."""
+        rotvecs = tf.reshape(pose, [-1, len(joints.SMPL24), 3])
+        return self._body.keypoints(geometry.rotvec_to_rotmat(rotvecs), betas)
+
+
+def _projected(points, view):
+    depth = tf.maximum(points[..., 2:3], _NEAR_M)
+    points = tf.concat([points[..., :2], depth], axis=-1)
+    return camera.project_perspective(points, view.focal, view.centre)
+
+
+def _adam(
+    x: tf.Tensor, energy: Callable, table: dict[str, np.ndarray]
+) -> tf.Tensor:
+    """Adam, as Kingma and Ba 2015 and PyTorch have it, on each row apart.
+
+    Args:
+        x: (B, n).
+        energy: (B,) of x and of a step's row of the table, row by row.
+        table: what holds in each step, first axis: "rate", "count" from 1 in
+            its stage, "free" (n,) flags, and what `energy` wants.
+    """
+    steps = {name: tf.constant(rows) for name, rows in table.items()}
+
+    def step(i, x, mean, square):
+        row = {name: rows[i] for name, rows in steps.items()}
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = energy(x, row)
+        gradient = tape.gradient(total, x) * row["free"]
+        # A new stage starts a new optimiser.
+        kept = tf.cast(row["count"] > 1, tf.float32)
+        mean = kept * _DECAY * mean + (1 - _DECAY) * gradient
+        square = kept * _DECAY_SQ * square + (1 - _DECAY_SQ) * gradient**2
+        count = row["count"]
+        length = tf.sqrt(square / (1 - _DECAY_SQ**count)) + _EPSILON
+        x -= row["rate"] * (mean / (1 - _DECAY**count)) / length
+        return i + 1, x, mean, square
+
+    count = len(table["rate"])
+    start = (tf.constant(0), x, tf.zeros_like(x), tf.zeros_like(x))
+    return tf.while_loop(
+        lambda i, *_: i < count, step, start, maximum_iterations=count
+    )[1]
+
+
+def _camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
+    steps = schedule.camera_steps
+    return {
+        "rate": np.full(steps, schedule.camera_rate, np.float32),
+        "count": np.arange(1, steps + 1, dtype=np.float32),
+        "free": np.ones((steps, 6), np.float32),
+    }
+
+
+def _table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
+    """A row for each step of the body's stages."""
+    weights = ("pose_prior", "angle_prior", "shape_prior", "depth")
+    rows = []
+    for stage in schedule.stages:
+        for count in range(1, stage.steps + 1):
+            row = {name: getattr(stage, name) ** 2 for name in weights}
+            row |= {"rate": stage.learning_rate, "count": count}
+            rows.append(row | {"free": _free(stage, num_betas)})
+    return {
+        name: np.array([row[name] for row in rows], np.float32)
+        for name in rows[0]
+    }
+
+
+def _free(stage: Stage, num_betas: int) -> np.ndarray:
+    widths = {
+        "orientation": 3,
+        "pose": _POSE - 3,
+        "betas": num_betas,
+        "translation": 3,
+    }
+    unknown = sorted(set(stage.free) - set(widths))
+    if unknown:
+        raise ValueError(
+            f"A stage frees {unknown}; there are {list(widths)} to free."
+        )
+    flags = [
+        np.full(width, name in stage.free) for name, width in widths.items()
+    ]
+    return np.concatenate(flags)
+
+
+def _flags(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
+    """(len(of),) 1 where a name stands, else 0."""
+    flags = np.zeros(len(of), np.float32)
+    flags[list(joints.select(names, of))] = 1
+    return flags

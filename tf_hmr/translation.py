@@ -1,0 +1,48 @@
+"""Where a body stands, from its 3D joints and where they are seen."""
+
+import tensorflow as tf
+
+_LEAST = 1e-6
+
+
+def estimate(
+    joints: tf.Tensor,
+    keypoints: tf.Tensor,
+    focal_px: tf.Tensor | float,
+    centre: tf.Tensor,
+) -> tf.Tensor:
+    """The translation that brings joints to keypoints, by least squares.
+
+    Each keypoint (u, v) gives two equations that are linear in t, multiplied
+    by the root of its confidence (nkolot/SPIN: utils/geometry.py):
+    f tx + (cx - u) tz = (u - cx) z - f x, and the same of v and y.
+
+    Args:
+        joints: (B, K, 3) metres, camera frame but for the translation.
+        keypoints: (B, K, 3) x, y in pixels and confidence; with confidence 0
+            any number.
+        focal_px: () or (B,) pixels.
+        centre: (2,) or (B, 2) principal point, pixels.
+
+    Returns:
+        (B, 3) metres; 0 where no keypoint counts.
+    """
+    confidence = keypoints[..., 2]
+    seen = confidence > 0
+    confidence = tf.where(seen, confidence, 0.0)
+    centre = tf.reshape(centre, [-1, 1, 2])
+    focal = tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1])
+    offset = tf.where(seen[..., None], keypoints[..., :2] - centre, 0.0)
+    # In units of the focal length: float32 has no digits for pixels squared.
+    offset = offset / focal
+    right = offset * joints[..., 2:3] - joints[..., :2]
+    # Normal equations, summed by hand: XLA has no solver on every device.
+    weight = confidence[..., None]
+    total = tf.maximum(tf.reduce_sum(confidence, axis=1), _LEAST)[:, None]
+    mean_offset = tf.reduce_sum(weight * offset, axis=1) / total
+    mean_right = tf.reduce_sum(weight * right, axis=1) / total
+    centred = offset - mean_offset[:, None]
+    spread = tf.reduce_sum(weight * centred * centred, axis=[1, 2])
+    lean = tf.reduce_sum(weight * centred * right, axis=[1, 2])
+    depth = -tf.math.divide_no_nan(lean, spread)[:, None]
+    return tf.concat([mean_right + mean_offset * depth, depth], axis=1)
