@@ -10,13 +10,18 @@ The paper does not say the rest; these are our choices, so that results are
 the method's crop. Occluders are black, their middle is the projected true
 joint. A bar runs across the whole crop at an angle, a rectangle stands
 upright with an aspect from 1:2 to 2:1; angle and aspect are drawn per example
-from a fixed seed and are the same for all joints and degrees, so that a
-higher degree covers all that a lower one did.
+from a fixed seed and its name, and are the same for all joints and degrees,
+so that a higher degree covers all that a lower one did.
 """
 
+import dataclasses
 import functools
+import zlib
+from collections.abc import Mapping
 
 import numpy as np
+
+from tf_hmr import joints
 
 PATTERNS = ("bar", "circle", "rectangle")
 DEGREES = (1, 2, 3, 4, 5)
@@ -28,22 +33,60 @@ STEP_PX = {"bar": 10.0, "circle": 10.0, "rectangle": 3000.0}
 _LARGEST_ASPECT = 2.0
 
 
+def numbers_of(names: np.ndarray) -> np.ndarray:
+    """(B,) integers of B example ids, bytes or texts: of each its checksum."""
+    names = [n if isinstance(n, bytes) else str(n).encode() for n in names]
+    return np.array([zlib.crc32(name) for name in names], np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneJoint:
+    """One pattern before one joint at a time: a protocol's occlusion.
+
+    Where the joint is not visible in the crop, the picture stays as it is.
+    """
+
+    pattern: str
+    """One of PATTERNS."""
+    degrees: tuple[float, ...] = DEGREES
+    """How large."""
+    joints: tuple[str, ...] = joints.LSP14
+    """Which are covered, in turn."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Each degree with each joint: "3 left_knee"."""
+        return tuple(
+            f"{d:g} {name}" for d in self.degrees for name in self.joints
+        )
+
+    def apply(
+        self, batch: Mapping[str, np.ndarray], variant: str
+    ) -> np.ndarray:
+        """The images (B, S, S, 3) of a numpy batch with one joint covered."""
+        degree, name = variant.split(" ")
+        points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]
+        numbers = numbers_of(batch["example_id"])
+        images = batch["image"]
+        return occlude(images, points, self.pattern, float(degree), numbers)[0]
+
+
 def occlude(
     images: np.ndarray,
     points: np.ndarray,
     pattern: str,
     degree: float,
-    index: np.ndarray,
+    numbers: np.ndarray,
     seed: int = SEED,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Covers one joint in each crop; what is random depends on index and seed.
+    """Covers one joint in each crop; what is random depends on number and seed.
 
     Args:
         images: (B, S, S, 3), any type.
         points: (B, 3) x, y in [-1, 1] of the crop and visibility of the joint.
         pattern: one of PATTERNS.
         degree: above 0; HKMR's are 1 to 5.
-        index: (B,) non-negative integers that tell the examples apart.
+        numbers: (B,) of `numbers_of`, or other integers of the examples.
         seed: of the angles and aspects.
 
     Returns:
@@ -55,7 +98,7 @@ def occlude(
         ValueError: unknown pattern, or the degree is not above 0.
     """
     shown = (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1).all(axis=1)
-    covered = masks(images.shape[1], points, pattern, degree, index, seed)
+    covered = masks(images.shape[1], points, pattern, degree, numbers, seed)
     covered &= shown[:, None, None]
     return np.where(covered[..., None], images.dtype.type(0), images), shown
 
@@ -65,7 +108,7 @@ def masks(
     points: np.ndarray,
     pattern: str,
     degree: float,
-    index: np.ndarray,
+    numbers: np.ndarray,
     seed: int = SEED,
 ) -> np.ndarray:
     """(B, size, size) bool: where an occluder on each point lies.
@@ -85,7 +128,7 @@ def masks(
     extent = np.float32(degree * STEP_PX[pattern])
     if pattern == "circle":
         return x * x + y * y <= extent * extent
-    draws = np.array([_draws(int(i), seed) for i in index], np.float32)
+    draws = np.array([_draws(int(i), seed) for i in numbers], np.float32)
     first = draws[:, 0, None, None]
     if pattern == "bar":
         angle = np.float32(np.pi) * first
@@ -97,6 +140,6 @@ def masks(
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _draws(index: int, seed: int) -> tuple[float, float]:
+def _draws(number: int, seed: int) -> tuple[float, float]:
     """Two uniform numbers for an example."""
-    return tuple(np.random.default_rng((seed, index)).random(2))
+    return tuple(np.random.default_rng((seed, number)).random(2))

@@ -46,16 +46,6 @@ class Errors(NamedTuple):
         return float(np.nanmean(self.plain_mm))
 
 
-def every(dataset: tf.data.Dataset, step: int, batch_size: int):
-    """Each `step`-th example of an evaluation dataset, in batches.
-
-    Their places in the whole dataset go along as `index`, so that an example
-    is covered in the same way in a part as in the whole.
-    """
-    counted = dataset.unbatch().enumerate().shard(step, 0)
-    return counted.map(lambda i, one: one | {"index": i}).batch(batch_size)
-
-
 def measure_all(
     method: methods.Method,
     dataset: Iterable,
@@ -71,7 +61,7 @@ def measure_all(
 
     Args:
         method: to measure.
-        dataset: batches of pipeline.eval_dataset, or of `every`.
+        dataset: batches of pipeline.eval_dataset, or of some of its people.
         rule: which joints are compared, and how they are aligned.
         patterns: of PATTERNS.
         degrees: above 0.
@@ -163,15 +153,13 @@ def _covered(
     Only examples with all joints of the rule; `true` are those, aligned.
     """
     index = list(joints.select(rule.joints, of=joints.KEYPOINTS))
-    seen = 0
     for batch in dataset:
         batch = {key: np.asarray(value) for key, value in batch.items()}
-        order = np.arange(seen, seen + len(batch["image"]))
-        seen += len(order)
         rows = (batch["joints3d"][:, index, 3] > 0).all(axis=1)
         if not rows.any():
             continue
-        images, order = batch["image"][rows], batch.get("index", order)[rows]
+        images = batch["image"][rows]
+        numbers = occluders.numbers_of(batch["example_id"][rows])
         true = batch["joints3d"][rows][:, index, :3]
         true = metrics.align_root(true, rule.joints, rule.root)
         fixed = {"true": tf.constant(true)}
@@ -179,7 +167,9 @@ def _covered(
         yield _item(images, nothing, -1) | fixed
         for run, (pattern, degree, name) in enumerate(runs):
             points = batch["keypoints"][rows, joints.KEYPOINTS.index(name)]
-            covered = occluders.occlude(images, points, pattern, degree, order)
+            covered = occluders.occlude(
+                images, points, pattern, degree, numbers
+            )
             yield _item(*covered, run) | fixed
 
 
