@@ -1,5 +1,8 @@
 """Where an experiment's records are read from: --records."""
 
+import dataclasses
+import logging
+
 import pytest
 import tyro
 
@@ -38,6 +41,46 @@ def test_names_lie_below_the_root(tmp_path, paper):
     ]
     assert found.prior == str(tmp_path / "poses")
     assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
+
+
+def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
+    """What a user without MPI-INF-3DHP types: half still has 3D labels."""
+    for name in ("h36m", "coco", "lsp", "poses"):
+        make(tmp_path / name, with_prior=name == "poses")
+    words = [str(tmp_path / name) for name in ("lsp", "h36m", "coco")]
+    with caplog.at_level(logging.INFO):
+        found = mix.locate(paper, words)
+    expected = [("h36m", 0.5, "all"), ("coco", 0.3, "2d"), ("lsp", 0.2, "2d")]
+    for source, (name, share, labels) in zip(
+        found.sources, expected, strict=True
+    ):
+        assert source.records == str(tmp_path / name)
+        assert source.share == pytest.approx(share)
+        assert (source.labels, source.shards) == (labels, (0, 1))
+    assert found.prior == str(tmp_path / "poses")
+    assert f" 30.0 % of the pictures: {words[2]}, keyp" in caplog.text
+    mine = dataclasses.replace(paper, prior="elsewhere/poses")
+    with pytest.raises(FileNotFoundError, match="^elsewhere/poses has"):
+        mix.locate(mine, words)
+
+
+def test_two_folders_of_one_name_are_both_read(tmp_path, paper):
+    words = [str(tmp_path / name / "h36m") for name in ("a", "b")]
+    for word in words:
+        make(tmp_path / word)
+    found = mix.locate(paper, words)
+    assert {source.records for source in found.sources} == set(words)
+
+
+def test_what_is_there_can_be_trained_on_without_the_rest(tmp_path, paper):
+    make(tmp_path / "coco")
+    make(tmp_path / "h36m")
+    with pytest.raises(FileNotFoundError) as caught:
+        mix.locate(paper, (str(tmp_path),))
+    _, _, words = str(caught.value).partition(" there: --records ")
+    words = words.partition(";")[0].split()
+    assert words == [str(tmp_path / name) for name in ("h36m", "coco")]
+    assert len(mix.locate(paper, words).sources) == 2
 
 
 def test_synthetic_takes_the_place_of_every_dataset(
