@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import hmr_tf1
 from tests.closeness import assert_close
-from tf_hmr import camera, convert, convert_hmr_tf1, method
+from tf_hmr import camera, convert, convert_hmr_tf1, converted, method
 from tf_hmr.methods import hmr
 
 
@@ -109,7 +109,7 @@ def test_another_model_is_not_overwritten(model, folder, tmp_path):
     kernel.assign(kept + 1)
     try:
         with pytest.raises(ValueError, match="holds another model"):
-            convert_hmr_tf1.save(model, tmp_path)
+            converted.save(model, tmp_path)
     finally:
         kernel.assign(kept)
 
@@ -192,7 +192,7 @@ def test_without_discriminator_and_constants(body_data, tmp_path):
     assert report.left_over == [
         "3D_module/fc1/weights/ExponentialMovingAverage"
     ]
-    text = "\n".join(convert_hmr_tf1.lines(report))
+    text = "\n".join(converted.lines(report))
     assert report.left_over[0] in text
     for word in ("discriminator", "v_template", "cocoplus_regressor"):
         assert word in text

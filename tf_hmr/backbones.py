@@ -1,7 +1,7 @@
 """Encoders: a normalised image to a feature map, as Keras models.
 
-Each takes (B, S, S, 3) in [-1, 1] and gives its last map (B, s, s, C); the
-method decides whether to pool it. Batch normalisation is synchronised over
+Each takes (B, S, S, 3), of `normalise`, and gives its last map (B, s, s, C);
+the method decides whether to pool it. Batch normalisation is synchronised over
 replicas (tf.distribute).
 """
 
@@ -11,9 +11,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import batch_norm, resnet
+from tf_hmr import batch_norm, resnet, resnet_v15
 
-Name = Literal["resnet50", "resnet50_slim", "mobilenet_v3", "small"]
+Name = Literal[
+    "resnet50", "resnet50_slim", "resnet50_v15", "mobilenet_v3", "small"
+]
+
+
+def normalise(name: Name, images: tf.Tensor) -> tf.Tensor:
+    """(B, S, S, 3) RGB 0..255 -> what the encoder `name` takes.
+
+    "resnet50_v15": 0..1 less the mean of ImageNet's pixels, over their
+    deviation; all others: [-1, 1].
+    """
+    if name == resnet_v15.NAME:
+        mean, std = np.array([resnet_v15.MEAN_RGB, resnet_v15.STD_RGB])
+        return images * (1 / (255 * std)) - mean / std
+    return images / 127.5 - 1.0
 
 
 def _normalised(x, name: str, gamma: str = "ones"):
@@ -92,7 +106,8 @@ def build(
     Args:
         name: "resnet50_slim" (v2, of HMR's and TF-slim's checkpoints),
             "resnet50" (v2, of Keras' ImageNet weights; `tf_hmr.resnet` says
-            how the two differ), "mobilenet_v3" (large) or "small".
+            how the two differ), "resnet50_v15" (SPIN's and torchvision's),
+            "mobilenet_v3" (large) or "small".
         image_size: side of the input crop.
         width: channels of the first layer of "small".
         depths: residual blocks in each of its stages.
@@ -102,6 +117,8 @@ def build(
     """
     if name in resnet.VARIANTS:
         return resnet.build(name, image_size)
+    if name == resnet_v15.NAME:
+        return resnet_v15.build(image_size)
     if name == "mobilenet_v3":
         return _mobilenet_v3(image_size)
     if name == "small":

@@ -7,6 +7,9 @@ Examples:
     python -m tf_hmr photo.jpg --weights weights/hmr \
         --body models/neutral_smpl_with_cocoplus_reg.pkl
 
+    python -m tf_hmr.convert spin data/model_checkpoint.pt \
+        --body SMPL_NEUTRAL.pkl --out weights/spin
+
 The folder holds no array of the body: pass --body wherever it is used.
 """
 
@@ -18,7 +21,7 @@ from pathlib import Path
 
 import tyro
 
-from tf_hmr import convert_hmr_tf1
+from tf_hmr import convert_hmr_tf1, convert_spin, converted
 
 _log = logging.getLogger("tf_hmr")
 
@@ -35,21 +38,39 @@ class HmrTf1:
     out: Path
     """Folder for the model; new or empty."""
 
-    def run(self) -> None:
-        """Converts, writes, and says what was read, dropped and left over."""
-        convert_hmr_tf1.check_out(self.out)
-        model, report = convert_hmr_tf1.convert(self.checkpoint, self.body)
-        for line in convert_hmr_tf1.lines(report):
-            _log.info(line)
-        written = convert_hmr_tf1.save(model, self.out)
-        _log.info(
-            "Model folder: %s%s",
-            self.out,
-            "" if written else " (was there already, the same)",
-        )
+    converter = convert_hmr_tf1
 
 
-COMMANDS = {"hmr-tf1": HmrTf1}
+@dataclasses.dataclass(frozen=True)
+class Spin:
+    """A checkpoint of nkolot/SPIN (PyTorch, which is not needed)."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """The file, as model_checkpoint.pt."""
+    body: str
+    """The body it was trained with: an SMPL .pkl, its folder, an .npz, or
+    'open'. A checkpoint does not say which."""
+    out: Path
+    """Folder for the model; new or empty."""
+
+    converter = convert_spin
+
+
+COMMANDS = {"hmr-tf1": HmrTf1, "spin": Spin}
+
+
+def run(chosen: HmrTf1 | Spin) -> None:
+    """Converts, writes, and says what was read, dropped and left over."""
+    converted.check_out(chosen.out)
+    model, report = chosen.converter.convert(chosen.checkpoint, chosen.body)
+    for line in converted.lines(report):
+        _log.info(line)
+    written = converted.save(model, chosen.out)
+    _log.info(
+        "Model folder: %s%s",
+        chosen.out,
+        "" if written else " (was there already, the same)",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=arguments,
     )
     try:
-        chosen.run()
+        run(chosen)
     except (ValueError, OSError) as error:
         _log.error("%s", error)
         return 1

@@ -33,7 +33,7 @@ class Config(method.Config):
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: backbones.Name = "resnet50_slim"
     """ResNet-50 v2 as in HMR's code; 'resnet50' has ImageNet weights to
-    download, 'small' trains on a CPU."""
+    download, 'resnet50_v15' is SPIN's, 'small' trains on a CPU."""
     encoder_width: int = 24
     """Channels of the first layer of the 'small' encoder."""
     encoder_depths: tuple[int, ...] = (1, 2, 2)
@@ -55,6 +55,8 @@ class Config(method.Config):
     """Weight of the shape loss (do_train.sh: e_3d_weight)."""
     loss_3d: Literal["squared", "absolute"] = "squared"
     """Penalty of 3D joints and rotation matrices; 'squared' is halved."""
+    loss_rotmats: Literal["as_joints", "squared", "absolute"] = "as_joints"
+    """Penalty of rotation matrices; 'as_joints' is that of loss_3d."""
     joints_in_loss: Literal["lsp", "cocoplus"] = "lsp"
     """Joints of the 3D loss: 14 as HMR, or all 19."""
 
@@ -90,7 +92,8 @@ class ImageMethod(method.Method):
 
     def features(self, images, training=False):
         """(B, S, S, 3) 0..255 -> (B, F), and places (B, J, 2) or None."""
-        maps = self.encoder(images / 127.5 - 1.0, training=training)
+        normalised = backbones.normalise(self.config.encoder, images)
+        maps = self.encoder(normalised, training=training)
         if self.layout is None:
             return self.pool(maps), None
         finer, last = maps
@@ -127,6 +130,9 @@ class ImageMethod(method.Method):
         terms["joints_3d"] = term(
             joint_loss(pred, true, valid), half * config.joints_3d
         )
+        if config.loss_rotmats != "as_joints":
+            squared = config.loss_rotmats == "squared"
+            half = 0.5 if squared else 1.0
         rotmat_loss = losses.rotmats_squared if squared else losses.rotmats_l1
         has_pose, has_betas = batch["has_pose"], batch["has_betas"]
         total, _ = rotmat_loss(prediction.rotmats, batch["rotmats"], has_pose)

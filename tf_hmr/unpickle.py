@@ -18,8 +18,9 @@ import operator
 import pickle
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import scipy.sparse
@@ -46,8 +47,8 @@ def load(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     with path.open("rb") as file:
         try:
-            content = _Converter()(_ArrayUnpickler(file, path).load())
-        except _Refused:
+            content = _Converter()(ArrayUnpickler(file, path).load())
+        except RefusedError:
             raise
         except Exception as error:  # a damaged pickle raises almost anything
             raise ValueError(
@@ -63,30 +64,39 @@ def load(path: str | Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-class _Refused(ValueError):
+class RefusedError(ValueError):
     """The pickle names a callable that is not on the list."""
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    def __init__(self, file, path: Path):
+class ArrayUnpickler(pickle.Unpickler):
+    """Admits the names that arrays need; its values are not yet converted.
+
+    A subclass may admit more in `stand_ins`: classes that only record what
+    they are given.
+    """
+
+    stand_ins: Mapping[tuple[str, str], type] = {}
+    expected = "numpy arrays, scipy matrices and chumpy objects"
+    cure = "a body of your own can be stored with BodyData.save"
+
+    def __init__(self, file: BinaryIO, path: Path):
         # latin1 maps Python 2's byte strings to str without loss.
         super().__init__(file, encoding="latin1")
         self._path = path
         self._admitted = _HARMLESS | {
             pair: type(base.__name__, (base,), {})
-            for pair, base in _STAND_INS.items()
+            for pair, base in {**_STAND_INS, **self.stand_ins}.items()
         }
 
     def find_class(self, module: str, name: str) -> Any:
         try:
             return self._admitted[module, name]
         except KeyError:
-            raise _Refused(
+            raise RefusedError(
                 f"{self._path} asks for {module}.{name}, which is not needed "
                 "to rebuild arrays; nothing of the file was run. Expected "
-                "only numpy arrays, scipy matrices and chumpy objects. Do "
-                "not use this file unless you know who wrote it; a body of "
-                "your own can be stored with BodyData.save."
+                f"only {self.expected}. Do not use this file unless you know "
+                f"who wrote it; {self.cure}."
             ) from None
 
 

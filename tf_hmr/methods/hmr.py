@@ -6,7 +6,8 @@ Kanazawa et al., End-to-end Recovery of Human Shape and Pose, CVPR 2018
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -22,15 +23,44 @@ from tf_hmr import (
     joints,
     losses,
     method,
+    spin_regressor,
 )
+
+
+class Rotation(NamedTuple):
+    """How the rotation of a joint is regressed."""
+
+    numbers: int
+    encode: Callable[[tf.Tensor], tf.Tensor]
+    decode: Callable[[tf.Tensor], tf.Tensor]
+
+
+ROTATIONS = {
+    "rotvec": Rotation(3, geometry.rotmat_to_rotvec, geometry.rotvec_to_rotmat),
+    "6d": Rotation(
+        6, geometry.rotmat_to_rot6d_stacked, geometry.rot6d_stacked_to_rotmat
+    ),
+    "6d_interleaved": Rotation(
+        6,
+        geometry.rotmat_to_rot6d_interleaved,
+        geometry.rot6d_interleaved_to_rotmat,
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(image_method.Config):
     """Defaults are the paper's; the sources are in the module docstring."""
 
-    rotation: Literal["rotvec", "6d"] = "rotvec"
-    """What is regressed per joint: 3 numbers, or 6 (columns stacked)."""
+    rotation: Literal["rotvec", "6d", "6d_interleaved"] = "rotvec"
+    """What is regressed per joint: 3 numbers, or 6 (columns stacked, or
+    row by row as in SPIN's checkpoints)."""
+    regressor: Literal["hmr", "spin"] = "hmr"
+    """'spin' has no activations, and starts from a mean that is given and
+    not trained (nkolot/SPIN: models/hmr.py)."""
+    focal: float = 0.0
+    """Focal length over the crop's side, of the camera that keypoints are
+    compared by; 0 is weak perspective. SPIN: 5000 / 224."""
     iterations: int = 3
     """Passes of the regressor with feedback (T in the paper)."""
     hidden: int = 1024
@@ -84,6 +114,10 @@ class Regressor(keras.layers.Layer):
             name="mean",
         )
 
+    def start_from(self, theta: np.ndarray) -> None:
+        """Sets the mean, (N,)."""
+        self.mean.assign(theta[None])
+
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
         mean = tf.convert_to_tensor(self.mean)
@@ -106,10 +140,7 @@ def start_theta(config: Config, rotmats=None, betas=None) -> np.ndarray:
         betas: (10,) mean shape; default zeros.
     """
     rotmats = tf.constant(image_method.start_rotmats(rotmats))
-    if config.rotation == "6d":
-        pose = geometry.rotmat_to_rot6d_stacked(rotmats)
-    else:
-        pose = geometry.rotmat_to_rotvec(rotmats)
+    pose = ROTATIONS[config.rotation].encode(rotmats)
     betas = np.zeros(10) if betas is None else np.asarray(betas)
     start = image_method.START_CAMERA
     return np.concatenate([start, pose.numpy().ravel(), betas])
@@ -120,7 +151,13 @@ class Model(image_method.ImageMethod):
 
     def __init__(self, config: Config, body: bodies.Body):
         super().__init__(config, body)
-        self.regressor = Regressor(config, start_theta(config))
+        start = start_theta(config)
+        if config.regressor == "spin":
+            self.regressor = spin_regressor.Regressor(
+                config.hidden, config.dropout, config.iterations, start
+            )
+        else:
+            self.regressor = Regressor(config, start)
         self.adversary = None
         if config.adversary:
             self.adversary = discriminator.Discriminator(
@@ -129,8 +166,7 @@ class Model(image_method.ImageMethod):
 
     def start_from(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
-        theta = start_theta(self.config, rotmats, betas)
-        self.regressor.mean.assign(theta[None])
+        self.regressor.start_from(start_theta(self.config, rotmats, betas))
 
     def build_all(self):
         """Makes the variables of both players."""
@@ -140,14 +176,23 @@ class Model(image_method.ImageMethod):
 
     def decode(self, theta):
         """(B, N) -> camera (B, 3), rotmats (B, 24, 3, 3), betas (B, 10)."""
-        numbers = 6 if self.config.rotation == "6d" else 3
-        end = 3 + numbers * len(joints.SMPL24)
-        pose = tf.reshape(theta[:, 3:end], (-1, len(joints.SMPL24), numbers))
-        if self.config.rotation == "6d":
-            rotmats = geometry.rot6d_stacked_to_rotmat(pose)
-        else:
-            rotmats = geometry.rotvec_to_rotmat(pose)
-        return theta[:, 0:3], rotmats, theta[:, end : end + 10]
+        rotation = ROTATIONS[self.config.rotation]
+        end = 3 + rotation.numbers * len(joints.SMPL24)
+        pose = tf.reshape(
+            theta[:, 3:end], (-1, len(joints.SMPL24), rotation.numbers)
+        )
+        return theta[:, 0:3], rotation.decode(pose), theta[:, end : end + 10]
+
+    def project(self, points, weak):
+        """Joints (B, J, 3) and cameras (B, 3) -> keypoints (B, J, 2)."""
+        focal = self.config.focal
+        if not focal:
+            return camera.project_weak_perspective(points, weak)
+        # In units of half the crop's side, as the keypoints are.
+        moved = camera.weak_to_translation(weak, 2 * focal, 2.0)
+        return camera.project_perspective(
+            points + moved[:, None], 2 * focal, (0.0, 0.0)
+        )
 
     def call(self, images, training=False):
         """(B, S, S, 3) float32 0..255 -> Prediction."""
@@ -165,7 +210,7 @@ class Model(image_method.ImageMethod):
             }
         else:
             vertices, body_joints, _ = self.body(rotmats, betas)
-        keypoints = camera.project_weak_perspective(body_joints, weak)
+        keypoints = self.project(body_joints, weak)
         return method.Prediction(
             rotmats, betas, weak, body_joints, keypoints, vertices, iterates
         )

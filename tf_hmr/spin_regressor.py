@@ -1,0 +1,107 @@
+"""The regressor of SPIN: HMR's without activations, for 6D rotations.
+
+Kolotouros et al., Learning to Reconstruct 3D Human Pose and Shape via
+Model-fitting in the Loop, ICCV 2019 (nkolot/SPIN: models/hmr.py).
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import dropout
+
+CAMERA, BETAS = 3, 10
+
+
+class Regressor(keras.layers.Layer):
+    """Refines (camera, rotations, betas) from features and feedback.
+
+    Between its layers is dropout alone; the start is given, not trained.
+    """
+
+    def __init__(
+        self, hidden: int, rate: float, iterations: int, start: np.ndarray
+    ):
+        """Makes the layers.
+
+        Args:
+            hidden: units of the two hidden layers.
+            rate: of dropout after each of them.
+            iterations: passes with feedback.
+            start: (3 + N + 10,) camera, rotations and betas to start from.
+        """
+        # Float32 outside its hidden layers: the feedback sums small steps.
+        super().__init__(name="regressor", dtype="float32")
+        self.iterations = iterations
+        self.start = np.asarray(start, np.float32)
+        scaling = keras.initializers.VarianceScaling
+        # PyTorch's own for a linear layer.
+        linear = scaling(1 / 3, "fan_in", "uniform")
+        dense = keras.layers.Dense
+        self.fc1 = dense(hidden, kernel_initializer=linear, name="fc1")
+        self.drop1 = dropout.Dropout(rate)
+        self.fc2 = dense(hidden, kernel_initializer=linear, name="fc2")
+        self.drop2 = dropout.Dropout(rate)
+
+        def decoder(numbers, name):
+            # Xavier's with a gain of 0.01.
+            xavier = scaling(1e-4, "fan_avg", "uniform")
+            return dense(
+                numbers, kernel_initializer=xavier, dtype="float32", name=name
+            )
+
+        self.deccam = decoder(CAMERA, "deccam")
+        self.decpose = decoder(len(start) - CAMERA - BETAS, "decpose")
+        self.decshape = decoder(BETAS, "decshape")
+
+    def build(self, shape):
+        hidden = self.fc1.units
+        self.fc1.build((None, shape[-1] + len(self.start)))
+        self.fc2.build((None, hidden))
+        for decoder in (self.deccam, self.decpose, self.decshape):
+            decoder.build((None, hidden))
+        camera, pose, betas = _parts(self.start)
+        self.init_cam = self._given(camera, "init_cam")
+        self.init_pose = self._given(pose, "init_pose")
+        self.init_shape = self._given(betas, "init_shape")
+
+    def _given(self, value: np.ndarray, name: str) -> keras.Variable:
+        # An initializer, because an assign inside a symbolic build is lost.
+        return self.add_weight(
+            shape=(1, value.size),
+            initializer=lambda shape, dtype=None: tf.constant(
+                value[None], dtype
+            ),
+            trainable=False,
+            name=name,
+        )
+
+    def start_from(self, theta: np.ndarray) -> None:
+        """Sets where it starts; `theta` as the constructor's `start`."""
+        given = (self.init_cam, self.init_pose, self.init_shape)
+        for variable, value in zip(given, _parts(theta), strict=True):
+            variable.assign(value[None])
+
+    def call(self, features, training=False):
+        """(B, F) -> list of (B, N), one for each iteration."""
+        rows = tf.zeros_like(features[:, 0:1])
+        camera = tf.convert_to_tensor(self.init_cam) + rows
+        pose = tf.convert_to_tensor(self.init_pose) + rows
+        betas = tf.convert_to_tensor(self.init_shape) + rows
+        thetas = []
+        for _ in range(self.iterations):
+            # The order of SPIN's checkpoints.
+            x = self.fc1(tf.concat([features, pose, betas, camera], axis=-1))
+            x = self.fc2(self.drop1(x, training=training))
+            x = self.drop2(x, training=training)
+            pose = pose + self.decpose(x)
+            betas = betas + self.decshape(x)
+            camera = camera + self.deccam(x)
+            thetas.append(tf.concat([camera, pose, betas], axis=-1))
+        return thetas
+
+
+def _parts(theta: np.ndarray) -> list[np.ndarray]:
+    """Camera, rotations, betas."""
+    theta = np.asarray(theta, np.float32)
+    return np.split(theta, [CAMERA, theta.size - BETAS])
