@@ -1,4 +1,4 @@
-"""Dropout whose masks differ between replicas."""
+"""Dropout whose masks, and seeds that, differ between replicas."""
 
 import keras
 import tensorflow as tf
@@ -16,14 +16,20 @@ class Dropout(keras.layers.Dropout):
         """Any shape -> the same; unchanged without training."""
         if not training or not self.rate:
             return inputs
-        seed = self.seed_generator.next()
-        # As keras.src.backend.tensorflow.random casts it.
-        seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
-        context = tf.distribute.get_replica_context()
-        if context and context.num_replicas_in_sync > 1:
-            seed = tf.random.experimental.stateless_fold_in(
-                seed, context.replica_id_in_sync_group
-            )
+        seed = next_seed(self.seed_generator)
         return tf.nn.experimental.stateless_dropout(
             inputs, self.rate, seed, noise_shape=self.noise_shape
         )
+
+
+def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
+    """(2,) int32 for a stateless draw; on each replica another one."""
+    # As keras.src.backend.tensorflow.random casts it.
+    seed = tf.math.floormod(generator.next(), tf.int32.max - 1)
+    seed = tf.cast(seed, tf.int32)
+    context = tf.distribute.get_replica_context()
+    if context and context.num_replicas_in_sync > 1:
+        seed = tf.random.experimental.stateless_fold_in(
+            seed, context.replica_id_in_sync_group
+        )
+    return seed
