@@ -33,7 +33,7 @@ class Config(method.Config):
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: backbones.Name = "resnet50_slim"
     """ResNet-50 v2 as in HMR's code; 'resnet50' has ImageNet weights to
-    download, 'small' trains on a CPU."""
+    download, 'resnet50_v15' is SPIN's, 'small' trains on a CPU."""
     encoder_width: int = 24
     """Channels of the first layer of the 'small' encoder."""
     encoder_depths: tuple[int, ...] = (1, 2, 2)
@@ -92,7 +92,8 @@ class ImageMethod(method.Method):
 
     def features(self, images, training=False):
         """(B, S, S, 3) 0..255 -> (B, F), and places (B, J, 2) or None."""
-        maps = self.encoder(images / 127.5 - 1.0, training=training)
+        normalised = backbones.normalise(self.config.encoder, images)
+        maps = self.encoder(normalised, training=training)
         if self.layout is None:
             return self.pool(maps), None
         finer, last = maps
