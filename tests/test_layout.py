@@ -39,6 +39,7 @@ FLOORS = (
         "tf_hmr.gltf",
         "tf_hmr.crop",
         "tf_hmr.dropout",
+        "tf_hmr.kinematic_chains",
         "tf_hmr.losses",
         "tf_hmr.metrics",
         "tf_hmr.resnet",
@@ -65,7 +66,7 @@ FLOORS = (
     ("tf_hmr.body_points",),
     ("tf_hmr.body",),
     ("tf_hmr.method", "tf_hmr.body_edge", "tf_hmr.smplify"),
-    ("tf_hmr.image_method",),
+    ("tf_hmr.image_method", "tf_hmr.pose_vae"),
     ("tf_hmr.methods.*",),
     ("tf_hmr.people", "tf_hmr.converted"),
     ("tf_hmr.convert_hmr_tf1", "tf_hmr.convert_spin"),
@@ -76,6 +77,8 @@ FLOORS = (
         "training.stopping",
         "training.protocol",
         "training.occluders",
+        "training.mesh_views",
+        "training.data.part_codes",
         "training.data.shard_index",
     ),
     (
@@ -83,6 +86,7 @@ FLOORS = (
         "tf_hmr.clip",
         "tf_hmr.convert",
         "training.config",
+        "training.paper_tables",
         "training.warp",
         "training.protocol_rules.*",
         "training.pictures",
@@ -183,8 +187,22 @@ FLOORS = (
         "edge.steadiness",
         "edge.benchmark",
     ),
-    ("training.demo", "training.launch", "edge.report_page"),
-    ("edge.report",),
+    (
+        "training.demo",
+        "training.launch",
+        "training.parity",
+        "training.report_document",
+        "edge.report_page",
+    ),
+    (
+        "training.report_claims",
+        "training.report_html",
+        "training.report_markdown",
+        "training.report_results",
+        "training.report_tables",
+        "edge.report",
+    ),
+    ("training.report",),
 )
 
 # Import name -> distribution, where they differ.
