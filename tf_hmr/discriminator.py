@@ -65,3 +65,32 @@ class Discriminator(keras.Model):
         every = self.all_out(self.all_fc2(self.all_fc1(every)))
         shape = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
         return tf.concat([each, every, shape], axis=-1)
+
+
+class JointDiscriminator(keras.Model):
+    """One score of the whole pose and shape: what section 3.3 argues against.
+
+    Float32 under any policy, as Discriminator.
+    """
+
+    def __init__(self, hidden: int):
+        super().__init__(name="adversary", dtype="float32")
+        dense = functools.partial(keras.layers.Dense, dtype="float32")
+        self.fc1 = dense(hidden, "relu", name="fc1")
+        self.fc2 = dense(hidden, "relu", name="fc2")
+        self.out = dense(1, name="out")
+
+    def build(self, shape=None):
+        self.fc1.build((None, BODY_JOINTS * 9 + 10))
+        self.fc2.build((None, self.fc1.units))
+        self.out.build((None, self.fc2.units))
+        self.built = True
+
+    def call(self, rotmats, betas):
+        """(N, 24, 3, 3), (N, 10) -> (N, 1); the global rotation is free."""
+        pose = tf.reshape(rotmats[:, 1:], (-1, BODY_JOINTS * 9))
+        x = tf.concat([pose, betas], axis=-1)
+        return self.out(self.fc2(self.fc1(x)))
+
+
+KINDS = {"factorised": Discriminator, "joint": JointDiscriminator}

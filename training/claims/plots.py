@@ -1,0 +1,78 @@
+"""Plots of measured claims."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+
+from training import occluders
+from training.claims import rules
+
+Runs = Mapping[str, Sequence[Mapping[str, float]]]
+COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+
+
+def draw(name: str, runs: Runs, out: Path) -> list[str]:
+    """Draws what suits the claim; returns the names of the files.
+
+    Args:
+        name: the claim.
+        runs: configuration -> metrics of each seed.
+        out: folder of the pictures.
+    """
+    metrics = sorted({c.a[1] for c in rules.get(name).comparisons})
+    figure = _bars(metrics, runs)
+    pictures = [_saved(figure, out / f"{name}.png")]
+    if any(metric.endswith("_lost_mm") for metric in metrics):
+        figure = _degrees(runs)
+        pictures.append(_saved(figure, out / f"{name}_degrees.png"))
+    return pictures
+
+
+def _bars(metrics: Sequence[str], runs: Runs) -> matplotlib.figure.Figure:
+    """One panel for each metric: a bar per configuration, a dot per seed."""
+    figure, panels = _panels(len(metrics))
+    for metric, panel in zip(metrics, panels, strict=True):
+        for place, seeds in enumerate(runs.values()):
+            values = [seed[metric] for seed in seeds]
+            colour = COLOURS[place % len(COLOURS)]
+            panel.bar(place, np.mean(values), color=colour, alpha=0.6)
+            panel.plot([place] * len(values), values, "k.", markersize=4)
+        panel.set_xticks(range(len(runs)), runs, rotation=20, ha="right")
+        panel.set_title(metric)
+    return figure
+
+
+def _degrees(runs: Runs) -> matplotlib.figure.Figure:
+    """HKMR's Figure 6: error against the degree of occluders."""
+    figure, panels = _panels(len(occluders.PATTERNS))
+    degrees = (0, *occluders.DEGREES)
+    for pattern, panel in zip(occluders.PATTERNS, panels, strict=True):
+        for colour, (name, seeds) in zip(COLOURS, runs.items(), strict=False):
+            keys = ["unoccluded_mpjpe_mm"] + [
+                f"{pattern}_{degree}_mpjpe_mm" for degree in occluders.DEGREES
+            ]
+            values = np.array([[seed[key] for key in keys] for seed in seeds])
+            mean = values.mean(axis=0)
+            panel.plot(degrees, mean, "o-", color=colour, label=name)
+            low, high = values.min(axis=0), values.max(axis=0)
+            panel.fill_between(degrees, low, high, color=colour, alpha=0.15)
+        panel.set_title(pattern)
+        panel.set_xlabel("degree of occlusion (0: none)")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("MPJPE (mm), mean over the occluded joint")
+    panels[0].legend()
+    return figure
+
+
+def _panels(count: int):
+    figure = matplotlib.figure.Figure(
+        figsize=(4.2 * count, 3.6), layout="constrained"
+    )
+    return figure, list(np.ravel(figure.subplots(1, count)))
+
+
+def _saved(figure: matplotlib.figure.Figure, path: Path) -> str:
+    figure.savefig(path, dpi=110)
+    return path.name
