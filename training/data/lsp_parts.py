@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from tf_hmr import body_parts, joints
-from training.data import pixels
+from training.data import part_codes, pixels
 
 PART_SET = "part6"
-SOMEWHERE, NOT_JUDGED = 255, 254
+SOMEWHERE, NOT_JUDGED = part_codes.SOMEWHERE, part_codes.NOT_JUDGED
 WHOM = "http://files.is.tuebingen.mpg.de/classner/up (UPi-S1h)"
 
 _CODES = ("left_arm", "right_arm", "head", "left_leg", "right_leg", "torso")

@@ -31,6 +31,12 @@ from training.data import (
 
 Batch = dict[str, tf.Tensor]
 
+# What an evaluation is given of a record as it is stored.
+_UNCHANGED = (
+    *("gender", "dataset", "translation", "intrinsics"),
+    *("width", "height", "part_set"),
+)
+
 
 def topology(data: config.Data) -> str:
     """The body that the 3D labels and unpaired poses belong to; "" if none.
@@ -80,7 +86,9 @@ def train_dataset(
         3) float32 0..255 in the step; keypoints (B, K, 3)
         ndc and visibility; joints3d (B, K, 4) metres, camera frame, and
         valid; rotmats (B, 24, 3, 3); betas (B, 10); has_pose, has_betas,
-        has_joints3d (B,) float32; example_id (B,) strings; and, with
+        has_joints3d (B,) float32; example_id (B,) strings and example_key
+        (B,) int64 of fits.key; flip and rotation_rad (B,), how the crop was
+        mirrored and turned; and, with
         data.prior, prior_rotmats (P, 24, 3, 3) with the identity as global
         rotation and prior_betas (P, 10), P = B * data.prior_per_image. Where
         a has_* is 0 the label is 0, or the identity rotation.
@@ -207,6 +215,7 @@ def eval_dataset(
     image_size: int,
     crop_scale: float = method.Config.crop_scale,
     max_bad_share: float = config.Data.max_bad_share,
+    rows: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Every record of a source once, in stored order, not augmented.
 
@@ -217,27 +226,33 @@ def eval_dataset(
         image_size: side S of the crops in pixels.
         crop_scale: side of the crop over the longer side of the box.
         max_bad_share: as config.Data.max_bad_share.
+        rows: only these records, in this order; by their number.
 
     Returns:
         Dictionaries as from train_dataset, without the prior, with image
         (B, S, S, 3) float32 0..255, and with box
         (B, 4), the square box of the crop in pixels of the stored image;
         parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
-        (B,); translation (B, 3); intrinsics (B, 4); gender and dataset (B,)
-        strings. A bad record has zeros and every has_* 0.
+        (B,). As stored: translation (B, 3); intrinsics (B, 4); width and
+        height of the picture (B,) int64; gender, dataset, part_set and
+        parts_png (B,) strings. A bad record has zeros and every has_* 0.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records.
     """
     stored = shards.Records(source.records, source.split, source.shards)
-    bad = bad_records.BadRecords(len(stored), max_bad_share)
+    rows = range(len(stored)) if rows is None else rows
+    bad = bad_records.BadRecords(len(rows), max_bad_share)
     crops = feed.Crops(image_size, bad, parts=True)
     blank = records.blank()
 
     def read(start: np.int64) -> np.ndarray:
-        items = range(start, min(start + batch_size, len(stored)))
+        items = rows[start : start + batch_size]
         return np.array(
-            [feed.read_or_blank(stored, item, bad, blank) for item in items],
+            [
+                feed.read_or_blank(stored, int(item), bad, blank)
+                for item in items
+            ],
             object,
         )
 
@@ -252,12 +267,13 @@ def eval_dataset(
         )
         batch = labels.moved(fields, drawn, to_ndc, good, good)
         batch |= labels.part_labels(fields, made["parts"], good)
-        for name in ("gender", "dataset", "translation", "intrinsics"):
+        for name in _UNCHANGED:
             batch[name] = fields[name]
+        batch["parts_png"] = fields["parts"]
         image = tf.cast(made["image"], tf.float32)
         return batch | {"image": image, "box": boxes}
 
-    return _mapped(tf.data.Dataset.range(0, len(stored), batch_size), load)
+    return _mapped(tf.data.Dataset.range(0, len(rows), batch_size), load)
 
 
 def _replicas(

@@ -1,0 +1,90 @@
+"""A predicted mesh in the whole picture, not only in its crop."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_hmr import raster
+
+SPIN_SIDE, FOCAL_PX = 224, 5000.0
+"""The crop that SPIN renders, and its focal length: constants.py."""
+
+
+def pasted(
+    mesh: tuple[np.ndarray, np.ndarray],
+    camera: np.ndarray,
+    vertex_labels: np.ndarray,
+    box: Sequence[float],
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Labels of a mesh as SPIN compares them with drawn ones.
+
+    Rendered in a crop of 224 px, whatever the method's is, and brought to the
+    picture by the nearest pixel (nkolot/SPIN: eval.py, utils/part_utils.py,
+    utils/imutils.py uncrop). There the box is rounded to whole pixels; here
+    it is taken as it is.
+
+    Args:
+        mesh: vertices (V, 3), metres, camera frame; and faces (F, 3).
+        camera: (3,) weak perspective s, tx, ty of the crop.
+        vertex_labels: (V,) integers 0..254.
+        box: x, y, w, h of the crop in the picture, pixel edges, square.
+        size: (W, H) of the picture.
+
+    Returns:
+        (H, W) uint8: 0 for background, label + 1 on the mesh. All background
+        where the camera is none (s <= 0).
+    """
+    width, height = size
+    if not camera[0] > 0:
+        return np.zeros((height, width), np.uint8)
+    placed = raster.place(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
+    view = raster.View.of_crop(SPIN_SIDE, FOCAL_PX)
+    labels = raster.part_labels(placed, mesh[1], vertex_labels, view)
+    return uncrop(labels, box, size)
+
+
+def uncrop(
+    labels: np.ndarray, box: Sequence[float], size: tuple[int, int]
+) -> np.ndarray:
+    """A square label image put back where it was cropped from.
+
+    Args:
+        labels: (S, S) integers.
+        box: x, y, w, h of the crop in the picture, pixel edges, square.
+        size: (W, H) of the picture.
+
+    Returns:
+        (H, W) of the type of `labels`, nearest neighbour; 0 outside the box.
+    """
+    columns, rows = (
+        np.floor((np.arange(count) + 0.5 - start) * len(labels) / box[2])
+        for count, start in zip(size, box, strict=False)
+    )
+    padded = np.pad(labels, 1)  # Its border stands for all that is outside.
+    columns, rows = (
+        np.clip(places, -1, len(labels)).astype(int) + 1
+        for places in (columns, rows)
+    )
+    return padded[rows[:, np.newaxis], columns]
+
+
+def silhouette(
+    mesh: tuple[np.ndarray, np.ndarray],
+    camera: np.ndarray,
+    box: Sequence[float],
+    size: tuple[int, int],
+) -> np.ndarray:
+    """(H, W) bool: where the mesh is, drawn in the picture's own pixels.
+
+    What reaches out of the crop is drawn, too. Arguments are `pasted`'s.
+    """
+    width, height = size
+    if not camera[0] > 0:
+        return np.zeros((height, width), bool)
+    x, y, side = (float(number) for number in box[:3])
+    focal_px = FOCAL_PX * side / SPIN_SIDE
+    placed = raster.place(mesh[0], camera, side, focal_px)
+    middle = x + side / 2 - 0.5, y + side / 2 - 0.5
+    view = raster.View(width, height, focal_px, middle)
+    return raster.silhouette(placed, mesh[1], view)
