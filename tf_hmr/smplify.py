@@ -6,7 +6,6 @@ then it is bent and shaped, held by priors (priors.py). Pixels are those of
 the crop of 224 that the weights of the terms belong to.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,79 +14,16 @@ import tensorflow as tf
 
 from tf_hmr import body as bodies
 from tf_hmr import body_data, camera, geometry, joints, priors
+from tf_hmr import smplify_schedule as schedules
+
+SPIN = schedules.SPIN
+ORIGINAL = schedules.ORIGINAL
 
 _POSE = 3 * len(joints.SMPL24)
 # Adam's constants, those of Kingma and Ba 2015.
 _DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
 # Nearer than this a joint is behind the lens, and its pixels mean nothing.
 _NEAR_M = 0.05
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """Some steps of Adam on the whole body.
-
-    Attributes:
-        steps: how many.
-        free: what moves: "orientation", "pose", "betas", "translation".
-        learning_rate: of Adam, which starts anew.
-        pose_prior: weight of the mixture's energy.
-        angle_prior: of elbows and knees that bend backward.
-        shape_prior: of the betas.
-        depth: how the depth is held to that at the start, per metre.
-    """
-
-    steps: int = 100
-    free: tuple[str, ...] = ("orientation", "pose", "betas")
-    learning_rate: float = 1e-2
-    pose_prior: float = 4.78
-    angle_prior: float = 15.2
-    shape_prior: float = 5.0
-    depth: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """What is done in which order. Weights are squared before they are used.
-
-    Attributes:
-        stages: the body's stages, after the camera's.
-        camera_steps: steps of orientation and translation on the torso alone.
-        camera_rate: their learning rate.
-        camera_depth: weight that holds the depth meanwhile.
-        sigma: pixels from which a keypoint counts as an outlier.
-        ignored: keypoints that the body's stages and the losses leave out.
-        torso: keypoints of the camera's stage.
-        fix_camera_stage: leave torso keypoints without confidence out of the
-            camera's stage. SPIN takes all four whatever their confidence,
-            because its confidences have been zeroed in place before it looks
-            at them.
-    """
-
-    stages: tuple[Stage, ...] = (Stage(),)
-    camera_steps: int = 100
-    camera_rate: float = 1e-2
-    camera_depth: float = 100.0
-    sigma: float = 100.0
-    ignored: tuple[str, ...] = ("right_hip", "left_hip")
-    torso: tuple[str, ...] = (
-        *("right_hip", "left_hip", "right_shoulder", "left_shoulder"),
-    )
-    fix_camera_stage: bool = False
-
-
-SPIN = Schedule()
-"""100 and 100 steps, as nkolot/SPIN runs them inside its training loop."""
-
-ORIGINAL = Schedule(
-    stages=tuple(
-        Stage(pose_prior=pose, angle_prior=3.17 * pose, shape_prior=shape)
-        for pose, shape in ((404, 100), (404, 50), (57.4, 10), (4.78, 5))
-    ),
-    fix_camera_stage=True,
-)
-"""The four stages of Bogo et al. 2016 (fit_3d.py of its release), with Adam
-instead of its dogleg and without its spheres against self-penetration."""
 
 
 class Parameters(NamedTuple):
@@ -147,7 +83,7 @@ class Fitter:
         self,
         data: body_data.BodyData,
         prior: priors.Mixture,
-        schedule: Schedule = SPIN,
+        schedule: schedules.Schedule = schedules.SPIN,
         jit: bool = True,
     ):
         """Arranges body and prior; not inside a tf.function.
@@ -171,7 +107,7 @@ class Fitter:
         self._picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
         self._counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
         self._torso = _flags(schedule.torso, self.joint_names)
-        self._table = _table(schedule, data.num_betas)
+        self._table = schedules.body_table(schedule, data.num_betas)
         self._num_betas = data.num_betas
         self._body = bodies.Body(data, self.joint_names, jit=False)
         self._prior = priors.PosePrior(prior)
@@ -190,7 +126,7 @@ class Fitter:
         Args:
             start: where the bodies are at first, facing as they are seen:
                 a wrong half turn is not found again.
-            keypoints: (B, 30, 3) in joints.KEYPOINTS order: x, y in pixels
+            keypoints: (B, 29, 3) in joints.KEYPOINTS order: x, y in pixels
                 and confidence; with confidence 0 any number.
             focal_px: () or (B,) pixels.
             centre: (2,) or (B, 2) principal point, pixels.
@@ -283,7 +219,7 @@ class Fitter:
             )
 
         y = tf.concat([pose[:, :3], translation], axis=1)
-        y = _adam(y, energy, _camera_table(schedule))
+        y = _adam(y, energy, schedules.camera_table(schedule))
         return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
 
     def _bent_and_shaped(self, x, view):
@@ -360,48 +296,6 @@ def _adam(
     return tf.while_loop(
         lambda i, *_: i < count, step, start, maximum_iterations=count
     )[1]
-
-
-def _camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
-    steps = schedule.camera_steps
-    return {
-        "rate": np.full(steps, schedule.camera_rate, np.float32),
-        "count": np.arange(1, steps + 1, dtype=np.float32),
-        "free": np.ones((steps, 6), np.float32),
-    }
-
-
-def _table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
-    """A row for each step of the body's stages."""
-    weights = ("pose_prior", "angle_prior", "shape_prior", "depth")
-    rows = []
-    for stage in schedule.stages:
-        for count in range(1, stage.steps + 1):
-            row = {name: getattr(stage, name) ** 2 for name in weights}
-            row |= {"rate": stage.learning_rate, "count": count}
-            rows.append(row | {"free": _free(stage, num_betas)})
-    return {
-        name: np.array([row[name] for row in rows], np.float32)
-        for name in rows[0]
-    }
-
-
-def _free(stage: Stage, num_betas: int) -> np.ndarray:
-    widths = {
-        "orientation": 3,
-        "pose": _POSE - 3,
-        "betas": num_betas,
-        "translation": 3,
-    }
-    unknown = sorted(set(stage.free) - set(widths))
-    if unknown:
-        raise ValueError(
-            f"A stage frees {unknown}; there are {list(widths)} to free."
-        )
-    flags = [
-        np.full(width, name in stage.free) for name, width in widths.items()
-    ]
-    return np.concatenate(flags)
 
 
 def _flags(names: Sequence[str], of: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,127 @@
+"""What SMPLify does in which order, and how it weighs its terms."""
+
+import dataclasses
+
+import numpy as np
+
+from tf_hmr import joints
+
+_POSE = 3 * len(joints.SMPL24)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Some steps of Adam on the whole body.
+
+    Attributes:
+        steps: how many.
+        free: what moves: "orientation", "pose", "betas", "translation".
+        learning_rate: of Adam, which starts anew.
+        pose_prior: weight of the mixture's energy.
+        angle_prior: of elbows and knees that bend backward.
+        shape_prior: of the betas.
+        depth: how the depth is held to that at the start, per metre.
+    """
+
+    steps: int = 100
+    free: tuple[str, ...] = ("orientation", "pose", "betas")
+    learning_rate: float = 1e-2
+    pose_prior: float = 4.78
+    angle_prior: float = 15.2
+    shape_prior: float = 5.0
+    depth: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """What is done in which order. Weights are squared before they are used.
+
+    Attributes:
+        stages: the body's stages, after the camera's.
+        camera_steps: steps of orientation and translation on the torso alone.
+        camera_rate: their learning rate.
+        camera_depth: weight that holds the depth meanwhile.
+        sigma: pixels from which a keypoint counts as an outlier.
+        ignored: keypoints that the body's stages and the losses leave out.
+        torso: keypoints of the camera's stage.
+        fix_camera_stage: leave torso keypoints without confidence out of the
+            camera's stage. SPIN takes all four whatever their confidence,
+            because its confidences have been zeroed in place before it looks
+            at them.
+    """
+
+    stages: tuple[Stage, ...] = (Stage(),)
+    camera_steps: int = 100
+    camera_rate: float = 1e-2
+    camera_depth: float = 100.0
+    sigma: float = 100.0
+    ignored: tuple[str, ...] = ("right_hip", "left_hip")
+    torso: tuple[str, ...] = (
+        *("right_hip", "left_hip", "right_shoulder", "left_shoulder"),
+    )
+    fix_camera_stage: bool = False
+
+
+SPIN = Schedule()
+"""100 and 100 steps, as nkolot/SPIN runs them inside its training loop."""
+
+ORIGINAL = Schedule(
+    stages=tuple(
+        Stage(pose_prior=pose, angle_prior=3.17 * pose, shape_prior=shape)
+        for pose, shape in ((404, 100), (404, 50), (57.4, 10), (4.78, 5))
+    ),
+    fix_camera_stage=True,
+)
+"""The four stages of Bogo et al. 2016 (fit_3d.py of its release), with Adam
+instead of its dogleg and without its spheres against self-penetration."""
+
+
+def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
+    """A row for each step of the camera's stage: rate, count and free."""
+    steps = schedule.camera_steps
+    return {
+        "rate": np.full(steps, schedule.camera_rate, np.float32),
+        "count": np.arange(1, steps + 1, dtype=np.float32),
+        "free": np.ones((steps, 6), np.float32),
+    }
+
+
+def body_table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
+    """A row for each step of the body's stages.
+
+    Returns:
+        The stage's weights, squared; its rate; the step's count from 1 in its
+        stage; and flags (75 + num_betas,) of what is free.
+
+    Raises:
+        ValueError: a stage frees what there is not.
+    """
+    weights = ("pose_prior", "angle_prior", "shape_prior", "depth")
+    rows = []
+    for stage in schedule.stages:
+        for count in range(1, stage.steps + 1):
+            row = {name: getattr(stage, name) ** 2 for name in weights}
+            row |= {"rate": stage.learning_rate, "count": count}
+            rows.append(row | {"free": _free(stage, num_betas)})
+    return {
+        name: np.array([row[name] for row in rows], np.float32)
+        for name in rows[0]
+    }
+
+
+def _free(stage: Stage, num_betas: int) -> np.ndarray:
+    widths = {
+        "orientation": 3,
+        "pose": _POSE - 3,
+        "betas": num_betas,
+        "translation": 3,
+    }
+    unknown = sorted(set(stage.free) - set(widths))
+    if unknown:
+        raise ValueError(
+            f"A stage frees {unknown}; there are {list(widths)} to free."
+        )
+    flags = [
+        np.full(width, name in stage.free) for name, width in widths.items()
+    ]
+    return np.concatenate(flags)
