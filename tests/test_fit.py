@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from tests.closeness import assert_close
-from training import checkpoints, evaluate, fit, journal, workdir
+from training import checkpoints, evaluate, fit, journal, scores, workdir
 
 TINY = (
     "--method.image-size=64",
@@ -85,7 +85,7 @@ def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
     told = [line for line in shown.splitlines() if "NOT COMPLETE" in line]
     assert len(told) == 1
     assert "12 examples" in told[0] and "1000" in told[0]
-    whole = evaluate.table({**results, "complete": True})
+    whole = scores.table({**results, "complete": True})
     assert "NOT COMPLETE" not in whole
     assert "SYNTHETIC" in results["rule"]["split"]
     true_rotation = results["baselines"]["mean_pose_true_global_rotation"]

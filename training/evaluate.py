@@ -1,4 +1,4 @@
-r"""Measures a trained model by a named protocol.
+r"""Measures a trained model, or predictions in a file, by named protocols.
 
     python -m training.prepare synthetic --protocol synthetic_v1 \
         --out data/synthetic_v1
@@ -7,7 +7,13 @@ r"""Measures a trained model by a named protocol.
 The first makes the protocol's records, once; those of `make demo` are found
 with --records runs/demo/data. The second writes
 WEIGHTS/results/<protocol>.json, and pictures of the examples at the 15th,
-30th, 60th, 90th and 95th percentile of the error.
+30th, 60th, 90th and 95th percentile of the error and of the worst ones.
+
+--predictions FILE.npz measures another system by the same code: example_id
+(N,), and of the rest what the protocol needs: joints3d (N, J, 3) metres, x
+right, y down, z forward, with joint_names (J,); rotmats (N, 24, 3, 3) and
+betas (N, 10); vertices (N, V, 3); translation (N, 3); camera (N, 3) s, tx, ty
+of crop (N, 4); keypoints (N, J, 2) pixels. --save-predictions writes one.
 """
 
 import dataclasses
@@ -16,178 +22,239 @@ import logging
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
-import tensorflow as tf
 import tqdm
 import tyro
 
 from tf_hmr import body_data
-from tf_hmr import method as methods
 from training import (
     config,
+    devices,
+    evaluated,
     mean_pose,
     measure,
-    pictures,
+    predictions_file,
     protocol,
+    protocol_records,
     protocols,
+    score_pictures,
+    scores,
     workdir,
 )
-from training.data import pipeline, records
+from training.data import pipeline
 
-FIGURES = {
-    "mpjpe_mm": "MPJPE (mm)",
-    "pa_mpjpe_mm": "PA-MPJPE (mm)",
-    "pve_mm": "PVE (mm)",
-    "pck3d_150mm": "PCK@150mm (%)",
-    "auc3d": "AUC (%)",
-}
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
+ALL = "all"
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     """Command line of `training.evaluate`."""
 
-    weights: Path
+    weights: Path | None = None
     """A model folder, or the workdir of a run."""
-    protocol: str = "synthetic_v1"
-    """The rules; see training/protocols.py."""
-    records: str = "data"
+    predictions: Path | None = None
+    """Instead of --weights: predictions in a file."""
+    protocol: tuple[str, ...] = ("synthetic_v1",)
+    """The rules, one or several names; 'all' takes those whose records are
+    there."""
+    records: Path = Path("data")
     """The folder of record folders; or the protocol's own folder."""
     train_records: str = ""
     """Records whose mean is the baseline; default: those of the run."""
     body: str = "open"
     """'open', or the SMPL files the model was trained with."""
+    true_bodies: Path | None = None
+    """Folder of SMPL_FEMALE.pkl and SMPL_MALE.pkl, for gendered labels;
+    default: where --body is."""
     out: Path | None = None
-    """Where results go; default: WEIGHTS/results."""
+    """Where results go; default: the folder 'results' beside the model."""
+    save_predictions: Path | None = None
+    """Also writes what is predicted, to be read by --predictions; of several
+    protocols the name is put before the file's."""
+    experiment: str = ""
+    """What the results are called; default: the run's experiment."""
+    devices: str = "auto"
+    """auto, cpu, gpu or gpu:0,1: these share each batch."""
     batch_size: int = 50
     """Images per prediction."""
 
 
-def evaluate(flags: Evaluate) -> Path:
-    """Measures, draws, writes; returns the path of the results json.
+def evaluate(flags: Evaluate) -> list[Path]:
+    """Measures, draws, writes; returns the paths of the results.
 
     Raises:
-        FileNotFoundError: no model, or no records of the protocol.
-        ValueError: unknown protocol, foreign body.
+        FileNotFoundError: no model, or no records of a protocol.
+        ValueError: unknown protocol, foreign body, unfit predictions.
     """
-    rule = protocols.get(flags.protocol)
-    data = body_data.BodyData.load(flags.body)
-    method = methods.load(flags.weights, data)
-    folder = _folder(flags.records, rule.records)
-    report = records.read_report(folder)
-    if report["topology"] != data.topology:
-        raise ValueError(
-            f"{folder} belongs to topology {report['topology']!r}, the model "
-            f"to {data.topology!r}. Prepare the records with the model's body."
+    everything = ALL in flags.protocol
+    names = protocols.names() if everything else flags.protocol
+    rules = [protocols.get(name) for name in names]
+    if (flags.weights is None) == (flags.predictions is None):
+        raise ValueError("Give --weights or --predictions, one of them.")
+    source = _source(flags)
+    paths = []
+    for rule in rules:
+        try:
+            people = protocol_records.find(flags.records, rule)
+            paths.append(_one(flags, rule, source, people))
+        except (FileNotFoundError, ValueError) as error:
+            if not everything:
+                raise
+            log.info("%s is left out: %s", rule.name, error)
+    if not paths:
+        raise FileNotFoundError(
+            f"{flags.records} holds records of no protocol that fits. There "
+            f"are: {protocols.names()}."
         )
-    dataset = pipeline.eval_dataset(
-        config.Source(records=folder, split=rule.splits[0]),
-        flags.batch_size,
-        method.image_size,
-        method.config.crop_scale,
-    )
-    total = int(dataset.cardinality().numpy())
-    errors, figures = measure.measure(
-        method, _progress(dataset, total, rule.name), rule
-    )
-    sources = _training_sources(flags)
-    out = (flags.out or Path(flags.weights) / "results") / f"{rule.name}.json"
-    picture = out.with_suffix(".png")
-    _draw(method, dataset, errors, picture)
-    results = {
-        **_errors_as_json(errors, rule),
-        "metrics": errors.summary() | figures,
-        "baselines": _baselines(method.body, sources, dataset, rule),
-        "examples": report["splits"][rule.splits[0]],
-        "body": data.name,
-        "weights": str(flags.weights),
-        "trained_on": [source.records for source in sources],
-        "picture": picture.name,
-        "environment": workdir.environment(),
-    }
+    return paths
+
+
+def _source(flags: Evaluate) -> evaluated.Source:
+    data = body_data.BodyData.load(flags.body)
+    if flags.predictions:
+        return evaluated.FromFile(flags.predictions, data)
+    strategy = devices.strategy(flags.devices)
+    return evaluated.Model(flags.weights, data, strategy)
+
+
+def _one(
+    flags: Evaluate,
+    rule: protocol.Protocol,
+    source: evaluated.Source,
+    people: protocol_records.Chosen,
+) -> Path:
+    """Measures by one protocol."""
+    foreign = _foreign_labels(rule, source, people)
+    kept = source.has(people.ids)
+    rows, missing = people.rows[kept], people.ids[~kept].tolist()
+    if not len(rows):
+        raise ValueError(
+            f"{flags.predictions} predicts none of the {len(kept)} people of "
+            f"{rule.name}. They are called as {people.ids[0]!r}."
+        )
+    given = measure.given_of(source.body, source.joint_names, _bodies(flags))
+    found = measure.Scores(rule, given)
+    baselines = _baselines(flags, rule, source, given)
+    recorder = predictions_file.Recorder(source.joint_names)
+    dataset = _dataset(flags, source, people, rows)
+    for batch, predicted in _progress(
+        source.stream(dataset, rule.occlusion), rule, len(rows)
+    ):
+        if foreign:
+            batch = measure.without_bodies(batch)
+        found.add(batch, predicted)
+        for baseline in baselines.values():
+            baseline.add(batch)
+        if flags.save_predictions:
+            recorder.add(batch, predicted)
+    results = scores.result(found, baselines, people, missing, foreign)
+    out = (flags.out or source.folder / "results") / f"{rule.name}.json"
+    if flags.save_predictions:
+        recorder.write(_named(flags, rule))
+    drawn = _draw(flags, source, people, rows, found, out)
+    results |= source.facts() | {"picture": drawn}
+    if flags.experiment:
+        results["experiment"] = flags.experiment
+    results["command"] = results["environment"]["command"]
+    results["trained_on"] = [s.records for s in _training_sources(flags)]
     workdir.write_json(out, results)
     return out
 
 
-def _errors_as_json(errors: measure.Errors, rule: protocol.Protocol) -> dict:
-    each = errors.joints_mm.mean(axis=0).tolist()
-    return {
-        "protocol": rule.name,
-        "rule": dataclasses.asdict(rule.rule),
-        "measured": len(errors.index),
-        "complete": len(errors.index) == rule.count,
-        "percentiles_mpjpe_mm": _percentiles(errors),
-        "per_joint_mm": dict(zip(rule.joints, each, strict=True)),
-    }
+def _foreign_labels(rule, source, people) -> list[str]:
+    """The deviation where the labels are of another body.
+
+    Raises:
+        ValueError: the protocol cannot do without them.
+    """
+    stored, own = people.report["topology"], source.body.data.topology
+    if stored in ("", own):
+        return []
+    if rule.synthetic or "records" not in rule.truth:
+        raise ValueError(
+            f"{people.folder} belongs to topology {stored!r}, the model to "
+            f"{own!r}. Prepare the records with the model's body."
+        )
+    return [
+        f"the labelled bodies are of topology {stored!r}, the predicted ones "
+        f"of {own!r}: only stored joints are compared"
+    ]
 
 
-def _baselines(body, sources, dataset, rule) -> dict[str, dict]:
-    """Errors of the training set's mean; empty where it is not known."""
-    mean = _training_mean(sources)
-    if mean is None:
+def _bodies(flags: Evaluate) -> Path | None:
+    if flags.true_bodies or flags.body == "open":
+        return flags.true_bodies
+    path = Path(flags.body)
+    return path if path.is_dir() else path.parent
+
+
+def _dataset(flags, source, people, rows):
+    return pipeline.eval_dataset(
+        config.Source(records=str(people.folder), split=people.split),
+        flags.batch_size,
+        source.image_size,
+        source.crop_scale,
+        rows=rows,
+    )
+
+
+def _named(flags: Evaluate, rule: protocol.Protocol) -> Path:
+    path = flags.save_predictions
+    several = len(flags.protocol) > 1 or ALL in flags.protocol
+    return path.with_name(f"{rule.name}-{path.name}") if several else path
+
+
+def _progress(stream, rule: protocol.Protocol, count: int):
+    variants = len(rule.occlusion.variants) if rule.occlusion else 1
+    hidden = not sys.stderr.isatty()
+    with tqdm.tqdm(
+        total=count * variants, desc=rule.name, disable=hidden
+    ) as bar:
+        for batch, found in stream:
+            yield batch, found
+            bar.update(len(batch["image"]))
+
+
+def _draw(flags, source, people, rows, found, out: Path) -> str:
+    """Draws the examples again that stand for the others; the file's name."""
+    index, errors = found.ranking()
+    if not len(index) or found.rule.occlusion:
+        return ""
+
+    def show(chosen: list[int]) -> dict[int, np.ndarray]:
+        again = rows[index[chosen]]
+        dataset = _dataset(flags, source, people, again)
+        faces = source.body.data.faces
+        shown = score_pictures.examples(source.stream(dataset), faces)
+        return dict(zip(chosen, shown, strict=False))
+
+    return score_pictures.draw(out, errors, show)
+
+
+def _baselines(flags, rule, source, given) -> dict[str, measure.Baseline]:
+    """Always answering with the training set's mean; {} without one."""
+    mean = _training_mean(_training_sources(flags))
+    if mean is None or rule.occlusion:
         return {}
-    return {
-        name: measure.measure_baseline(
-            body, mean, dataset, rule, true_rotation
-        ).summary()
+    made = {
+        name: measure.Baseline(source.body, mean, rule, given, true_rotation)
         for name, true_rotation in BASELINES.items()
     }
-
-
-def table(results: dict) -> str:
-    """The results as text: the model beside the baselines."""
-    rows = {"model": results["metrics"], **results["baselines"]}
-    width = max(len(name) for name in rows)
-    lines = [" " * width + "".join(f"{t:>16}" for t in FIGURES.values())]
-    for name, row in rows.items():
-        cells = "".join(f"{row[key]:16.1f}" for key in FIGURES)
-        lines.append(f"{name:<{width}}{cells}")
-    for name, row in results["baselines"].items():
-        lines.append(
-            f"below {name}: "
-            + ", ".join(
-                f"{FIGURES[key].split()[0]} "
-                f"{100 - 100 * results['metrics'][key] / row[key]:.1f} %"
-                for key in ("mpjpe_mm", "pa_mpjpe_mm")
-            )
-        )
-    extra = {
-        name: value
-        for name, value in results["metrics"].items()
-        if name not in FIGURES
-    }
-    lines.append(", ".join(f"{k} {v:.3f}" for k, v in extra.items()))
-    if not results["complete"]:
-        rule = protocols.get(results["protocol"])
-        lines.append(
-            f"NOT COMPLETE: {results['measured']} examples were measured, "
-            f"{rule.name} has {rule.count}; not comparable with its results."
-        )
-    return "\n".join(lines)
-
-
-def _folder(root: str, name: str) -> str:
-    """`root` itself where it holds records, else the folder in it."""
-    if (Path(root) / "report.json").is_file():
-        return root
-    return str(Path(root) / name)
+    return {name: each for name, each in made.items() if each.measures}
 
 
 def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     """What the run was trained on, as it noted itself; or as told."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
-    for place in (Path(flags.weights), Path(flags.weights).parent):
-        noted = workdir.noted(place).get("sources", ())
-        if noted:
-            return tuple(
-                config.Source(**{**source, "shards": tuple(source["shards"])})
-                for source in noted
-            )
-    return ()
+    noted = evaluated.noted(flags.weights).get("sources", ())
+    return tuple(
+        config.Source(**{**source, "shards": tuple(source["shards"])})
+        for source in noted
+    )
 
 
 def _training_mean(sources: tuple[config.Source, ...]):
@@ -195,43 +262,11 @@ def _training_mean(sources: tuple[config.Source, ...]):
     try:
         mean = mean_pose.mean_pose(sources)
     except FileNotFoundError as error:
-        logging.warning("No baselines: %s", error)
+        log.warning("No baselines: %s", error)
         return None
     if mean is None:
-        logging.warning("No baselines: name records with --train-records.")
+        log.warning("No baselines: name records with --train-records.")
     return mean
-
-
-def _progress(dataset: tf.data.Dataset, total: int, name: str):
-    return tqdm.tqdm(
-        dataset, total=total, desc=name, disable=not sys.stderr.isatty()
-    )
-
-
-def _percentiles(errors: measure.Errors) -> dict[str, float]:
-    values = np.percentile(errors.mpjpe_mm, pictures.PERCENTILES)
-    return {
-        f"{p:g}": float(v)
-        for p, v in zip(pictures.PERCENTILES, values, strict=True)
-    }
-
-
-def _draw(method, dataset, errors: measure.Errors, path: Path) -> None:
-    """Writes the percentile sheet; reads the chosen examples once more."""
-    chosen = pictures.percentile_rows(errors.mpjpe_mm)
-    wanted = {int(errors.index[row]): row for row in chosen.values()}
-    panels: dict[int, np.ndarray] = {}
-    start = 0
-    for batch, found in measure.predictions(method, dataset):
-        count = len(batch["image"])
-        for index in wanted.keys() & set(range(start, start + count)):
-            panels[wanted[index]] = pictures.example(
-                batch, found, index - start, method.body.data.faces
-            )
-        start += count
-    picture = pictures.percentile_sheet(errors.mpjpe_mm, panels.__getitem__)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture[..., ::-1])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -244,13 +279,16 @@ def main(arguments: list[str] | None = None) -> int:
         args=arguments,
     )
     try:
-        path = evaluate(flags)
+        paths = evaluate(flags)
     except (FileNotFoundError, ValueError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
-    results = json.loads(path.read_text())
-    print(table(results))
-    print(f"Results: {path}\nPicture: {path.with_suffix('.png')}")
+    for path in paths:
+        results = json.loads(path.read_text())
+        print(f"\n{results['protocol']}\n{scores.table(results)}")
+        print(f"Results: {path}")
+        if results["picture"]:
+            print(f"Picture: {path.with_name(results['picture'])}")
     return 0
 
 

@@ -215,7 +215,10 @@ def validation(data: config.Data, faces: np.ndarray):
         source, split=VALIDATION, labels="all", shards=(0, 1)
     )
     rule = dataclasses.replace(
-        protocols.get("synthetic_v1"), name="validation", splits=(VALIDATION,)
+        protocols.get("synthetic_v1"),
+        name="validation",
+        splits=(VALIDATION,),
+        measures=measure.OF_BASELINES,
     )
 
     def evaluate(method: methods.Method) -> loop.Evaluation:
@@ -226,8 +229,7 @@ def validation(data: config.Data, faces: np.ndarray):
             method.config.crop_scale,
             data.max_bad_share,
         )
-        errors, _ = measure.measure(method, dataset, rule)
-        values = errors.summary()
+        values = measure.measure(method, dataset, rule).summary()
         batch, found = next(measure.predictions(method, dataset.take(1)))
         rows = [
             ("", pictures.example(batch, found, row, faces))

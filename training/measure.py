@@ -1,228 +1,237 @@
-"""Errors of a method, or of a baseline, over a set of records."""
+"""Runs a method, or a baseline, over records and through the measures."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import importlib
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_hmr import body as bodies
-from tf_hmr import joints, metrics, raster
 from tf_hmr import method as methods
-from training import protocol as rules
+from training import labelled, protocol
 
-# Weak perspective as a far pinhole (nkolot/SPIN: constants.py).
-FOCAL_PX = 5000.0
-
-
-class Errors(NamedTuple):
-    """Errors of N labelled examples."""
-
-    index: np.ndarray
-    """(N,) position of each example in the dataset."""
-    joints_mm: np.ndarray
-    """(N, J) root-aligned error of each joint."""
-    mpjpe_mm: np.ndarray
-    """(N,) their mean."""
-    pa_mpjpe_mm: np.ndarray
-    """(N,) after a similarity."""
-    pve_mm: np.ndarray
-    """(N,) mean vertex error; NaN without pose labels."""
-
-    def summary(self) -> dict[str, float]:
-        """Means over the examples, PCK and AUC over all joints."""
-        return {
-            "mpjpe_mm": float(self.mpjpe_mm.mean()),
-            "pa_mpjpe_mm": float(self.pa_mpjpe_mm.mean()),
-            "pve_mm": float(np.nanmean(self.pve_mm)),
-            "pck3d_150mm": metrics.pck3d(self.joints_mm),
-            "auc3d": metrics.auc3d(self.joints_mm),
-        }
+Batch = dict[str, np.ndarray]
+OF_BASELINES = ("joints3d", "surface", "pck3d")
+"""Measures that need no picture."""
 
 
-class Picture:
-    """Pooled 2D figures: keypoints, silhouettes, parts."""
+class Scores:
+    """All measures of a protocol over the same stream of batches."""
 
-    def __init__(self, names: tuple[str, ...], body: bodies.Body):
-        """`names` are the keypoints of the 2D PCK."""
-        self._names = names
-        self._faces = body.data.faces
-        self._labels, part_names = body.data.parts("part14")
-        self._masks = metrics.SegmentationCounts(2)
-        self._parts = metrics.SegmentationCounts(len(part_names) + 1)
-        self._iou: list[np.ndarray] = []
-        self._points: list[tuple[np.ndarray, ...]] = []
+    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
+        """Makes the measures; `rule` names them.
 
-    def add(self, batch, prediction: methods.Prediction) -> None:
-        """Counts a batch of N; both with numpy leaves."""
-        index = joints.select(self._names, of=joints.KEYPOINTS)
-        true = batch["keypoints"][:, index]
-        self._points.append((prediction.keypoints, true))
-        size = batch["image"].shape[1]
-        view = raster.View.of_crop(size, FOCAL_PX)
-        for row in np.flatnonzero(batch["has_parts"]):
-            placed = raster.place(
-                prediction.vertices[row], prediction.camera[row], size, FOCAL_PX
-            )
-            labels = raster.part_labels(placed, self._faces, self._labels, view)
-            truth = batch["parts"][row]
-            self._parts.add(labels, truth)
-            self._masks.add(labels > 0, truth > 0)
-            self._iou.append(metrics.silhouette_iou(labels > 0, truth > 0))
+        Raises:
+            ValueError: there is no measure of a name.
+        """
+        self.rule = rule
+        self.examples = 0
+        """How many have been added."""
+        self._measures = [
+            _kind(name)(rule, given) for name in dict.fromkeys(rule.measures)
+        ]
+
+    def add(self, batch: Batch, found: protocol.Found) -> None:
+        """Counts a batch."""
+        for measure in self._measures:
+            measure.add(batch, found)
+        self.examples += len(batch["image"])
 
     def summary(self) -> dict[str, float]:
-        """PCK, IoU, accuracies and F1 so far; what has no label is absent."""
-        pred, true = (
-            np.concatenate(part) for part in zip(*self._points, strict=True)
-        )
-        torso = metrics.torso_diameter(true[..., :2], self._names)
-        ends = joints.select(("left_shoulder", "right_hip"), of=self._names)
-        seen = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
-        values = {
-            "pck2d_torso02": metrics.pck2d(
-                pred[seen], true[seen, :, :2], true[seen, :, 2], torso[seen]
-            )
-        }
-        if self._iou:
-            values |= {
-                "silhouette_iou": float(np.mean(self._iou)),
-                "silhouette_f1": self._masks.mean_f1,
-                "part_accuracy": self._parts.accuracy,
-                "part_f1": self._parts.mean_f1,
-            }
-        return values
+        """The figures of all measures."""
+        figures: dict[str, float] = {}
+        for measure in self._measures:
+            figures |= measure.summary()
+        return figures
+
+    def details(self) -> dict[str, Any]:
+        """The tables of all measures that have some."""
+        tables: dict[str, Any] = {}
+        for measure in self._measures:
+            if hasattr(measure, "details"):
+                tables |= measure.details()
+        return tables
+
+    def ranking(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places in the stream (N,) and errors (N,) of the first that ranks.
+
+        Empty where no measure does.
+        """
+        for measure in self._measures:
+            if hasattr(measure, "ranking"):
+                return measure.ranking()
+        return np.zeros(0, int), np.zeros(0)
+
+
+def _kind(name: str) -> type[protocol.Measure]:
+    try:
+        module = importlib.import_module(f"training.measures.{name}")
+    except ModuleNotFoundError as error:
+        folder = Path(__file__).parent / "measures"
+        there = sorted(p.stem for p in folder.glob("[a-z]*.py"))
+        raise ValueError(
+            f"There is no measure {name!r}. There are: {there}."
+        ) from error
+    return module.Measure
+
+
+def given_of(
+    body: bodies.Body,
+    joint_names: tuple[str, ...],
+    true_bodies: Path | None = None,
+) -> protocol.Given:
+    """What measures know of predictions of these joints by this body.
+
+    Args:
+        body: that of the predicted vertices.
+        joint_names: of the predicted joints.
+        true_bodies: folder of SMPL's female and male files.
+    """
+    bodies_of_labels = labelled.TrueBodies(body, true_bodies)
+    return protocol.Given(
+        body, joint_names, labelled.Labelled(bodies_of_labels)
+    )
 
 
 def predictions(
-    method: methods.Method, dataset: tf.data.Dataset
-) -> Iterator[tuple[dict[str, np.ndarray], methods.Prediction]]:
+    method: methods.Method,
+    dataset: Iterable,
+    strategy: tf.distribute.Strategy | None = None,
+    occlusion: protocol.Occlusion | None = None,
+) -> Iterator[tuple[Batch, protocol.Found]]:
     """Batches and what the method predicts for them, as numpy.
 
     The last, smaller batch is filled up for the method: another batch size
     would compile another graph.
+
+    Args:
+        method: made in the strategy's scope.
+        dataset: of pipeline.eval_dataset.
+        strategy: whose devices share each batch; None for one device.
+        occlusion: put in front of the people, a batch per variant.
     """
+    infer = _shared(method, strategy)
+    replicas = strategy.num_replicas_in_sync if strategy else 1
     full = 0
-    for batch in dataset:
-        images = method.inputs(batch)
-        count = int(images.shape[0])
-        full = max(full, count)
-        padding = [[0, full - count]] + [[0, 0]] * (len(images.shape) - 1)
-        found = method.infer(tf.pad(images, padding))
-        yield (
-            {key: value.numpy() for key, value in batch.items()},
-            methods.Prediction(
-                *(v if v is None else v.numpy()[:count] for v in found)
-            ),
+    for tensors in dataset:
+        plain = {key: value.numpy() for key, value in tensors.items()}
+        for batch in _covered(plain, occlusion):
+            images = method.inputs(batch)
+            count = int(images.shape[0])
+            full = max(full, math.ceil(count / replicas) * replicas)
+            padding = [[0, full - count]] + [[0, 0]] * (len(images.shape) - 1)
+            found = infer(tf.pad(images, padding))[: len(_PREDICTED)]
+            values = (v if v is None else v.numpy()[:count] for v in found)
+            yield batch, protocol.Found(*values)
+
+
+# Beside these a Prediction holds what training needs.
+_PREDICTED = protocol.Found._fields[:-1]
+
+
+def _covered(
+    batch: Batch, occlusion: protocol.Occlusion | None
+) -> Iterator[Batch]:
+    if occlusion is None:
+        yield batch
+        return
+    for variant in occlusion.variants:
+        yield batch | {"image": occlusion.apply(batch, variant)}
+
+
+def _shared(
+    method: methods.Method, strategy: tf.distribute.Strategy | None
+) -> Callable:
+    """`method.infer`, its batch divided among the strategy's devices."""
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return method.infer
+
+    def infer(images: tf.Tensor) -> methods.Prediction:
+        parts = tf.split(images, strategy.num_replicas_in_sync)
+        spread = strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group]
         )
-
-
-class Collector:
-    """Compares 3D predictions with their labels, batch by batch."""
-
-    def __init__(self, protocol: rules.Protocol, body: bodies.Body):
-        """Errors are counted by the rules of `protocol`."""
-        self._protocol = protocol
-        self._body = body
-        self._rows: list[tuple[np.ndarray, ...]] = []
-        self._seen = 0
-
-    def add(self, batch, pred_joints, joint_names, pred_vertices) -> None:
-        """Counts a batch.
-
-        Args:
-            batch: of pipeline.eval_dataset, as numpy.
-            pred_joints: (B, J, 3) metres.
-            joint_names: their J names.
-            pred_vertices: (B, V, 3) metres.
-        """
-        rule = self._protocol
-        index = joints.select(rule.joints, of=joints.KEYPOINTS)
-        true = batch["joints3d"][:, index]
-        rows = np.flatnonzero((true[..., 3] > 0).all(axis=1))
-        index = joints.select(rule.joints, of=joint_names)
-        pred = metrics.align_root(
-            pred_joints[rows][:, index], rule.joints, rule.root
-        )
-        true = metrics.align_root(true[rows, :, :3], rule.joints, rule.root)
-        labelled = (batch["has_pose"] * batch["has_betas"])[rows] > 0
-        pve = np.full(len(rows), np.nan)
-        if labelled.any():
-            vertices = self._body(batch["rotmats"], batch["betas"]).vertices
-            where = rows[labelled]
-            pve[labelled] = metrics.pve_mm(
-                pred_vertices[where], vertices.numpy()[where]
-            )
-        self._rows.append(
-            (
-                self._seen + rows,
-                metrics.per_joint_error_mm(pred, true),
-                metrics.mpjpe_mm(pred, true),
-                metrics.pa_mpjpe_mm(pred, true),
-                pve,
+        found = strategy.run(method.infer, args=(spread,))
+        return methods.Prediction(
+            *(
+                v
+                if v is None
+                else tf.concat(strategy.experimental_local_results(v), 0)
+                for v in found
             )
         )
-        self._seen += len(batch["joints3d"])
 
-    def errors(self) -> Errors:
-        """All errors so far.
+    return infer
 
-        Raises:
-            ValueError: no example had 3D joints.
-        """
-        errors = Errors(
-            *(np.concatenate(part) for part in zip(*self._rows, strict=True))
-        )
-        if not len(errors.index):
-            raise ValueError(
-                f"No record has all joints of {self._protocol.name}: "
-                f"{self._protocol.joints}. Nothing to measure."
-            )
-        return errors
+
+def without_bodies(batch: Batch) -> Batch:
+    """The batch without labels that belong to a body."""
+    flags = ("has_pose", "has_betas", "has_parts")
+    return batch | {name: np.zeros_like(batch[name]) for name in flags}
 
 
 def measure(
-    method: methods.Method,
-    dataset: Iterable,
-    protocol: rules.Protocol,
-) -> tuple[Errors, dict[str, float]]:
-    """3D errors of every example and the pooled 2D figures."""
-    collector = Collector(protocol, method.body)
-    picture = Picture(method.joint_names, method.body)
+    method: methods.Method, dataset: Iterable, rule: protocol.Protocol
+) -> Scores:
+    """The scores of a method whose body is also that of the labels."""
+    scores = Scores(rule, given_of(method.body, method.joint_names))
     for batch, found in predictions(method, dataset):
-        collector.add(batch, found.joints, method.joint_names, found.vertices)
-        picture.add(batch, found)
-    return collector.errors(), picture.summary()
+        scores.add(batch, found)
+    return scores
 
 
-def measure_baseline(
-    body: bodies.Body,
-    mean: tuple[np.ndarray, np.ndarray],
-    dataset: Iterable,
-    protocol: rules.Protocol,
-    true_rotation: bool,
-) -> Errors:
-    """Errors of always answering with the training set's mean.
+class Baseline:
+    """Scores of always answering with the training set's mean.
 
     Args:
         body: to pose.
         mean: rotmats (24, 3, 3) and betas (10,).
-        dataset: as in `measure`.
-        protocol: as in `measure`.
+        rule: its measures that need no picture are taken.
+        given: as of Scores.
         true_rotation: take the global rotation from the labels.
     """
-    collector = Collector(protocol, body)
-    for batch in dataset:
-        batch = {key: value.numpy() for key, value in batch.items()}
+
+    def __init__(
+        self,
+        body: bodies.Body,
+        mean: tuple[np.ndarray, np.ndarray],
+        rule: protocol.Protocol,
+        given: protocol.Given,
+        true_rotation: bool,
+    ):
+        self._body, self._mean = body, mean
+        self._true_rotation = true_rotation
+        self.measures = {
+            name: _kind(name)(
+                rule, given._replace(joint_names=body.joint_names)
+            )
+            for name in OF_BASELINES
+            if name in rule.measures
+        }
+
+    def add(self, batch: Batch) -> None:
+        """Counts a batch of labels."""
         count = len(batch["image"])
-        rotmats = np.tile(mean[0], (count, 1, 1, 1)).astype(np.float32)
-        if true_rotation:
+        rotmats = np.tile(self._mean[0], (count, 1, 1, 1)).astype(np.float32)
+        if self._true_rotation:
             rotmats[:, 0] = batch["rotmats"][:, 0]
-        betas = np.tile(mean[1], (count, 1)).astype(np.float32)
-        posed = body(rotmats, betas)
-        collector.add(
-            batch,
-            posed.joints.numpy(),
-            body.joint_names,
-            posed.vertices.numpy(),
+        betas = np.tile(self._mean[1], (count, 1)).astype(np.float32)
+        posed = self._body(rotmats, betas)
+        found = protocol.Found(
+            rotmats=rotmats,
+            betas=betas,
+            joints=posed.joints.numpy(),
+            vertices=posed.vertices.numpy(),
         )
-    return collector.errors()
+        for measure in self.measures.values():
+            measure.add(batch, found)
+
+    def summary(self) -> dict[str, float]:
+        """Its figures."""
+        figures: dict[str, float] = {}
+        for measure in self.measures.values():
+            figures |= measure.summary()
+        return figures

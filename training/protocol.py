@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_hmr import body as bodies
-from tf_hmr import method as methods
 from tf_hmr import metrics
 
 
@@ -51,6 +50,29 @@ class Occlusion(typing.Protocol):
         """The images (B, S, S, 3) of a numpy batch with something in front."""
 
 
+class Found(NamedTuple):
+    """Predictions of a batch as numpy; None for what is not predicted.
+
+    The fields of method.Prediction, and a translation.
+    """
+
+    rotmats: np.ndarray | None = None
+    """(B, 24, 3, 3)."""
+    betas: np.ndarray | None = None
+    """(B, 10)."""
+    camera: np.ndarray | None = None
+    """(B, 3) weak perspective of the crop."""
+    joints: np.ndarray | None = None
+    """(B, J, 3) metres, named by Given.joint_names."""
+    keypoints: np.ndarray | None = None
+    """(B, J, 2) of the crop, in [-1, 1]."""
+    vertices: np.ndarray | None = None
+    """(B, V, 3) metres."""
+    translation: np.ndarray | None = None
+    """(B, 3) metres: joints and vertices plus it are in the frame of the
+    picture's camera. None where only `camera` says where the person is."""
+
+
 class Given(NamedTuple):
     """What a measure knows of the predictions beside the rules."""
 
@@ -58,8 +80,9 @@ class Given(NamedTuple):
     """The method's body, whose vertices are predicted."""
     joint_names: tuple[str, ...]
     """The rows of Prediction.joints and .keypoints."""
-    true_body: Callable[[str], bodies.Body]
-    """By gender "neutral", "female" or "male": the body of the labels."""
+    labelled: Callable[[Mapping[str, np.ndarray]], Any]
+    """Bodies that the labels of a batch describe: labelled.Mesh with has,
+    vertices, skeleton; posed once per batch."""
 
 
 class Measure(typing.Protocol):
@@ -67,9 +90,7 @@ class Measure(typing.Protocol):
 
     def __init__(self, rule: "Protocol", given: Given): ...
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: methods.Prediction
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Found) -> None:
         """Counts a batch of pipeline.eval_dataset; all leaves are numpy.
 
         What a predictions file does not hold is None in `found`.
@@ -138,6 +159,8 @@ class Protocol:
     """The joints whose errors are averaged."""
     root: tuple[str, ...] = metrics.MID_HIP
     """Both sides are moved so that the mean of these is the origin."""
+    pred_root: tuple[str, ...] = ()
+    """The predicted side's root where it is another one."""
     regressor: str = "cocoplus"
     """Predicted joints: "cocoplus" the method's own; "h36m" the rows of
     J_regressor_h36m on its vertices; "smpl" the 24 joints of the skeleton."""

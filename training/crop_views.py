@@ -1,0 +1,80 @@
+"""What a crop's camera says in the frame of the full picture's camera.
+
+A method that sees a crop answers as if its camera looked straight at the
+person. The picture's camera looks past somebody at its edge.
+"""
+
+import numpy as np
+
+
+def towards(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """Rotations that take the optical axis to the ray through a crop's middle.
+
+    A pose as the crop shows it, turned by this one, is the pose in the
+    camera's frame. The shortest such rotation: it does not roll.
+
+    Args:
+        box: (N, 4) x, y, w, h of the crops in pixels, edges.
+        intrinsics: (N, 4) fx, fy, cx, cy in pixels, centres.
+
+    Returns:
+        (N, 3, 3) float64.
+
+    Raises:
+        ValueError: a focal length is not positive.
+    """
+    box, intrinsics = _checked(box, intrinsics)
+    middle = box[:, :2] + box[:, 2:] / 2 - 0.5
+    offsets = (middle - intrinsics[:, 2:]) / intrinsics[:, :2]
+    ray = np.concatenate([offsets, np.ones((len(box), 1))], axis=1)
+    x, y, z = (ray / np.linalg.norm(ray, axis=1, keepdims=True)).T
+    # Rodrigues' formula about the axis (-y, x, 0), by sine and cosine z.
+    bend = 1 / (1 + z)
+    rows = [
+        [1 - bend * x * x, -bend * x * y, x],
+        [-bend * x * y, 1 - bend * y * y, y],
+        [-x, -y, z],
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def translation(
+    camera: np.ndarray, box: np.ndarray, intrinsics: np.ndarray
+) -> np.ndarray:
+    """The translation in the picture's camera of crops' weak cameras.
+
+    Moved by it, points near the crop's middle land where the weak perspective
+    camera puts them. With the principal point in the picture's middle it is
+    camera.full_image_camera.
+
+    Args:
+        camera: (N, 3) s, tx, ty.
+        box: (N, 4) x, y, w, h of the crops in pixels, edges, square.
+        intrinsics: (N, 4) fx, fy, cx, cy in pixels, centres.
+
+    Returns:
+        (N, 3) metres, to add to what is predicted.
+
+    Raises:
+        ValueError: a focal length is not positive.
+    """
+    box, intrinsics = _checked(box, intrinsics)
+    camera = np.asarray(camera, np.float64)
+    focal, centre = intrinsics[:, :2], intrinsics[:, 2:]
+    middle = box[:, :2] + box[:, 2:] / 2 - 0.5
+    pixels_per_metre = camera[:, :1] * box[:, 2:3] / 2
+    depth = focal / pixels_per_metre
+    place = camera[:, 1:] + (middle - centre) / pixels_per_metre
+    # Pixels that are not square see x and y at depths of their own.
+    place *= depth.mean(axis=1, keepdims=True) / depth
+    return np.concatenate([place, depth.mean(axis=1, keepdims=True)], axis=1)
+
+
+def _checked(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    intrinsics = np.asarray(intrinsics, np.float64)
+    if not (intrinsics[:, :2] > 0).all():
+        raise ValueError(
+            "An example has no intrinsics, but the protocol needs its camera. "
+            "Prepare its records with a reader that knows it."
+        )
+    return np.asarray(box, np.float64), intrinsics

@@ -1,0 +1,146 @@
+"""What is measured: a model that predicts, or a file of predictions."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import body as bodies
+from tf_hmr import body_data, joints
+from tf_hmr import method as methods
+from training import measure, predictions_file, protocol, workdir
+
+Stream = Iterator[tuple[measure.Batch, protocol.Found]]
+
+
+class Source(Protocol):
+    """Where predictions come from."""
+
+    body: bodies.Body
+    joint_names: tuple[str, ...]
+    folder: Path
+    """Where it lies: results go there."""
+    image_size: int
+    crop_scale: float
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """Whether there are predictions for these examples."""
+
+    def stream(self, dataset: tf.data.Dataset, occlusion: Any = None) -> Stream:
+        """Batches and predictions, as numpy."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the results say of it."""
+
+
+class Model:
+    """A method's model folder."""
+
+    def __init__(
+        self,
+        weights: Path,
+        data: body_data.BodyData,
+        strategy: tf.distribute.Strategy,
+    ):
+        """Loads it.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it was trained on another body.
+        """
+        self.folder, self._strategy = weights, strategy
+        with strategy.scope():
+            self._method = methods.load(weights, data)
+        self.body = self._method.body
+        self.joint_names = self._method.joint_names
+        self.image_size = self._method.image_size
+        self.crop_scale = self._method.config.crop_scale
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """All."""
+        return np.ones(len(ids), bool)
+
+    def stream(self, dataset, occlusion=None) -> Stream:
+        """See Source."""
+        return measure.predictions(
+            self._method, dataset, self._strategy, occlusion
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Body, weights, method, experiment and number of parameters."""
+        player = self._method.player_variables()
+        return {
+            "body": self.body.data.name,
+            "weights": str(self.folder),
+            "predictions": "",
+            "method": methods.name_of(self._method.config),
+            "experiment": experiment(self.folder),
+            "parameters": sum(int(np.prod(v.shape)) for v in player),
+        }
+
+
+class FromFile:
+    """A predictions file; see training.predictions_file."""
+
+    def __init__(self, path: Path, data: body_data.BodyData):
+        """Reads it.
+
+        Raises:
+            OSError: there is none.
+            ValueError: it is damaged.
+        """
+        self._path = path
+        self._predictions = predictions_file.Predictions(path)
+        names = [n for n in joints.COCOPLUS19 if n in data.keypoint_regressor]
+        self.body = bodies.Body(data, names)
+        self.joint_names = self._predictions.joint_names
+        self.folder = path.parent
+        self.image_size = methods.Config.image_size
+        self.crop_scale = methods.Config.crop_scale
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """Those in the file."""
+        return np.array([each in self._predictions for each in ids], bool)
+
+    def stream(self, dataset, occlusion=None) -> Stream:
+        """See Source.
+
+        Raises:
+            ValueError: pictures were to be changed before the prediction.
+        """
+        if occlusion is not None:
+            raise ValueError(
+                "This protocol covers parts of each picture before it is "
+                "predicted from; a file of predictions cannot answer it. "
+                "Give --weights."
+            )
+        return self._predictions.stream(dataset, self.body)
+
+    def facts(self) -> dict[str, Any]:
+        """Body and file."""
+        return {
+            "body": self.body.data.name,
+            "weights": "",
+            "predictions": str(self._path),
+            "method": "",
+            "experiment": "",
+            "parameters": None,
+        }
+
+
+def noted(weights: Path | None) -> dict[str, Any]:
+    """What the run of a model noted of itself; {} for other models."""
+    if weights is None:
+        return {}
+    return workdir.noted(weights) or workdir.noted(weights.parent)
+
+
+def experiment(weights: Path) -> str:
+    """The experiment that was typed for the run; "" for other models."""
+    command = noted(weights).get("command", "")
+    found = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
+    # As training.fit has it: without a name it trains `quick`.
+    return (found[1] or "quick") if found else ""
