@@ -1,0 +1,283 @@
+"""HKMR's regressor: six kinematic chains, a shape and a camera network.
+
+Georgakis et al., Hierarchical Kinematic Human Mesh Recovery, ECCV 2020,
+section 3.2. Its layers are linear but for the ReLU of the embeddings, so two
+products are taken once that the text writes many times: of the image features
+in every embedding, and, within a pass along a chain, of the heads one after
+another (`Chain.residual_map`). Values, parameters and gradients are the same.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+
+ROOT = ("pelvis", "spine1", "spine2", "spine3")
+# From the torso outwards; arms start at the collar (Figure 3).
+CHILDREN = {
+    "head": ("neck", "head"),
+    "right_arm": (
+        *("right_collar", "right_shoulder", "right_elbow"),
+        *("right_wrist", "right_hand"),
+    ),
+    "left_arm": (
+        *("left_collar", "left_shoulder", "left_elbow"),
+        *("left_wrist", "left_hand"),
+    ),
+    "right_leg": ("right_hip", "right_knee", "right_ankle", "right_foot"),
+    "left_leg": ("left_hip", "left_knee", "left_ankle", "left_foot"),
+}
+CHAINS = {"root": ROOT, **CHILDREN}
+ORDER = tuple(name for chain in CHAINS.values() for name in chain)
+"""The joints as the chains are concatenated: Theta of section 3.2."""
+
+BETAS = 10
+
+
+class Options(NamedTuple):
+    """Of the regressor; section 3 and the ablations of Tables 2 and 3."""
+
+    outer_steps: int
+    """Times that all chains, then shape and camera, are estimated (T)."""
+    inner_passes: int
+    """Passes along a chain in each of them, forward and backward in turn."""
+    hierarchy: bool
+    """Whether a joint's residual depends on those of all joints before it in
+    the pass, not only on that of the last."""
+    forward_only: bool
+    """Every pass goes forward."""
+    embedding: int
+    """Size of a chain's embedding psi (d)."""
+    hidden: int
+    """Hidden units of the shape and the camera network."""
+
+
+class State(NamedTuple):
+    """What an outer step has estimated."""
+
+    pose: tf.Tensor
+    """(B, 72) rotation vectors in the order of ORDER."""
+    betas: tf.Tensor
+    """(B, 10)."""
+    camera: tf.Tensor
+    """(B, 3) scale s and shift rho: keypoints = s xy + rho."""
+
+
+def to_smpl_order(values):
+    """(B, 24, C) in the order of ORDER -> in that of joints.SMPL24."""
+    return tf.gather(values, joints.select(joints.SMPL24, of=ORDER), axis=1)
+
+
+def to_chain_order(values):
+    """(24, C) in the order of joints.SMPL24 -> in that of ORDER."""
+    return np.asarray(values)[list(joints.select(ORDER, of=joints.SMPL24))]
+
+
+class Embedding(keras.layers.Layer):
+    """One fully connected layer with ReLU, of features and of a state."""
+
+    def __init__(self, units: int, name: str):
+        super().__init__(name=name, dtype="float32")
+        self.units = units
+
+    def build(self, features: int, state: int) -> None:
+        """Of how many features, and of how many numbers that change."""
+        self.features = features
+        self.kernel = self.add_weight(
+            shape=(features + state, self.units), name="kernel"
+        )
+        self.bias = self.add_weight(
+            shape=(self.units,), initializer="zeros", name="bias"
+        )
+        self.built = True
+
+    def of_features(self, features):
+        """(B, F) -> (B, units): what no state changes."""
+        return features @ self.kernel[: self.features] + self.bias
+
+    def of_state(self, fixed, *state):
+        """`of_features` and states (B, n) -> (B, units)."""
+        state = tf.concat(state, axis=-1)
+        return tf.nn.relu(fixed + state @ self.kernel[self.features :])
+
+
+class Chain(keras.layers.Layer):
+    """Q_c: residuals of the rotation vectors of one chain, pass by pass."""
+
+    def __init__(self, name: str, options: Options):
+        super().__init__(name=name, dtype="float32")
+        self.joints = CHAINS[name]
+        self.options = options
+        self.embedding = Embedding(options.embedding, "embedding")
+        self.passes = {"forward": self._heads("forward")}
+        if not options.forward_only:
+            self.passes["backward"] = self._heads("backward")
+
+    def _heads(self, way: str) -> list[keras.layers.Dense]:
+        """f_i (eq. 1) or b_i (eq. 2), in the order of the pass."""
+        order = self.joints if way == "forward" else self.joints[::-1]
+        return [_small_dense(3, f"{way}_{name}") for name in order]
+
+    def build(self, features: int) -> None:
+        """Of how many features."""
+        context = 0 if self.joints == ROOT else 3 * len(ROOT)
+        state = BETAS + 3 * len(self.joints) + context
+        self.embedding.build(features, state)
+        for heads in self.passes.values():
+            for number, head in enumerate(heads):
+                # The first is given a 0 in the place of a residual.
+                residuals = 3 * max(len(self._seen(number)), 1)
+                head.build((None, self.embedding.units + residuals))
+        self.built = True
+
+    def _seen(self, number: int) -> list[int]:
+        """Whose residuals the head `number` of a pass is given, last first."""
+        last = 0 if self.options.hierarchy else max(number - 1, 0)
+        return list(range(number - 1, last - 1, -1))
+
+    def residual_map(self, way: str):
+        """All heads of a pass, one after another, as one linear map of psi.
+
+        Returns:
+            kernel (d, 3 K) and bias (3 K,), joints in the order of the chain.
+        """
+        size, maps = self.embedding.units, []
+        for number, head in enumerate(self.passes[way]):
+            kernel, bias = head.kernel[:size], head.bias
+            # A row more: what the bias comes to.
+            found = tf.concat([kernel, bias[None]], axis=0)
+            seen = [maps[before] for before in self._seen(number)]
+            if seen:
+                found += tf.concat(seen, axis=1) @ head.kernel[size:]
+            maps.append(found)
+        if way == "backward":
+            maps = maps[::-1]
+        both = tf.concat(maps, axis=1)
+        return both[:size], both[size]
+
+    def maps(self) -> list:
+        """The `residual_map` of each inner pass."""
+        found = {way: self.residual_map(way) for way in self.passes}
+        ways = ["forward", "backward"] * self.options.inner_passes
+        if self.options.forward_only:
+            ways = ["forward"] * self.options.inner_passes
+        return [found[way] for way in ways[: self.options.inner_passes]]
+
+    def refine(self, fixed, maps, pose, *others):
+        """The inner passes.
+
+        Args:
+            fixed: (B, d) the embedding's product with the features.
+            maps: of `maps`.
+            pose: (B, 3 K) rotation vectors of the chain.
+            others: betas (B, 10); the root's pose (B, 12) of a child.
+
+        Returns:
+            (B, 3 K).
+        """
+        for kernel, bias in maps:
+            psi = self.embedding.of_state(fixed, pose, *others)
+            pose = pose + (psi @ kernel + bias)
+        return pose
+
+
+class Estimator(keras.layers.Layer):
+    """The shape or the camera network: one hidden layer."""
+
+    def __init__(self, units: int, hidden: int, name: str, bias="zeros"):
+        super().__init__(name=name, dtype="float32")
+        self.embedding = Embedding(hidden, "hidden")
+        self.out = _small_dense(units, "out", bias)
+
+    def build(self, features: int) -> None:
+        """Of how many features."""
+        self.embedding.build(features, 3 * len(ORDER) + BETAS)
+        self.out.build((None, self.embedding.units))
+        self.built = True
+
+    def estimate(self, fixed, pose, betas):
+        """(B, hidden), (B, 72), (B, 10) -> (B, units)."""
+        return self.out(self.embedding.of_state(fixed, pose, betas))
+
+
+class Regressor(keras.layers.Layer):
+    """Refines pose, shape and camera from features, T times."""
+
+    def __init__(self, options: Options, camera: Sequence[float]):
+        """`camera`: scale and shift that the camera network starts at."""
+        # Float32 throughout: it sums small steps.
+        super().__init__(name="regressor", dtype="float32")
+        self.options = options
+        self.chains = {name: Chain(name, options) for name in CHAINS}
+        self.shape_network = Estimator(BETAS, options.hidden, "shape")
+        self.camera_network = Estimator(
+            len(camera),
+            options.hidden,
+            "camera",
+            lambda shape, dtype=None: tf.constant(camera, dtype),
+        )
+
+    def build(self, shape):
+        for part in self._parts().values():
+            part.build(shape[-1])
+        numbers = 3 * len(ORDER) + BETAS
+        self.mean = self.add_weight(
+            shape=(1, numbers), trainable=False, name="mean"
+        )
+
+    def _parts(self):
+        return self.chains | {
+            "shape": self.shape_network,
+            "camera": self.camera_network,
+        }
+
+    def start(self, pose: np.ndarray, betas: np.ndarray) -> None:
+        """Starts at rotation vectors (24, 3), as joints.SMPL24, and betas."""
+        pose = to_chain_order(pose).ravel()
+        self.mean.assign(np.concatenate([pose, betas])[None])
+
+    def call(self, features) -> list[State]:
+        """(B, F) -> the estimates of each outer step."""
+        fixed = {
+            name: part.embedding.of_features(features)
+            for name, part in self._parts().items()
+        }
+        maps = {name: chain.maps() for name, chain in self.chains.items()}
+        mean = self.mean + tf.zeros_like(features[:, 0:1])
+        sizes = [3 * len(chain) for chain in CHAINS.values()]
+        *poses, betas = tf.split(mean, [*sizes, BETAS], axis=-1)
+        states = []
+        for _ in range(self.options.outer_steps):
+            moved = []
+            for (name, chain), pose in zip(
+                self.chains.items(), poses, strict=True
+            ):
+                # The root comes first; all others are given its new pose.
+                others = [betas, *moved[:1]]
+                moved.append(
+                    chain.refine(fixed[name], maps[name], pose, *others)
+                )
+            poses, pose = moved, tf.concat(moved, axis=-1)
+            betas = betas + self.shape_network.estimate(
+                fixed["shape"], pose, betas
+            )
+            camera = self.camera_network.estimate(fixed["camera"], pose, betas)
+            states.append(State(pose, betas, camera))
+        return states
+
+
+def _small_dense(units: int, name: str, bias="zeros") -> keras.layers.Dense:
+    """As HMR's last layer: training starts at the mean."""
+    return keras.layers.Dense(
+        units,
+        kernel_initializer=keras.initializers.VarianceScaling(
+            0.01, "fan_avg", "uniform"
+        ),
+        bias_initializer=bias,
+        dtype="float32",
+        name=name,
+    )

@@ -1,0 +1,267 @@
+"""HKMR: regression along the kinematic chains of the body.
+
+Georgakis et al., Hierarchical Kinematic Human Mesh Recovery, ECCV 2020. No
+code was published: what the text leaves open is said at each field. The
+supervision that it does not name is HMR's, whose experimental setup it follows.
+"""
+
+import dataclasses
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from tf_hmr import (
+    backbones,
+    camera,
+    discriminator,
+    geometry,
+    image_method,
+    kinematic_chains,
+    losses,
+    method,
+    pose_vae,
+)
+from tf_hmr import body as bodies
+
+# The scale is kept positive; see `contract_camera`.
+SCALE_BEND = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(image_method.Config):
+    """Defaults are the paper's; weights of losses, which it has not, HMR's."""
+
+    encoder: backbones.Name = "resnet50_v15"
+    """ResNet-50; with this one there are 26,220,039 parameters, the paper's
+    26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
+    CPU."""
+    outer_steps: int = 3
+    """Times that all chains, shape and camera are estimated (T; Table 3)."""
+    inner_passes: int = 4
+    """Passes along a chain in each, forward and backward in turn (Table 3)."""
+    joint_hierarchy: bool = True
+    """A joint's residual depends on those of all joints before it; else only
+    on that of the last ("no joint hierarchy" of Table 2)."""
+    forward_only: bool = False
+    """Every pass goes forward ("forward only" of Table 2)."""
+    embedding: int = 128
+    """Numbers of a chain's embedding; the paper has 26.2 M parameters."""
+    hidden: int = 256
+    """Hidden units of the shape and the camera network; likewise."""
+    loss_3d: Literal["squared", "absolute"] = "absolute"
+    """Penalty of 3D joints; absolute in the paper, squared in HMR."""
+    loss_rotmats: Literal["as_joints", "squared", "absolute"] = "squared"
+    """Penalty of rotation matrices, with smpl_loss='rotmats'."""
+    smpl_loss: Literal["rotmats", "parameters"] = "rotmats"
+    """Rotations are compared as matrices, or, to the letter of the paper, as
+    rotation vectors, of which several mean the same rotation."""
+    sum_outer: bool = True
+    """Losses of all outer steps are summed (eq. 3); else the last one's."""
+    prior: Literal["vae", "discriminator", "none"] = "vae"
+    """What tells human poses: the divergence in the code of a trained
+    autoencoder, or HMR's adversary ("discriminator" of Table 2)."""
+    kl: float = 0.1
+    """Weight of the divergence; the paper gives none."""
+    vae_hidden: int = 512
+    """Units of the autoencoder's hidden layers (Pavlakos et al., 2019)."""
+    vae_latent: int = 32
+    """Numbers of the autoencoder's code."""
+    vae_dropout: float = 0.1
+    """Dropout in the autoencoder."""
+    vae_kl: float = 0.005
+    """Weight of the divergence in the autoencoder's own loss."""
+    adversary_hidden: int = 1024
+    """Units of the discriminator of all joints together."""
+    adversary: float = 1.0
+    """Weight of the adversary's say, with prior='discriminator'."""
+
+
+class Model(image_method.ImageMethod):
+    """Encoder, kinematic chains, and a prior of poses for training."""
+
+    def __init__(self, config: Config, body: bodies.Body):
+        super().__init__(config, body)
+        if config.inner_passes % 2 and not config.forward_only:
+            raise ValueError(
+                f"inner_passes={config.inner_passes}: passes go forward and "
+                "backward in turn. Expected an even number, or forward_only."
+            )
+        scale, *shift = image_method.START_CAMERA
+        self.regressor = kinematic_chains.Regressor(
+            kinematic_chains.Options(
+                config.outer_steps,
+                config.inner_passes,
+                config.joint_hierarchy,
+                config.forward_only,
+                config.embedding,
+                config.hidden,
+            ),
+            (scale - SCALE_BEND**2 / scale, *shift),
+        )
+        self.pose_vae, self.adversary = None, None
+        if config.prior == "vae":
+            self.pose_vae = pose_vae.PoseVae(
+                config.vae_hidden,
+                config.vae_latent,
+                config.vae_dropout,
+                config.vae_kl,
+            )
+        elif config.prior == "discriminator":
+            self.adversary = discriminator.Discriminator(
+                config.adversary_hidden
+            )
+
+    def build_all(self):
+        """Makes every variable, and starts upright at the mean shape."""
+        super().build_all()
+        self.start_from(image_method.start_rotmats(), [0.0] * 10)
+        if self.pose_vae is not None:
+            self.pose_vae.build_all()
+        if self.adversary is not None:
+            self.adversary.build()
+
+    def start_from(self, rotmats, betas):
+        """Starts the chains at the training set's mean."""
+        rotvecs = geometry.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
+        self.regressor.start(rotvecs.numpy(), betas)
+
+    def player_variables(self) -> list[keras.Variable]:
+        """Without the autoencoder's, which a stage of its own has trained."""
+        if self.pose_vae is None:
+            return super().player_variables()
+        others = {id(v) for v in self.pose_vae.trainable_variables}
+        return [v for v in super().player_variables() if id(v) not in others]
+
+    def call(self, images, training=False):
+        """(B, S, S, 3) float32 0..255 -> Prediction."""
+        features, places = self.features(images, training)
+        states = self.regressor(features)
+        if not training:
+            rotvecs, weak = decode(states[-1])
+            rotmats = geometry.rotvec_to_rotmat(rotvecs)
+            betas = states[-1].betas
+            vertices, found, _ = self.body(rotmats, betas)
+            keypoints = camera.project_weak_perspective(found, weak)
+            return method.Prediction(
+                rotmats, betas, weak, found, keypoints, vertices
+            )
+        if not self.config.sum_outer:
+            states = states[-1:]
+        # All outer steps as one batch: one call of the body.
+        state = kinematic_chains.State(
+            *(tf.concat(each, axis=0) for each in zip(*states, strict=True))
+        )
+        rotvecs, weak = decode(state)
+        rotmats = geometry.rotvec_to_rotmat(rotvecs)
+        found, _ = self.body.keypoints(rotmats, state.betas)
+        keypoints = camera.project_weak_perspective(found, weak)
+        every = method.Prediction(
+            rotmats, state.betas, weak, found, keypoints, None
+        )
+        steps = _steps(every, len(states))
+        return steps[-1]._replace(
+            iterates={
+                **every._asdict(),
+                "rotvecs": rotvecs,
+                "places": places,
+            }
+        )
+
+    def terms(self, batch, prediction):
+        """Eq. 3: 2D, 3D, parameters and prior, summed over outer steps."""
+        config, iterates = self.config, prediction.iterates
+        every = method.Prediction(
+            *(iterates[name] for name in method.Prediction._fields)
+        )
+        count = len(every.betas) // len(prediction.betas)
+        rotvecs = tf.split(iterates["rotvecs"], count)
+        each = []
+        for step, vectors in zip(_steps(every, count), rotvecs, strict=True):
+            terms = self.supervised_terms(batch, step, iterates["places"])
+            if config.smpl_loss == "parameters":
+                del terms["rotmats"]
+                terms["parameters"] = self._parameters(batch, vectors)
+            if self.pose_vae is not None:
+                flat = self.pose_vae.flat(vectors)
+                terms["kl"] = self.pose_vae.divergence_term(
+                    self.pose_vae.encode(flat), config.kl
+                )
+            if self.adversary is not None:
+                scores = self.adversary(step.rotmats, step.betas)
+                terms["generator"] = image_method.term(
+                    losses.generator(scores), config.adversary
+                )
+            each.append(terms)
+        return {name: _summed(name, each) for name in each[0]}
+
+    def _parameters(self, batch, rotvecs):
+        """Squared differences of rotation vectors where they are labelled."""
+        true = geometry.rotmat_to_rotvec(batch["rotmats"])
+        has = batch["has_pose"]
+        # Of a missing label, whatever it holds, nothing comes through.
+        error = tf.where(has[:, None, None] > 0, rotvecs - true, 0.0)
+        total = tf.reduce_sum(tf.square(error), axis=(1, 2))
+        count = float(3 * rotvecs.shape[1]) * has
+        return method.Term(total, count, self.config.rotmats)
+
+    def adversary_terms(self, batch, prediction):
+        """Least squares: real poses towards 1, predictions towards 0."""
+        if self.adversary is None:
+            return {}
+        fake = self.adversary(
+            tf.stop_gradient(prediction.iterates["rotmats"]),
+            tf.stop_gradient(prediction.iterates["betas"]),
+        )
+        real = self.adversary(batch["prior_rotmats"], batch["prior_betas"])
+        term = image_method.term
+        return {
+            "real": term(losses.discriminator_real(real), 1.0),
+            "fake": term(losses.discriminator_fake(fake), 1.0),
+        }
+
+
+def decode(state: kinematic_chains.State):
+    """Rotation vectors (B, 24, 3) in SMPL's order, and camera (B, 3)."""
+    count = len(kinematic_chains.ORDER)
+    rotvecs = tf.reshape(state.pose, (-1, count, 3))
+    return (
+        kinematic_chains.to_smpl_order(rotvecs),
+        contract_camera(state.camera),
+    )
+
+
+def contract_camera(numbers):
+    """The paper's camera s xy + rho as the contract's s (xy + t).
+
+    The shift t is rho / s, so s must not come near 0, where a person would be
+    without size. It is a smooth bend of the number that the network gives:
+    all but that number above 0.2, and positive below.
+
+    Args:
+        numbers: (B, 3) of the camera network.
+
+    Returns:
+        (B, 3) scale and shift (s, tx, ty).
+    """
+    raw, rho = numbers[:, 0:1], numbers[:, 1:3]
+    scale = 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * SCALE_BEND**2))
+    return tf.concat([scale, rho / scale], axis=-1)
+
+
+def _steps(every: method.Prediction, count: int) -> list[method.Prediction]:
+    """Of all outer steps as one batch, those of each."""
+    fields = [
+        [None] * count if value is None else tf.split(value, count)
+        for value in every
+    ]
+    return [method.Prediction(*each) for each in zip(*fields, strict=True)]
+
+
+def _summed(name: str, each: list[dict]) -> method.Term:
+    """A term of all outer steps: errors are summed, labels counted once."""
+    terms = [terms[name] for terms in each]
+    if name == "layout_keypoints":
+        return terms[0]  # The encoder's, before any step.
+    total = tf.add_n([term.total for term in terms])
+    return terms[0]._replace(total=total)

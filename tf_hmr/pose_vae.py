@@ -1,0 +1,144 @@
+"""A variational autoencoder of body poses: which ones are human.
+
+Pavlakos et al., Expressive Body Capture, CVPR 2019, section 3.3, in the form
+of HKMR (Georgakis et al., ECCV 2020, "Pose Prior"): 69 numbers, the rotation
+vectors of all joints but the global rotation. It is trained by itself
+(training.config.Stage.part) on unpaired poses; then its encoder tells by the
+KL divergence how far a pose is from them.
+"""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tf_hmr import dropout, geometry, joints, method
+
+NUMBERS = 3 * (len(joints.SMPL24) - 1)
+_LEAST_SCALE = 1e-4
+
+
+class Code(NamedTuple):
+    """Normal distributions of latent vectors, independent in each number."""
+
+    mean: tf.Tensor
+    """(B, L)."""
+    scale: tf.Tensor
+    """(B, L) standard deviations, positive."""
+
+    def divergence(self) -> tf.Tensor:
+        """(B, L) KL divergence from the unit normal distribution."""
+        mean, variance = tf.square(self.mean), tf.square(self.scale)
+        return 0.5 * (mean + variance - 1.0 - tf.math.log(variance))
+
+
+class Reconstruction(NamedTuple):
+    """What the autoencoder makes of poses."""
+
+    poses: tf.Tensor
+    """(B, 69)."""
+    code: Code
+
+
+class PoseVae(method.Learner):
+    """Encoder and decoder with two hidden layers each, in float32."""
+
+    def __init__(self, hidden: int, latent: int, rate: float, kl: float):
+        """Sizes of the layers and of the code.
+
+        Args:
+            hidden: units of every hidden layer.
+            latent: numbers of the code (L).
+            rate: dropout, in training alone.
+            kl: weight of the divergence, its mean over the code's numbers,
+                beside the mean squared error of the 69 numbers.
+        """
+        super().__init__(name="pose_vae", dtype="float32")
+        self.latent, self.kl = latent, kl
+        self.encoder = _layers("encoder", hidden, rate, 2 * latent, True)
+        self.decoder = _layers("decoder", hidden, rate, NUMBERS, False)
+        self.noise = keras.random.SeedGenerator(name="noise_seed")
+
+    def build_all(self) -> None:
+        """Makes every variable."""
+        self(tf.zeros((1, NUMBERS)))
+
+    def inputs(self, batch):
+        """(P, 69) rotation vectors of the unpaired poses."""
+        return self.flat(geometry.rotmat_to_rotvec(batch["prior_rotmats"]))
+
+    @staticmethod
+    def flat(rotvecs):
+        """(B, 24, 3) rotation vectors -> (B, 69), without the global one."""
+        return tf.reshape(rotvecs[:, 1:], (-1, NUMBERS))
+
+    def encode(self, poses, training=False) -> Code:
+        """(B, 69) -> distributions of their codes."""
+        numbers = _run(self.encoder, poses, training)
+        # Not exp: the code of a pose far off all others stays finite.
+        scale = tf.nn.softplus(numbers[:, self.latent :]) + _LEAST_SCALE
+        return Code(numbers[:, : self.latent], scale)
+
+    def decode(self, codes, training=False):
+        """(B, L) -> (B, 69)."""
+        return _run(self.decoder, codes, training)
+
+    def call(self, poses, training=False) -> Reconstruction:
+        """(B, 69) -> Reconstruction; of the code's mean if not training."""
+        code = self.encode(poses, training)
+        drawn = code.mean
+        if training:
+            seed = dropout.next_seed(self.noise)
+            normal = tf.random.stateless_normal(tf.shape(drawn), seed)
+            drawn = drawn + code.scale * normal
+        return Reconstruction(self.decode(drawn, training), code)
+
+    def terms(self, batch, prediction):
+        """The evidence's lower bound (Kingma and Welling, ICLR 2014)."""
+        error = tf.square(prediction.poses - self.inputs(batch))
+        one = tf.ones_like(error[:, 0])
+        return {
+            "reconstruction": method.Term(
+                tf.reduce_sum(error, axis=1), NUMBERS * one, 1.0
+            ),
+            "kl": self.divergence_term(prediction.code, self.kl),
+        }
+
+    def divergence_term(self, code: Code, weight: float) -> method.Term:
+        """The divergence of codes, as a mean over their numbers."""
+        each = code.divergence()
+        count = self.latent * tf.ones_like(each[:, 0])
+        return method.Term(tf.reduce_sum(each, axis=1), count, weight)
+
+
+def _layers(name, hidden, rate, units, normalised) -> list:
+    """Two hidden layers and a linear one; an encoder's are normalised."""
+    made = []
+    for number in (1, 2):
+        made += [
+            keras.layers.Dense(hidden, dtype="float32", name=f"{name}{number}"),
+            keras.layers.LeakyReLU(0.2, dtype="float32"),
+        ]
+        if normalised:
+            made.append(
+                keras.layers.BatchNormalization(
+                    synchronized=True,
+                    dtype="float32",
+                    name=f"{name}{number}_bn",
+                )
+            )
+        if number == 1:
+            made.append(dropout.Dropout(rate, dtype="float32"))
+    out = keras.layers.Dense(units, dtype="float32", name=f"{name}_out")
+    return [*made, out]
+
+
+def _run(layers, x, training):
+    for layer in layers:
+        if isinstance(
+            layer, (dropout.Dropout, keras.layers.BatchNormalization)
+        ):
+            x = layer(x, training=training)
+        else:
+            x = layer(x)
+    return x
