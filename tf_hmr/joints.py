@@ -117,6 +117,26 @@ H36M17 = (
     "right_wrist",
 )
 
+# SMPLR's average is over these of SMPL24 (meysam-madadi/SMPLR: test.py).
+SMPLR16 = (
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "neck",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+)
+
 FEET6 = (
     "left_big_toe",
     "left_small_toe",

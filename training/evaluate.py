@@ -99,7 +99,7 @@ def evaluate(flags: Evaluate) -> list[Path]:
     for rule in rules:
         try:
             people = protocol_records.find(flags.records, rule)
-            paths.append(_one(flags, rule, source, people))
+            paths.append(by_protocol(flags, rule, source, people))
         except (FileNotFoundError, ValueError) as error:
             if not everything:
                 raise
@@ -120,13 +120,17 @@ def _source(flags: Evaluate) -> evaluated.Source:
     return evaluated.Model(flags.weights, data, strategy)
 
 
-def _one(
+def by_protocol(
     flags: Evaluate,
     rule: protocol.Protocol,
     source: evaluated.Source,
     people: protocol_records.Chosen,
 ) -> Path:
-    """Measures by one protocol."""
+    """Measures by one protocol, draws, writes; the results' path.
+
+    Raises:
+        ValueError: the labels or the predictions do not fit.
+    """
     foreign = _foreign_labels(rule, source, people)
     kept = source.has(people.ids)
     rows, missing = people.rows[kept], people.ids[~kept].tolist()

@@ -95,7 +95,7 @@ class FromFile:
         self._path = path
         self._predictions = predictions_file.Predictions(path)
         names = [n for n in joints.COCOPLUS19 if n in data.keypoint_regressor]
-        self.body = bodies.Body(data, names)
+        self.body = bodies.Body(data, names, jit=False)
         self.joint_names = self._predictions.joint_names
         self.folder = path.parent
         self.image_size = methods.Config.image_size
