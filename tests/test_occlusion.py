@@ -111,7 +111,7 @@ def batch(count=3):
 class SeesTheWrist:
     """Knows everything; errs by 140 mm in the wrist it cannot see."""
 
-    joint_names = joints.LSP14
+    joint_names, body = joints.LSP14, None
 
     def __init__(self, people):
         index = list(joints.select(joints.LSP14, of=joints.KEYPOINTS))
@@ -159,7 +159,7 @@ def test_people_without_the_joints_of_the_rule_do_not_count():
     rule = protocols.get("synthetic_v1")
     people["joints3d"][:, joints.KEYPOINTS.index("neck"), 3] = 0
     with pytest.raises(ValueError, match="No record has all joints"):
-        occlusion.errors(SeesTheWrist(people), [people], rule)
+        occlusion.errors(SeesTheWrist(people), [people], rule, ("bar",), (1,))
 
 
 def test_a_protocols_occlusion_covers_what_its_variant_says():

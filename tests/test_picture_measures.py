@@ -148,9 +148,9 @@ def test_the_reference_counts_come_out():
     measure = segmentation.Measure(RULE, given())
     measure.count(pred.astype(np.uint8), true.astype(np.uint8))
     summary = measure.summary()
-    assert summary["parts_accuracy_pct"] == pytest.approx(68.75)
+    assert summary["parts_accuracy"] == pytest.approx(68.75)
     assert summary["parts_f1"] == pytest.approx(0.7166666666666667)
-    assert summary["fg_accuracy_pct"] == pytest.approx(87.5)
+    assert summary["fg_accuracy"] == pytest.approx(87.5)
     assert summary["fg_f1"] == pytest.approx(0.8333333333333333)
 
 
@@ -165,17 +165,17 @@ def test_segmentation_of_the_plate_and_of_one_5_px_aside():
     right = measured(
         segmentation.Measure(RULE, given()), (batch(codes()), found())
     )
-    assert right["fg_accuracy_pct"] > 99.8 and right["parts_f1"] > 0.97
+    assert right["fg_accuracy"] > 99.8 and right["parts_f1"] > 0.97
     measure = segmentation.Measure(RULE, given())
     off = measured(measure, (batch(codes(5.0)), found()))
     wrong = 2 * 5 * SIDE_PX / (WIDTH * HEIGHT)
-    assert 100 - off["fg_accuracy_pct"] == pytest.approx(100 * wrong, rel=0.2)
+    assert 100 - off["fg_accuracy"] == pytest.approx(100 * wrong, rel=0.2)
     wrong += 5 * SIDE_PX / (WIDTH * HEIGHT)
-    lost = 100 - off["parts_accuracy_pct"]
+    lost = 100 - off["parts_accuracy"]
     assert lost == pytest.approx(100 * wrong, rel=0.2)
     index, errors = measure.ranking()
     assert index.tolist() == [0]
-    assert errors[0] == pytest.approx(100 - off["fg_accuracy_pct"])
+    assert errors[0] == pytest.approx(100 - off["fg_accuracy"])
 
 
 def test_pixels_are_pooled_and_others_records_do_not_count():
@@ -189,7 +189,7 @@ def test_pixels_are_pooled_and_others_records_do_not_count():
     assert measure.details() == {"segmented": 2, "not_segmented": 2}
     assert measure.ranking()[0].tolist() == [0, 2]
     pixels = 5 * WIDTH * HEIGHT
-    lost = (100 - measure.summary()["fg_accuracy_pct"]) / 100 * pixels
+    lost = (100 - measure.summary()["fg_accuracy"]) / 100 * pixels
     # Up to two sides of the large plate are a pixel off; a mean over pictures
     # would lose 1,500.
     assert 10 * SIDE_PX - 60 < lost < 10 * SIDE_PX + 4 * SIDE_PX + 60

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_hmr import joints, metrics
 from tf_hmr import method as methods
-from training import measure, occluders, protocol
+from training import compared, measure, occluders, protocol
 
 PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
 NONE = ("none", 0)
@@ -72,19 +72,22 @@ def measure_all(
     """
     runs = [(p, d, name) for p in patterns for d in degrees for name in names]
     tables = {(p, d): _Table(names, rule) for p, d, _ in runs}
-    judged = joints.select(rule.joints, of=method.joint_names)
-    plain = None
-    stream = _covered(dataset, runs, rule)
-    for batch, found in measure.predictions(method, stream):
-        pred = found.joints[:, judged]
-        pred = metrics.align_root(pred, rule.joints, rule.root)
-        each = metrics.per_joint_error_mm(pred, batch["true"])
-        if batch["run"] < 0:
+    compare = compared.Compared(
+        rule, measure.given_of(method.body, method.joint_names)
+    )
+    people: list[measure.Batch] = []
+    plain = np.zeros(0)
+    stream = _covered(dataset, runs, people)
+    for item, found in measure.predictions(method, stream):
+        sides = compare(people[-1], found)
+        each = metrics.per_joint_error_mm(sides.pred, sides.true)
+        if item["run"] < 0:
             plain = each.mean(axis=1)
             continue
-        pattern, degree, name = runs[batch["run"]]
-        tables[pattern, degree].add(name, each, plain, batch["shown"])
-    if plain is None:
+        pattern, degree, name = runs[item["run"]]
+        shown = item["shown"][sides.rows]
+        tables[pattern, degree].add(name, each, plain, shown)
+    if not any(table.examples for table in tables.values()):
         raise ValueError(
             f"No record has all joints of {rule.name}: {rule.joints}. "
             "Nothing to measure."
@@ -120,6 +123,11 @@ class _Table:
         self._sums = np.zeros((4, len(names)))
         self._skipped = np.zeros(len(names), np.int64)
 
+    @property
+    def examples(self) -> int:
+        """How many were added, for all joints together."""
+        return int(self._sums[-1].sum() + self._skipped.sum())
+
     def add(self, name: str, each, plain, shown) -> None:
         """Errors (B, J) with `name` covered, and (B,) with nothing covered."""
         own = np.nan
@@ -146,31 +154,24 @@ class _Table:
 
 
 def _covered(
-    dataset: Iterable, runs: Sequence[tuple], rule: protocol.Protocol
+    dataset: Iterable, runs: Sequence[tuple], people: list[measure.Batch]
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Each batch as it is (run -1), then covered in all ways.
 
-    Only examples with all joints of the rule; `true` are those, aligned.
+    The batch itself, with its labels, is put at the end of `people`.
     """
-    index = list(joints.select(rule.joints, of=joints.KEYPOINTS))
     for batch in dataset:
         batch = {key: np.asarray(value) for key, value in batch.items()}
-        rows = (batch["joints3d"][:, index, 3] > 0).all(axis=1)
-        if not rows.any():
-            continue
-        images = batch["image"][rows]
-        numbers = occluders.numbers_of(batch["example_id"][rows])
-        true = batch["joints3d"][rows][:, index, :3]
-        true = metrics.align_root(true, rule.joints, rule.root)
-        fixed = {"true": tf.constant(true)}
-        nothing = np.zeros(len(images), bool)
-        yield _item(images, nothing, -1) | fixed
+        people[:] = [batch]
+        images = batch["image"]
+        numbers = occluders.numbers_of(batch["example_id"])
+        yield _item(images, np.zeros(len(images), bool), -1)
         for run, (pattern, degree, name) in enumerate(runs):
-            points = batch["keypoints"][rows, joints.KEYPOINTS.index(name)]
+            points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]
             covered = occluders.occlude(
                 images, points, pattern, degree, numbers
             )
-            yield _item(*covered, run) | fixed
+            yield _item(*covered, run)
 
 
 def _item(images, shown, run: int) -> dict[str, tf.Tensor]:

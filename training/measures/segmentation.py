@@ -75,9 +75,9 @@ class Measure:
                 "upi-s1h/data/lsp ...`."
             )
         return {
-            "fg_accuracy_pct": 100 * self._masks.accuracy,
+            "fg_accuracy": 100 * self._masks.accuracy,
             "fg_f1": self._masks.mean_f1,
-            "parts_accuracy_pct": 100 * self._parts.accuracy,
+            "parts_accuracy": 100 * self._parts.accuracy,
             "parts_f1": self._parts.mean_f1,
         }
 
