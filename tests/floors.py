@@ -163,6 +163,9 @@ FLOORS = (
     ("training.data.prepare.*", "training.data.examination"),
     ("training.hmr_recipe", "training.quick_recipe"),
     ("training.spin_recipe",),
+    # Experiments that others vary.
+    ("training.experiments.quick",),
+    ("training.experiments.hkmr_quick",),
     ("training.experiments.*", "training.benchmark_pictures"),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.

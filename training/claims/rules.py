@@ -36,17 +36,17 @@ CONFIGURATIONS = {
     "hmr_1_iteration": Configuration("quick", ("--method.iterations", "1")),
     "hkmr": Configuration("hkmr_quick", occluded=True),
     "hkmr_no_hierarchy": Configuration(
-        "hkmr_quick", ("--method.no-hierarchy",)
+        "hkmr_quick", ("--method.no-joint-hierarchy",)
     ),
     "hkmr_forward_only": Configuration(
         "hkmr_quick", ("--method.forward-only",)
     ),
     "hkmr_discriminator": Configuration("hkmr_quick_discriminator"),
-    "hkmr_1_outer": Configuration("hkmr_quick", ("--method.outer", "1")),
-    "hkmr_2_outer": Configuration("hkmr_quick", ("--method.outer", "2")),
-    "hkmr_4_outer": Configuration("hkmr_quick", ("--method.outer", "4")),
-    "hkmr_2_inner": Configuration("hkmr_quick", ("--method.inner", "2")),
-    "hkmr_6_inner": Configuration("hkmr_quick", ("--method.inner", "6")),
+    "hkmr_1_outer": Configuration("hkmr_quick", ("--method.outer-steps", "1")),
+    "hkmr_2_outer": Configuration("hkmr_quick", ("--method.outer-steps", "2")),
+    "hkmr_4_outer": Configuration("hkmr_quick", ("--method.outer-steps", "4")),
+    "hkmr_2_inner": Configuration("hkmr_quick", ("--method.inner-passes", "2")),
+    "hkmr_6_inner": Configuration("hkmr_quick", ("--method.inner-passes", "6")),
     "spin": Configuration("spin_quick"),
     "hkmr_mf": Configuration("hkmr_mf_quick"),
 }
