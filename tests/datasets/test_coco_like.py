@@ -9,8 +9,8 @@ import pytest
 
 from tests import photos
 from tests.datasets import coco_files, people
-from tf_hmr import joints
-from training.data import dataset, openpose_files, pixels, records, shards
+from tf_hmr import joints, openpose_files
+from training.data import dataset, pixels, records, shards
 from training.data.prepare import coco_like
 
 NAMES = ("tail", "left_heel", *reversed(joints.LSP14))
