@@ -34,6 +34,7 @@ FLOORS = (
         "tf_hmr.metrics",
         "tf_hmr.resnet",
         "tf_hmr.torch_files",
+        "tf_hmr.openpose_files",
         "tf_hmr.raster",
         "tf_hmr.body_checks",
         "tf_hmr.body_files",
@@ -102,6 +103,8 @@ FLOORS = (
     (
         "training.step",
         "training.protocols",
+        "training.protocol_rules.occlusion",
+        "training.protocol_rules.silhouette",
         "training.compared",
         "training.predictions_file",
         "training.workdir",
@@ -114,6 +117,7 @@ FLOORS = (
     (
         "training.checkpoints",
         "training.measure",
+        "training.sensitivity_maps",
         "training.measures.*",
         "training.protocol_records",
         "training.data.cdf_files",
@@ -157,7 +161,6 @@ FLOORS = (
         "training.data.lsp_parts",
         "training.data.mpii_files",
         "training.data.tf_examples",
-        "training.data.openpose_files",
         "training.data.faults",
     ),
     ("training.data.prepare.*", "training.data.examination"),
@@ -182,6 +185,7 @@ FLOORS = (
     (
         "training.fit",
         "training.evaluate",
+        "training.sensitivity",
         "training.prepare",
         "training.benchmark",
         "training.data_service",

@@ -74,6 +74,7 @@ class _View(NamedTuple):
     weights: tf.Tensor  # (B, K) confidence, 0 for ignored ones
     torso_weights: tf.Tensor  # (B, K), 0 for all others
     depth: tf.Tensor  # (B,) at the start
+    depth_unit: tf.Tensor  # (B,) metres
 
 
 class Fitter:
@@ -178,13 +179,15 @@ class Fitter:
         torso = tf.ones_like(confidence) * self._torso
         if self.schedule.fix_camera_stage:
             torso *= tf.cast(confidence > 0, tf.float32)
+        depth = parts[2][:, 2]
         view = _View(
             tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
             tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
             tf.where(tf.math.is_finite(pixels), pixels, 0.0),
             confidence * tf.gather(self._counted, picked),
             torso,
-            parts[2][:, 2],
+            depth,
+            depth if self.schedule.relative_depth else tf.ones_like(depth),
         )
         return tf.concat(parts, axis=1), view
 
@@ -213,20 +216,19 @@ class Fitter:
             turned += pelvis + y[:, None, 3:]
             error = tf.square(_projected(turned, view) - view.pixels)
             error = tf.reduce_sum(error, axis=2) * view.torso_weights
-            moved = tf.square(y[:, 5] - view.depth)
-            return (
-                tf.reduce_sum(error, axis=1) + schedule.camera_depth**2 * moved
-            )
+            held = schedule.camera_depth**2 * _depth_moved(y, view)
+            return tf.reduce_sum(error, axis=1) + held
 
         y = tf.concat([pose[:, :3], translation], axis=1)
-        y = _adam(y, energy, schedules.camera_table(schedule))
+        table = schedules.camera_table(schedule)
+        y = _adam(y, energy, table, view.depth_unit)
         return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
 
     def _bent_and_shaped(self, x, view):
         def energy(x, weights):
             return self._energy(x, view, weights)
 
-        return _adam(x, energy, self._table)
+        return _adam(x, energy, self._table, view.depth_unit)
 
     def _energy(self, x, view, weights):
         """(B,) the body's energy under one step's squared weights."""
@@ -239,7 +241,7 @@ class Fitter:
             + weights["pose_prior"] * self._prior(bent)
             + weights["angle_prior"] * backward
             + weights["shape_prior"] * priors.shape_energy(betas)
-            + weights["depth"] * tf.square(translation[:, 2] - view.depth)
+            + weights["depth"] * _depth_moved(x, view)
         )
 
     def _measured(self, x, view):
@@ -263,8 +265,16 @@ def _projected(points, view):
     return camera.project_perspective(points, view.focal, view.centre)
 
 
+def _depth_moved(x, view):
+    """(B,) squared way of the depth, the last number of each row."""
+    return tf.square((x[:, -1] - view.depth) / view.depth_unit)
+
+
 def _adam(
-    x: tf.Tensor, energy: Callable, table: dict[str, np.ndarray]
+    x: tf.Tensor,
+    energy: Callable,
+    table: dict[str, np.ndarray],
+    last_unit: tf.Tensor,
 ) -> tf.Tensor:
     """Adam, as Kingma and Ba 2015 and PyTorch have it, on each row apart.
 
@@ -273,7 +283,9 @@ def _adam(
         energy: (B,) of x and of a step's row of the table, row by row.
         table: what holds in each step, first axis: "rate", "count" from 1 in
             its stage, "free" (n,) flags, and what `energy` wants.
+        last_unit: (B,) of the last column, in which its steps are measured.
     """
+    units = tf.concat([tf.ones_like(x[:, 1:]), last_unit[:, None]], axis=1)
     steps = {name: tf.constant(rows) for name, rows in table.items()}
 
     def step(i, x, mean, square):
@@ -288,7 +300,7 @@ def _adam(
         square = kept * _DECAY_SQ * square + (1 - _DECAY_SQ) * gradient**2
         count = row["count"]
         length = tf.sqrt(square / (1 - _DECAY_SQ**count)) + _EPSILON
-        x -= row["rate"] * (mean / (1 - _DECAY**count)) / length
+        x -= row["rate"] * units * (mean / (1 - _DECAY**count)) / length
         return i + 1, x, mean, square
 
     count = len(table["rate"])

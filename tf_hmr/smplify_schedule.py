@@ -48,6 +48,9 @@ class Schedule:
             camera's stage. SPIN takes all four whatever their confidence,
             because its confidences have been zeroed in place before it looks
             at them.
+        relative_depth: a step of the depth and what holds it are shares of
+            the depth at the start, not metres: a long focal length puts
+            bodies a hundred metres away.
     """
 
     stages: tuple[Stage, ...] = (Stage(),)
@@ -60,6 +63,7 @@ class Schedule:
         *("right_hip", "left_hip", "right_shoulder", "left_shoulder"),
     )
     fix_camera_stage: bool = False
+    relative_depth: bool = False
 
 
 SPIN = Schedule()
