@@ -318,3 +318,15 @@ def test_workdir_refuses_another_configuration(tmp_path):
     assert "method.width: 4 in the folder, 5 asked for" in str(caught.value)
     assert "save_every: 4" in str(caught.value)
     assert "log_every" not in str(caught.value)
+
+
+def test_fields_that_came_later_have_their_defaults(tmp_path):
+    workdir.claim(tmp_path, EXPERIMENT, {})
+    path = tmp_path / workdir.CONFIG_FILE
+    older = json.loads(path.read_text())
+    del older["method"]["crop_scale"], older["data"]["warp"], older["optim"]
+    path.write_text(json.dumps(older))
+    workdir.settled(tmp_path, EXPERIMENT)
+    other = dataclasses.replace(EXPERIMENT, method=Config(crop_scale=1.5))
+    with pytest.raises(ValueError, match="crop_scale: 1.2 in the folder"):
+        workdir.settled(tmp_path, other)

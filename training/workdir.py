@@ -119,6 +119,7 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "cannot be continued; where several workers train, --workdir must "
             "be one folder that all of them see."
         ) from error
+    there = _with_defaults(there, experiment)
     different = differences(there, as_dict(experiment))
     if different:
         lines = "\n".join(
@@ -130,6 +131,31 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "Continue with the same values, or choose another --workdir."
         )
     return choices
+
+
+def _with_defaults(there: dict[str, Any], asked: Any) -> dict[str, Any]:
+    """What an older version wrote, with today's default of each new field.
+
+    Args:
+        there: a dataclass as it was written.
+        asked: one of its kind.
+    """
+    filled = dict(there)
+    for field in dataclasses.fields(asked):
+        value = getattr(asked, field.name)
+        if isinstance(filled.get(field.name), dict):
+            filled[field.name] = _with_defaults(filled[field.name], value)
+        elif field.name not in filled and (
+            field.default is not dataclasses.MISSING
+        ):
+            filled[field.name] = json.loads(json.dumps(_plain(field.default)))
+    return filled
+
+
+def _plain(value: Any) -> Any:
+    return (
+        dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    )
 
 
 def check_same_data(
