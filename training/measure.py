@@ -111,7 +111,8 @@ def predictions(
         method: made in the strategy's scope.
         dataset: of pipeline.eval_dataset.
         strategy: whose devices share each batch; None for one device.
-        occlusion: put in front of the people, a batch per variant.
+        occlusion: put in front of the people, a batch per variant, which it
+            then names as `variant`.
     """
     infer = _shared(method, strategy)
     replicas = strategy.num_replicas_in_sync if strategy else 1
@@ -139,7 +140,8 @@ def _covered(
         yield batch
         return
     for variant in occlusion.variants:
-        yield batch | {"image": occlusion.apply(batch, variant)}
+        image = occlusion.apply(batch, variant)
+        yield batch | {"image": image, "variant": variant}
 
 
 def _shared(

@@ -39,6 +39,11 @@ def numbers_of(names: np.ndarray) -> np.ndarray:
     return np.array([zlib.crc32(name) for name in names], np.int64)
 
 
+def visible(points: np.ndarray) -> np.ndarray:
+    """(B,) bool: which of (B, 3) x, y in [-1, 1] and visibility are seen."""
+    return (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1).all(axis=1)
+
+
 @dataclasses.dataclass(frozen=True)
 class OneJoint:
     """One pattern before one joint at a time: a protocol's occlusion.
@@ -57,18 +62,33 @@ class OneJoint:
     def variants(self) -> tuple[str, ...]:
         """Each degree with each joint: "3 left_knee"."""
         return tuple(
-            f"{d:g} {name}" for d in self.degrees for name in self.joints
+            f"{degree:g} {name}"
+            for degree in self.degrees
+            for name in self.joints
         )
 
     def apply(
         self, batch: Mapping[str, np.ndarray], variant: str
     ) -> np.ndarray:
         """The images (B, S, S, 3) of a numpy batch with one joint covered."""
-        degree, name = variant.split(" ")
-        points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]
-        numbers = numbers_of(batch["example_id"])
-        images = batch["image"]
-        return occlude(images, points, self.pattern, float(degree), numbers)[0]
+        place = joints.KEYPOINTS.index(joint_of(variant))
+        return occlude(
+            batch["image"],
+            batch["keypoints"][:, place],
+            self.pattern,
+            float(degree_of(variant)),
+            numbers_of(batch["example_id"]),
+        )[0]
+
+
+def degree_of(variant: str) -> str:
+    """The degree of a variant of OneJoint."""
+    return variant.split(" ")[0]
+
+
+def joint_of(variant: str) -> str:
+    """The joint that a variant of OneJoint covers."""
+    return variant.split(" ")[1]
 
 
 def occlude(
@@ -97,7 +117,7 @@ def occlude(
     Raises:
         ValueError: unknown pattern, or the degree is not above 0.
     """
-    shown = (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1).all(axis=1)
+    shown = visible(points)
     covered = masks(images.shape[1], points, pattern, degree, numbers, seed)
     covered &= shown[:, None, None]
     return np.where(covered[..., None], images.dtype.type(0), images), shown
