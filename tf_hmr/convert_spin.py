@@ -16,6 +16,7 @@ from tf_hmr import (
     foreign_weights,
     method,
     resnet_v15,
+    spin_losses,
     torch_files,
 )
 from tf_hmr.methods import hmr
@@ -28,6 +29,8 @@ CONFIG = hmr.Config(
     rotation="6d_interleaved",
     focal=5000 / 224,
     adversary=0.0,
+    supervision="spin",
+    **spin_losses.WEIGHTS,
 )
 _COUNTER = ".num_batches_tracked"
 _LAYERS = ("fc1", "fc2", "decpose", "decshape", "deccam")

@@ -12,7 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import backbones, joints, losses, method
+from tf_hmr import (
+    backbones,
+    fit_targets,
+    joints,
+    losses,
+    method,
+    spin_losses,
+)
 from tf_hmr import body as bodies
 
 # Numbers that HMR's code averages one squared error over: 24 rotation
@@ -57,6 +64,20 @@ class Config(method.Config):
     """Penalty of 3D joints and rotation matrices; 'squared' is halved."""
     loss_rotmats: Literal["as_joints", "squared", "absolute"] = "as_joints"
     """Penalty of rotation matrices; 'as_joints' is that of loss_3d."""
+    supervision: Literal["hmr", "spin"] = "hmr"
+    """'spin' is squared errors over all joints, seen or not, with the weights
+    that spin_losses.WEIGHTS gives; loss_3d and loss_rotmats are not used."""
+    camera_scale: float = 0.0
+    """With supervision='spin': weight of exp(-10 s)^2 of the camera's scale."""
+    fits: Literal["none", "kept", "improved"] = "none"
+    """Labels from fits to the keypoints, where an example has no pose: 'kept'
+    takes those that data.fits gives; 'improved' runs SMPLify from every
+    prediction on and keeps the better one (Kolotouros et al., ICCV 2019)."""
+    fit_steps: int = 100
+    """Steps of each of SMPLify's two stages, with fits='improved'."""
+    fit_prior: str = ""
+    """SMPLify's pose prior: gmm_08.pkl or an .npz of `training.prepare
+    pose-gmm`; empty: that of the open body."""
     joints_in_loss: Literal["lsp", "cocoplus"] = "lsp"
     """Joints of the 3D loss: 14 as HMR, or all 19."""
 
@@ -89,6 +110,7 @@ class ImageMethod(method.Method):
             if config.joints_in_loss == "lsp"
             else joints.COCOPLUS19
         )
+        self._fit_targets = None
 
     def features(self, images, training=False):
         """(B, S, S, 3) 0..255 -> (B, F), and places (B, J, 2) or None."""
@@ -101,6 +123,43 @@ class ImageMethod(method.Method):
         pooled = tf.cast(self.pool(last), tf.float32)
         return tf.concat([pooled, kept], axis=-1), places
 
+    @property
+    def makes_targets(self) -> bool:
+        """Whether fits are made labels."""
+        return self.keeps_fits
+
+    @property
+    def keeps_fits(self) -> bool:
+        """As config.fits says."""
+        return self.config.fits != "none"
+
+    def mean_body(self):
+        """Rotations (24, 3, 3) and betas (10,) before anything is known."""
+        return tf.constant(start_rotmats()), tf.zeros(10)
+
+    def targets(self, batch, prediction, fits):
+        """The batch with labels of fits, as FitTargets makes them."""
+        if not self.makes_targets:
+            return batch
+        if self._fit_targets is None:
+            config = self.config
+            steps = config.fit_steps if config.fits == "improved" else 0
+            # Its constants are of no graph that is being traced.
+            with tf.init_scope():
+                self._fit_targets = fit_targets.FitTargets(
+                    self.body, config.fit_prior, steps
+                )
+        return self._fit_targets(batch, prediction, self._or_mean(fits))
+
+    def _or_mean(self, fits):
+        """The kept fits; the mean body where there is none."""
+        rotmats, betas = self.mean_body()
+        kept = fits.kept > 0
+        return fits._replace(
+            rotmats=tf.where(kept[:, None, None, None], fits.rotmats, rotmats),
+            betas=tf.where(kept[:, None], fits.betas, betas),
+        )
+
     def supervised_terms(self, batch, prediction, places=None):
         """Keypoints, 3D joints, rotations and betas where they are labelled.
 
@@ -109,10 +168,28 @@ class ImageMethod(method.Method):
             prediction: a method.Prediction.
             places: (B, J, 2) of `features`, for layout_keypoints.
         """
+        true_2d = select(batch["keypoints"], self.joint_names)
+        if self.config.supervision == "spin":
+            terms = spin_losses.terms(
+                self.config,
+                batch,
+                prediction,
+                true_2d,
+                self._root_aligned(batch, prediction),
+            )
+        else:
+            terms = self._hmr_terms(batch, prediction, true_2d)
+        if self.config.layout_keypoints:
+            terms["layout_keypoints"] = term(
+                losses.keypoints_l1(places, true_2d[..., :2], true_2d[..., 2]),
+                self.config.layout_keypoints,
+            )
+        return terms
+
+    def _hmr_terms(self, batch, prediction, true_2d):
         config = self.config
         squared = config.loss_3d == "squared"
         half = 0.5 if squared else 1.0
-        true_2d = select(batch["keypoints"], self.joint_names)
         true_2d, seen = true_2d[..., :2], true_2d[..., 2]
         terms = {
             "keypoints_2d": term(
@@ -120,11 +197,6 @@ class ImageMethod(method.Method):
                 config.keypoints_2d,
             )
         }
-        if config.layout_keypoints:
-            terms["layout_keypoints"] = term(
-                losses.keypoints_l1(places, true_2d, seen),
-                config.layout_keypoints,
-            )
         pred, true, valid = self._root_aligned(batch, prediction)
         joint_loss = losses.joints_squared if squared else losses.joints_l1
         terms["joints_3d"] = term(

@@ -45,6 +45,17 @@ class Prediction(NamedTuple):
     """Training only: what the terms need beside the final values."""
 
 
+class Fits(NamedTuple):
+    """Bodies fitted to the keypoints of examples, as their crops show them."""
+
+    rotmats: tf.Tensor
+    """(B, 24, 3, 3)."""
+    betas: tf.Tensor
+    """(B, 10)."""
+    kept: tf.Tensor
+    """(B,) 1 where one is kept, or, of new ones, where it is to be kept."""
+
+
 class Term(NamedTuple):
     """One loss, unreduced: the loop alone sums over examples and devices."""
 
@@ -90,9 +101,29 @@ class Learner(keras.Model):
         """The second player's losses over `adversary.trainable_variables`."""
         return {}
 
-    def targets(self, batch, prediction, fits) -> dict[str, tf.Tensor]:
-        """The batch with targets made inside the step; no gradient flows."""
+    def targets(self, batch, prediction, fits) -> dict[str, Any]:
+        """The batch with targets made inside the step; no gradient flows.
+
+        Args:
+            batch: of the pipeline.
+            prediction: of it.
+            fits: Fits that are kept for its examples, if keeps_fits.
+
+        Returns:
+            The batch, and, if keeps_fits, new Fits as `fits`. Of other values
+            that start with `fits_`, (B,), the step tells the mean.
+        """
         return batch
+
+    @property
+    def makes_targets(self) -> bool:
+        """Whether `targets` changes anything."""
+        return type(self).targets is not Learner.targets
+
+    @property
+    def keeps_fits(self) -> bool:
+        """Whether `targets` is given fits, and gives new ones."""
+        return False
 
     def player_variables(self) -> list[keras.Variable]:
         """Trainable variables without the adversary's."""

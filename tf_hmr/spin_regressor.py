@@ -82,12 +82,16 @@ class Regressor(keras.layers.Layer):
         for variable, value in zip(given, _parts(theta), strict=True):
             variable.assign(value[None])
 
+    def given(self) -> tf.Tensor:
+        """The first guess, (1, N)."""
+        parts = (self.init_cam, self.init_pose, self.init_shape)
+        return tf.concat([tf.convert_to_tensor(v) for v in parts], axis=-1)
+
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
-        rows = tf.zeros_like(features[:, 0:1])
-        camera = tf.convert_to_tensor(self.init_cam) + rows
-        pose = tf.convert_to_tensor(self.init_pose) + rows
-        betas = tf.convert_to_tensor(self.init_shape) + rows
+        theta = self.given() + tf.zeros_like(features[:, 0:1])
+        sizes = [CAMERA, theta.shape[1] - CAMERA - BETAS, BETAS]
+        camera, pose, betas = tf.split(theta, sizes, axis=-1)
         thetas = []
         for _ in range(self.iterations):
             # The order of SPIN's checkpoints.

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from training import cluster, journal
+from training import cluster, fits, journal
 from training import step as steps
 from training import workdir as workdirs
 
@@ -30,6 +30,7 @@ class Checkpoints:
         method: methods.Method,
         stages: list[steps.Step],
         mean: journal.Mean,
+        kept: fits.Store | None = None,
     ):
         """Gathers the state.
 
@@ -38,7 +39,9 @@ class Checkpoints:
             method: with every variable made.
             stages: the compiled steps of the run.
             mean: of the steps since the last line of the journal.
+            kept: the fits, where the method makes labels of them.
         """
+        self._kept = kept
         self.workdir, self.folder = workdir, workdir / FOLDER
         self.step = tf.Variable(
             0,
@@ -80,7 +83,12 @@ class Checkpoints:
             self._manager = tf.train.CheckpointManager(
                 self._state, str(self._own), max_to_keep=2
             )
+        # Before it: a checkpoint says that its fits are there.
+        if self._kept is not None and self._own == self.folder:
+            self._kept.save(self.workdir, step)
         self._manager.save(checkpoint_number=step)
+        if self._own == self.folder:
+            fits.keep_only(self.workdir, workdirs.saved_steps(self.workdir))
 
     def close(self) -> None:
         """Removes what another worker than the chief has written."""
@@ -102,6 +110,8 @@ class Checkpoints:
             try:
                 status = self._state.restore(path)
                 status.assert_existing_objects_matched()
+                if self._kept is not None:
+                    self._kept.load(self.workdir, numbers[place])
             except DAMAGE as error:
                 first = str(error).strip().splitlines()[0]
                 log.warning(

@@ -63,6 +63,9 @@ class Data:
     """Unpaired poses per image; HMR: one for each regressor iteration."""
     parts: bool = False
     """Adds body part labels, one per pixel, to the training batches."""
+    fits: tuple[str, ...] = ()
+    """Fits to begin with, where method.fits makes labels of them: fits-N.npz
+    of another run, or STEM=FILE.npy, SPIN's static fits of STEM.npz."""
     seed: int = 0
     """Seed of order, augmentation and unpaired poses."""
     max_bad_share: float = 0.01

@@ -19,7 +19,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_hmr import method as methods
-from training import checkpoints, cluster, config, journal, stopping
+from training import checkpoints, cluster, config, fits, journal, stopping
 from training import step as steps
 from training import workdir as workdirs
 
@@ -92,9 +92,14 @@ def train(
     _refuse_uneven(experiment, strategy.num_replicas_in_sync)
     here = cluster.read()
     mean = journal.Mean()
+    kept = None
+    if method.keeps_fits:
+        kept = fits.Store(experiment.data.fits)
     with strategy.scope():
-        compiled = [steps.Step(strategy, method, stage) for stage in stages]
-        saved = checkpoints.Checkpoints(workdir, method, compiled, mean)
+        compiled = [
+            steps.Step(strategy, method, stage, kept) for stage in stages
+        ]
+        saved = checkpoints.Checkpoints(workdir, method, compiled, mean, kept)
     step = saved.restore()
     _refuse_apart(cluster.agree(strategy, step), workdir)
     total = sum(stage.steps for stage in stages)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from training import config, warp
+from training import config, fits, warp
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).
@@ -76,8 +76,15 @@ class Step:
         strategy: tf.distribute.Strategy,
         method: methods.Method,
         stage: config.Stage,
+        kept: fits.Store | None = None,
     ):
         """Makes the optimisers; must run inside `strategy.scope()`.
+
+        Args:
+            strategy: the devices.
+            method: or the part of it that the stage names, learns.
+            stage: what to do.
+            kept: the fits of a method that keeps some; it writes there.
 
         Raises:
             ValueError: the stage names a sub-model the method has not, or
@@ -86,6 +93,7 @@ class Step:
         self.strategy = strategy
         method = self.method = _learner(method, stage)
         self.optim = stage.optim
+        self.kept = kept if method.keeps_fits else None
         if self.optim.accumulate > 1:
             _refuse_made_targets(method)
 
@@ -141,23 +149,28 @@ class Step:
         return rows.stack(), stopped
 
     def _step(self, batch, stop):
-        values, gradients, asked = self.strategy.run(
+        values, gradients, asked, found = self.strategy.run(
             self._replica, args=(batch, stop)
         )
         self._names = list(values)
         row = tf.stack([self._first(value) for value in values.values()])
         finite = tf.reduce_all(tf.math.is_finite(row))
         # Here and not in the replicas, which cannot meet inside a condition.
+        written = 0
         if finite:
             self.strategy.run(self._update, args=(gradients,))
-        return row, finite, self._first(asked) > 0
+            if self.kept is not None:
+                written = self.kept.write(*map(self._first, found))
+        # The next step reads what this one has written.
+        going = finite and written == 0
+        return row, going, self._first(asked) > 0
 
     def _first(self, value) -> tf.Tensor:
         """The first replica's; for what is the same on all of them."""
         return self.strategy.experimental_local_results(value)[0]
 
     def _replica(self, batch, stop):
-        """Global values, clipped global gradients, how many ask to stop."""
+        """Global values, clipped gradients, how many ask to stop, new fits."""
         batch = warp.finish(batch, self.method.image_size)
         sums, scales, after = None, None, []
         parts = _split(batch, self.optim.accumulate)
@@ -170,12 +183,15 @@ class Step:
             ):
                 inputs = self.method.inputs(part)
                 prediction = self.method(inputs, training=True)
-                terms = self._terms(part, prediction)
+                with tape.stop_recording():
+                    targets = self._targets(part, prediction)
+                terms = self._terms(targets, prediction)
                 totals = {
                     prefix: _stacked(t.total for t in each.values())
                     for prefix, each in terms.items()
                 }
             if scales is None:
+                # Methods that make targets take no parts.
                 others = [self._terms(p, prediction) for p in parts[1:]]
                 scales, asked = _scales([terms, *others], stop)
             gradients = self._gradients(tape, totals, scales)
@@ -191,13 +207,19 @@ class Step:
             values[prefix + "loss"] = tf.reduce_sum(weighted)
             gradients[prefix], norm = self._clipped(gradients[prefix])
             values[prefix + "gradient_norm"] = norm
-        return values, gradients, asked
+        found = ()
+        if self.kept is not None:
+            found, told = fits.gathered(batch, targets)
+            values |= told
+        return values, gradients, asked, found
 
-    def _terms(self, batch, prediction) -> dict[str, dict[str, methods.Term]]:
+    def _targets(self, batch, prediction) -> dict:
+        kept = None if self.kept is None else self.kept.read(batch)
+        targets = self.method.targets(batch, prediction, kept)
+        return tf.nest.map_structure(tf.stop_gradient, targets)
+
+    def _terms(self, targets, prediction) -> dict[str, dict[str, methods.Term]]:
         """Each player's terms, by prefix; a player without any is left out."""
-        targets = tf.nest.map_structure(
-            tf.stop_gradient, self.method.targets(batch, prediction, None)
-        )
         terms = {p.prefix: p.terms(targets, prediction) for p in self.players}
         return {prefix: each for prefix, each in terms.items() if each}
 
@@ -255,7 +277,7 @@ def _learner(method: methods.Method, stage: config.Stage) -> methods.Learner:
 
 
 def _refuse_made_targets(method: methods.Learner) -> None:
-    if type(method).targets is not methods.Learner.targets:
+    if method.makes_targets:
         raise ValueError(
             f"optim.accumulate: the counts of {method.name!r} are known only "
             "after its predictions, as it makes targets from them; but each "

@@ -118,10 +118,13 @@ class Regressor(keras.layers.Layer):
         """Sets the mean, (N,)."""
         self.mean.assign(theta[None])
 
+    def given(self) -> tf.Tensor:
+        """The first guess, (1, N)."""
+        return tf.convert_to_tensor(self.mean)
+
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
-        mean = tf.convert_to_tensor(self.mean)
-        theta = mean + tf.zeros_like(features[:, 0:1])
+        theta = self.given() + tf.zeros_like(features[:, 0:1])
         thetas = []
         for _ in range(self.iterations):
             x = self.fc1(tf.concat([features, theta], axis=-1))
@@ -167,6 +170,11 @@ class Model(image_method.ImageMethod):
     def start_from(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
         self.regressor.start_from(start_theta(self.config, rotmats, betas))
+
+    def mean_body(self):
+        """The regressor's start: rotations (24, 3, 3) and betas (10,)."""
+        _, rotmats, betas = self.decode(self.regressor.given())
+        return rotmats[0], betas[0]
 
     def build_all(self):
         """Makes the variables of both players."""

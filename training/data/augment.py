@@ -155,6 +155,17 @@ def rotmats(drawn: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     return tf.where(flip, geometry.mirror_rotmats(turned), turned)
 
 
+def undone_rotmats(drawn: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
+    """The inverse of `rotmats`: as they were before `drawn`."""
+    flip = drawn.flip[:, None, None, None] > 0
+    upright = tf.where(flip, geometry.mirror_rotmats(rotations), rotations)
+    # Mirrored last, so first to be undone.
+    back = drawn._replace(
+        flip=tf.zeros_like(drawn.flip), rotation_rad=-drawn.rotation_rad
+    )
+    return rotmats(back, upright)
+
+
 def _turn_and_flip(drawn: Augmentation) -> tf.Tensor:
     """(B, 2, 2): first the rotation, then the mirroring of x."""
     cos, sin = tf.cos(drawn.rotation_rad), tf.sin(drawn.rotation_rad)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_hmr import geometry
-from training import config
+from training import config, fits
 from training.data import augment
 
 Batch = dict[str, tf.Tensor]
@@ -58,6 +58,9 @@ def moved(
         "has_betas": has_betas,
         "has_joints3d": has_joints3d,
         "example_id": fields["example_id"],
+        "example_key": fits.key(fields["dataset"], fields["example_id"]),
+        "flip": drawn.flip,
+        "rotation_rad": drawn.rotation_rad,
     }
 
 

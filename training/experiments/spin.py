@@ -1,0 +1,30 @@
+r"""SPIN (Kolotouros et al., ICCV 2019) with the values of its release.
+
+    python -m training.fit spin --workdir runs/spin --records /data/records \
+        --encoder-weights resnet50-19c8e357.pth
+    python -m training.fit spin --records synthetic --steps 2000 \
+        --data.batch-size 8 --method.fit-steps 10
+
+HMR's method with SPIN's regressor, losses and encoder; SMPLify runs in every
+step, from the prediction on, and its best fits become labels. The first
+expects a folder of records for each dataset of the paper, and torchvision's
+ImageNet weights; fits that SPIN published are begun with by --data.fits
+coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
+--method.fit-prior gmm_08.pkl. The second trains on rendered people.
+"""
+
+from tf_hmr import resnet_v15
+from tf_hmr.methods import hmr
+from training import spin_recipe
+
+EXPERIMENT = spin_recipe.experiment(
+    hmr.Config(
+        crop_scale=spin_recipe.CROP_SCALE,
+        encoder=resnet_v15.NAME,
+        regressor="spin",
+        rotation="6d_interleaved",
+        focal=5000 / 224,
+        adversary=0.0,
+        **spin_recipe.METHOD,
+    )
+)
