@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tf_hmr import joints, method, raster
-from training import config, mean_pose, measure, protocols
+from training import config, mean_pose, measure, protocol, protocols
 from training.data import records, shards
+from training.measures import picture
 
 RULE = protocols.get("synthetic_v1")
 SIZE = 64
@@ -37,10 +38,10 @@ def truth(body):
     )
     keypoints[:, index, 2] = 1
     labels, _ = body.data.parts("part14")
-    view = raster.View.of_crop(SIZE, measure.FOCAL_PX)
+    view = raster.View.of_crop(SIZE, picture.FOCAL_PX)
     parts = [
         raster.part_labels(
-            raster.place(v, CAMERA, SIZE, measure.FOCAL_PX),
+            raster.place(v, CAMERA, SIZE, picture.FOCAL_PX),
             body.data.faces,
             labels,
             view,
@@ -62,20 +63,25 @@ def truth(body):
     return batch, posed
 
 
-def collect(body, batch, found_joints, vertices):
-    collector = measure.Collector(RULE, body)
-    collector.add(batch, found_joints, body.joint_names, vertices)
-    return collector.errors()
+def measured(body, batch, found_joints, vertices):
+    """Figures of the measures that need no picture."""
+    rule = dataclasses.replace(RULE, measures=measure.OF_BASELINES)
+    scores = measure.Scores(rule, measure.given_of(body, body.joint_names))
+    scores.add(batch, protocol.Found(joints=found_joints, vertices=vertices))
+    return scores
 
 
 def test_the_truth_has_no_error_wherever_it_stands(body, truth):
     batch, posed = truth
     moved = posed.joints.numpy() + [5, 5, 5]
-    errors = collect(body, batch, moved, posed.vertices.numpy())
-    assert_close("float32_mm", errors.mpjpe_mm, np.zeros(2))
-    assert_close("float32_mm", errors.pa_mpjpe_mm, np.zeros(2))
-    assert_close("float32_mm", errors.pve_mm, np.zeros(2))
-    assert errors.summary()["pck3d_150mm"] == 100
+    scores = measured(body, batch, moved, posed.vertices.numpy())
+    found = scores.summary()
+    for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm"):
+        assert_close("float32_mm", found[name], 0.0)
+    assert found["pck3d_150mm"] == 100
+    index, errors = scores.ranking()
+    assert index.tolist() == [0, 1]
+    assert_close("float32_mm", errors, np.zeros(2))
 
 
 def test_thirty_millimetres_read_thirty(body, truth):
@@ -86,9 +92,9 @@ def test_thirty_millimetres_read_thirty(body, truth):
     other = [i for i in range(off.shape[1]) if i not in hips]
     off[:, other, 1] += 0.030
     vertices = posed.vertices.numpy() + [0, 0, 0.030]
-    errors = collect(body, batch, off, vertices)
-    assert_close("float32_mm", errors.mpjpe_mm, np.full(2, 30 * 12 / 14))
-    assert_close("float32_mm", errors.pve_mm, np.full(2, 30.0))
+    found = measured(body, batch, off, vertices).summary()
+    assert_close("float32_mm", found["mpjpe_mm"], 30 * 12 / 14)
+    assert_close("float32_mm", found["pve_mm"], 30.0)
 
 
 def test_only_labelled_examples_count(body, truth):
@@ -97,28 +103,42 @@ def test_only_labelled_examples_count(body, truth):
     wrist = joints.KEYPOINTS.index("left_wrist")
     batch["joints3d"][0, wrist, 3] = 0
     batch["has_pose"] = np.zeros(2, np.float32)
-    errors = collect(body, batch, posed.joints.numpy(), posed.vertices.numpy())
-    assert errors.index.tolist() == [1]
-    assert np.isnan(errors.pve_mm).all()
+    made = posed.joints.numpy(), posed.vertices.numpy()
+    scores = measured(body, batch, *made)
+    assert scores.ranking()[0].tolist() == [1]
+    assert "pve_mm" not in scores.summary()
     batch["joints3d"][..., 3] = 0
     with pytest.raises(ValueError, match="synthetic_v1"):
-        collect(body, batch, posed.joints.numpy(), posed.vertices.numpy())
+        measured(body, dict(batch), *made).summary()
+
+
+def test_an_unknown_measure_lists_what_there_is(body):
+    rule = dataclasses.replace(RULE, measures=("joints4d",))
+    with pytest.raises(ValueError, match="joints3d.*picture"):
+        measure.Scores(rule, measure.given_of(body, body.joint_names))
 
 
 def prediction(posed, camera):
     camera = np.tile(camera, (2, 1)).astype(np.float32)
     found = posed.joints.numpy()
     keypoints = camera[:, None, :1] * (found[..., :2] + camera[:, None, 1:])
-    return method.Prediction(
-        None, None, camera, found, keypoints, posed.vertices.numpy()
+    return protocol.Found(
+        camera=camera,
+        joints=found,
+        keypoints=keypoints,
+        vertices=posed.vertices.numpy(),
     )
+
+
+def pictured(body, batch, found):
+    figures = picture.Measure(RULE, measure.given_of(body, body.joint_names))
+    figures.add(batch, found)
+    return figures.summary()
 
 
 def test_picture_figures_of_the_truth_are_perfect(body, truth):
     batch, posed = truth
-    picture = measure.Picture(body.joint_names, body)
-    picture.add(batch, prediction(posed, CAMERA))
-    found = picture.summary()
+    found = pictured(body, batch, prediction(posed, CAMERA))
     assert found["pck2d_torso02"] == 100
     for name in ("silhouette_iou", "part_accuracy", "part_f1"):
         assert found[name] == 1, name
@@ -127,9 +147,7 @@ def test_picture_figures_of_the_truth_are_perfect(body, truth):
 def test_picture_figures_see_a_shift(body, truth):
     """A body moved by its own width overlaps little and misses keypoints."""
     batch, posed = truth
-    picture = measure.Picture(body.joint_names, body)
-    picture.add(batch, prediction(posed, CAMERA + [0, 0.5, 0]))
-    found = picture.summary()
+    found = pictured(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
     assert found["pck2d_torso02"] < 10
     assert 0 < found["silhouette_iou"] < 0.5
     assert found["part_f1"] < 0.5
@@ -137,20 +155,57 @@ def test_picture_figures_see_a_shift(body, truth):
 
 def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
     batch, _ = truth
-    tensors = {key: tf.constant(value) for key, value in batch.items()}
     mean = batch["rotmats"][0].copy(), batch["betas"][0]
     mean[0][0] = np.eye(3)
-    errors = measure.measure_baseline(body, mean, [tensors], RULE, True)
-    assert_close("float32_mm", errors.mpjpe_mm[:1], np.zeros(1))
+    given = measure.given_of(body, body.joint_names)
+    errors = {}
+    for true_rotation in (True, False):
+        baseline = measure.Baseline(body, mean, RULE, given, true_rotation)
+        assert set(baseline.measures) == set(measure.OF_BASELINES)
+        baseline.add(batch)
+        errors[true_rotation] = baseline.measures["joints3d"].ranking()[1]
+        assert baseline.summary()["mpjpe_mm"] == errors[true_rotation].mean()
+    assert_close("float32_mm", errors[True][0], 0.0)
     # The second has another shape and a bent elbow.
-    assert errors.mpjpe_mm[1] > 10
-    upside_down = measure.measure_baseline(body, mean, [tensors], RULE, False)
-    assert upside_down.mpjpe_mm[0] > 300
+    assert errors[True][1] > 10
+    assert errors[False][0] > 300
 
 
-def test_unknown_protocol_lists_what_there_is():
-    with pytest.raises(ValueError, match="synthetic_v1"):
-        protocols.get("h36m")
+class Covers:
+    """Blackens the half that a variant names."""
+
+    variants = ("left", "right")
+
+    def apply(self, batch, variant):
+        images = batch["image"].copy()
+        half = images.shape[2] // 2
+        rows = {"left": slice(half), "right": slice(half, None)}
+        images[:, :, rows[variant]] = 0
+        return images
+
+
+class Brightness:
+    """A method that answers with the brightness of either half."""
+
+    def inputs(self, batch):
+        return batch["image"]
+
+    def infer(self, images):
+        halves = tf.split(images, 2, axis=2)
+        camera = tf.stack([tf.reduce_mean(h, [1, 2, 3]) for h in halves], 1)
+        return method.Prediction(None, None, camera, None, None, None)
+
+
+def test_an_occlusion_shows_each_example_once_with_each_variant(rng):
+    images = rng.uniform(1, 255, (3, 8, 8, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(2)
+    seen = list(measure.predictions(Brightness(), dataset, occlusion=Covers()))
+    assert [len(batch["image"]) for batch, _ in seen] == [2, 2, 1, 1]
+    for number, (batch, found) in enumerate(seen):
+        assert len(found.camera) == len(batch["image"])
+        covered = number % 2
+        assert (found.camera[:, covered] == 0).all()
+        assert (found.camera[:, 1 - covered] > 0).all()
 
 
 def test_mean_pose_sees_what_training_sees(tiny_records):

@@ -31,12 +31,16 @@ def result(
         missing: ids of those without a prediction.
         deviations: what else is otherwise than the protocol has it.
     """
-    rule, details = scores.rule, scores.details()
+    rule = scores.rule
+    metrics, details = scores.summary(), scores.details()
     variants = len(rule.occlusion.variants) if rule.occlusion else 1
     index, _ = scores.ranking()
     measured = (len(index) or scores.examples) // variants
     expected = rule.count or len(people.rows)
     told = [*people.deviations, *deviations]
+    lacking = [key for key in rule.headline if key not in metrics]
+    if lacking:
+        told.append(f"predictions or labels give no {', '.join(lacking)}")
     return {
         "protocol": rule.name,
         "rule": dataclasses.asdict(rule.rule),
@@ -45,7 +49,7 @@ def result(
         "complete": measured == expected and not told and not missing,
         "deviations": told,
         "synthetic": rule.synthetic,
-        "metrics": scores.summary(),
+        "metrics": metrics,
         "headline": list(rule.headline),
         **details,
         "baselines": {name: b.summary() for name, b in baselines.items()},

@@ -28,19 +28,14 @@ class Measure:
     def add(
         self, batch: Mapping[str, np.ndarray], found: protocol.Found
     ) -> None:
-        """Counts the labelled examples of a batch.
+        """Counts the labelled examples of a batch, where vertices are given.
 
         Raises:
-            ValueError: there are no predicted vertices, or no pelvis.
+            ValueError: the pelvis is asked for and not given.
         """
         rows = np.flatnonzero(batch["has_pose"] * batch["has_betas"] > 0)
-        if not len(rows):
+        if not len(rows) or found.vertices is None:
             return
-        if found.vertices is None:
-            raise ValueError(
-                "The protocol measures the surface, but the predictions hold "
-                "no vertices (N, V, 3)."
-            )
         mesh = self._given.labelled(batch)
         pred, true = found.vertices[rows], mesh.vertices[rows]
         if self._root == "pelvis":
