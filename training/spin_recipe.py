@@ -4,6 +4,8 @@ Values: nkolot/SPIN: train/trainer.py, utils/train_options.py,
 datasets/mixed_dataset.py.
 """
 
+import dataclasses
+
 from tf_hmr import image_method, spin_losses
 from training import config, hmr_recipe
 
@@ -22,6 +24,22 @@ METHOD = {
 }
 # SPIN's crop holds the picture to a fifth more than the person's box.
 CROP_SCALE = 1.2
+
+
+# Of quick's runs: a tenth of SMPLify's steps, as an example is seen again and
+# again; and the encoder's own places beside the keypoints of the body.
+_QUICK = {"fit_steps": 10, "layout_keypoints": 100.0}
+
+
+def at_size_of(
+    quick: config.Experiment, method: image_method.Config
+) -> config.Experiment:
+    """An experiment for CPUs, with SPIN's losses and fits for its method."""
+    return dataclasses.replace(
+        quick,
+        method=dataclasses.replace(method, **METHOD, **_QUICK),
+        data=dataclasses.replace(quick.data, prior=""),
+    )
 
 
 def experiment(method: image_method.Config) -> config.Experiment:

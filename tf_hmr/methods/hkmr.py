@@ -126,6 +126,14 @@ class Model(image_method.ImageMethod):
         rotvecs = geometry.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
         self.regressor.start(rotvecs.numpy(), betas)
 
+    def mean_body(self):
+        """Where the chains start: rotations (24, 3, 3) and betas (10,)."""
+        count = len(kinematic_chains.ORDER)
+        mean = tf.convert_to_tensor(self.regressor.mean)[0]
+        rotvecs = tf.reshape(mean[: 3 * count], (1, count, 3))
+        rotvecs = kinematic_chains.to_smpl_order(rotvecs)[0]
+        return geometry.rotvec_to_rotmat(rotvecs), mean[3 * count :]
+
     def player_variables(self) -> list[keras.Variable]:
         """Without the autoencoder's, which a stage of its own has trained."""
         if self.pose_vae is None:

@@ -12,16 +12,9 @@ import dataclasses
 from training import quick_recipe, spin_recipe
 
 _QUICK = quick_recipe.experiment(adversary=False)
-EXPERIMENT = dataclasses.replace(
+EXPERIMENT = spin_recipe.at_size_of(
     _QUICK,
-    method=dataclasses.replace(
-        _QUICK.method,
-        regressor="spin",
-        rotation="6d_interleaved",
-        fit_steps=10,
-        # As in quick beside the keypoints of the body.
-        layout_keypoints=100.0,
-        **spin_recipe.METHOD,
+    dataclasses.replace(
+        _QUICK.method, regressor="spin", rotation="6d_interleaved"
     ),
-    data=dataclasses.replace(_QUICK.data, prior=""),
 )

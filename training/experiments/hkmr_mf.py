@@ -1,0 +1,25 @@
+r"""HKMR_MF (Georgakis et al., ECCV 2020, Table 4): HKMR trained as SPIN is.
+
+    python -m training.fit hkmr_mf --workdir runs/hkmr_mf \
+        --records /data/records --encoder-weights resnet50-19c8e357.pth
+    python -m training.fit hkmr_mf --records synthetic --steps 2000 \
+        --data.batch-size 8 --method.fit-steps 10
+
+HKMR's chains with SPIN's data, losses and fits in the loop (spin). The paper
+names no other change; as in SPIN the last estimate alone is compared, and no
+prior of poses but SMPLify's own is needed.
+"""
+
+from tf_hmr import resnet_v15
+from tf_hmr.methods import hkmr
+from training import spin_recipe
+
+EXPERIMENT = spin_recipe.experiment(
+    hkmr.Config(
+        crop_scale=spin_recipe.CROP_SCALE,
+        encoder=resnet_v15.NAME,
+        prior="none",
+        sum_outer=False,
+        **spin_recipe.METHOD,
+    )
+)
