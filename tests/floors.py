@@ -39,6 +39,7 @@ FLOORS = (
         "tf_hmr.raster",
         "tf_hmr.body_checks",
         "tf_hmr.smplify_schedule",
+        "tf_hmr.smplify_start",
         "tf_hmr.body_files",
         "tf_hmr.body_keypoints",
         "tf_hmr.body_parts",
@@ -51,6 +52,7 @@ FLOORS = (
     (
         "tf_hmr.body_data",
         "tf_hmr.boxes",
+        "tf_hmr.keypoint_files",
         "tf_hmr.spin_regressor",
         "tf_hmr.backbones",
         "tf_hmr.encoder_weights",
@@ -64,7 +66,7 @@ FLOORS = (
     ("tf_hmr.methods.*",),
     ("tf_hmr.people", "tf_hmr.converted"),
     ("tf_hmr.convert_hmr_tf1", "tf_hmr.convert_spin"),
-    ("tf_hmr.outputs",),
+    ("tf_hmr.outputs", "tf_hmr.keypoint_people"),
     (
         "tf_hmr.__init__",
         "training.cluster",
@@ -80,6 +82,7 @@ FLOORS = (
     (
         "tf_hmr.__main__",
         "tf_hmr.clip",
+        "tf_hmr.fit_keypoints",
         "tf_hmr.convert",
         "training.config",
         "training.paper_tables",
@@ -170,7 +173,7 @@ FLOORS = (
     ("training.spin_recipe",),
     # Experiments that others vary.
     ("training.experiments.quick",),
-    ("training.experiments.hkmr_quick",),
+    ("training.experiments.hkmr", "training.experiments.hkmr_quick"),
     ("training.experiments.*", "training.benchmark_pictures"),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tf_hmr import body_files
+from tf_hmr import body_files, priors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tf_hmr"
-ASSETS = ("open_body.npz", "LICENSE", "PROVENANCE.md")
+ASSETS = (
+    *("open_body/open_body.npz", "open_body/LICENSE"),
+    *("open_body/PROVENANCE.md", "pose_gmm/PROVENANCE.md"),
+    "pose_gmm/pose_gmm.npz",
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,7 @@ def config() -> configparser.ConfigParser:
 def test_package_data_covers_the_assets(config):
     patterns = config["options.package_data"]["tf_hmr"].split()
     found = {path for glob in patterns for path in PACKAGE.glob(glob)}
-    assert found == {body_files.OPEN_BODY.parent / name for name in ASSETS}
+    assert found == {PACKAGE / "assets" / name for name in ASSETS}
 
 
 def test_licence_names_code_and_body(config):
@@ -37,7 +41,10 @@ def test_licence_names_code_and_body(config):
     ), "the whole legal code"
 
 
-def test_provenance_is_of_the_body_that_ships():
-    said = body_files.OPEN_BODY.with_name("PROVENANCE.md").read_text()
-    found = hashlib.sha256(body_files.OPEN_BODY.read_bytes()).hexdigest()
+@pytest.mark.parametrize(
+    "path", [body_files.OPEN_BODY, PACKAGE / priors.OWN], ids=lambda p: p.stem
+)
+def test_provenance_is_of_the_file_that_ships(path):
+    said = path.with_name("PROVENANCE.md").read_text()
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
     assert re.findall(r"\b[0-9a-f]{64}\b", said) == [found]

@@ -31,7 +31,11 @@ CONVENTION = {
 
 
 def write(
-    stem: pathlib.Path, image: np.ndarray, person: people.Person, facts: dict
+    stem: pathlib.Path,
+    image: np.ndarray,
+    person: people.Person,
+    facts: dict,
+    given: np.ndarray | None = None,
 ) -> None:
     """Writes a person: pictures, meshes (.glb, .obj), .npz and .json.
 
@@ -40,6 +44,7 @@ def write(
         image: (H, W, 3) uint8 RGB, the photo the person is in.
         person: who to write.
         facts: what else the json shall say (photo, weights, licence, ...).
+        given: picture to show beside the overlay; the photo when None.
 
     Raises:
         ValueError: the model's answer is no person that can be drawn; then
@@ -53,7 +58,7 @@ def write(
     # What the model saw, so that a small person in a large photo is seen.
     shown = [
         crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
-        for panel in (image, overlay)
+        for panel in (image if given is None else given, overlay)
     ]
     _write_png(_with(stem, ".png"), np.hstack([*shown, side]))
     mesh = trimesh.Trimesh(

@@ -80,6 +80,24 @@ ORIGINAL = Schedule(
 instead of its dogleg and without its spheres against self-penetration."""
 
 
+KEYPOINTS = Schedule(
+    stages=tuple(
+        Stage(
+            free=("orientation", "pose", "betas", "translation"),
+            pose_prior=pose,
+            angle_prior=3.17 * pose,
+            shape_prior=shape,
+        )
+        for pose, shape in ((57.4, 20), (20, 10), (4.78, 5), (1, 1))
+    ),
+    ignored=(),
+    fix_camera_stage=True,
+    relative_depth=True,
+)
+"""For bodies of which nothing but keypoints is known: priors that fade until
+the keypoints are met, with the translation free."""
+
+
 def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
     """A row for each step of the camera's stage: rate, count and free."""
     steps = schedule.camera_steps

@@ -1,5 +1,6 @@
 """Contact sheets of poses that have no picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,21 +19,29 @@ _SPAN_M = 2.2  # height of a panel
 _NAMES = tuple("head_top" if n == "head" else n for n in joints.SMPL24)
 
 
-def write(path: Path, poses: np.ndarray, rest: np.ndarray) -> None:
+def write(
+    path: Path,
+    poses: np.ndarray,
+    rest: np.ndarray,
+    captions: Sequence[str] | None = None,
+) -> None:
     """Draws some poses as sticks, from the front and from their left.
 
     Args:
         path: of the PNG.
         poses: (N, 72) rotation vectors; the global one is left out.
         rest: (24, 3) joints of the resting body, metres, y up.
+        captions: of each pose, all of which are then drawn; else numbers.
     """
-    rows = np.linspace(0, len(poses) - 1, POSES).round().astype(int)
+    count = len(captions) if captions else POSES
+    rows = np.linspace(0, len(poses) - 1, count).round().astype(int)
     rows = list(dict.fromkeys(rows.tolist()))
     rotvecs = np.asarray(poses, np.float64)[rows].reshape(-1, 24, 3).copy()
     rotvecs[:, 0] = 0
     rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
     _, places = kinematics.forward(rotmats.reshape(-1, 24, 3, 3), rest)
-    cells = [(str(row), _draw(p)) for row, p in zip(rows, places, strict=True)]
+    told = captions or list(map(str, rows))
+    cells = [(text, _draw(p)) for text, p in zip(told, places, strict=True)]
     sheet = pictures.sheet(cells, columns=COLUMNS)
     cv2.imwrite(str(path), sheet[..., ::-1])
 
