@@ -1,5 +1,6 @@
 """What is measured: a model that predicts, or a file of predictions."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,7 @@ class Model:
             "predictions": "",
             "method": methods.name_of(self._method.config),
             "experiment": experiment(self.folder),
+            "configuration": configuration(self.folder),
             "parameters": sum(int(np.prod(v.shape)) for v in player),
         }
 
@@ -136,6 +138,15 @@ def noted(weights: Path | None) -> dict[str, Any]:
     if weights is None:
         return {}
     return workdir.noted(weights) or workdir.noted(weights.parent)
+
+
+def configuration(weights: Path) -> dict[str, Any]:
+    """What the run of a model settled before its first step; {} without."""
+    for folder in (weights, weights.parent):
+        path = folder / workdir.CONFIG_FILE
+        if path.is_file():
+            return json.loads(path.read_text("utf-8"))
+    return {}
 
 
 def experiment(weights: Path) -> str:

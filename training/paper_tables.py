@@ -206,11 +206,14 @@ def read(path: Path) -> Table:
     """
     try:
         return _table(path.stem, tomllib.loads(path.read_text("utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a paper's table: {error}") from error
 
 
 def _table(name: str, content: dict[str, Any]) -> Table:
+    lacking = {"paper", "table", "columns", "rows"} - content.keys()
+    if lacking:
+        raise ValueError(f"it lacks {sorted(lacking)}")
     common = content.pop("cell", {})
     table = Table(
         name=name,

@@ -58,6 +58,17 @@ class Result(NamedTuple):
         named = str(self.content["protocol"]).startswith("synthetic")
         return named or bool(self.content.get("synthetic", True))
 
+    @property
+    def commit(self) -> str:
+        """Of the code that measured."""
+        return self.content.get("environment", {}).get("commit", "not known")
+
+    @property
+    def command(self) -> str:
+        """What was typed to measure."""
+        environment = self.content.get("environment", {})
+        return self.content.get("command") or environment.get("command", "")
+
 
 class Verdict(NamedTuple):
     """What is known of a number."""
@@ -68,8 +79,8 @@ class Verdict(NamedTuple):
     value: float | None = None
     result: Result | None = None
     """Where the value is from; None when it was counted in the model."""
-    commands: tuple[str, ...] = ()
-    """What makes the value."""
+    missing_commands: tuple[str, ...] = ()
+    """What makes the value, where there is none."""
 
 
 def read_results(folders: Iterable[Path]) -> list[Result]:
@@ -91,7 +102,13 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
         paths |= set(folder.glob(pattern or f"**/{RESULTS_FOLDER}/*.json"))
     found = [_read(path) for path in sorted(paths)]
     results = [result for result in found if result is not None]
-    return sorted(results, key=lambda result: result.path.stat().st_mtime)
+    results.sort(key=lambda result: result.path.stat().st_mtime)
+    # A copied folder is no second measurement.
+    return [
+        result
+        for place, result in enumerate(results)
+        if all(result.content != other.content for other in results[:place])
+    ]
 
 
 def _read(path: Path) -> Result | None:
@@ -123,17 +140,20 @@ def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
     near = [r for r in results if r.content["protocol"] == needs.protocol]
     faults = [misfit(needs, result) for result in near]
     good = [r for r, fault in zip(near, faults, strict=True) if not fault]
-    told = commands(needs)
     if not good:
         reasons = [
             f"{result.path}: {fault}"
             for result, fault in zip(near, faults, strict=True)
         ]
-        return Verdict(State.NO_RESULT, "; ".join(reasons), commands=told)
+        return Verdict(
+            State.NO_RESULT,
+            "; ".join(reasons),
+            missing_commands=commands(needs),
+        )
     # The latest, not the best: choosing by the error would flatter.
     latest = good[-1]
     value = float(latest.content["metrics"][needs.metric])
-    return Verdict(_compared(cell, value), "", value, latest, told)
+    return Verdict(_compared(cell, value), value=value, result=latest)
 
 
 def _compared(cell: paper_tables.Cell, value: float) -> State:
@@ -149,28 +169,45 @@ def misfit(needs: paper_tables.Needs, result: Result) -> str:
         return "; ".join(content["deviations"])
     if not content.get("complete"):
         return f"not complete: {content.get('measured', 0)} examples"
-    of = (content.get("method"), content.get("experiment"))
-    if of != (needs.method, needs.experiment):
-        return f"of the experiment {of[1]!r}, not {needs.experiment!r}"
-    chosen, changes = asked(needs.experiment, needs.options)
-    there = content.get("changes", {})
-    other = {
-        name: there.get(name, "its value")
-        for name in there.keys() | changes.keys()
-        if there.get(name) != changes.get(name)
-        and not INDIFFERENT.fullmatch(name)
-    }
-    if other:
-        return "trained with " + ", ".join(
-            f"{name} {value}" for name, value in sorted(other.items())
-        )
+    if needs.metric not in content["metrics"]:
+        return f"without the metric {needs.metric}"
+    there = content.get("configuration")
+    if not there:
+        return "how the model was trained is not recorded"
+    if there.get("method_name") != needs.method:
+        return f"of the method {there.get('method_name')!r}"
+    named = content.get("experiment")
+    if named and named != needs.experiment:
+        return f"of the experiment {named!r}, not {needs.experiment!r}"
+    changed = differences(needs, there)
+    if changed:
+        told = [f"{name} {was}, not {want}" for name, (was, want) in changed]
+        return "trained with " + "; ".join(told)
+    chosen = asked(needs.experiment, needs.options)
     wanted = {Path(source.records).name for source in chosen.data.sources}
     had = {Path(folder).name for folder in content.get("trained_on", ())}
     if had != wanted:
         return f"trained on {sorted(had)}, not {sorted(wanted)}"
-    if needs.metric not in content["metrics"]:
-        return f"without the metric {needs.metric}"
     return ""
+
+
+def differences(
+    needs: paper_tables.Needs, there: dict[str, Any]
+) -> list[tuple[str, tuple[Any, Any]]]:
+    """Fields of a run's configuration that are not as a number needs them.
+
+    Fields that the code did not have when the run began are as they are now,
+    but for those that `needs.options` change.
+    """
+    plain = workdir.as_dict(fit.experiment(needs.experiment))
+    wanted = workdir.as_dict(asked(needs.experiment, needs.options))
+    optional = workdir.differences(plain, wanted)
+    return [
+        (name, pair)
+        for name, pair in workdir.differences(there, wanted).items()
+        if not INDIFFERENT.fullmatch(name)
+        and (pair[0] is not None or name in optional)
+    ]
 
 
 def lacking(needs: paper_tables.Needs) -> str:
@@ -190,27 +227,14 @@ def lacking(needs: paper_tables.Needs) -> str:
 @functools.cache
 def asked(
     experiment: str, options: tuple[str, ...]
-) -> tuple[config.Experiment, dict[str, Any]] | None:
-    """What a command of training.fit asks for, and what differs from plain.
-
-    Returns:
-        The experiment and its changed fields by dotted name; None when it
-        has no such options.
-    """
+) -> config.Experiment | None:
+    """What a command of training.fit asks for; None: it has no such options."""
     try:
         # Of a wrong option tyro prints at length, then ends the program.
         with contextlib.redirect_stderr(io.StringIO()):
-            chosen, _ = fit.parse([experiment, *options])
+            return fit.parse([experiment, *options])[0]
     except SystemExit:
         return None
-    return chosen, changes(experiment, workdir.as_dict(chosen))
-
-
-def changes(experiment: str, there: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a run's configuration that are not the experiment's own."""
-    plain = workdir.as_dict(fit.experiment(experiment))
-    different = workdir.differences(plain, there)
-    return {name: value for name, (_, value) in different.items()}
 
 
 def commands(needs: paper_tables.Needs) -> tuple[str, ...]:
@@ -229,7 +253,7 @@ def commands(needs: paper_tables.Needs) -> tuple[str, ...]:
 @functools.cache
 def parameters(experiment: str, options: tuple[str, ...] = ()) -> int:
     """Trainable numbers of an experiment's model, without its adversary."""
-    chosen, _ = asked(experiment, options)
+    chosen = asked(experiment, options)
     data = body_data.BodyData.load("open")
     model = method.build(chosen.method, body.Body(data, jit=False))
     return sum(int(np.prod(v.shape)) for v in model.player_variables())

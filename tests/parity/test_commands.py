@@ -1,0 +1,47 @@
+"""The commands that the missing numbers name can be typed."""
+
+import shlex
+
+import pytest
+import tyro
+
+from training import evaluate, fit, paper_tables, parity, protocols
+
+
+def commands() -> list[str]:
+    """Every distinct command of the numbers whose code is there."""
+    found = {}
+    for cell in paper_tables.cells():
+        found |= dict.fromkeys(parity.judge(cell, []).missing_commands)
+    return list(found)
+
+
+COMMANDS = commands()
+
+
+def test_both_programs_are_named():
+    programs = {shlex.split(command)[2] for command in COMMANDS}
+    assert programs == {"training.fit", "training.evaluate"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_shows_its_help(command, capsys):
+    program, *words = shlex.split(command)[2:]
+    main = {"training.fit": fit.main, "training.evaluate": evaluate.main}
+    with pytest.raises(SystemExit) as ended:
+        main[program]([*words, "--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m training." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_means_something(command):
+    """--help is shown before wrong words are looked at; here they are."""
+    program, *words = shlex.split(command)[2:]
+    if program == "training.fit":
+        experiment, where = fit.parse(words)
+        assert experiment.method and where.workdir.parts[0] == "runs"
+    else:
+        flags = tyro.cli(evaluate.Evaluate, args=words)
+        for name in flags.protocol:
+            assert protocols.get(name).name == name

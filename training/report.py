@@ -1,0 +1,175 @@
+r"""One page of what the papers print and what was measured here.
+
+    python -m training.report --results runs --out out/report
+    python -m training.report --results runs/hmr runs/claims --out out/report
+
+Reads what training.evaluate and training.claims wrote below the folders and
+writes OUT/RESULTS.md and OUT/results.html: all tables of the four papers with
+our value, the difference, the commit and the command, or the command that
+would make it; results on rendered people in tables of their own; claims.
+"""
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import tyro
+
+from training import (
+    paper_tables,
+    parity,
+    report_claims,
+    report_html,
+    report_markdown,
+    report_results,
+    report_tables,
+    workdir,
+)
+from training.parity import State
+from training.report_document import (
+    Block,
+    Counts,
+    Document,
+    Figure,
+    Heading,
+    Items,
+    Links,
+    Text,
+)
+
+MEANINGS = {
+    State.PASS: "within the tolerance written under its table.",
+    State.FAIL: "measured, and further off than that, either way.",
+    State.NO_RESULT: "everything is there but the result; the commands that "
+    "make it stand under the table.",
+    State.NOT_IMPLEMENTED: "its method, experiment or protocol is not there.",
+    State.NOT_REPRODUCIBLE: "needs what only its authors have, as their "
+    "machine or labels that are held out.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Command line of `training.report`."""
+
+    results: tuple[Path, ...] = (Path("runs"),)
+    """Workdirs, or folders of workdirs."""
+    out: Path = Path("out/report")
+    """Folder of the two pages and of the pictures."""
+
+
+def report(flags: Report) -> tuple[Path, Path]:
+    """Writes the pages; returns their paths.
+
+    Raises:
+        FileNotFoundError: a folder of results is missing.
+        ValueError: a result, a claim or a picture cannot be read.
+    """
+    results = parity.read_results(flags.results)
+    verdicts = report_tables.judge_all(results)
+    flags.out.mkdir(parents=True, exist_ok=True)
+    plots = flags.out / "pictures"
+    document = Document(
+        "Paper tables, and what was measured here",
+        tuple(_blocks(flags, results, verdicts, plots)),
+    )
+    markdown, page = flags.out / "RESULTS.md", flags.out / "results.html"
+    report_markdown.write(document, markdown)
+    report_html.write(document, page)
+    return markdown, page
+
+
+def _blocks(flags, results, verdicts, plots: Path) -> Iterator[Block]:
+    yield from _overview(results, verdicts, plots)
+    for paper, tables in itertools.groupby(
+        paper_tables.tables(), lambda table: table.paper
+    ):
+        tables = list(tables)
+        yield Heading(2, paper, paper.lower())
+        yield Text(f"{tables[0].source}.", "small")
+        for table in tables:
+            yield from report_tables.blocks(table, verdicts)
+    used = {v.result.path for v in verdicts.values() if v.result}
+    yield from report_results.others(results, used)
+    yield from report_results.synthetic(results, plots)
+    yield from report_claims.blocks(flags.results)
+
+
+def _overview(results, verdicts, plots: Path) -> Iterator[Block]:
+    counts = report_tables.counted(verdicts)
+    told = workdir.environment()
+    yield Text(
+        f"{len(counts)} papers, {len(paper_tables.tables())} tables, "
+        f"{len(verdicts)} numbers of the papers' own rows, held against "
+        f"{len(results)} results. Written by `python -m training.report "
+        f"{' '.join(sys.argv[1:])}` at commit {told['commit']}.",
+        "small",
+    )
+    total = {s: sum(c[s] for c in counts.values()) for s in State}
+    yield Counts(
+        tuple((s.value, n, s.value.replace(" ", "-")) for s, n in total.items())
+    )
+    anchors = [(paper, paper.lower()) for paper in counts]
+    anchors += [("Synthetic results", "synthetic"), ("Claims", "claims")]
+    yield Links(tuple(anchors))
+    yield Items(
+        tuple(f"{state.value}: {text}" for state, text in MEANINGS.items()),
+        "small",
+    )
+    yield Figure(plot(counts, plots), "The papers' own numbers by state.")
+    yield Text(
+        "In the tables, a paper's own rows are dark, with ours and the "
+        "difference below; other rows are context, as that paper quotes them. "
+        "Letters lead to remarks about what is printed."
+    )
+
+
+def plot(counts: Mapping[str, Mapping[State, int]], folder: Path) -> Path:
+    """A bar of states for each paper."""
+    # Figure, not pyplot: no display is touched and no global state is left.
+    from matplotlib.figure import Figure as Plot
+
+    colours = ("#2e8b57", "#c0392b", "#e0a100", "#c9ced6", "#e9ecf0")
+    figure = Plot(figsize=(9, 0.45 * len(counts) + 0.7), layout="constrained")
+    axes = figure.subplots()
+    papers = list(counts)[::-1]
+    left = [0] * len(papers)
+    for state, colour in zip(State, colours, strict=True):
+        widths = [counts[paper][state] for paper in papers]
+        bars = axes.barh(
+            papers, widths, 0.6, left, color=colour, label=state.value
+        )
+        names = [str(width) if width else "" for width in widths]
+        axes.bar_label(bars, names, label_type="center", fontsize=8)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0, labelbottom=False)
+    figure.legend(ncols=len(State), loc="outside lower center", frameon=False)
+    path = folder / "states.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; 0 when the pages are written."""
+    flags = tyro.cli(
+        Report,
+        prog="python -m training.report",
+        description=__doc__,
+        args=arguments,
+    )
+    try:
+        pages = report(flags)
+    except (OSError, ValueError) as error:
+        print(f"training.report: {error}", file=sys.stderr)
+        return 1
+    for path in pages:
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

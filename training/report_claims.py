@@ -1,0 +1,126 @@
+"""What the papers claim beside their tables, as far as it was measured."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.claims import rules
+from training.report_document import (
+    Block,
+    Entry,
+    Figure,
+    Grid,
+    Heading,
+    Line,
+    Text,
+)
+
+STATES = {True: "agrees", False: "does not agree", None: "undecided"}
+# More columns than these do not fit a page; all are in the json.
+MOST_COLUMNS = 8
+
+
+def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """The claims measured in some folders, by name; the latest counts.
+
+    Raises:
+        ValueError: a file in a `claims` folder is none.
+    """
+    paths = {p for folder in folders for p in folder.glob("**/claims/*.json")}
+    found = {}
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            found[content["id"]] = (path, content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is not a measured claim ({error!r}). Remove it, or "
+                "measure again with `python -m training.claims`."
+            ) from error
+    return found
+
+
+def blocks(folders: Sequence[Path]) -> Iterator[Block]:
+    """The section of the claims: a list, then each that was run."""
+    found = read(folders)
+    yield Heading(2, "Claims", "claims")
+    yield Text(
+        "What the papers say beside their tables, tried with small networks "
+        "on rendered people. Only order, ratio and mechanism count here; "
+        "absolute millimetres belong to the papers' data."
+    )
+    yield _list(found)
+    for name, (path, content) in sorted(found.items()):
+        yield from _claim(name, path, content)
+
+
+def _list(found: Mapping[str, tuple[Path, dict]]) -> Grid:
+    head = [Entry("claim", "label")]
+    head += [Entry(text, "words") for text in ("says", "source", "state")]
+    lines = []
+    told = {name: content for name, (_, content) in found.items()}
+    for name in dict.fromkeys([*rules.CLAIMS, *sorted(told)]):
+        rule, content = rules.CLAIMS.get(name), told.get(name)
+        state = STATES[content["agrees"]] if content else "not run"
+        says = content["claim"] if content else rule.text
+        source = content["source"] if content else rule.source
+        entries = [Entry(name, "label")]
+        entries += [Entry(text, "words") for text in (says, source)]
+        entries.append(Entry(state, f"words {state.replace(' ', '-')}"))
+        lines.append(Line(tuple(entries), "paper" if content else "context"))
+    return Grid((tuple(head),), tuple(lines))
+
+
+def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
+    state = STATES[content["agrees"]]
+    yield Heading(3, f"{name}: {state}", f"claim-{name}", content["source"])
+    yield Text(f"{content['claim'].capitalize()}.")
+    if content.get("paper"):
+        yield Text(f"In the paper: {content['paper']}.", "small")
+    yield Text(f"SYNTHETIC, measured: {content['text']}.")
+    yield _grid(name, content["configurations"])
+    commit = content.get("environment", {}).get("commit", "not known")
+    command = content.get("command") or f"python -m training.claims {name}"
+    yield Text(
+        f"{content['size']}; {content['cost_s'] / 60:.0f} minutes of "
+        f"training; commit {commit}; `{command}`",
+        "small",
+    )
+    for plot in content.get("plots", ()):
+        if (path.parent / plot).is_file():
+            yield Figure(path.parent / plot, f"SYNTHETIC, {name}.")
+
+
+def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
+    """Mean and spread over the seeds; first of what the claim compares."""
+    rule = rules.CLAIMS.get(name)
+    compared = [each.a[1] for each in rule.comparisons] if rule else []
+    metrics = {name: c["metrics"] for name, c in configurations.items()}
+    keys = [k for k in compared if any(k in each for each in metrics.values())]
+    keys += [k for each in metrics.values() for k in each]
+    keys = list(dict.fromkeys(keys))[:MOST_COLUMNS]
+    head = [Entry("configuration", "label"), Entry("seeds")]
+    head += [Entry(key.replace("_", " ")) for key in keys]
+    lines = []
+    for configuration, values in metrics.items():
+        seeds = configurations[configuration]["seeds"]
+        row = [Entry(configuration, "label"), Entry(str(len(seeds)))]
+        row += [_spread(values.get(key, ())) for key in keys]
+        lines.append(Line(tuple(row), "paper"))
+    return Grid((tuple(head),), tuple(lines))
+
+
+def _spread(values: Sequence[float]) -> Entry:
+    """Mean, and the standard deviation over the seeds."""
+    if not values:
+        return Entry()
+    mean = statistics.fmean(values)
+    if not math.isfinite(mean):
+        return Entry("not finite")
+    if min(values) == max(values):
+        whole = mean >= 1000 and mean == int(mean)
+        return Entry(f"{mean:,.0f}" if whole else f"{mean:.1f}")
+    return Entry(f"{mean:.1f}", aside=f"± {statistics.stdev(values):.1f}")
