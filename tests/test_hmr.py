@@ -235,6 +235,47 @@ def test_adversary_is_float32_under_any_policy(body, rng):
     assert model.adversary.conv1.compute_dtype == "float32"
 
 
+def test_supervising_each_iteration_sums_their_losses(body, rng):
+    keras.utils.set_random_seed(3)
+    model = method.create("hmr", body, **SMALL, supervise="each")
+    batch = make_batch(rng)
+    found = model(batch["image"], training=True)
+    every = model.terms(batch, found)
+    cameras, rotmats, betas = (
+        tf.split(found.iterates[name], model.config.iterations)
+        for name in ("camera", "rotmats", "betas")
+    )
+    for name in ("keypoints_2d", "joints_3d", "rotmats", "betas"):
+        total = 0.0
+        for weak, pose, shape in zip(cameras, rotmats, betas, strict=True):
+            points, _ = body.keypoints(pose, shape)
+            one = found._replace(
+                rotmats=pose,
+                betas=shape,
+                joints=points,
+                keypoints=model.project(points, weak),
+            )
+            term = model.supervised_terms(batch, one)[name]
+            total = total + term.total
+        assert_close("loss", every[name].total, total)
+        assert_close("loss", every[name].count, term.count)
+
+
+def test_the_joint_adversary_scores_once_and_ignores_the_direction(body, rng):
+    model = method.create("hmr", body, **SMALL, adversary_kind="joint")
+    batch = make_batch(rng)
+    rotmats = tf.identity(batch["prior_rotmats"])
+    scores = model.adversary(rotmats, batch["prior_betas"])
+    assert scores.shape == (len(rotmats), 1)
+    turned = tf.concat([rotmats[:, 1:2], rotmats[:, 1:]], axis=1)
+    assert_close("loss", model.adversary(turned, batch["prior_betas"]), scores)
+    bent = tf.concat([rotmats[:, 0:1], rotmats[:, :-1]], axis=1)
+    assert not np.allclose(model.adversary(bent, batch["prior_betas"]), scores)
+    found = model(batch["image"], training=True)
+    assert set(model.adversary_terms(batch, found)) == {"real", "fake"}
+    assert "generator" in model.terms(batch, found)
+
+
 def test_places_need_the_layout(body):
     with pytest.raises(ValueError, match="features='layout'"):
         method.create("hmr", body, **SMALL, layout_keypoints=1.0)

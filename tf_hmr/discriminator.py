@@ -4,6 +4,7 @@ Kanazawa et al., CVPR 2018, section 3.3 (akanazawa/hmr: src/models.py).
 """
 
 import functools
+from typing import Literal
 
 import keras
 import tensorflow as tf
@@ -93,4 +94,5 @@ class JointDiscriminator(keras.Model):
         return self.out(self.fc2(self.fc1(x)))
 
 
+Kind = Literal["factorised", "joint"]
 KINDS = {"factorised": Discriminator, "joint": JointDiscriminator}

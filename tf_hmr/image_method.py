@@ -258,3 +258,20 @@ def term(total_and_count, weight: float) -> method.Term:
     """A loss function's (total, count) with its weight."""
     total, count = total_and_count
     return method.Term(total, count, weight)
+
+
+def repeated(batch, count: int):
+    """The labels for `count` estimates of each example, one after another."""
+    return {
+        name: tf.concat([value] * count, axis=0)
+        for name, value in batch.items()
+        if name != "image"
+    }
+
+
+def summed(several: method.Term, count: int) -> method.Term:
+    """A term of `count` estimates of each example: labels count once."""
+    return several._replace(
+        total=tf.add_n(tf.split(several.total, count)),
+        count=tf.split(several.count, count)[0],
+    )

@@ -67,6 +67,12 @@ class Config(image_method.Config):
     """Units of the regressor's two hidden layers."""
     dropout: float = 0.5
     """Dropout after each hidden layer."""
+    supervise: Literal["last", "each"] = "last"
+    """Which iterations the 2D and 3D losses see; 'each' is what section 3.2
+    argues against."""
+    adversary_kind: discriminator.Kind = "factorised"
+    """One score for each joint, for all and for the shape, or, against
+    section 3.3, 'joint': one score in all."""
     adversary_hidden: int = 1024
     """Units of the discriminator of all joints together."""
     adversary: float = 1.0
@@ -163,9 +169,8 @@ class Model(image_method.ImageMethod):
             self.regressor = Regressor(config, start)
         self.adversary = None
         if config.adversary:
-            self.adversary = discriminator.Discriminator(
-                config.adversary_hidden
-            )
+            kind = discriminator.KINDS[config.adversary_kind]
+            self.adversary = kind(config.adversary_hidden)
 
     def start_from(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
@@ -208,20 +213,29 @@ class Model(image_method.ImageMethod):
         thetas = self.regressor(features, training=training)
         decoded = [self.decode(theta) for theta in thetas]
         weak, rotmats, betas = decoded[-1]
-        vertices, iterates = None, None
         if training:
-            body_joints, _ = self.body.keypoints(rotmats, betas)
-            iterates = {
-                "rotmats": tf.concat([d[1] for d in decoded], axis=0),
-                "betas": tf.concat([d[2] for d in decoded], axis=0),
-                "places": places,
-            }
-        else:
-            vertices, body_joints, _ = self.body(rotmats, betas)
+            cameras, poses, shapes = (
+                tf.concat(each, axis=0) for each in zip(*decoded, strict=True)
+            )
+            return self._seen(rotmats, betas, weak)._replace(
+                iterates={
+                    "camera": cameras,
+                    "rotmats": poses,
+                    "betas": shapes,
+                    "places": places,
+                }
+            )
+        vertices, body_joints, _ = self.body(rotmats, betas)
         keypoints = self.project(body_joints, weak)
         return method.Prediction(
-            rotmats, betas, weak, body_joints, keypoints, vertices, iterates
+            rotmats, betas, weak, body_joints, keypoints, vertices
         )
+
+    def _seen(self, rotmats, betas, weak) -> method.Prediction:
+        """What the losses compare: without a mesh."""
+        points, _ = self.body.keypoints(rotmats, betas)
+        seen = self.project(points, weak)
+        return method.Prediction(rotmats, betas, weak, points, seen, None)
 
     def terms(self, batch, prediction):
         """Keypoints, 3D joints, rotations, betas, and the adversary's say.
@@ -230,13 +244,33 @@ class Model(image_method.ImageMethod):
         (src/trainer.py).
         """
         iterates = prediction.iterates
-        terms = self.supervised_terms(batch, prediction, iterates["places"])
+        if self.config.supervise == "each":
+            terms = self._each_supervised(batch, iterates)
+        else:
+            terms = self.supervised_terms(batch, prediction, iterates["places"])
         if self.adversary is not None:
             scores = self.adversary(iterates["rotmats"], iterates["betas"])
             terms["generator"] = image_method.term(
                 losses.generator(scores), self.config.adversary
             )
         return terms
+
+    def _each_supervised(self, batch, iterates):
+        """The losses of all iterations, summed."""
+        count = self.config.iterations
+        every = self._seen(
+            *(iterates[name] for name in ("rotmats", "betas", "camera"))
+        )
+        labels, places = image_method.repeated(batch, count), iterates["places"]
+        if places is not None:
+            places = tf.concat([places] * count, axis=0)
+        terms = self.supervised_terms(labels, every, places)
+        return {
+            name: image_method.summed(
+                each, 1 if name == "layout_keypoints" else count
+            )
+            for name, each in terms.items()
+        }
 
     def adversary_terms(self, batch, prediction):
         """Least squares: real poses towards 1, predictions towards 0."""
