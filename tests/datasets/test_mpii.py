@@ -213,7 +213,7 @@ def test_damaged_and_missing_files_are_named(scenes, tmp_path):
     path.write_bytes(whole.read_bytes())
     with pytest.raises(FileNotFoundError, match=r"mpii_human_pose_v1.tar.gz"):
         mpii.run(options)
-    with pytest.raises(ValueError, match=r"--labels json"):
+    with pytest.raises(FileNotFoundError, match=r"annot/valid.json"):
         mpii.run(mpii.Options(tmp_path, tmp_path / "out", split="valid"))
 
 

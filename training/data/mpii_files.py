@@ -33,6 +33,9 @@ MPII16 = (
     "left_elbow",
     "left_wrist",
 )
+HEAD_SHARE = 0.6
+"""Of the diagonal of the head's box: the length of a head in PCKh, as
+microsoft/human-pose-estimation.pytorch: lib/dataset/mpii.py (SC_BIAS)."""
 
 _MALFORMED = (
     *(ValueError, TypeError, KeyError, AttributeError, IndexError),
@@ -51,6 +54,9 @@ class Person(NamedTuple):
         centre: (2,) pixels, or None where it is not annotated.
         scale: height of the person over 200 px; 0 where not annotated.
         single: whether nobody else is near; None where the file is silent.
+        hidden: (16,) bool, joints annotated though they are not visible; None
+            where the file is silent.
+        head_px: length of the head, as PCKh has it; 0 where not annotated.
     """
 
     image: str
@@ -59,6 +65,8 @@ class Person(NamedTuple):
     centre: np.ndarray | None
     scale: float
     single: bool | None
+    hidden: np.ndarray | None = None
+    head_px: float = 0.0
 
 
 def read_mat(path: Path, what: str, whom: str) -> list[Person]:
@@ -124,19 +132,51 @@ def read_json(path: Path) -> list[Person]:
     return found
 
 
+def listed(people: list[Person], wanted: list[Person]) -> list[Person]:
+    """Those of `people` who are also in another list, in its order.
+
+    They are known by their picture and the place where they stand, for the
+    lists number them otherwise.
+
+    Args:
+        people: of the Matlab file.
+        wanted: of a json file.
+    """
+    standing = {
+        (each.image, *np.rint(each.centre).astype(int).tolist()): each
+        for each in people
+        if each.centre is not None
+    }
+    keys = [
+        (each.image, *np.rint(each.centre).astype(int).tolist())
+        for each in wanted
+        if each.centre is not None
+    ]
+    return [standing[key] for key in keys if key in standing]
+
+
 def _person(name: str, number: int, rect: Any, single: bool) -> Person:
-    joints = np.zeros((16, 3))
+    joints, hidden = np.zeros((16, 3)), np.zeros(16, bool)
     points = _list(getattr(getattr(rect, "annopoints", None), "point", []))
     for point in points:
         # Annotated is what counts, hidden or not, as in HMR's converter.
         joints[int(point.id)] = float(point.x) - 1, float(point.y) - 1, 1
+        flag = np.ravel(getattr(point, "is_visible", []))
+        hidden[int(point.id)] = len(flag) == 1 and float(flag[0]) == 0
     place, scale = getattr(rect, "objpos", None), getattr(rect, "scale", 0.0)
     centre = None
     if hasattr(place, "x"):
         centre = np.array([place.x, place.y], np.float64) - 1
     scale = float(scale) if np.size(scale) == 1 else 0.0
     known = joints if points else None
-    return Person(name, number, known, centre, scale, single)
+    corners = [getattr(rect, end, np.nan) for end in ("x1", "y1", "x2", "y2")]
+    head_px = 0.0
+    if all(np.size(corner) == 1 for corner in corners):
+        x1, y1, x2, y2 = map(float, corners)
+        head_px = HEAD_SHARE * np.nan_to_num(np.hypot(x2 - x1, y2 - y1))
+    return Person(
+        name, number, known, centre, scale, single, hidden, float(head_px)
+    )
 
 
 def _list(value: Any) -> list:

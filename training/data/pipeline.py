@@ -34,7 +34,7 @@ Batch = dict[str, tf.Tensor]
 # What an evaluation is given of a record as it is stored.
 _UNCHANGED = (
     *("gender", "dataset", "translation", "intrinsics"),
-    *("width", "height", "part_set"),
+    *("width", "height", "part_set", "facts"),
 )
 
 
@@ -234,8 +234,8 @@ def eval_dataset(
         (B, 4), the square box of the crop in pixels of the stored image;
         parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
         (B,). As stored: translation (B, 3); intrinsics (B, 4); width and
-        height of the picture (B,) int64; gender, dataset, part_set and
-        parts_png (B,) strings. A bad record has zeros and every has_* 0.
+        height of the picture (B,) int64; gender, dataset, part_set, facts
+        and parts_png (B,) strings. A bad record has zeros and every has_* 0.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records.

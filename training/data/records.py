@@ -35,7 +35,7 @@ ARRAYS = {
     "intrinsics": (4,),
 }
 TEXTS = ("gender", "dataset", "example_id", "topology")
-LATER_TEXTS = ("part_set",)  # Stored where they are set: "" of old records.
+LATER_TEXTS = ("part_set", "facts")  # Stored where set: "" of old records.
 IMAGES = ("image", "parts")
 SIZES = ("height", "width")
 LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
@@ -67,6 +67,7 @@ class Example:
         part_set: of body_parts.PARTS, where people drew the parts: then 255
             is a person without a part, 254 a background that does not count.
             Empty for part14 of a rendered body.
+        facts: json of what this dataset's protocol alone asks for.
     """
 
     image: bytes
@@ -85,6 +86,7 @@ class Example:
     example_id: str = ""
     topology: str = ""
     part_set: str = ""
+    facts: str = ""
 
     def __post_init__(self) -> None:
         for name, shape in ARRAYS.items():

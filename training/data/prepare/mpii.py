@@ -6,11 +6,12 @@ microsoft/human-pose-estimation.pytorch beside the same pictures.
 """
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tf_hmr import crop
-from training.data import dataset, frames, hmr_boxes, mpii_files
+from training.data import dataset, frames, hmr_boxes, mpii_files, records
 
 NAME = "mpii"
 MAT = "annotations/mpii_human_pose_v1_u12_1.mat"
@@ -34,13 +35,15 @@ class Options(dataset.Options):
     """
 
     split: Literal["train", "valid", "trainval"] = "train"
-    """The Matlab file has joints of train alone; see --labels."""
+    """The Matlab file has the joints of all of them; who is in valid, only
+    annot/valid.json says."""
     labels: Literal["mat", "json"] = "mat"
     """The publisher's Matlab file, or annot/SPLIT.json."""
-    rules: Literal["hmr", "spin"] = "hmr"
+    rules: Literal["hmr", "spin", "everyone"] = "hmr"
     """hmr: people whom nobody is near (the Matlab file tells) and of whom an
     ankle or the torso is annotated; the box is the square that HMR makes
-    150 px. spin: all 16 joints are annotated; the box follows MPII's scale."""
+    150 px. spin: all 16 joints are annotated; the box follows MPII's scale.
+    everyone: as spin, whatever joints are annotated."""
 
 
 class Task(NamedTuple):
@@ -75,28 +78,42 @@ def read(task: Task):
             yield dataset.Skipped(name, chosen)
             continue
         xy, known = person.joints[:, :2], person.joints[:, 2]
-        yield frames.example(
+        found = frames.example(
             task.folder / person.image,
             keypoints=frames.by_name(mpii_files.MPII16, xy, known),
             box=chosen,
             dataset=NAME,
             example_id=name,
         )
+        if person.hidden is not None and isinstance(found, records.Example):
+            shrunk = float(found.box[2]) / chosen[2]
+            found.facts = _facts(person, shrunk)
+        yield found
+
+
+def _facts(person: mpii_files.Person, shrunk: float) -> str:
+    """hidden: names of joints annotated though they are not visible;
+    head_px: length of the head in pixels of the publisher's picture;
+    shrunk: pixels of the stored picture to one of the publisher's.
+    """
+    names = zip(mpii_files.MPII16, person.hidden, strict=True)
+    hidden = [name for name, flag in names if flag]
+    facts = {"hidden": hidden, "head_px": person.head_px, "shrunk": shrunk}
+    return json.dumps(facts)
 
 
 def _people(options: Options) -> list[mpii_files.Person]:
-    if options.labels == "json":
+    listed = None
+    if options.labels == "json" or options.split == "valid":
         path = options.root / "annot" / f"{options.split}.json"
         if not path.exists():
             whom = "microsoft/human-pose-estimation.pytorch (its README)"
             raise dataset.missing(path, "MPII's annotations as json", whom)
-        return mpii_files.read_json(path)
-    if options.split != "train":
-        raise ValueError(
-            f"The Matlab file has joints of the split train only, not of "
-            f"{options.split!r}. Use --labels json for valid and trainval."
-        )
-    return mpii_files.read_mat(options.root / MAT, WHAT, WHOM)
+        listed = mpii_files.read_json(path)
+    if options.labels == "json":
+        return listed
+    people = mpii_files.read_mat(options.root / MAT, WHAT, WHOM)
+    return people if listed is None else mpii_files.listed(people, listed)
 
 
 def _hmr(person: mpii_files.Person) -> crop.Box | str:
@@ -128,6 +145,13 @@ def _spin(person: mpii_files.Person) -> crop.Box | str:
     inside = person.joints[:, :2] + 1 > 0
     if not (person.joints[:, 2].all() and inside.all()):
         return "not all 16 joints"
+    return _everyone(person)
+
+
+def _everyone(person: mpii_files.Person) -> crop.Box | str:
+    """The box of MPII's centre and scale."""
+    if person.joints is None:
+        return "no joints"
     if person.centre is None or not person.scale > 0:
         return "neither centre nor scale"
     side = 200 * person.scale * _WIDER / _SPIN_ROOM
@@ -135,4 +159,4 @@ def _spin(person: mpii_files.Person) -> crop.Box | str:
     return x + 0.5 - side / 2, y + 0.5 - side / 2, side, side
 
 
-RULES = {"hmr": _hmr, "spin": _spin}
+RULES = {"hmr": _hmr, "spin": _spin, "everyone": _everyone}
