@@ -1,19 +1,23 @@
 """Contact sheets of records: pictures with the labels drawn on them."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from tf_hmr import crop, joints, raster
+from tf_hmr import body_data, crop, joints, raster
 from training import pictures
-from training.data import records
+from training.data import kinematics, records
 
 PANEL_PX = 192
 COLUMNS = 4
 # Room around the person where the picture is larger than a person.
 _AROUND = 1.4
+# The skeleton that is drawn ends at the top of the head.
+_SMPL_NAMES = tuple(n.replace("head", "head_top") for n in joints.SMPL24)
 
 
 def write(path: Path, examples: Iterable[records.Example]) -> None:
@@ -27,19 +31,19 @@ def write(path: Path, examples: Iterable[records.Example]) -> None:
 
 
 def draw_labels(example: records.Example, size: int) -> np.ndarray:
-    """Two panels: box and keypoints; and parts, or the 3D joints.
+    """Two panels: box and keypoints; and parts, or 3D joints, or the pose.
 
     A picture more than twice as large as the person is cut around it. 3D
-    joints are drawn as seen from the person's side: a wrong sign of the depth
-    or of y is seen at once.
+    joints, or else those of the posed open body, are drawn as seen from the
+    person's side: a wrong sign of the depth or of y is seen at once.
 
     Args:
         example: an example with a picture.
         size: side of each panel, pixels.
 
     Returns:
-        (size, 2 * size + gap, 3) uint8 RGB; keypoints that are not visible
-        are grey.
+        (size, 2 * size + gap, 3) uint8 RGB; keypoints that have a place and
+        are not visible are grey.
     """
     view = _view(example)
     picture = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
@@ -54,6 +58,8 @@ def draw_labels(example: records.Example, size: int) -> np.ndarray:
     cv2.rectangle(first, low, high, (255, 220, 0), 1)
     if example.keypoints is not None:
         places = example.keypoints[:, :2] @ to_panel[:, :2].T + to_panel[:, 2]
+        # Those that nobody labelled stand at 0, 0: in a corner.
+        places[~example.keypoints.any(axis=1)] = np.nan
         first = raster.skeleton(
             first, places, joints.KEYPOINTS, example.keypoints[:, 2]
         )
@@ -61,7 +67,10 @@ def draw_labels(example: records.Example, size: int) -> np.ndarray:
     if example.parts:
         second = _parts(example, view, picture)
     elif example.joints3d is not None:
-        second = _from_the_side(example.joints3d, size)
+        known = np.where(example.joints3d[:, 3:] > 0, example.joints3d, np.nan)
+        second = _from_the_side(known, joints.KEYPOINTS, size)
+    elif example.pose is not None:
+        second = _from_the_side(_posed(example.pose), _SMPL_NAMES, size)
     return pictures.beside([first, second])
 
 
@@ -84,14 +93,29 @@ def _parts(example, view, picture) -> np.ndarray:
     return np.where(parts[..., None] > 0, mixed, picture)
 
 
-def _from_the_side(joints3d: np.ndarray, size: int) -> np.ndarray:
-    """The joints (z, y), the camera to the left, on grey."""
-    points, valid = joints3d[:, [2, 1]], joints3d[:, 3]
+def _posed(pose: np.ndarray) -> np.ndarray:
+    """(24, 3) SMPL's joints, as the camera sees them."""
+    rotmats = Rotation.from_rotvec(np.reshape(pose, (24, 3))).as_matrix()
+    return kinematics.forward(rotmats[None], _rest())[1][0]
+
+
+@functools.cache
+def _rest() -> np.ndarray:
+    """(24, 3) of the open body; other bodies bend alike."""
+    body = body_data.BodyData.load("open")
+    return body.J_regressor @ body.v_template
+
+
+def _from_the_side(
+    points: np.ndarray, names: Sequence[str], size: int
+) -> np.ndarray:
+    """Joints (z, y), NaN where unknown, the camera to the left, on grey."""
+    points = points[:, [2, 1]]
     canvas = np.full((size, size, 3), 235, np.uint8)
-    if not valid.any():
+    seen = points[np.isfinite(points).all(axis=1)]
+    if not len(seen):
         return canvas
-    seen = points[valid > 0]
     centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
     span = max(float(np.ptp(seen, axis=0).max()), 1e-6)
     places = (points - centre) * (0.8 * size / span) + size / 2
-    return raster.skeleton(canvas, places, joints.KEYPOINTS, valid)
+    return raster.skeleton(canvas, places, names)
