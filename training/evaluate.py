@@ -46,6 +46,7 @@ from training.data import pipeline
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
 ALL = "all"
+Mean = tuple[np.ndarray, np.ndarray]
 log = logging.getLogger(__name__)
 
 
@@ -94,12 +95,12 @@ def evaluate(flags: Evaluate) -> list[Path]:
     rules = [protocols.get(name) for name in names]
     if (flags.weights is None) == (flags.predictions is None):
         raise ValueError("Give --weights or --predictions, one of them.")
-    source = _source(flags)
+    source, mean = _source(flags), _training_mean(flags)
     paths = []
     for rule in rules:
         try:
             people = protocol_records.find(flags.records, rule)
-            paths.append(by_protocol(flags, rule, source, people))
+            paths.append(by_protocol(flags, rule, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
             if not everything:
                 raise
@@ -117,7 +118,7 @@ def _source(flags: Evaluate) -> evaluated.Source:
     if flags.predictions:
         return evaluated.FromFile(flags.predictions, data)
     strategy = devices.strategy(flags.devices)
-    return evaluated.Model(flags.weights, data, strategy)
+    return evaluated.Model.load(flags.weights, data, strategy)
 
 
 def by_protocol(
@@ -125,8 +126,16 @@ def by_protocol(
     rule: protocol.Protocol,
     source: evaluated.Source,
     people: protocol_records.Chosen,
+    mean: Mean | None = None,
 ) -> Path:
     """Measures by one protocol, draws, writes; the results' path.
+
+    Args:
+        flags: the command line.
+        rule: the protocol.
+        source: of the predictions.
+        people: of the protocol.
+        mean: rotmats (24, 3, 3) and betas (10,) of the baselines, if any.
 
     Raises:
         ValueError: the labels or the predictions do not fit.
@@ -137,11 +146,11 @@ def by_protocol(
     if not len(rows):
         raise ValueError(
             f"{flags.predictions} predicts none of the {len(kept)} people of "
-            f"{rule.name}. They are called as {people.ids[0]!r}."
+            f"{rule.name}. They are called as {str(people.ids[0])!r}."
         )
     given = measure.given_of(source.body, source.joint_names, _bodies(flags))
     found = measure.Scores(rule, given)
-    baselines = _baselines(flags, rule, source, given)
+    baselines = _baselines(mean, rule, source.body, given)
     recorder = predictions_file.Recorder(source.joint_names)
     dataset = _dataset(flags, source, people, rows)
     for batch, predicted in _progress(
@@ -238,13 +247,12 @@ def _draw(flags, source, people, rows, found, out: Path) -> str:
     return score_pictures.draw(out, errors, show)
 
 
-def _baselines(flags, rule, source, given) -> dict[str, measure.Baseline]:
+def _baselines(mean, rule, body, given) -> dict[str, measure.Baseline]:
     """Always answering with the training set's mean; {} without one."""
-    mean = _training_mean(_training_sources(flags))
     if mean is None or rule.occlusion:
         return {}
     made = {
-        name: measure.Baseline(source.body, mean, rule, given, true_rotation)
+        name: measure.Baseline(body, mean, rule, given, true_rotation)
         for name, true_rotation in BASELINES.items()
     }
     return {name: each for name, each in made.items() if each.measures}
@@ -261,8 +269,11 @@ def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     )
 
 
-def _training_mean(sources: tuple[config.Source, ...]):
+def _training_mean(flags: Evaluate) -> Mean | None:
     """Mean pose and shape of the training records; None without them."""
+    sources = _training_sources(flags)
+    if not sources and flags.predictions:
+        return None
     try:
         mean = mean_pose.mean_pose(sources)
     except FileNotFoundError as error:

@@ -42,23 +42,32 @@ class Model:
 
     def __init__(
         self,
+        method: methods.Method,
+        folder: Path,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
+        """A method that is loaded; made in the strategy's scope, if any."""
+        self.folder, self._method, self._strategy = folder, method, strategy
+        self.body = method.body
+        self.joint_names = method.joint_names
+        self.image_size = method.image_size
+        self.crop_scale = method.config.crop_scale
+
+    @classmethod
+    def load(
+        cls,
         weights: Path,
         data: body_data.BodyData,
         strategy: tf.distribute.Strategy,
-    ):
-        """Loads it.
+    ) -> "Model":
+        """That of a folder.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: it was trained on another body.
         """
-        self.folder, self._strategy = weights, strategy
         with strategy.scope():
-            self._method = methods.load(weights, data)
-        self.body = self._method.body
-        self.joint_names = self._method.joint_names
-        self.image_size = self._method.image_size
-        self.crop_scale = self._method.config.crop_scale
+            return cls(methods.load(weights, data), weights, strategy)
 
     def has(self, ids: np.ndarray) -> np.ndarray:
         """All."""

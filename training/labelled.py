@@ -59,9 +59,11 @@ class TrueBodies:
                     "its folder as --true-bodies."
                 )
             data = body_data.BodyData.load(path, self._body.num_betas)
+            own = self._body.data.topology
+            data.check_same_topology(own, str(path))
             # Keypoints are taken from the vertices, by the method's body.
             names = list(data.keypoint_regressor)[:1]
-            self._made[gender] = bodies.Body(data, names)
+            self._made[gender] = bodies.Body(data, names, jit=False)
         return self._made[gender]
 
 

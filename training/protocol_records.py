@@ -59,7 +59,7 @@ def find(root: Path, rule: protocol.Protocol) -> Chosen:
     if not len(rows):
         raise ValueError(
             f"None of the {len(ids)} records of {folder} {split!r} is one of "
-            f"{rule.name}: {rule.rule.split} The first is called {ids[0]!r}."
+            f"{rule.name}: {rule.rule.split} The first is called {str(ids[0])!r}."
         )
     told = deviations(folder, split, rule)
     return Chosen(folder, split, rows, ids[rows], report, told)
