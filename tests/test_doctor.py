@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from tests import record_samples
 from tf_hmr import joints
 from training import doctor
 from training.data import bone_faults, faults, pair_faults, records, shards
@@ -303,9 +304,24 @@ def test_a_changed_byte(good, examine):
     assert shares == {faults.DAMAGED: 1 / 64}
 
 
-def test_pictures_are_decoded_where_that_is_asked_for(good, examine):
-    cut = dataclasses.replace(good[7], image=good[7].image[:-200])
-    mixed = good[:7] + [cut] + good[8:]
+def labels_of(*shape):
+    return record_samples.png(np.zeros(shape, np.uint8))
+
+
+HARMED = {
+    "picture cut short": ("image", lambda stored: stored[:-200]),
+    "parts cut short": ("parts", lambda stored: stored[:40]),
+    "parts that are no picture": ("parts", lambda stored: b"parts"),
+    "parts of another size": ("parts", lambda _: labels_of(65, 64)),
+    "parts in colour": ("parts", lambda _: labels_of(64, 64, 3)),
+}
+
+
+@pytest.mark.parametrize("case", HARMED)
+def test_pictures_are_decoded_where_that_is_asked_for(good, examine, case):
+    name, harm = HARMED[case]
+    changes = {name: harm(getattr(good[7], name))}
+    mixed = good[:7] + [dataclasses.replace(good[7], **changes)] + good[8:]
     _, shares = examine(mixed, "--images")
     assert shares == {faults.PICTURE: 1 / 64}
 

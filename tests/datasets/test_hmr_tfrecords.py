@@ -9,6 +9,7 @@ import pytest
 from tests.datasets import hmr_tfrecords_files as files
 from tests.datasets import people
 from tf_hmr import joints
+from training import doctor
 from training.data import dataset, prior, records, shards, tf_examples
 from training.data.prepare import hmr_tfrecords as reader
 
@@ -138,6 +139,7 @@ def test_records_and_sheet(scene, tmp_path):
     files.write(tmp_path / "raw/train/S1_cam0.tfrecord", rows)
     out = tmp_path / "out"
     reader.run(reader.Options(tmp_path / "raw", out, workers=1))
+    assert doctor.main([str(out), "--limit", "0"]) == 0
     assert len(shards.Records(out, "train")) == 2
     report = records.read_report(out)
     assert report["topology"] == "smpl"

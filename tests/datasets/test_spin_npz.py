@@ -5,6 +5,7 @@ import pytest
 
 from tests.datasets import people
 from tf_hmr import joints
+from training import doctor
 from training.data import dataset, records, shards
 from training.data.prepare import spin_npz as reader
 
@@ -171,5 +172,6 @@ def test_records_and_sheet(scenes, tmp_path):
     npz = write(tmp_path, scenes)
     out = tmp_path / "out"
     reader.run(reader.Options(root=tmp_path, out=out, npz=npz, workers=1))
+    assert doctor.main([str(out), "--limit", "0"]) == 0
     assert len(shards.Records(out, "train")) == 3
     assert "--npz" in records.read_report(out)["splits"]["train"]["command"]

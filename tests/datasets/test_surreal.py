@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.datasets import people, surreal_files
 from tf_hmr import body_parts, joints
+from training import doctor
 from training.data import records, shards
 from training.data.prepare import surreal
 
@@ -98,6 +99,7 @@ def test_a_dataset_becomes_records(tmp_path, scenes):
     surreal_files.write(raw, scenes[2:], "val", 2, "143_03_c0010")
     given = {"split": "val", "workers": 1}
     surreal.run(surreal.Options(raw, out, **given))
+    assert doctor.main([str(out), "--limit", "0"]) == 0
     split = records.read_report(out)["splits"]["val"]
     assert split["count"] == split["labels"]["parts"] == 3
     last = records.decode(shards.Records(out, "val").read(2))

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.datasets import people, up3d_files
 from tf_hmr import joints
+from training import doctor
 from training.data import dataset, records, shards
 from training.data.prepare import up3d
 
@@ -151,5 +152,6 @@ def test_records_and_sheet(scenes, tmp_path):
     root = up3d_files.write(tmp_path / "up-3d", scenes)
     out = tmp_path / "out"
     up3d.run(up3d.Options(root, out, workers=1))
+    assert doctor.main([str(out), "--limit", "0"]) == 0
     assert len(shards.Records(out, "train")) == 2
     assert records.read_report(out)["topology"] == "smpl"
