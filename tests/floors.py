@@ -191,6 +191,7 @@ FLOORS = (
         "training.fit",
         "training.evaluate",
         "training.sensitivity",
+        "training.fit_pictures",
         "training.prepare",
         "training.benchmark",
         "training.data_service",
@@ -209,13 +210,13 @@ FLOORS = (
         "edge.report_page",
     ),
     (
-        "training.report_claims",
         "training.report_html",
         "training.report_markdown",
         "training.report_results",
         "training.report_tables",
         "edge.report",
     ),
+    ("training.report_claims",),
     ("training.report", "training.claims.plots", "training.claims.runs"),
     ("training.claims.__main__",),
 )

@@ -1,0 +1,141 @@
+r"""Draws fits that a run keeps: the example with its keypoints, the fit on it.
+
+python -m training.fit_pictures runs/spin --out fits.png
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import tyro
+
+from tf_hmr import body as bodies
+from tf_hmr import body_data, fit_targets, joints, method, translation
+from training import config, fits, pictures, workdir
+from training.data import pipeline
+
+SIDE = int(fit_targets.SIDE)
+_BATCH = 32
+_COLUMNS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to draw."""
+
+    run: tyro.conf.Positional[Path]
+    """A workdir of an experiment that keeps fits."""
+    out: Path
+    """The picture to write, a .png."""
+    count: int = 12
+    """How many fits, the first that are met in the records."""
+    body: str = "open"
+    """The body of the run: 'open', or an SMPL .pkl, .npz or folder."""
+
+
+def draw(options: Options) -> int:
+    """Writes the picture; returns how many fits are in it.
+
+    Raises:
+        ValueError: the run keeps no fits, or of none of its records.
+    """
+    store, step = _store(options.run)
+    data = body_data.BodyData.load(options.body)
+    body = bodies.Body(data, jit=False)
+    rows = []
+    for batch, row in _examples(options.run, store):
+        if len(rows) == options.count:
+            break
+        rows.append(_drawn(body, batch, row, store))
+    if not rows:
+        raise ValueError(
+            f"None of the {len(store)} fits in {options.run} is of the "
+            "records that the run names. Bring them back to where they were."
+        )
+    title = f"step {step}: {len(rows)} of {len(store)} fits"
+    sheet = pictures.sheet(rows, title, columns=_COLUMNS)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(options.out), sheet[..., ::-1])
+    return len(rows)
+
+
+def _store(run: Path) -> tuple[fits.Store, int]:
+    """The fits of the newest checkpoint, and its step."""
+    steps = workdir.saved_steps(run)
+    if not steps or not fits.path_of(run, steps[-1]).exists():
+        raise ValueError(
+            f"{run} holds no fits, expected {fits.path_of(run, 0).parent}. "
+            "Train an experiment that keeps some, as spin_quick."
+        )
+    store = fits.Store()
+    store.load(run, steps[-1])
+    return store, steps[-1]
+
+
+def _examples(run: Path, store: fits.Store) -> Iterator[tuple[dict, int]]:
+    """Batches and rows of the examples that have a fit."""
+    noted = [
+        config.Source(**source | {"shards": tuple(source["shards"])})
+        for source in workdir.noted(run)["sources"]
+    ]
+    chosen = json.loads((run / workdir.CONFIG_FILE).read_text())
+    scale = chosen["method"]["crop_scale"]
+    # Those without poses first: there are the fits.
+    for source in sorted(noted, key=lambda source: source.labels != "2d"):
+        for batch in pipeline.eval_dataset(source, _BATCH, SIDE, scale):
+            _, known = store.look_up(batch["example_key"].numpy())
+            for row in np.flatnonzero(known):
+                yield batch, int(row)
+
+
+def _drawn(body, batch, row: int, store) -> tuple[str, np.ndarray]:
+    """Caption and picture."""
+    one = {name: value[row : row + 1] for name, value in batch.items()}
+    kept = store.read(one)
+    vertices, found, _ = body(kept.rotmats, kept.betas)
+    index = joints.select(body.joint_names, of=joints.KEYPOINTS)
+    true = tf.gather(one["keypoints"], index, axis=1)
+    half = fit_targets.SIDE / 2
+    at = translation.estimate(
+        found, true * (half, half, 1.0), fit_targets.FOCAL, fit_targets.CENTRE
+    )
+    scale = fit_targets.FOCAL / half / at[:, 2:]
+    weak = tf.concat([scale, at[:, :2]], axis=1)
+    placed = scale[:, None] * (found[..., :2] + at[:, None, :2])
+    error = half * tf.norm(placed - true[..., :2], axis=-1)
+    seen = true[..., 2] > 0
+    mean = tf.reduce_mean(error[seen])
+    arrays = (kept.rotmats, kept.betas, weak, found, placed, vertices)
+    prediction = method.Prediction(*(value.numpy() for value in arrays))
+    shown = {name: value.numpy() for name, value in one.items()}
+    name = shown["example_id"][0].decode(errors="replace")
+    picture = pictures.example(shown, prediction, 0, body.data.faces)
+    return f"{name}: {mean:.1f} px of {SIDE}", picture
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; its exit status."""
+    options = tyro.cli(
+        Options,
+        prog="python -m training.fit_pictures",
+        description=__doc__,
+        args=arguments,
+    )
+    try:
+        count = draw(options)
+    except (ValueError, OSError) as error:
+        print(f"training.fit_pictures: {error}", file=sys.stderr)
+        return 1
+    print(f"{count} fits: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    sys.exit(main())
