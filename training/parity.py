@@ -65,9 +65,10 @@ class Result(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What was typed to measure."""
+        """What was typed to measure; older results have the script's path."""
         environment = self.content.get("environment", {})
-        return self.content.get("command") or environment.get("command", "")
+        told = self.content.get("command") or environment.get("command", "")
+        return re.sub(r"^\S*training/(\w+)\.py", r"python -m training.\1", told)
 
 
 class Verdict(NamedTuple):

@@ -1,12 +1,12 @@
 """What the papers claim beside their tables, as far as it was measured."""
 
 import json
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training import report_results
 from training.claims import rules
 from training.report_document import (
     Block,
@@ -77,7 +77,8 @@ def _list(found: Mapping[str, tuple[Path, dict]]) -> Grid:
 def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
     state = STATES[content["agrees"]]
     yield Heading(3, f"{name}: {state}", f"claim-{name}", content["source"])
-    yield Text(f"{content['claim'].capitalize()}.")
+    says = content["claim"]
+    yield Text(f"{says[:1].upper()}{says[1:]}.")
     if content.get("paper"):
         yield Text(f"In the paper: {content['paper']}.", "small")
     yield Text(f"SYNTHETIC, measured: {content['text']}.")
@@ -103,7 +104,7 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
     keys += [k for each in metrics.values() for k in each]
     keys = list(dict.fromkeys(keys))[:MOST_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
-    head += [Entry(key.replace("_", " ")) for key in keys]
+    head += [Entry(report_results.title(key)) for key in keys]
     lines = []
     for configuration, values in metrics.items():
         seeds = configurations[configuration]["seeds"]
@@ -117,10 +118,8 @@ def _spread(values: Sequence[float]) -> Entry:
     """Mean, and the standard deviation over the seeds."""
     if not values:
         return Entry()
-    mean = statistics.fmean(values)
-    if not math.isfinite(mean):
-        return Entry("not finite")
+    mean = report_results.shown(statistics.fmean(values))
     if min(values) == max(values):
-        whole = mean >= 1000 and mean == int(mean)
-        return Entry(f"{mean:,.0f}" if whole else f"{mean:.1f}")
-    return Entry(f"{mean:.1f}", aside=f"± {statistics.stdev(values):.1f}")
+        return Entry(mean)
+    spread = report_results.shown(statistics.stdev(values))
+    return Entry(mean, aside=f"± {spread}")

@@ -122,7 +122,7 @@ def _fields(entries: Sequence[page.Entry], tag: str) -> str:
     fields = []
     for entry in entries:
         span = f' colspan="{entry.span}"' if entry.span > 1 else ""
-        over = " over" if tag == "th" and entry.span > 1 else ""
+        over = " over" if tag == "th" and entry.span > 1 and entry.text else ""
         mark = f"<sup>{_text(entry.mark)}</sup>" if entry.mark else ""
         aside = f"<small>{_text(entry.aside)}</small>" if entry.aside else ""
         fields.append(

@@ -1,5 +1,6 @@
 """A report_document as Markdown; pictures are files beside it."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Sequence
@@ -92,12 +93,8 @@ def _joined(
     """Column names with the heading over them in front: Markdown has one."""
     over = [group.text for group in groups for _ in range(group.span)]
     return [
-        page.Entry(f"{group}: {name.text}" if group else name.text, name.kind)
-        if not name.mark
-        else page.Entry(
-            f"{group}: {name.text}" if group else name.text,
-            name.kind,
-            mark=name.mark,
+        dataclasses.replace(
+            name, text=f"{group}: {name.text}" if group else name.text
         )
         for group, name in zip(over, names, strict=True)
     ]
@@ -115,7 +112,7 @@ def _entry(entry: page.Entry, line: str) -> str:
         return f"**{text}**"
     if line == "context" and text:
         return f"<sub>{text}</sub>"
-    return f"*{text}*" if entry.kind and line == "ours" else text
+    return f"*{text}*" if entry.kind and line.startswith("ours") else text
 
 
 def _row(fields: Sequence[str]) -> str:

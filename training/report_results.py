@@ -1,6 +1,7 @@
 """Results that are no number of a paper: rendered people, other models."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from training.report_document import (
     Block,
     Entry,
     Figure,
+    Fold,
     Grid,
     Heading,
     Items,
@@ -29,6 +31,8 @@ TITLES = {
     "part_accuracy": "part accuracy",
     "part_f1": "part F1",
 }
+# training.claims leaves it in the workdir of each of its networks.
+CLAIM = "claims.json"
 # More columns than these do not fit a page; all are in the json.
 MOST_COLUMNS = 10
 WARNING = (
@@ -40,7 +44,12 @@ WARNING = (
 
 def synthetic(results: Sequence[Result], plots: Path) -> Iterator[Block]:
     """Tables of results on rendered people, their plots and pictures."""
-    mine = [result for result in results if result.is_synthetic]
+    mine = [
+        result
+        for result in _latest(results)
+        if result.is_synthetic
+        and not (result.path.parent.parent / CLAIM).is_file()
+    ]
     yield Heading(2, "Synthetic results", "synthetic")
     yield Text(WARNING, "warning")
     if not mine:
@@ -58,7 +67,11 @@ def synthetic(results: Sequence[Result], plots: Path) -> Iterator[Block]:
 
 def others(results: Sequence[Result], used: set[Path]) -> Iterator[Block]:
     """Results on photographs that stand for no number of a paper."""
-    rest = [r for r in results if not r.is_synthetic and r.path not in used]
+    rest = [
+        result
+        for result in _latest(results)
+        if not result.is_synthetic and result.path not in used
+    ]
     if not rest:
         return
     yield Heading(2, "Other results", "others")
@@ -78,7 +91,7 @@ def grid(results: Sequence[Result]) -> Grid:
     keys = columns(results)
     head = [Entry("model", "label"), Entry("experiment", "words")]
     head += [Entry("people")]
-    head += [Entry(TITLES.get(key, key)) for key in keys]
+    head += [Entry(title(key)) for key in keys]
     lines = []
     for result in results:
         content = result.content
@@ -104,15 +117,36 @@ def columns(results: Sequence[Result]) -> list[str]:
     return [key for key in ranked if key in there][:MOST_COLUMNS]
 
 
+def title(metric: str) -> str:
+    """A metric's name for people."""
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
+def shown(value: float) -> str:
+    """Fractions with three decimals, counts with none, all else with one."""
+    if abs(value) >= 10_000 or not math.isfinite(value):
+        return f"{value:,.0f}"
+    return f"{value:.{3 if abs(value) < 1 else 1}f}"
+
+
 def _numbers(metrics, keys: Sequence[str]) -> list[Entry]:
-    """Fractions with three decimals, all else with one."""
-    found = []
-    for key in keys:
-        value = metrics.get(key)
-        small = TITLES.get(key, "(").count("(") == 0
-        text = "" if value is None else f"{value:.{3 if small else 1}f}"
-        found.append(Entry(text))
-    return found
+    return [
+        Entry(shown(metrics[key]) if metrics.get(key) is not None else "")
+        for key in keys
+    ]
+
+
+def _latest(results: Sequence[Result]) -> list[Result]:
+    """Of each model by each protocol the last one measured."""
+    found = {}
+    for result in results:
+        content = result.content
+        whose = content.get("weights") or content.get("predictions")
+        key = whose or result.path, content["protocol"]
+        # So that it stands where the last one would.
+        found.pop(key, None)
+        found[key] = result
+    return list(found.values())
 
 
 def _by_protocol(
@@ -126,13 +160,8 @@ def _by_protocol(
 
 
 def _name(result: Result) -> str:
-    """The model, or the predictions' file, that was measured."""
-    content = result.content
-    return (
-        content.get("weights")
-        or content.get("predictions")
-        or str(result.path.parent.parent)
-    )
+    """The folder of what was measured: the workdir, mostly."""
+    return str(result.path.parent.parent)
 
 
 def _rule(result: Result) -> Iterator[Block]:
@@ -141,10 +170,8 @@ def _rule(result: Result) -> Iterator[Block]:
     if isinstance(rule, str):
         yield Text(rule, "small")
         return
-    yield Items(
-        tuple(f"{name}: {text}" for name, text in rule.items() if text),
-        "small",
-    )
+    said = [f"{name}: {text}" for name, text in rule.items() if text]
+    yield Fold("The rule of this protocol", (Items(tuple(said), "small"),))
 
 
 def _sources(results: Sequence[Result]) -> Items:

@@ -77,7 +77,8 @@ def grid(table: Table, verdicts: Verdicts) -> Grid:
                 lines.append(_ours(width, mine, verdicts))
     if alike:
         label = Entry("ours, all rows", "label")
-        lines.append(Line((label, _lacking(missing.pop(), width)), "ours"))
+        entries = (label, _lacking(missing.pop(), width))
+        lines.append(Line(entries, "ours all"))
     return Grid(_head(table), tuple(lines))
 
 

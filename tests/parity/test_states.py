@@ -1,10 +1,11 @@
 """When a number of a paper passes, fails, is missing, or cannot be had."""
 
 import dataclasses
+import types
 
 import pytest
 
-from tests.parity import planted
+from tests.parity import conftest, planted, test_cells
 from training import paper_tables, parity
 from training.parity import State
 
@@ -178,3 +179,50 @@ def test_damaged_results_are_named(tmp_path):
         parity.read_results([tmp_path / "runs"])
     path.write_text('["another file"]')
     assert parity.read_results([tmp_path]) == []
+
+
+def test_the_suite_passes_fails_or_skips_a_number(cell, tmp_path):
+    """What `pytest tests/parity --results DIR` does with each state."""
+    properties = []
+
+    def record(name, value):
+        properties.append((name, value))
+
+    planted.write(tmp_path, planted.content(cell.needs, 87.0))
+    test_cells.test_number(cell, parity.read_results([tmp_path]), record)
+    planted.write(tmp_path, planted.content(cell.needs, 97.0))
+    with pytest.raises(AssertionError, match=r"87\.97 in the paper, 97 in"):
+        test_cells.test_number(cell, parity.read_results([tmp_path]), record)
+    with pytest.raises(pytest.skip.Exception, match="no result yet"):
+        test_cells.test_number(cell, [], record)
+    assert [value for _, value in properties] == [
+        "pass",
+        "fail",
+        "no result yet",
+    ]
+
+
+def test_the_summary_counts_each_state():
+    def reported(state):
+        properties = [(conftest.PROPERTY, state)]
+        return types.SimpleNamespace(when="call", user_properties=properties)
+
+    lines = []
+    terminal = types.SimpleNamespace(
+        stats={
+            "passed": [reported("pass")],
+            "skipped": [reported("no result yet"), reported("no result yet")],
+            "": [types.SimpleNamespace(when="setup", user_properties=[])],
+        },
+        section=lines.append,
+        line=lines.append,
+    )
+    conftest.pytest_terminal_summary(terminal)
+    counted = {line[6:]: int(line[:5]) for line in lines[1:]}
+    assert counted == {
+        "pass": 1,
+        "fail": 0,
+        "no result yet": 2,
+        "not implemented": 0,
+        "not reproducible": 0,
+    }
