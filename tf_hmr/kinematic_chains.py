@@ -84,11 +84,11 @@ class Embedding(keras.layers.Layer):
         super().__init__(name=name, dtype="float32")
         self.units = units
 
-    def build(self, features: int, state: int) -> None:
-        """Of how many features, and of how many numbers that change."""
-        self.features = features
+    def build(self, *sizes: int) -> None:
+        """Of how many features, and of how many numbers of a state."""
+        self.sizes = sizes
         self.kernel = self.add_weight(
-            shape=(features + state, self.units), name="kernel"
+            shape=(sum(sizes), self.units), name="kernel"
         )
         self.bias = self.add_weight(
             shape=(self.units,), initializer="zeros", name="bias"
@@ -96,13 +96,16 @@ class Embedding(keras.layers.Layer):
         self.built = True
 
     def of_features(self, features):
-        """(B, F) -> (B, units): what no state changes."""
-        return features @ self.kernel[: self.features] + self.bias
+        """What no state changes.
 
-    def of_state(self, fixed, *state):
-        """`of_features` and states (B, n) -> (B, units)."""
-        state = tf.concat(state, axis=-1)
-        return tf.nn.relu(fixed + state @ self.kernel[self.features :])
+        Args:
+            features: (B, F).
+
+        Returns:
+            (B, units), and the kernels (n, units) of the state's parts.
+        """
+        kernel, *others = tf.split(self.kernel, self.sizes)
+        return features @ kernel + self.bias, others
 
 
 class Chain(keras.layers.Layer):
@@ -125,8 +128,7 @@ class Chain(keras.layers.Layer):
     def build(self, features: int) -> None:
         """Of how many features."""
         context = 0 if self.joints == ROOT else 3 * len(ROOT)
-        state = BETAS + 3 * len(self.joints) + context
-        self.embedding.build(features, state)
+        self.embedding.build(features, 3 * len(self.joints), BETAS + context)
         for heads in self.passes.values():
             for number, head in enumerate(heads):
                 # The first is given a 0 in the place of a residual.
@@ -159,30 +161,47 @@ class Chain(keras.layers.Layer):
         both = tf.concat(maps, axis=1)
         return both[:size], both[size]
 
-    def maps(self) -> list:
-        """The `residual_map` of each inner pass."""
+    def prepare(self, features) -> "Prepared":
+        """(B, F) -> what is the same in all passes."""
         found = {way: self.residual_map(way) for way in self.passes}
-        ways = ["forward", "backward"] * self.options.inner_passes
+        count = self.options.inner_passes
+        ways = ["forward", "backward"] * count
         if self.options.forward_only:
-            ways = ["forward"] * self.options.inner_passes
-        return [found[way] for way in ways[: self.options.inner_passes]]
+            ways = ["forward"] * count
+        maps = [found[way] for way in ways[:count]]
+        fixed, (pose, others) = self.embedding.of_features(features)
+        return Prepared(fixed, pose, others, maps)
 
-    def refine(self, fixed, maps, pose, *others):
+    def refine(self, prepared: "Prepared", pose, *others):
         """The inner passes.
 
         Args:
-            fixed: (B, d) the embedding's product with the features.
-            maps: of `maps`.
+            prepared: of `prepare`.
             pose: (B, 3 K) rotation vectors of the chain.
             others: betas (B, 10); the root's pose (B, 12) of a child.
 
         Returns:
             (B, 3 K).
         """
-        for kernel, bias in maps:
-            psi = self.embedding.of_state(fixed, pose, *others)
+        others = tf.concat(others, axis=-1) @ prepared.others
+        fixed = prepared.fixed + others
+        for kernel, bias in prepared.maps:
+            psi = tf.nn.relu(fixed + pose @ prepared.pose)
             pose = pose + (psi @ kernel + bias)
         return pose
+
+
+class Prepared(NamedTuple):
+    """What all passes of a chain have in common, of one batch."""
+
+    fixed: tf.Tensor
+    """(B, d) the embedding's product with the features, and its bias."""
+    pose: tf.Tensor
+    """(3 K, d) the embedding's kernel on the chain's pose."""
+    others: tf.Tensor
+    """(n, d) that on shape and root."""
+    maps: list
+    """The `residual_map` of each pass."""
 
 
 class Estimator(keras.layers.Layer):
@@ -199,9 +218,16 @@ class Estimator(keras.layers.Layer):
         self.out.build((None, self.embedding.units))
         self.built = True
 
-    def estimate(self, fixed, pose, betas):
-        """(B, hidden), (B, 72), (B, 10) -> (B, units)."""
-        return self.out(self.embedding.of_state(fixed, pose, betas))
+    def prepare(self, features):
+        """(B, F) -> what is the same in all outer steps."""
+        fixed, (kernel,) = self.embedding.of_features(features)
+        return fixed, kernel
+
+    def estimate(self, prepared, pose, betas):
+        """Of `prepare`, (B, 72), (B, 10) -> (B, units)."""
+        fixed, kernel = prepared
+        state = tf.concat([pose, betas], axis=-1)
+        return self.out(tf.nn.relu(fixed + state @ kernel))
 
 
 class Regressor(keras.layers.Layer):
@@ -242,11 +268,9 @@ class Regressor(keras.layers.Layer):
 
     def call(self, features) -> list[State]:
         """(B, F) -> the estimates of each outer step."""
-        fixed = {
-            name: part.embedding.of_features(features)
-            for name, part in self._parts().items()
+        prepared = {
+            name: part.prepare(features) for name, part in self._parts().items()
         }
-        maps = {name: chain.maps() for name, chain in self.chains.items()}
         mean = self.mean + tf.zeros_like(features[:, 0:1])
         sizes = [3 * len(chain) for chain in CHAINS.values()]
         *poses, betas = tf.split(mean, [*sizes, BETAS], axis=-1)
@@ -258,14 +282,14 @@ class Regressor(keras.layers.Layer):
             ):
                 # The root comes first; all others are given its new pose.
                 others = [betas, *moved[:1]]
-                moved.append(
-                    chain.refine(fixed[name], maps[name], pose, *others)
-                )
+                moved.append(chain.refine(prepared[name], pose, *others))
             poses, pose = moved, tf.concat(moved, axis=-1)
             betas = betas + self.shape_network.estimate(
-                fixed["shape"], pose, betas
+                prepared["shape"], pose, betas
             )
-            camera = self.camera_network.estimate(fixed["camera"], pose, betas)
+            camera = self.camera_network.estimate(
+                prepared["camera"], pose, betas
+            )
             states.append(State(pose, betas, camera))
         return states
 

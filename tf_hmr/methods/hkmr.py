@@ -167,8 +167,7 @@ class Model(image_method.ImageMethod):
         every = method.Prediction(
             rotmats, state.betas, weak, found, keypoints, None
         )
-        steps = _steps(every, len(states))
-        return steps[-1]._replace(
+        return _last(every, len(states))._replace(
             iterates={
                 **every._asdict(),
                 "rotvecs": rotvecs,
@@ -182,26 +181,32 @@ class Model(image_method.ImageMethod):
         every = method.Prediction(
             *(iterates[name] for name in method.Prediction._fields)
         )
-        count = len(every.betas) // len(prediction.betas)
-        rotvecs = tf.split(iterates["rotvecs"], count)
-        each = []
-        for step, vectors in zip(_steps(every, count), rotvecs, strict=True):
-            terms = self.supervised_terms(batch, step, iterates["places"])
-            if config.smpl_loss == "parameters":
-                del terms["rotmats"]
-                terms["parameters"] = self._parameters(batch, vectors)
-            if self.pose_vae is not None:
-                flat = self.pose_vae.flat(vectors)
-                terms["kl"] = self.pose_vae.divergence_term(
-                    self.pose_vae.encode(flat), config.kl
-                )
-            if self.adversary is not None:
-                scores = self.adversary(step.rotmats, step.betas)
-                terms["generator"] = image_method.term(
-                    losses.generator(scores), config.adversary
-                )
-            each.append(terms)
-        return {name: _summed(name, each) for name in each[0]}
+        rotvecs, places = iterates["rotvecs"], iterates["places"]
+        count = config.outer_steps if config.sum_outer else 1
+        # The labels of each step's estimates, which are one batch.
+        labels = {
+            name: tf.concat([value] * count, axis=0)
+            for name, value in batch.items()
+            if name != "image"
+        }
+        if places is not None:
+            places = tf.concat([places] * count, axis=0)
+        terms = self.supervised_terms(labels, every, places)
+        if config.smpl_loss == "parameters":
+            del terms["rotmats"]
+            terms["parameters"] = self._parameters(labels, rotvecs)
+        if self.pose_vae is not None:
+            code = self.pose_vae.encode(self.pose_vae.flat(rotvecs))
+            terms["kl"] = self.pose_vae.divergence_term(code, config.kl)
+        if self.adversary is not None:
+            scores = self.adversary(every.rotmats, every.betas)
+            terms["generator"] = image_method.term(
+                losses.generator(scores), config.adversary
+            )
+        return {
+            name: _summed(term, 1 if name == "layout_keypoints" else count)
+            for name, term in terms.items()
+        }
 
     def _parameters(self, batch, rotvecs):
         """Squared differences of rotation vectors where they are labelled."""
@@ -257,19 +262,16 @@ def contract_camera(numbers):
     return tf.concat([scale, rho / scale], axis=-1)
 
 
-def _steps(every: method.Prediction, count: int) -> list[method.Prediction]:
-    """Of all outer steps as one batch, those of each."""
-    fields = [
-        [None] * count if value is None else tf.split(value, count)
-        for value in every
-    ]
-    return [method.Prediction(*each) for each in zip(*fields, strict=True)]
+def _last(every: method.Prediction, count: int) -> method.Prediction:
+    """Of `count` outer steps as one batch, the last."""
+    return method.Prediction(
+        *(v if v is None else tf.split(v, count)[-1] for v in every)
+    )
 
 
-def _summed(name: str, each: list[dict]) -> method.Term:
-    """A term of all outer steps: errors are summed, labels counted once."""
-    terms = [terms[name] for terms in each]
-    if name == "layout_keypoints":
-        return terms[0]  # The encoder's, before any step.
-    total = tf.add_n([term.total for term in terms])
-    return terms[0]._replace(total=total)
+def _summed(term: method.Term, count: int) -> method.Term:
+    """A term of `count` outer steps: labels are counted once."""
+    return term._replace(
+        total=tf.add_n(tf.split(term.total, count)),
+        count=tf.split(term.count, count)[0],
+    )
