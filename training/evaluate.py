@@ -244,7 +244,7 @@ def _draw(flags, source, people, rows, found, out: Path) -> str:
         shown = score_pictures.examples(source.stream(dataset), faces)
         return dict(zip(chosen, shown, strict=False))
 
-    return score_pictures.draw(out, errors, show)
+    return score_pictures.draw(out, errors, show, found.ranked)
 
 
 def _baselines(mean, rule, body, given) -> dict[str, measure.Baseline]:

@@ -65,6 +65,14 @@ class Scores:
                 return measure.ranking()
         return np.zeros(0, int), np.zeros(0)
 
+    @property
+    def ranked(self) -> tuple[str, str]:
+        """What `ranking` ranks by, and its unit."""
+        for measure in self._measures:
+            if hasattr(measure, "ranking"):
+                return getattr(measure, "RANKED", ("MPJPE", "mm"))
+        return "", ""
+
 
 def _kind(name: str) -> type[protocol.Measure]:
     try:

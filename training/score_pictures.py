@@ -26,14 +26,16 @@ def draw(
     results: Path,
     errors: np.ndarray,
     show: Callable[[list[int]], dict[int, np.ndarray]],
+    ranked: tuple[str, str] = ("MPJPE", "mm"),
 ) -> str:
     """Writes the pictures beside a results file.
 
     Args:
         results: the file; its pictures are named after it.
-        errors: (N,) millimetres.
+        errors: (N,), high is worse.
         show: pictures of rows of the errors, by row; {} where there is
             nothing to draw.
+        ranked: what the errors are, and their unit.
 
     Returns:
         Name of the picture by percentile; "" where there is none.
@@ -43,8 +45,11 @@ def draw(
     shown = show(sorted({*standing.values(), *worst}))
     if not shown:
         return ""
-    by_percentile = pictures.percentile_sheet(errors, shown.__getitem__)
-    last = [(f"MPJPE {errors[row]:.1f} mm", shown[row]) for row in worst]
+    metric, unit = ranked
+    by_percentile = pictures.percentile_sheet(
+        errors, shown.__getitem__, metric=metric, unit=unit
+    )
+    last = [(f"{metric} {errors[row]:.1f} {unit}", shown[row]) for row in worst]
     results.parent.mkdir(parents=True, exist_ok=True)
     for name, sheet in (
         (f"{results.stem}.png", by_percentile),

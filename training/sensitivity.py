@@ -221,9 +221,9 @@ def run(flags: Sensitivity) -> Path:
 
 
 def _draw(flags: Sensitivity, images: np.ndarray, grown: np.ndarray) -> None:
-    what = "moves by" if flags.photo else "grows by"
+    grows = "Joints move by" if flags.photo else "Errors grow by"
     mean = sensitivity_maps.of_joints(
-        images, grown, joints.LSP14, f"Error {what} (mm), where a square is"
+        images, grown, joints.LSP14, f"{grows} (mm), where a square is"
     )
     each = sensitivity_maps.of_people(images, grown)
     for name, picture in (("maps", mean), ("people", each)):

@@ -27,6 +27,8 @@ class _Joint(NamedTuple):
 class Measure:
     """Mean error and PCK of the hidden joints of all people together."""
 
+    RANKED = "error of hidden joints", "px"
+
     def __init__(self, rule: protocol.Protocol, given: protocol.Given):
         """Of the rule's joints."""
         self._joints = rule.joints

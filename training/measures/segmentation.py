@@ -21,6 +21,8 @@ class Measure:
         given: whose body is predicted.
     """
 
+    RANKED = "wrong foreground", "% of the picture"
+
     def __init__(self, rule: protocol.Protocol, given: protocol.Given):
         self._part_set = rule.options["part_set"]
         self._faces = given.body.data.faces

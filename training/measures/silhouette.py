@@ -18,6 +18,8 @@ _HIPS = list(joints.select(metrics.MID_HIP, of=joints.KEYPOINTS))
 class Measure:
     """Mean IoU of the predicted mesh in the picture with the true person."""
 
+    RANKED = "not shared (1 - IoU)", "%"
+
     def __init__(self, rule: protocol.Protocol, given: protocol.Given):
         self._given = given
         self._faces = given.body.data.faces
@@ -99,6 +101,6 @@ class Measure:
         return {"silhouettes": dict(self._sources)}
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the pictures, and 1 - IoU of each."""
+        """Places of the pictures, and 1 - IoU of each in per cent."""
         index, iou = zip(*self._iou, strict=True)
-        return np.array(index), 1 - np.array(iou)
+        return np.array(index), 100 * (1 - np.array(iou))
