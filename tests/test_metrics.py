@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from tests import slow_metrics
 from tests.closeness import assert_close
 from tf_hmr import joints, metrics
 
@@ -11,9 +12,7 @@ from tf_hmr import joints, metrics
 @pytest.fixture
 def reference() -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true (5, 14, 3) joints of the reference vectors."""
-    random = np.random.RandomState(0)
-    true = random.randn(5, 14, 3) * 0.3
-    return true + random.randn(5, 14, 3) * 0.05, true
+    return slow_metrics.reference()
 
 
 @pytest.fixture
