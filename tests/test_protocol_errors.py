@@ -15,16 +15,37 @@ from training import measure, protocol_records, protocols, scores
 H36M = ("S9_Eating_1.54138969_000001", "S11_Eating.55011271_000006")
 FRONTAL = ("S9_SittingDown.60457274_000001", "S11_Phoning_3.60457274_000011")
 TRIAL_2 = ("S9_SittingDown_1.60457274_000001", "S9_Walking.60457274_000006")
+# As HMR's and SPIN's own lists name people.
+MOSHED = ("test-S9_Eating_0_cam3-00000", "test-S11_WakingDog_0_cam3-00004")
+MOSHED_1 = ("test-S11_Directions_1_cam1-00000", "test-S9_Eating_0_cam0-00001")
+NOT_MOSHED = (
+    "test-S11_Directions_1_cam0-00000",
+    "train-S1_Eating_0_cam3-00000",
+)
+LISTED_1 = ("h36m_valid_protocol1-000007",)
+LISTED_2 = ("h36m_valid_protocol2-000007",)
 NOT_H36M = (
     "S1_Eating_1.60457274_000001",  # a training subject
     "S9_Eating_1.60457274_000002",  # another frame
     "S11_Directions.54138969_000006",  # the corrupt film
 )
 PEOPLE = {
-    "h36m_p1_hmr": (H36M + FRONTAL + TRIAL_2, NOT_H36M),
-    "h36m_p2_hmr": (FRONTAL, NOT_H36M + TRIAL_2 + H36M),
-    "h36m_p1_spin": (H36M + FRONTAL + TRIAL_2, NOT_H36M),
-    "h36m_p2_spin": (FRONTAL + TRIAL_2, NOT_H36M + H36M),
+    "h36m_p1_hmr": (
+        H36M + FRONTAL + TRIAL_2 + MOSHED + MOSHED_1,
+        NOT_H36M + NOT_MOSHED + LISTED_1,
+    ),
+    "h36m_p2_hmr": (
+        FRONTAL + MOSHED,
+        NOT_H36M + NOT_MOSHED + MOSHED_1 + TRIAL_2 + H36M + LISTED_2,
+    ),
+    "h36m_p1_spin": (
+        H36M + FRONTAL + TRIAL_2 + LISTED_1,
+        NOT_H36M + MOSHED + LISTED_2,
+    ),
+    "h36m_p2_spin": (
+        FRONTAL + TRIAL_2 + LISTED_2,
+        NOT_H36M + H36M + MOSHED + LISTED_1,
+    ),
     "h36m_p1_hund": (H36M + FRONTAL + TRIAL_2, NOT_H36M),
     "h36m_root_smplr": (H36M + FRONTAL, NOT_H36M),
     "h36m_procrustes_smplr": (H36M + FRONTAL, NOT_H36M),
@@ -119,15 +140,18 @@ def test_a_turned_and_scaled_prediction_is_right_after_procrustes(
 def test_actions_and_truth_are_told(body, tmp_path):
     results = measured("h36m_p1_hmr", body, thirty)
     counts = {k: v["count"] for k, v in results["per_action"].items()}
-    assert counts == {"Eating": 2, "SittingDown": 2, "Phoning": 1, "Walking": 1}
-    assert results["truth"] == {"cocoplus": 6}
+    assert counts == {
+        **{"Eating": 4, "SittingDown": 2, "Phoning": 1, "Walking": 1},
+        **{"Directions": 1, "WakingDog": 1},
+    }
+    assert results["truth"] == {"cocoplus": 10}
     assert results["rule"]["root"].startswith("the middle of the hips")
 
 
 def test_without_labelled_bodies_hmr_compares_stored_joints(body, tmp_path):
     """Which are the markers' joints then."""
     results = measured("h36m_p1_hmr", body, thirty, labels=False)
-    assert results["truth"] == {"records": 6}
+    assert results["truth"] == {"records": 10}
     assert_close("float32_mm", results["metrics"]["mpjpe_mm"], 30.0)
 
 

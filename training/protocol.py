@@ -140,6 +140,8 @@ class Protocol:
     """Splits that hold these pictures; the first that is there is read."""
     prepare: str
     """What makes the records: the words after `python -m training.prepare`."""
+    also: tuple[str, ...] = ()
+    """Other readers whose records of these people serve as well."""
     measures: tuple[str, ...]
     """What is measured: modules of training.measures."""
     rule: Rule

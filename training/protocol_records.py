@@ -59,7 +59,8 @@ def find(root: Path, rule: protocol.Protocol) -> Chosen:
     if not len(rows):
         raise ValueError(
             f"None of the {len(ids)} records of {folder} {split!r} is one of "
-            f"{rule.name}: {rule.rule.split} The first is called {str(ids[0])!r}."
+            f"{rule.name}: {rule.rule.split}. The first is called "
+            f"{str(ids[0])!r}."
         )
     told = deviations(folder, split, rule)
     return Chosen(folder, split, rows, ids[rows], report, told)
@@ -92,7 +93,7 @@ def deviations(
     told = []
     reader = rule.prepare.split()[0]
     made_by = options.get("dataset", reader)
-    if made_by != reader:
+    if made_by not in (reader, *rule.also):
         told.append(f"the records were made by {made_by}, not by {reader}")
     given = options.get("rules", rule.box_rules)
     if rule.box_rules and given != rule.box_rules:

@@ -1,7 +1,10 @@
 """Human3.6M, as five papers count it. No two of these are the same number.
 
 Example ids are as training.data.prepare.h36m makes them:
-S9_Directions_1.54138969_000001, picture number from 1.
+S9_Directions_1.54138969_000001, picture number from 1. The lists that HMR and
+SPIN published serve as well: HMR's TFRecords of the test people, whose ids are
+test-S9_Directions_0_cam3-00000 by trial and camera from 0, and SPIN's
+h36m_valid_protocol1.npz, whose ids start with the file's name.
 """
 
 import functools
@@ -24,8 +27,10 @@ _FIRST = (
     rf"^(S9_(({_ACTIONS})_1|SittingDown)"
     rf"|S11_((?!Greeting|Phoning|Smoking)({_ACTIONS})_1|SittingDown"
     rf"|Greeting_2|Phoning_3|Smoking_2))\.{FRONTAL}_{_FIFTH}"
+    r"|^test-(S9|S11)_[A-Za-z]+_0_cam3-"
 )
 _TESTED = rf"^(S9_|S11_(?!Directions\.54138969_)).*_{_FIFTH}"
+_HMR_TESTED = rf"{_TESTED}|^test-(S9_|S11_(?!Directions_1_cam0-))"
 
 _P1_SPLIT = "S9 and S11, all four cameras, both trials of the 15 actions"
 _CORRUPT = (
@@ -38,7 +43,7 @@ _SPIN_RULES = "boxes of MySegmentsMat's rectangles, 0.9 of them at 1.2"
 _row = functools.partial(
     Protocol,
     records="h36m",
-    group=grouped(r"^S\d+_([A-Za-z]+)"),
+    group=grouped(r"^(?:test-)?S\d+_([A-Za-z]+)"),
     headline=("mpjpe_mm", "pa_mpjpe_mm"),
 )
 
@@ -48,6 +53,7 @@ _hmr = functools.partial(
     joints=joints.LSP14,
     truth=("cocoplus", "records"),
     box_rules="hmr",
+    also=("hmr-tfrecords",),
 )
 _HMR = functools.partial(
     Rule,
@@ -63,7 +69,8 @@ _HMR = functools.partial(
         "reflection; means over all frames"
     ),
     ours=(
-        "HMR compares with MoSh bodies alone, which are no longer offered; "
+        "HMR compares with MoSh bodies alone, which are no longer offered "
+        "(its own TFRecords hold them, and serve); "
         "`truth` of the results counts which were used. Boxes of the true "
         "keypoints, as HMR's converter makes them."
     ),
@@ -77,6 +84,7 @@ _spin = functools.partial(
     root=("pelvis",),
     regressor="h36m",
     box_rules="spin",
+    also=("spin-npz",),
 )
 _SPIN = functools.partial(
     Rule,
@@ -131,9 +139,9 @@ _SMPLR = functools.partial(
 PROTOCOLS = (
     _hmr(
         name="h36m_p1_hmr",
-        splits=("p1",),
+        splits=("p1", "test"),
         prepare="h36m --split p1",
-        chosen=matching(_TESTED),
+        chosen=matching(_HMR_TESTED),
         rule=_HMR(
             split=_P1_SPLIT + _CORRUPT,
             frames=_FRAMES,
@@ -145,7 +153,7 @@ PROTOCOLS = (
     ),
     _hmr(
         name="h36m_p2_hmr",
-        splits=("p2_hmr", "p2_spin", "p1"),
+        splits=("p2_hmr", "p2_spin", "p1", "test"),
         prepare="h36m --split p2_hmr",
         headline=("pa_mpjpe_mm",),
         chosen=matching(_FIRST),
@@ -162,14 +170,15 @@ PROTOCOLS = (
         name="h36m_p1_spin",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
-        chosen=matching(_TESTED),
+        chosen=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
         rule=_SPIN(
             split=_P1_SPLIT,
             frames=_FRAMES,
             source="nkolot/SPIN: eval.py, datasets/preprocess/h36m.py",
             ours=(
-                "SPIN's list has the corrupt film of S11 (Directions, camera "
-                "54138969) too, the records do not. Boxes: " + _SPIN_RULES
+                "SPIN's list (spin-npz of h36m_valid_protocol1.npz) has the "
+                "corrupt film of S11 (Directions, camera 54138969) too, the "
+                "records of the dataset do not. Boxes: " + _SPIN_RULES
             ),
         ),
     ),
@@ -177,7 +186,9 @@ PROTOCOLS = (
         name="h36m_p2_spin",
         splits=("p2_spin", "p1"),
         prepare="h36m --split p2_spin --rules spin",
-        chosen=matching(rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}"),
+        chosen=matching(
+            rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}|^h36m_valid_protocol2-"
+        ),
         rule=_SPIN(
             split=f"S9 and S11, camera {FRONTAL}, both trials",
             frames=_FRAMES,
@@ -220,6 +231,7 @@ PROTOCOLS = (
         name="h36m_p1_hund",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
+        also=(),
         measures=("joints3d", "translation"),
         headline=("pa_mpjpe_mm", "mpjpe_mm", "translation_mm"),
         chosen=matching(_TESTED),

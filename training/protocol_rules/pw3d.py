@@ -10,6 +10,7 @@ _row = functools.partial(
     records="3dpw",
     splits=("test",),
     prepare="3dpw --split test --rules spin",
+    also=("spin-npz",),
     box_rules="spin",
     group=grouped(r"^(.+)_\d+_\d+$"),
     joints=joints.LSP14,
