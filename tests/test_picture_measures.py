@@ -102,6 +102,17 @@ def test_a_plate_lies_where_the_camera_puts_it():
     assert columns[1] - columns[0] == pytest.approx(SIDE_PX / 2, abs=0.6)
 
 
+def test_what_is_further_away_is_smaller():
+    """SPIN's camera is 59.5 m away at this scale; 10 m more are seen."""
+    mesh = (PLATE + [0, 0, 10], FACES)
+    depth = 2 * 5000 / (224 * CAMERA[0])
+    expected = (SIDE_PX * depth / (depth + 10)) ** 2
+    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
+    for mask in (labels > 0, drawn):
+        assert mask.sum() == pytest.approx(expected, rel=0.04)
+
+
 def test_a_mesh_outside_the_crop_is_cut_by_pasting_alone():
     aside = CAMERA + [0, -1.2, 0]  # Its left half is left of the crop.
     labels = mesh_views.pasted(

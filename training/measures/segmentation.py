@@ -61,7 +61,7 @@ class Measure:
 
     def count(self, labels: np.ndarray, codes: np.ndarray) -> None:
         """Counts one picture's predicted labels against its drawn codes."""
-        self._masks.add(labels > 0, part_codes.silhouette(codes), ignore=None)
+        self._masks.add(labels > 0, part_codes.silhouette(codes))
         self._parts.add(labels, part_codes.parts(codes), part_codes.IGNORE)
 
     def summary(self) -> dict[str, float]:
