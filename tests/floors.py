@@ -190,6 +190,7 @@ FLOORS = (
     (
         "training.fit",
         "training.evaluate",
+        "training.pose_vae",
         "training.sensitivity",
         "training.fit_pictures",
         "training.prepare",
