@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from scipy.spatial.transform import Rotation
 
 from tf_hmr import body as bodies
 from tf_hmr import (
@@ -29,6 +30,9 @@ ROOM = 1.2
 
 LEAST = 4
 """A person of fewer keypoints cannot be fitted."""
+
+STARTS = 4
+"""Starts of a person that are fitted; the fit of least energy is kept."""
 
 MOST = 64
 """Bodies that are fitted together."""
@@ -85,7 +89,9 @@ class PeopleFitter:
         """Takes what smplify.Fitter takes, and raises what it raises."""
         self.fitter = smplify.Fitter(data, prior, schedule, jit)
         self._data = data
-        self._mean = prior.mean_pose()
+        # Beside the mean pose of Bogo et al. 2016, which is neither standing
+        # nor sitting, those of the mixture's Gaussians.
+        self._poses = np.concatenate([prior.mean_pose()[None], prior.means])
         self._names = self.fitter.joint_names
         self._body = bodies.Body(data, self._names, jit=False)
 
@@ -99,7 +105,7 @@ class PeopleFitter:
         Args:
             tasks: the people.
             progress: called with how many more starts have been fitted, and
-                of how many; a person has one or two.
+                of how many.
 
         Returns:
             One for each task, in their order.
@@ -146,31 +152,38 @@ class PeopleFitter:
 
     def _starts(self, crops: list[_Crop]):
         """The task of each start, and (n, 85) pose, betas, translation."""
-        rest = self._keypoints(np.zeros(3))
+        rest, pelvis = self._keypoints()
         rows, starts = [], []
         for row, each in enumerate(crops):
-            for turned in smplify_start.orientations(each.keypoints, rest):
-                posed = self._keypoints(turned)
-                moved = smplify_start.place(
-                    each.keypoints, posed, each.focal, each.centre
-                )
-                betas = np.zeros(self._data.num_betas)
-                starts.append(
-                    np.concatenate([turned, self._mean, betas, moved])
-                )
+            candidates = []
+            for turned in smplify_start.orientations(each.keypoints, rest[0]):
+                turn = Rotation.from_rotvec(turned).as_matrix()
+                for pose, points in zip(self._poses, rest, strict=True):
+                    posed = (points - pelvis) @ turn.T + pelvis
+                    moved, error = smplify_start.place(
+                        each.keypoints, posed, each.focal, each.centre
+                    )
+                    candidates.append((error, turned, pose, moved))
+            candidates.sort(key=lambda candidate: candidate[0])
+            betas = np.zeros(self._data.num_betas)
+            for _, turned, pose, moved in candidates[:STARTS]:
+                starts.append(np.concatenate([turned, pose, betas, moved]))
                 rows.append(row)
         return rows, np.array(starts, np.float32)
 
-    def _keypoints(self, turned: np.ndarray) -> np.ndarray:
-        """(29, 3) of the mean body in the mean pose, turned; 0 if lacking."""
-        pose = np.concatenate([turned, self._mean]).reshape(1, -1, 3)
-        found = self._body.keypoints(
+    def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        """(M, 29, 3) of the mean body in the poses of the start, 0 for what
+        the body lacks, and its pelvis (3,), about which it turns.
+        """
+        pose = np.pad(self._poses, ((0, 0), (3, 0))).reshape(-1, 24, 3)
+        found, skeleton = self._body.keypoints(
             geometry.rotvec_to_rotmat(pose.astype(np.float32)),
-            tf.zeros([1, self._data.num_betas]),
-        )[0]
-        keypoints = np.zeros((len(joints.KEYPOINTS), 3))
-        keypoints[list(joints.select(self._names, joints.KEYPOINTS))] = found[0]
-        return keypoints
+            tf.zeros([len(pose), self._data.num_betas]),
+        )
+        keypoints = np.zeros((len(pose), len(joints.KEYPOINTS), 3))
+        places = list(joints.select(self._names, joints.KEYPOINTS))
+        keypoints[:, places] = found
+        return keypoints, skeleton[0, 0].numpy()
 
     def _fit(self, seen: list[_Crop], starts: np.ndarray) -> list[np.ndarray]:
         """Pose, betas, translation and energy of a few starts."""

@@ -88,14 +88,15 @@ KEYPOINTS = Schedule(
             angle_prior=3.17 * pose,
             shape_prior=shape,
         )
-        for pose, shape in ((57.4, 20), (20, 10), (4.78, 5), (1, 1))
+        for pose, shape in (
+            *((404, 100), (57.4, 20), (20, 20), (4.78, 10), (4.78, 5)),
+        )
     ),
-    ignored=(),
     fix_camera_stage=True,
     relative_depth=True,
 )
-"""For bodies of which nothing but keypoints is known: priors that fade until
-the keypoints are met, with the translation free."""
+"""For bodies of which nothing but keypoints is known: priors that fade to the
+last weights of Bogo et al. 2016, with the translation free."""
 
 
 def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:

@@ -1,14 +1,14 @@
 """Where SMPLify starts when there is nothing but keypoints.
 
-Bogo et al. 2016: the prior's mean pose, a depth by similar triangles, and
-both ways to face when the shoulders look narrow. Gradient steps do not find a
-half turn, so the torso says here how the body is turned in the picture.
+As Bogo et al. 2016, a depth by similar triangles and both ways to face when
+the shoulders look narrow. Gradient steps do not find a half turn, so the torso
+says here how the body is turned in the picture.
 """
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import joints, translation
+from tf_hmr import camera, joints, translation
 
 NARROW = 0.8
 """Shoulders and hips that look narrower than this share of their width may
@@ -68,8 +68,10 @@ def place(
     posed: np.ndarray,
     focal_px: float,
     centre: np.ndarray,
-) -> np.ndarray:
-    """The translation (3,) of a posed body, by similar triangles.
+) -> tuple[np.ndarray, float]:
+    """The translation (3,) of a posed body, and how far its keypoints are.
+
+    By similar triangles.
 
     The torso's length in the picture gives the depth, its middle the place.
     Without a whole torso all keypoints count, by least squares.
@@ -79,7 +81,19 @@ def place(
         posed: (29, 3) metres, in the camera frame but for the translation.
         focal_px: pixels.
         centre: (2,) principal point, pixels.
+
+    Returns:
+        Metres, and the mean distance in pixels, weighted by confidence.
     """
+    moved = _moved(keypoints, posed, focal_px, centre)
+    pixels = camera.project_perspective(posed + moved, focal_px, centre)
+    weight = np.maximum(keypoints[:, 2], 0)
+    off = np.linalg.norm(pixels - keypoints[:, :2], axis=1)
+    off = np.where(weight > 0, off, 0)
+    return moved, float(weight @ off / weight.sum())
+
+
+def _moved(keypoints, posed, focal_px, centre) -> np.ndarray:
     at, solid = _named(keypoints), _named(posed)
     seen = all(at[name][2] > 0 for name in _TORSO)
     pixels = sum(_distances(at, _SIDES)) if seen else 0.0
