@@ -74,7 +74,8 @@ def test_layout_finds_a_peak_where_it_is(rng):
 
 
 @pytest.mark.parametrize(
-    "name", ["small", "mobilenet_v3", "resnet50", "resnet50_slim"]
+    "name",
+    ["small", "mobilenet_v3", "resnet50", "resnet50_slim", "resnet50_v15"],
 )
 def test_encoders_give_maps_that_layout_takes(name):
     plain = backbones.build(name, 96, 8)
@@ -97,5 +98,7 @@ def test_uneven_sides_are_explained():
 
 
 def test_unknown_encoder_lists_what_there_is():
-    with pytest.raises(ValueError, match="resnet50_slim, mobilenet_v3, small"):
+    with pytest.raises(
+        ValueError, match="resnet50_slim, resnet50_v15, mobilenet"
+    ):
         backbones.build("vit", 64)

@@ -48,17 +48,17 @@ class FitTargets:
             FileNotFoundError, ValueError: see priors.load, smplify.Fitter.
         """
         self.body, self.steps = body, steps
-        stages = tuple(
-            dataclasses.replace(stage, steps=steps)
-            for stage in smplify.SPIN.stages
-        )
-        self.fitter = smplify.Fitter(
-            body.data,
-            priors.load(prior or None),
-            dataclasses.replace(
-                smplify.SPIN, stages=stages, camera_steps=steps
-            ),
-        )
+        schedule = smplify.SPIN
+        if steps:
+            stages = tuple(
+                dataclasses.replace(stage, steps=steps)
+                for stage in schedule.stages
+            )
+            schedule = dataclasses.replace(
+                schedule, stages=stages, camera_steps=steps
+            )
+        mixture = priors.load(prior or None)
+        self.fitter = smplify.Fitter(body.data, mixture, schedule)
 
     def __call__(
         self,
@@ -132,7 +132,7 @@ class FitTargets:
 
 
 def _pixels(keypoints: tf.Tensor) -> tf.Tensor:
-    """(B, 30, 3) in [-1, 1] and confidence -> pixels of SIDE, centre 0."""
+    """(B, K, 3) in [-1, 1] and confidence -> pixels of SIDE, centre 0."""
     return keypoints * (SIDE / 2, SIDE / 2, 1.0)
 
 
