@@ -8,7 +8,14 @@ import pytest
 from tests.closeness import assert_close
 from tests.datasets import lsp_files, people
 from tf_hmr import joints
-from training import config, measure, occlusion, protocol, protocols
+from training import (
+    config,
+    measure,
+    occlusion,
+    protocol,
+    protocol_records,
+    protocols,
+)
 from training.data import pipeline
 from training.data.prepare import lsp
 
@@ -152,3 +159,15 @@ def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
     skipped = sum(errors.skipped.sum() for errors in loop.values())
     assert details["not_visible"] == skipped
     assert set(few.joints) <= set(joints.LSP14)
+
+
+def test_a_part_of_the_people_is_named_as_such():
+    rows, ids = np.arange(7) + 3, np.array([f"id{i}" for i in range(7)])
+    people = protocol_records.Chosen(None, "test", rows, ids, {}, ("old",))
+    assert protocol_records.every(people, 1) is people
+    third = protocol_records.every(people, 3)
+    assert third.rows.tolist() == [3, 6, 9]
+    assert third.ids.tolist() == ["id0", "id3", "id6"]
+    assert third.deviations == ("old", "of 7 examples one in 3 was measured")
+    with pytest.raises(ValueError, match="got 0"):
+        protocol_records.every(people, 0)

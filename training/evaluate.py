@@ -77,6 +77,9 @@ class Evaluate:
     protocols the name is put before the file's."""
     experiment: str = ""
     """What the results are called; default: the run's experiment."""
+    every: int = 1
+    """2 measures every second example alone, and so on; the result is then
+    not complete. Occluded protocols predict 70 times from each."""
     devices: str = "auto"
     """auto, cpu, gpu or gpu:0,1: these share each batch."""
     batch_size: int = 50
@@ -100,6 +103,7 @@ def evaluate(flags: Evaluate) -> list[Path]:
     for rule in rules:
         try:
             people = protocol_records.find(flags.records, rule)
+            people = protocol_records.every(people, flags.every)
             paths.append(by_protocol(flags, rule, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
             if not everything:

@@ -28,6 +28,24 @@ class Chosen(NamedTuple):
     """What is otherwise than the protocol has it."""
 
 
+def every(people: Chosen, step: int) -> Chosen:
+    """Every `step`-th of the people, from the first, named as a deviation.
+
+    Raises:
+        ValueError: the step is below 1.
+    """
+    if step < 1:
+        raise ValueError(f"Expected every 1st example or fewer, got {step}.")
+    if step == 1:
+        return people
+    told = f"of {len(people.rows)} examples one in {step} was measured"
+    return people._replace(
+        rows=people.rows[::step],
+        ids=people.ids[::step],
+        deviations=(*people.deviations, told),
+    )
+
+
 def find(root: Path, rule: protocol.Protocol) -> Chosen:
     """The people of a protocol.
 
