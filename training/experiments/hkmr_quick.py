@@ -13,7 +13,8 @@ from training import config
 from training.experiments import quick
 
 _QUICK = quick.EXPERIMENT
-# What both methods have: the encoder, its features and the supervision.
+_T = hkmr.Config.outer_steps
+# What both methods have: the encoder and its features.
 _SHARED = {
     name: getattr(_QUICK.method, name)
     for name in (
@@ -23,23 +24,29 @@ _SHARED = {
         "encoder_width",
         "features",
         "layout_keypoints",
-        "keypoints_2d",
-        "joints_3d",
-        "rotmats",
-        "betas",
         "loss_3d",
         "joints_in_loss",
     )
 }
+# And the supervision, whose sum over the outer steps weighs here what HMR's
+# last iteration does there.
+_SUPERVISION = {
+    name: getattr(_QUICK.method, name) / _T
+    for name in ("keypoints_2d", "joints_3d", "rotmats", "betas")
+}
 EXPERIMENT = dataclasses.replace(
     _QUICK,
     method=hkmr.Config(
-        **_SHARED, loss_rotmats="as_joints", kl=0.005, vae_hidden=256
+        **_SHARED,
+        **_SUPERVISION,
+        loss_rotmats="as_joints",
+        kl=0.005 / _T,
+        vae_hidden=256,
     ),
     before=(
         config.Stage(
             "pose_vae",
-            steps=2400,
+            steps=800,
             optim=config.Optim(lr=1e-3, schedule="cosine", clip_norm=1.0),
             part="pose_vae",
         ),

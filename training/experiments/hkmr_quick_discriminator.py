@@ -7,12 +7,14 @@ import dataclasses
 
 from training.experiments import hkmr_quick, quick
 
+_CHAINS = hkmr_quick.EXPERIMENT.method
+
 EXPERIMENT = dataclasses.replace(
     hkmr_quick.EXPERIMENT,
     method=dataclasses.replace(
-        hkmr_quick.EXPERIMENT.method,
+        _CHAINS,
         prior="discriminator",
-        adversary=quick.EXPERIMENT.method.adversary,
+        adversary=quick.EXPERIMENT.method.adversary / _CHAINS.outer_steps,
         adversary_hidden=quick.EXPERIMENT.method.adversary_hidden,
     ),
     before=(),
