@@ -42,7 +42,7 @@ class Tensor:
     """Pickles as a torch.Tensor; `stated` overrides what the file says."""
 
     def __init__(self, array: Any, key: int, **stated: Any):
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")
         strides = [step // array.itemsize for step in array.strides]
         self.stated = {
             "offset": 0,

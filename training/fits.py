@@ -154,19 +154,19 @@ def rows(batch: dict[str, tf.Tensor], fits: method.Fits) -> tf.Tensor:
 
 
 def gathered(
-    batch: dict[str, tf.Tensor], targets: dict
+    batch: dict[str, tf.Tensor], found: method.Fits, targets: dict
 ) -> tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]:
     """In a replica: what all replicas found, in the order of the batch.
 
     Args:
         batch: of this replica.
+        found: its new fits.
         targets: what its method made of it.
 
     Returns:
         The arguments of `write`; and the mean, over the whole batch, of what
         targets tells of fits, with `fits_better`, the share that is replaced.
     """
-    found = targets["fits"]
     told = {k: targets[k] for k in targets if k.startswith("fits_")}
     told["fits_better"] = found.kept
     columns = tf.concat(

@@ -184,7 +184,7 @@ class Step:
                 inputs = self.method.inputs(part)
                 prediction = self.method(inputs, training=True)
                 with tape.stop_recording():
-                    targets = self._targets(part, prediction)
+                    targets, new = self._targets(part, prediction)
                 terms = self._terms(targets, prediction)
                 totals = {
                     prefix: _stacked(t.total for t in each.values())
@@ -209,14 +209,17 @@ class Step:
             values[prefix + "gradient_norm"] = norm
         found = ()
         if self.kept is not None:
-            found, told = fits.gathered(batch, targets)
+            found, told = fits.gathered(batch, new, targets)
             values |= told
         return values, gradients, asked, found
 
-    def _targets(self, batch, prediction) -> dict:
+    def _targets(self, batch, prediction) -> tuple[dict, methods.Fits | None]:
+        """What the terms are given, and new fits."""
         kept = None if self.kept is None else self.kept.read(batch)
         targets = self.method.targets(batch, prediction, kept)
-        return tf.nest.map_structure(tf.stop_gradient, targets)
+        targets = tf.nest.map_structure(tf.stop_gradient, targets)
+        new = targets.get("fits")
+        return {k: v for k, v in targets.items() if k != "fits"}, new
 
     def _terms(self, targets, prediction) -> dict[str, dict[str, methods.Term]]:
         """Each player's terms, by prefix; a player without any is left out."""
