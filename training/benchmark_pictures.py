@@ -4,6 +4,7 @@ Rendered people, under noise of several scales: at 500 x 500 pixels and quality
 90 a JPEG then has the 62 KB of a photograph of that size.
 """
 
+import dataclasses
 import pathlib
 
 import cv2
@@ -15,6 +16,26 @@ from training.data import records, synthetic
 
 AUGMENT = config.Augment(rotation_deg=30.0)
 CROP_SCALE = 1.2
+
+
+@dataclasses.dataclass
+class Options:
+    """What benchmarks of two sides, in turns, are told."""
+
+    count: int = 200
+    """How many different pictures there are."""
+    size: int = 500
+    """Their side in pixels."""
+    image_size: int = 224
+    """Side of the crops in pixels."""
+    batch: int = 64
+    """Images per batch."""
+    batches: int = 40
+    """Batches of a turn."""
+    rounds: int = 5
+    """Turns of each side; the median counts."""
+    seed: int = 1
+    """Which people."""
 
 
 def batches(

@@ -44,31 +44,24 @@ def arm_command() -> list[str]:
 
 
 def make_old() -> None:
-    """Makes the environment, if it is not there yet.
+    """Makes the environment.
 
     Raises:
         ValueError: says what could not be had.
     """
-    done = OLD / "done"
-    if done.is_file():
-        return
     python = _python()
     print(f"Installing tflite-runtime 2.14 for {python}", flush=True)
     debian.run([python, "-m", "venv", "--clear", OLD])
     pip = [*old_command(), "-m", "pip", "install", "--quiet"]
     debian.run([*pip, "--only-binary=:all:", *OLD_PACKAGES])
-    done.touch()
 
 
 def make_arm() -> None:
-    """Makes a root folder of aarch64, and qemu, if they are not there yet.
+    """Makes a root folder of aarch64, and qemu.
 
     Raises:
         ValueError: says what could not be had.
     """
-    done = ARM / "done"
-    if done.is_file():
-        return
     print("Fetching qemu (63 MB)", flush=True)
     (qemu,) = (
         package
@@ -95,7 +88,6 @@ def make_arm() -> None:
             *("--python-version", ARM_PYTHON, *platforms, *versions),
         ]
     )
-    done.touch()
 
 
 def _python() -> str:
@@ -113,17 +105,22 @@ def _python() -> str:
     )
 
 
-MAKERS = {"tflite-runtime": make_old, "aarch64": make_arm}
+MAKERS = {"tflite-runtime": (OLD, make_old), "aarch64": (ARM, make_arm)}
 
 
 def main(words: list[str]) -> int:
-    """Makes what is named; returns the exit status."""
+    """Makes what is named and not there yet; returns the exit status."""
     for word in words:
+        folder, make = MAKERS[word]
+        done = folder / "done"
+        if done.is_file():
+            continue
         try:
-            MAKERS[word]()
+            make()
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1
+        done.touch()
     return 0
 
 

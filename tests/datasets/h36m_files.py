@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import cdflib.cdfwrite
-import cv2
 import h5py
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -57,7 +56,7 @@ def write(
     masks = root / subject / "MySegmentsMat/ground_truth_bb" / f"{film}.mat"
     write_masks(masks, [rectangle(scene) for scene in shown])
     if pictures == "film":
-        write_film(root / subject / "Videos" / f"{film}.mp4", shown)
+        people.write_film(root / subject / "Videos" / f"{film}.mp4", shown)
         return film
     stem = f"{subject}_{film.replace(' ', '_')}"
     folder = root / "images"
@@ -113,17 +112,6 @@ def write_masks(path: Path, masks) -> Path:
         for row, mask in enumerate(masks):
             made = file.create_dataset(f"#refs#/m{row}", data=mask.T)
             cells[row, 0] = made.ref
-    return path
-
-
-def write_film(path: Path, scenes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = scenes[0].picture.shape[1::-1]
-    code = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), code, 50, size)
-    for scene in scenes:
-        writer.write(scene.picture[..., ::-1])
-    writer.release()
     return path
 
 

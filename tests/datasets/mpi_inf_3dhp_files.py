@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import scipy.io
@@ -49,7 +48,7 @@ def write_train(
     scipy.io.savemat(folder / "annot.mat", cells, do_compression=True)
     write_calibration(folder / "camera.calibration", scenes[0], camera)
     if pictures == "film":
-        write_film(folder / f"imageSequence/video_{camera}.avi", scenes)
+        people.write_film(folder / f"imageSequence/video_{camera}.avi", scenes)
         return folder
     for number, scene in enumerate(scenes, start=1):
         name = f"imageFrames/video_{camera}/frame_{number:06d}.jpg"
@@ -85,17 +84,6 @@ def write_calibration(path: Path, scene, camera: int) -> Path:
             "  radial      0",
         ]
     path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def write_film(path: Path, scenes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = scenes[0].picture.shape[1::-1]
-    code = cv2.VideoWriter.fourcc(*"XVID")
-    writer = cv2.VideoWriter(str(path), code, 25, size)
-    for scene in scenes:
-        writer.write(scene.picture[..., ::-1])
-    writer.release()
     return path
 
 

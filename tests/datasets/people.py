@@ -127,6 +127,18 @@ def write_picture(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
+def write_film(path: Path, scenes) -> Path:
+    """Writes their pictures as frames, coded as the name's end says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = {".mp4": "mp4v", ".avi": "XVID"}[path.suffix]
+    size = scenes[0].picture.shape[1::-1]
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25, size)
+    for scene in scenes:
+        film.write(scene.picture[..., ::-1])
+    film.release()
+    return path
+
+
 def _facing(rng: np.random.Generator) -> Rotation:
     """Upright in a frame whose y points down, turned by up to 60 degrees."""
     turn = Rotation.from_euler("y", rng.uniform(-60, 60), degrees=True)

@@ -32,25 +32,13 @@ _STARTS_S = 120.0  # a server says within it where it listens
 
 
 @dataclasses.dataclass
-class Options:
+class Options(pictures.Options):
     """CPU time per picture in the training process, with a service or not."""
 
     workers: int = 2
     """Worker processes."""
-    count: int = 200
-    """How many different pictures there are."""
-    size: int = 500
-    """Their side in pixels."""
-    image_size: int = 224
-    """Side of the crops in pixels."""
-    batch: int = 64
-    """Images per batch."""
-    batches: int = 40
-    """Batches of a turn."""
     rounds: int = 3
     """Turns of each side; the median counts."""
-    seed: int = 1
-    """Which people."""
 
 
 def run(options: Options) -> dict[str, float]:

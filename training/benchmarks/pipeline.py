@@ -47,23 +47,8 @@ _HOST, _PART, _WHOLE = (
 
 
 @dataclasses.dataclass
-class Options:
+class Options(pictures.Options):
     """CPU time per training picture, and pictures per second."""
-
-    count: int = 200
-    """How many different pictures there are."""
-    size: int = 500
-    """Their side in pixels."""
-    image_size: int = 224
-    """Side of the crops in pixels."""
-    batch: int = 64
-    """Images per batch."""
-    batches: int = 40
-    """Batches of a turn."""
-    rounds: int = 5
-    """Turns of each side; the median counts."""
-    seed: int = 1
-    """Which people."""
 
 
 Pass = Callable[[int], tuple[float, float]]
