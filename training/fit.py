@@ -68,8 +68,8 @@ class Where:
     """Checkpoints, metrics.jsonl, TensorBoard and the best model go here; of
     several workers, one folder that all of them see."""
     records: tuple[str, ...] = (mix.ROOT,)
-    """The folder that holds the experiment's record folders; or 'synthetic',
-    or record folders, to train on in their place."""
+    """The folder that holds the experiment's record folders, or some of them;
+    or 'synthetic', or other record folders, to train on in their place."""
     body: str = "open"
     """'open' (shipped), or an SMPL .pkl, .npz or folder."""
     devices: str = "auto"
