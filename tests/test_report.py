@@ -120,7 +120,7 @@ def test_a_result_with_difference_commit_and_command(pages):
     markdown, page = pages
     row = section(markdown, "### HMR, Table 2. Human3.6M, protocol 1")
     assert "| *ours* |  | 86.20 (−1.77) pass | 63.10 (+5.00) fail |" in row
-    assert "commit abc1234, 109764 examples, body neutral" in row
+    assert "commit abc1234, 109,764 examples, body neutral" in row
     assert "training.evaluate --protocol h36m_p1_hmr" in row
     there = section(page, 'id="hmr_2"')
     assert '<td class="pass">86.20<small>−1.77</small></td>' in there

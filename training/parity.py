@@ -29,6 +29,8 @@ from tf_hmr import body, body_data, method
 from training import config, fit, paper_tables, protocols, workdir
 
 RESULTS_FOLDER = "results"
+# So many results that do not count are named with each number.
+MOST_TOLD = 2
 # Of an experiment's fields: what a result does not depend on.
 INDIFFERENT = re.compile(
     r"seed|(eval|save|log)_every|steps_per_call|precision"
@@ -139,17 +141,17 @@ def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
         count = parameters(needs.experiment, needs.options) / 1e6
         return Verdict(_compared(cell, count), value=count)
     near = [r for r in results if r.content["protocol"] == needs.protocol]
-    faults = [misfit(needs, result) for result in near]
-    good = [r for r, fault in zip(near, faults, strict=True) if not fault]
+    faults = {result.path: misfit(needs, result) for result in near}
+    good = [result for result in near if not faults[result.path]]
     if not good:
-        reasons = [
-            f"{result.path}: {fault}"
-            for result, fault in zip(near, faults, strict=True)
-        ]
+        # What was meant for this number comes first.
+        near.sort(key=lambda r: r.content.get("experiment") != needs.experiment)
+        told = [f"{each.path}: {faults[each.path]}" for each in near]
+        reason = "; ".join(told[:MOST_TOLD])
+        if len(told) > MOST_TOLD:
+            reason += f"; and {len(told) - MOST_TOLD} more"
         return Verdict(
-            State.NO_RESULT,
-            "; ".join(reasons),
-            missing_commands=commands(needs),
+            State.NO_RESULT, reason, missing_commands=commands(needs)
         )
     # The latest, not the best: choosing by the error would flatter.
     latest = good[-1]

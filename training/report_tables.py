@@ -46,9 +46,11 @@ def blocks(table: Table, verdicts: Verdicts) -> Iterator[Block]:
         *_remarks(table),
         *_tolerances(cells),
         *_reasons(cells, verdicts),
-        *_sources(verdicts[cell] for cell in cells),
     ]
     yield Items(tuple(notes), "small")
+    sources = tuple(_sources(verdicts[cell] for cell in cells))
+    if sources:
+        yield Fold("Where ours is from", (Items(sources, "small"),))
     lines = [line for cell in cells for line in verdicts[cell].missing_commands]
     if lines:
         commands = Commands(tuple(dict.fromkeys(lines)))
@@ -146,8 +148,8 @@ def _lacking(state: State, span: int) -> Entry:
 
 def _value(cell: Cell, verdict: Verdict) -> Entry:
     number = paper_tables.NUMBER.match(cell.printed)[0]
-    # A digit more than printed where there are few: differences are small.
-    decimals = max(2, len(number.partition(".")[2]))
+    # Differences are small: a digit more where few are printed.
+    decimals = max(3 if cell.value < 1 else 2, len(number.partition(".")[2]))
     return Entry(
         f"{verdict.value:.{decimals}f}",
         _kind(verdict.state),
@@ -228,6 +230,9 @@ def _reasons(cells: Sequence[Cell], verdicts: Verdicts) -> Iterator[str]:
                 None
             )
     for state, reasons in whys.items():
+        if state == State.NO_RESULT:
+            # Of many numbers: the first says enough.
+            reasons = list(reasons)[:1]
         yield f"{state.value.capitalize()}: {'; '.join(reasons)}."
 
 
@@ -236,7 +241,7 @@ def _sources(verdicts: Iterable[Verdict]) -> Iterator[str]:
     used = {v.result.path: v.result for v in verdicts if v.result}
     for path, result in used.items():
         yield (
-            f"Ours: `{path}`, commit {result.commit}, "
-            f"{result.content.get('measured')} examples, body "
-            f"{result.content.get('body')}: `{result.command}`"
+            f"`{path}`: commit {result.commit}, "
+            f"{result.content.get('measured', 0):,} examples, body "
+            f"{result.content.get('body')}; `{result.command}`"
         )
