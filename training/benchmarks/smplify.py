@@ -1,0 +1,276 @@
+"""How fast SMPLify fits, beside PyTorch's Adam over smplx.
+
+    python -m training.benchmark smplify
+
+The in-loop schedule of SPIN, 100 steps of the camera's stage and 100 of the
+body's, to the same keypoints from the same start, with the same energies. The
+peer poses the whole mesh with smplx.lbs and takes the keypoints from it, and
+steps with torch.optim.Adam, as nkolot/SPIN does. All sides run on one core
+with one thread; ours are medians of rounds, in CPU time. The
+last lines are `per body N.N`, batch 1 over the batch, and `ratio N.N`, the
+peer's time over ours; smplx and PyTorch come with `pip install -e
+'.[compare]'`.
+"""
+
+import dataclasses
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+FOCAL_PX, SIDE = 5000.0, 224
+# Two hundred steps in float32, each side's sums in its own order, end in
+# energies that agree to this share.
+_SAME_ENERGY = 0.02
+
+
+@dataclasses.dataclass
+class Options:
+    """Seconds of fits of 100 and 100 steps on one thread."""
+
+    batch: int = 64
+    """Bodies per call."""
+    rounds: int = 3
+    """How often each side is measured, in turns; the median counts."""
+    seed: int = 0
+    """Which poses and shapes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What both sides fit: start (B, ...) and keypoints (B, 29, 3)."""
+
+    pose: np.ndarray
+    betas: np.ndarray
+    translation: np.ndarray
+    keypoints: np.ndarray
+
+    def first(self) -> "Task":
+        """The first body alone."""
+        return Task(*(value[:1] for value in vars(self).values()))
+
+
+def run(options: Options) -> float | None:
+    """Measures and prints; returns the peer's ratio, None without the peer.
+
+    Raises:
+        ValueError: the two sides end elsewhere.
+    """
+    _one_core()
+    from tf_hmr import priors, smplify
+    from tf_hmr.body_data import BodyData
+
+    data, prior = BodyData.load("open"), priors.load()
+    fitter = smplify.Fitter(data, prior)
+    task = _task(fitter, data, prior, options)
+    sides = {
+        "tf_hmr, batch": _ours(fitter, task),
+        "tf_hmr, batch 1": _ours(fitter, task.first()),
+    }
+    energies = sides["tf_hmr, batch"]()
+    peer = _peer(fitter, data, prior, task)
+    times = {}
+    if peer:
+        # Once: it takes minutes, and has nothing to compile.
+        start = time.process_time()
+        theirs = peer()
+        times["PyTorch and smplx"] = time.process_time() - start
+        _check_same(energies, theirs)
+    times = _in_turns(sides, options.rounds) | times
+    print(f"200 steps, batch {options.batch}, one thread")
+    for name, seconds in times.items():
+        count = 1 if name.endswith(" 1") else options.batch
+        print(
+            f"{name:18s} {1e3 * seconds:9.1f} ms CPU "
+            f"{1e3 * seconds / count:8.2f} ms per body"
+        )
+    ours = times["tf_hmr, batch"]
+    print(f"per body {times['tf_hmr, batch 1'] * options.batch / ours:.1f}")
+    if not peer:
+        print("PyTorch or smplx is not installed: ours alone, no ratio.")
+        return None
+    ratio = times["PyTorch and smplx"] / ours
+    print(f"ratio {ratio:.1f}")
+    return ratio
+
+
+def _one_core() -> None:
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.set_visible_devices([], "GPU")
+
+
+def _task(fitter, data, prior, options: Options) -> Task:
+    """Bodies beside the prior's mean pose, seen exactly."""
+    from tf_hmr import camera, geometry
+    from tf_hmr.body import Body
+
+    rng, count = np.random.default_rng(options.seed), options.batch
+    mean = np.concatenate([[np.pi, 0, 0], prior.mean_pose()])
+    true = (mean + rng.normal(0, 0.2, (count, 72))).astype(np.float32)
+    betas = rng.normal(0, 1, (count, data.num_betas)).astype(np.float32)
+    away = 2 * FOCAL_PX / (SIDE * 0.9)
+    translation = np.tile(np.float32([0, 0, away]), (count, 1))
+    body = Body(data, fitter.joint_names, jit=False)
+    rotmats = geometry.rotvec_to_rotmat(true.reshape(count, -1, 3))
+    points = body.keypoints(rotmats, betas)[0].numpy() + translation[:, None]
+    pixels = camera.project_perspective(points, FOCAL_PX, (SIDE - 1) / 2)
+    ones = np.ones_like(pixels[..., :1])
+    start = np.tile(mean.astype(np.float32), (count, 1))
+    keypoints = np.concatenate([pixels, ones], axis=2)
+    return Task(start, np.zeros_like(betas), translation, keypoints)
+
+
+def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
+    from tf_hmr import smplify
+
+    start = smplify.Parameters(task.pose, task.betas, task.translation)
+    centre = ((SIDE - 1) / 2,) * 2
+    return lambda: fitter(
+        start, task.keypoints, FOCAL_PX, centre
+    ).energy.numpy()
+
+
+def _peer(fitter, data, prior, task: Task) -> Callable | None:
+    """The same with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
+    try:
+        import torch
+        from smplx.lbs import batch_rodrigues  # noqa: F401
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    return _Peer(fitter, data, prior, task).fit
+
+
+class _Peer:
+    """Two optimisers of PyTorch, as nkolot/SPIN: smplify/smplify.py."""
+
+    def __init__(self, fitter, data, prior, task: Task):
+        import torch
+
+        from tf_hmr import joints
+
+        def tensor(array):
+            return torch.tensor(np.ascontiguousarray(array, np.float32))
+
+        self._task, self._tensor = task, tensor
+        self._schedule = fitter.schedule
+        self._constants = (
+            tensor(data.v_template),
+            tensor(data.shapedirs),
+            tensor(data.posedirs.reshape(len(data.posedirs), -1)),
+            tensor(data.J_regressor),
+            torch.tensor(data.parents),
+            tensor(data.weights),
+        )
+        names = fitter.joint_names
+        self._regressor = tensor(data.regressor(names))
+        picked = list(joints.select(names, joints.KEYPOINTS))
+        self._pixels = tensor(task.keypoints[:, picked, :2])
+        ignored = self._schedule.ignored
+        self._counted = tensor([name not in ignored for name in names])
+        self._torso = list(joints.select(self._schedule.torso, names))
+        self._means = tensor(prior.means)
+        self._precisions = tensor(np.linalg.inv(prior.covars))
+        half = 0.5 * np.linalg.slogdet(prior.covars)[1]
+        constant = self._means.shape[1] / 2 * np.log(2 * np.pi)
+        log_weights = np.log(prior.weights) - constant - (half - half.min())
+        self._log_weights = tensor(log_weights)
+
+    def fit(self) -> np.ndarray:
+        """Energies (B,) at the end."""
+        tensor, task = self._tensor, self._task
+        turn, bent = tensor(task.pose[:, :3]), tensor(task.pose[:, 3:])
+        betas, moved = tensor(task.betas), tensor(task.translation)
+        depth = moved[:, 2].clone()
+        schedule, (stage,) = self._schedule, self._schedule.stages
+
+        def camera_energy():
+            seen = self._seen(turn, bent, betas, moved)[:, self._torso]
+            error = (seen - self._pixels[:, self._torso]) ** 2
+            held = schedule.camera_depth**2 * (moved[:, 2] - depth) ** 2
+            return error.sum(dim=(1, 2)) + held
+
+        def body_energy():
+            return self._body_energy(turn, bent, betas, moved, stage)
+
+        rate = schedule.camera_rate
+        _descend(camera_energy, [turn, moved], schedule.camera_steps, rate)
+        free = [bent, betas, turn]
+        _descend(body_energy, free, stage.steps, stage.learning_rate)
+        return body_energy().numpy()
+
+    def _seen(self, turn, bent, betas, moved):
+        import torch
+        from smplx.lbs import lbs
+
+        pose = torch.cat([turn, bent], dim=1)
+        vertices = lbs(betas, pose, *self._constants)[0]
+        points = torch.einsum("kv,bvc->bkc", self._regressor, vertices)
+        points = points + moved[:, None]
+        return FOCAL_PX * points[..., :2] / points[..., 2:] + (SIDE - 1) / 2
+
+    def _body_energy(self, turn, bent, betas, moved, stage):
+        import torch
+
+        square = (self._seen(turn, bent, betas, moved) - self._pixels) ** 2
+        sigma = self._schedule.sigma**2
+        robust = (sigma * square / (sigma + square)).sum(dim=2) * self._counted
+        off = bent[:, None] - self._means
+        quadratic = torch.einsum("bmi,mij,bmj->bm", off, self._precisions, off)
+        prior = (0.5 * quadratic - self._log_weights).min(dim=1).values
+        # Left and right elbow about y, left and right knee about x, of SMPL's
+        # 69 numbers (nkolot/SPIN: smplify/losses.py).
+        signs = torch.tensor([1.0, -1.0, -1.0, -1.0])
+        angles = torch.exp(bent[:, [52, 55, 9, 12]] * signs) ** 2
+        return (
+            robust.sum(dim=1)
+            + stage.pose_prior**2 * prior
+            + stage.angle_prior**2 * angles.sum(dim=1)
+            + stage.shape_prior**2 * (betas**2).sum(dim=1)
+        )
+
+
+def _descend(energy, variables, steps: int, rate: float) -> None:
+    import torch
+
+    for variable in variables:
+        variable.requires_grad_(True)
+    optimizer = torch.optim.Adam(variables, lr=rate)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        energy().sum().backward()
+        optimizer.step()
+    for variable in variables:
+        variable.requires_grad_(False)
+
+
+def _check_same(ours: np.ndarray, theirs: np.ndarray) -> None:
+    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    if not error <= _SAME_ENERGY:
+        raise ValueError(
+            f"The energies differ by {error:.1e} of the largest, expected "
+            f"{_SAME_ENERGY:.0e}: the two sides do not do the same steps, so "
+            "their times say nothing. Run the tests of tf_hmr.smplify."
+        )
+
+
+def _in_turns(
+    sides: dict[str, Callable[[], np.ndarray]], rounds: int
+) -> dict[str, float]:
+    """Median seconds per call; every round measures each side once."""
+    for call in sides.values():  # compiles and fills caches
+        call()
+    measured: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, call in sides.items():
+            start = time.process_time()
+            call()
+            measured[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in measured.items()}
