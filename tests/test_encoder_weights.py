@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import hmr_tf1
+from tests import hmr_tf1, spin_files, torch_writer
 from tests.closeness import assert_close
-from tf_hmr import backbones, encoder_weights, imagenet, resnet
+from tf_hmr import backbones, encoder_weights, imagenet, resnet, resnet_v15
 
 SIDE = 64
 
@@ -162,6 +162,35 @@ def test_checkpoint_of_slim(tmp_path):
         encoder.get_layer("conv5_block3_2_bn").moving_variance,
         arrays[f"{block}/conv2/BatchNorm/moving_variance"],
     )
+
+
+def test_file_of_torchvision(small, tmp_path):
+    """As resnet50-19c8e357.pth: with its classifier and without counters."""
+    encoder = backbones.build("resnet50_v15", SIDE)
+    names = resnet_v15.torch_names(encoder)
+    arrays = {
+        name: spin_files.draw(name, shape)
+        for name, shape in spin_files.shapes().items()
+        if name in names
+    }
+    extra = {
+        "fc.weight": np.ones((9, 2048), np.float32),
+        "fc.bias": np.ones(9, np.float32),
+        "bn1.num_batches_tracked": np.int64(0),
+    }
+    path = tmp_path / "resnet50-19c8e357.pth"
+    torch_writer.write_pickles(path, torch_writer.tensors(arrays | extra))
+    encoder_weights.load(encoder, str(path))
+    for name, variable in names.items():
+        array = arrays[name]
+        if array.ndim == 4:
+            array = array.transpose(2, 3, 1, 0)
+        assert_close("exact", variable, array)
+    with pytest.raises(ValueError, match="--method.encoder resnet50_v15"):
+        encoder_weights.load(small, str(path))
+    torch_writer.write_pickles(path, torch_writer.tensors(extra))
+    with pytest.raises(ValueError, match=r"layer4.2.bn3.bias is missing"):
+        encoder_weights.load(encoder, str(path))
 
 
 def test_each_difference_is_named_and_nothing_changed(small, tmp_path):

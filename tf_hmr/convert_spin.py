@@ -7,8 +7,6 @@ in a checkpoint.
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from tf_hmr import body as bodies
 from tf_hmr import (
     body_data,
@@ -70,7 +68,9 @@ def convert(
             "Give one that nkolot/SPIN's training wrote, such as "
             "model_checkpoint.pt of its data archive."
         )
-    foreign_weights.fill(every, lambda name: _ours(tensors[name].numpy()))
+    foreign_weights.fill(
+        every, lambda name: torch_files.ours(tensors[name].numpy())
+    )
     rest = sorted(tensors.keys() - wanted.keys())
     counters = [name for name in rest if name.endswith(_COUNTER)]
     return model, converted.Report(
@@ -128,21 +128,8 @@ def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
 
 
 def _source(variable, name: str) -> foreign_weights.Source:
+    """What is given has one row, and is turned in vain."""
     shape = tuple(variable.shape)
-    if name in _GIVEN:
-        theirs = shape
-    elif len(shape) == 4:
-        theirs = (shape[3], shape[2], shape[0], shape[1])
-    else:
-        theirs = shape[::-1]
-    return foreign_weights.whole(variable, name, theirs)
-
-
-def _ours(value: np.ndarray) -> np.ndarray:
-    """PyTorch puts a kernel's outputs first, then its inputs.
-
-    The given start (1, N) is turned, too, and has one order all the same.
-    """
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    return value.T
+    if name not in _GIVEN:
+        shape = torch_files.shape_there(shape)
+    return foreign_weights.whole(variable, name, shape)

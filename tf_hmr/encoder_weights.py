@@ -14,13 +14,16 @@ from tf_hmr import (
     imagenet,
     keras_files,
     resnet,
+    resnet_v15,
     tf1_checkpoint,
+    torch_files,
 )
 
 _CLASSIFIERS = ("predictions", "logits")
 _KINDS = (
-    "'none' (random weights), 'imagenet', a Keras weights file (.h5) or the "
-    "prefix of a TF-slim checkpoint (resnet_v2_50.ckpt)"
+    "'none' (random weights), 'imagenet', a Keras weights file (.h5), the "
+    "prefix of a TF-slim checkpoint (resnet_v2_50.ckpt) or, for resnet50_v15, "
+    "torchvision's file (resnet50-19c8e357.pth)"
 )
 
 
@@ -32,8 +35,9 @@ def load(encoder: keras.Model, weights: str) -> None:
         weights: "none" leaves it as it is; "imagenet" takes Keras' published
             file (downloaded once, into Keras' cache); else a path: a file of
             Keras (.h5 of Keras 2, .weights.h5 of Keras 3, which fits both
-            dialects of ResNet-50) or the prefix of a TF-slim checkpoint, of
-            which ResNet-50 v2 is taken.
+            dialects of ResNet-50 v2), the prefix of a TF-slim checkpoint, of
+            which ResNet-50 v2 is taken, or a file of torchvision's ResNet-50
+            (.pth), for "resnet50_v15".
 
     Raises:
         FileNotFoundError: no such file, or it could not be downloaded.
@@ -51,6 +55,8 @@ def load(encoder: keras.Model, weights: str) -> None:
         )
     if path.suffix == ".h5" or (path.is_file() and h5py.is_hdf5(path)):
         _load_keras(encoder, path)
+    elif path.suffix in (".pth", ".pt"):
+        _load_torch(encoder, path)
     else:
         _load_slim(encoder, path)
 
@@ -77,6 +83,35 @@ def _load_slim(encoder: keras.Model, path: Path) -> None:
     wanted = foreign_weights.wanted(sources)
     _check(path, encoder, wanted, shapes or checkpoint.shapes)
     foreign_weights.fill(sources, checkpoint.read)
+
+
+def _load_torch(encoder: keras.Model, path: Path) -> None:
+    if encoder.name != resnet_v15.NAME:
+        raise ValueError(
+            f"{path} is a file of PyTorch, whose ResNet-50 has the layers of "
+            f"resnet50_v15, but the encoder is {encoder.name!r}. Choose "
+            f"--method.encoder {resnet_v15.NAME}, or `--encoder-weights none`."
+        )
+    state = torch_files.load(path)
+    tensors = {
+        name: value
+        for name, value in (state.items() if isinstance(state, dict) else ())
+        if isinstance(value, torch_files.Tensor)
+        and name.split(".")[0] != "fc"
+        and not name.endswith(".num_batches_tracked")
+    }
+    sources = [
+        foreign_weights.whole(
+            variable, name, torch_files.shape_there(tuple(variable.shape))
+        )
+        for name, variable in resnet_v15.torch_names(encoder).items()
+    ]
+    wanted = foreign_weights.wanted(sources)
+    there = {name: tensor.shape for name, tensor in tensors.items()}
+    _check(path, encoder, wanted, there)
+    foreign_weights.fill(
+        sources, lambda name: torch_files.ours(tensors[name].numpy())
+    )
 
 
 def _load_keras(encoder: keras.Model, path: Path) -> None:

@@ -42,6 +42,15 @@ PUBLISHED = {
 }
 
 
+_ELSEWHERE = {
+    "resnet50_slim": "Its own are TF-slim's: give the path of "
+    "resnet_v2_50.ckpt (resnet_v2_50_2017_04_14.tar.gz of tensorflow/models), "
+    "or choose --method.encoder resnet50.",
+    "resnet50_v15": "Its own are torchvision's: give the path of "
+    "resnet50-19c8e357.pth.",
+}
+
+
 def fetch(encoder: str) -> Path:
     """Keras' file for an encoder, from its cache or the network.
 
@@ -53,16 +62,12 @@ def fetch(encoder: str) -> Path:
         FileNotFoundError: it could not be downloaded; names the file.
     """
     if encoder not in PUBLISHED:
-        slim = (
-            " Its own are TF-slim's: give the path of resnet_v2_50.ckpt "
-            "(resnet_v2_50_2017_04_14.tar.gz of tensorflow/models), or choose "
-            "--method.encoder resnet50."
-            if encoder == "resnet50_slim"
-            else f" Choose one of the encoders {list(PUBLISHED)}."
+        elsewhere = _ELSEWHERE.get(
+            encoder, f"Choose one of the encoders {list(PUBLISHED)}."
         )
         raise ValueError(
             f"Keras publishes no ImageNet weights for the encoder {encoder!r}."
-            f"{slim} Or pass `--encoder-weights none`."
+            f" {elsewhere} Or pass `--encoder-weights none`."
         )
     file = PUBLISHED[encoder]
     origin = f"{KERAS_FILES}/{file.folder}/{file.name}"

@@ -159,6 +159,19 @@ def load(path: str | Path) -> Any:
             raise _damaged(path, error) from error
 
 
+def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that PyTorch gives a kernel of ours, or a vector."""
+    if len(shape) == 4:
+        height, width, inputs, outputs = shape
+        return outputs, inputs, height, width
+    return shape[::-1]
+
+
+def ours(value: np.ndarray) -> np.ndarray:
+    """A kernel of PyTorch, outputs first and inputs second, as ours is."""
+    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+
+
 def _damaged(path: Path, error: Exception) -> ValueError:
     return ValueError(
         f"{path} could not be read ({error or type(error).__name__}): expected "

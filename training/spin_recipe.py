@@ -70,6 +70,8 @@ def experiment(method: image_method.Config) -> config.Experiment:
             prior="",
         ),
         steps=EPOCHS * hmr_recipe.WITH_3D["h36m"] // BATCH_SIZE,
+        # Torchvision's, of which the user has to give the file.
+        encoder_weights="imagenet",
         optim=config.Optim(lr=5e-5),
         eval_every=5000,
         save_every=1000,

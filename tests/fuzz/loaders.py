@@ -7,9 +7,23 @@ import h5py
 import numpy as np
 import scipy.sparse
 
-from tests import box_files, photos, record_samples, smpl_files
+from tests import (
+    box_files,
+    photos,
+    record_samples,
+    smpl_files,
+    torch_writer,
+)
 from tests.fuzz.formats import Format
-from tf_hmr import body_data, body_files, boxes, keras_files, people, unpickle
+from tf_hmr import (
+    body_data,
+    body_files,
+    boxes,
+    keras_files,
+    people,
+    torch_files,
+    unpickle,
+)
 from training.data import prior, records, shards
 
 
@@ -91,6 +105,23 @@ def _read_weights(root: Path, out: Path) -> tuple[int, int]:
     )
 
 
+def _torch(root: Path) -> None:
+    arrays = {"a.weight": np.arange(6.0).reshape(2, 3), "a.bias": np.ones(2)}
+    content = {"model": torch_writer.tensors(arrays), "epoch": 3}
+    torch_writer.write_zip(root / "zip.pt", content)
+    torch_writer.write_pickles(root / "pickles.pt", content)
+
+
+def _read_torch(root: Path, out: Path) -> tuple[int, int]:
+    found = [torch_files.load(path) for path in root.glob("*.pt")]
+    for content in found:
+        model = content.get("model") if isinstance(content, dict) else None
+        for value in model.values() if isinstance(model, dict) else ():
+            if isinstance(value, torch_files.Tensor):
+                value.numpy()
+    return len(found), 0
+
+
 def _photos(root: Path) -> None:
     for end in ("png", "jpg", "tif", "webp", "bmp"):
         photos.write(root / f"photo.{end}", photos.picture(60, 50))
@@ -110,5 +141,6 @@ LOADERS = {
         _read_records,
     ),
     "weights": Format(_weights, ("*.h5",), _read_weights),
+    "torch": Format(_torch, ("*.pt",), _read_torch),
     "photos": Format(_photos, ("*",), _read_photos),
 }
