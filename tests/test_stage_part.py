@@ -184,6 +184,7 @@ def train_here(folder: str, where: str) -> None:
     run(Path(folder) / "run", body, alone, where=where)
 
 
+@pytest.mark.slow
 def test_two_devices_train_the_part_as_one(tmp_path):
     losses = []
     for where in ("cpu", "cpu:2"):
