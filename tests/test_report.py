@@ -158,6 +158,7 @@ def test_synthetic_results_have_tables_of_their_own(pages):
     markdown, _ = pages
     table = section(markdown, "### SYNTHETIC synthetic_v1")
     assert "SYNTHETIC: rendered people" in markdown
+    assert "SYNTHETIC h36m" not in markdown
     assert "| **88.0** | **0.500** |" in table
     assert "<sub>327.6</sub>" in table
     assert "`python -m training.evaluate --weights runs/quick`" in table
@@ -169,6 +170,7 @@ def test_results_of_no_table_are_shown_apart(pages):
     rest = markdown.split("## Other results")[1].split("\n## ")[0]
     assert "| quick |" in rest
     assert "**43.2**" in rest
+    assert "hmr_55_epochs" not in rest
     assert "43.2" not in markdown.split("## Other results")[0]
 
 

@@ -47,6 +47,8 @@ def test_a_remark_reaches_its_number():
     twin = cells["HKMR Table 4, left: HKMR_MF, rectangle: P1"]
     assert ["slip" in remark.text for remark in twin.remarks] == [True]
     assert cells["HKMR Table 4, left: HKMR_MF, standard: P1"].remarks == ()
+    # Its table's doubts are not about this number in particular.
+    assert cells["HMR Table 1: HMR, reconstruction error"].remarks == ()
 
 
 def test_every_tolerance_has_a_reason_and_is_small():
