@@ -62,7 +62,7 @@ def synthetic() -> dict:
         "experiment": "quick",
         "environment": {
             "commit": "def5678",
-            "command": "/home/me/training/evaluate.py --weights runs/quick",
+            "command": "clone/training/evaluate.py --weights runs/quick",
         },
         "picture": "people.png",
     }
