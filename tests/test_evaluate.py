@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import planted
 from tests.closeness import assert_close
@@ -75,6 +76,23 @@ def test_a_models_results(run):
     )
     for name in (results["picture"], f"{RULE.name}_worst.png"):
         assert cv2.imread(str(path.with_name(name))) is not None
+
+
+def test_several_devices_share_each_batch(model, rng):
+    """In order, whether the last batch divides among them or not."""
+    size = model.image_size
+    images = rng.uniform(0, 255, (5, size, size, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(4)
+    shared = evaluated.Model(model, None, [model])
+    several = list(shared.stream(dataset))
+    assert [len(found.betas) for _, found in several] == [4, 1]
+    together = np.concatenate([found.vertices for _, found in several])
+    alone = model.infer(images[:4]).vertices.numpy()
+    assert_close("body_metres", together[:4], alone)
+    last = np.pad(images[4:], [[0, 3], [0, 0], [0, 0], [0, 0]])
+    assert_close(
+        "body_metres", together[4:], model.infer(last).vertices.numpy()[:1]
+    )
 
 
 def test_predictions_in_a_file_score_as_the_model_did(

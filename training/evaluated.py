@@ -1,8 +1,9 @@
 """What is measured: a model that predicts, or a file of predictions."""
 
+import concurrent.futures
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,10 +45,13 @@ class Model:
         self,
         method: methods.Method,
         folder: Path,
-        strategy: tf.distribute.Strategy | None = None,
+        others: Sequence[methods.Method] = (),
     ):
-        """A method that is loaded; made in the strategy's scope, if any."""
-        self.folder, self._method, self._strategy = folder, method, strategy
+        """A method that is loaded, and its copies on further devices."""
+        self.folder, self._method = folder, method
+        self._copies = (method, *others)
+        self._pool = concurrent.futures.ThreadPoolExecutor(len(self._copies))
+        self._traced: set[tuple[int, ...]] = set()
         self.body = method.body
         self.joint_names = method.joint_names
         self.image_size = method.image_size
@@ -60,14 +64,44 @@ class Model:
         data: body_data.BodyData,
         strategy: tf.distribute.Strategy,
     ) -> "Model":
-        """That of a folder.
+        """That of a folder, once on each device of the strategy.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: it was trained on another body.
         """
-        with strategy.scope():
-            return cls(methods.load(weights, data), weights, strategy)
+        if strategy.num_replicas_in_sync == 1:
+            with strategy.scope():
+                return cls(methods.load(weights, data), weights)
+        copies = []
+        for device in strategy.extended.worker_devices:
+            with tf.device(device):
+                copies.append(methods.load(weights, data))
+        return cls(copies[0], weights, copies[1:])
+
+    def inputs(self, batch: measure.Batch) -> Any:
+        """The method's."""
+        return self._method.inputs(batch)
+
+    def infer(self, images: tf.Tensor) -> methods.Prediction:
+        """The method's; each device takes its part of the batch."""
+        if len(self._copies) == 1:
+            return self._method.infer(images)
+        parts = tf.split(images, len(self._copies))
+        jobs = [
+            (m.infer, part) for m, part in zip(self._copies, parts, strict=True)
+        ]
+        # Graphs are traced one after the other: Keras has global state.
+        known = tuple(images.shape) in self._traced
+        each = self._pool.map if known else map
+        found = list(each(lambda job: job[0](job[1]), jobs))
+        self._traced.add(tuple(images.shape))
+        return methods.Prediction(
+            *(
+                None if values[0] is None else tf.concat(values, 0)
+                for values in zip(*found, strict=True)
+            )
+        )
 
     def has(self, ids: np.ndarray) -> np.ndarray:
         """All."""
@@ -75,9 +109,7 @@ class Model:
 
     def stream(self, dataset, occlusion=None) -> Stream:
         """See Source."""
-        return measure.predictions(
-            self._method, dataset, self._strategy, occlusion
-        )
+        return measure.predictions(self, dataset, occlusion, len(self._copies))
 
     def facts(self) -> dict[str, Any]:
         """Body, weights, method, experiment and number of parameters."""

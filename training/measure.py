@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,8 @@ def given_of(
 def predictions(
     method: methods.Method,
     dataset: Iterable,
-    strategy: tf.distribute.Strategy | None = None,
     occlusion: protocol.Occlusion | None = None,
+    multiple: int = 1,
 ) -> Iterator[tuple[Batch, protocol.Found]]:
     """Batches and what the method predicts for them, as numpy.
 
@@ -116,23 +116,21 @@ def predictions(
     would compile another graph.
 
     Args:
-        method: made in the strategy's scope.
+        method: its `inputs` and `infer` are called.
         dataset: of pipeline.eval_dataset.
-        strategy: whose devices share each batch; None for one device.
         occlusion: put in front of the people, a batch per variant, which it
             then names as `variant`.
+        multiple: what the size of a batch that `infer` sees is made of.
     """
-    infer = _shared(method, strategy)
-    replicas = strategy.num_replicas_in_sync if strategy else 1
     full = 0
     for tensors in dataset:
         plain = {key: value.numpy() for key, value in tensors.items()}
         for batch in _covered(plain, occlusion):
             images = method.inputs(batch)
             count = int(images.shape[0])
-            full = max(full, math.ceil(count / replicas) * replicas)
+            full = max(full, math.ceil(count / multiple) * multiple)
             padding = [[0, full - count]] + [[0, 0]] * (len(images.shape) - 1)
-            found = infer(tf.pad(images, padding))[: len(_PREDICTED)]
+            found = method.infer(tf.pad(images, padding))[: len(_PREDICTED)]
             values = (v if v is None else v.numpy()[:count] for v in found)
             yield batch, protocol.Found(*values)
 
@@ -150,31 +148,6 @@ def _covered(
     for variant in occlusion.variants:
         image = occlusion.apply(batch, variant)
         yield batch | {"image": image, "variant": variant}
-
-
-def _shared(
-    method: methods.Method, strategy: tf.distribute.Strategy | None
-) -> Callable:
-    """`method.infer`, its batch divided among the strategy's devices."""
-    if strategy is None or strategy.num_replicas_in_sync == 1:
-        return method.infer
-
-    def infer(images: tf.Tensor) -> methods.Prediction:
-        parts = tf.split(images, strategy.num_replicas_in_sync)
-        spread = strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group]
-        )
-        found = strategy.run(method.infer, args=(spread,))
-        return methods.Prediction(
-            *(
-                v
-                if v is None
-                else tf.concat(strategy.experimental_local_results(v), 0)
-                for v in found
-            )
-        )
-
-    return infer
 
 
 def without_bodies(batch: Batch) -> Batch:
