@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from training import paper_tables, parity
 from training.paper_tables import Cell, Table
 from training.parity import State, Verdict
-from training.report_document import (
+from training.report.document import (
     Block,
     Commands,
     Entry,

@@ -1,4 +1,4 @@
-"""A page as data: blocks that report_html and report_markdown both write.
+"""A page as data: blocks that html and markdown both write.
 
 Texts are plain; what stands between backticks is code.
 """

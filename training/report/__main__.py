@@ -17,18 +17,11 @@ from pathlib import Path
 
 import tyro
 
-from training import (
-    paper_tables,
-    parity,
-    report_claims,
-    report_html,
-    report_markdown,
-    report_results,
-    report_tables,
-    workdir,
-)
+from training import paper_tables, parity, workdir
 from training.parity import State
-from training.report_document import (
+from training.report import claims, html, markdown, tables
+from training.report import results as pages
+from training.report.document import (
     Block,
     Counts,
     Document,
@@ -68,37 +61,37 @@ def report(flags: Report) -> tuple[Path, Path]:
         ValueError: a result, a claim or a picture cannot be read.
     """
     results = parity.read_results(flags.results)
-    verdicts = report_tables.judge_all(results)
+    verdicts = tables.judge_all(results)
     flags.out.mkdir(parents=True, exist_ok=True)
     plots = flags.out / "pictures"
     document = Document(
         "Paper tables, and what was measured here",
         tuple(_blocks(flags, results, verdicts, plots)),
     )
-    markdown, page = flags.out / "RESULTS.md", flags.out / "results.html"
-    report_markdown.write(document, markdown)
-    report_html.write(document, page)
-    return markdown, page
+    text, page = flags.out / "RESULTS.md", flags.out / "results.html"
+    markdown.write(document, text)
+    html.write(document, page)
+    return text, page
 
 
 def _blocks(flags, results, verdicts, plots: Path) -> Iterator[Block]:
     yield from _overview(results, verdicts, plots)
-    for paper, tables in itertools.groupby(
+    for paper, printed in itertools.groupby(
         paper_tables.tables(), lambda table: table.paper
     ):
-        tables = list(tables)
+        printed = list(printed)
         yield Heading(2, paper, paper.lower())
-        yield Text(f"{tables[0].source}.", "small")
-        for table in tables:
-            yield from report_tables.blocks(table, verdicts)
+        yield Text(f"{printed[0].source}.", "small")
+        for table in printed:
+            yield from tables.blocks(table, verdicts)
     used = {v.result.path for v in verdicts.values() if v.result}
-    yield from report_results.others(results, used)
-    yield from report_results.synthetic(results, plots)
-    yield from report_claims.blocks(flags.results)
+    yield from pages.others(results, used)
+    yield from pages.synthetic(results, plots)
+    yield from claims.blocks(flags.results)
 
 
 def _overview(results, verdicts, plots: Path) -> Iterator[Block]:
-    counts = report_tables.counted(verdicts)
+    counts = tables.counted(verdicts)
     told = workdir.environment()
     yield Text(
         f"{len(counts)} papers, {len(paper_tables.tables())} tables, "

@@ -1,4 +1,4 @@
-"""A report_document as Markdown; pictures are files beside it."""
+"""A document as Markdown; pictures are files beside it."""
 
 import dataclasses
 import functools
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training import report_document as page
+from training.report import document as page
 
 
 def write(document: page.Document, path: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training import report_results
 from training.claims import rules
-from training.report_document import (
+from training.report import results
+from training.report.document import (
     Block,
     Entry,
     Figure,
@@ -104,7 +104,7 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
     keys += [k for each in metrics.values() for k in each]
     keys = list(dict.fromkeys(keys))[:MOST_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
-    head += [Entry(report_results.title(key)) for key in keys]
+    head += [Entry(results.title(key)) for key in keys]
     lines = []
     for configuration, values in metrics.items():
         seeds = configurations[configuration]["seeds"]
@@ -118,8 +118,8 @@ def _spread(values: Sequence[float]) -> Entry:
     """Mean, and the standard deviation over the seeds."""
     if not values:
         return Entry()
-    mean = report_results.shown(statistics.fmean(values))
+    mean = results.shown(statistics.fmean(values))
     if min(values) == max(values):
         return Entry(mean)
-    spread = report_results.shown(statistics.stdev(values))
+    spread = results.shown(statistics.stdev(values))
     return Entry(mean, aside=f"± {spread}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from training import pictures
 from training.parity import Result
-from training.report_document import (
+from training.report.document import (
     Block,
     Entry,
     Figure,

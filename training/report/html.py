@@ -1,4 +1,4 @@
-"""A report_document as one HTML file that needs no other."""
+"""A document as one HTML file that needs no other."""
 
 import base64
 import functools
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from training import report_document as page
+from training.report import document as page
 
 STYLE = Path(__file__).with_name("report.css")
 # Photographs are stored as JPEG of at most so many pixels across.

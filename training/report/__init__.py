@@ -1,0 +1,1 @@
+"""The papers' tables with our results, and what is measured besides."""
