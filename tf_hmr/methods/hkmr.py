@@ -184,11 +184,7 @@ class Model(image_method.ImageMethod):
         rotvecs, places = iterates["rotvecs"], iterates["places"]
         count = config.outer_steps if config.sum_outer else 1
         # The labels of each step's estimates, which are one batch.
-        labels = {
-            name: tf.concat([value] * count, axis=0)
-            for name, value in batch.items()
-            if name != "image"
-        }
+        labels = image_method.repeated(batch, count)
         if places is not None:
             places = tf.concat([places] * count, axis=0)
         terms = self.supervised_terms(labels, every, places)
@@ -204,7 +200,9 @@ class Model(image_method.ImageMethod):
                 losses.generator(scores), config.adversary
             )
         return {
-            name: _summed(term, 1 if name == "layout_keypoints" else count)
+            name: image_method.summed(
+                term, 1 if name == "layout_keypoints" else count
+            )
             for name, term in terms.items()
         }
 
@@ -266,12 +264,4 @@ def _last(every: method.Prediction, count: int) -> method.Prediction:
     """Of `count` outer steps as one batch, the last."""
     return method.Prediction(
         *(v if v is None else tf.split(v, count)[-1] for v in every)
-    )
-
-
-def _summed(term: method.Term, count: int) -> method.Term:
-    """A term of `count` outer steps: labels are counted once."""
-    return term._replace(
-        total=tf.add_n(tf.split(term.total, count)),
-        count=tf.split(term.count, count)[0],
     )
