@@ -250,7 +250,7 @@ def start_rotmats(rotmats=None) -> np.ndarray:
 
 
 def select(points, names):
-    """(B, 30, C) in the order of joints.KEYPOINTS -> (B, len(names), C)."""
+    """(B, K, C) in the order of joints.KEYPOINTS -> (B, len(names), C)."""
     return tf.gather(points, joints.select(names, of=joints.KEYPOINTS), axis=1)
 
 
