@@ -171,6 +171,20 @@ def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
     assert errors[False][0] > 300
 
 
+def test_where_no_rotation_is_labelled_no_baseline_has_the_true_one(
+    body, truth
+):
+    batch, _ = truth
+    mean = batch["rotmats"][0], batch["betas"][0]
+    given = measure.given_of(body, body.joint_names)
+    one_lacks = batch | {"has_pose": np.array([1, 0], np.float32)}
+    for true_rotation in (True, False):
+        baseline = measure.Baseline(body, mean, RULE, given, true_rotation)
+        for part in (batch, one_lacks, batch):
+            baseline.add(part)
+        assert ("mpjpe_mm" in baseline.summary()) != true_rotation
+
+
 class Covers:
     """Blackens the half that a variant names."""
 

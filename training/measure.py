@@ -174,7 +174,8 @@ class Baseline:
         mean: rotmats (24, 3, 3) and betas (10,).
         rule: its measures that need no picture are taken.
         given: as of Scores.
-        true_rotation: take the global rotation from the labels.
+        true_rotation: take the global rotation from the labels; where one
+            lacks it, there is no such baseline, and `measures` become empty.
     """
 
     def __init__(
@@ -197,6 +198,10 @@ class Baseline:
 
     def add(self, batch: Batch) -> None:
         """Counts a batch of labels."""
+        if self._true_rotation and not np.all(batch["has_pose"]):
+            self.measures = {}
+        if not self.measures:
+            return
         count = len(batch["image"])
         rotmats = np.tile(self._mean[0], (count, 1, 1, 1)).astype(np.float32)
         if self._true_rotation:

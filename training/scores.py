@@ -52,7 +52,11 @@ def result(
         "metrics": metrics,
         "headline": list(rule.headline),
         **details,
-        "baselines": {name: b.summary() for name, b in baselines.items()},
+        "baselines": {
+            name: baseline.summary()
+            for name, baseline in baselines.items()
+            if baseline.measures
+        },
         "missing": {"count": len(missing), "first": missing[:FIRST_MISSING]},
         "records": str(people.folder),
         "examples": people.report["splits"][people.split],
