@@ -128,9 +128,11 @@ def test_a_turned_and_scaled_prediction_is_right_after_procrustes(
     metrics = measured(name, body, turned)["metrics"]
     assert_close("float32_mm", metrics["pa_mpjpe_mm"], 0.0)
     assert metrics["mpjpe_mm"] > 100
-    for key in ("pve_pa_mm",):
-        if key in metrics:
-            assert_close("float32_mm", metrics[key], 0.0)
+    if "pve_pa_mm" in metrics:
+        assert_close("float32_mm", metrics["pve_pa_mm"], 0.0)
+    if name == "h36m_procrustes_smplr":
+        groups = [v for k, v in metrics.items() if k.startswith("group_")]
+        assert_close("float32_mm", groups, np.zeros(8))
     if name == "mpi_inf_3dhp":
         assert metrics["pck3d_150mm"] < 60
         assert metrics["pck3d_150mm_aligned"] == 100
@@ -179,6 +181,17 @@ def test_a_translation_error_is_the_roots(body, tmp_path):
     metrics = measured("h36m_p1_hund", body, away)["metrics"]
     assert_close("float32_mm", metrics["translation_mm"], 50.0)
     assert_close("float32_mm", metrics["mpjpe_mm"], 0.0)
+
+
+def test_the_surface_is_about_the_pelvis(body):
+    """Mesh and joints are elsewhere together."""
+
+    def elsewhere(names, points, vertices):
+        return points + [3, 4, 5], vertices + [3, 4, 5]
+
+    for name in ("h36m_root_smplr", "surreal_smplr", "up3d_smplr"):
+        metrics = measured(name, body, elsewhere)["metrics"]
+        assert_close("float32_mm", metrics["pve_mm"], 0.0)
 
 
 def test_bones_a_tenth_too_long(body, tmp_path):
