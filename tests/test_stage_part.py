@@ -15,7 +15,7 @@ from tests import test_loop, test_loop_processes
 from tests.closeness import assert_close
 from tf_hmr import dropout
 from tf_hmr import method as methods
-from training import checkpoints, config, devices, journal, loop
+from training import checkpoints, config, devices, fit, journal, loop
 from training import step as steps
 from training.data import pipeline, prior
 
@@ -167,6 +167,13 @@ def test_a_part_must_be_a_learner(name, body):
     stage = dataclasses.replace(ALONE, part=name)
     with pytest.raises(ValueError, match=f"{name}.*method.Learner"):
         steps.Step(devices.strategy("cpu"), model, stage)
+
+
+def test_a_part_without_a_stage_is_refused(body):
+    model = Model(test_loop.Config(), body)
+    fit.check_parts(model, EXPERIMENT)
+    with pytest.raises(ValueError, match=r"spread would stay random.*before"):
+        fit.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
 
 
 def train_here(folder: str, where: str) -> None:

@@ -128,6 +128,7 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
     """Builds the method and runs the loop, with what the run has settled."""
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(chosen.method, bodies.Body(loaded))
+    check_parts(method, chosen)
     if not workdir.saved_steps(where.workdir):
         with strategy.scope():
             start(method, data, chosen.encoder_weights)
@@ -177,6 +178,22 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
             "--encoder-weights none."
         )
     encoder_weights.load(encoder, weights)
+
+
+def check_parts(method: methods.Method, chosen: config.Experiment) -> None:
+    """A part that learns alone must have a stage: it would stay random.
+
+    Raises:
+        ValueError: names the part that has none.
+    """
+    trained = {stage.part for stage in chosen.all_stages()}
+    for name, part in vars(method).items():
+        if isinstance(part, methods.Learner) and name not in trained:
+            raise ValueError(
+                f"{method.name}.{name} would stay random: it learns in a stage "
+                f"of its own. Put a config.Stage with part={name!r} among the "
+                "experiment's `before`, or choose a method without it."
+            )
 
 
 def check_topology(data: config.Data, body: body_data.BodyData) -> None:
