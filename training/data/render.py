@@ -20,7 +20,7 @@ _SUPERSAMPLE = 2  # Samples per pixel and axis: antialiased edges.
 class Posed(NamedTuple):
     """N people, in the frame that their global rotation puts them in.
 
-    vertices (N, V, 3) and joints (N, 30, 3), the latter in the order of
+    vertices (N, V, 3) and joints (N, K, 3), the latter in the order of
     joints.KEYPOINTS, in metres; the pelvis stays at its place in the resting
     body. normals (N, V, 3) of about unit length, for shading.
     """
