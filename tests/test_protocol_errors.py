@@ -122,9 +122,7 @@ def test_thirty_millimetres_read_thirty(name, body):
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_turned_and_scaled_prediction_is_right_after_procrustes(
-    name, body, tmp_path
-):
+def test_a_turned_and_scaled_prediction_is_right_after_procrustes(name, body):
     metrics = measured(name, body, turned)["metrics"]
     assert_close("float32_mm", metrics["pa_mpjpe_mm"], 0.0)
     assert metrics["mpjpe_mm"] > 100
