@@ -137,7 +137,7 @@ def test_a_turned_and_scaled_prediction_is_right_after_procrustes(name, body):
         assert_close("float64", metrics["auc3d_aligned"], 100 * 30 / 31)
 
 
-def test_actions_and_truth_are_told(body, tmp_path):
+def test_actions_and_truth_are_told(body):
     results = measured("h36m_p1_hmr", body, thirty)
     counts = {k: v["count"] for k, v in results["per_action"].items()}
     assert counts == {
@@ -148,19 +148,19 @@ def test_actions_and_truth_are_told(body, tmp_path):
     assert results["rule"]["root"].startswith("the middle of the hips")
 
 
-def test_without_labelled_bodies_hmr_compares_stored_joints(body, tmp_path):
+def test_without_labelled_bodies_hmr_compares_stored_joints(body):
     """Which are the markers' joints then."""
     results = measured("h36m_p1_hmr", body, thirty, labels=False)
     assert results["truth"] == {"records": 10}
     assert_close("float32_mm", results["metrics"]["mpjpe_mm"], 30.0)
 
 
-def test_smplr_needs_labelled_bodies(body, tmp_path):
+def test_smplr_needs_labelled_bodies(body):
     with pytest.raises(ValueError, match="No record has all joints"):
         measured("h36m_root_smplr", body, thirty, labels=False)
 
 
-def test_spins_truth_is_not_moved_to_the_predictions_root(body, tmp_path):
+def test_spins_truth_is_not_moved_to_the_predictions_root(body):
     """A wrong predicted pelvis counts for every joint."""
 
     def only_the_pelvis(names, points, vertices):
@@ -172,7 +172,7 @@ def test_spins_truth_is_not_moved_to_the_predictions_root(body, tmp_path):
     assert_close("float32_mm", metrics["metrics"]["mpjpe_mm"], 40.0)
 
 
-def test_a_translation_error_is_the_roots(body, tmp_path):
+def test_a_translation_error_is_the_roots(body):
     def away(names, points, vertices):
         return points + [0.03, 0, -0.04], vertices
 
@@ -192,7 +192,7 @@ def test_the_surface_is_about_the_pelvis(body):
         assert_close("float32_mm", metrics["pve_mm"], 0.0)
 
 
-def test_bones_a_tenth_too_long(body, tmp_path):
+def test_bones_a_tenth_too_long(body):
     """All sizes grow about the pelvis: lengths by a tenth of themselves."""
     index = list(joints.parents()[1:])
 
