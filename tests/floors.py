@@ -218,6 +218,10 @@ FLOORS = (
         "edge.report",
     ),
     ("training.report.claims",),
-    ("training.report.__main__", "training.claims.plots", "training.claims.runs"),
+    (
+        "training.report.__main__",
+        "training.claims.plots",
+        "training.claims.runs",
+    ),
     ("training.claims.__main__",),
 )
