@@ -102,13 +102,12 @@ def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
     assert "training.fit" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # A minute; test_loop.py has the same of a made-up method.
 @pytest.mark.parametrize(
     "several",
     [
         ["training.fit", "quick", "--devices=cpu:2"],
-        pytest.param(
-            ["training.launch", "--workers=2", "quick"], marks=pytest.mark.slow
-        ),
+        ["training.launch", "--workers=2", "quick"],
     ],
     ids=["devices", "workers"],
 )

@@ -203,9 +203,13 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
     }
     for flag in ("has_pose", "has_betas", "has_joints3d"):
         batch[flag] = np.ones(count)
+    for drawn in ("flip", "rotation_rad"):
+        batch[drawn] = np.zeros(count)
     batch = {name: value.astype(np.float32) for name, value in batch.items()}
-    pixels = rng.integers(0, 256, (count, size, size, 3), np.uint8)
-    return batch | {"image": pixels}
+    return batch | {
+        "image": rng.integers(0, 256, (count, size, size, 3), np.uint8),
+        "example_key": np.arange(count),
+    }
 
 
 def _bare(method, batch, rounds: int) -> list[float]:
