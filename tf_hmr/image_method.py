@@ -219,6 +219,23 @@ class ImageMethod(method.Method):
         )
         return terms
 
+    def adversary_terms(self, batch, prediction):
+        """Least squares: real poses towards 1, predictions towards 0.
+
+        Of prediction.iterates, which then hold all estimates that are judged.
+        """
+        if self.adversary is None:
+            return {}
+        fake = self.adversary(
+            tf.stop_gradient(prediction.iterates["rotmats"]),
+            tf.stop_gradient(prediction.iterates["betas"]),
+        )
+        real = self.adversary(batch["prior_rotmats"], batch["prior_betas"])
+        return {
+            "real": term(losses.discriminator_real(real), 1.0),
+            "fake": term(losses.discriminator_fake(fake), 1.0),
+        }
+
     def _root_aligned(self, batch, prediction):
         """Joints of the 3D loss minus their mid-hip: pred, true, valid."""
         index = joints.select(self.loss_joints, of=self.joint_names)

@@ -271,18 +271,3 @@ class Model(image_method.ImageMethod):
             )
             for name, each in terms.items()
         }
-
-    def adversary_terms(self, batch, prediction):
-        """Least squares: real poses towards 1, predictions towards 0."""
-        if self.adversary is None:
-            return {}
-        fake = self.adversary(
-            tf.stop_gradient(prediction.iterates["rotmats"]),
-            tf.stop_gradient(prediction.iterates["betas"]),
-        )
-        real = self.adversary(batch["prior_rotmats"], batch["prior_betas"])
-        term = image_method.term
-        return {
-            "real": term(losses.discriminator_real(real), 1.0),
-            "fake": term(losses.discriminator_fake(fake), 1.0),
-        }
