@@ -15,8 +15,8 @@ import numpy as np
 from tests.reference_body import random_betas
 from tf_hmr import body as bodies
 from tf_hmr import geometry, joints
-from training import compared, protocol
 from training.data import records
+from training.evaluation import compared, protocol
 
 SIDE = 32
 INTRINSICS = np.float32([900, 900, (SIDE - 1) / 2, (SIDE - 1) / 2])

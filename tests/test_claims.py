@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from training import occluders
 from training.claims import __main__ as claims
 from training.claims import rules, runs
 from training.data import prior
+from training.evaluation import occluders
 
 SIZE = runs.Size(steps=10, occluded_people=5)
 SEEDS = (0, 1, 2)

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.closeness import assert_close
 from tf_hmr import camera, crop, joints
-from training import compared, crop_views, protocol, protocols
+from training.evaluation import compared, crop_views, protocol, protocols
 
 INTRINSICS = np.array([1500.0, 1480.0, 1000.0, 1040.0])
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tests import planted
 from tests.closeness import assert_close
-from training import (
-    evaluate,
+from training import evaluate
+from training.evaluation import (
     evaluated,
     predictions_file,
     protocol_records,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests import record_samples
-from training import fit, hmr_recipe
+from training import fit
 from training.data import order
+from training.recipes import hmr_recipe
 
 # akanazawa/hmr's released checkpoint is model.ckpt-667589.
 RELEASED_STEP = 667_589

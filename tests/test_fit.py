@@ -11,7 +11,8 @@ import cv2
 import pytest
 
 from tests.closeness import assert_close
-from training import checkpoints, evaluate, fit, journal, scores, workdir
+from training import checkpoints, evaluate, fit, journal, workdir
+from training.evaluation import scores
 
 TINY = (
     "--method.image-size=64",

@@ -9,7 +9,7 @@ from tests import planted
 from tests.closeness import assert_close
 from tf_hmr import body as bodies
 from tf_hmr import body_topology, joints
-from training import compared, labelled, measure, protocol, protocols
+from training.evaluation import compared, labelled, measure, protocol, protocols
 
 
 @pytest.fixture(scope="module")

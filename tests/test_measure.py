@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tf_hmr import joints, method, raster
-from training import config, mean_pose, measure, protocol, protocols
+from training import config
 from training.data import records, shards
-from training.measures import picture
+from training.evaluation import mean_pose, measure, protocol, protocols
+from training.evaluation.measures import picture
 
 RULE = protocols.get("synthetic_v1")
 SIZE = 64

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tf_hmr import joints, method, metrics
-from training import occluders, occlusion, protocols
+from training.evaluation import occluders, occlusion, protocols
 
 MIDDLE = np.array([[0.0, 0.0, 1.0]])
 WRIST = joints.KEYPOINTS.index("left_wrist")

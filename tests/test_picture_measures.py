@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests import record_samples
-from training import mesh_views, protocol
 from training.data import part_codes
-from training.measures import segmentation, silhouette
+from training.evaluation import mesh_views, protocol
+from training.evaluation.measures import segmentation, silhouette
 
 WIDTH, HEIGHT = 300, 240
 BOX = np.array([40.0, 30.0, 160.0, 160.0])

@@ -8,16 +8,16 @@ import pytest
 from tests.closeness import assert_close
 from tests.datasets import lsp_files, people
 from tf_hmr import joints
-from training import (
-    config,
+from training import config
+from training.data import pipeline
+from training.data.prepare import lsp
+from training.evaluation import (
     measure,
     occlusion,
     protocol,
     protocol_records,
     protocols,
 )
-from training.data import pipeline
-from training.data.prepare import lsp
 
 SIZE = 64
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests import record_samples
 from tests.closeness import TOLERANCES, assert_close
 from tf_hmr import crop, joints
-from training import config, warp
-from training.data import order, pipeline, prior, records, shard_index
+from training import config
+from training.data import order, pipeline, prior, records, shard_index, warp
 
 SIZE = 64
 COUNT = 11

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from tests import planted
 from tests.closeness import assert_close
 from tf_hmr import joints
-from training import measure, protocol_records, protocols, scores
+from training.evaluation import measure, protocol_records, protocols, scores
 
 # Protocol -> ids that are its, and others in the same split that are not.
 H36M = ("S9_Eating_1.54138969_000001", "S11_Eating.55011271_000006")

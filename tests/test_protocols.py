@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from tf_hmr import joints
-from training import measure, protocols
+from training.evaluation import measure, protocols
 
 NAMES = protocols.names()
 PROMISED = {
@@ -45,7 +45,9 @@ def test_an_unknown_name_lists_what_there_is(bare):
 
 
 def test_two_of_one_name_are_refused(monkeypatch):
-    rules = importlib.import_module("training.protocol_rules.synthetic")
+    rules = importlib.import_module(
+        "training.evaluation.protocol_rules.synthetic"
+    )
     monkeypatch.setattr(rules, "PROTOCOLS", 2 * rules.PROTOCOLS)
     with pytest.raises(ValueError, match="Two protocols.*synthetic_v1"):
         protocols._all.__wrapped__()
@@ -73,7 +75,10 @@ def test_joints_roots_and_measures_exist(name):
         roots = (*rule.root, *rule.pred_root)
         joints.select((*rule.joints, *roots), of=known[rule.regressor])
     for each in set(rule.measures):
-        assert measure._kind(each).__module__ == f"training.measures.{each}"
+        assert (
+            measure._kind(each).__module__
+            == f"training.evaluation.measures.{each}"
+        )
     assert rule.splits and rule.headline
 
 

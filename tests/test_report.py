@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.parity import planted
-from training import paper_tables, parity
 from training.claims import rules
+from training.papers import paper_tables, parity
 from training.report import __main__ as report
 
 VOID = {"meta", "img", "br"}

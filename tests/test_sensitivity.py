@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tf_hmr import crop, joints, method
-from training import sensitivity, sensitivity_maps
+from training import sensitivity
+from training.evaluation import sensitivity_maps
 
 SIZE = 56
 # The pixel that the method below looks at, in pixels of a crop of 224.

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tests import record_samples, test_pipeline
 from tests.closeness import assert_close
-from training import config, data_service, warp
+from training import config, data_service
 from training.benchmarks import data_service as benchmark
-from training.data import pipeline, stream
+from training.data import pipeline, stream, warp
 
 SIZE = 64
 COUNT = 11

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests import record_samples, test_pipeline
 from tests.closeness import TOLERANCES, assert_close
 from tf_hmr import crop
-from training import config, warp
-from training.data import augment, pixels
+from training import config
+from training.data import augment, pixels, warp
 
 COUNT = 11
 STRONG = config.Augment(

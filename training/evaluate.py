@@ -27,9 +27,9 @@ import tqdm
 import tyro
 
 from tf_hmr import body_data
-from training import (
-    config,
-    devices,
+from training import config, devices, workdir
+from training.data import pipeline
+from training.evaluation import (
     evaluated,
     mean_pose,
     measure,
@@ -39,9 +39,7 @@ from training import (
     protocols,
     score_pictures,
     scores,
-    workdir,
 )
-from training.data import pipeline
 
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}

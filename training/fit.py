@@ -35,13 +35,11 @@ from training import (
     exit_status,
     experiments,
     loop,
-    mean_pose,
-    measure,
     pictures,
-    protocols,
     workdir,
 )
 from training.data import feed, mix, pipeline, prior, records
+from training.evaluation import mean_pose, measure, protocols
 
 EVALUATION_BATCH = 50
 PICTURES = 4

@@ -30,8 +30,9 @@ import tyro
 
 from tf_hmr import crop, joints, metrics, people
 from tf_hmr import method as methods
-from training import config, measure, sensitivity_maps, workdir
+from training import config, workdir
 from training.data import pipeline
+from training.evaluation import measure, sensitivity_maps
 
 REFERENCE_PX = 224
 GREY = 127.5

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from training import config, fits, warp
+from training import config, fits
+from training.data import warp
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).

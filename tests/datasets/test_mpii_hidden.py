@@ -9,10 +9,11 @@ from tests import record_samples
 from tests.closeness import assert_close
 from tests.datasets import mpii_files, people
 from tf_hmr import joints
-from training import config, measure, protocol, protocols
+from training import config
 from training.data import dataset, parsing, pipeline, records
 from training.data import mpii_files as raw
 from training.data.prepare import mpii
+from training.evaluation import measure, protocol, protocols
 
 SIZES = ((200, 160), (900, 260), (200, 160))
 # Joint i of picture p has the (i + p) % 5 th of "1", "0", 1, 0, empty.

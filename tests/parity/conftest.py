@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training import parity
+from training.papers import parity
 
 PROPERTY = "parity"
 

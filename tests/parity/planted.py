@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from training import paper_tables, parity, workdir
+from training import workdir
+from training.papers import paper_tables, parity
 
 
 def cell(paper: str, table: str, row: str, column: str) -> paper_tables.Cell:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.parity.conftest import PROPERTY
-from training import paper_tables, parity
+from training.papers import paper_tables, parity
 
 
 @pytest.mark.parametrize("cell", paper_tables.cells(), ids=str)

@@ -5,7 +5,9 @@ import shlex
 import pytest
 import tyro
 
-from training import evaluate, fit, paper_tables, parity, protocols
+from training import evaluate, fit
+from training.evaluation import protocols
+from training.papers import paper_tables, parity
 
 
 def commands() -> list[str]:

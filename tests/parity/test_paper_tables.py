@@ -4,7 +4,7 @@ import collections
 
 import pytest
 
-from training import paper_tables, parity
+from training.papers import paper_tables, parity
 
 # Of each paper: numbers of its own rows.
 NUMBERS = {"HMR": 28, "SMPLR": 175, "HKMR": 49, "HUND": 21}

@@ -6,8 +6,8 @@ import types
 import pytest
 
 from tests.parity import conftest, planted, test_cells
-from training import paper_tables, parity
-from training.parity import State
+from training.papers import paper_tables, parity
+from training.papers.parity import State
 
 
 @pytest.fixture

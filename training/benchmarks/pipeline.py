@@ -220,7 +220,7 @@ def _cpu_s() -> float:
 def _ours(folder: pathlib.Path, options: Options) -> dict[str, Pass]:
     import tensorflow as tf
 
-    from training import warp
+    from training.data import warp
 
     # The peer is measured without a GPU.
     with tf.device("cpu"):
@@ -255,7 +255,7 @@ def check_same(folder: pathlib.Path, options: Options) -> None:
     Raises:
         ValueError: they differ by more than antialiasing.
     """
-    from training import warp
+    from training.data import warp
 
     plain = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
     made = pictures.batches(

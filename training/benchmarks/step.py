@@ -217,7 +217,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
     import keras
     import tensorflow as tf
 
-    from training import warp
+    from training.data import warp
 
     players = [
         (method.terms, method.player_variables(), keras.optimizers.Adam(1e-5)),

@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib.figure
 import numpy as np
 
-from training import occluders
 from training.claims import rules
+from training.evaluation import occluders
 
 Runs = Mapping[str, Sequence[Mapping[str, float]]]
 COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training import occluders
+from training.evaluation import occluders
 
 # Of each configuration: metric -> one value for each seed.
 Metrics = Mapping[str, Mapping[str, Sequence[float]]]

@@ -15,17 +15,10 @@ import numpy as np
 
 from tf_hmr import geometry
 from tf_hmr import method as methods
-from training import (
-    config,
-    journal,
-    mean_pose,
-    measure,
-    occlusion,
-    protocols,
-    workdir,
-)
+from training import config, journal, workdir
 from training.claims import rules
 from training.data import pipeline, prior
+from training.evaluation import mean_pose, measure, occlusion, protocols
 
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"

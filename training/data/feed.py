@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_hmr import crop
-from training import config, warp
+from training import config
 from training.data import (
     bad_records,
     order,
@@ -18,6 +18,7 @@ from training.data import (
     prior,
     records,
     shards,
+    warp,
 )
 
 # Names of the random streams that a run's seed is split into.

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import geometry, method
-from training import config, warp
+from training import config
 from training.data import (
     augment,
     bad_records,
@@ -27,6 +27,7 @@ from training.data import (
     records,
     shards,
     stream,
+    warp,
 )
 
 Batch = dict[str, tf.Tensor]

@@ -15,7 +15,7 @@ import socket
 
 import tensorflow as tf
 
-from training import config, warp
+from training import config
 from training.data import (
     augment,
     labels,
@@ -24,6 +24,7 @@ from training.data import (
     pixels,
     records,
     shards,
+    warp,
 )
 
 Batch = dict[str, tf.Tensor]

@@ -12,7 +12,8 @@ the MoSh records that HMR's authors gave out; then it is the prior.
 import dataclasses
 
 from tf_hmr.methods import hkmr
-from training import config, hmr_recipe
+from training import config
+from training.recipes import hmr_recipe
 
 EXPERIMENT = dataclasses.replace(
     hmr_recipe.experiment(),

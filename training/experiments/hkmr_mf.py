@@ -12,7 +12,7 @@ prior of poses but SMPLify's own is needed.
 
 from tf_hmr import resnet_v15
 from tf_hmr.methods import hkmr
-from training import spin_recipe
+from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(
     hkmr.Config(

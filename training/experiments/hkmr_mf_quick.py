@@ -9,8 +9,8 @@ and fits.
 
 import dataclasses
 
-from training import spin_recipe
 from training.experiments import hkmr_quick
+from training.recipes import spin_recipe
 
 _QUICK = dataclasses.replace(hkmr_quick.EXPERIMENT, before=())
 EXPERIMENT = spin_recipe.at_size_of(

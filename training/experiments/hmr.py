@@ -11,6 +11,6 @@ hand, --method.encoder resnet50_slim --encoder-weights resnet_v2_50.ckpt is
 what the authors started from.
 """
 
-from training import hmr_recipe
+from training.recipes import hmr_recipe
 
 EXPERIMENT = hmr_recipe.experiment(epochs=75)

@@ -5,6 +5,6 @@
 What keeps bodies human is taken away: only the keypoints are fitted.
 """
 
-from training import hmr_recipe
+from training.recipes import hmr_recipe
 
 EXPERIMENT = hmr_recipe.experiment(paired=False, adversary=False)

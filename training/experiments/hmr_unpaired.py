@@ -3,6 +3,6 @@
 python -m training.fit hmr_unpaired --records /data/records
 """
 
-from training import hmr_recipe
+from training.recipes import hmr_recipe
 
 EXPERIMENT = hmr_recipe.experiment(paired=False)

@@ -10,6 +10,6 @@ minutes on two cores are 4,000 steps; for half an hour, --steps 24000 and
 60,000 people.
 """
 
-from training import quick_recipe
+from training.recipes import quick_recipe
 
 EXPERIMENT = quick_recipe.experiment()

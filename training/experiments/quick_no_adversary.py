@@ -3,6 +3,6 @@
 python -m training.fit quick_no_adversary --records DATA
 """
 
-from training import quick_recipe
+from training.recipes import quick_recipe
 
 EXPERIMENT = quick_recipe.experiment(paired=False, adversary=False)

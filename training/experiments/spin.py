@@ -15,7 +15,7 @@ coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
 
 from tf_hmr import resnet_v15
 from tf_hmr.methods import hmr
-from training import spin_recipe
+from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(
     hmr.Config(

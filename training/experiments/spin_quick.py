@@ -9,7 +9,7 @@ as an example is seen again and again.
 
 import dataclasses
 
-from training import quick_recipe, spin_recipe
+from training.recipes import quick_recipe, spin_recipe
 
 _QUICK = quick_recipe.experiment(adversary=False)
 EXPERIMENT = spin_recipe.at_size_of(

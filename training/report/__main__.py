@@ -17,8 +17,9 @@ from pathlib import Path
 
 import tyro
 
-from training import paper_tables, parity, workdir
-from training.parity import State
+from training import workdir
+from training.papers import paper_tables, parity
+from training.papers.parity import State
 from training.report import claims, html, markdown, tables
 from training.report import results as pages
 from training.report.document import (

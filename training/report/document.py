@@ -56,7 +56,7 @@ class Entry:
     """One field of a grid.
 
     `kind` says how it looks: "" a number, "label", or a state of
-    training.parity with dashes for blanks.
+    training.papers.parity with dashes for blanks.
     """
 
     text: str = ""

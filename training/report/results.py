@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training import pictures
-from training.parity import Result
+from training.papers.parity import Result
 from training.report.document import (
     Block,
     Entry,

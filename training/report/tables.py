@@ -5,9 +5,9 @@ import itertools
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from training import paper_tables, parity
-from training.paper_tables import Cell, Table
-from training.parity import State, Verdict
+from training.papers import paper_tables, parity
+from training.papers.paper_tables import Cell, Table
+from training.papers.parity import State, Verdict
 from training.report.document import (
     Block,
     Commands,

@@ -1,0 +1,1 @@
+"""What protocols ask for, how predictions are measured, and what is drawn."""

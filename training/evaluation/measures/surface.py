@@ -1,0 +1,68 @@
+"""Errors of the vertices against the labelled body."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_hmr import metrics
+from training.evaluation import protocol
+
+
+class Measure:
+    """PVE, and with options["surface_aligned"] also after a similarity.
+
+    options["surface_root"]: "none" compares the meshes as the body function
+    gives them, without a translation; "pelvis" about the first joint of the
+    skeleton.
+    """
+
+    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
+        """Options are the rule's."""
+        self._given = given
+        self._root = rule.options.get("surface_root", "none")
+        self._aligned = rule.options.get("surface_aligned", False)
+        self._rows: dict[str, list[np.ndarray]] = {"pve_mm": []}
+        if self._aligned:
+            self._rows["pve_pa_mm"] = []
+
+    def add(
+        self, batch: Mapping[str, np.ndarray], found: protocol.Found
+    ) -> None:
+        """Counts the labelled examples of a batch, where vertices are given.
+
+        Raises:
+            ValueError: the pelvis is asked for and not given.
+        """
+        rows = np.flatnonzero(batch["has_pose"] * batch["has_betas"] > 0)
+        if not len(rows) or found.vertices is None:
+            return
+        mesh = self._given.labelled(batch)
+        pred, true = found.vertices[rows], mesh.vertices[rows]
+        if self._root == "pelvis":
+            pred = pred - self._pelvis(found)[rows, np.newaxis]
+            true = true - mesh.skeleton[rows, :1]
+        self._rows["pve_mm"].append(metrics.pve_mm(pred, true))
+        if self._aligned:
+            self._rows["pve_pa_mm"].append(metrics.pa_mpjpe_mm(pred, true))
+
+    def _pelvis(self, found: protocol.Found) -> np.ndarray:
+        """(B, 3): a body's first joint stays where its shape has it."""
+        if found.betas is not None:
+            data = self._given.body.data
+            row = data.J_regressor[0].astype(np.float64)
+            blends = np.einsum("v,vcp->cp", row, data.shapedirs)
+            return row @ data.v_template + found.betas @ blends.T
+        if found.joints is not None and "pelvis" in self._given.joint_names:
+            return found.joints[:, self._given.joint_names.index("pelvis")]
+        raise ValueError(
+            "The protocol measures the surface about the pelvis: give betas, "
+            "or a joint named pelvis in joints3d."
+        )
+
+    def summary(self) -> dict[str, float]:
+        """Means over the labelled examples; nothing where there are none."""
+        return {
+            name: float(np.concatenate(rows).mean())
+            for name, rows in self._rows.items()
+            if rows
+        }

@@ -1,0 +1,179 @@
+"""Errors of a method with one joint of the person covered: HKMR's Figure 6.
+
+What covers it is in occluders.py. An example in whose crop the joint is not
+visible is left out of that joint's mean, and counted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints, metrics
+from tf_hmr import method as methods
+from training.evaluation import compared, measure, occluders, protocol
+
+PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
+NONE = ("none", 0)
+"""Pattern and degree of the same people with nothing covered."""
+
+
+class Errors(NamedTuple):
+    """Errors under one pattern and degree, for J joints covered in turn."""
+
+    joints: tuple[str, ...]
+    """(J,) which joint was covered."""
+    mpjpe_mm: np.ndarray
+    """(J,) MPJPE of the body; NaN where no example shows the joint."""
+    own_mm: np.ndarray
+    """(J,) error of the covered joint itself; NaN where it is not judged."""
+    plain_mm: np.ndarray
+    """(J,) MPJPE of the same examples with nothing covered."""
+    count: np.ndarray
+    """(J,) examples."""
+    skipped: np.ndarray
+    """(J,) examples in whose crop the joint is not visible."""
+
+    @property
+    def mean_mm(self) -> float:
+        """The MPJPE averaged over the joints: Figure 6's number."""
+        return float(np.nanmean(self.mpjpe_mm))
+
+    @property
+    def plain_mean_mm(self) -> float:
+        """The same average with nothing covered."""
+        return float(np.nanmean(self.plain_mm))
+
+
+def measure_all(
+    method: methods.Method,
+    dataset: Iterable,
+    rule: protocol.Protocol,
+    patterns: Sequence[str] = PATTERNS,
+    degrees: Sequence[float] = DEGREES,
+    names: Sequence[str] = joints.LSP14,
+) -> dict[tuple[str, float], Errors]:
+    """Errors under each pattern and degree, one joint covered at a time.
+
+    The cost is that of len(patterns) * len(degrees) * len(names) + 1
+    predictions per example: 211 by default.
+
+    Args:
+        method: to measure.
+        dataset: batches of pipeline.eval_dataset, or of some of its people.
+        rule: which joints are compared, and how they are aligned.
+        patterns: of PATTERNS.
+        degrees: above 0.
+        names: the joints to cover, of joints.KEYPOINTS.
+
+    Raises:
+        ValueError: no example has the joints of `rule`.
+    """
+    runs = [(p, d, name) for p in patterns for d in degrees for name in names]
+    tables = {(p, d): _Table(names, rule) for p, d, _ in runs}
+    compare = compared.Compared(
+        rule, measure.given_of(method.body, method.joint_names)
+    )
+    people: list[measure.Batch] = []
+    plain = np.zeros(0)
+    stream = _covered(dataset, runs, people)
+    for item, found in measure.predictions(method, stream):
+        sides = compare(people[-1], found)
+        each = metrics.per_joint_error_mm(sides.pred, sides.true)
+        if item["run"] < 0:
+            plain = each.mean(axis=1)
+            continue
+        pattern, degree, name = runs[item["run"]]
+        shown = item["shown"][sides.rows]
+        tables[pattern, degree].add(name, each, plain, shown)
+    if not any(table.examples for table in tables.values()):
+        raise ValueError(
+            f"No record has all joints of {rule.name}: {rule.joints}. "
+            "Nothing to measure."
+        )
+    return {key: table.errors() for key, table in tables.items()}
+
+
+def errors(
+    method: methods.Method,
+    dataset: Iterable,
+    rule: protocol.Protocol,
+    patterns: Sequence[str] = PATTERNS,
+    degrees: Sequence[float] = DEGREES,
+    names: Sequence[str] = joints.LSP14,
+) -> dict[tuple[str, float], float]:
+    """The numbers of HKMR's Figure 6: `measure_all`, averaged over joints.
+
+    Returns:
+        (pattern, degree) -> MPJPE in millimetres; and NONE -> the same average
+        with nothing covered.
+    """
+    measured = measure_all(method, dataset, rule, patterns, degrees, names)
+    plain = next(iter(measured.values())).plain_mean_mm
+    return {NONE: plain} | {k: found.mean_mm for k, found in measured.items()}
+
+
+class _Table:
+    """Sums of the errors of one pattern and degree."""
+
+    def __init__(self, names: Sequence[str], rule: protocol.Protocol):
+        self._names = tuple(names)
+        self._judged = rule.joints
+        self._sums = np.zeros((4, len(names)))
+        self._skipped = np.zeros(len(names), np.int64)
+
+    @property
+    def examples(self) -> int:
+        """How many were added, for all joints together."""
+        return int(self._sums[-1].sum() + self._skipped.sum())
+
+    def add(self, name: str, each, plain, shown) -> None:
+        """Errors (B, J) with `name` covered, and (B,) with nothing covered."""
+        own = np.nan
+        if name in self._judged:
+            own = each[shown, self._judged.index(name)].sum()
+        row = self._names.index(name)
+        self._sums[:, row] += (
+            each[shown].mean(axis=1).sum(),
+            own,
+            plain[shown].sum(),
+            shown.sum(),
+        )
+        self._skipped[row] += (~shown).sum()
+
+    def errors(self) -> Errors:
+        *sums, count = self._sums
+        means = [
+            np.divide(s, count, np.full_like(s, np.nan), where=count > 0)
+            for s in sums
+        ]
+        return Errors(
+            self._names, *means, count.astype(np.int64), self._skipped
+        )
+
+
+def _covered(
+    dataset: Iterable, runs: Sequence[tuple], people: list[measure.Batch]
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Each batch as it is (run -1), then covered in all ways.
+
+    The batch itself, with its labels, is put at the end of `people`.
+    """
+    for batch in dataset:
+        batch = {key: np.asarray(value) for key, value in batch.items()}
+        people[:] = [batch]
+        images = batch["image"]
+        numbers = occluders.numbers_of(batch["example_id"])
+        yield _item(images, np.zeros(len(images), bool), -1)
+        for run, (pattern, degree, name) in enumerate(runs):
+            points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]
+            covered = occluders.occlude(
+                images, points, pattern, degree, numbers
+            )
+            yield _item(*covered, run)
+
+
+def _item(images, shown, run: int) -> dict[str, tf.Tensor]:
+    values = {"image": images, "shown": shown, "run": run}
+    return {key: tf.constant(value) for key, value in values.items()}

@@ -1,0 +1,1 @@
+"""The numbers that the papers print, and how our results compare."""

@@ -1,0 +1,79 @@
+"""SPIN's release as an experiment, for any method of pictures.
+
+Values: nkolot/SPIN: train/trainer.py, utils/train_options.py,
+datasets/mixed_dataset.py.
+"""
+
+import dataclasses
+
+from tf_hmr import image_method, spin_losses
+from training import config
+from training.recipes import hmr_recipe
+
+BATCH_SIZE = 64
+EPOCHS = 50
+# Shares of a batch; those in the wild share theirs by their sizes.
+SHARES_3D = {"h36m": 0.3, "mpi-inf-3dhp": 0.1}
+SHARE_2D = 0.6
+# What each method's Config is given: HKMR_MF is HKMR with these.
+METHOD = {
+    "supervision": "spin",
+    "fits": "improved",
+    "loss_rotmats": "squared",
+    "joints_in_loss": "cocoplus",
+    **spin_losses.WEIGHTS,
+}
+# SPIN's crop holds the picture to a fifth more than the person's box.
+CROP_SCALE = 1.2
+
+
+# Of quick's runs: a tenth of SMPLify's steps, as an example is seen again and
+# again; and the encoder's own places beside the keypoints of the body.
+_QUICK = {"fit_steps": 10, "layout_keypoints": 100.0}
+
+
+def at_size_of(
+    quick: config.Experiment, method: image_method.Config
+) -> config.Experiment:
+    """An experiment for CPUs, with SPIN's losses and fits for its method."""
+    return dataclasses.replace(
+        quick,
+        method=dataclasses.replace(method, **METHOD, **_QUICK),
+        data=dataclasses.replace(quick.data, prior=""),
+    )
+
+
+def experiment(method: image_method.Config) -> config.Experiment:
+    """SPIN's data, augmentation and steps around a method's Config.
+
+    An epoch is as long as the largest dataset, Human3.6M.
+    """
+    sizes = hmr_recipe.WITHOUT_3D
+    sources = [
+        config.Source(name, share) for name, share in SHARES_3D.items()
+    ] + [
+        config.Source(name, SHARE_2D * size / sum(sizes.values()), "2d")
+        for name, size in sizes.items()
+    ]
+    return config.Experiment(
+        method=method,
+        data=config.Data(
+            sources=tuple(sources),
+            batch_size=BATCH_SIZE,
+            augment=config.Augment(
+                # SPIN's scale is the box's: a person of 1 over it.
+                scale=(1 / 1.25, 1 / 0.75),
+                shift=0.0,
+                rotation_deg=30.0,
+                rotation_probability=0.4,
+                colour=0.4,
+            ),
+            prior="",
+        ),
+        steps=EPOCHS * hmr_recipe.WITH_3D["h36m"] // BATCH_SIZE,
+        # Torchvision's, of which the user has to give the file.
+        encoder_weights="imagenet",
+        optim=config.Optim(lr=5e-5),
+        eval_every=5000,
+        save_every=1000,
+    )
