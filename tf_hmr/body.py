@@ -118,6 +118,17 @@ class Body:
         """
         return self._keypoints_function(*checked(self.data, rotmats, betas))
 
+    def bones(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """How bones move; takes and raises what a call does.
+
+        Returns:
+            Rotations R (B, 24, 3, 3) and origins o (B, 24, 3, 1), metres: a
+            point x of a bone, on the resting body, goes to R x + o.
+        """
+        return self._pose(*checked(self.data, rotmats, betas))[1:3]
+
     def _posed(self, rotmats, betas):
         """All matrix products of a call, for `_mesh`."""
         pose = self._pose(rotmats, betas)
@@ -180,7 +191,9 @@ def checked(
 
 def _plain(heavy: Callable, light: Callable) -> Callable:
     """light(*heavy(rotmats, betas)) as a plain graph."""
-    return tf.function(lambda rotmats, betas: light(*heavy(rotmats, betas)))
+    return tf.function(
+        lambda rotmats, betas: light(*heavy(rotmats, betas)), autograph=False
+    )
 
 
 def _compiled(heavy: Callable, light: Callable) -> Callable:
@@ -193,12 +206,13 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
     removes what nobody reads.
     """
 
-    @tf.function(jit_compile=True)
+    # autograph would read every line anew for each body, and change none.
+    @tf.function(jit_compile=True, autograph=False)
     def forward(rotmats, betas):
         values = heavy(rotmats, betas)
         return light(*values), values
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def backward(inputs, values, upstream):
         with tf.GradientTape() as tape:
             tape.watch(values)

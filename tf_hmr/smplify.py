@@ -13,7 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import body as bodies
-from tf_hmr import body_data, camera, geometry, joints, priors
+from tf_hmr import (
+    body_data,
+    camera,
+    geometry,
+    joints,
+    priors,
+    self_penetration,
+)
 from tf_hmr import smplify_schedule as schedules
 
 SPIN = schedules.SPIN
@@ -112,6 +119,12 @@ class Fitter:
         self._num_betas = data.num_betas
         self._body = bodies.Body(data, self.joint_names, jit=False)
         self._prior = priors.PosePrior(prior)
+        # Built and paid for only where a stage wants it.
+        self._penetration = (
+            self_penetration.SelfPenetration(self._body)
+            if any(stage.self_penetration for stage in schedule.stages)
+            else None
+        )
         self._fit = tf.function(self._fitted, jit_compile=jit)
         self._measure = tf.function(self._measured, jit_compile=jit)
 
@@ -236,13 +249,17 @@ class Fitter:
         losses = self._losses(pose, betas, translation, view)
         bent = pose[:, 3:]
         backward = tf.reduce_sum(priors.backward_bending(bent), axis=1)
-        return (
+        energy = (
             tf.reduce_sum(losses, axis=1)
             + weights["pose_prior"] * self._prior(bent)
             + weights["angle_prior"] * backward
             + weights["shape_prior"] * priors.shape_energy(betas)
             + weights["depth"] * _depth_moved(x, view)
         )
+        if self._penetration is None:
+            return energy
+        inside = self._penetration(_rotmats(pose), betas)
+        return energy + weights["self_penetration"] * inside
 
     def _measured(self, x, view):
         return self._losses(*self._parts(x), view)
@@ -255,8 +272,13 @@ class Fitter:
 
     def _posed(self, pose, betas):
         """Keypoints (B, K, 3) and skeleton (B, 24, 3)."""
-        rotvecs = tf.reshape(pose, [-1, len(joints.SMPL24), 3])
-        return self._body.keypoints(geometry.rotvec_to_rotmat(rotvecs), betas)
+        return self._body.keypoints(_rotmats(pose), betas)
+
+
+def _rotmats(pose):
+    """(B, 72) to (B, 24, 3, 3)."""
+    rotvecs = tf.reshape(pose, [-1, len(joints.SMPL24), 3])
+    return geometry.rotvec_to_rotmat(rotvecs)
 
 
 def _projected(points, view):

@@ -7,6 +7,13 @@ import numpy as np
 from tf_hmr import joints
 
 _POSE = 3 * len(joints.SMPL24)
+_WEIGHTS = (
+    "pose_prior",
+    "angle_prior",
+    "shape_prior",
+    "depth",
+    "self_penetration",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Stage:
         angle_prior: of elbows and knees that bend backward.
         shape_prior: of the betas.
         depth: how the depth is held to that at the start, per metre.
+        self_penetration: of parts that reach into each other.
     """
 
     steps: int = 100
@@ -30,6 +38,7 @@ class Stage:
     angle_prior: float = 15.2
     shape_prior: float = 5.0
     depth: float = 0.0
+    self_penetration: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +80,20 @@ SPIN = Schedule()
 
 ORIGINAL = Schedule(
     stages=tuple(
-        Stage(pose_prior=pose, angle_prior=3.17 * pose, shape_prior=shape)
-        for pose, shape in ((404, 100), (404, 50), (57.4, 10), (4.78, 5))
+        Stage(
+            pose_prior=pose,
+            angle_prior=3.17 * pose,
+            shape_prior=shape,
+            self_penetration=apart,
+        )
+        for pose, shape, apart in (
+            *((404, 100, 0), (404, 50, 0), (57.4, 10, 1e3), (4.78, 5, 1e3)),
+        )
     ),
     fix_camera_stage=True,
 )
 """The four stages of Bogo et al. 2016 (fit_3d.py of its release), with Adam
-instead of its dogleg and without its spheres against self-penetration."""
+instead of its dogleg."""
 
 
 KEYPOINTS = Schedule(
@@ -119,11 +135,10 @@ def body_table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
     Raises:
         ValueError: a stage frees what there is not.
     """
-    weights = ("pose_prior", "angle_prior", "shape_prior", "depth")
     rows = []
     for stage in schedule.stages:
         for count in range(1, stage.steps + 1):
-            row = {name: getattr(stage, name) ** 2 for name in weights}
+            row = {name: getattr(stage, name) ** 2 for name in _WEIGHTS}
             row |= {"rate": stage.learning_rate, "count": count}
             rows.append(row | {"free": _free(stage, num_betas)})
     return {

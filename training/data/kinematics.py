@@ -14,25 +14,13 @@ import itertools
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_data, joints
+from tf_hmr import body_capsules, body_data, joints
 
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _PARENTS = joints.parents()
 
 _SIDES = ("left_", "right_")
 _FOOT_SOFTNESS_M = 0.05  # A foot this much higher carries e times less.
-
-_TRUNK = ("pelvis", "belly", "chest", "head")
-# Limbs of one side that touch because they share a joint, or nearly so.
-_NEIGHBOURS = (
-    {"thigh", "shank"},
-    {"shank", "foot"},
-    {"thigh", "foot"},
-    {"upper_arm", "forearm"},
-    {"forearm", "hand"},
-    {"upper_arm", "hand"},
-)
-_ROOTED = ({"thigh", "pelvis"}, {"upper_arm", "chest"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,17 +144,6 @@ def balance(rotmats: np.ndarray, rest: np.ndarray) -> Rotation:
     return Rotation.from_rotvec(axis * scale[:, None])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Capsule:
-    """A cylinder with round ends that moves with a joint, rest pose, metres."""
-
-    name: str
-    joint: str
-    start: np.ndarray
-    end: np.ndarray
-    radius: float
-
-
 class SelfPenetration:
     """Finds limbs inside other parts of the body, with 16 capsules.
 
@@ -183,7 +160,7 @@ class SelfPenetration:
             data: the body; only its mean shape is used.
         """
         self._rest = (data.J_regressor @ data.v_template).astype(np.float64)
-        capsules = _limbs(data, self._rest) + _trunk(data, self._rest)
+        capsules = body_capsules.measure(data)
         joint = np.array([_INDEX[capsule.joint] for capsule in capsules])
         ends = np.array([(c.start, c.end) for c in capsules])  # (C, 2, 3)
         self._joint = joint
@@ -193,7 +170,9 @@ class SelfPenetration:
             [
                 (a, b)
                 for a, b in itertools.combinations(range(len(capsules)), 2)
-                if not _may_touch(capsules[a].name, capsules[b].name)
+                if not body_capsules.may_touch(
+                    capsules[a].name, capsules[b].name
+                )
             ]
         ).T
 
@@ -217,89 +196,6 @@ class SelfPenetration:
         )
         reach = self._radius[self._first] + self._radius[self._second]
         return np.max(reach[:, None] - gap, axis=0)
-
-
-def _may_touch(a: str, b: str) -> bool:
-    """Whether two capsules lie so close that overlap means nothing."""
-    if a in _TRUNK and b in _TRUNK:
-        return True
-    bare = {_bare(a), _bare(b)}
-    same_side = a.split("_")[0] == b.split("_")[0]
-    return bare in _ROOTED or (same_side and bare in _NEIGHBOURS)
-
-
-def _limbs(data: body_data.BodyData, rest: np.ndarray) -> list[_Capsule]:
-    def at(name: str) -> np.ndarray:
-        return rest[_INDEX[name]]
-
-    capsules = []
-    for side in _SIDES:
-
-        def tube(name, joint, end, skip=0.0, thinner=1.0, side=side):
-            start, stop = at(side + joint), at(side + end)
-            radius = thinner * _radius(data, side + joint, start, stop)
-            start = start + skip * (stop - start)
-            return _Capsule(side + name, side + joint, start, stop, radius)
-
-        wrist, hand = at(side + "wrist"), at(side + "hand")
-        ankle, foot = at(side + "ankle"), at(side + "foot")
-        capsules += [
-            # The skipped start is inside the trunk even at rest.
-            tube("thigh", "hip", "knee", skip=0.25),
-            tube("shank", "knee", "ankle"),
-            tube("upper_arm", "shoulder", "elbow", skip=0.35),
-            tube("forearm", "elbow", "wrist", thinner=0.9),
-            _Capsule(
-                side + "hand",
-                side + "wrist",
-                wrist,
-                wrist + 1.9 * (hand - wrist),
-                0.022,
-            ),
-            _Capsule(
-                side + "foot",
-                side + "ankle",
-                ankle + [0.0, -0.03, -0.02],
-                foot + [0.0, 0.0, 0.05],
-                0.035,
-            ),
-        ]
-    return capsules
-
-
-def _trunk(data: body_data.BodyData, rest: np.ndarray) -> list[_Capsule]:
-    owner = np.argmax(data.weights, axis=1)
-    capsules = []
-    for name, joint, half_width in (
-        ("pelvis", "pelvis", 0.08),
-        ("belly", "spine1", 0.06),
-        ("chest", "spine3", 0.07),
-    ):
-        mine = owner == _INDEX[joint]
-        # The chest's joint also moves the inner shoulders: leave them out.
-        skin = data.v_template[mine & (np.abs(data.v_template[:, 0]) < 0.2)]
-        middle = skin.mean(axis=0)
-        radius = 0.43 * float(np.ptp(skin[:, 2]))
-        sideways = np.array([half_width, 0.0, 0.0])
-        capsules.append(
-            _Capsule(name, joint, middle - sideways, middle + sideways, radius)
-        )
-    skin = data.v_template[owner == _INDEX["head"]]
-    middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
-    ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
-    return [*capsules, _Capsule("head", "head", ends[0], ends[1], 0.08)]
-
-
-def _radius(
-    data: body_data.BodyData, joint: str, start: np.ndarray, end: np.ndarray
-) -> float:
-    """Median distance from a bone of the skin around its middle."""
-    skin = data.v_template[data.weights[:, _INDEX[joint]] > 0.6]
-    bone = end - start
-    along = (skin - start) @ bone / (bone @ bone)
-    middle = (along > 0.15) & (along < 0.85)
-    away = skin - start - along[:, None] * bone
-    return float(np.median(np.linalg.norm(away[middle], axis=1)))
 
 
 def segment_distance(a0, a1, b0, b1) -> np.ndarray:
