@@ -125,8 +125,10 @@ class Fitter:
             if any(stage.self_penetration for stage in schedule.stages)
             else None
         )
-        self._fit = tf.function(self._fitted, jit_compile=jit)
-        self._measure = tf.function(self._measured, jit_compile=jit)
+        self._fit = tf.function(self._fitted, jit_compile=jit, autograph=False)
+        self._measure = tf.function(
+            self._measured, jit_compile=jit, autograph=False
+        )
 
     def __call__(
         self,
