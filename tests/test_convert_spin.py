@@ -1,5 +1,6 @@
 """The original SPIN's checkpoint goes in, the original's outputs come out."""
 
+import dataclasses
 import json
 import logging
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tests import spin_files, torch_writer
 from tests.closeness import assert_close
 from tf_hmr import convert, convert_spin, geometry, method, resnet_v15
+from training import fit
 
 WRITERS = {
     "zip": torch_writer.write_zip,
@@ -138,3 +140,10 @@ def test_folder_has_spins_configuration(folder):
     assert values["encoder"] == "resnet50_v15"
     assert values["regressor"] == "spin" and values["adversary"] == 0
     assert values["rotation"] == "6d_interleaved"
+    # The box of SPIN's own crops is a fifth larger than the person.
+    assert values["crop_scale"] == 1.2
+
+
+def test_what_is_trained_is_what_is_converted():
+    trained = fit.experiment("spin").method
+    assert dataclasses.replace(trained, fits="none") == convert_spin.CONFIG

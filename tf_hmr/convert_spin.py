@@ -15,19 +15,22 @@ from tf_hmr import (
     method,
     resnet_v15,
     spin_losses,
+    spin_regressor,
     torch_files,
 )
 from tf_hmr.methods import hmr
 
 MODEL = "model"
-# SPIN's camera has a focal length of 5000 px in a crop of 224 px.
+# That of training.experiments.spin, but for the fits.
 CONFIG = hmr.Config(
+    crop_scale=spin_regressor.CROP_SCALE,
     encoder=resnet_v15.NAME,
     regressor="spin",
     rotation="6d_interleaved",
-    focal=5000 / 224,
+    focal=spin_regressor.FOCAL,
     adversary=0.0,
     supervision="spin",
+    joints_in_loss="cocoplus",
     **spin_losses.WEIGHTS,
 )
 _COUNTER = ".num_batches_tracked"

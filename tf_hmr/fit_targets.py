@@ -25,9 +25,10 @@ from tf_hmr import (
 # of other sides are measured as if they had this one.
 SIDE, FOCAL = 224.0, 5000.0
 CENTRE = (0.0, 0.0)
-# Mean loss of a keypoint, square pixels, from which a fit teaches nothing.
+# Mean loss of a keypoint, square pixels, from which a fit teaches nothing. As
+# in SPIN the mean is over all keypoints of the body, seen or not.
 THRESHOLD = 100.0
-# A body with a beta beyond this teaches its pose alone.
+# A body with a beta beyond this teaches its pose and the mean shape.
 EXTREME_BETA = 3.0
 
 

@@ -11,6 +11,11 @@ import tensorflow as tf
 from tf_hmr import dropout
 
 CAMERA, BETAS = 3, 10
+# What its weights belong to: a crop a fifth larger than the person's box
+# (datasets/preprocess: scaleFactor; demo.py), and a focal length of 5000 px in
+# its 224 px (constants.py), here in sides of the crop.
+CROP_SCALE = 1.2
+FOCAL = 5000 / 224
 
 
 class Regressor(keras.layers.Layer):
@@ -35,7 +40,8 @@ class Regressor(keras.layers.Layer):
         self.iterations = iterations
         self.start = np.asarray(start, np.float32)
         scaling = keras.initializers.VarianceScaling
-        # PyTorch's own for a linear layer.
+        # PyTorch's own for a linear layer, but its biases start at 0, so that
+        # the first guess is the mean that was given.
         linear = scaling(1 / 3, "fan_in", "uniform")
         dense = keras.layers.Dense
         self.fc1 = dense(hidden, kernel_initializer=linear, name="fc1")

@@ -10,13 +10,13 @@ names no other change; as in SPIN the last estimate alone is compared, and no
 prior of poses but SMPLify's own is needed.
 """
 
-from tf_hmr import resnet_v15
+from tf_hmr import resnet_v15, spin_regressor
 from tf_hmr.methods import hkmr
 from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(
     hkmr.Config(
-        crop_scale=spin_recipe.CROP_SCALE,
+        crop_scale=spin_regressor.CROP_SCALE,
         encoder=resnet_v15.NAME,
         prior="none",
         sum_outer=False,

@@ -13,17 +13,17 @@ coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
 --method.fit-prior gmm_08.pkl. The second trains on rendered people.
 """
 
-from tf_hmr import resnet_v15
+from tf_hmr import resnet_v15, spin_regressor
 from tf_hmr.methods import hmr
 from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(
     hmr.Config(
-        crop_scale=spin_recipe.CROP_SCALE,
+        crop_scale=spin_regressor.CROP_SCALE,
         encoder=resnet_v15.NAME,
         regressor="spin",
         rotation="6d_interleaved",
-        focal=5000 / 224,
+        focal=spin_regressor.FOCAL,
         adversary=0.0,
         **spin_recipe.METHOD,
     )

@@ -19,13 +19,9 @@ SHARE_2D = 0.6
 METHOD = {
     "supervision": "spin",
     "fits": "improved",
-    "loss_rotmats": "squared",
     "joints_in_loss": "cocoplus",
     **spin_losses.WEIGHTS,
 }
-# SPIN's crop holds the picture to a fifth more than the person's box.
-CROP_SCALE = 1.2
-
 
 # Of quick's runs: a tenth of SMPLify's steps, as an example is seen again and
 # again; and the encoder's own places beside the keypoints of the body.
@@ -46,7 +42,9 @@ def at_size_of(
 def experiment(method: image_method.Config) -> config.Experiment:
     """SPIN's data, augmentation and steps around a method's Config.
 
-    An epoch is as long as the largest dataset, Human3.6M.
+    An epoch is as long as the largest dataset, Human3.6M. SPIN's code names
+    no sizes: those of HMR's records stand for them. Its scale is drawn from a
+    normal distribution cut at the ends of the range, ours uniformly.
     """
     sizes = hmr_recipe.WITHOUT_3D
     sources = [
