@@ -17,6 +17,7 @@ from tf_hmr import (
     discriminator,
     geometry,
     image_method,
+    joints,
     kinematic_chains,
     losses,
     method,
@@ -189,8 +190,8 @@ class Model(image_method.ImageMethod):
             places = tf.concat([places] * count, axis=0)
         terms = self.supervised_terms(labels, every, places)
         if config.smpl_loss == "parameters":
-            del terms["rotmats"]
-            terms["parameters"] = self._parameters(labels, rotvecs)
+            del terms["rotmats"], terms["betas"]
+            terms |= self._parameters(labels, rotvecs, every.betas)
         if self.pose_vae is not None:
             code = self.pose_vae.encode(self.pose_vae.flat(rotvecs))
             terms["kl"] = self.pose_vae.divergence_term(code, config.kl)
@@ -206,15 +207,23 @@ class Model(image_method.ImageMethod):
             for name, term in terms.items()
         }
 
-    def _parameters(self, batch, rotvecs):
-        """Squared differences of rotation vectors where they are labelled."""
+    def _parameters(self, batch, rotvecs, betas):
+        """The paper's one norm of pose and shape: each number weighs alike.
+
+        Halved means over the numbers, as HMR's code has of its own 226.
+        """
         true = geometry.rotmat_to_rotvec(batch["rotmats"])
-        has = batch["has_pose"]
-        # Of a missing label, whatever it holds, nothing comes through.
-        error = tf.where(has[:, None, None] > 0, rotvecs - true, 0.0)
-        total = tf.reduce_sum(tf.square(error), axis=(1, 2))
-        count = float(3 * rotvecs.shape[1]) * has
-        return method.Term(total, count, self.config.rotmats)
+        has_pose, has_betas = batch["has_pose"], batch["has_betas"]
+        posed, _ = losses.rotmats_squared(rotvecs, true, has_pose)
+        shaped, _ = losses.betas_squared(betas, batch["betas"], has_betas)
+        numbers = 3.0 * len(joints.SMPL24) + betas.shape[1]
+        weights = self.config.rotmats, self.config.betas
+        return {
+            "parameters": method.Term(
+                posed, numbers * has_pose, weights[0] / 2
+            ),
+            "betas": method.Term(shaped, numbers * has_betas, weights[1] / 2),
+        }
 
 
 def decode(state: kinematic_chains.State):
