@@ -167,7 +167,8 @@ class Method(Learner):
         """`call` without training, as a graph compiled once per shape."""
         if self._inference is None:
             self._inference = tf.function(
-                lambda x: self(x, training=False)._replace(iterates=None)
+                lambda x: self(x, training=False)._replace(iterates=None),
+                autograph=False,
             )
         return self._inference(inputs)
 

@@ -20,6 +20,9 @@ from training.data import warp
 # meaning (the regressor's mean).
 NO_DECAY = ("bias", "gamma", "beta", "mean")
 ADVERSARY = "adversary/"
+# Functions of a step are traced as they are written: autograph, which would
+# read every line of a method and its body first, adds a seventh to the start.
+_as_written = tf.autograph.experimental.do_not_convert
 
 
 def schedule(optim: config.Optim, lr: float, steps: int):
@@ -151,7 +154,7 @@ class Step:
 
     def _step(self, batch, stop):
         values, gradients, asked, found = self.strategy.run(
-            self._replica, args=(batch, stop)
+            _as_written(self._replica), args=(batch, stop)
         )
         self._names = list(values)
         row = tf.stack([self._first(value) for value in values.values()])
@@ -159,7 +162,7 @@ class Step:
         # Here and not in the replicas, which cannot meet inside a condition.
         written = 0
         if finite:
-            self.strategy.run(self._update, args=(gradients,))
+            self.strategy.run(_as_written(self._update), args=(gradients,))
             if self.kept is not None:
                 written = self.kept.write(*map(self._first, found))
         # The next step reads what this one has written.

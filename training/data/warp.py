@@ -52,7 +52,7 @@ _PICTURE = (
 )
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _finished(made: Batch, image_size: int) -> tf.Tensor:
     if "canvas" in made:
         image = _sampled(
