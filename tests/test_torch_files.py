@@ -128,8 +128,9 @@ def test_a_packed_zip_is_refused(tmp_path):
 
 def test_other_files_say_what_they_are_not(tmp_path):
     path = tmp_path / "a.pt"
-    with pytest.raises(FileNotFoundError):
-        torch_files.load(path)
+    for nothing in (path, tmp_path):
+        with pytest.raises(FileNotFoundError, match="Expected.*torch.save"):
+            torch_files.load(nothing)
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(ValueError, match="begins with.*file of torch.save"):
         torch_files.load(path)

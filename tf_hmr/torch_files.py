@@ -148,6 +148,11 @@ def load(path: str | Path) -> Any:
             that is not admitted; nothing of it has been run.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}, or it is a folder. Expected a file of "
+            "torch.save, a .pt or .pth."
+        )
     with path.open("rb") as file:
         is_zip = file.read(len(_ZIP_START)) == _ZIP_START
         file.seek(0)
