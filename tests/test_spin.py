@@ -17,6 +17,7 @@ from tf_hmr import (
     method,
     spin_losses,
 )
+from training import fit
 
 NAMES = joints.COCOPLUS19
 HIPS = list(joints.select(("left_hip", "right_hip"), of=NAMES))
@@ -194,3 +195,17 @@ def test_labels_stay_and_extreme_shapes_teach_none(targets, case):
     assert made["fits_valid"][Row.FOUND_IS_TRUE] == 0
     wanted = made["fits_wanted"].numpy()
     assert wanted.sum() == 5 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
+
+
+def test_a_missing_prior_is_told_before_the_first_step(
+    tiny_records, tmp_path, capsys
+):
+    """In a line; out of a graph it would come with the graph's own."""
+    words = ["spin_quick", f"--workdir={tmp_path}", f"--records={tiny_records}"]
+    small = ["--method.image-size=64", "--method.encoder-width=8"]
+    prior = "--method.fit-prior=nowhere/gmm_08.pkl"
+    assert fit.main([*words, *small, prior]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("training.fit: nowhere/gmm_08.pkl: no such file")
+    assert "smplify.is.tue.mpg.de" in told[-1]
+    assert not [line for line in told if "File " in line]

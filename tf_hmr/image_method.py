@@ -137,18 +137,27 @@ class ImageMethod(method.Method):
         """Rotations (24, 3, 3) and betas (10,) before anything is known."""
         return tf.constant(start_rotmats()), tf.zeros(10)
 
+    def prepare_targets(self) -> None:
+        """Reads the pose prior, which only training needs.
+
+        Raises:
+            FileNotFoundError, ValueError: see fit_targets.FitTargets.
+        """
+        config = self.config
+        if config.fits == "none" or self._fit_targets is not None:
+            return
+        steps = config.fit_steps if config.fits == "improved" else 0
+        # Its constants are of no graph that is being traced.
+        with tf.init_scope():
+            self._fit_targets = fit_targets.FitTargets(
+                self.body, config.fit_prior, steps
+            )
+
     def targets(self, batch, prediction, fits):
         """The batch with labels of fits, as FitTargets makes them."""
         if not self.makes_targets:
             return batch
-        if self._fit_targets is None:
-            config = self.config
-            steps = config.fit_steps if config.fits == "improved" else 0
-            # Its constants are of no graph that is being traced.
-            with tf.init_scope():
-                self._fit_targets = fit_targets.FitTargets(
-                    self.body, config.fit_prior, steps
-                )
+        self.prepare_targets()
         return self._fit_targets(batch, prediction, self._or_mean(fits))
 
     def _or_mean(self, fits):

@@ -115,6 +115,13 @@ class Learner(keras.Model):
         """
         return batch
 
+    def prepare_targets(self) -> None:
+        """Makes what `targets` needs; called before the first step.
+
+        Raises:
+            FileNotFoundError, ValueError: a file that it needs is none.
+        """
+
     @property
     def makes_targets(self) -> bool:
         """Whether `targets` changes anything."""

@@ -127,6 +127,7 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(chosen.method, bodies.Body(loaded))
     check_parts(method, chosen)
+    method.prepare_targets()
     if not workdir.saved_steps(where.workdir):
         with strategy.scope():
             start(method, data, chosen.encoder_weights)
