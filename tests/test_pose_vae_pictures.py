@@ -73,6 +73,12 @@ def test_the_stage_alone_then_the_command(tiny_records, tmp_path, capsys):
     assert 0 < found["reconstruction_deg"] < 90
     for name in ("samples", "reconstructions", "roc"):
         assert cv2.imread(str(out / f"{name}.png")).std() > 1
+    report = json.loads((tiny_records / "synthetic_v1/report.json").read_text())
+    other = json.dumps(report | {"topology": "smpl"})
+    (tmp_path / "report.json").write_text(other)
+    assert pose_vae.main([*words, f"--records={tmp_path}"]) == 1
+    told = capsys.readouterr().err
+    assert "'open-v1'" in told and "'smpl'" in told
 
 
 def test_a_method_without_one_is_told(model_folder, tmp_path, capsys):

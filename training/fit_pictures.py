@@ -16,7 +16,14 @@ import tensorflow as tf
 import tyro
 
 from tf_hmr import body as bodies
-from tf_hmr import body_data, fit_targets, joints, method, translation
+from tf_hmr import (
+    body_data,
+    camera,
+    fit_targets,
+    joints,
+    method,
+    translation,
+)
 from training import config, fits, pictures, workdir
 from training.data import pipeline
 
@@ -43,10 +50,18 @@ def draw(options: Options) -> int:
     """Writes the picture; returns how many fits are in it.
 
     Raises:
-        ValueError: the run keeps no fits, or of none of its records.
+        ValueError: the run keeps no fits, or of none of its records, or is of
+            another body; the picture is no .png.
     """
+    if options.out.suffix != ".png" or options.count < 1:
+        raise ValueError(
+            f"Expected a .png and at least one fit, got --out {options.out} "
+            f"and --count {options.count}."
+        )
     store, step = _store(options.run)
     data = body_data.BodyData.load(options.body)
+    topology = workdir.noted(options.run)["topology"]
+    data.check_same_topology(topology, f"The run {options.run}")
     body = bodies.Body(data, jit=False)
     rows = []
     for batch, row in _examples(options.run, store):
@@ -107,7 +122,9 @@ def _drawn(body, batch, row: int, store) -> tuple[str, np.ndarray]:
     )
     scale = fit_targets.FOCAL / half / at[:, 2:]
     weak = tf.concat([scale, at[:, :2]], axis=1)
-    placed = scale[:, None] * (found[..., :2] + at[:, None, :2])
+    placed = camera.project_perspective(
+        found + at[:, None], fit_targets.FOCAL / half, fit_targets.CENTRE
+    )
     error = half * tf.norm(placed - true[..., :2], axis=-1)
     seen = true[..., 2] > 0
     mean = tf.reduce_mean(error[seen])

@@ -23,6 +23,7 @@ from tf_hmr import body_data, joints, pose_vae
 from tf_hmr import method as methods
 from training import pictures, workdir
 from training.data import parsing, pose_sheet, shards
+from training.data import records as record_files
 
 PAIRS, SAMPLES = 12, 24
 FILE = "pose_vae.json"
@@ -114,7 +115,8 @@ def run(options: Options) -> dict:
 
     Raises:
         FileNotFoundError: no model, or no records.
-        ValueError: the method has no autoencoder; no poses.
+        ValueError: the method has no autoencoder; no poses, or of another
+            body.
     """
     method = methods.load(options.weights, options.body, jit=False)
     vae = getattr(method, "pose_vae", None)
@@ -123,6 +125,9 @@ def run(options: Options) -> dict:
             f"The model in {options.weights}, a {method.name!r}, has no "
             "autoencoder of poses. Choose a run of hkmr with prior='vae'."
         )
+    topology = record_files.read_report(options.records)["topology"]
+    if topology:
+        method.body.data.check_same_topology(topology, f"{options.records}")
     poses = labelled_poses(options.records, options.split)
     again = vae(tf.constant(poses, tf.float32)).poses.numpy()
     rng = np.random.default_rng(options.seed)
