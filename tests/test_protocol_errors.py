@@ -148,6 +148,31 @@ def test_actions_and_truth_are_told(body):
     assert results["rule"]["root"].startswith("the middle of the hips")
 
 
+def test_hmr_also_averages_films_then_actions(body, monkeypatch):
+    """30 mm in both pictures of a film, 60 in one of another, then 90."""
+    ids = (
+        "S9_Eating_1.54138969_000001",
+        "S9_Eating_1.54138969_000006",
+        "S9_Eating.54138969_000001",
+        "test-S9_Walking_0_cam3-00000",
+    )
+    monkeypatch.setitem(PEOPLE, "h36m_p1_hmr", (ids, ()))
+    factors = iter([1, 1, 2, 3])
+
+    def each(names, points, vertices):
+        off, _ = thirty(names, np.zeros_like(points), vertices)
+        return points + next(factors) * off, vertices
+
+    results = measured("h36m_p1_hmr", body, each)
+    metrics = results["metrics"]
+    assert_close("float32_mm", metrics["mpjpe_mm"], (30 + 30 + 60 + 90) / 4)
+    assert_close("float32_mm", results["per_action"]["Eating"]["mpjpe_mm"], 40)
+    expected = ((30 + 60) / 2 + 90) / 2
+    assert_close("float32_mm", metrics["mpjpe_mm_over_actions"], expected)
+    assert metrics["pa_mpjpe_mm_over_actions"] > metrics["pa_mpjpe_mm"]
+    assert "mpjpe_mm_over_actions 67.5" in scores.table(results)
+
+
 def test_without_labelled_bodies_hmr_compares_stored_joints(body):
     """Which are the markers' joints then."""
     results = measured("h36m_p1_hmr", body, thirty, labels=False)

@@ -155,6 +155,9 @@ class Protocol:
     """Which records of the split, by example_id."""
     group: Callable[[str], str] | None = None
     """The action of an example_id, for a table by action."""
+    sequence: Callable[[str], str] | None = None
+    """The film of an example_id, where the source also prints the mean over
+    actions of the films' means."""
     box_rules: str = ""
     """The --rules that the records are to be made with; "" for any."""
     joints: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ class Measure:
         self._compared = compared.Compared(rule, given)
         self._rows: list[tuple[np.ndarray, ...]] = []
         self._groups: list[str] = []
+        self._films: list[str] = []
         self._sources = collections.Counter()
         self._seen = 0
 
@@ -39,13 +40,17 @@ class Measure:
             )
         )
         self._sources.update(sides.source.tolist())
-        if self._rule.group:
-            ids = batch["example_id"][sides.rows]
-            self._groups += [self._rule.group(each.decode()) for each in ids]
+        for name, kept in (
+            (self._rule.group, self._groups),
+            (self._rule.sequence, self._films),
+        ):
+            if name:
+                ids = batch["example_id"][sides.rows]
+                kept += [name(each.decode()) for each in ids]
         self._seen += len(batch["joints3d"])
 
     def summary(self) -> dict[str, float]:
-        """Means over the examples.
+        """Means over the examples; as the rule has it, also over actions.
 
         Raises:
             ValueError: no example had all joints.
@@ -57,10 +62,14 @@ class Measure:
                 f"{self._rule.joints}, from {self._rule.truth}. Nothing to "
                 "measure."
             )
-        return {
-            "mpjpe_mm": float(mpjpe.mean()),
-            "pa_mpjpe_mm": float(pa_mpjpe.mean()),
-        }
+        errors = {"mpjpe_mm": mpjpe, "pa_mpjpe_mm": pa_mpjpe}
+        found = {name: float(each.mean()) for name, each in errors.items()}
+        if self._rule.sequence:
+            for name, each in errors.items():
+                films, first = _means(each, self._films)
+                actions, _ = _means(films, np.array(self._groups)[first])
+                found[f"{name}_over_actions"] = float(actions.mean())
+        return found
 
     def details(self) -> dict[str, Any]:
         """Tables for the results file."""
@@ -96,3 +105,9 @@ class Measure:
 
     def _joined(self) -> list[np.ndarray]:
         return [np.concatenate(part) for part in zip(*self._rows, strict=True)]
+
+
+def _means(values, names) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of the values of each name, and where each name is first."""
+    _, first, number = np.unique(names, return_index=True, return_inverse=True)
+    return np.bincount(number, values) / np.bincount(number), first

@@ -50,6 +50,8 @@ _row = functools.partial(
 _hmr = functools.partial(
     _row,
     measures=("joints3d",),
+    # Subject, action, trial and camera: all before the picture's number.
+    sequence=grouped(r"^(.*)[_-]\d+$"),
     joints=joints.LSP14,
     truth=("cocoplus", "records"),
     box_rules="hmr",
@@ -66,7 +68,8 @@ _HMR = functools.partial(
     ),
     alignment=(
         "MPJPE without; PA-MPJPE after a similarity per frame without "
-        "reflection; means over all frames"
+        "reflection; means over all frames, and, as the code prints too, over "
+        "actions of the means of their films"
     ),
     ours=(
         "HMR compares with MoSh bodies alone, which are no longer offered "
