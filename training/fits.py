@@ -175,8 +175,10 @@ def gathered(
     keys = batch["example_key"]
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
-        keys = context.all_gather(keys, axis=0)
-        columns = context.all_gather(columns, axis=0)
+        # What a worker's pipeline yields is on no device, which a gather
+        # asks for.
+        keys = tf.identity(keys)
+        keys, columns = context.all_gather([keys, columns], axis=0)
     fits, told_columns = tf.split(columns, [POSE + BETAS, len(told)], axis=1)
     means = tf.unstack(tf.reduce_mean(told_columns, axis=0))
     better = told_columns[:, list(told).index("fits_better")]
