@@ -185,6 +185,29 @@ def backward_bending(pose: tf.Tensor) -> tf.Tensor:
     return tf.exp(2.0 * tf.matmul(pose, signs))
 
 
+def lean_energy(skeleton: tf.Tensor) -> tf.Tensor:
+    """How steeply trunk and legs lean towards the camera or away from it.
+
+    The depth of a keypoint is not seen: a body that leans looks like one with
+    shorter trunk and legs. Of those, cameras that are about level see more of
+    people who stand and sit than of people who fall.
+
+    Args:
+        skeleton: (B, 24, 3) in joints.SMPL24 order, camera frame.
+
+    Returns:
+        (B,) squared sines of the angles between the image plane and the lines
+        from the ankles to the pelvis and from there to the neck, summed.
+    """
+    at = dict(zip(joints.SMPL24, tf.unstack(skeleton, axis=1), strict=True))
+    feet = (at["left_ankle"] + at["right_ankle"]) / 2
+    energy = 0.0
+    for line in (at["pelvis"] - feet, at["neck"] - at["pelvis"]):
+        length = tf.reduce_sum(line * line, axis=1)
+        energy += tf.square(line[:, 2]) / length
+    return energy
+
+
 def shape_energy(betas: tf.Tensor) -> tf.Tensor:
     """Squared length (B,) of betas (B, P)."""
     return tf.reduce_sum(betas * betas, axis=1)

@@ -119,12 +119,8 @@ class Fitter:
         self._num_betas = data.num_betas
         self._body = bodies.Body(data, self.joint_names, jit=False)
         self._prior = priors.PosePrior(prior)
-        # Built and paid for only where a stage wants it.
-        self._penetration = (
-            self_penetration.SelfPenetration(self._body)
-            if any(stage.self_penetration for stage in schedule.stages)
-            else None
-        )
+        if self._table["self_penetration"].any():
+            self._penetration = self_penetration.SelfPenetration(self._body)
         self._fit = tf.function(self._fitted, jit_compile=jit, autograph=False)
         self._measure = tf.function(
             self._measured, jit_compile=jit, autograph=False
@@ -221,7 +217,7 @@ class Fitter:
         """The camera's stage: the body is rigid, so it is posed only once."""
         pose, betas, translation = self._parts(x)
         still = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
-        local, pelvis = self._posed(still, betas)
+        local, pelvis = self._body.keypoints(_rotmats(still), betas)
         pelvis = pelvis[:, :1]
         schedule = self.schedule
 
@@ -248,33 +244,34 @@ class Fitter:
     def _energy(self, x, view, weights):
         """(B,) the body's energy under one step's squared weights."""
         pose, betas, translation = self._parts(x)
-        losses = self._losses(pose, betas, translation, view)
-        bent = pose[:, 3:]
-        backward = tf.reduce_sum(priors.backward_bending(bent), axis=1)
-        energy = (
-            tf.reduce_sum(losses, axis=1)
-            + weights["pose_prior"] * self._prior(bent)
-            + weights["angle_prior"] * backward
-            + weights["shape_prior"] * priors.shape_energy(betas)
-            + weights["depth"] * _depth_moved(x, view)
-        )
-        if self._penetration is None:
-            return energy
-        inside = self._penetration(_rotmats(pose), betas)
-        return energy + weights["self_penetration"] * inside
+        bent, rotmats = pose[:, 3:], _rotmats(pose)
+        backward = priors.backward_bending(bent)
+        keypoints, skeleton = self._body.keypoints(rotmats, betas)
+        losses = self._losses(keypoints + translation[:, None], view)
+        terms = {
+            "pose_prior": lambda: self._prior(bent),
+            "angle_prior": lambda: tf.reduce_sum(backward, axis=1),
+            "shape_prior": lambda: priors.shape_energy(betas),
+            "lean": lambda: priors.lean_energy(skeleton),
+            "depth": lambda: _depth_moved(x, view),
+            "self_penetration": lambda: self._penetration(rotmats, betas),
+        }
+        energy = tf.reduce_sum(losses, axis=1)
+        for name, term in terms.items():
+            # What no stage wants costs nothing.
+            if self._table[name].any():
+                energy += weights[name] * term()
+        return energy
 
     def _measured(self, x, view):
-        return self._losses(*self._parts(x), view)
+        pose, betas, translation = self._parts(x)
+        keypoints = self._body.keypoints(_rotmats(pose), betas)[0]
+        return self._losses(keypoints + translation[:, None], view)
 
-    def _losses(self, pose, betas, translation, view):
-        placed = self._posed(pose, betas)[0] + translation[:, None]
+    def _losses(self, placed, view):
         residual = _projected(placed, view) - view.pixels
         robust = priors.gmof(residual, self.schedule.sigma)
         return tf.square(view.weights) * tf.reduce_sum(robust, axis=2)
-
-    def _posed(self, pose, betas):
-        """Keypoints (B, K, 3) and skeleton (B, 24, 3)."""
-        return self._body.keypoints(_rotmats(pose), betas)
 
 
 def _rotmats(pose):

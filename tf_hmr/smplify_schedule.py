@@ -11,6 +11,7 @@ _WEIGHTS = (
     "pose_prior",
     "angle_prior",
     "shape_prior",
+    "lean",
     "depth",
     "self_penetration",
 )
@@ -27,6 +28,7 @@ class Stage:
         pose_prior: weight of the mixture's energy.
         angle_prior: of elbows and knees that bend backward.
         shape_prior: of the betas.
+        lean: of trunk and legs that leave the image plane.
         depth: how the depth is held to that at the start, per metre.
         self_penetration: of parts that reach into each other.
     """
@@ -37,6 +39,7 @@ class Stage:
     pose_prior: float = 4.78
     angle_prior: float = 15.2
     shape_prior: float = 5.0
+    lean: float = 0.0
     depth: float = 0.0
     self_penetration: float = 0.0
 
