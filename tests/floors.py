@@ -175,7 +175,11 @@ FLOORS = (
     # Experiments that others vary.
     ("training.experiments.quick",),
     ("training.experiments.hkmr", "training.experiments.hkmr_quick"),
-    ("training.experiments.*", "training.benchmark_pictures"),
+    (
+        "training.experiments.*",
+        "training.benchmark_peers",
+        "training.benchmark_pictures",
+    ),
     ("training.benchmarks.*",),
     # An export, from its parts to the command.
     (

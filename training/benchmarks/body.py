@@ -12,12 +12,11 @@ code; it and PyTorch come with `pip install -e '.[compare]'`. The last line is
 """
 
 import dataclasses
-import os
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
+
+from training import benchmark_peers
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Gradients with respect to betas (B, 10) and rotation vectors (B, 24, 3)."""
@@ -56,7 +55,7 @@ def run(options: Options) -> float | None:
     Raises:
         ValueError: the two sides disagree on the gradients.
     """
-    _one_core()
+    benchmark_peers.one_core()
     from tf_hmr.body_data import BodyData
 
     data = BodyData.load("open")
@@ -67,7 +66,7 @@ def run(options: Options) -> float | None:
     if peer:
         sides = {"smplx.lbs, whole mesh": peer} | sides
         _check_same(sides["tf_hmr, whole mesh"](), peer())
-    times = _in_turns(sides, options)
+    times = benchmark_peers.in_turns(sides, options.rounds, options.calls)
     print(f"forward + backward, batch {options.batch}, one thread")
     slowest = max(times.values())
     for name, seconds in times.items():
@@ -77,24 +76,10 @@ def run(options: Options) -> float | None:
             f"{slowest / seconds:6.1f} x"
         )
     if not peer:
-        print("PyTorch or smplx is not installed: ours alone, no ratio.")
-        print("To compare: pip install -e '.[compare]'")
         return None
     ratio = times["smplx.lbs, whole mesh"] / times["tf_hmr, whole mesh"]
     print(f"ratio {ratio:.1f}")
     return ratio
-
-
-def _one_core() -> None:
-    """One core and one thread for both sides, before either starts."""
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    # PyTorch is measured on the CPU, so a GPU would be no comparison.
-    tf.config.set_visible_devices([], "GPU")
 
 
 def _task(options: Options, vertices: int) -> Task:
@@ -143,24 +128,13 @@ def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
 
 def _smplx(data, task: Task) -> Callable[[], Pair] | None:
     """The same with vchoutas/smplx: smplx/lbs.py, or None without it."""
-    try:
-        import torch
-        from smplx.lbs import lbs
-    except ImportError:
+    if not benchmark_peers.smplx_here():
         return None
-    torch.set_num_threads(1)
+    import torch
+    from smplx.lbs import lbs
 
-    def tensor(array: np.ndarray):
-        return torch.tensor(np.ascontiguousarray(array))
-
-    constants = (
-        tensor(data.v_template),
-        tensor(data.shapedirs),
-        tensor(data.posedirs.reshape(len(data.posedirs), -1)),
-        tensor(data.J_regressor),
-        torch.tensor(data.parents),
-        tensor(data.weights),
-    )
+    tensor = benchmark_peers.tensor
+    constants = benchmark_peers.lbs_constants(data)
     upstream = (
         tensor(task.vertex_gradients),
         tensor(task.skeleton_gradients),
@@ -178,30 +152,5 @@ def _smplx(data, task: Task) -> Callable[[], Pair] | None:
 
 def _check_same(ours: Pair, theirs: Pair) -> None:
     for name, a, b in zip(("betas", "rotvecs"), ours, theirs, strict=True):
-        error = float(np.abs(a - b).max() / np.abs(b).max())
-        if not error <= _SAME_GRADIENT:
-            raise ValueError(
-                f"The gradients for {name} differ by {error:.1e} of the "
-                f"largest, expected {_SAME_GRADIENT:.0e}: the two sides do "
-                "not compute the same, so their times say nothing. Run the "
-                "tests of tf_hmr.body."
-            )
-
-
-def _in_turns(
-    sides: dict[str, Callable[[], Pair]], options: Options
-) -> dict[str, float]:
-    """Median seconds per call; every round measures each side once."""
-    for call in sides.values():  # compiles and fills caches
-        call()
-    measured: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.rounds):
-        for name, call in sides.items():
-            start = time.process_time()
-            for _ in range(options.calls):
-                call()
-            measured[name].append(time.process_time() - start)
-    return {
-        name: statistics.median(times) / options.calls
-        for name, times in measured.items()
-    }
+        what = f"The gradients for {name}"
+        benchmark_peers.check_same(what, a, b, _SAME_GRADIENT, "tf_hmr.body")

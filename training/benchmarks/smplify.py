@@ -13,12 +13,12 @@ peer's time over ours; smplx and PyTorch come with `pip install -e
 """
 
 import dataclasses
-import os
-import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
+
+from training import benchmark_peers
 
 FOCAL_PX, SIDE = 5000.0, 224
 # Two hundred steps in float32, each side's sums in its own order, end in
@@ -58,7 +58,7 @@ def run(options: Options) -> float | None:
     Raises:
         ValueError: the two sides end elsewhere.
     """
-    _one_core()
+    benchmark_peers.one_core()
     from tf_hmr import priors, smplify
     from tf_hmr.body_data import BodyData
 
@@ -77,8 +77,10 @@ def run(options: Options) -> float | None:
         start = time.process_time()
         theirs = peer()
         times["PyTorch and smplx"] = time.process_time() - start
-        _check_same(energies, theirs)
-    times = _in_turns(sides, options.rounds) | times
+        benchmark_peers.check_same(
+            "The energies", energies, theirs, _SAME_ENERGY, "tf_hmr.smplify"
+        )
+    times = benchmark_peers.in_turns(sides, options.rounds) | times
     print(f"200 steps, batch {options.batch}, one thread")
     for name, seconds in times.items():
         count = 1 if name.endswith(" 1") else options.batch
@@ -89,21 +91,10 @@ def run(options: Options) -> float | None:
     ours = times["tf_hmr, batch"]
     print(f"per body {times['tf_hmr, batch 1'] * options.batch / ours:.1f}")
     if not peer:
-        print("PyTorch or smplx is not installed: ours alone, no ratio.")
         return None
     ratio = times["PyTorch and smplx"] / ours
     print(f"ratio {ratio:.1f}")
     return ratio
-
-
-def _one_core() -> None:
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.set_visible_devices([], "GPU")
 
 
 def _task(fitter, data, prior, options: Options) -> Task:
@@ -139,12 +130,8 @@ def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
 
 def _peer(fitter, data, prior, task: Task) -> Callable | None:
     """The same with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
-    try:
-        import torch
-        from smplx.lbs import batch_rodrigues  # noqa: F401
-    except ImportError:
+    if not benchmark_peers.smplx_here():
         return None
-    torch.set_num_threads(1)
     return _Peer(fitter, data, prior, task).fit
 
 
@@ -152,23 +139,11 @@ class _Peer:
     """Two optimisers of PyTorch, as nkolot/SPIN: smplify/smplify.py."""
 
     def __init__(self, fitter, data, prior, task: Task):
-        import torch
-
         from tf_hmr import joints
 
-        def tensor(array):
-            return torch.tensor(np.ascontiguousarray(array, np.float32))
-
-        self._task, self._tensor = task, tensor
-        self._schedule = fitter.schedule
-        self._constants = (
-            tensor(data.v_template),
-            tensor(data.shapedirs),
-            tensor(data.posedirs.reshape(len(data.posedirs), -1)),
-            tensor(data.J_regressor),
-            torch.tensor(data.parents),
-            tensor(data.weights),
-        )
+        tensor = benchmark_peers.tensor
+        self._task, self._schedule = task, fitter.schedule
+        self._constants = benchmark_peers.lbs_constants(data)
         names = fitter.joint_names
         self._regressor = tensor(data.regressor(names))
         picked = list(joints.select(names, joints.KEYPOINTS))
@@ -185,7 +160,7 @@ class _Peer:
 
     def fit(self) -> np.ndarray:
         """Energies (B,) at the end."""
-        tensor, task = self._tensor, self._task
+        tensor, task = benchmark_peers.tensor, self._task
         turn, bent = tensor(task.pose[:, :3]), tensor(task.pose[:, 3:])
         betas, moved = tensor(task.betas), tensor(task.translation)
         depth = moved[:, 2].clone()
@@ -249,28 +224,3 @@ def _descend(energy, variables, steps: int, rate: float) -> None:
         optimizer.step()
     for variable in variables:
         variable.requires_grad_(False)
-
-
-def _check_same(ours: np.ndarray, theirs: np.ndarray) -> None:
-    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-    if not error <= _SAME_ENERGY:
-        raise ValueError(
-            f"The energies differ by {error:.1e} of the largest, expected "
-            f"{_SAME_ENERGY:.0e}: the two sides do not do the same steps, so "
-            "their times say nothing. Run the tests of tf_hmr.smplify."
-        )
-
-
-def _in_turns(
-    sides: dict[str, Callable[[], np.ndarray]], rounds: int
-) -> dict[str, float]:
-    """Median seconds per call; every round measures each side once."""
-    for call in sides.values():  # compiles and fills caches
-        call()
-    measured: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, call in sides.items():
-            start = time.process_time()
-            call()
-            measured[name].append(time.process_time() - start)
-    return {name: statistics.median(each) for name, each in measured.items()}

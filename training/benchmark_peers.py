@@ -1,0 +1,94 @@
+"""What the benchmarks beside PyTorch and smplx share: one core, turns, a body.
+
+PyTorch and TensorFlow are imported when they are needed: the settings must
+come before their start, and the peers need not be installed.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+def one_core() -> None:
+    """One core and one thread for all sides, before any starts."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # PyTorch is measured on the CPU, so a GPU would be no comparison.
+    tf.config.set_visible_devices([], "GPU")
+
+
+def in_turns(
+    sides: dict[str, Callable], rounds: int, calls: int = 1
+) -> dict[str, float]:
+    """Median CPU seconds per call; every round measures each side once."""
+    for call in sides.values():  # compiles and fills caches
+        call()
+    measured: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, call in sides.items():
+            start = time.process_time()
+            for _ in range(calls):
+                call()
+            measured[name].append(time.process_time() - start)
+    return {
+        name: statistics.median(times) / calls
+        for name, times in measured.items()
+    }
+
+
+def smplx_here() -> bool:
+    """Whether PyTorch and smplx are installed; PyTorch then has one thread."""
+    try:
+        import smplx.lbs  # noqa: F401
+        import torch
+    except ImportError:
+        print("PyTorch or smplx is not installed: ours alone, no ratio.")
+        print("To compare: pip install -e '.[compare]'")
+        return False
+    torch.set_num_threads(1)
+    return True
+
+
+def tensor(array: np.ndarray):
+    """A torch.Tensor in float32."""
+    import torch
+
+    return torch.tensor(np.ascontiguousarray(array, np.float32))
+
+
+def lbs_constants(data) -> tuple:
+    """Of a BodyData, what vchoutas/smplx: smplx/lbs.py takes after the pose."""
+    import torch
+
+    return (
+        tensor(data.v_template),
+        tensor(data.shapedirs),
+        tensor(data.posedirs.reshape(len(data.posedirs), -1)),
+        tensor(data.J_regressor),
+        torch.tensor(data.parents),
+        tensor(data.weights),
+    )
+
+
+def check_same(
+    what: str, ours: np.ndarray, theirs: np.ndarray, most: float, tests: str
+) -> None:
+    """Two sides' arrays must agree to a share of the largest number.
+
+    Raises:
+        ValueError: they do not; names `what` and the `tests` to run.
+    """
+    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    if not error <= most:
+        raise ValueError(
+            f"{what} differ by {error:.1e} of the largest, expected "
+            f"{most:.0e}: the two sides do not compute the same, so their "
+            f"times say nothing. Run the tests of {tests}."
+        )
