@@ -1,3 +1,4 @@
+import functools
 import json
 import logging
 from pathlib import Path
@@ -104,6 +105,23 @@ def test_the_command_writes_each_person_on_its_photo(run, subjects, tmp_path):
         assert set(said["keypoints_given"]) <= set(joints.KEYPOINTS)
         assert said["reprojection_px_at_224"] < 5
         assert stem.with_suffix(".glb").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("schedule", ["original", "spin"])
+def test_other_schedules_meet_the_keypoints_too(
+    schedule, subjects, tmp_path, monkeypatch
+):
+    """As the command runs them, without XLA and from one start each."""
+    plain = functools.partial(keypoint_people.PeopleFitter, jit=False)
+    monkeypatch.setattr(cli.keypoint_people, "PeopleFitter", plain)
+    monkeypatch.setattr(keypoint_people, "STARTS", 1)
+    path, out = openpose(tmp_path, subjects), tmp_path / "out"
+    assert cli.main(cli.Args(path, out, schedule=schedule)) == 0
+    for number in range(COUNT):
+        said = json.loads((out / f"street_{number}.json").read_text())
+        assert said["schedule"] == schedule
+        # Hips, which these schedules leave out, count here.
+        assert said["reprojection_px_at_224"] < 6
 
 
 @pytest.mark.parametrize(
