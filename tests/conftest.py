@@ -72,6 +72,12 @@ def model(model_folder: pathlib.Path) -> method.Method:
     return method.load(model_folder, jit=False)
 
 
+@pytest.fixture
+def no_building(model: method.Method, monkeypatch) -> None:
+    """Whoever builds a method gets the module's model, which took seconds."""
+    monkeypatch.setattr(method, "build", lambda config, body: model)
+
+
 @pytest.fixture(scope="session")
 def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
     """The model of `model_folder`, exported once, with its card and faces."""

@@ -4,37 +4,21 @@ tests/golden/spin/README.md has the recipe and says what the original code
 computed with such weights.
 """
 
-import json
+import functools
 import math
-import pathlib
-import zlib
 
 import numpy as np
 
-from tests import torch_writer
+from tests import golden_files, torch_writer
 
-FOLDER = pathlib.Path(__file__).parent / "golden" / "spin"
-
-
-def shapes() -> dict[str, tuple[int, ...]]:
-    """Shape of each entry of the network's state_dict by its name."""
-    listed = json.loads((FOLDER / "variables.json").read_text())
-    return {name: tuple(shape) for name, shape in listed.items()}
-
-
-def golden() -> dict[str, np.ndarray]:
-    """What the original code gave."""
-    with np.load(FOLDER / "golden.npz") as file:
-        return dict(file)
-
-
-def _random(name: str) -> np.random.RandomState:
-    return np.random.RandomState((zlib.crc32(name.encode()) + 1) % 2**32)
+NAME = "spin"
+shapes = functools.partial(golden_files.shapes, NAME)
+golden = functools.partial(golden_files.golden, NAME)
 
 
 def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """One entry; each name has its own seed."""
-    random, last = _random(name), name.split(".")[-1]
+    random, last = golden_files.random_of(name), name.split(".")[-1]
     if last == "num_batches_tracked":
         return np.zeros(shape, np.int64)
     if last == "running_var":
@@ -67,7 +51,11 @@ def weights() -> dict[str, np.ndarray]:
 
 def images() -> np.ndarray:
     """(2, 224, 224, 3) float32, normalised as the original's input."""
-    drawn = _random("images").randn(2, 3, 224, 224).astype(np.float32)
+    drawn = (
+        golden_files.random_of("images")
+        .randn(2, 3, 224, 224)
+        .astype(np.float32)
+    )
     return drawn.transpose(0, 2, 3, 1)
 
 

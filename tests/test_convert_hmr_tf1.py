@@ -39,12 +39,6 @@ def model(folder):
     return method.load(folder, jit=False)
 
 
-@pytest.fixture
-def no_building(model, monkeypatch):
-    """Takes the model of the folder: building one costs seconds."""
-    monkeypatch.setattr(method, "build", lambda config, body: model)
-
-
 def test_outputs_are_the_originals(model):
     golden = hmr_tf1.golden()
     images = tf.constant((hmr_tf1.images() + 1) * 127.5)

@@ -40,12 +40,6 @@ def model(folder):
     return method.load(folder, jit=False)
 
 
-@pytest.fixture
-def no_building(model, monkeypatch):
-    """Takes the model of the folder: building one costs seconds."""
-    monkeypatch.setattr(method, "build", lambda config, body: model)
-
-
 def test_outputs_are_the_originals(model):
     golden = spin_files.golden()
     pixels = spin_files.images() * resnet_v15.STD_RGB + resnet_v15.MEAN_RGB
