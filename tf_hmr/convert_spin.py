@@ -21,7 +21,6 @@ from tf_hmr import (
 from tf_hmr.methods import hmr
 
 MODEL = "model"
-# That of training.experiments.spin, but for the fits.
 CONFIG = hmr.Config(
     crop_scale=spin_regressor.CROP_SCALE,
     encoder=resnet_v15.NAME,
@@ -33,6 +32,7 @@ CONFIG = hmr.Config(
     joints_in_loss="cocoplus",
     **spin_losses.WEIGHTS,
 )
+"""Of the published weights; with fits, of their training."""
 _COUNTER = ".num_batches_tracked"
 _LAYERS = ("fc1", "fc2", "decpose", "decshape", "deccam")
 _GIVEN = ("init_pose", "init_shape", "init_cam")

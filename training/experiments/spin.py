@@ -13,18 +13,11 @@ coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
 --method.fit-prior gmm_08.pkl. The second trains on rendered people.
 """
 
-from tf_hmr import resnet_v15, spin_regressor
-from tf_hmr.methods import hmr
+import dataclasses
+
+from tf_hmr import convert_spin
 from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(
-    hmr.Config(
-        crop_scale=spin_regressor.CROP_SCALE,
-        encoder=resnet_v15.NAME,
-        regressor="spin",
-        rotation="6d_interleaved",
-        focal=spin_regressor.FOCAL,
-        adversary=0.0,
-        **spin_recipe.METHOD,
-    )
+    dataclasses.replace(convert_spin.CONFIG, **spin_recipe.METHOD)
 )
