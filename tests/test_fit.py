@@ -5,13 +5,16 @@ import json
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tests.closeness import assert_close
-from training import checkpoints, evaluate, fit, journal, workdir
+from training import checkpoints, config, evaluate, fit, journal, workdir
 from training.evaluation import scores
 
 TINY = (
@@ -167,3 +170,25 @@ def test_every_field_of_an_experiment_is_explained(capsys):
                 if field.name in ("stages",):
                     continue
                 assert field.name.replace("_", "-") in shown, field.name
+
+
+def test_without_any_pose_spins_mean_is_the_start(body_data, tiny_records):
+    """Of the body's smpl_mean_params.npz: 144 numbers, row by row."""
+    started = []
+    turns = Rotation.random(24, random_state=3).as_matrix()
+    betas = np.linspace(-1, 1, 10, dtype=np.float32)
+    data = config.Data(
+        (config.Source(str(tiny_records / "synthetic"), labels="2d"),), prior=""
+    )
+    for given in ({}, {"mean_betas": betas}):
+        if given:
+            given["mean_pose6d"] = turns[:, :, :2].reshape(144).astype("f4")
+        other = dataclasses.replace(body_data, **given)
+        method = types.SimpleNamespace(
+            body=types.SimpleNamespace(data=other),
+            start_from=lambda *mean: started.append(mean),
+        )
+        fit.start(method, data, "none")
+    ((rotmats, shape),) = started
+    assert_close("rotation", rotmats, turns)
+    assert_close("exact", shape, betas)

@@ -158,7 +158,8 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
     """Where a new run starts: mean pose and shape, and the encoder's weights.
 
-    Without 3D labels the mean is that of the unpaired poses.
+    Without 3D labels the mean is that of the unpaired poses; without these
+    SPIN's, where the body came with its file.
 
     Raises:
         ValueError: the method has no encoder, or `weights` do not fit it.
@@ -166,6 +167,8 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     mean = mean_pose.mean_pose(data.sources)
     if mean is None and feed.has_prior(data):
         mean = mean_pose.mean_of_prior(prior.read(data.prior))
+    if mean is None:
+        mean = mean_pose.mean_of_body(method.body.data)
     if mean is not None:
         method.start_from(*mean)
     if weights == "none":

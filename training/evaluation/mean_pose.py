@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tf_hmr import geometry
+from tf_hmr import body_data, geometry
 from training import config
 from training.data import parsing, prior, records, shards
 
@@ -75,6 +75,17 @@ def mean_of_prior(
     rotmats = geometry.nearest_rotmat(total / len(pose))
     rotmats[0] = np.diag([1.0, -1.0, -1.0])
     return rotmats, poses.betas.mean(axis=0)
+
+
+def mean_of_body(
+    data: body_data.BodyData,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """SPIN's mean parameters, as mean_pose; None where the body has none."""
+    if data.mean_pose6d is None or data.mean_betas is None:
+        return None
+    pose, betas = data.mean_parameters()
+    rotmats = geometry.rot6d_interleaved_to_rotmat(pose.reshape(-1, 6))
+    return rotmats.numpy(), betas
 
 
 def _read(stored: shards.Records, index: int, blank: bytes) -> bytes:
