@@ -64,6 +64,9 @@ def test_network_has_the_papers_sizes(model):
     # 26.98 M, as the original's parameters() count.
     assert size(model.trainable_variables) == 26_977_501
     assert model.adversary is None
+    # PyTorch's, whose 0.1 is the share of the new statistics.
+    momenta = {getattr(part, "momentum", 0.9) for part in model.encoder.layers}
+    assert momenta == {0.9}
 
 
 def test_projection_is_the_originals(model, rng):

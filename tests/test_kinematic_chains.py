@@ -229,6 +229,19 @@ def test_starts_at_the_mean_and_camera_given(rng):
     assert_close("exact", last.camera[1], np.float32([0.9, 0, 0]))
 
 
+def test_residuals_start_small():
+    """As HMR's last layer, so that training starts at the mean."""
+    model = regressor(embedding=64, hidden=64)
+    heads = [model.shape_network.out, model.camera_network.out]
+    for chain in model.chains.values():
+        heads += [head for way in chain.passes.values() for head in way]
+    shares = []
+    for head in heads:
+        limit = (0.01 * 6 / sum(head.kernel.shape)) ** 0.5
+        shares.append(np.abs(head.kernel).max() / limit)
+    assert 0.9 < min(shares) and max(shares) <= 1.0001
+
+
 def count(layer) -> int:
     return sum(int(np.prod(v.shape)) for v in layer.trainable_variables)
 

@@ -16,6 +16,7 @@ from tf_hmr import (
     joints,
     method,
     spin_losses,
+    spin_regressor,
 )
 from training import fit
 
@@ -102,6 +103,38 @@ def test_losses_are_the_codes(rng):
     )
     expected = spins_total(pred, true, has)
     assert_close("relative_float32", [total / expected], [1.0])
+
+
+def test_layers_start_as_pytorchs():
+    """A linear layer's own, and Xavier's with a gain of 0.01."""
+    layer = spin_regressor.Regressor(1024, 0.5, 3, np.zeros(157))
+    layer.build((None, 2048))
+    limits = {"fc1": 2205**-0.5, "fc2": 1024**-0.5}
+    for name, numbers in (("decpose", 144), ("decshape", 10), ("deccam", 3)):
+        limits[name] = 0.01 * (6 / (1024 + numbers)) ** 0.5
+    for name, limit in limits.items():
+        largest = np.abs(getattr(layer, name).kernel).max()
+        assert largest == pytest.approx(limit, rel=0.01), name
+
+
+def test_dropout_alone_is_between_the_layers(rng):
+    """Without it the regressor is linear; with it, both layers drop half."""
+    layer = spin_regressor.Regressor(64, 0.5, 1, np.zeros(157))
+    layer.build((None, 8))
+    layer.decpose.kernel.assign(rng.normal(size=(64, 144)))
+    a, b = (tf.constant(rng.normal(size=(3, 8)), tf.float32) for _ in "ab")
+    (one,), (other,), (both,) = layer(a), layer(b), layer(a + 2 * b)
+    assert_close("loss", both, one + 2 * other)
+    seen = []
+    for name in ("fc2", "decpose"):
+        part = getattr(layer, name)
+        called = part.call
+        part.call = lambda x, training=None, called=called: (
+            seen.append(x) or called(x)
+        )
+    layer(tf.ones((200, 8)), training=True)
+    for x in seen:
+        assert np.mean(x.numpy() == 0) == pytest.approx(0.5, abs=0.03)
 
 
 class Row:

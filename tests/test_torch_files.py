@@ -148,3 +148,12 @@ def test_big_ends_first_are_refused(tmp_path):
         file.write(struct.pack("<q", 0))
     with pytest.raises(ValueError, match="big end first"):
         torch_files.load(path)
+    torch_writer.write_zip(path, torch_writer.tensors({"a": np.ones(2)}))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["archive/byteorder"] = b"big"
+    with zipfile.ZipFile(path, "w") as turned:
+        for name, content in members.items():
+            turned.writestr(name, content)
+    with pytest.raises(ValueError, match="'big' end first"):
+        torch_files.load(path)
