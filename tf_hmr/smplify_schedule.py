@@ -95,8 +95,11 @@ ORIGINAL = Schedule(
     ),
     fix_camera_stage=True,
 )
-"""The four stages of Bogo et al. 2016 (fit_3d.py of its release), with Adam
-instead of its dogleg."""
+"""The four stages of Bogo et al. 2016 (fit_3d.py of its release).
+
+Adam takes the place of its dogleg, which wants residuals and their Jacobian,
+one body at a time: so all bodies step together, by the code of SPIN's loop.
+"""
 
 
 KEYPOINTS = Schedule(
@@ -106,16 +109,26 @@ KEYPOINTS = Schedule(
             pose_prior=pose,
             angle_prior=3.17 * pose,
             shape_prior=shape,
+            lean=lean,
         )
-        for pose, shape in (
-            *((404, 100), (57.4, 20), (20, 20), (4.78, 10), (4.78, 5)),
+        for pose, shape, lean in (
+            (404, 100, 80),
+            (57.4, 20, 60),
+            (20, 20, 40),
+            (4.78, 10, 20),
+            (4.78, 5, 20),
         )
     ),
     fix_camera_stage=True,
     relative_depth=True,
 )
 """For bodies of which nothing but keypoints is known: priors that fade to the
-last weights of Bogo et al. 2016, with the translation free."""
+last weights of Bogo et al. 2016, with the translation free.
+
+`lean` holds what keypoints do not: bodies fitted to hand-placed ones tilt
+towards the camera without it. It is strong at first, when the way of leaning
+is chosen, and weak at the end, when the keypoints say how far.
+"""
 
 
 def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
