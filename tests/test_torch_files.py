@@ -107,6 +107,26 @@ def test_cut_short_anywhere_is_one_error(write):
             torch_files.load(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # The count before the numbers of the second storage.
+        (struct.pack("<q", 3), struct.pack("<q", 2)),
+        (pickle.dumps(["0", "1"], 2), pickle.dumps(["0"], 2)),
+        (pickle.dumps(["0", "1"], 2), pickle.dumps(["0", "2"], 2)),
+    ],
+)
+def test_storages_of_pickles_are_those_that_are_listed(tmp_path, old, new):
+    path = tmp_path / "a.pt"
+    arrays = {"a": np.ones(6), "b": np.ones(3)}
+    torch_writer.write_pickles(path, torch_writer.tensors(arrays))
+    stored = path.read_bytes()
+    assert stored.count(old) == 1
+    path.write_bytes(stored.replace(old, new))
+    with pytest.raises(ValueError, match="could not be read"):
+        torch_files.load(path)
+
+
 def test_damaged_numbers_of_a_zip_are_found(tmp_path):
     path = tmp_path / "a.pt"
     torch_writer.write_zip(path, torch_writer.tensors({"a": np.ones(50)}))
