@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.spatial.transform import Rotation
 
 from tests.closeness import assert_close
 from tf_hmr import joints, priors, translation
@@ -83,6 +84,21 @@ def test_limbs_that_bend_backward_cost(joint, axis, backward):
     cost = tf.reduce_sum(bent, axis=1).numpy()
     assert cost[0] == pytest.approx(3 + np.exp(2), rel=1e-5)
     assert cost[1] == pytest.approx(3 + np.exp(-2), rel=1e-5)
+
+
+def test_bodies_that_leave_the_image_plane_cost(body_data):
+    rest = body_data.J_regressor @ body_data.v_template
+    rest = np.float32(rest * (1, 1, 0))  # Trunk and legs in one plane.
+
+    def cost(axes, degrees):
+        turn = Rotation.from_euler(axes, degrees, degrees=True).as_matrix()
+        return priors.lean_energy(np.float32(rest @ turn.T)[None]).numpy()[0]
+
+    for axes, degrees in (("y", 70), ("z", 50), ("yz", (70, 50))):
+        assert cost(axes, degrees) == pytest.approx(0, abs=1e-9)
+    for angle in (-40, 10, 170):
+        wanted = 2 * np.sin(np.deg2rad(angle)) ** 2
+        assert cost("yx", (70, angle)) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_mixture_is_read_back_and_smplify_s_pickle_too(mixture, tmp_path):

@@ -149,6 +149,27 @@ def test_gradient_is_that_of_finite_differences(energy):
         assert abs(off[0]) < 0.02 * scale, (name, axis)
 
 
+def test_schedules_without_it_do_not_pay_for_it(body_data, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        smplify.self_penetration, "SelfPenetration", built.append
+    )
+    for schedule in (schedules.SPIN, schedules.KEYPOINTS):
+        smplify.Fitter(body_data, priors.load(), schedule)
+    assert not built
+    smplify.Fitter(body_data, priors.load(), schedules.ORIGINAL)
+    assert len(built) == 1
+
+
+def test_a_body_without_skin_of_a_limb_is_a_named_error(body_data):
+    weights = body_data.weights.copy()
+    shin = joints.SMPL24.index("left_knee")
+    weights[:, 0] += weights[:, shin]
+    weights[:, shin] = 0
+    with pytest.raises(ValueError, match="follows its left_knee"):
+        body_capsules.measure(dataclasses.replace(body_data, weights=weights))
+
+
 def test_a_fit_with_it_penetrates_less(body_data):
     """To keypoints of an arm inside the trunk, seen from the front."""
     stage = schedules.Stage(steps=40, pose_prior=0.5, self_penetration=1e3)

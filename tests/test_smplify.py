@@ -10,7 +10,9 @@ from tf_hmr import smplify_schedule as schedules
 
 FOCAL_PX, CENTRE = 5000.0, (112.0, 112.0)
 SHORT = schedules.Schedule(
-    stages=(schedules.Stage(steps=12),), camera_steps=8, fix_camera_stage=True
+    stages=(schedules.Stage(steps=12, lean=20),),
+    camera_steps=8,
+    fix_camera_stage=True,
 )
 
 
