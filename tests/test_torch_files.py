@@ -127,6 +127,20 @@ def test_storages_of_pickles_are_those_that_are_listed(tmp_path, old, new):
         torch_files.load(path)
 
 
+def test_what_no_reader_knows_of_pickles_is_refused(tmp_path):
+    """Another protocol; a storage that is part of another one."""
+    path = tmp_path / "a.pt"
+    torch_writer.write_pickles(path, [])
+    stored, known = path.read_bytes(), pickle.dumps(1001, 2)
+    path.write_bytes(stored.replace(known, pickle.dumps(1002, 2)))
+    with pytest.raises(ValueError, match="its protocol is 1002, not 1001"):
+        torch_files.load(path)
+    part = torch_writer.Tensor(np.ones(2), 0, view=("1", 0, 2))
+    torch_writer.write_pickles(path, [part])
+    with pytest.raises(ValueError, match="part of another one"):
+        torch_files.load(path)
+
+
 def test_damaged_numbers_of_a_zip_are_found(tmp_path):
     path = tmp_path / "a.pt"
     torch_writer.write_zip(path, torch_writer.tensors({"a": np.ones(50)}))

@@ -36,6 +36,7 @@ class Storage(NamedTuple):
     values: np.ndarray
     key: str
     count: int
+    view: Any = None
 
 
 class Tensor:
@@ -50,7 +51,8 @@ class Tensor:
             "strides": tuple(strides),
         } | stated
         count = stated.get("count", array.size)
-        self.storage = Storage(array.reshape(-1), str(key), count)
+        view = stated.get("view")
+        self.storage = Storage(array.reshape(-1), str(key), count, view)
 
     def __reduce__(self):
         rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
@@ -104,7 +106,7 @@ def _pickled(content, with_view: bool) -> tuple[bytes, dict[str, Storage]]:
             kind = TYPES[value.values.dtype.name]
             kind = getattr(sys.modules["torch"], kind)
             found = ("storage", kind, value.key, "cuda:0", value.count)
-            return (*found, None) if with_view else found
+            return (*found, value.view) if with_view else found
 
     with _stand_ins():
         Pickler(buffer, protocol=2).dump(content)
