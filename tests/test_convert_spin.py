@@ -119,6 +119,20 @@ def test_missing_and_misshaped_are_named(no_building, state, tmp_path):
     assert str(error.value).count(";") == 2
 
 
+def test_weights_that_are_no_numbers_are_refused(
+    no_building, model, state, tmp_path
+):
+    """And nothing of the file is taken."""
+    name, kept = "deccam.weight", model.regressor.fc1.bias.numpy()
+    wrong = state | {name: np.full_like(state[name], np.nan)}
+    wrong["fc1.bias"] = state["fc1.bias"] + 1
+    path = tmp_path / "model.pt"
+    torch_writer.write_zip(path, {"model": torch_writer.tensors(wrong)})
+    with pytest.raises(ValueError, match=f"{name} of .*model.pt is not finite"):
+        convert_spin.convert(path, "open")
+    assert_close("exact", model.regressor.fc1.bias, kept)
+
+
 def test_foreign_files_are_explained(no_building, tmp_path):
     path = tmp_path / "other.pt"
     torch_writer.write_zip(path, torch_writer.tensors({"dense": np.ones(2)}))

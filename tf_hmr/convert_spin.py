@@ -53,8 +53,8 @@ def convert(
 
     Raises:
         FileNotFoundError: there is no such checkpoint or body.
-        ValueError: the checkpoint is damaged or none of SPIN, or lacks a
-            variable.
+        ValueError: the checkpoint is damaged or none of SPIN, lacks a
+            variable, or holds one that is not finite.
     """
     tensors, others = _tensors(Path(checkpoint))
     if not isinstance(body, body_data.BodyData):
@@ -71,9 +71,7 @@ def convert(
             "Give one that nkolot/SPIN's training wrote, such as "
             "model_checkpoint.pt of its data archive."
         )
-    foreign_weights.fill(
-        every, lambda name: torch_files.ours(tensors[name].numpy())
-    )
+    foreign_weights.fill(every, torch_files.weights_of(checkpoint, tensors))
     rest = sorted(tensors.keys() - wanted.keys())
     counters = [name for name in rest if name.endswith(_COUNTER)]
     return model, converted.Report(

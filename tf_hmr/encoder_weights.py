@@ -109,9 +109,7 @@ def _load_torch(encoder: keras.Model, path: Path) -> None:
     wanted = foreign_weights.wanted(sources)
     there = {name: tensor.shape for name, tensor in tensors.items()}
     _check(path, encoder, wanted, there)
-    foreign_weights.fill(
-        sources, lambda name: torch_files.ours(tensors[name].numpy())
-    )
+    foreign_weights.fill(sources, torch_files.weights_of(path, tensors))
 
 
 def _load_keras(encoder: keras.Model, path: Path) -> None:

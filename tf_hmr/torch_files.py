@@ -12,7 +12,7 @@ import math
 import operator
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -172,9 +172,26 @@ def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[::-1]
 
 
-def ours(value: np.ndarray) -> np.ndarray:
-    """A kernel of PyTorch, outputs first and inputs second, as ours is."""
-    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+def weights_of(
+    path: str | Path, tensors: Mapping[str, Tensor]
+) -> Callable[[str], np.ndarray]:
+    """Reads the tensors of a file for foreign_weights.fill.
+
+    Kernels, which PyTorch has with outputs first and inputs second, come as
+    ours are. What is returned raises ValueError for numbers that are damaged
+    or not finite.
+    """
+
+    def read(name: str) -> np.ndarray:
+        value = tensors[name].numpy()
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{name} of {path} is not finite: the file is damaged or its "
+                "training had failed. Fetch it again, or give another one."
+            )
+        return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+
+    return read
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
