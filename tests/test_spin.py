@@ -141,8 +141,8 @@ class Row:
     """What the rows of the batch below stand for."""
 
     KEPT_IS_TRUE, FOUND_IS_TRUE, UNSEEN, LABELLED = range(4)
-    BOTH_ARE_FAR, EXTREME, BROKEN = range(4, 7)
-    COUNT = 7
+    BOTH_ARE_FAR, EXTREME, BROKEN, EXTREME_FOUND = range(4, 8)
+    COUNT = 8
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,7 @@ def case(body_data):
     truth = tf.concat([upright @ truth[:, :1], truth[:, 1:]], axis=1)
     betas = np.zeros((count, 10), np.float32)
     betas[Row.EXTREME, 0] = 4.0
+    betas[Row.EXTREME_FOUND, 1] = -4.0
     seen_by = tf.constant([[0.8, 0.1, 0.2]] * count)
     every = body.Body(body_data, joints.KEYPOINTS, jit=False)
     found, _ = every.keypoints(truth, tf.constant(betas))
@@ -166,8 +167,11 @@ def case(body_data):
     far = geometry.rotvec_to_rotmat(tf.constant([0.0, 0.0, 1.5]))
     off = tf.concat([far @ truth[:, :1], truth[:, 1:]], axis=1)
     true_kept = np.isin(np.arange(count), [Row.KEPT_IS_TRUE, Row.EXTREME])
-    true_found = np.arange(count) == Row.FOUND_IS_TRUE
+    true_found = np.isin(
+        np.arange(count), [Row.FOUND_IS_TRUE, Row.EXTREME_FOUND]
+    )
     prediction_betas = np.zeros((count, 10), np.float32)
+    prediction_betas[Row.EXTREME_FOUND] = betas[Row.EXTREME_FOUND]
     prediction_betas[Row.BROKEN] = np.nan
     pick = lambda flags: tf.where(flags[:, None, None, None], truth, off)  # noqa: E731
     labelled = np.float32(np.arange(count) == Row.LABELLED)
@@ -197,12 +201,16 @@ def test_the_better_fit_teaches_and_replaces(targets, case):
     batch, prediction, kept, truth = case
     made = targets(3)(batch, prediction, kept)
     better = made["fits"].kept.numpy()
-    assert better[Row.FOUND_IS_TRUE] == 1
+    assert better[Row.FOUND_IS_TRUE] == better[Row.EXTREME_FOUND] == 1
+    # The shape that teaches nothing is kept as it was found.
+    assert (made["betas"][Row.EXTREME_FOUND] == 0).numpy().all()
+    assert made["fits"].betas[Row.EXTREME_FOUND, 1] < -3.9
     assert better[Row.BOTH_ARE_FAR] in (0, 1)
     for row in (Row.KEPT_IS_TRUE, Row.UNSEEN, Row.LABELLED, Row.EXTREME):
         assert better[row] == 0
     assert better[Row.BROKEN] == 0
-    valid = [Row.KEPT_IS_TRUE, Row.FOUND_IS_TRUE, Row.EXTREME]
+    valid = [Row.KEPT_IS_TRUE, Row.FOUND_IS_TRUE]
+    valid += [Row.EXTREME, Row.EXTREME_FOUND]
     expected = np.isin(np.arange(Row.COUNT), valid)
     assert (made["fits_valid"].numpy() > 0).tolist() == expected.tolist()
     assert (made["has_pose"].numpy() > 0).tolist() == [
@@ -227,7 +235,7 @@ def test_labels_stay_and_extreme_shapes_teach_none(targets, case):
     assert (made["fits"].kept == 0).numpy().all()
     assert made["fits_valid"][Row.FOUND_IS_TRUE] == 0
     wanted = made["fits_wanted"].numpy()
-    assert wanted.sum() == 5 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
+    assert wanted.sum() == 6 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
 
 
 def test_a_missing_prior_is_told_before_the_first_step(
