@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests import record_samples, test_pipeline
 from tests.closeness import assert_close
 from tf_hmr import geometry, method
-from training import config, fits
+from training import cluster, config, fits
 from training.data import augment
 
 STRONG = config.Augment(rotation_deg=40.0, rotation_probability=1.0, flip=0.5)
@@ -113,6 +113,20 @@ def test_a_file_holds_all_and_foreign_ones_are_named(rng, tmp_path):
     np.savez(path, keys=keys, fits=rows[:, :72])
     with pytest.raises(ValueError, match=r"\(300, 72\).*expected keys"):
         fits.Store([str(path)])
+
+
+def test_workers_that_begin_with_other_fits_are_told(rng):
+    keys, rows = np.arange(3), np.float32(rng.normal(size=(3, 82)))
+    digests = [fits.Store().digest()]
+    for changed in (0.0, 0.0, 1e-6):
+        rows[2, 81] += changed
+        store = fits.Store()
+        store.update(keys, rows)
+        digests.append(store.digest())
+    fits.refuse_apart(digests[1:3], [])
+    for apart in (digests[:2], digests[2:]):
+        with pytest.raises(cluster.ClusterError, match="copy the same files"):
+            fits.refuse_apart(apart, ["one.npz"])
 
 
 def test_spins_static_fits_are_of_the_rows_of_its_npz(rng, tmp_path):

@@ -73,13 +73,17 @@ class Checkpoints:
             leftovers = [self._own]
         for leftover in leftovers:
             shutil.rmtree(leftover, ignore_errors=True)
+        self._damaged: list[str] = []
+        self._whole: list[str] = []
         self._manager = None
 
     def save(self, step: int) -> None:
         """Writes the state after `step` steps."""
         self.step.assign(step)
         if self._manager is None:
-            # Only now: what cannot be read has been set aside by `restore`.
+            # Only now: the other workers are done with reading.
+            if self._damaged and self._own == self.folder:
+                self._set_aside()
             self._manager = tf.train.CheckpointManager(
                 self._state, str(self._own), max_to_keep=2
             )
@@ -99,7 +103,7 @@ class Checkpoints:
         """Restores the newest whole checkpoint; 0 where there is none.
 
         Every worker reads the chief's. Newer ones that cannot be read are set
-        aside, so that they take no whole one's place.
+        aside by the first save, so that they take no whole one's place.
 
         Raises:
             NoCheckpointError: there are checkpoints and none can be read.
@@ -121,8 +125,8 @@ class Checkpoints:
                     first,
                 )
                 continue
-            if paths[place + 1 :] and self._own == self.folder:
-                self._set_aside(paths[place + 1 :], paths[: place + 1])
+            self._damaged = paths[place + 1 :]
+            self._whole = paths[: place + 1]
             return int(self.step.numpy())
         if paths:
             raise NoCheckpointError(
@@ -132,16 +136,16 @@ class Checkpoints:
             )
         return 0
 
-    def _set_aside(self, damaged: list[str], whole: list[str]) -> None:
-        for path in damaged:
+    def _set_aside(self) -> None:
+        for path in self._damaged:
             for file in self.folder.glob(f"{Path(path).name}.*"):
                 file.rename(file.with_name(f"damaged-{file.name}"))
         tf.compat.v1.train.update_checkpoint_state(
             str(self.folder),
-            whole[-1],
-            all_model_checkpoint_paths=whole,
+            self._whole[-1],
+            all_model_checkpoint_paths=self._whole,
             # Without them TensorFlow's manager leaves the list out.
             all_model_checkpoint_timestamps=[
-                Path(f"{path}.index").stat().st_mtime for path in whole
+                Path(f"{path}.index").stat().st_mtime for path in self._whole
             ],
         )

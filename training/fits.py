@@ -9,6 +9,7 @@ step; every worker holds the same.
 
 import os
 import threading
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import array_files, geometry, joints, method
+from training import cluster
 from training.data import augment
 
 FOLDER = "fits"
@@ -90,10 +92,22 @@ class Store:
         """Writes the file of a step, whole or not at all."""
         path = path_of(workdir, step)
         path.parent.mkdir(parents=True, exist_ok=True)
-        keys = np.fromiter(self._rows, np.int64, len(self._rows))
         part = path.with_name("part.npz")
-        np.savez(part, keys=keys, fits=self._fits[: len(keys)])
+        keys, fits = self._arrays()
+        np.savez(part, keys=keys, fits=fits)
         os.replace(part, path)
+
+    def digest(self) -> int:
+        """20 bits of all keys and fits, as many as cluster.agree can compare.
+
+        Other fits have the same ones with a chance of 1e-6.
+        """
+        keys, fits = self._arrays()
+        return zlib.crc32(fits, zlib.crc32(keys)) % 2**20
+
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        keys = np.fromiter(self._rows, np.int64, len(self._rows))
+        return keys, self._fits[: len(keys)]
 
     def load(self, workdir: Path, step: int) -> None:
         """Takes the fits of a step in the place of all there are.
@@ -136,6 +150,25 @@ class Store:
 
         done = tf.numpy_function(keep, [keys, fits, better], tf.int32)
         return tf.ensure_shape(done, ())
+
+
+def refuse_apart(digests: Sequence[int], start: Sequence[str]) -> None:
+    """Workers must begin with the same fits: each updates its own copy.
+
+    Args:
+        digests: of each worker's store.
+        start: the files of data.fits.
+
+    Raises:
+        ClusterError: they differ.
+    """
+    if len(set(digests)) > 1:
+        raise cluster.ClusterError(
+            "The workers begin with different fits. Those of a checkpoint are "
+            f"in {FOLDER} of --workdir, which must be one folder that all of "
+            f"them read; the first ones are data.fits, {list(start)}, which "
+            "each reads on its own machine: copy the same files to all."
+        )
 
 
 def keep_only(workdir: Path, steps: Sequence[int]) -> None:

@@ -81,7 +81,8 @@ def train(
         UnwrittenError: the disk is full, or the like.
         tf.errors.UnavailableError: another worker went away.
         ValueError: a stage is named as the journal names evaluations; a batch
-            does not divide; the workers do not share the workdir.
+            does not divide; the workers do not share the workdir, or begin
+            with different fits.
     """
     stages = experiment.all_stages()
     if any(stage.name == EVALUATION for stage in stages):
@@ -102,6 +103,9 @@ def train(
         saved = checkpoints.Checkpoints(workdir, method, compiled, mean, kept)
     step = saved.restore()
     _refuse_apart(cluster.agree(strategy, step), workdir)
+    if kept is not None:
+        digests = cluster.agree(strategy, kept.digest())
+        fits.refuse_apart(digests, experiment.data.fits)
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
