@@ -74,6 +74,9 @@ TOLERANCES = {
         "float32 sums in another order, fed back through a few steps of Adam,"
         " which turns the sign of a gradient near 0 into a whole step",
     ),
+    "fed_back": Tolerance(
+        1e-4, 1e-4, "as loss, fed back through what is kept over 200 steps"
+    ),
     "batch_norm": Tolerance(
         2e-5, 1e-4, "float32 statistics of a few hundred numbers, two kernels"
     ),

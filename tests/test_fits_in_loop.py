@@ -12,7 +12,7 @@ from tests import test_loop, test_loop_processes
 from tests.closeness import assert_close
 from tf_hmr import geometry
 from tf_hmr import method as methods
-from training import fits, loop
+from training import cluster, fits, loop
 
 EXAMPLES = 7  # Fewer than a batch has rows: one is in both halves of it.
 
@@ -36,14 +36,6 @@ class Keeper(test_loop.Model):
         }
 
 
-class Sure(Keeper):
-    """Without dropout: one device's masks are not two devices'."""
-
-    def build_all(self):
-        super().build_all()
-        self.drop.rate = 0.0
-
-
 def make_dataset(spoil=None, pause_s=0.0, made=test_loop.make_dataset):
     plain = made(spoil, pause_s)
 
@@ -65,10 +57,14 @@ def keeper(monkeypatch):
     monkeypatch.setattr(test_loop, "make_dataset", make_dataset)
 
 
-def train_here(folder: str, where: str) -> None:
-    """What the process of two devices runs."""
-    test_loop.Model, test_loop.make_dataset = Sure, make_dataset
-    test_loop_processes.train_here(folder, where)
+def train_here(folder: str, where: str, length: str) -> None:
+    """What each process of several workers runs."""
+    test_loop.Model, test_loop.make_dataset = Keeper, make_dataset
+    stores, store = [], fits.Store
+    fits.Store = lambda *start: stores.append(store(*start)) or stores[-1]
+    test_loop_processes.train_here(folder, where, length)
+    own = f"{folder}-{cluster.read().index}"
+    stores[0].save(Path(own), 0)
 
 
 def kept(folder: Path, step: int = 12) -> dict[int, np.ndarray]:
@@ -118,30 +114,6 @@ def test_each_step_reads_what_the_last_one_wrote(
     one, other = kept(tmp_path / "one"), kept(tmp_path / "many")
     for key, fit in one.items():
         assert_close("exact", other[key], fit)
-
-
-def test_two_devices_keep_what_one_does(tmp_path, body, keeper, monkeypatch):
-    monkeypatch.setattr(
-        "training.step.optimizer", test_loop_processes.plain_descent
-    )
-    monkeypatch.setattr(test_loop, "Model", Sure)
-    process = test_loop_processes.start(
-        tmp_path / "two", "cpu:2", function=train_here
-    )
-    test_loop.run(tmp_path / "one", body)
-    _, error = process.communicate(timeout=300)
-    assert process.returncode == 0, error[-2000:]
-    for a, b in zip(
-        *(test_loop.losses(tmp_path / name) for name in ("one", "two")),
-        strict=True,
-    ):
-        assert a.keys() == b.keys()
-        names = [k for k in a if k not in ("step", "kind")]
-        assert_close("loss", [b[k] for k in names], [a[k] for k in names])
-    one, two = kept(tmp_path / "one"), kept(tmp_path / "two")
-    assert one.keys() == two.keys()
-    for key, fit in one.items():
-        assert_close("same_run", two[key], fit)
 
 
 def test_a_broken_step_keeps_nothing(tmp_path, body, keeper):

@@ -2,18 +2,24 @@
 
 import signal
 
-from tests import test_loop, test_loop_processes
+from tests import test_fits_in_loop, test_loop, test_loop_processes
 from tests.closeness import assert_close
-from training import checkpoints, exit_status, launch, workdir
+from training import exit_status, fits, launch, workdir
+
+
+def start(folder, **environment):
+    """A process that trains the made-up method that keeps fits."""
+    function = test_fits_in_loop.train_here
+    return test_loop_processes.start(
+        folder, "cpu", "paced", function=function, **environment
+    )
 
 
 def pair(folder):
     """Two workers that train into one folder."""
     hosts = launch.free_hosts(2)
     return [
-        test_loop_processes.start(
-            folder, "cpu", "paced", TF_CONFIG=launch.tf_config(hosts, index)
-        )
+        start(folder, TF_CONFIG=launch.tf_config(hosts, index))
         for index in range(2)
     ]
 
@@ -30,7 +36,7 @@ def ends(workers, timeout=240):
 
 def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     """SIGTERM to one of two, kill -9 of one of two: the losses are the same."""
-    one = test_loop_processes.start(tmp_path / "one", "cpu", "paced")
+    one = start(tmp_path / "one")
     whole = pair(tmp_path / "whole")
     hurt = tmp_path / "hurt"
     workers = pair(hurt)
@@ -52,18 +58,24 @@ def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     told = [line for line in said[0].splitlines() if "training.fit:" in line]
     assert len(told) == 1 and "start all workers again" in told[0]
 
-    # The chief's newest checkpoint is damaged, too: both take the one before.
-    newest = hurt / checkpoints.FOLDER / f"ckpt-{workdir.saved_steps(hurt)[-1]}"
-    newest.with_suffix(".data-00000-of-00001").write_bytes(b"")
+    # The newest checkpoint's fits are damaged, too: both take the one before.
+    fits.path_of(hurt, workdir.saved_steps(hurt)[-1]).write_bytes(b"")
     for workers in (pair(hurt), whole, [one]):
         statuses, said = ends(workers)
         assert not any(statuses), said
     lines = test_loop.losses(tmp_path / "whole")
     assert test_loop.losses(hurt) == lines
-    kept = sorted(path.name for path in (hurt / checkpoints.FOLDER).iterdir())
-    assert not [name for name in kept if "temp" in name]
+    assert not list(hurt.rglob("*temp*"))
     alone = test_loop.losses(tmp_path / "one")
     assert len(lines) == len(alone) == 200
     for a, b in zip(alone, lines, strict=True):
         names = [k for k in a if k not in ("step", "kind")]
-        assert_close("loss", [b[k] for k in names], [a[k] for k in names])
+        assert_close("fed_back", [b[k] for k in names], [a[k] for k in names])
+
+    # The second worker of each run holds what the chief has written.
+    end = fits.path_of(hurt, 200).read_bytes()
+    for name, step in (("whole", 200), ("hurt-0", 0), ("hurt-1", 0)):
+        assert fits.path_of(tmp_path / name, step).read_bytes() == end
+    kept = test_fits_in_loop.kept
+    for key, fit in kept(tmp_path / "one", 200).items():
+        assert_close("fed_back", kept(hurt, 200)[key], fit)
