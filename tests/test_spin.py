@@ -141,8 +141,8 @@ class Row:
     """What the rows of the batch below stand for."""
 
     KEPT_IS_TRUE, FOUND_IS_TRUE, UNSEEN, LABELLED = range(4)
-    BOTH_ARE_FAR, EXTREME, BROKEN, EXTREME_FOUND = range(4, 8)
-    COUNT = 8
+    BOTH_ARE_FAR, EXTREME, BROKEN, EXTREME_FOUND, NOT_KEPT = range(4, 9)
+    COUNT = 9
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,9 @@ def case(body_data):
     keypoints[Row.UNSEEN] = 0
     far = geometry.rotvec_to_rotmat(tf.constant([0.0, 0.0, 1.5]))
     off = tf.concat([far @ truth[:, :1], truth[:, 1:]], axis=1)
-    true_kept = np.isin(np.arange(count), [Row.KEPT_IS_TRUE, Row.EXTREME])
+    true_kept = np.isin(
+        np.arange(count), [Row.KEPT_IS_TRUE, Row.EXTREME, Row.NOT_KEPT]
+    )
     true_found = np.isin(
         np.arange(count), [Row.FOUND_IS_TRUE, Row.EXTREME_FOUND]
     )
@@ -185,7 +187,8 @@ def case(body_data):
     prediction = method.Prediction(
         pick(true_found), prediction_betas, seen_by, None, None, None
     )
-    known = np.float32(np.arange(count) != Row.BROKEN)
+    # What stands where nothing is kept, as the mean body does, is no fit.
+    known = np.float32(~np.isin(np.arange(count), [Row.BROKEN, Row.NOT_KEPT]))
     kept = method.Fits(pick(true_kept), tf.constant(betas), known)
     return batch, prediction, kept, truth
 
@@ -228,14 +231,15 @@ def test_labels_stay_and_extreme_shapes_teach_none(targets, case):
     made = targets(0)(batch, prediction, kept)
     assert (made["betas"][Row.EXTREME] == 0).numpy().all()
     assert made["has_betas"][Row.EXTREME] == 1
-    for row in (Row.UNSEEN, Row.LABELLED, Row.BOTH_ARE_FAR, Row.BROKEN):
+    untaught = (Row.UNSEEN, Row.LABELLED, Row.BOTH_ARE_FAR)
+    for row in (*untaught, Row.BROKEN, Row.NOT_KEPT):
         assert_close("exact", made["rotmats"][row], batch["rotmats"][row])
         assert_close("exact", made["betas"][row], batch["betas"][row])
     # Without steps nothing new is found.
     assert (made["fits"].kept == 0).numpy().all()
     assert made["fits_valid"][Row.FOUND_IS_TRUE] == 0
     wanted = made["fits_wanted"].numpy()
-    assert wanted.sum() == 6 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
+    assert wanted.sum() == 7 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
 
 
 def test_a_missing_prior_is_told_before_the_first_step(
