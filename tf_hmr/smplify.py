@@ -112,8 +112,10 @@ class Fitter:
         self.joint_names = tuple(
             name for name in joints.KEYPOINTS if name in data.keypoint_regressor
         )
-        self._picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
-        self._counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
+        counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
+        self._counted = counted[
+            list(joints.select(self.joint_names, of=joints.KEYPOINTS))
+        ]
         self._torso = _flags(schedule.torso, self.joint_names)
         self._table = schedules.body_table(schedule, data.num_betas)
         self._num_betas = data.num_betas
@@ -173,6 +175,26 @@ class Fitter:
                 raise ValueError(
                     f"{name} has shape {part.shape}, expected (B, {width})."
                 )
+        pixels, confidence = self._checked(keypoints)
+        torso = tf.ones_like(confidence) * self._torso
+        if self.schedule.fix_camera_stage:
+            torso *= tf.cast(confidence > 0, tf.float32)
+        depth = parts[2][:, 2]
+        view = _View(
+            focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
+            centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
+            pixels=pixels,
+            weights=confidence * self._counted,
+            torso_weights=torso,
+            depth=depth,
+            depth_unit=(
+                depth if self.schedule.relative_depth else tf.ones_like(depth)
+            ),
+        )
+        return tf.concat(parts, axis=1), view
+
+    def _checked(self, keypoints):
+        """Pixels (B, K, 2) and confidence (B, K) of the body's keypoints."""
         keypoints = tf.cast(keypoints, tf.float32)
         if not keypoints.shape.is_compatible_with(
             [None, len(joints.KEYPOINTS), 3]
@@ -182,25 +204,13 @@ class Fitter:
                 f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
                 "joints that are not known have confidence 0."
             )
-        confidence = keypoints[..., 2]
-        confidence = tf.where(confidence > 0, confidence, 0.0)
-        picked = list(self._picked)
-        confidence = tf.gather(confidence, picked, axis=1)
-        pixels = tf.gather(keypoints[..., :2], picked, axis=1)
-        torso = tf.ones_like(confidence) * self._torso
-        if self.schedule.fix_camera_stage:
-            torso *= tf.cast(confidence > 0, tf.float32)
-        depth = parts[2][:, 2]
-        view = _View(
-            tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
-            tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
+        picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
+        keypoints = tf.gather(keypoints, list(picked), axis=1)
+        pixels, confidence = keypoints[..., :2], keypoints[..., 2]
+        return (
             tf.where(tf.math.is_finite(pixels), pixels, 0.0),
-            confidence * tf.gather(self._counted, picked),
-            torso,
-            depth,
-            depth if self.schedule.relative_depth else tf.ones_like(depth),
+            tf.where(confidence > 0, confidence, 0.0),
         )
-        return tf.concat(parts, axis=1), view
 
     def _parts(self, x):
         """Pose, betas and translation of the vector."""
