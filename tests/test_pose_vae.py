@@ -64,6 +64,21 @@ def test_what_is_drawn_follows_the_code(vae):
     np.testing.assert_allclose(np.std(off, axis=0), 1, atol=0.06)
 
 
+def test_layers_drop_and_the_encoder_normalises(vae, rng):
+    """In training alone: a pose's code is the same whatever stands beside."""
+    poses = tf.constant(rng.normal(2.0, 1.0, (64, 69)), tf.float32)
+    codes = tf.constant(rng.normal(size=(64, 4)), tf.float32)
+    for part, x in ((vae.encode, poses), (vae.decode, codes)):
+        once, again = (tf.nest.flatten(part(x))[0] for _ in "ab")
+        assert_close("exact", once, again)
+        once, again = (tf.nest.flatten(part(x, training=True)) for _ in "ab")
+        assert np.abs(once[0] - again[0]).max() > 0.01
+    kept = [v for v in vae.non_trainable_variables if "moving_mean" in v.path]
+    assert len(kept) == 2 and all(np.abs(v).max() > 0 for v in kept)
+    alone = vae.encode(poses[:1])
+    assert_close("loss", alone.mean, vae.encode(poses).mean[:1])
+
+
 def test_codes_of_poses_far_off_are_finite(vae):
     """And so is the way back from there."""
     poses = tf.Variable(1e4 * tf.ones((2, 69)))

@@ -177,12 +177,13 @@ def case(body_data):
     prediction_betas[Row.BROKEN] = np.nan
     pick = lambda flags: tf.where(flags[:, None, None, None], truth, off)  # noqa: E731
     labelled = np.float32(np.arange(count) == Row.LABELLED)
+    shaped = np.float32(np.arange(count) == Row.KEPT_IS_TRUE) + labelled
     batch = {
         "keypoints": tf.constant(keypoints, tf.float32),
         "rotmats": tf.eye(3, batch_shape=[count, 24]),
         "betas": tf.ones((count, 10)),
         "has_pose": tf.constant(labelled),
-        "has_betas": tf.constant(labelled),
+        "has_betas": tf.constant(shaped),
     }
     prediction = method.Prediction(
         pick(true_found), prediction_betas, seen_by, None, None, None
@@ -221,6 +222,8 @@ def test_the_better_fit_teaches_and_replaces(targets, case):
     ]
     kept_row = Row.KEPT_IS_TRUE
     assert_close("rotation", made["rotmats"][kept_row], truth[kept_row])
+    # A shape that is labelled stays.
+    assert_close("exact", made["betas"][kept_row], batch["betas"][kept_row])
     # Three steps of 0.01 from the truth.
     found = made["rotmats"][Row.FOUND_IS_TRUE] - truth[Row.FOUND_IS_TRUE]
     assert 1e-4 < np.abs(found).max() < 0.1
