@@ -43,13 +43,24 @@ def with_all(example) -> np.ndarray:
     return keypoints
 
 
-def test_exact_keypoints_are_met_and_the_body_is_near(fitter, subjects):
-    told = []
+def test_exact_keypoints_are_met_and_the_body_is_near(
+    fitter, subjects, monkeypatch
+):
+    told, fits, fit = [], [], fitter._fit
+    monkeypatch.setattr(
+        fitter, "_fit", lambda *starts: fits.append(fit(*starts)) or fits[-1]
+    )
     tasks = [
         keypoint_people.Task(with_all(each), (64, 64)) for each in subjects
     ]
     found = fitter(tasks, lambda done, total: told.append((done, total)))
     assert sum(done for done, _ in told) == told[0][1]
+    # Of each person's starts the fit of least energy is kept.
+    ((pose, _, _, energy),) = fits
+    best = energy.reshape(COUNT, keypoint_people.STARTS).argmin(axis=1)
+    pose = pose.reshape(COUNT, keypoint_people.STARTS, 24, 3)
+    kept = np.stack([each.person.pose for each in found])
+    np.testing.assert_array_equal(kept, pose[np.arange(COUNT), best])
     rows = joints.select(joints.LSP14, joints.KEYPOINTS)
     true = np.stack([each.joints3d[list(rows), :3] for each in subjects])
     rows = joints.select(joints.LSP14, found[0].person.joint_names)
@@ -64,6 +75,22 @@ def test_exact_keypoints_are_met_and_the_body_is_near(fitter, subjects):
         off = np.linalg.norm(each.person.keypoints_px - given, axis=1)
         scale = keypoint_people.SIDE / each.person.crop_box[2]
         assert scale * off.mean() == pytest.approx(each.error, rel=1e-3)
+
+
+def test_people_who_stand_do_not_tilt_towards_the_camera(fitter):
+    """Hand-placed keypoints of a man who walks and one who bends sideways."""
+    seen = keypoint_files.read(PHOTOS)[:COUNT]
+    found = fitter([keypoint_people.Task(e.keypoints, e.size) for e in seen])
+    at = {
+        name: np.stack([each.person.joints[row] for each in found])
+        for row, name in enumerate(found[0].person.joint_names)
+    }
+    trunk = at["neck"] - (at["left_hip"] + at["right_hip"]) / 2
+    sine = trunk[:, 2] / np.linalg.norm(trunk, axis=1)
+    walks, bends = np.abs(np.rad2deg(np.arcsin(sine)))
+    # Without the prior on the lean: 19 and 25 degrees.
+    assert walks < 12
+    assert bends < 20
 
 
 def openpose(folder, subjects) -> Path:
@@ -144,6 +171,16 @@ def test_what_cannot_be_fitted_is_one_clear_line(run, tmp_path, content, told):
     status, (line,), _ = run(path)
     assert status == 1
     assert told in line
+
+
+def test_a_person_of_too_few_keypoints_is_named(run, tmp_path):
+    path = tmp_path / "far.json"
+    row = [5, 6, 1] * 3 + [0, 0, 0] * 14
+    path.write_text(json.dumps([{"image_id": 1, "keypoints": row}]))
+    status, (left_out, nobody), _ = run(path)
+    assert status == 1
+    assert "person 0 is left out, with 3 keypoints" in left_out
+    assert "name no person" in nobody
 
 
 def test_hand_placed_keypoints_are_read_by_name():
