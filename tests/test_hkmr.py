@@ -88,6 +88,19 @@ def test_losses_are_summed_over_the_outer_steps(small, rng):
     assert_close("loss", found.keypoints, keypoints)
 
 
+def test_the_encoders_places_count_once(small, rng):
+    """They are no outer step's: their loss is not summed over these."""
+    layout = {"features": "layout", "layout_keypoints": 5.0}
+    model = method.create("hkmr", small.body, **SMALL, **layout, prior="none")
+    batch = make_batch(rng)
+    found = model(batch["image"], training=True)
+    true = image_method.select(batch["keypoints"], model.joint_names).numpy()
+    error = np.abs(found.iterates["places"] - true[..., :2])
+    expected = 5 * error[true[..., 2] > 0].mean()
+    term = model.terms(batch, found)["layout_keypoints"]
+    assert_close("loss", value(term), expected)
+
+
 def test_the_last_step_alone_can_be_asked_for(small, rng):
     model = method.create("hkmr", small.body, **SMALL, sum_outer=False)
     model.set_weights(small.get_weights())
