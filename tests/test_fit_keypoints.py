@@ -183,6 +183,16 @@ def test_a_person_of_too_few_keypoints_is_named(run, tmp_path):
     assert "name no person" in nobody
 
 
+def test_a_body_of_another_topology_needs_its_own_prior(
+    run, subjects, body_data, tmp_path, monkeypatch
+):
+    other = dataclasses.replace(body_data, topology="smpl")
+    monkeypatch.setattr(cli.body_data.BodyData, "load", lambda _: other)
+    status, (line,), _ = run(openpose(tmp_path, subjects))
+    assert status == 1
+    assert "Give --prior gmm_08.pkl" in line
+
+
 def test_hand_placed_keypoints_are_read_by_name():
     seen = keypoint_files.read(PHOTOS)
     assert [(each.photo[:4], each.number) for each in seen] == [
