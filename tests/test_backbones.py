@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.closeness import assert_close
-from tf_hmr import backbones, batch_norm
+from tf_hmr import backbones
+from tf_hmr.networks import batch_norm
 
 
 def normalise(layer, x, weight):

@@ -10,8 +10,9 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from tests.closeness import assert_close
-from tf_hmr import bvh, clip, gltf, joints
+from tf_hmr import clip, joints
 from tf_hmr.body import Body
+from tf_hmr.files import bvh, gltf
 
 FPS = 25.0
 COUNT = 12

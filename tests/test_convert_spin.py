@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tests import spin_files, torch_writer
 from tests.closeness import assert_close
-from tf_hmr import convert, convert_spin, geometry, method, resnet_v15
+from tf_hmr import convert, convert_spin, geometry, method
+from tf_hmr.networks import resnet_v15
 from training import fit
 
 WRITERS = {

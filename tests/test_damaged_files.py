@@ -7,8 +7,9 @@ import pytest
 import scipy.sparse
 
 from tests import record_samples, smpl_files
-from tf_hmr import array_files, body_topology
+from tf_hmr import body_topology
 from tf_hmr.body_data import BodyData
+from tf_hmr.files import array_files
 from training.data import prior, records, shard_index, shards
 
 SPIN_CURE = "Fetch it again from the SPIN release"
@@ -259,6 +260,15 @@ def test_prior_of_another_form(stored, changes):
     np.savez(stored / "prior.npz", **(whole | changes))
     with pytest.raises(ValueError, match=r"shapes .*expected pose \(N, 72\)"):
         prior.read(stored)
+
+
+@pytest.mark.parametrize("read", [array_files.read_npy, array_files.read_npz])
+def test_a_missing_file_is_named_with_what_to_do(tmp_path, read):
+    with pytest.raises(FileNotFoundError) as caught:
+        read(tmp_path / "a.npy", "three rows", "Make it again.")
+    told = str(caught.value)
+    assert str(tmp_path / "a.npy") in told
+    assert told.endswith("expected three rows. Make it again.")
 
 
 @pytest.mark.parametrize("write", [np.save, np.savez_compressed])

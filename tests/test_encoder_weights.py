@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tests import hmr_tf1, spin_files, torch_writer
 from tests.closeness import assert_close
-from tf_hmr import backbones, encoder_weights, imagenet, resnet, resnet_v15
+from tf_hmr import backbones
+from tf_hmr.networks import encoder_weights, imagenet, resnet, resnet_v15
 
 SIDE = 64
 

@@ -10,15 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from tests import photos
 from tf_hmr import fit_keypoints as cli
-from tf_hmr import (
-    joints,
-    keypoint_files,
-    keypoint_people,
-    metrics,
-    openpose_files,
-    priors,
-    smplify_start,
-)
+from tf_hmr import joints, keypoint_people, metrics, priors, smplify_start
+from tf_hmr.files import keypoint_files, openpose_files
 from training.data import synthetic
 
 PHOTOS = Path(__file__).parent / "data" / "photo_keypoints.json"

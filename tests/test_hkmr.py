@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tests.test_hmr import make_batch
-from tf_hmr import geometry, image_method, method, pose_vae
+from tf_hmr import geometry, image_method, method
 from tf_hmr.methods import hkmr
+from tf_hmr.networks import pose_vae
 
 SMALL = {
     "image_size": 64,

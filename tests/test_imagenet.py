@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tf_hmr import imagenet
+from tf_hmr.networks import imagenet
 
 CONTENT = b"weights" * 1000
 FILE = imagenet.Published("folder", "file.h5", hashlib.md5(CONTENT).hexdigest())

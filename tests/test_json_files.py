@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tf_hmr import json_files
+from tf_hmr.files import json_files
 
 
 def test_plain_json_is_as_it_is():

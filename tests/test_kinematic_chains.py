@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.closeness import assert_close
-from tf_hmr import joints, kinematic_chains
+from tf_hmr import joints
+from tf_hmr.networks import kinematic_chains
 
 FEATURES = 7
 OPTIONS = kinematic_chains.Options(

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tests.closeness import assert_close
-from tf_hmr import dropout
 from tf_hmr import method as methods
+from tf_hmr.networks import dropout
 from training import checkpoints, config, devices, journal, loop, workdir
 
 

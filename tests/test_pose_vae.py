@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tests.closeness import assert_close
 from tests.test_hmr import make_batch
-from tf_hmr import geometry, pose_vae
+from tf_hmr import geometry
+from tf_hmr.networks import pose_vae
 
 
 @pytest.fixture

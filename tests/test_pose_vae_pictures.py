@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tf_hmr import pose_vae as vae_part
+from tf_hmr.networks import pose_vae as vae_part
 from training import fit, journal, pose_vae
 
 TINY = (

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import hmr_tf1
 from tests.closeness import assert_close
-from tf_hmr import resnet
+from tf_hmr.networks import resnet
 
 SIDE = 64
 

@@ -16,8 +16,8 @@ from tf_hmr import (
     joints,
     method,
     spin_losses,
-    spin_regressor,
 )
+from tf_hmr.networks import spin_regressor
 from training import fit
 
 NAMES = joints.COCOPLUS19

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tests import test_loop, test_loop_processes
 from tests.closeness import assert_close
-from tf_hmr import dropout
 from tf_hmr import method as methods
+from tf_hmr.networks import dropout
 from training import checkpoints, config, devices, fit, journal, loop
 from training import step as steps
 from training.data import pipeline, prior

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import hmr_tf1
 from tests.closeness import assert_close
-from tf_hmr import tf1_checkpoint
+from tf_hmr.files import tf1_checkpoint
 
 ARRAYS = {
     "a/weights": np.arange(3000, dtype=np.float32),

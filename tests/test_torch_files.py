@@ -9,7 +9,7 @@ import pytest
 
 from tests import torch_writer
 from tests.closeness import assert_close
-from tf_hmr import torch_files
+from tf_hmr.files import torch_files
 
 WRITERS = {
     "zip": torch_writer.write_zip,

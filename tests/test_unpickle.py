@@ -7,7 +7,7 @@ import scipy.sparse
 
 from tests import smpl_files
 from tests.closeness import assert_close
-from tf_hmr import unpickle
+from tf_hmr.files import unpickle
 
 # Each would leave a trace (a file at {trace}) or read one, if it were called.
 HOSTILE = {
@@ -23,7 +23,7 @@ HOSTILE = {
     "operator.attrgetter": "system",
     "scipy.sparse.load_npz": "{trace}",
     "chumpy.ch.depends_on": "x",
-    "tf_hmr.unpickle.load": "{trace}",
+    "tf_hmr.files.unpickle.load": "{trace}",
 }
 
 

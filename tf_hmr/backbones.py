@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import batch_norm, resnet, resnet_v15
+from tf_hmr.networks import batch_norm, resnet, resnet_v15
 
 Name = Literal[
     "resnet50", "resnet50_slim", "resnet50_v15", "mobilenet_v3", "small"
@@ -105,8 +105,9 @@ def build(
 
     Args:
         name: "resnet50_slim" (v2, of HMR's and TF-slim's checkpoints),
-            "resnet50" (v2, of Keras' ImageNet weights; `tf_hmr.resnet` says
-            how the two differ), "resnet50_v15" (SPIN's and torchvision's),
+            "resnet50" (v2, of Keras' ImageNet weights; networks/resnet.py
+            says how the two differ), "resnet50_v15" (SPIN's and
+            torchvision's),
             "mobilenet_v3" (large) or "small".
         image_size: side of the input crop.
         width: channels of the first layer of "small".

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_hmr import array_files, unpickle
+from tf_hmr.files import array_files, unpickle
 
 OPEN_BODY = Path(__file__).parent / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"

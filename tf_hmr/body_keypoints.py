@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from tf_hmr import array_files, joints
+from tf_hmr import joints
+from tf_hmr.files import array_files
 
 EXTRA_FILE = "J_regressor_extra.npy"
 H36M_FILE = "J_regressor_h36m.npy"

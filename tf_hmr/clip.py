@@ -21,7 +21,8 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation, Slerp
 
-from tf_hmr import body_data, bvh, gltf
+from tf_hmr import body_data
+from tf_hmr.files import bvh, gltf
 
 _TO_Y_UP = np.diag([1.0, -1.0, -1.0])  # From x right, y down, z forward.
 _log = logging.getLogger("tf_hmr.clip")

@@ -10,17 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from tf_hmr import body as bodies
-from tf_hmr import (
-    body_data,
-    converted,
-    discriminator,
-    foreign_weights,
-    joints,
-    method,
-    resnet,
-    tf1_checkpoint,
-)
+from tf_hmr import body_data, converted, joints, method
+from tf_hmr.files import foreign_weights, tf1_checkpoint
 from tf_hmr.methods import hmr
+from tf_hmr.networks import discriminator, resnet
 
 BODY_CONSTANTS = (
     "v_template",

@@ -8,17 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tf_hmr import body as bodies
-from tf_hmr import (
-    body_data,
-    converted,
-    foreign_weights,
-    method,
-    resnet_v15,
-    spin_losses,
-    spin_regressor,
-    torch_files,
-)
+from tf_hmr import body_data, converted, method, spin_losses
+from tf_hmr.files import foreign_weights, torch_files
 from tf_hmr.methods import hmr
+from tf_hmr.networks import resnet_v15, spin_regressor
 
 MODEL = "model"
 CONFIG = hmr.Config(

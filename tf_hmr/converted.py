@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import keras_files, method
+from tf_hmr import method
+from tf_hmr.files import keras_files
 
 
 class Report(NamedTuple):

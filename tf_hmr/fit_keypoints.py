@@ -29,7 +29,6 @@ import tyro
 from tf_hmr import (
     body_data,
     joints,
-    keypoint_files,
     keypoint_people,
     outputs,
     people,
@@ -37,6 +36,7 @@ from tf_hmr import (
     raster,
 )
 from tf_hmr import smplify_schedule as schedules
+from tf_hmr.files import keypoint_files
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MARGIN = 1.1  # Of a picture whose size nobody says, around its keypoints.

@@ -12,14 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import (
-    backbones,
-    fit_targets,
-    joints,
-    losses,
-    method,
-    spin_losses,
-)
+from tf_hmr import backbones, fit_targets, joints, losses, method, spin_losses
 from tf_hmr import body as bodies
 
 # Numbers that HMR's code averages one squared error over: 24 rotation

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import array_files, joints, unpickle
+from tf_hmr import joints
+from tf_hmr.files import array_files, unpickle
 
 NUM_POSE = 3 * (len(joints.SMPL24) - 1)
 """Numbers of a pose without its global rotation: 23 rotation vectors."""

@@ -13,14 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import body as bodies
-from tf_hmr import (
-    body_data,
-    camera,
-    geometry,
-    joints,
-    priors,
-    self_penetration,
-)
+from tf_hmr import body_data, camera, geometry, joints, priors, self_penetration
 from tf_hmr import smplify_schedule as schedules
 
 SPIN = schedules.SPIN

@@ -25,8 +25,9 @@ import tensorflow as tf
 import tyro
 
 from tf_hmr import body as bodies
-from tf_hmr import body_data, encoder_weights
+from tf_hmr import body_data
 from tf_hmr import method as methods
+from tf_hmr.networks import encoder_weights
 from training import (
     checkpoints,
     cluster,

@@ -16,14 +16,7 @@ import tensorflow as tf
 import tyro
 
 from tf_hmr import body as bodies
-from tf_hmr import (
-    body_data,
-    camera,
-    fit_targets,
-    joints,
-    method,
-    translation,
-)
+from tf_hmr import body_data, camera, fit_targets, joints, method, translation
 from training import config, fits, pictures, workdir
 from training.data import pipeline
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import array_files, geometry, joints, method
+from tf_hmr import geometry, joints, method
+from tf_hmr.files import array_files
 from training import cluster
 from training.data import augment
 

@@ -19,8 +19,9 @@ import tyro
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_data, joints, pose_vae
+from tf_hmr import body_data, joints
 from tf_hmr import method as methods
+from tf_hmr.networks import pose_vae
 from training import pictures, workdir
 from training.data import parsing, pose_sheet, shards
 from training.data import records as record_files

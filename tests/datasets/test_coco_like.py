@@ -9,7 +9,8 @@ import pytest
 
 from tests import photos
 from tests.datasets import coco_files, people
-from tf_hmr import joints, openpose_files
+from tf_hmr import joints
+from tf_hmr.files import openpose_files
 from training.data import dataset, pixels, records, shards
 from training.data.prepare import coco_like
 

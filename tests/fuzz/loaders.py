@@ -7,23 +7,10 @@ import h5py
 import numpy as np
 import scipy.sparse
 
-from tests import (
-    box_files,
-    photos,
-    record_samples,
-    smpl_files,
-    torch_writer,
-)
+from tests import box_files, photos, record_samples, smpl_files, torch_writer
 from tests.fuzz.formats import Format
-from tf_hmr import (
-    body_data,
-    body_files,
-    boxes,
-    keras_files,
-    people,
-    torch_files,
-    unpickle,
-)
+from tf_hmr import body_data, body_files, boxes, people
+from tf_hmr.files import keras_files, torch_files, unpickle
 from training.data import prior, records, shards
 
 

@@ -14,16 +14,14 @@ import tensorflow as tf
 from tf_hmr import (
     backbones,
     camera,
-    discriminator,
     geometry,
     image_method,
     joints,
-    kinematic_chains,
     losses,
     method,
-    pose_vae,
 )
 from tf_hmr import body as bodies
+from tf_hmr.networks import discriminator, kinematic_chains, pose_vae
 
 # The scale is kept positive; see `contract_camera`.
 SCALE_BEND = 0.05

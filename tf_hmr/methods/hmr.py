@@ -14,17 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import body as bodies
-from tf_hmr import (
-    camera,
-    discriminator,
-    dropout,
-    geometry,
-    image_method,
-    joints,
-    losses,
-    method,
-    spin_regressor,
-)
+from tf_hmr import camera, geometry, image_method, joints, losses, method
+from tf_hmr.networks import discriminator, dropout, spin_regressor
 
 
 class Rotation(NamedTuple):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import crop, joints, json_files
+from tf_hmr import crop, joints
+from tf_hmr.files import json_files
 from training.data import dataset, extras, frames
 
 _FAR = 10  # sides of the picture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import json_files
+from tf_hmr.files import json_files
 from training.data import pinhole
 
 FILE = "camera-parameters.json"

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import json_files, unpickle
+from tf_hmr.files import json_files, unpickle
 from training.data import dataset
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")

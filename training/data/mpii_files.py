@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import json_files
+from tf_hmr.files import json_files
 from training.data import mat_files
 
 MPII16 = (

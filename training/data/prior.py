@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import array_files
+from tf_hmr.files import array_files
 
 _EXPECTED = "pose (N, 72), betas (N, 10) and the topology"
 

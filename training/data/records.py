@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_hmr import body_parts, crop, joints, json_files
+from tf_hmr import body_parts, crop, joints
+from tf_hmr.files import json_files
 from training.data import shard_index
 
 SCHEMA = 1  # raised when a stored field changes its meaning

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from tf_hmr import array_files
+from tf_hmr.files import array_files
 
 # A TFRecord puts a length of 8 bytes and that length's checksum of 4 before
 # the bytes, and their checksum of 4 behind (tsl/lib/io/record_writer.h).

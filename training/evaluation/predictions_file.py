@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import array_files
 from tf_hmr import body as bodies
+from tf_hmr.files import array_files
 from training.evaluation import protocol
 
 _SHAPES = {

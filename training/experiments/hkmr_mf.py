@@ -10,8 +10,8 @@ names no other change; as in SPIN the last estimate alone is compared, and no
 prior of poses but SMPLify's own is needed.
 """
 
-from tf_hmr import resnet_v15, spin_regressor
 from tf_hmr.methods import hkmr
+from tf_hmr.networks import resnet_v15, spin_regressor
 from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(

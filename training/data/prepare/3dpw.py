@@ -21,7 +21,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import crop, unpickle
+from tf_hmr import crop
+from tf_hmr.files import unpickle
 from training.data import dataset, frames, hmr_boxes
 
 NAME = "3dpw"

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr import crop, joints, json_files, openpose_files
+from tf_hmr import crop, joints
+from tf_hmr.files import json_files, openpose_files
 from training.data import coco_files, dataset
 
 NAME = "coco-like"

@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tqdm
 
-from tf_hmr import array_files, body_data, unpickle
+from tf_hmr import body_data
+from tf_hmr.files import array_files, unpickle
 from training.data import (
     acclaim,
     dataset,

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import array_files, joints
+from tf_hmr import joints
+from tf_hmr.files import array_files
 from training.data import dataset, frames
 
 NAME = "spin-npz"

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import array_files, crop, joints, unpickle
+from tf_hmr import crop, joints
+from tf_hmr.files import array_files, unpickle
 from training.data import dataset, frames
 
 NAME = "up3d"

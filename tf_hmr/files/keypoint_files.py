@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import joints, json_files, openpose_files
+from tf_hmr import joints
+from tf_hmr.files import json_files, openpose_files
 
 _KINDS = (
     "OpenPose's json (people[].pose_keypoints_2d), COCO's annotations (images "

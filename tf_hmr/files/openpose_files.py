@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import json_files
+from tf_hmr.files import json_files
 
 _ARMS = ("right_shoulder", "right_elbow", "right_wrist") + (
     "left_shoulder",

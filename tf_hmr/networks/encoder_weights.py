@@ -9,15 +9,13 @@ import h5py
 import keras
 import numpy as np
 
-from tf_hmr import (
+from tf_hmr.files import (
     foreign_weights,
-    imagenet,
     keras_files,
-    resnet,
-    resnet_v15,
     tf1_checkpoint,
     torch_files,
 )
+from tf_hmr.networks import imagenet, resnet, resnet_v15
 
 _CLASSIFIERS = ("predictions", "logits")
 _KINDS = (

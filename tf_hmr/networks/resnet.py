@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import keras
 
-from tf_hmr import batch_norm
+from tf_hmr.networks import batch_norm
 
 # (width of the bottleneck, units) of the four stages. The last unit of each
 # stage but the last has the stride.

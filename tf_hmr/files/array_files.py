@@ -18,7 +18,7 @@ def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
         cure: what to do about a file that does not, a sentence.
 
     Raises:
-        OSError: the file cannot be opened.
+        FileNotFoundError: there is none; OSError: it cannot be opened.
         ValueError: it holds no plain array.
     """
     found = _load(path, expected, cure)
@@ -34,7 +34,7 @@ def read_npz(path: Path, expected: str, cure: str) -> dict[str, np.ndarray]:
     """All arrays of an `.npz` file by name; arguments as `read_npy`.
 
     Raises:
-        OSError: the file cannot be opened.
+        FileNotFoundError: there is none; OSError: it cannot be opened.
         ValueError: it holds something else than plain arrays.
     """
     found = _load(path, expected, cure)
@@ -49,6 +49,10 @@ def read_npz(path: Path, expected: str, cure: str) -> dict[str, np.ndarray]:
 def _load(
     path: Path, expected: str, cure: str
 ) -> np.ndarray | dict[str, np.ndarray]:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is not there; expected {expected}. {cure}"
+        )
     with path.open("rb") as file:
         try:
             # Plain arrays only: allow_pickle would let a file run code.

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import dropout
+from tf_hmr.networks import dropout
 
 CAMERA, BETAS = 3, 10
 # What its weights belong to: a crop a fifth larger than the person's box

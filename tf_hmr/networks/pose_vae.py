@@ -12,7 +12,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import dropout, geometry, joints, method
+from tf_hmr import geometry, joints, method
+from tf_hmr.networks import dropout
 
 NUMBERS = 3 * (len(joints.SMPL24) - 1)
 _LEAST_SCALE = 1e-4

@@ -10,7 +10,7 @@ import re
 
 import keras
 
-from tf_hmr import batch_norm, resnet
+from tf_hmr.networks import batch_norm, resnet
 
 NAME = "resnet50_v15"
 # Of images in 0..1, as torchvision's weights expect them

@@ -1,0 +1,1 @@
+"""What methods are built of: encoders, regressors, weights to start from."""
