@@ -32,9 +32,11 @@ help:
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
 
-# A file of tests is one process's: its fixtures are made once.
+# A file of tests is one process's: its fixtures are made once. The order is
+# that of tests/conftest.py.
 test: lint
-	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder
 
 fuzz: $(INSTALLED)
 	@$(PYTHON) -m tests.fuzz

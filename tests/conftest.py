@@ -17,6 +17,23 @@ from tf_hmr.body_data import BodyData
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
+# Half a minute and more each.
+LONGEST = (
+    "test_workers",
+    "test_fit",
+    "test_loop_processes",
+    "test_stream",
+    "test_edge_benchmark",
+    "test_benchmark_body",
+    "test_smplify_in_loop",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: no processor waits for one at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """The same random numbers for each test, whatever ran before."""

@@ -145,16 +145,33 @@ def test_the_real_model_on_two_devices_is_on_one(
         assert_close("same_run", [b[k] for k in names], [a[k] for k in names])
 
 
-def test_a_run_without_a_checkpoint_starts_as_a_new_one(tiny_records, tmp_path):
-    """After a mistyped value, and after a kill before the first save."""
-    words = [f"--workdir={tmp_path}", f"--records={tiny_records}", *TINY]
-    assert fit.main([*words, "--steps=2", "--method.image-size=72"]) == 1
-    lines = []
-    for _ in range(2):
-        assert fit.main([*words, "--steps=2"]) == 0
-        lines.append(journal.read_metrics(tmp_path / journal.METRICS_FILE)[0])
-        shutil.rmtree(tmp_path / checkpoints.FOLDER)
-    assert lines[0]["loss"] == lines[1]["loss"]
+def test_a_mistyped_value_can_be_mended(tiny_records, tmp_path, capsys):
+    """A start that failed leaves nothing that another value would change."""
+    words = [f"--workdir={tmp_path}", f"--records={tiny_records}"]
+    for size in (72, 104):
+        sized = f"--method.image-size={size}"
+        assert fit.main([*words, "--steps=1", sized]) == 1
+        assert f"images of side {size}" in capsys.readouterr().err
+
+
+def test_a_run_killed_before_its_first_save_starts_anew(
+    run, tiny_records, tmp_path
+):
+    hurt = tmp_path / "run"
+    shutil.copytree(
+        run, hurt, ignore=shutil.ignore_patterns(checkpoints.FOLDER)
+    )
+    assert not (hurt / checkpoints.FOLDER).exists()
+    words = ["quick", f"--workdir={hurt}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *TINY]) == 0
+    again, first = (
+        [
+            (line["step"], line["kind"], line.get("loss"))
+            for line in journal.read_metrics(folder / journal.METRICS_FILE)
+        ]
+        for folder in (hurt, run)
+    )
+    assert again == first
 
 
 def test_every_field_of_an_experiment_is_explained(capsys):
