@@ -3,7 +3,7 @@ r"""HKMR_MF (Georgakis et al., ECCV 2020, Table 4): HKMR trained as SPIN is.
     python -m training.fit hkmr_mf --workdir runs/hkmr_mf \
         --records /data/records --encoder-weights resnet50-19c8e357.pth
     python -m training.fit hkmr_mf --records synthetic --encoder-weights none \
-        --steps 2000 --data.batch-size 8 --method.fit-steps 10
+        --steps 2000 --data.batch-size 8 --method.fit-steps 50
 
 HKMR's chains with SPIN's data, losses and fits in the loop (spin). The paper
 names no other change; as in SPIN the last estimate alone is compared, and no

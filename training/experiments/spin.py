@@ -3,7 +3,7 @@ r"""SPIN (Kolotouros et al., ICCV 2019) with the values of its release.
     python -m training.fit spin --workdir runs/spin --records /data/records \
         --encoder-weights resnet50-19c8e357.pth
     python -m training.fit spin --records synthetic --encoder-weights none \
-        --steps 2000 --data.batch-size 8 --method.fit-steps 10
+        --steps 2000 --data.batch-size 8 --method.fit-steps 50
 
 HMR's method with SPIN's regressor, losses and encoder; SMPLify runs in every
 step, from the prediction on, and its best fits become labels. The first

@@ -23,9 +23,9 @@ METHOD = {
     **spin_losses.WEIGHTS,
 }
 
-# Of quick's runs: a tenth of SMPLify's steps, as an example is seen again and
+# Of quick's runs: half of SMPLify's steps, as an example is seen again and
 # again; and the encoder's own places beside the keypoints of the body.
-_QUICK = {"fit_steps": 10, "layout_keypoints": 100.0}
+_QUICK = {"fit_steps": 50, "layout_keypoints": 100.0}
 
 
 def at_size_of(
