@@ -11,6 +11,7 @@ nkolot/GraphCMR: datasets/preprocess/up_3d.py).
 
 import contextlib
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -28,6 +29,8 @@ WHOM = "http://up.is.tuebingen.mpg.de (UP-3D)"
 
 _PEOPLE_PER_TASK = 16
 _LIST_END = "_image.png"
+# Without one of these a person is left out.
+_PARTS = ("joints.npy", "body.pkl", "fit_crop_info.txt")
 _WHITE = 255
 
 
@@ -73,11 +76,12 @@ def read(task: Task):
     """The people of a task."""
     for name in task.names:
         start = task.root / name
+        missing = [end for end in _PARTS if not _part(start, end).is_file()]
+        if missing:
+            yield dataset.Skipped(name, f"there is no ..._{missing[0]}")
+            continue
         try:
             labels = _labels(start)
-        except FileNotFoundError as error:
-            part = Path(error.filename).name.removeprefix(name)
-            yield dataset.Skipped(name, f"there is no ...{part}")
         except _Damaged as error:
             yield dataset.Skipped(name, str(error))
         else:
@@ -90,10 +94,12 @@ def read(task: Task):
             )
 
 
-def _labels(start: Path) -> dict:
-    def path(end: str) -> Path:
-        return start.with_name(f"{start.name}_{end}")
+def _part(start: Path, end: str) -> Path:
+    return start.with_name(f"{start.name}_{end}")
 
+
+def _labels(start: Path) -> dict:
+    path = functools.partial(_part, start)
     with _reading("joints"):
         xy, known = _joints(path("joints.npy"))
         found = {
