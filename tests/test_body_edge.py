@@ -84,17 +84,20 @@ def test_other_shapes_are_refused(edge_body, rotmats, betas, told):
 
 def test_agrees_with_the_textbook_and_does_what_delegates_take(body_data):
     contents = body_benchmark.converted(body_data, joints.COCOPLUS19)
-    # measure refuses outputs that differ. Which is faster is told by
-    # edge.benchmark: a busy machine must not fail the suite.
-    times = body_benchmark.measure(contents, rounds=1)
-    assert {name: len(each) for name, each in times.items()} == {
-        "textbook": 1,
-        "ours": 1,
-    }
+    # Refuses outputs that differ.
+    body_benchmark.measure(contents, rounds=1)
     assert list(lint.faults(contents["ours"])) == []
     told = " ".join(lint.faults(contents["textbook"]))
     assert "drops an axis" in told
     assert "delegates take it on the right" in told
+
+
+@pytest.mark.slow  # Runs alone: beside other work it would tell of that.
+def test_beats_the_textbook(body_data):
+    contents = body_benchmark.converted(body_data, joints.COCOPLUS19)
+    times = body_benchmark.measure(contents, rounds=40)
+    # Twice as fast on an idle machine.
+    assert np.median(times["textbook"] / times["ours"]) > 1.2
 
 
 def test_body_functions_that_disagree_are_not_compared():
