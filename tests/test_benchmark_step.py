@@ -54,6 +54,14 @@ def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
     assert row["memory_mib"] > 100
 
 
+@pytest.mark.slow  # Runs alone: beside other work it would tell of that.
+def test_the_loop_and_the_bare_step_do_the_same_work():
+    options = step.Options(("small",), ("float32",), rounds=1)
+    found = step.measure(TINY, options)
+    # Neither is off by a multiple.
+    assert 0.2 < found.loop / found.bare < 2
+
+
 def test_a_round_lasts_from_line_to_line(tmp_path):
     book = journal.Journal(tmp_path, 0)
     for number in range(12):
