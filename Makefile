@@ -63,15 +63,15 @@ trained:
 
 test-delegate: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.vulkan
-	@$(PYTHON) -m pytest -q -m delegate tests/targets
+	@$(PYTHON) -m pytest -q -m delegate tests/edge/targets
 
 test-tflite-runtime: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.runtimes tflite-runtime
-	@$(PYTHON) -m pytest -q -m tflite_runtime tests/targets
+	@$(PYTHON) -m pytest -q -m tflite_runtime tests/edge/targets
 
 test-aarch64: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.runtimes aarch64
-	@$(PYTHON) -m pytest -q -m aarch64 tests/targets
+	@$(PYTHON) -m pytest -q -m aarch64 tests/edge/targets
 
 edge-report: $(INSTALLED)
 	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \
@@ -79,6 +79,8 @@ edge-report: $(INSTALLED)
 
 lint: $(INSTALLED)
 	@$(PYTHON) -m ruff check --quiet $(SOURCES)
+	@$(VENV)/bin/lint-imports >$(VENV)/layers.txt || \
+	  { cat $(VENV)/layers.txt; exit 1; }
 	@$(PYTHON) -m ruff format --quiet --check $(SOURCES) || \
 	  { echo "Some files are not formatted: make format"; exit 1; }
 

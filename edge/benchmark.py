@@ -39,15 +39,15 @@ import numpy as np
 import tqdm
 import tyro
 
-from edge import benchmark_process, parts
 from edge import run as device
+from edge.benchmarks import parts
+from edge.benchmarks import process as benchmark_process
 
 BOX = (660.0, 240.0, 300.0, 600.0)
 """Of the person that crop and draw are timed on, in FRAME."""
 
 FRAME = (1920, 1080)
 FIGURES = ("median_ms", "p95_ms", "cpu_ms")
-STAGES = ("crop", *parts.NAMES, "draw")
 _log = logging.getLogger(__name__)
 
 
@@ -204,7 +204,7 @@ def start_costs(path: Path, count: int) -> dict[str, float]:
 
 
 def _process(path: Path, *flags: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "edge.benchmark_process", str(path)]
+    command = [sys.executable, "-m", "edge.benchmarks.process", str(path)]
     done = subprocess.run(
         [*command, *flags], capture_output=True, text=True, check=False
     )
@@ -231,7 +231,7 @@ def table(result: dict) -> str:
     titles = ["model", "MB", "cold", "cached", "peak MB"]
     for key in threads:
         titles += [f"{key[8:]}t median", "p95", "cpu"]
-    rows = [[*titles, *STAGES]]
+    rows = [[*titles, *parts.STAGES]]
     for name, told in result["models"].items():
         row = [name, f"{told['mb']:.1f}", f"{told['cold_ms']:.0f}"]
         row += [f"{told['cached_ms']:.0f}", f"{told['peak_mb']:.0f}"]
@@ -239,7 +239,8 @@ def table(result: dict) -> str:
             row += [f"{told[key][k]:.2f}" for k in FIGURES]
         alone = told["stages"]
         row += [
-            f"{alone[s]['cpu_ms']:.2f}" if s in alone else "" for s in STAGES
+            f"{alone[s]['cpu_ms']:.2f}" if s in alone else ""
+            for s in parts.STAGES
         ]
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -20,8 +20,8 @@ import tyro
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
-from tf_hmr.body_data import BodyData
-from tf_hmr.body_edge import EdgeBody
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.edge import EdgeBody
 
 NAMES = ("textbook", "ours")
 

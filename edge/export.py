@@ -21,16 +21,12 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from edge import (
-    card,
-    check,
-    convert,
-    convert_onnx,
-    images,
-    lint,
-    mixed,
-    quantize,
-)
+from edge import lint
+from edge.conversion import calibration as images
+from edge.conversion import card, mixed_precision, quantize
+from edge.conversion import compare as check
+from edge.conversion import onnx as convert_onnx
+from edge.conversion import tflite as convert
 from tf_hmr import method
 
 CALIBRATION = 64
@@ -117,7 +113,7 @@ def _converted(model: method.Method, args: Args) -> tuple[bytes, dict]:
     )
     crops, raised = fitted_to.crops, {}
     if not args.latency_only:
-        raised = mixed.search(content, model, precision, crops)
+        raised = mixed_precision.search(content, model, precision, crops)
     recipe = quantize.Recipe(model, precision, raised)
     ranges = quantize.ranges(content, recipe, crops)
     return quantize.apply(content, recipe, ranges), {
@@ -163,7 +159,7 @@ def _write_with_card(
         if not np.array_equal(before[name], after[name], equal_nan=True):
             raise ValueError(
                 f"With its card inside, the file gives other {name}. This is "
-                "a bug of edge/card.py; please report it."
+                "a bug of edge/conversion/card.py; please report it."
             )
 
 

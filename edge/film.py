@@ -21,8 +21,10 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_data, joints, raster
-from training.data import appearance, kinematics, render
+from tf_hmr import joints, rendering
+from tf_hmr.body.data import BodyData
+from training.data.synthetic import appearance, kinematics
+from training.data.synthetic import rendering as render
 
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
@@ -77,8 +79,8 @@ class Walk:
         self.args = args
         width, height = args.size
         centre = ((width - 1) / 2, (height - 1) / 2)
-        self.view = raster.View(width, height, float(width), centre)
-        data = body_data.BodyData.load("open")
+        self.view = rendering.View(width, height, float(width), centre)
+        data = BodyData.load("open")
         self._skinner = render.Skinner(data)
         self._labels = data.parts("part14")[0]
         rng = np.random.default_rng(args.seed)
@@ -159,7 +161,7 @@ def gait(phase: float) -> np.ndarray:
     """Swing and twist (24, 3), degrees, at a phase of the double step.
 
     Hips in counter-phase, knees bent in the swing, arms with the other leg;
-    signs and ranges are those of training.data.kinematics.
+    signs and ranges are those of training.data.synthetic.kinematics.
     """
     angles = np.zeros((24, 3))
     phases = np.array([phase, phase + np.pi])

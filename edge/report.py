@@ -20,17 +20,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from edge import (
-    benchmark,
-    body_benchmark,
-    check,
-    export,
-    images,
-    quantize,
-    report_page,
-)
+from edge import benchmark, body_benchmark, export
+from edge.benchmarks import report_page
+from edge.conversion import calibration, compare, quantize
 from edge.targets import vulkan
-from tf_hmr import body, body_data, joints, method
+from tf_hmr import joints, method
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
 
 PRECISIONS = ("float32", *quantize.PARTS)
 LARGE = ("resnet50_slim", "mobilenet_v3")
@@ -114,8 +110,8 @@ def trained(args: Args) -> dict[str, dict]:
 
 def untrained(args: Args, encoder: str) -> list[Path]:
     """Files of an HMR with random weights: right for time, for nothing else."""
-    data = body_data.BodyData.load("open")
-    model = method.create("hmr", body.Body(data, jit=False), encoder=encoder)
+    data = BodyData.load("open")
+    model = method.create("hmr", Body(data, jit=False), encoder=encoder)
     folder = args.files / encoder
     method.save(model, folder)
     made = []
@@ -131,7 +127,7 @@ def untrained(args: Args, encoder: str) -> list[Path]:
 
 def body_ratio() -> float:
     """How many times the textbook's body function takes of ours' time."""
-    data = body_data.BodyData.load("open")
+    data = BodyData.load("open")
     contents = body_benchmark.converted(data, joints.COCOPLUS19)
     times = body_benchmark.measure(contents, BODY_ROUNDS)
     return float(np.median(times["textbook"] / times["ours"]))
@@ -146,8 +142,8 @@ def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
     if environment is None:
         return {}
     model = method.load(args.weights, jit=False)
-    people = images.held_out(model, None, GPU_CROPS)
-    keras = check.run_keras(model, people.crops)
+    people = calibration.held_out(model, None, GPU_CROPS)
+    keras = compare.run_keras(model, people.crops)
     crops, out = args.files / "crops.npy", args.files / "gpu.npz"
     np.save(crops, people.crops)
     found = {"crops": GPU_CROPS}
@@ -165,7 +161,7 @@ def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
             if done.returncode:
                 _log.warning("%s: %s", words[0], done.stderr.splitlines()[-1:])
                 continue
-            measured = check.compare(
+            measured = compare.compare(
                 np.load(out), keras, people, model.joint_names
             )
             found[precision][arithmetic] = measured.vertices_mean_mm

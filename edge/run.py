@@ -110,7 +110,7 @@ def square_box(box, scale=1.0):
 
 
 def crop_image(image, box, size):
-    """(size, size, 3) of a square box, by the rule of tf_hmr/crop.py."""
+    """(size, size, 3) of a square box, as tf_hmr/geometry/crop.py."""
     x, y, side = box[:3]
     bilinear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     while side > 4 * size:  # The pixels around the box, halved.

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tf_hmr import method
-from tf_hmr.body import Body
-from tf_hmr.body_data import BodyData
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
 
 # TensorFloat-32 keeps 10 bits of a product: tolerances mean float32.
 tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -19,19 +19,21 @@ tf.config.experimental.enable_tensor_float_32_execution(False)
 
 # Half a minute and more each.
 LONGEST = (
-    "test_workers",
-    "test_fit",
-    "test_loop_processes",
-    "test_stream",
-    "test_edge_benchmark",
-    "test_benchmark_body",
-    "test_smplify_in_loop",
+    "engine/test_workers",
+    "training/test_fit",
+    "engine/test_loop_processes",
+    "pipeline/test_service",
+    "edge/test_benchmark",
+    "benchmarks/test_body",
+    "smplify/test_in_the_loop",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: no processor waits for one at the end."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    items.sort(
+        key=lambda item: not str(item.path.with_suffix("")).endswith(LONGEST)
+    )
 
 
 @pytest.fixture
@@ -109,9 +111,9 @@ def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
 def tiny_records(tmp_path_factory) -> pathlib.Path:
     """A --records folder: 32 small people to train on, 8 to validate, 12
     to test, all by the real commands' code."""
-    from training.data import records
-    from training.data import synthetic as people
     from training.data.prepare import synthetic
+    from training.data.records import records_folder
+    from training.data.synthetic import people
 
     root = tmp_path_factory.mktemp("records")
     synthetic.run(
@@ -120,7 +122,7 @@ def tiny_records(tmp_path_factory) -> pathlib.Path:
         )
     )
     frozen = people.frozen()
-    writer = records.Writer(root / "synthetic_v1", "test", 12)
+    writer = records_folder.Writer(root / "synthetic_v1", "test", 12)
     for example in frozen.examples(0, 12):
         writer.write(example)
     writer.finish(people.SYNTHETIC_V1.seed, "tests")

@@ -1,8 +1,7 @@
-"""The shape of the house: floors, file sizes, declared dependencies."""
+"""The shape of the house: file sizes, declared dependencies, no machine."""
 
 import ast
 import configparser
-import fnmatch
 import re
 import sys
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.floors import FLOORS
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("tf_hmr", "training", "edge")
 MOST_LINES = 400
 
@@ -52,92 +50,6 @@ def imported(source: str) -> Iterator[tuple[str, str]]:
                 yield node.module or "", alias.name
 
 
-def own_imports(source: str) -> set[str]:
-    """Modules of this project that a source text imports."""
-    targets = set()
-    for module, name in imported(source):
-        if module.split(".")[0] in PACKAGES:
-            choices = (f"{module}.{name}", module, f"{module}.__init__")
-            targets.add(next((c for c in choices if c in MODULES), module))
-    return targets
-
-
-def floor_of(module: str) -> int:
-    """Its floor by its own name, or else by a pattern."""
-    for matches in (str.__eq__, fnmatch.fnmatchcase):
-        for floor, patterns in enumerate(FLOORS):
-            if any(matches(module, pattern) for pattern in patterns):
-                return floor
-    raise AssertionError(
-        f"{module} has no floor. Add it to FLOORS, above all it imports."
-    )
-
-
-def breaches(module: str, source: str) -> list[str]:
-    """What a module imports against the rules, in words."""
-    targets = {t for t in own_imports(source) if not is_bare_package(t)}
-    found = [
-        f"{module} (floor {floor_of(module)}) imports {target} "
-        f"(floor {floor_of(target)})"
-        for target in sorted(targets)
-        if floor_of(target) >= floor_of(module)
-    ]
-    home = module.split(".")[0]
-    barred = {"tf_hmr": ("training", "edge"), "training": ("edge",)}
-    for target in sorted(targets):
-        if target.split(".")[0] in barred.get(home, ()):
-            found.append(f"{home} must not import {target}")
-    return found
-
-
-def is_bare_package(module: str) -> bool:
-    """An __init__ that only marks a folder: it needs no floor."""
-    if module not in MODULES or not module.endswith(".__init__"):
-        return False
-    body = ast.parse(MODULES[module].read_text()).body
-    return all(isinstance(node, ast.Expr) for node in body)  # a docstring
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_only_from_lower_floors(module):
-    if not is_bare_package(module):
-        assert breaches(module, MODULES[module].read_text()) == []
-
-
-@pytest.mark.parametrize(
-    ("module", "planted"),
-    [
-        ("tf_hmr.geometry", "from tf_hmr import losses"),  # the same floor
-        ("tf_hmr.joints", "from tf_hmr.body import Body"),  # a higher one
-        ("tf_hmr.people", "def f():\n    import training.config"),
-        ("training.loop", "import edge.run"),
-    ],
-)
-def test_a_planted_import_is_found(module, planted):
-    source = MODULES.get(module)
-    text = source.read_text() if source else ""
-    assert len(breaches(module, f"{text}\n{planted}\n")) > len(
-        breaches(module, text)
-    )
-
-
-def test_a_module_without_a_floor_is_found():
-    with pytest.raises(AssertionError, match="has no floor"):
-        floor_of("tf_hmr.somewhere")
-
-
-def test_floors_name_each_module_once():
-    patterns = [pattern for floor in FLOORS for pattern in floor]
-    for module in MODULES:
-        assert patterns.count(module) <= 1, f"{module} has several floors"
-        hits = [
-            p
-            for p in patterns
-            if p != module and fnmatch.fnmatchcase(module, p)
-        ]
-        assert len(hits) <= 1, f"{module} is on several floors: {hits}"
-
-
 def declared_dependencies() -> set[str]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
@@ -171,9 +83,31 @@ def test_device_runner_is_python_3_8_and_stands_alone():
     assert tops - set(sys.stdlib_module_names) <= allowed
 
 
+def modules_of_tests() -> list[Path]:
+    return sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "path", modules_of_tests(), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_what_tests_share_lies_in_support(path):
+    assert imported_tests(path.read_text()) == []
+
+
+def imported_tests(source: str) -> list[str]:
+    """Names of test_*.py files that a source text imports."""
+    names = [f"{module}.{name}" for module, name in imported(source)]
+    parts = [name.split(".") for name in names if name.startswith("tests.")]
+    return [word for name in parts for word in name if word[:5] == "test_"]
+
+
+def test_a_planted_import_of_a_test_is_found():
+    planted = "def f():\n    from tests.edge import test_run\n"
+    assert imported_tests(planted) == ["test_run"]
+
+
 def source_files() -> list[Path]:
-    tests = sorted((ROOT / "tests").rglob("*.py"))
-    return [*MODULES.values(), *tests]
+    return [*MODULES.values(), *modules_of_tests()]
 
 
 @pytest.mark.parametrize(

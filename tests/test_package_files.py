@@ -3,13 +3,13 @@
 import configparser
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
 
-from tf_hmr import body_files, priors
+from tests.support.paths import ROOT
+from tf_hmr.body import files as body_files
+from tf_hmr.smplify import priors
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tf_hmr"
 ASSETS = (
     *("open_body/open_body.npz", "open_body/LICENSE"),

@@ -1,13 +1,12 @@
 """The README's commands exist, with the options it shows."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests import command_help
+from tests.support import command_help
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("tf_hmr", "training", "edge")
 
 

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 __version__ = "0.1.0"
 __all__ = ["Person", "load", "recover"]
 
-_HOMES = {"load": "method", "Person": "people", "recover": "people"}
+_HOMES = {"load": "method", "Person": "inference", "recover": "inference"}
 
 
 def __getattr__(name: str):

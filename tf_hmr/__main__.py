@@ -25,7 +25,8 @@ import tyro
 from tqdm.contrib import logging as tqdm_logging
 
 from tf_hmr import boxes as box_files
-from tf_hmr import crop, method, outputs, people
+from tf_hmr import inference, method, person_files
+from tf_hmr.geometry import crop
 
 PHOTO_SUFFIXES = (
     *(".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"),
@@ -104,7 +105,7 @@ def main(args: Args) -> int:
 
 def _run_photo(model, photo, name, boxes, args, failures) -> None:
     """Recovers and writes the people of one photo."""
-    image = people.read_photo(photo)
+    image = inference.read_photo(photo)
     facts = {
         "photo": photo.name,
         "method": model.name,
@@ -118,14 +119,14 @@ def _run_photo(model, photo, name, boxes, args, failures) -> None:
     for number, person in found.items():
         with failures.caught(f"{photo}: person {number}: "):
             stem = args.out / f"{name}_{number}"
-            outputs.write(stem, image, person, {**facts, "person": number})
+            person_files.write(stem, image, person, {**facts, "person": number})
 
 
 def _recover(model, photo, image, boxes, args, failures) -> dict:
     """The people of one photo by their numbers; a bad box is left out."""
     if boxes is None:
         # By its path, so that a warning about its shape can name it.
-        found = people.recover(model, photo, focal_px=args.focal_px)
+        found = inference.recover(model, photo, focal_px=args.focal_px)
         return dict(enumerate(found))
     if not boxes:
         _log.warning("%s: the boxes name no person in it.", photo)
@@ -134,7 +135,7 @@ def _recover(model, photo, image, boxes, args, failures) -> dict:
         with failures.caught(f"{photo}: person {number}: "):
             crop.check_box(box, (image.shape[1], image.shape[0]))
             chosen[number] = box
-    found = people.recover(
+    found = inference.recover(
         model, image, list(chosen.values()), args.batch_size, args.focal_px
     )
     return dict(zip(chosen, found, strict=True))

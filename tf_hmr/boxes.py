@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tf_hmr import crop
-from tf_hmr.files import json_files
+from tf_hmr.formats import json_files
+from tf_hmr.geometry import crop
 
 MIN_CONFIDENCE = 0.2
 """Keypoints below it are ignored (akanazawa/hmr: src/util/openpose.py)."""

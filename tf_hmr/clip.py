@@ -21,8 +21,8 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation, Slerp
 
-from tf_hmr import body_data
-from tf_hmr.files import bvh, gltf
+from tf_hmr.body.data import BodyData
+from tf_hmr.formats import bvh, gltf
 
 _TO_Y_UP = np.diag([1.0, -1.0, -1.0])  # From x right, y down, z forward.
 _log = logging.getLogger("tf_hmr.clip")
@@ -129,7 +129,7 @@ def write(args: Args) -> list[pathlib.Path]:
     if not (args.glb or args.bvh):
         raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
     motions, topology = read(args.lines)
-    data = body_data.BodyData.load(args.body)
+    data = BodyData.load(args.body)
     data.check_same_topology(topology, f"The bodies of {args.lines}")
     actors = []
     made = [args.glb] if args.glb else []

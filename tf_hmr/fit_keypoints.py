@@ -26,17 +26,10 @@ import numpy as np
 import tqdm
 import tyro
 
-from tf_hmr import (
-    body_data,
-    joints,
-    keypoint_people,
-    outputs,
-    people,
-    priors,
-    raster,
-)
-from tf_hmr import smplify_schedule as schedules
-from tf_hmr.files import keypoint_files
+from tf_hmr import inference, joints, keypoint_fitting, person_files, rendering
+from tf_hmr.body.data import BodyData
+from tf_hmr.formats import keypoint_files
+from tf_hmr.smplify import priors, schedules
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MARGIN = 1.1  # Of a picture whose size nobody says, around its keypoints.
@@ -76,11 +69,11 @@ def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     try:
         seen = _enough(keypoint_files.read(args.keypoints))
-        data = body_data.BodyData.load(args.body)
+        data = BodyData.load(args.body)
         prior = _prior(args, data)
         photos = [_photo(args.images, each) for each in seen]
         args.out.mkdir(parents=True, exist_ok=True)
-        fitter = keypoint_people.PeopleFitter(
+        fitter = keypoint_fitting.PeopleFitter(
             data, prior, _SCHEDULES[args.schedule]
         )
         found = _fit(fitter, args, seen, photos)
@@ -104,7 +97,7 @@ def main(args: Args) -> int:
     errors = [one.error for one in found]
     print(
         f"{len(found)} people in {args.out}; keypoints are met to "
-        f"{np.mean(errors):.1f} px at {keypoint_people.SIDE} px "
+        f"{np.mean(errors):.1f} px at {keypoint_fitting.SIDE} px "
         f"(worst {np.max(errors):.1f})"
     )
     return 1 if failures else 0
@@ -119,24 +112,24 @@ def _enough(seen: list[keypoint_files.Seen]) -> list[keypoint_files.Seen]:
     kept = []
     for each in seen:
         count = int((each.keypoints[:, 2] > 0).sum())
-        if count >= keypoint_people.LEAST:
+        if count >= keypoint_fitting.LEAST:
             kept.append(each)
             continue
         _log.warning(
             "%s: person %d is left out, with %d keypoints; at least %d are "
             "needed.",
-            *(each.photo, each.number, count, keypoint_people.LEAST),
+            *(each.photo, each.number, count, keypoint_fitting.LEAST),
         )
     if not kept:
         raise ValueError(
             "The keypoints name no person who can be fitted, expected people "
-            f"with {keypoint_people.LEAST} keypoints or more. Is it the file "
+            f"with {keypoint_fitting.LEAST} keypoints or more. Is it the file "
             "that the detector wrote?"
         )
     return kept
 
 
-def _prior(args: Args, data: body_data.BodyData) -> priors.Mixture:
+def _prior(args: Args, data: BodyData) -> priors.Mixture:
     if args.prior is None and data.topology != priors.load().topology:
         raise ValueError(
             f"The body {data.name!r} has topology {data.topology!r}, of which "
@@ -166,15 +159,15 @@ def _photo(images: pathlib.Path | None, seen) -> pathlib.Path | None:
     )
 
 
-def _fit(fitter, args, seen, photos) -> list[keypoint_people.Found]:
+def _fit(fitter, args, seen, photos) -> list[keypoint_fitting.Found]:
     tasks = []
     for each, photo in zip(seen, photos, strict=True):
         size = each.size
         if photo is not None:
-            height, width = people.read_photo(photo).shape[:2]
+            height, width = inference.read_photo(photo).shape[:2]
             size = (width, height)
         size = size or _extent(each.keypoints)
-        tasks.append(keypoint_people.Task(each.keypoints, size, args.focal_px))
+        tasks.append(keypoint_fitting.Task(each.keypoints, size, args.focal_px))
     with tqdm.tqdm(total=len(tasks), unit="start", disable=None) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -191,12 +184,12 @@ def _extent(keypoints: np.ndarray) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _write(folder, seen, photo, found: keypoint_people.Found, facts) -> None:
+def _write(folder, seen, photo, found: keypoint_fitting.Found, facts) -> None:
     width, height = found.person.image_size
     if photo is None:
         image = np.full((height, width, 3), _GREY, np.uint8)
     else:
-        image = people.read_photo(photo)
+        image = inference.read_photo(photo)
     stem = folder / f"{seen.photo}_{seen.number}"
     told = {
         "photo": photo.name if photo else seen.photo,
@@ -211,8 +204,8 @@ def _write(folder, seen, photo, found: keypoint_people.Found, facts) -> None:
         },
     }
     given = np.where(seen.keypoints[:, 2:] > 0, seen.keypoints[:, :2], np.nan)
-    drawn = raster.skeleton(image, given, joints.KEYPOINTS)
-    outputs.write(stem, image, found.person, facts | told, drawn)
+    drawn = rendering.skeleton(image, given, joints.KEYPOINTS)
+    person_files.write(stem, image, found.person, facts | told, drawn)
 
 
 if __name__ == "__main__":

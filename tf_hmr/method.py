@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import body as bodies
-from tf_hmr import body_data
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
@@ -150,7 +150,7 @@ class Method(Learner):
     export gives each its own number format.
     """
 
-    def __init__(self, config: Config, body: bodies.Body):
+    def __init__(self, config: Config, body: Body):
         super().__init__(name=type(self).__module__.rsplit(".", 1)[-1])
         self.config = config
         self.body = body
@@ -212,14 +212,14 @@ def name_of(config: Config) -> str:
     return type(config).__module__.rsplit(".", 1)[-1]
 
 
-def build(config: Config, body: bodies.Body) -> Method:
+def build(config: Config, body: Body) -> Method:
     """A method with every variable made, from its own Config."""
     model = _module(name_of(config)).Model(config, body)
     model.build_all()
     return model
 
 
-def with_body(model: Method, body: bodies.Body) -> Method:
+def with_body(model: Method, body: Body) -> Method:
     """The same weights around another function of the same body.
 
     For export: `body` is a body_edge.EdgeBody, which is called as Body is.
@@ -229,7 +229,7 @@ def with_body(model: Method, body: bodies.Body) -> Method:
     return other
 
 
-def create(name: str, body: bodies.Body, **values) -> Method:
+def create(name: str, body: Body, **values) -> Method:
     """A method by name; `values` replace fields of its Config.
 
     Raises:
@@ -292,7 +292,7 @@ def find_folder(folder: str | Path) -> Path:
 
 def load(
     folder: str | Path,
-    body: str | Path | body_data.BodyData = "open",
+    body: str | Path | BodyData = "open",
     jit: bool = True,
 ) -> Method:
     """The method of a model folder (or of a workdir's `best`).
@@ -308,8 +308,8 @@ def load(
     """
     folder = find_folder(folder)
     content = _read_config(folder / CONFIG_FILE)
-    if not isinstance(body, body_data.BodyData):
-        body = body_data.BodyData.load(body)
+    if not isinstance(body, BodyData):
+        body = BodyData.load(body)
     if content["topology"] != body.topology:
         raise ValueError(
             f"{folder} was trained on topology {content['topology']!r} "
@@ -317,7 +317,7 @@ def load(
             f"{body.topology!r}. Pass the body it was trained on."
         )
     config = make_config(content["method"], **content["config"])
-    method = build(config, bodies.Body(body, content["joint_names"], jit=jit))
+    method = build(config, Body(body, content["joint_names"], jit=jit))
     try:
         method.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:

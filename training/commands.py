@@ -14,9 +14,9 @@ from types import ModuleType
 
 
 def names(package: ModuleType) -> list[str]:
-    """The modules of a package, which are the choices, typed with dashes."""
+    """The public modules of a package: the choices, typed with dashes."""
     modules = pkgutil.iter_modules(package.__path__)
-    return sorted(m.name.replace("_", "-") for m in modules)
+    return sorted(m.name.replace("_", "-") for m in modules if m.name[0] != "_")
 
 
 def summary(package: ModuleType, name: str) -> str:

@@ -26,8 +26,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "1"
 import tensorflow as tf  # noqa: E402
 import tyro  # noqa: E402
 
-from training import exit_status  # noqa: E402
-from training.data import stream  # noqa: E402
+from training.data.pipeline import service as stream
+from training.engine import exit_status
 
 _REPORT_S = 10.0
 
@@ -102,7 +102,7 @@ def _free_port() -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; a status of training.exit_status."""
+    """Command line; a status of training.engine.exit_status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     subcommand = tyro.conf.subcommand
     what = tyro.cli(

@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 import tyro
 
-from training import journal, loop, pictures
-from training.data import records, shards
+from training import visualization
+from training.data.records import schema, shards
+from training.engine import loop, run_log
 
 EXAMPLES = 6
 
@@ -115,8 +116,8 @@ def demo(flags: Demo) -> list[Path]:
 
 def draw_curve(workdir: Path) -> Path:
     """Error on the validation people against the minutes of training."""
-    lines = journal.read_metrics(
-        workdir / journal.METRICS_FILE, loop.EVALUATION
+    lines = run_log.read_metrics(
+        workdir / run_log.METRICS_FILE, loop.EVALUATION
     )
     results = json.loads(
         (workdir / "results" / "synthetic_v1.json").read_text()
@@ -124,7 +125,7 @@ def draw_curve(workdir: Path) -> Path:
     minutes = [line["trained_s"] / 60 for line in lines]
     names = {"mpjpe_mm": "MPJPE", "pa_mpjpe_mm": "PA-MPJPE"}
     mean = results["baselines"]["mean_pose"]
-    return pictures.curve(
+    return visualization.curve(
         {
             shown: (minutes, [line[key] for line in lines])
             for key, shown in names.items()
@@ -141,7 +142,7 @@ def write_photos(folder: Path, out: Path) -> tuple[list[Path], Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths, images, annotations = [], [], []
     for number in range(EXAMPLES):
-        example = records.decode(stored.read(number))
+        example = schema.decode(stored.read(number))
         path = out / f"person{number}.jpg"
         path.write_bytes(example.image)
         paths.append(path)

@@ -17,8 +17,10 @@ from pathlib import Path
 import tqdm
 import tyro
 
-from training import exit_status
-from training.data import examination, faults, label_sheet, records, shards
+from training.data.checks import examination, faults
+from training.data.readers import label_sheet
+from training.data.records import records_folder, shards
+from training.engine import exit_status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ def run(args: Args) -> bool:
         )
     splits = [args.split]
     if not args.split:
-        splits = sorted(records.read_report(args.records)["splits"])
+        splits = sorted(records_folder.read_report(args.records)["splits"])
     told = {}
     for split in splits:
         stored = shards.Records(args.records, split)

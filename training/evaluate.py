@@ -26,20 +26,20 @@ import numpy as np
 import tqdm
 import tyro
 
-from tf_hmr import body_data
-from training import config, devices, workdir
-from training.data import pipeline
+from tf_hmr.body.data import BodyData
+from training import config
+from training.data.pipeline import batches, statistics
+from training.engine import devices, workdir
 from training.evaluation import (
-    evaluated,
-    mean_pose,
-    measure,
+    evaluator,
+    example_pages,
     predictions_file,
+    predictors,
     protocol,
-    protocol_records,
     protocols,
-    score_pictures,
-    scores,
+    selection,
 )
+from training.evaluation import results as scores
 
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
@@ -100,8 +100,8 @@ def evaluate(flags: Evaluate) -> list[Path]:
     paths = []
     for rule in rules:
         try:
-            people = protocol_records.find(flags.records, rule)
-            people = protocol_records.every(people, flags.every)
+            people = selection.find(flags.records, rule)
+            people = selection.every(people, flags.every)
             paths.append(by_protocol(flags, rule, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
             if not everything:
@@ -115,19 +115,19 @@ def evaluate(flags: Evaluate) -> list[Path]:
     return paths
 
 
-def _source(flags: Evaluate) -> evaluated.Source:
-    data = body_data.BodyData.load(flags.body)
+def _source(flags: Evaluate) -> predictors.Source:
+    data = BodyData.load(flags.body)
     if flags.predictions:
-        return evaluated.FromFile(flags.predictions, data)
+        return predictors.FromFile(flags.predictions, data)
     strategy = devices.strategy(flags.devices)
-    return evaluated.Model.load(flags.weights, data, strategy)
+    return predictors.Model.load(flags.weights, data, strategy)
 
 
 def by_protocol(
     flags: Evaluate,
     rule: protocol.Protocol,
-    source: evaluated.Source,
-    people: protocol_records.Chosen,
+    source: predictors.Source,
+    people: selection.Chosen,
     mean: Mean | None = None,
 ) -> Path:
     """Measures by one protocol, draws, writes; the results' path.
@@ -150,8 +150,8 @@ def by_protocol(
             f"{flags.predictions} predicts none of the {len(kept)} people of "
             f"{rule.name}. They are called as {str(people.ids[0])!r}."
         )
-    given = measure.given_of(source.body, source.joint_names, _bodies(flags))
-    found = measure.Scores(rule, given)
+    given = evaluator.given_of(source.body, source.joint_names, _bodies(flags))
+    found = evaluator.Scores(rule, given)
     baselines = _baselines(mean, rule, source.body, given)
     recorder = predictions_file.Recorder(source.joint_names)
     dataset = _dataset(flags, source, people, rows)
@@ -159,7 +159,7 @@ def by_protocol(
         source.stream(dataset, rule.occlusion), rule, len(rows)
     ):
         if foreign:
-            batch = measure.without_bodies(batch)
+            batch = evaluator.without_bodies(batch)
         found.add(batch, predicted)
         for baseline in baselines.values():
             baseline.add(batch)
@@ -207,7 +207,7 @@ def _bodies(flags: Evaluate) -> Path | None:
 
 
 def _dataset(flags, source, people, rows):
-    return pipeline.eval_dataset(
+    return batches.eval_dataset(
         config.Source(records=str(people.folder), split=people.split),
         flags.batch_size,
         source.image_size,
@@ -243,18 +243,18 @@ def _draw(flags, source, people, rows, found, out: Path) -> str:
         again = rows[index[chosen]]
         dataset = _dataset(flags, source, people, again)
         faces = source.body.data.faces
-        shown = score_pictures.examples(source.stream(dataset), faces)
+        shown = example_pages.examples(source.stream(dataset), faces)
         return dict(zip(chosen, shown, strict=False))
 
-    return score_pictures.draw(out, errors, show, found.ranked)
+    return example_pages.draw(out, errors, show, found.ranked)
 
 
-def _baselines(mean, rule, body, given) -> dict[str, measure.Baseline]:
+def _baselines(mean, rule, body, given) -> dict[str, evaluator.Baseline]:
     """Always answering with the training set's mean; {} without one."""
     if mean is None or rule.occlusion:
         return {}
     made = {
-        name: measure.Baseline(body, mean, rule, given, true_rotation)
+        name: evaluator.Baseline(body, mean, rule, given, true_rotation)
         for name, true_rotation in BASELINES.items()
     }
     return {name: each for name, each in made.items() if each.measures}
@@ -264,7 +264,7 @@ def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     """What the run was trained on, as it noted itself; or as told."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
-    noted = evaluated.noted(flags.weights).get("sources", ())
+    noted = predictors.noted(flags.weights).get("sources", ())
     return tuple(
         config.Source(**{**source, "shards": tuple(source["shards"])})
         for source in noted
@@ -277,7 +277,7 @@ def _training_mean(flags: Evaluate) -> Mean | None:
     if not sources and flags.predictions:
         return None
     try:
-        mean = mean_pose.mean_pose(sources)
+        mean = statistics.mean_pose(sources)
     except FileNotFoundError as error:
         log.warning("No baselines: %s", error)
         return None

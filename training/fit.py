@@ -24,23 +24,22 @@ import numpy as np
 import tensorflow as tf
 import tyro
 
-from tf_hmr import body as bodies
-from tf_hmr import body_data
 from tf_hmr import method as methods
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
 from tf_hmr.networks import encoder_weights
-from training import (
+from training import config, experiments, visualization
+from training.data.pipeline import batches, reading, sources, statistics
+from training.data.records import mocap, records_folder
+from training.engine import (
     checkpoints,
     cluster,
-    config,
     devices,
     exit_status,
-    experiments,
     loop,
-    pictures,
     workdir,
 )
-from training.data import feed, mix, pipeline, prior, records
-from training.evaluation import mean_pose, measure, protocols
+from training.evaluation import evaluator, protocols
 
 EVALUATION_BATCH = 50
 PICTURES = 4
@@ -66,7 +65,7 @@ class Where:
     workdir: Path
     """Checkpoints, metrics.jsonl, TensorBoard and the best model go here; of
     several workers, one folder that all of them see."""
-    records: tuple[str, ...] = (mix.ROOT,)
+    records: tuple[str, ...] = (sources.ROOT,)
     """The folder that holds the experiment's record folders, or some of them;
     or 'synthetic', or other record folders, to train on in their place."""
     body: str = "open"
@@ -102,9 +101,9 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     """
     # First of all: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(where.devices)
-    data = mix.locate(chosen.data, where.records)
+    data = sources.locate(chosen.data, where.records)
     keras.utils.set_random_seed(chosen.seed)
-    loaded = body_data.BodyData.load(where.body)
+    loaded = BodyData.load(where.body)
     check_topology(data, loaded)
     # A run keeps its precision, also when it goes on on other processors.
     choices = {
@@ -126,7 +125,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
 def _train(chosen, where, strategy, data, loaded, settled) -> Path:
     """Builds the method and runs the loop, with what the run has settled."""
     with strategy.scope(), devices.policy(settled["precision"]):
-        method = methods.build(chosen.method, bodies.Body(loaded))
+        method = methods.build(chosen.method, Body(loaded))
     check_parts(method, chosen)
     method.prepare_targets()
     if not workdir.saved_steps(where.workdir):
@@ -135,8 +134,8 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
 
     def make_dataset(step, context):
         if chosen.stage_at(step).part:
-            return pipeline.prior_dataset(data, context, step)
-        return pipeline.train_dataset(
+            return batches.prior_dataset(data, context, step)
+        return batches.train_dataset(
             data.sources,
             data,
             method.image_size,
@@ -165,11 +164,11 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     Raises:
         ValueError: the method has no encoder, or `weights` do not fit it.
     """
-    mean = mean_pose.mean_pose(data.sources)
-    if mean is None and feed.has_prior(data):
-        mean = mean_pose.mean_of_prior(prior.read(data.prior))
+    mean = statistics.mean_pose(data.sources)
+    if mean is None and reading.has_prior(data):
+        mean = statistics.mean_of_prior(mocap.read(data.prior))
     if mean is None:
-        mean = mean_pose.mean_of_body(method.body.data)
+        mean = statistics.mean_of_body(method.body.data)
     if mean is not None:
         method.start_from(*mean)
     if weights == "none":
@@ -199,13 +198,13 @@ def check_parts(method: methods.Method, chosen: config.Experiment) -> None:
             )
 
 
-def check_topology(data: config.Data, body: body_data.BodyData) -> None:
+def check_topology(data: config.Data, body: BodyData) -> None:
     """Records and body must number their vertices alike.
 
     Raises:
         ValueError: they do not.
     """
-    topology = pipeline.topology(data)
+    topology = batches.topology(data)
     if topology and topology != body.topology:
         raise ValueError(
             f"The records' poses and shapes belong to topology {topology!r}, "
@@ -238,30 +237,32 @@ def validation(data: config.Data, faces: np.ndarray):
         protocols.get("synthetic_v1"),
         name="validation",
         splits=(VALIDATION,),
-        measures=measure.OF_BASELINES,
+        measures=evaluator.OF_BASELINES,
     )
 
     def evaluate(method: methods.Method) -> loop.Evaluation:
-        dataset = pipeline.eval_dataset(
+        dataset = batches.eval_dataset(
             source,
             EVALUATION_BATCH,
             method.image_size,
             method.config.crop_scale,
             data.max_bad_share,
         )
-        values = measure.measure(method, dataset, rule).summary()
-        batch, found = next(measure.predictions(method, dataset.take(1)))
+        values = evaluator.measure(method, dataset, rule).summary()
+        batch, found = next(evaluator.predictions(method, dataset.take(1)))
         rows = [
-            ("", pictures.example(batch, found, row, faces))
+            ("", visualization.example(batch, found, row, faces))
             for row in range(min(PICTURES, len(batch["image"])))
         ]
-        return loop.Evaluation(values["mpjpe_mm"], values, pictures.sheet(rows))
+        return loop.Evaluation(
+            values["mpjpe_mm"], values, visualization.sheet(rows)
+        )
 
     return evaluate
 
 
 def _can_validate(source: config.Source) -> bool:
-    split = records.read_report(source.records)["splits"].get(VALIDATION)
+    split = records_folder.read_report(source.records)["splits"].get(VALIDATION)
     # Rendered people have all labels; readers of datasets count them.
     return bool(split) and split.get("labels", {}).get("joints3d", 1) > 0
 
@@ -321,7 +322,7 @@ def told(work: Callable[[], None]) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; a status of training.exit_status."""
+    """Command line; a status of training.engine.exit_status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # It tells of each variable's reduction.
     tf.get_logger().setLevel(logging.WARNING)

@@ -15,12 +15,16 @@ import numpy as np
 import tensorflow as tf
 import tyro
 
-from tf_hmr import body as bodies
-from tf_hmr import body_data, camera, fit_targets, joints, method, translation
-from training import config, fits, pictures, workdir
-from training.data import pipeline
+from tf_hmr import joints, method
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, translation
+from tf_hmr.smplify import in_the_loop
+from training import config, visualization
+from training.data.pipeline import batches
+from training.engine import fit_store, workdir
 
-SIDE = int(fit_targets.SIDE)
+SIDE = int(in_the_loop.SIDE)
 _BATCH = 32
 _COLUMNS = 2
 
@@ -52,10 +56,10 @@ def draw(options: Options) -> int:
             f"and --count {options.count}."
         )
     store, step = _store(options.run)
-    data = body_data.BodyData.load(options.body)
+    data = BodyData.load(options.body)
     topology = workdir.noted(options.run)["topology"]
     data.check_same_topology(topology, f"The run {options.run}")
-    body = bodies.Body(data, jit=False)
+    body = Body(data, jit=False)
     rows = []
     for batch, row in _examples(options.run, store):
         if len(rows) == options.count:
@@ -67,26 +71,26 @@ def draw(options: Options) -> int:
             "records that the run names. Bring them back to where they were."
         )
     title = f"step {step}: {len(rows)} of {len(store)} fits"
-    sheet = pictures.sheet(rows, title, columns=_COLUMNS)
+    sheet = visualization.sheet(rows, title, columns=_COLUMNS)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(options.out), sheet[..., ::-1])
     return len(rows)
 
 
-def _store(run: Path) -> tuple[fits.Store, int]:
+def _store(run: Path) -> tuple[fit_store.Store, int]:
     """The fits of the newest checkpoint, and its step."""
     steps = workdir.saved_steps(run)
-    if not steps or not fits.path_of(run, steps[-1]).exists():
+    if not steps or not fit_store.path_of(run, steps[-1]).exists():
         raise ValueError(
-            f"{run} holds no fits, expected {fits.path_of(run, 0).parent}. "
+            f"{run} holds no fits, expected {run / fit_store.FOLDER}. "
             "Train an experiment that keeps some, as spin_quick."
         )
-    store = fits.Store()
+    store = fit_store.Store()
     store.load(run, steps[-1])
     return store, steps[-1]
 
 
-def _examples(run: Path, store: fits.Store) -> Iterator[tuple[dict, int]]:
+def _examples(run: Path, store: fit_store.Store) -> Iterator[tuple[dict, int]]:
     """Batches and rows of the examples that have a fit."""
     noted = [
         config.Source(**source | {"shards": tuple(source["shards"])})
@@ -96,7 +100,7 @@ def _examples(run: Path, store: fits.Store) -> Iterator[tuple[dict, int]]:
     scale = chosen["method"]["crop_scale"]
     # Those without poses first: there are the fits.
     for source in sorted(noted, key=lambda source: source.labels != "2d"):
-        for batch in pipeline.eval_dataset(source, _BATCH, SIDE, scale):
+        for batch in batches.eval_dataset(source, _BATCH, SIDE, scale):
             _, known = store.look_up(batch["example_key"].numpy())
             for row in np.flatnonzero(known):
                 yield batch, int(row)
@@ -109,14 +113,14 @@ def _drawn(body, batch, row: int, store) -> tuple[str, np.ndarray]:
     vertices, found, _ = body(kept.rotmats, kept.betas)
     index = joints.select(body.joint_names, of=joints.KEYPOINTS)
     true = tf.gather(one["keypoints"], index, axis=1)
-    half = fit_targets.SIDE / 2
+    half = in_the_loop.SIDE / 2
     at = translation.estimate(
-        found, true * (half, half, 1.0), fit_targets.FOCAL, fit_targets.CENTRE
+        found, true * (half, half, 1.0), in_the_loop.FOCAL, in_the_loop.CENTRE
     )
-    scale = fit_targets.FOCAL / half / at[:, 2:]
+    scale = in_the_loop.FOCAL / half / at[:, 2:]
     weak = tf.concat([scale, at[:, :2]], axis=1)
     placed = camera.project_perspective(
-        found + at[:, None], fit_targets.FOCAL / half, fit_targets.CENTRE
+        found + at[:, None], in_the_loop.FOCAL / half, in_the_loop.CENTRE
     )
     error = half * tf.norm(placed - true[..., :2], axis=-1)
     seen = true[..., 2] > 0
@@ -125,7 +129,7 @@ def _drawn(body, batch, row: int, store) -> tuple[str, np.ndarray]:
     prediction = method.Prediction(*(value.numpy() for value in arrays))
     shown = {name: value.numpy() for name, value in one.items()}
     name = shown["example_id"][0].decode(errors="replace")
-    picture = pictures.example(shown, prediction, 0, body.data.faces)
+    picture = visualization.example(shown, prediction, 0, body.data.faces)
     return f"{name}: {mean:.1f} px of {SIDE}", picture
 
 

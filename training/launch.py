@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training import exit_status
+from training.engine import exit_status
 
 # A worker notices after about 7 s that another is gone, and says so.
 GRACE_S = 30.0
@@ -120,7 +120,7 @@ def supervise(
         stop_s: how long all may take to save when this process is stopped.
 
     Returns:
-        The exit status for the whole run: see training.exit_status.
+        The exit status for the whole run: see training.engine.exit_status.
     """
     deadline = [math.inf]  # of a stop that was asked for
 

@@ -19,12 +19,14 @@ import tyro
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_data, joints
+from tf_hmr import joints
 from tf_hmr import method as methods
+from tf_hmr.body.data import BodyData
 from tf_hmr.networks import pose_vae
-from training import pictures, workdir
-from training.data import parsing, pose_sheet, shards
-from training.data import records as record_files
+from training import visualization
+from training.data.readers import pose_sheet
+from training.data.records import parsing, records_folder, shards
+from training.engine import workdir
 
 PAIRS, SAMPLES = 12, 24
 FILE = "pose_vae.json"
@@ -126,7 +128,7 @@ def run(options: Options) -> dict:
             f"The model in {options.weights}, a {method.name!r}, has no "
             "autoencoder of poses. Choose a run of hkmr with prior='vae'."
         )
-    topology = record_files.read_report(options.records)["topology"]
+    topology = records_folder.read_report(options.records)["topology"]
     if topology:
         method.body.data.check_same_topology(topology, f"{options.records}")
     poses = labelled_poses(options.records, options.split)
@@ -160,7 +162,7 @@ def _curves(out: Path, vae, poses, rng) -> dict[str, float]:
         points, areas[name] = roc(human, divergence(vae, drawn))
         label = f"{name.replace('_', ' ')}: area {areas[name]:.4f}"
         lines[label] = tuple(100 * points.T)
-    pictures.curve(
+    visualization.curve(
         lines,
         {},
         out / "roc.png",
@@ -170,7 +172,7 @@ def _curves(out: Path, vae, poses, rng) -> dict[str, float]:
     return areas
 
 
-def _rest(data: body_data.BodyData) -> np.ndarray:
+def _rest(data: BodyData) -> np.ndarray:
     return np.asarray(data.J_regressor @ data.v_template, np.float64)
 
 

@@ -28,11 +28,14 @@ import tensorflow as tf
 import tqdm
 import tyro
 
-from tf_hmr import crop, joints, metrics, people
+from tf_hmr import inference as people
+from tf_hmr import joints, metrics
 from tf_hmr import method as methods
-from training import config, workdir
-from training.data import pipeline
-from training.evaluation import measure, sensitivity_maps
+from tf_hmr.geometry import crop
+from training import config
+from training.data.pipeline import batches
+from training.engine import workdir
+from training.evaluation import evaluator, sensitivity_maps
 
 REFERENCE_PX = 224
 GREY = 127.5
@@ -125,7 +128,7 @@ def maps(
             yield {"image": tf.constant(images)}
 
     count = len(places(stride))
-    for _, found in measure.predictions(method, stream()):
+    for _, found in evaluator.predictions(method, stream()):
         pred = metrics.align_root(found.joints[:, index], names, ROOT)
         true = _truth(seen[0], names, pred[0])
         errors = metrics.per_joint_error_mm(
@@ -150,7 +153,7 @@ def of_records(
     Raises:
         FileNotFoundError, ValueError: see shards.Records.
     """
-    dataset = pipeline.eval_dataset(
+    dataset = batches.eval_dataset(
         config.Source(records=str(flags.records), split=flags.split),
         1,
         method.image_size,

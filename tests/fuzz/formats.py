@@ -11,8 +11,8 @@ from unittest import mock
 
 import numpy as np
 
-from tf_hmr import body_data
-from training.data import dataset
+from tf_hmr.body.data import BodyData
+from training.data.readers import writing
 
 
 class Format(NamedTuple):
@@ -49,8 +49,8 @@ def reader(name: str, *patches: tuple[str, str, Any], **options: Any):
         def take(name, options, tasks, read):
             nonlocal kept, skipped
             for task in tasks:
-                for found in map(dataset.checked, read(task)):
-                    good = not isinstance(found, dataset.Skipped)
+                for found in map(writing.checked, read(task)):
+                    good = not isinstance(found, writing.Skipped)
                     kept, skipped = kept + good, skipped + (not good)
 
         chosen = {
@@ -59,8 +59,8 @@ def reader(name: str, *patches: tuple[str, str, Any], **options: Any):
         }
         with contextlib.ExitStack() as stack:
             for place, attribute, value in (
-                ("dataset", "write", take),
-                ("processes", "pool", _inline),
+                ("readers.writing", "write", take),
+                ("readers.workers", "pool", _inline),
                 *patches,
             ):
                 owner = importlib.import_module(f"training.data.{place}")
@@ -89,14 +89,14 @@ class _Inline(futures.Executor):
 @functools.cache
 def scenes(count: int = 2, people_each: int = 1) -> tuple:
     """Small pictures: what is decoded takes most of the time."""
-    from tests.datasets import people
+    from tests.support.datasets import people
 
     size = (120 * people_each, 120)
     return tuple(people.scene(60 + n, people_each, size) for n in range(count))
 
 
 def _files(name: str):
-    return importlib.import_module(f"tests.datasets.{name}_files")
+    return importlib.import_module(f"tests.support.datasets.{name}_files")
 
 
 def _coco(root: Path) -> None:
@@ -110,9 +110,9 @@ def _coco_like(root: Path) -> None:
 
 
 def _openpose(root: Path) -> None:
-    from tests.datasets import test_coco_like
+    from tests.support.datasets import openpose_photos
 
-    test_coco_like.write_openpose(root, scenes(2))
+    openpose_photos.write_openpose(root, scenes(2))
 
 
 def _lsp(root: Path) -> None:
@@ -160,13 +160,13 @@ def _mpi_inf_3dhp(root: Path) -> None:
 
 
 def _spin_npz(root: Path) -> None:
-    from tests.datasets import test_spin_npz
+    from tests.support.datasets import spin_npz_files
 
-    test_spin_npz.write(root, scenes(3))
+    spin_npz_files.write(root, scenes(3))
 
 
 def _surreal(root: Path) -> None:
-    from tests.datasets import people, surreal_files
+    from tests.support.datasets import people, surreal_files
 
     shown = [people.scene(n, 1, surreal_files.SCENE) for n in (51, 52)]
     surreal_files.write(root, shown)
@@ -189,7 +189,7 @@ def _mosh(root: Path) -> None:
 
 
 def _cmu(root: Path) -> None:
-    data = body_data.BodyData.load("open")
+    data = BodyData.load("open")
     rest = data.J_regressor @ data.v_template
     _files("poses").write_asf(root / "01.asf")
     for number in (1, 2):
@@ -197,7 +197,7 @@ def _cmu(root: Path) -> None:
         _files("poses").write_amc(path, _poses()[0], rest)
 
 
-_NO_SHEET = ("pose_sheet", "write", lambda *_: None)
+_NO_SHEET = ("readers.pose_sheet", "write", lambda *_: None)
 _LABELS_AND_PICTURES = ("*.mat", "**/*.jpg")
 READERS = {
     "coco": Format(_coco, ("annotations/*.json", "*/*.jpg"), reader("coco")),
@@ -248,7 +248,7 @@ READERS = {
         reader(
             "mpi_inf_3dhp",
             ("prepare.mpi_inf_3dhp", "_SUBJECTS", {("train", "hmr"): (1,)}),
-            ("mpi_inf_3dhp_films", "CAMERAS", (7,)),
+            ("readers.mpi_inf_3dhp", "CAMERAS", (7,)),
         ),
     ),
     "mpi-inf-3dhp-test": Format(

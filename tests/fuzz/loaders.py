@@ -7,11 +7,19 @@ import h5py
 import numpy as np
 import scipy.sparse
 
-from tests import box_files, photos, record_samples, smpl_files, torch_writer
 from tests.fuzz.formats import Format
-from tf_hmr import body_data, body_files, boxes, people
-from tf_hmr.files import keras_files, torch_files, unpickle
-from training.data import prior, records, shards
+from tests.support import (
+    box_files,
+    photos,
+    record_samples,
+    smpl_files,
+    torch_writer,
+)
+from tf_hmr import boxes, inference
+from tf_hmr.body import files as body_files
+from tf_hmr.body.data import BodyData
+from tf_hmr.formats import keras_files, torch_files, unpickle
+from training.data.records import mocap, schema, shards
 
 
 def _pickles(root: Path) -> None:
@@ -36,7 +44,7 @@ def _body(root: Path) -> None:
 
 
 def _read_body(root: Path, out: Path) -> tuple[int, int]:
-    body_data.BodyData.load(root / "body.npz")
+    BodyData.load(root / "body.npz")
     return 1, 0
 
 
@@ -67,11 +75,11 @@ def _read_records(root: Path, out: Path) -> tuple[int, int]:
     good = bad = 0
     for number in range(len(stored)):
         try:
-            records.check(records.decode(stored.read(number)))
+            schema.check(schema.decode(stored.read(number)))
             good += 1
         except shards.DamagedRecord:
             bad += 1
-    prior.read(root / "samples")
+    mocap.read(root / "samples")
     return good, bad
 
 
@@ -115,7 +123,7 @@ def _photos(root: Path) -> None:
 
 
 def _read_photos(root: Path, out: Path) -> tuple[int, int]:
-    return len([people.read_photo(path) for path in root.iterdir()]), 0
+    return len([inference.read_photo(path) for path in root.iterdir()]), 0
 
 
 LOADERS = {

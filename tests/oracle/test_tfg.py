@@ -13,9 +13,9 @@ from tensorflow_graphics.geometry.transformation import (
     rotation_matrix_3d,
 )
 
-from tests.closeness import assert_close
-from tests.reference_body import random_betas, random_rotmats
-from tf_hmr import geometry
+from tests.support.closeness import assert_close
+from tests.support.reference_body import random_betas, random_rotmats
+from tf_hmr.geometry import rotations
 
 pytestmark = pytest.mark.oracle
 
@@ -48,7 +48,7 @@ def same_sign(quat, like) -> np.ndarray:
 def test_rotvec_to_rotmat(turns):
     axes, angles = turns
     expected = rotation_matrix_3d.from_axis_angle(axes, angles)
-    actual = geometry.rotvec_to_rotmat(axes * angles)
+    actual = rotations.rotvec_to_rotmat(axes * angles)
     assert_close("oracle_rotation", actual, expected)
     assert rotation_matrix_3d.is_valid(actual).numpy().all()
 
@@ -56,22 +56,22 @@ def test_rotvec_to_rotmat(turns):
 def test_rotvec_to_quat(turns):
     axes, angles = turns
     expected = to_wxyz(quaternion.from_axis_angle(axes, angles))
-    actual = geometry.rotvec_to_quat_wxyz(axes * angles)
+    actual = rotations.rotvec_to_quat_wxyz(axes * angles)
     assert_close("oracle_rotation", same_sign(actual, expected), expected)
 
 
 def test_quat_to_rotmat(turns):
-    quat = geometry.rotvec_to_quat_wxyz(turns[0] * turns[1])
+    quat = rotations.rotvec_to_quat_wxyz(turns[0] * turns[1])
     expected = rotation_matrix_3d.from_quaternion(to_xyzw(quat))
     assert_close(
-        "oracle_rotation", geometry.quat_wxyz_to_rotmat(quat), expected
+        "oracle_rotation", rotations.quat_wxyz_to_rotmat(quat), expected
     )
 
 
 def test_rotmat_to_quat(turns):
     rotmats = rotation_matrix_3d.from_axis_angle(*turns)
     expected = to_wxyz(quaternion.from_rotation_matrix(rotmats))
-    actual = geometry.rotmat_to_quat_wxyz(rotmats)
+    actual = rotations.rotmat_to_quat_wxyz(rotmats)
     assert_close("oracle_rotation", same_sign(actual, expected), expected)
 
 
@@ -82,20 +82,20 @@ def test_rotmat_to_rotvec(turns):
         turns[0][clear], turns[1][clear]
     )
     axes, angles = axis_angle.from_rotation_matrix(rotmats)
-    actual = geometry.rotmat_to_rotvec(rotmats)
+    actual = rotations.rotmat_to_rotvec(rotmats)
     assert_close("oracle_angle", actual, axes * angles)
 
 
 def test_geodesic_distance(turns):
-    a = geometry.rotvec_to_rotmat(turns[0] * turns[1])
-    b = geometry.rotvec_to_rotmat(turns[0][::-1] * turns[1][::-1])
+    a = rotations.rotvec_to_rotmat(turns[0] * turns[1])
+    b = rotations.rotvec_to_rotmat(turns[0][::-1] * turns[1][::-1])
     relative = quaternion.from_rotation_matrix(
         tf.matmul(a, b, transpose_a=True)
     )
     _, angles = axis_angle.from_quaternion(quaternion.normalize(relative))
     expected = np.abs(angles.numpy()[:, 0])
     clear = (expected > 0.1) & (expected < 3)
-    actual = geometry.geodesic_distance(a, b).numpy()
+    actual = rotations.geodesic_distance(a, b).numpy()
     assert clear.sum() > 100
     assert_close("oracle_angle", actual[clear], expected[clear])
 

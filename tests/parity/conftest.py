@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.parity_cells import PROPERTY
 from training.papers import parity
-
-PROPERTY = "parity"
 
 
 def pytest_addoption(parser):

@@ -5,7 +5,8 @@ import types
 
 import pytest
 
-from tests.parity import conftest, planted, test_cells
+from tests.parity import conftest
+from tests.support import parity_cells, planted_results
 from training.papers import paper_tables, parity
 from training.papers.parity import State
 
@@ -13,7 +14,7 @@ from training.papers.parity import State
 @pytest.fixture
 def cell() -> paper_tables.Cell:
     """87.97 mm with 3 %, which is 2.6391 mm."""
-    return planted.cell(*planted.HMR_P1)
+    return planted_results.cell(*planted_results.HMR_P1)
 
 
 def judged(cell, folder) -> parity.Verdict:
@@ -31,7 +32,9 @@ def judged(cell, folder) -> parity.Verdict:
     ],
 )
 def test_the_edge_of_the_tolerance_passes(cell, tmp_path, off, state):
-    planted.write(tmp_path, planted.content(cell.needs, 87.97 + off))
+    planted_results.write(
+        tmp_path, planted_results.content(cell.needs, 87.97 + off)
+    )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (state, pytest.approx(87.97 + off))
     assert found.result.path.parent.parent == tmp_path
@@ -73,7 +76,9 @@ def test_without_results_the_commands_are_told(cell, tmp_path):
     ],
 )
 def test_what_is_not_the_papers_never_counts(cell, tmp_path, changes, why):
-    planted.write(tmp_path, planted.content(cell.needs, 87.97, **changes))
+    planted_results.write(
+        tmp_path, planted_results.content(cell.needs, 87.97, **changes)
+    )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (State.NO_RESULT, None)
     assert why in found.reason
@@ -86,65 +91,65 @@ def test_synthetic_protocols_fill_no_cell(tmp_path):
         each.needs.protocol.startswith("synthetic")
         for each in paper_tables.cells()
     )
-    cell = planted.cell(*planted.HMR_P1)
-    result = planted.content(cell.needs, 87.97, protocol="synthetic_v1")
-    planted.write(tmp_path, result)
+    cell = planted_results.cell(*planted_results.HMR_P1)
+    result = planted_results.content(cell.needs, 87.97, protocol="synthetic_v1")
+    planted_results.write(tmp_path, result)
     assert parity.read_results([tmp_path])[0].is_synthetic
     assert judged(cell, tmp_path).state == State.NO_RESULT
     del result["synthetic"]
-    planted.write(tmp_path, result | {"protocol": "h36m_p1_hmr"})
+    planted_results.write(tmp_path, result | {"protocol": "h36m_p1_hmr"})
     assert judged(cell, tmp_path).state == State.NO_RESULT, "when in doubt"
 
 
 def test_a_changed_training_does_not_count(cell, tmp_path):
-    content = planted.content(cell.needs, 87.97)
+    content = planted_results.content(cell.needs, 87.97)
     content["configuration"]["steps"] = 1000
-    planted.write(tmp_path, content)
+    planted_results.write(tmp_path, content)
     found = judged(cell, tmp_path)
     assert found.state == State.NO_RESULT
     assert "steps 1000, not " in found.reason
 
 
 def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
-    content = planted.content(cell.needs, 87.97)
+    content = planted_results.content(cell.needs, 87.97)
     there = content["configuration"]
     there |= {"seed": 5, "save_every": 7, "precision": "bfloat16"}
     # A field that the code of that day had not.
     del there["method"]["iterations"]
-    planted.write(tmp_path, content)
+    planted_results.write(tmp_path, content)
     assert judged(cell, tmp_path).state == State.PASS
 
 
 def test_an_option_must_have_been_given(tmp_path):
     """A plain HKMR does not stand for one of a single outer step."""
-    cell = planted.cell("HKMR", "Table 3, left", "P1", "1")
+    cell = planted_results.cell("HKMR", "Table 3, left", "P1", "1")
     assert cell.needs.options
-    right = planted.content(cell.needs, 93.79)
-    planted.write(tmp_path / "right", right)
+    right = planted_results.content(cell.needs, 93.79)
+    planted_results.write(tmp_path / "right", right)
     assert judged(cell, tmp_path / "right").state == State.PASS
-    full = planted.cell("HKMR", "Table 3, left", "P1", "3")
-    plain = planted.content(full.needs, 93.79)
-    planted.write(tmp_path / "plain", plain)
+    full = planted_results.cell("HKMR", "Table 3, left", "P1", "3")
+    plain = planted_results.content(full.needs, 93.79)
+    planted_results.write(tmp_path / "plain", plain)
     assert judged(cell, tmp_path / "plain").state == State.NO_RESULT
-    old = planted.content(full.needs, 93.79)
+    old = planted_results.content(full.needs, 93.79)
     del old["configuration"]["method"]["outer_steps"]
-    planted.write(tmp_path / "old", old)
+    planted_results.write(tmp_path / "old", old)
     assert judged(cell, tmp_path / "old").state == State.NO_RESULT
 
 
 def test_the_latest_result_counts_not_the_best(cell, tmp_path):
     for at, value in ((1, 87.97), (3, 95.0), (2, 88.0)):
-        planted.write(
-            tmp_path / str(at), planted.content(cell.needs, value), at
+        planted_results.write(
+            tmp_path / str(at), planted_results.content(cell.needs, value), at
         )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (State.FAIL, 95.0)
 
 
 def test_a_copied_folder_is_one_result(cell, tmp_path):
-    content = planted.content(cell.needs, 87.97)
-    planted.write(tmp_path / "run", content)
-    planted.write(tmp_path / "run" / "saved", content)
+    content = planted_results.content(cell.needs, 87.97)
+    planted_results.write(tmp_path / "run", content)
+    planted_results.write(tmp_path / "run" / "saved", content)
     assert len(parity.read_results([tmp_path])) == 1
 
 
@@ -163,7 +168,7 @@ def test_what_is_not_there_is_told(cell):
 
 def test_what_nobody_can_measure_is_no_missing_result():
     found = parity.judge(
-        planted.cell("HUND", "Table 2", "HUND, FS+SS", "MPJPE"), []
+        planted_results.cell("HUND", "Table 2", "HUND, FS+SS", "MPJPE"), []
     )
     assert found.state == State.NOT_REPRODUCIBLE
     assert "held out" in found.reason
@@ -188,13 +193,13 @@ def test_the_suite_passes_fails_or_skips_a_number(cell, tmp_path):
     def record(name, value):
         properties.append((name, value))
 
-    planted.write(tmp_path, planted.content(cell.needs, 87.0))
-    test_cells.test_number(cell, parity.read_results([tmp_path]), record)
-    planted.write(tmp_path, planted.content(cell.needs, 97.0))
+    planted_results.write(tmp_path, planted_results.content(cell.needs, 87.0))
+    parity_cells.check(cell, parity.read_results([tmp_path]), record)
+    planted_results.write(tmp_path, planted_results.content(cell.needs, 97.0))
     with pytest.raises(AssertionError, match=r"87\.97 in the paper, 97 in"):
-        test_cells.test_number(cell, parity.read_results([tmp_path]), record)
+        parity_cells.check(cell, parity.read_results([tmp_path]), record)
     with pytest.raises(pytest.skip.Exception, match="no result yet"):
-        test_cells.test_number(cell, [], record)
+        parity_cells.check(cell, [], record)
     assert [value for _, value in properties] == [
         "pass",
         "fail",
@@ -204,7 +209,7 @@ def test_the_suite_passes_fails_or_skips_a_number(cell, tmp_path):
 
 def test_the_summary_counts_each_state():
     def reported(state):
-        properties = [(conftest.PROPERTY, state)]
+        properties = [(parity_cells.PROPERTY, state)]
         return types.SimpleNamespace(when="call", user_properties=properties)
 
     lines = []

@@ -11,27 +11,21 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tf_hmr import (
-    backbones,
-    camera,
-    geometry,
-    image_method,
-    joints,
-    losses,
-    method,
-)
-from tf_hmr import body as bodies
-from tf_hmr.networks import discriminator, kinematic_chains, pose_vae
+from tf_hmr import joints, losses, method
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, rotations
+from tf_hmr.methods import _supervised
+from tf_hmr.networks import discriminator, encoders, kinematic_chains, pose_vae
 
 # The scale is kept positive; see `contract_camera`.
 SCALE_BEND = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(image_method.Config):
+class Config(_supervised.Config):
     """Defaults are the paper's; weights of losses, which it has not, HMR's."""
 
-    encoder: backbones.Name = "resnet50_v15"
+    encoder: encoders.Name = "resnet50_v15"
     """ResNet-50; with this one there are 26,220,039 parameters, the paper's
     26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
     CPU."""
@@ -76,17 +70,17 @@ class Config(image_method.Config):
     """Weight of the adversary's say, with prior='discriminator'."""
 
 
-class Model(image_method.ImageMethod):
+class Model(_supervised.ImageMethod):
     """Encoder, kinematic chains, and a prior of poses for training."""
 
-    def __init__(self, config: Config, body: bodies.Body):
+    def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
         if config.inner_passes % 2 and not config.forward_only:
             raise ValueError(
                 f"inner_passes={config.inner_passes}: passes go forward and "
                 "backward in turn. Expected an even number, or forward_only."
             )
-        scale, *shift = image_method.START_CAMERA
+        scale, *shift = _supervised.START_CAMERA
         self.regressor = kinematic_chains.Regressor(
             kinematic_chains.Options(
                 config.outer_steps,
@@ -114,7 +108,7 @@ class Model(image_method.ImageMethod):
     def build_all(self):
         """Makes every variable, and starts upright at the mean shape."""
         super().build_all()
-        self.start_from(image_method.start_rotmats(), [0.0] * 10)
+        self.start_from(_supervised.start_rotmats(), [0.0] * 10)
         if self.pose_vae is not None:
             self.pose_vae.build_all()
         if self.adversary is not None:
@@ -122,7 +116,7 @@ class Model(image_method.ImageMethod):
 
     def start_from(self, rotmats, betas):
         """Starts the chains at the training set's mean."""
-        rotvecs = geometry.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
+        rotvecs = rotations.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
         self.regressor.start(rotvecs.numpy(), betas)
 
     def mean_body(self):
@@ -131,7 +125,7 @@ class Model(image_method.ImageMethod):
         mean = tf.convert_to_tensor(self.regressor.mean)[0]
         rotvecs = tf.reshape(mean[: 3 * count], (1, count, 3))
         rotvecs = kinematic_chains.to_smpl_order(rotvecs)[0]
-        return geometry.rotvec_to_rotmat(rotvecs), mean[3 * count :]
+        return rotations.rotvec_to_rotmat(rotvecs), mean[3 * count :]
 
     def player_variables(self) -> list[keras.Variable]:
         """Without the autoencoder's, which a stage of its own has trained."""
@@ -146,7 +140,7 @@ class Model(image_method.ImageMethod):
         states = self.regressor(features)
         if not training:
             rotvecs, weak = decode(states[-1])
-            rotmats = geometry.rotvec_to_rotmat(rotvecs)
+            rotmats = rotations.rotvec_to_rotmat(rotvecs)
             betas = states[-1].betas
             vertices, found, _ = self.body(rotmats, betas)
             keypoints = camera.project_weak_perspective(found, weak)
@@ -160,7 +154,7 @@ class Model(image_method.ImageMethod):
             *(tf.concat(each, axis=0) for each in zip(*states, strict=True))
         )
         rotvecs, weak = decode(state)
-        rotmats = geometry.rotvec_to_rotmat(rotvecs)
+        rotmats = rotations.rotvec_to_rotmat(rotvecs)
         found, _ = self.body.keypoints(rotmats, state.betas)
         keypoints = camera.project_weak_perspective(found, weak)
         every = method.Prediction(
@@ -183,7 +177,7 @@ class Model(image_method.ImageMethod):
         rotvecs, places = iterates["rotvecs"], iterates["places"]
         count = config.outer_steps if config.sum_outer else 1
         # The labels of each step's estimates, which are one batch.
-        labels = image_method.repeated(batch, count)
+        labels = _supervised.repeated(batch, count)
         if places is not None:
             places = tf.concat([places] * count, axis=0)
         terms = self.supervised_terms(labels, every, places)
@@ -195,11 +189,11 @@ class Model(image_method.ImageMethod):
             terms["kl"] = self.pose_vae.divergence_term(code, config.kl)
         if self.adversary is not None:
             scores = self.adversary(every.rotmats, every.betas)
-            terms["generator"] = image_method.term(
+            terms["generator"] = _supervised.term(
                 losses.generator(scores), config.adversary
             )
         return {
-            name: image_method.summed(
+            name: _supervised.summed(
                 term, 1 if name == "layout_keypoints" else count
             )
             for name, term in terms.items()
@@ -210,7 +204,7 @@ class Model(image_method.ImageMethod):
 
         Halved means over the numbers, as HMR's code has of its own 226.
         """
-        true = geometry.rotmat_to_rotvec(batch["rotmats"])
+        true = rotations.rotmat_to_rotvec(batch["rotmats"])
         has_pose, has_betas = batch["has_pose"], batch["has_betas"]
         posed, _ = losses.rotmats_squared(rotvecs, true, has_pose)
         shaped, _ = losses.betas_squared(betas, batch["betas"], has_betas)

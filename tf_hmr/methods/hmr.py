@@ -13,8 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import body as bodies
-from tf_hmr import camera, geometry, image_method, joints, losses, method
+from tf_hmr import joints, losses, method
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, rotations
+from tf_hmr.methods import _supervised
 from tf_hmr.networks import discriminator, dropout, spin_regressor
 
 
@@ -27,20 +29,22 @@ class Rotation(NamedTuple):
 
 
 ROTATIONS = {
-    "rotvec": Rotation(3, geometry.rotmat_to_rotvec, geometry.rotvec_to_rotmat),
+    "rotvec": Rotation(
+        3, rotations.rotmat_to_rotvec, rotations.rotvec_to_rotmat
+    ),
     "6d": Rotation(
-        6, geometry.rotmat_to_rot6d_stacked, geometry.rot6d_stacked_to_rotmat
+        6, rotations.rotmat_to_rot6d_stacked, rotations.rot6d_stacked_to_rotmat
     ),
     "6d_interleaved": Rotation(
         6,
-        geometry.rotmat_to_rot6d_interleaved,
-        geometry.rot6d_interleaved_to_rotmat,
+        rotations.rotmat_to_rot6d_interleaved,
+        rotations.rot6d_interleaved_to_rotmat,
     ),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(image_method.Config):
+class Config(_supervised.Config):
     """Defaults are the paper's; the sources are in the module docstring."""
 
     rotation: Literal["rotvec", "6d", "6d_interleaved"] = "rotvec"
@@ -139,17 +143,17 @@ def start_theta(config: Config, rotmats=None, betas=None) -> np.ndarray:
         rotmats: (24, 3, 3) mean pose; default image_method.start_rotmats.
         betas: (10,) mean shape; default zeros.
     """
-    rotmats = tf.constant(image_method.start_rotmats(rotmats))
+    rotmats = tf.constant(_supervised.start_rotmats(rotmats))
     pose = ROTATIONS[config.rotation].encode(rotmats)
     betas = np.zeros(10) if betas is None else np.asarray(betas)
-    start = image_method.START_CAMERA
+    start = _supervised.START_CAMERA
     return np.concatenate([start, pose.numpy().ravel(), betas])
 
 
-class Model(image_method.ImageMethod):
+class Model(_supervised.ImageMethod):
     """Encoder, iterative regressor and factorised adversary."""
 
-    def __init__(self, config: Config, body: bodies.Body):
+    def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
         start = start_theta(config)
         if config.regressor == "spin":
@@ -241,7 +245,7 @@ class Model(image_method.ImageMethod):
             terms = self.supervised_terms(batch, prediction, iterates["places"])
         if self.adversary is not None:
             scores = self.adversary(iterates["rotmats"], iterates["betas"])
-            terms["generator"] = image_method.term(
+            terms["generator"] = _supervised.term(
                 losses.generator(scores), self.config.adversary
             )
         return terms
@@ -252,12 +256,12 @@ class Model(image_method.ImageMethod):
         every = self._seen(
             *(iterates[name] for name in ("rotmats", "betas", "camera"))
         )
-        labels, places = image_method.repeated(batch, count), iterates["places"]
+        labels, places = _supervised.repeated(batch, count), iterates["places"]
         if places is not None:
             places = tf.concat([places] * count, axis=0)
         terms = self.supervised_terms(labels, every, places)
         return {
-            name: image_method.summed(
+            name: _supervised.summed(
                 each, 1 if name == "layout_keypoints" else count
             )
             for name, each in terms.items()

@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 
-from tf_hmr.files import (
+from tf_hmr.formats import (
     foreign_weights,
     keras_files,
     tf1_checkpoint,

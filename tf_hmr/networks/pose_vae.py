@@ -12,7 +12,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import geometry, joints, method
+from tf_hmr import joints, method
+from tf_hmr.geometry import rotations
 from tf_hmr.networks import dropout
 
 NUMBERS = 3 * (len(joints.SMPL24) - 1)
@@ -66,7 +67,7 @@ class PoseVae(method.Learner):
 
     def inputs(self, batch):
         """(P, 69) rotation vectors of the unpaired poses."""
-        return self.flat(geometry.rotmat_to_rotvec(batch["prior_rotmats"]))
+        return self.flat(rotations.rotmat_to_rotvec(batch["prior_rotmats"]))
 
     @staticmethod
     def flat(rotvecs):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training import benchmark_peers
+from training.benchmarks import _peers
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Gradients with respect to betas (B, 10) and rotation vectors (B, 24, 3)."""
@@ -55,8 +55,8 @@ def run(options: Options) -> float | None:
     Raises:
         ValueError: the two sides disagree on the gradients.
     """
-    benchmark_peers.one_core()
-    from tf_hmr.body_data import BodyData
+    _peers.one_core()
+    from tf_hmr.body.data import BodyData
 
     data = BodyData.load("open")
     task = _task(options, data.num_vertices)
@@ -66,7 +66,7 @@ def run(options: Options) -> float | None:
     if peer:
         sides = {"smplx.lbs, whole mesh": peer} | sides
         _check_same(sides["tf_hmr, whole mesh"](), peer())
-    times = benchmark_peers.in_turns(sides, options.rounds, options.calls)
+    times = _peers.in_turns(sides, options.rounds, options.calls)
     print(f"forward + backward, batch {options.batch}, one thread")
     slowest = max(times.values())
     for name, seconds in times.items():
@@ -99,8 +99,8 @@ def _task(options: Options, vertices: int) -> Task:
 def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
     import tensorflow as tf
 
-    from tf_hmr import geometry
-    from tf_hmr.body import Body
+    from tf_hmr.body.model import Body
+    from tf_hmr.geometry import rotations
 
     body = Body(data)
     at_skeleton = tf.constant(task.skeleton_gradients)
@@ -114,7 +114,7 @@ def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
     def gradients(betas, rotvecs):
         with tf.GradientTape() as tape:
             tape.watch((betas, rotvecs))
-            rotmats = geometry.rotvec_to_rotmat(rotvecs)
+            rotmats = rotations.rotvec_to_rotmat(rotvecs)
             if mesh:
                 posed = body(rotmats, betas)
                 outputs = (posed.vertices, posed.skeleton)
@@ -128,13 +128,13 @@ def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
 
 def _smplx(data, task: Task) -> Callable[[], Pair] | None:
     """The same with vchoutas/smplx: smplx/lbs.py, or None without it."""
-    if not benchmark_peers.smplx_here():
+    if not _peers.smplx_here():
         return None
     import torch
     from smplx.lbs import lbs
 
-    tensor = benchmark_peers.tensor
-    constants = benchmark_peers.lbs_constants(data)
+    tensor = _peers.tensor
+    constants = _peers.lbs_constants(data)
     upstream = (
         tensor(task.vertex_gradients),
         tensor(task.skeleton_gradients),
@@ -153,4 +153,4 @@ def _smplx(data, task: Task) -> Callable[[], Pair] | None:
 def _check_same(ours: Pair, theirs: Pair) -> None:
     for name, a, b in zip(("betas", "rotvecs"), ours, theirs, strict=True):
         what = f"The gradients for {name}"
-        benchmark_peers.check_same(what, a, b, _SAME_GRADIENT, "tf_hmr.body")
+        _peers.check_same(what, a, b, _SAME_GRADIENT, "tf_hmr.body.model")

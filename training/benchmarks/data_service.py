@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from training import benchmark_pictures as pictures
+from training.benchmarks import _images as pictures
 
 _LOCAL, _SERVED = "local pipeline", "tf.data service"
 _STARTS_S = 120.0  # a server says within it where it listens

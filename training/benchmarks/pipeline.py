@@ -35,8 +35,8 @@ import cv2
 import numpy as np
 
 from tf_hmr import joints
-from training import benchmark_pictures as pictures
 from training import config
+from training.benchmarks import _images as pictures
 
 _PEER = "PyTorch DataLoader + cv2"
 _HOST, _PART, _WHOLE = (
@@ -220,7 +220,7 @@ def _cpu_s() -> float:
 def _ours(folder: pathlib.Path, options: Options) -> dict[str, Pass]:
     import tensorflow as tf
 
-    from training.data import warp
+    from training.data.pipeline import warp
 
     # The peer is measured without a GPU.
     with tf.device("cpu"):
@@ -255,7 +255,7 @@ def check_same(folder: pathlib.Path, options: Options) -> None:
     Raises:
         ValueError: they differ by more than antialiasing.
     """
-    from training.data import warp
+    from training.data.pipeline import warp
 
     plain = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
     made = pictures.batches(

@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 
 from tf_hmr import joints
-from training.data import pixels, synthetic
+from training.data.pipeline import pixels
+from training.data.synthetic import people as synthetic
 
 _PICTURES = 32  # Different ones; the set repeats them.
 _TIMES = 10

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training import benchmark_peers
+from training.benchmarks import _peers
 
 FOCAL_PX, SIDE = 5000.0, 224
 # Two hundred steps in float32, each side's sums in its own order, end in
@@ -58,9 +58,10 @@ def run(options: Options) -> float | None:
     Raises:
         ValueError: the two sides end elsewhere.
     """
-    benchmark_peers.one_core()
-    from tf_hmr import priors, smplify
-    from tf_hmr.body_data import BodyData
+    _peers.one_core()
+    from tf_hmr.body.data import BodyData
+    from tf_hmr.smplify import fitter as smplify
+    from tf_hmr.smplify import priors
 
     data, prior = BodyData.load("open"), priors.load()
     fitter = smplify.Fitter(data, prior)
@@ -77,10 +78,10 @@ def run(options: Options) -> float | None:
         start = time.process_time()
         theirs = peer()
         times["PyTorch and smplx"] = time.process_time() - start
-        benchmark_peers.check_same(
+        _peers.check_same(
             "The energies", energies, theirs, _SAME_ENERGY, "tf_hmr.smplify"
         )
-    times = benchmark_peers.in_turns(sides, options.rounds) | times
+    times = _peers.in_turns(sides, options.rounds) | times
     print(f"200 steps, batch {options.batch}, one thread")
     for name, seconds in times.items():
         count = 1 if name.endswith(" 1") else options.batch
@@ -99,8 +100,8 @@ def run(options: Options) -> float | None:
 
 def _task(fitter, data, prior, options: Options) -> Task:
     """Bodies beside the prior's mean pose, seen exactly."""
-    from tf_hmr import camera, geometry
-    from tf_hmr.body import Body
+    from tf_hmr.body.model import Body
+    from tf_hmr.geometry import camera, rotations
 
     rng, count = np.random.default_rng(options.seed), options.batch
     mean = np.concatenate([[np.pi, 0, 0], prior.mean_pose()])
@@ -109,7 +110,7 @@ def _task(fitter, data, prior, options: Options) -> Task:
     away = 2 * FOCAL_PX / (SIDE * 0.9)
     translation = np.tile(np.float32([0, 0, away]), (count, 1))
     body = Body(data, fitter.joint_names, jit=False)
-    rotmats = geometry.rotvec_to_rotmat(true.reshape(count, -1, 3))
+    rotmats = rotations.rotvec_to_rotmat(true.reshape(count, -1, 3))
     points = body.keypoints(rotmats, betas)[0].numpy() + translation[:, None]
     pixels = camera.project_perspective(points, FOCAL_PX, (SIDE - 1) / 2)
     ones = np.ones_like(pixels[..., :1])
@@ -119,7 +120,7 @@ def _task(fitter, data, prior, options: Options) -> Task:
 
 
 def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
-    from tf_hmr import smplify
+    from tf_hmr.smplify import fitter as smplify
 
     start = smplify.Parameters(task.pose, task.betas, task.translation)
     centre = ((SIDE - 1) / 2,) * 2
@@ -130,7 +131,7 @@ def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
 
 def _peer(fitter, data, prior, task: Task) -> Callable | None:
     """The same with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
-    if not benchmark_peers.smplx_here():
+    if not _peers.smplx_here():
         return None
     return _Peer(fitter, data, prior, task).fit
 
@@ -141,9 +142,9 @@ class _Peer:
     def __init__(self, fitter, data, prior, task: Task):
         from tf_hmr import joints
 
-        tensor = benchmark_peers.tensor
+        tensor = _peers.tensor
         self._task, self._schedule = task, fitter.schedule
-        self._constants = benchmark_peers.lbs_constants(data)
+        self._constants = _peers.lbs_constants(data)
         names = fitter.joint_names
         self._regressor = tensor(data.regressor(names))
         picked = list(joints.select(names, joints.KEYPOINTS))
@@ -160,7 +161,7 @@ class _Peer:
 
     def fit(self) -> np.ndarray:
         """Energies (B,) at the end."""
-        tensor, task = benchmark_peers.tensor, self._task
+        tensor, task = _peers.tensor, self._task
         turn, bent = tensor(task.pose[:, :3]), tensor(task.pose[:, 3:])
         betas, moved = tensor(task.betas), tensor(task.translation)
         depth = moved[:, 2].clone()

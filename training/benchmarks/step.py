@@ -7,10 +7,10 @@ r"""How fast training steps are: images/s by encoder, precision and devices.
 Each row is HMR with both players in a process of its own, on made-up batches
 that are there already, so that no reading is measured. "bare" is one batch
 through the shortest code that does the same: losses, gradients, Adam. "loop"
-is `training.loop` as `training.fit` runs it, from one line of its log to the
-next. Both are the median of their rounds, the loop before and after the bare
-step. Memory is the peak of the process, or of the first GPU, in the loop. A
-row that needs more than there is says so, and the next one goes on.
+is `training.engine.loop` as `training.fit` runs it, from one line of its log
+to the next. Both are the median of their rounds, the loop before and after the
+bare step. Memory is the peak of the process, or of the first GPU, in the loop.
+A row that needs more than there is says so, and the next one goes on.
 """
 
 import concurrent.futures
@@ -152,11 +152,11 @@ def _measured(case: Case, options: Options) -> Figures:
 
 def measure(case: Case, options: Options) -> Figures:
     """Builds the method and measures it, in this process."""
-    from tf_hmr import body_data
     from tf_hmr import method as methods
-    from tf_hmr.body import Body
+    from tf_hmr.body.data import BodyData
+    from tf_hmr.body.model import Body
     from tf_hmr.methods import hmr
-    from training import devices
+    from training.engine import devices
 
     strategy = devices.strategy(case.devices)
     width = {"encoder_width": 16} if case.encoder == "small" else {}
@@ -164,7 +164,7 @@ def measure(case: Case, options: Options) -> Figures:
         image_size=case.image_size, encoder=case.encoder, **width
     )
     with strategy.scope(), devices.policy(case.precision):
-        body = Body(body_data.BodyData.load("open"))
+        body = Body(BodyData.load("open"))
         method = methods.build(config, body)
     images = case.batch * LOG_EVERY
     # The loop's Adam moves the weights on; the time is the same.
@@ -217,7 +217,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
     import keras
     import tensorflow as tf
 
-    from training.data import warp
+    from training.data.pipeline import warp
 
     players = [
         (method.terms, method.player_variables(), keras.optimizers.Adam(1e-5)),
@@ -266,7 +266,8 @@ def _loop(method, strategy, case: Case, options: Options) -> list[float]:
     """Seconds of each round of the real loop but the first two."""
     import tensorflow as tf
 
-    from training import config, journal, loop
+    from training import config
+    from training.engine import loop, run_log
 
     experiment = config.Experiment(
         method=method.config,
@@ -284,7 +285,7 @@ def _loop(method, strategy, case: Case, options: Options) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         loop.train(experiment, method, strategy, make_dataset, None, folder)
-        written = _times(folder / journal.EVENTS_FOLDER)
+        written = _times(folder / run_log.EVENTS_FOLDER)
     # The first pays for compilation, the second for caches.
     return [b - a for a, b in itertools.pairwise(written)][1:]
 

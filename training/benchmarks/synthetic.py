@@ -10,7 +10,8 @@ joints, part labels as PNG. The last line is `images per core-second N`.
 import dataclasses
 import time
 
-from training.data import processes, synthetic
+from training.data.readers import workers as processes
+from training.data.synthetic import people as synthetic
 
 
 @dataclasses.dataclass

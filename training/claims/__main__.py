@@ -18,8 +18,8 @@ from typing import Annotated
 
 import tyro
 
-from training import workdir
 from training.claims import plots, rules, runs
+from training.engine import workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import geometry
 from tf_hmr import method as methods
-from training import config, journal, workdir
+from tf_hmr.geometry import rotations
+from training import config
 from training.claims import rules
-from training.data import pipeline, prior
-from training.evaluation import mean_pose, measure, occlusion, protocols
+from training.data.pipeline import batches, statistics
+from training.data.records import mocap
+from training.engine import run_log, workdir
+from training.evaluation import evaluator, occlusion, protocols
 
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"
@@ -76,7 +78,7 @@ def result(
     )
     method = methods.load(folder)
     folder_of_people = str(Path(records) / PROTOCOL)
-    dataset = pipeline.eval_dataset(
+    dataset = batches.eval_dataset(
         config.Source(folder_of_people, split="test"),
         BATCH,
         method.image_size,
@@ -87,7 +89,7 @@ def result(
         "parameters": found["parameters"],
         "trained_s": _trained_s(folder),
         "implausible_pct": implausible_pct(
-            method, dataset, prior.read(str(Path(records) / "synthetic"))
+            method, dataset, mocap.read(str(Path(records) / "synthetic"))
         ),
     }
     if wanted.occluded:
@@ -115,7 +117,7 @@ def stored(
     return content["metrics"]
 
 
-def implausible_pct(method, dataset, real: prior.Prior) -> float:
+def implausible_pct(method, dataset, real: mocap.Prior) -> float:
     """Share of predicted poses, in per cent, with a joint no person has.
 
     Args:
@@ -123,14 +125,14 @@ def implausible_pct(method, dataset, real: prior.Prior) -> float:
         dataset: of pipeline.eval_dataset.
         real: the poses that say what people do.
     """
-    mean = mean_pose.mean_of_prior(real)[0][1:]
+    mean = statistics.mean_of_prior(real)[0][1:]
     pose = real.pose.reshape(-1, 24, 3)[:, 1:]
     bounds = np.percentile(
-        _from_mean(geometry.rotvec_to_rotmat(pose), mean), IMPLAUSIBLE, axis=0
+        _from_mean(rotations.rotvec_to_rotmat(pose), mean), IMPLAUSIBLE, axis=0
     )
     found = [
         (_from_mean(prediction.rotmats[:, 1:], mean) > bounds).any(axis=1)
-        for _, prediction in measure.predictions(method, dataset)
+        for _, prediction in evaluator.predictions(method, dataset)
     ]
     return 100 * float(np.concatenate(found).mean())
 
@@ -138,7 +140,7 @@ def implausible_pct(method, dataset, real: prior.Prior) -> float:
 def _from_mean(rotmats, mean) -> np.ndarray:
     """(N, 23, 3, 3) against (23, 3, 3) -> (N, 23) angles."""
     mean = np.broadcast_to(mean.astype(np.float32), rotmats.shape)
-    return geometry.geodesic_distance(rotmats, mean).numpy()
+    return rotations.geodesic_distance(rotmats, mean).numpy()
 
 
 def _occluded(method, dataset, size: Size) -> dict[str, float]:
@@ -158,7 +160,7 @@ def _occluded(method, dataset, size: Size) -> dict[str, float]:
 
 
 def _trained_s(folder: Path) -> float:
-    lines = journal.read_metrics(folder / journal.METRICS_FILE)
+    lines = run_log.read_metrics(folder / run_log.METRICS_FILE)
     return max(line.get("trained_s", 0.0) for line in lines)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_hmr import raster
+from tf_hmr import rendering
 
 SPIN_SIDE, FOCAL_PX = 224, 5000.0
 """The crop that SPIN renders, and its focal length: constants.py."""
@@ -38,9 +38,9 @@ def pasted(
     width, height = size
     if not camera[0] > 0:
         return np.zeros((height, width), np.uint8)
-    placed = raster.place(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
-    view = raster.View.of_crop(SPIN_SIDE, FOCAL_PX)
-    labels = raster.part_labels(placed, mesh[1], vertex_labels, view)
+    placed = rendering.place(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
+    view = rendering.View.of_crop(SPIN_SIDE, FOCAL_PX)
+    labels = rendering.part_labels(placed, mesh[1], vertex_labels, view)
     return uncrop(labels, box, size)
 
 
@@ -84,7 +84,7 @@ def silhouette(
         return np.zeros((height, width), bool)
     x, y, side = (float(number) for number in box[:3])
     focal_px = FOCAL_PX * side / SPIN_SIDE
-    placed = raster.place(mesh[0], camera, side, focal_px)
+    placed = rendering.place(mesh[0], camera, side, focal_px)
     middle = x + side / 2 - 0.5, y + side / 2 - 0.5
-    view = raster.View(width, height, focal_px, middle)
-    return raster.silhouette(placed, mesh[1], view)
+    view = rendering.View(width, height, focal_px, middle)
+    return rendering.silhouette(placed, mesh[1], view)

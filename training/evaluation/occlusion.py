@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_hmr import joints, metrics
 from tf_hmr import method as methods
-from training.evaluation import compared, measure, occluders, protocol
+from training.evaluation import evaluator, joint_pairs, occluders, protocol
 
 PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
 NONE = ("none", 0)
@@ -72,13 +72,13 @@ def measure_all(
     """
     runs = [(p, d, name) for p in patterns for d in degrees for name in names]
     tables = {(p, d): _Table(names, rule) for p, d, _ in runs}
-    compare = compared.Compared(
-        rule, measure.given_of(method.body, method.joint_names)
+    compare = joint_pairs.Compared(
+        rule, evaluator.given_of(method.body, method.joint_names)
     )
-    people: list[measure.Batch] = []
+    people: list[evaluator.Batch] = []
     plain = np.zeros(0)
     stream = _covered(dataset, runs, people)
-    for item, found in measure.predictions(method, stream):
+    for item, found in evaluator.predictions(method, stream):
         sides = compare(people[-1], found)
         each = metrics.per_joint_error_mm(sides.pred, sides.true)
         if item["run"] < 0:
@@ -154,7 +154,7 @@ class _Table:
 
 
 def _covered(
-    dataset: Iterable, runs: Sequence[tuple], people: list[measure.Batch]
+    dataset: Iterable, runs: Sequence[tuple], people: list[evaluator.Batch]
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Each batch as it is (run -1), then covered in all ways.
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import body as bodies
-from tf_hmr.files import array_files
+from tf_hmr.body.model import Body
+from tf_hmr.formats import array_files
 from training.evaluation import protocol
 
 _SHAPES = {
@@ -97,9 +97,7 @@ class Predictions:
     def __contains__(self, example_id: str) -> bool:
         return example_id in self._rows
 
-    def of(
-        self, batch: Mapping[str, np.ndarray], body: bodies.Body
-    ) -> protocol.Found:
+    def of(self, batch: Mapping[str, np.ndarray], body: Body) -> protocol.Found:
         """The predictions for the people of a batch, who must all be there."""
         rows = [self._rows[each.decode()] for each in batch["example_id"]]
         found = {name: array[rows] for name, array in self._arrays.items()}
@@ -118,7 +116,7 @@ class Predictions:
         return protocol.Found(**found)
 
     def stream(
-        self, dataset, body: bodies.Body
+        self, dataset, body: Body
     ) -> Iterator[tuple[dict[str, np.ndarray], protocol.Found]]:
         """Batches of a dataset and the predictions for them."""
         for tensors in dataset:

@@ -1,7 +1,7 @@
 """What a result means: the rules of a protocol as data.
 
 "Protocol" is about accuracy; speed is measured by benchmarks. The protocols
-are in the folder protocol_rules, `protocols` finds them by name.
+are in the package `protocols`, which finds them by name.
 """
 
 import dataclasses
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import body as bodies
 from tf_hmr import metrics
+from tf_hmr.body.model import Body
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Found(NamedTuple):
 class Given(NamedTuple):
     """What a measure knows of the predictions beside the rules."""
 
-    body: bodies.Body
+    body: Body
     """The method's body, whose vertices are predicted."""
     joint_names: tuple[str, ...]
     """The rows of Prediction.joints and .keypoints."""
@@ -86,7 +86,7 @@ class Given(NamedTuple):
 
 
 class Measure(typing.Protocol):
-    """Class `Measure` of a module training/evaluation/measures/<name>.py."""
+    """Class `Measure` of a module training/evaluation/metrics/<name>.py."""
 
     def __init__(self, rule: "Protocol", given: Given): ...
 
@@ -143,7 +143,7 @@ class Protocol:
     also: tuple[str, ...] = ()
     """Other readers whose records of these people serve as well."""
     measures: tuple[str, ...]
-    """What is measured: modules of training.evaluation.measures."""
+    """What is measured: modules of training.evaluation.metrics."""
     rule: Rule
     """The rules in words."""
     headline: tuple[str, ...]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training import pictures
+from training import visualization
 
 SIDE = 224
 _PEOPLE = 8
@@ -60,7 +60,7 @@ def of_joints(
         )
         for name, values in every
     ]
-    return pictures.sheet(rows, f"{title}; {len(images)} crops", columns=5)
+    return visualization.sheet(rows, f"{title}; {len(images)} crops", columns=5)
 
 
 def of_people(images: np.ndarray, grown: np.ndarray) -> np.ndarray:
@@ -70,6 +70,6 @@ def of_people(images: np.ndarray, grown: np.ndarray) -> np.ndarray:
         mean = values.mean(axis=-1)
         crop = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
         crop = np.clip(np.rint(crop), 0, 255).astype(np.uint8)
-        picture = pictures.beside([crop, heat(image, mean, mean.max())])
+        picture = visualization.beside([crop, heat(image, mean, mean.max())])
         rows.append((f"all joints: at most {mean.max():.0f} mm", picture))
-    return pictures.sheet(rows, columns=min(2, len(rows)))
+    return visualization.sheet(rows, columns=min(2, len(rows)))

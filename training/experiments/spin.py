@@ -15,7 +15,7 @@ coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
 
 import dataclasses
 
-from tf_hmr import convert_spin
+from tf_hmr.convert import spin as convert_spin
 from training.recipes import spin_recipe
 
 EXPERIMENT = spin_recipe.experiment(

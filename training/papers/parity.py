@@ -25,8 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import body, body_data, method
-from training import config, fit, workdir
+from tf_hmr import method
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
+from training import config, fit
+from training.engine import workdir
 from training.evaluation import protocols
 from training.papers import paper_tables
 
@@ -259,6 +262,6 @@ def commands(needs: paper_tables.Needs) -> tuple[str, ...]:
 def parameters(experiment: str, options: tuple[str, ...] = ()) -> int:
     """Trainable numbers of an experiment's model, without its adversary."""
     chosen = asked(experiment, options)
-    data = body_data.BodyData.load("open")
-    model = method.build(chosen.method, body.Body(data, jit=False))
+    data = BodyData.load("open")
+    model = method.build(chosen.method, Body(data, jit=False))
     return sum(int(np.prod(v.shape)) for v in model.player_variables())

@@ -6,7 +6,7 @@ datasets/mixed_dataset.py.
 
 import dataclasses
 
-from tf_hmr import image_method, spin_losses
+from tf_hmr.methods import _spin_losses, _supervised
 from training import config
 from training.recipes import hmr_recipe
 
@@ -20,7 +20,7 @@ METHOD = {
     "supervision": "spin",
     "fits": "improved",
     "joints_in_loss": "cocoplus",
-    **spin_losses.WEIGHTS,
+    **_spin_losses.WEIGHTS,
 }
 
 # Of quick's runs: half of SMPLify's steps, as an example is seen again and
@@ -29,7 +29,7 @@ _QUICK = {"fit_steps": 50, "layout_keypoints": 100.0}
 
 
 def at_size_of(
-    quick: config.Experiment, method: image_method.Config
+    quick: config.Experiment, method: _supervised.Config
 ) -> config.Experiment:
     """An experiment for CPUs, with SPIN's losses and fits for its method."""
     return dataclasses.replace(
@@ -39,7 +39,7 @@ def at_size_of(
     )
 
 
-def experiment(method: image_method.Config) -> config.Experiment:
+def experiment(method: _supervised.Config) -> config.Experiment:
     """SPIN's data, augmentation and steps around a method's Config.
 
     An epoch is as long as the largest dataset, Human3.6M. SPIN's code names

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tyro
 
-from training import workdir
+from training.engine import workdir
 from training.papers import paper_tables, parity
 from training.papers.parity import State
 from training.report import claims, html, markdown, tables

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training import pictures
+from training import visualization
 from training.papers.parity import Result
 from training.report.document import (
     Block,
@@ -231,5 +231,5 @@ def _plots(
     path = folder / f"{name}.png"
     folder.mkdir(parents=True, exist_ok=True)
     plot.savefig(path, dpi=150)
-    ranks = ", ".join(f"{rank:g}" for rank in pictures.PERCENTILES)
+    ranks = ", ".join(f"{rank:g}" for rank in visualization.PERCENTILES)
     yield path, f"error at the percentiles {ranks}, and of each joint."

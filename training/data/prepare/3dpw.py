@@ -21,9 +21,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import crop
-from tf_hmr.files import unpickle
-from training.data import dataset, frames, hmr_boxes
+from tf_hmr.formats import unpickle
+from tf_hmr.geometry import crop
+from training.data.formats import requirements
+from training.data.readers import frames, hmr_boxes, writing
 
 NAME = "3dpw"
 WHOM = "https://virtualhumans.mpi-inf.mpg.de/3DPW (for research)"
@@ -42,7 +43,7 @@ _PEOPLE_PER_TASK = 100
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads 3DPW's people: SMPL pose, shape, gender, place and keypoints.
 
     --root holds sequenceFiles and imageFiles as they unpack. Frames without a
@@ -89,17 +90,17 @@ def run(options: Options) -> None:
     folder = options.root / "sequenceFiles" / options.split
     if not folder.is_dir():
         what = "the sequences of the split, of sequenceFiles.zip"
-        raise dataset.missing(folder, what, WHOM)
+        raise requirements.missing_file(folder, what, WHOM)
     pictures = options.root / "imageFiles"
     if not pictures.is_dir():
         what = "the pictures of all sequences, of imageFiles.zip"
-        raise dataset.missing(pictures, what, WHOM)
+        raise requirements.missing_file(pictures, what, WHOM)
     tasks = [
         task
         for path in sorted(folder.glob("*.pkl"))
         for task in tasks_of(path, pictures, options.rules)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def tasks_of(path: Path, pictures: Path, rules: str) -> Iterator[Task]:
@@ -162,7 +163,7 @@ def _person(content: dict, person: int, pictures: Path, rules: str) -> Task:
     )
 
 
-def read(task: Task) -> Iterator[dataset.Found]:
+def read(task: Task) -> Iterator[writing.Found]:
     """The people of a task."""
     for row, number in enumerate(task.numbers):
         name = f"{task.pictures.name}_{task.person}_{number:05d}"
@@ -170,7 +171,7 @@ def read(task: Task) -> Iterator[dataset.Found]:
         known = points[:, 2] > 0
         cause = _cause(task, row, points[known, :2])
         if cause:
-            yield dataset.Skipped(name, cause)
+            yield writing.Skipped(name, cause)
         else:
             yield _example(task, row, name, points[:, :2], known)
 
@@ -190,7 +191,7 @@ def _cause(task: Task, row: int, found: np.ndarray) -> str:
     return ""
 
 
-def _example(task: Task, row: int, name: str, points, known) -> dataset.Found:
+def _example(task: Task, row: int, name: str, points, known) -> writing.Found:
     seen = dict(enumerate(points[known]))
     box = hmr_boxes.whole(seen)
     if task.rules == "spin":

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tf_hmr import joints
-from training.data import coco_files, dataset, hmr_boxes
+from training.data.formats import requirements
+from training.data.readers import coco as coco_files
+from training.data.readers import hmr_boxes, writing
 
 NAME = "coco"
 WHOM = "https://cocodataset.org (no registration)"
@@ -26,7 +28,7 @@ _BODY = tuple(name for name in joints.COCO17 if name not in joints.FACE5)
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads COCO's people with keypoints.
 
     --root holds annotations/person_keypoints_train2014.json and the pictures
@@ -57,16 +59,18 @@ def run(options: Options) -> None:
     path = options.root / "annotations" / f"person_keypoints_{part}.json"
     if not path.exists():
         what = "the keypoints of people, of annotations_trainval"
-        raise dataset.missing(path, f"{what}{options.year}.zip", WHOM)
+        raise requirements.missing_file(path, f"{what}{options.year}.zip", WHOM)
     folder = options.root / part
     if not folder.is_dir():
-        raise dataset.missing(folder, f"the pictures, of {part}.zip", WHOM)
+        raise requirements.missing_file(
+            folder, f"the pictures, of {part}.zip", WHOM
+        )
     people = coco_files.read(path)
     tasks = [
         Task(folder, options.rules, people[start : start + _PEOPLE_PER_TASK])
         for start in range(0, len(people), _PEOPLE_PER_TASK)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):

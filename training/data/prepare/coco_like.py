@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr import crop, joints
-from tf_hmr.files import json_files, openpose_files
-from training.data import coco_files, dataset
+from tf_hmr import joints
+from tf_hmr.formats import json_files, openpose_files
+from tf_hmr.geometry import crop
+from training.data.readers import coco as coco_files
+from training.data.readers import writing
 
 NAME = "coco-like"
 SURE = 0.2
@@ -28,7 +30,7 @@ _PICTURES = (".jpg", ".jpeg", ".png")
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads your own photos, to train on them.
 
     --root holds annotations.json in COCO's format and images/; or images/
@@ -81,7 +83,7 @@ def run(options: Options) -> None:
         Task(folder, options.least, people[start : start + _PEOPLE_PER_TASK])
         for start in range(0, len(people), _PEOPLE_PER_TASK)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):

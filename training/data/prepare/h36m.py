@@ -19,15 +19,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tf_hmr import crop, joints
-from training.data import (
-    cdf_files,
-    dataset,
+from tf_hmr import joints
+from tf_hmr.geometry import crop
+from training.data.formats import cdf as cdf_files
+from training.data.formats import mat73 as mat73_files
+from training.data.formats import requirements
+from training.data.readers import (
     frames,
     h36m_cameras,
     h36m_smpl,
     hmr_boxes,
-    mat73_files,
+    writing,
 )
 
 NAME = "h36m"
@@ -67,7 +69,7 @@ _SPIN_RECTANGLE = 0.9 / 1.2
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads every 5th frame of Human3.6M: 3D joints, keypoints, boxes.
 
     --root holds S1, S5, ..., S11 with MyPoseFeatures, Videos (or extracted
@@ -114,14 +116,14 @@ def run(options: Options) -> None:
         for subject in _SUBJECTS.get(options.split, _TESTED)
         for task in _tasks_of(options, subject)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def _tasks_of(options: Options, subject: str) -> Iterator[Task]:
     folder = _positions(options.root, subject, "D3_Positions_mono")
     if not folder.is_dir():
         what = f"positions in the camera's frame of {subject}"
-        raise dataset.missing(folder, what, WHOM)
+        raise requirements.missing_file(folder, what, WHOM)
     fitted = None
     if options.neural_annot:
         fitted = h36m_smpl.NeuralAnnot(
@@ -157,13 +159,13 @@ def _positions(root: Path, subject: str, kind: str) -> Path:
     return root / subject / "MyPoseFeatures" / kind
 
 
-def read(task: Task) -> Iterator[dataset.Found]:
+def read(task: Task) -> Iterator[writing.Found]:
     """The people of a task."""
     film = f"{task.name}.{task.camera}"
     ids = [_picture_name(task, number) for number in task.numbers]
     if (task.subject, task.name, task.camera) in CORRUPT:
         cause = f"the film {task.subject} {film} is corrupt"
-        yield from (dataset.Skipped(each, cause) for each in ids)
+        yield from (writing.Skipped(each, cause) for each in ids)
         return
     points3d, points = (
         cdf_files.positions(_cdf(task, kind), len(JOINTS), axes)
@@ -178,7 +180,7 @@ def read(task: Task) -> Iterator[dataset.Found]:
         zip(task.numbers, sources, rectangles, strict=True)
     ):
         if number >= len(points):
-            yield dataset.Skipped(ids[row], "no keypoints of the frame")
+            yield writing.Skipped(ids[row], "no keypoints of the frame")
             continue
         keypoints = frames.by_name(JOINTS, points[number])
         yield frames.example(
@@ -197,7 +199,9 @@ def _cdf(task: Task, kind: str) -> Path:
     folder = _positions(task.root, task.subject, kind)
     path = folder / f"{task.name}.{task.camera}.cdf"
     if not path.exists():
-        raise dataset.missing(path, f"positions of {task.subject}", WHOM)
+        raise requirements.missing_file(
+            path, f"positions of {task.subject}", WHOM
+        )
     return path
 
 
@@ -220,7 +224,7 @@ def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
     path = task.root / task.subject / "Videos" / film
     if not path.exists():
         what = f"a film of {task.subject}, which is not extracted either"
-        raise dataset.missing(path, what, WHOM)
+        raise requirements.missing_file(path, what, WHOM)
     return frames.of_video(path, task.numbers)
 
 
@@ -233,7 +237,7 @@ def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
         if path.exists():
             return mat73_files.cells(path, "Masks", task.numbers)
     what = f"rectangles of {task.subject}, for the boxes of --rules spin"
-    raise dataset.missing(path, what, WHOM)
+    raise requirements.missing_file(path, what, WHOM)
 
 
 def _box(task: Task, mask: np.ndarray | None, keypoints) -> crop.Box:

@@ -15,14 +15,11 @@ import numpy as np
 import tqdm
 
 from tf_hmr import joints
-from training.data import (
-    dataset,
-    frames,
-    prior,
-    processes,
-    records,
-    tf_examples,
-)
+from training.data.formats import requirements, tf_examples
+from training.data.readers import frames, writing
+from training.data.readers import workers as processes
+from training.data.records import mocap as prior
+from training.data.records import schema
 
 NAME = "hmr-tfrecords"
 TOPOLOGY = "smpl"
@@ -36,7 +33,7 @@ _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads a folder of the TFRecords that the original HMR trains on.
 
     --root is the folder of one set: of images (lsp, coco, mpi_inf_3dhp,
@@ -66,14 +63,14 @@ def run(options: Options) -> None:
     paths += sorted(options.root.glob(f"{options.split}/*.tfrecord"))
     if not paths:
         path = options.root / f"{options.split}_000.tfrecord"
-        raise dataset.missing(path, "records of HMR", WHOM)
+        raise requirements.missing_file(path, "records of HMR", WHOM)
     tasks = [
         Task(path, places[start : start + _PEOPLE_PER_TASK], start)
         for path in paths
         for places in [tf_examples.places(path)]
         for start in range(0, len(places), _PEOPLE_PER_TASK)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -85,10 +82,10 @@ def read(task: Task):
         try:
             yield _person(fields, example_id)
         except (KeyError, ValueError, IndexError, TypeError, AttributeError):
-            yield dataset.Skipped(example_id, "the record is malformed")
+            yield writing.Skipped(example_id, "the record is malformed")
 
 
-def _person(fields: tf_examples.Fields, example_id: str) -> records.Example:
+def _person(fields: tf_examples.Fields, example_id: str) -> schema.Example:
     xy = np.stack([fields["image/x"], fields["image/y"]], axis=-1)
     flags = fields["image/visibility"]
     face = fields.get("image/face_pts", np.zeros(15)).reshape(3, 5)
@@ -99,7 +96,7 @@ def _person(fields: tf_examples.Fields, example_id: str) -> records.Example:
     image = fields["image/encoded"][0]
     if not isinstance(image, bytes):
         raise TypeError("no bytes")
-    return records.Example(
+    return schema.Example(
         image,
         int(fields["image/height"][0]),
         int(fields["image/width"][0]),

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from training.data import dataset, frames, lsp_files
+from training.data.readers import frames, writing
+from training.data.readers import lsp as lsp_files
 
 NAME = "hr-lspet"
 WHAT = "the labels of HR-LSPET, of hr-lspet.zip"
@@ -21,7 +22,7 @@ WHOM = "MPI Informatics, http://datasets.d2.mpi-inf.mpg.de/hr-lspet"
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads HR-LSPET, all of which is to train on.
 
     --root holds joints.mat and the pictures im*.png, as hr-lspet.zip unpacks.
@@ -58,7 +59,7 @@ def run(options: Options) -> None:
         Task(pictures[start : start + step], labels[start : start + step])
         for start in range(0, len(labels), step)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -66,7 +67,7 @@ def read(task: Task):
     for path, labels in zip(task.pictures, task.joints, strict=True):
         box = lsp_files.tight_box(labels[:, :2])
         if box is None:
-            yield dataset.Skipped(path.stem, "no joints")
+            yield writing.Skipped(path.stem, "no joints")
             continue
         yield frames.example(
             path,

@@ -13,7 +13,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from training.data import dataset, frames, lsp_files, lsp_parts, pixels
+from training.data.pipeline import pixels
+from training.data.readers import frames, lsp_parts, writing
+from training.data.readers import lsp as lsp_files
 
 NAME = "lsp"
 WHAT = "the labels of the Leeds Sports Pose dataset, of lsp_dataset.zip"
@@ -22,7 +24,7 @@ TRAIN = 1000
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads the Leeds Sports Pose dataset.
 
     --root holds joints.mat and images/, as lsp_dataset.zip unpacks; or
@@ -68,7 +70,7 @@ def run(options: Options) -> None:
         )
         for start in range(0, len(numbers), step)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -78,7 +80,7 @@ def read(task: Task):
         try:
             parts = lsp_parts.read(task.parts, number) if task.parts else None
         except pixels.BadImage as error:
-            yield dataset.Skipped(path.stem, str(error))
+            yield writing.Skipped(path.stem, str(error))
             continue
         yield _person(path, labels, task.rules, parts)
 
@@ -86,13 +88,13 @@ def read(task: Task):
 def _person(path, labels, rules: str, parts: np.ndarray | None):
     xy, shown = labels[:, :2], labels[:, 2] == 0
     if not np.isfinite(labels).all():
-        return dataset.Skipped(path.stem, "a joint is not finite")
+        return writing.Skipped(path.stem, "a joint is not finite")
     if rules == "spin":
         box, shown = lsp_files.tight_box(xy), np.ones(len(xy), bool)
     else:
         box = lsp_files.box_of_150_px(xy, shown)
     if box is None:
-        return dataset.Skipped(path.stem, "no visible joints")
+        return writing.Skipped(path.stem, "no visible joints")
     return frames.example(
         path,
         parts,

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from training.data import dataset, frames, lsp_files
+from training.data.readers import frames, writing
+from training.data.readers import lsp as lsp_files
 
 NAME = "lsp-ext"
 WHAT = "the labels of LSP Extended, of lspet_dataset.zip"
@@ -21,7 +22,7 @@ WHOM = "Sam Johnson, http://sam.johnson.io/research/lspet.html"
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads Leeds Sports Pose Extended, all of which is to train on.
 
     --root holds joints.mat and images/, as lspet_dataset.zip unpacks. The box
@@ -48,7 +49,7 @@ def run(options: Options) -> None:
         Task(options.root, start, labels[start : start + step])
         for start in range(0, len(labels), step)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -58,7 +59,7 @@ def read(task: Task):
         # Coordinates of joints that are not labelled may be anything.
         box = lsp_files.box_of_150_px(labels[:, :2], shown)
         if box is None or not np.isfinite(labels[shown]).all():
-            yield dataset.Skipped(name, "no visible joints")
+            yield writing.Skipped(name, "no visible joints")
             continue
         yield frames.example(
             task.root / "images" / f"{name}.jpg",

@@ -23,15 +23,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tf_hmr import crop, joints
-from training.data import (
-    dataset,
+from tf_hmr import joints
+from tf_hmr.geometry import crop
+from training.data.formats import mat as mat_files
+from training.data.formats import mat73 as mat73_files
+from training.data.formats import requirements
+from training.data.readers import (
     frames,
     hmr_boxes,
-    mat73_files,
-    mat_files,
-    mpi_inf_3dhp_films,
+    mpi_inf_3dhp,
     pinhole,
+    writing,
 )
 
 NAME = "mpi-inf-3dhp"
@@ -54,7 +56,7 @@ _LSP = list(joints.select(joints.LSP14, joints.KEYPOINTS))
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads MPI-INF-3DHP: 3D joints and keypoints of 17 joints.
 
     --root holds S1 to S8 as the publisher's script fetches them, with the
@@ -104,7 +106,7 @@ def run(options: Options) -> None:
             "SPIN trains on all subjects: there is no --split val of --rules "
             "spin. Leave --rules out."
         )
-    dataset.write(NAME, options, list(tasks), read)
+    writing.write(NAME, options, list(tasks), read)
 
 
 def _train_tasks(options: Options) -> Iterator[Task]:
@@ -130,20 +132,22 @@ def _tasks_of(folder: Path, rules: str) -> Iterator[Task]:
     numbers = numbers.astype(int)
     calibration = folder / "camera.calibration"
     if not calibration.exists():
-        raise dataset.missing(calibration, f"the cameras of {head}", WHOM)
-    cameras = mpi_inf_3dhp_films.calibration(calibration)
-    for number in mpi_inf_3dhp_films.CAMERAS:
+        raise requirements.missing_file(
+            calibration, f"the cameras of {head}", WHOM
+        )
+    cameras = mpi_inf_3dhp.calibration(calibration)
+    for number in mpi_inf_3dhp.CAMERAS:
         camera = cameras[number]
         seen, places = (
-            mpi_inf_3dhp_films.points(path, cells, number, len(numbers), axes)
+            mpi_inf_3dhp.points(path, cells, number, len(numbers), axes)
             for cells, axes in ((points, 2), (points3d, 3))
         )
-        rows = mpi_inf_3dhp_films.chosen(rules, seen, places, camera.size)
+        rows = mpi_inf_3dhp.chosen(rules, seen, places, camera.size)
         film = f"video_{number}"
         whole = Task(
             folder / "imageSequence" / f"{film}.avi",
             str(folder / "imageFrames" / film / "frame_{:06d}.jpg"),
-            mpi_inf_3dhp_films.JOINTS,
+            mpi_inf_3dhp.JOINTS,
             numbers[rows],
             seen[rows],
             places[rows],
@@ -159,7 +163,7 @@ def _test_tasks(options: Options) -> Iterator[Task]:
         path = folder / "annot_data.mat"
         if not path.exists():
             what = f"the annotations of TS{number}, of the test set"
-            raise dataset.missing(path, what, WHOM)
+            raise requirements.missing_file(path, what, WHOM)
         valid = mat73_files.array(path, "valid_frame", (None, 1))[:, 0]
         points, places, universal = (
             mat73_files.array(path, name, (len(valid), 1, 17, axes))[:, 0]
@@ -200,7 +204,7 @@ def _split(whole: Task, head: str, ends=None) -> Iterator[Task]:
         )
 
 
-def read(task: Task) -> Iterator[dataset.Found]:
+def read(task: Task) -> Iterator[writing.Found]:
     """The people of a task."""
     for row, source in enumerate(_pictures(task)):
         keypoints = frames.by_name(task.names, task.points[row])
@@ -222,7 +226,7 @@ def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
         return iter(paths)
     if not task.film.exists():
         what = "a film, which is not extracted either"
-        raise dataset.missing(task.film, what, WHOM)
+        raise requirements.missing_file(task.film, what, WHOM)
     return frames.of_video(task.film, task.numbers.tolist())
 
 
@@ -236,9 +240,9 @@ def _box(rules: str, keypoints: np.ndarray) -> crop.Box:
     return crop.box_of_keypoints(keypoints[:, :2], keypoints[:, 2])
 
 
-def _by_rules(task: Task, found: dataset.Found) -> dataset.Found:
+def _by_rules(task: Task, found: writing.Found) -> writing.Found:
     """The example, or why it is left out; what is outside is invisible."""
-    if isinstance(found, dataset.Skipped):
+    if isinstance(found, writing.Skipped):
         return found
     visible = found.keypoints[:, 2]
     known = found.joints3d[:, 3] > 0
@@ -252,4 +256,4 @@ def _by_rules(task: Task, found: dataset.Found) -> dataset.Found:
         cause = f"fewer than {LEAST_INSIDE} joints inside the picture"
     else:
         return found
-    return dataset.Skipped(found.example_id, cause)
+    return writing.Skipped(found.example_id, cause)

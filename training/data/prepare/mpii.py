@@ -10,8 +10,11 @@ import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tf_hmr import crop
-from training.data import dataset, frames, hmr_boxes, mpii_files, records
+from tf_hmr.geometry import crop
+from training.data.formats import requirements
+from training.data.readers import frames, hmr_boxes, writing
+from training.data.readers import mpii as mpii_files
+from training.data.records import schema
 
 NAME = "mpii"
 MAT = "annotations/mpii_human_pose_v1_u12_1.mat"
@@ -28,7 +31,7 @@ _SPIN_ROOM = 1.2
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads MPII's annotated people.
 
     --root holds annotations/ and images/.
@@ -59,14 +62,14 @@ def run(options: Options) -> None:
     people = _people(options)
     folder = options.root / "images"
     if not folder.is_dir():
-        raise dataset.missing(
+        raise requirements.missing_file(
             folder, "the pictures, of mpii_human_pose_v1.tar.gz", WHOM
         )
     tasks = [
         Task(folder, options.rules, people[start : start + _PEOPLE_PER_TASK])
         for start in range(0, len(people), _PEOPLE_PER_TASK)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -75,7 +78,7 @@ def read(task: Task):
         name = f"{Path(person.image).stem}-{person.number}"
         chosen = RULES[task.rules](person)
         if isinstance(chosen, str):
-            yield dataset.Skipped(name, chosen)
+            yield writing.Skipped(name, chosen)
             continue
         xy, known = person.joints[:, :2], person.joints[:, 2]
         found = frames.example(
@@ -85,7 +88,7 @@ def read(task: Task):
             dataset=NAME,
             example_id=name,
         )
-        if person.hidden is not None and isinstance(found, records.Example):
+        if person.hidden is not None and isinstance(found, schema.Example):
             shrunk = float(found.box[2]) / chosen[2]
             found.facts = _facts(person, shrunk)
         yield found
@@ -108,7 +111,9 @@ def _people(options: Options) -> list[mpii_files.Person]:
         path = options.root / "annot" / f"{options.split}.json"
         if not path.exists():
             whom = "microsoft/human-pose-estimation.pytorch (its README)"
-            raise dataset.missing(path, "MPII's annotations as json", whom)
+            raise requirements.missing_file(
+                path, "MPII's annotations as json", whom
+            )
         listed = mpii_files.read_json(path)
     if options.labels == "json":
         return listed

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_hmr import body_data, priors
-from training.data import dataset, prior
+from tf_hmr.body.data import BodyData
+from tf_hmr.smplify import priors
+from training.data.readers import writing
+from training.data.records import mocap
 
 NAME = "pose-gmm"
 
@@ -50,10 +52,10 @@ def run(options: Options) -> None:
         FileNotFoundError: the folder has no poses.
         ValueError: they are of another body, or too few.
     """
-    from training.data import pose_sheet  # Brings TensorFlow.
+    from training.data.readers import pose_sheet
 
-    found = prior.read(options.poses)
-    data = body_data.BodyData.load(options.body)
+    found = mocap.read(options.poses)
+    data = BodyData.load(options.body)
     data.check_same_topology(found.topology, f"{options.poses}/prior.npz")
     if len(found.pose) < 2 * priors.NUM_POSE * options.components:
         raise ValueError(
@@ -76,7 +78,7 @@ def run(options: Options) -> None:
         f"{_nats(mixture, held_out):.1f}, of a single Gaussian "
         f"{_nats(fit(fitted, single, found.topology), held_out):.1f}"
     )
-    print(f"  made by: {dataset.command(NAME, options)}")
+    print(f"  made by: {writing.command(NAME, options)}")
 
 
 def _split(pose: np.ndarray, options: Options) -> tuple:

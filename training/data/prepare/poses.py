@@ -19,15 +19,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tqdm
 
-from tf_hmr import body_data
-from tf_hmr.files import array_files, unpickle
-from training.data import (
-    acclaim,
-    dataset,
-    prior,
-    processes,
-    retarget,
-)
+from tf_hmr.body.data import BodyData
+from tf_hmr.formats import array_files, unpickle
+from training.data.formats import acclaim, requirements
+from training.data.readers import retarget, writing
+from training.data.readers import workers as processes
+from training.data.records import mocap
 
 NAME = "poses"
 A_SECOND = 10  # frames that are kept
@@ -102,9 +99,9 @@ def run(options: Options) -> None:
         ValueError: the folder's records are of another body; or no file gave
             a pose.
     """
-    from training.data import pose_sheet  # Brings TensorFlow.
+    from training.data.readers import pose_sheet
 
-    data = body_data.BodyData.load(options.body)
+    data = BodyData.load(options.body)
     topology = data.topology if options.kind == "cmu" else "smpl"
     _check_records(options.out, topology)
     rest = data.J_regressor @ data.v_template
@@ -115,16 +112,16 @@ def run(options: Options) -> None:
     if not tasks:
         path = options.root / f"*{_ENDS[options.kind]}"
         what = f"files of {options.kind}, at any depth"
-        raise dataset.missing(path, what, _WHOM[options.kind])
+        raise requirements.missing_file(path, what, _WHOM[options.kind])
     found, report = _read_all(options, tasks)
-    made = prior.Prior(*found, topology)
+    made = mocap.Prior(*found, topology)
     options.out.mkdir(parents=True, exist_ok=True)
-    prior.write(options.out, made)
+    mocap.write(options.out, made)
     report = {
         "origin": _ORIGINS[options.kind],
         "topology": topology,
         "count": len(made.pose),
-        "command": dataset.command(NAME, options),
+        "command": writing.command(NAME, options),
     } | report
     text = json.dumps(report, indent=1) + "\n"
     (options.out / REPORT).write_text(text)

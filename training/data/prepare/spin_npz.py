@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.files import array_files
-from training.data import dataset, frames
+from tf_hmr.formats import array_files
+from training.data.formats import requirements
+from training.data.readers import frames, writing
 
 NAME = "spin-npz"
 TOPOLOGY = "smpl"
@@ -43,7 +44,7 @@ _PEOPLE_PER_TASK = 64
 
 
 @dataclasses.dataclass(kw_only=True)
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads one of SPIN's npz files.
 
     --root is the folder that its picture names start from, --split what the
@@ -67,7 +68,9 @@ def run(options: Options) -> None:
     """Makes the records."""
     if not options.npz.exists():
         what = "labels of a dataset, of SPIN's dataset_extras.tar.gz"
-        raise dataset.missing(options.npz, what, "nkolot/SPIN (fetch_data.sh)")
+        raise requirements.missing_file(
+            options.npz, what, "nkolot/SPIN (fetch_data.sh)"
+        )
     arrays = read_arrays(options.npz)
     step = _PEOPLE_PER_TASK
     tasks = [
@@ -79,7 +82,7 @@ def run(options: Options) -> None:
         )
         for start in range(0, len(arrays["imgname"]), step)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -120,7 +123,7 @@ def read(task: Task):
         name = str(row["imgname"])
         example_id = f"{task.stem}-{task.first + place:06d}"
         if not np.isfinite([*row["center"], row["scale"]]).all():
-            yield dataset.Skipped(example_id, "center or scale is not finite")
+            yield writing.Skipped(example_id, "center or scale is not finite")
             continue
         side = 200 * float(row["scale"]) / _ROOM
         yield frames.example(

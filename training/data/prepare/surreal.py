@@ -22,8 +22,12 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import body_parts, crop, joints
-from training.data import dataset, frames, mat_files
+from tf_hmr import joints
+from tf_hmr.body import parts as body_parts
+from tf_hmr.geometry import crop
+from training.data.formats import mat as mat_files
+from training.data.formats import requirements
+from training.data.readers import frames, writing
 
 NAME = "surreal"
 WHOM = "https://www.di.ens.fr/willow/research/surreal (an account, by mail)"
@@ -35,7 +39,7 @@ TO_CAMERA = np.array([[0.0, 0, -1], [0, 1, 0], [-1, 0, 0]])
 _SIZE = (320, 240)
 _MIRROR = np.diag([-1.0, 1, 1])
 _SIDES = list(joints.mirror(joints.SMPL24))
-# KEYPOINTS that are SMPL's own joints, as tf_hmr.body_keypoints has them.
+# KEYPOINTS that are SMPL's own joints, as body.keypoint_regressors has them.
 _LIMBS = ("ankle", "knee", "wrist", "elbow", "shoulder")
 _NAMES = tuple(
     name if name.split("_")[-1] in _LIMBS else "" for name in joints.SMPL24
@@ -45,7 +49,7 @@ _ROOM = 1.2  # of a box of joints, where no mask is
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads SURREAL's films: SMPL pose and shape, 10 joints, parts.
 
     --root holds cmu/train, cmu/val and cmu/test. Clips without _segm.mat have
@@ -86,7 +90,7 @@ def run(options: Options) -> None:
     """Makes the records."""
     folder = options.root / "cmu" / options.split
     if not folder.is_dir():
-        raise dataset.missing(folder, "the films of the split", WHOM)
+        raise requirements.missing_file(folder, "the films of the split", WHOM)
     runs = "run?" if options.run is None else f"run{options.run}"
     tasks = [
         Task(
@@ -96,32 +100,32 @@ def run(options: Options) -> None:
         )
         for path in sorted(folder.glob(f"{runs}/*/*_info.mat"))
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix("_info.mat")
 
 
-def read(task: Task) -> Iterator[dataset.Found]:
+def read(task: Task) -> Iterator[writing.Found]:
     """The people of a clip."""
     try:
         clip = _clip(task.film.with_name(f"{task.film.stem}_info.mat"))
     except (ValueError, OSError):
-        yield dataset.Skipped(task.head, "_info.mat of the clip is damaged")
+        yield writing.Skipped(task.head, "_info.mat of the clip is damaged")
         return
     rows = kept(task.rules, clip.places, clip.empty)
     if task.rules == "smplr":
         for row in np.flatnonzero(clip.empty):
             name = f"{task.head}_{row + 1:04d}"
-            yield dataset.Skipped(name, "all joints are zero")
+            yield writing.Skipped(name, "all joints are zero")
     sources = frames.of_video(task.film, rows)
     for row, source, segments in zip(
         rows, sources, _segments(task.film, rows), strict=True
     ):
         name = f"{task.head}_{row + 1:04d}"
         if clip.empty[row]:
-            yield dataset.Skipped(name, "all joints are zero")
+            yield writing.Skipped(name, "all joints are zero")
             continue
         places = clip.places[row]
         points = places[:, :2] / places[:, 2:] * 600 + INTRINSICS[2:]

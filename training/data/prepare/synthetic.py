@@ -16,7 +16,9 @@ from typing import Literal
 import numpy as np
 import tqdm
 
-from training.data import prior, processes, records, synthetic
+from training.data.readers import workers as processes
+from training.data.records import mocap, records_folder, schema
+from training.data.synthetic import people as synthetic
 
 _SHARD_SIZE = 1000
 _CHUNK = synthetic.BLOCK  # People per task: they share one body computation.
@@ -162,13 +164,13 @@ def _note(path: Path, made_with: dict) -> None:
 def _is_finished(out: Path, split: str) -> bool:
     if not (out / "report.json").exists():
         return False
-    return split in records.read_report(out)["splits"]
+    return split in records_folder.read_report(out)["splits"]
 
 
 def _write_split(pool, workers: int, options: Options, split: _Split) -> None:
     out = options.out
     full = split.count // split.shard_size
-    writer = records.Writer(out, split.name, split.shard_size, keep=full)
+    writer = records_folder.Writer(out, split.name, split.shard_size, keep=full)
     start = sum(writer.counts)
     chunks = [
         (split, first, min(first + _CHUNK, split.count))
@@ -212,7 +214,7 @@ def _make_prior(pool, options: Options) -> None:
     # Noted when it is written: without the note there may be half of it.
     if noted.exists() and json.loads(noted.read_text()) == made_with:
         try:
-            count = len(prior.read(options.out).pose)
+            count = len(mocap.read(options.out).pose)
         except (FileNotFoundError, ValueError):
             count = 0  # Gone or damaged: made again.
         if count == options.count:
@@ -238,15 +240,15 @@ def _write_prior(pool, options: Options) -> None:
     rotvecs, betas = (
         np.concatenate(parts) for parts in zip(*drawn, strict=True)
     )
-    topology = records.read_report(options.out)["topology"]
-    unpaired = prior.Prior(rotvecs.reshape(-1, 72), betas, topology)
-    prior.write(options.out, unpaired)
+    topology = records_folder.read_report(options.out)["topology"]
+    unpaired = mocap.Prior(rotvecs.reshape(-1, 72), betas, topology)
+    mocap.write(options.out, unpaired)
     print(f"prior: {options.count} unpaired people in {options.out}")
 
 
 def _write_sheet(path: Path, split: _Split) -> None:
     """The first people, once with keypoints and once with parts."""
-    from training.data import label_sheet  # Brings TensorFlow.
+    from training.data.readers import label_sheet
 
     people = synthetic.People(split.seed, split.name, split.settings)
     label_sheet.write(path, people.examples(0, min(_SHEET, split.count)))
@@ -255,7 +257,7 @@ def _write_sheet(path: Path, split: _Split) -> None:
 _people: dict = {}  # Of this worker, by split.
 
 
-def _render(chunk: tuple[_Split, int, int]) -> list[records.Example]:
+def _render(chunk: tuple[_Split, int, int]) -> list[schema.Example]:
     split, start, stop = chunk
     if split not in _people:
         _people[split] = synthetic.People(

@@ -19,9 +19,11 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import crop, joints
-from tf_hmr.files import array_files, unpickle
-from training.data import dataset, frames
+from tf_hmr import joints
+from tf_hmr.formats import array_files, unpickle
+from tf_hmr.geometry import crop
+from training.data.formats import requirements
+from training.data.readers import frames, writing
 
 NAME = "up3d"
 TOPOLOGY = "smpl"
@@ -35,7 +37,7 @@ _WHITE = 255
 
 
 @dataclasses.dataclass
-class Options(dataset.Options):
+class Options(writing.Options):
     """Reads UP-3D's people with the pose and shape of their SMPL fits.
 
     --root is the folder up-3d as it unpacks. The box is around the rendered
@@ -57,7 +59,9 @@ def run(options: Options) -> None:
     """Makes the records."""
     path = options.root / f"{options.split}.txt"
     if not path.exists():
-        raise dataset.missing(path, "the list of a split, of up-3d.zip", WHOM)
+        raise requirements.missing_file(
+            path, "the list of a split, of up-3d.zip", WHOM
+        )
     lines = path.read_text(errors="replace").split()
     names = [line.removeprefix("/").removesuffix(_LIST_END) for line in lines]
     if not all(name.isdigit() for name in names):
@@ -69,7 +73,7 @@ def run(options: Options) -> None:
         Task(options.root, names[start : start + _PEOPLE_PER_TASK])
         for start in range(0, len(names), _PEOPLE_PER_TASK)
     ]
-    dataset.write(NAME, options, tasks, read)
+    writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
@@ -78,12 +82,12 @@ def read(task: Task):
         start = task.root / name
         missing = [end for end in _PARTS if not _part(start, end).is_file()]
         if missing:
-            yield dataset.Skipped(name, f"there is no ..._{missing[0]}")
+            yield writing.Skipped(name, f"there is no ..._{missing[0]}")
             continue
         try:
             labels = _labels(start)
         except _Damaged as error:
-            yield dataset.Skipped(name, str(error))
+            yield writing.Skipped(name, str(error))
         else:
             yield frames.example(
                 start.with_name(f"{name}{_LIST_END}"),

@@ -1,0 +1,1 @@
+"""Speed of exported files, stage by stage, and the page of the report."""

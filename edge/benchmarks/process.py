@@ -1,0 +1,113 @@
+"""What one model costs a process of its own: start, first answer, memory.
+
+    python -m edge.benchmarks.process model.tflite
+
+Imports nothing but numpy and LiteRT, so that the memory is the model's. A
+process knows only its peak, so each model needs a fresh one; edge.benchmark
+starts them.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from ai_edge_litert import compiled_model as litert
+from ai_edge_litert.interpreter import Interpreter
+
+
+def load(path: str, threads: int = 1, cache: str = "") -> Callable[[], None]:
+    """A function that runs any .tflite once, on inputs filled at random.
+
+    Args:
+        path: the file, with or without a signature.
+        threads: of the CPU.
+        cache: file for XNNPACK's packed weights; none when empty.
+
+    Raises:
+        ValueError: LiteRT cannot read the file.
+    """
+    # CompiledModel kills the process over a file that this one refuses.
+    Interpreter(path, num_threads=threads)
+    options = litert.Options(
+        litert.HardwareAccelerator.CPU,
+        litert.CpuOptions(threads, xnnpack_weight_cache_path=cache),
+    )
+    with quiet():
+        model = litert.CompiledModel.from_file(path, options=options)
+        (key, names), *_ = model.get_signature_list().items()
+        into = {
+            name: model.create_input_buffer_by_name(key, name)
+            for name in names["inputs"]
+        }
+        for name, told in model.get_input_tensor_details(key).items():
+            into[name].write(_random(told))
+        out = {
+            name: model.create_output_buffer_by_name(key, name)
+            for name in names["outputs"]
+        }
+    return lambda: model.run_by_name(key, into, out)
+
+
+def _random(told: dict) -> np.ndarray:
+    """Integers over all of their range, floats in [-1, 1]."""
+    rng = np.random.default_rng(0)
+    shape, dtype = tuple(told["shape"]), np.dtype(told["dtype"])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        values = rng.integers(limits.min, limits.max, shape, endpoint=True)
+    else:
+        values = rng.uniform(-1, 1, shape)
+    return values.astype(dtype)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what LiteRT's C++ tells of itself off stderr."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def measure(path: str, cache: str) -> dict[str, float]:
+    """Milliseconds from nothing to the first answer, and the peak in MB."""
+    before = _peak_mb()
+    start = time.perf_counter()
+    load(path, 1, cache)()
+    first_ms = 1000 * (time.perf_counter() - start)
+    return {"first_ms": first_ms, "peak_mb": _peak_mb() - before}
+
+
+def _peak_mb() -> float:
+    status = pathlib.Path("/proc/self/status")
+    if status.is_file():
+        # Not getrusage: its peak begins with that of the parent process.
+        told = dict(x.split(":", 1) for x in status.read_text().splitlines())
+        return float(told["VmHWM"].split()[0]) / 1e3
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6  # macOS counts bytes.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; prints one line of json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--cache", default="", help="XNNPACK's weight cache")
+    args = parser.parse_args(arguments)
+    print(json.dumps(measure(args.model, args.cache)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a method to a checked file: TFLite, ONNX, quantization, the card."""

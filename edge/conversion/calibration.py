@@ -1,0 +1,149 @@
+"""Crops to measure ranges on, and other ones to hold a file against.
+
+Without any data at hand they show rendered people: the first of the frozen
+protocol synthetic_v1, which nothing is trained on, and for the ranges those
+of another seed and split.
+"""
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from edge import run
+from tf_hmr import inference, method
+from tf_hmr.geometry import crop
+from training import config
+from training.data.pipeline import batches as pipeline
+from training.data.records import records_folder, schema
+from training.data.synthetic import people as synthetic
+
+# Where a crop must not come from a split that trains the network.
+_HELD_OUT_FIRST = ("test", "val", "train")
+
+
+class Images(NamedTuple):
+    """N crops as a method takes them."""
+
+    crops: np.ndarray
+    """(N, S, S, 3) uint8 RGB."""
+    source: str
+    """Where they come from, in words."""
+    joints3d: np.ndarray | None = None
+    """(N, K, 4) of joints.KEYPOINTS, metres, and valid 0 or 1; or None."""
+
+
+def held_out(model: method.Method, source: Path | None, count: int) -> Images:
+    """`count` crops to hold a file against.
+
+    Args:
+        model: whose input size and crop rule they follow.
+        source: a records folder, a folder of photos of one person each, or
+            None for rendered people.
+        count: fewer come back where there are not so many.
+
+    Raises:
+        FileNotFoundError, ValueError: `source` holds neither.
+    """
+    if source is None:
+        frozen = synthetic.frozen()
+        return _drawn(model, frozen.examples(0, count), "rendered people")
+    if _is_records(source):
+        return _recorded(model, source, 0, count, held=True)
+    photos = _photos(source)
+    return _photographed(model, photos[: -(-len(photos) // 2)][:count], source)
+
+
+def for_calibration(
+    model: method.Method, source: Path | None, count: int, skip: int
+) -> Images:
+    """`count` crops to measure ranges on; none of `held_out`'s.
+
+    A folder of photos gives its first half, by name, to `held_out` and its
+    second half here; with a single photo both are the same.
+
+    Args:
+        model: as for held_out.
+        source: as for held_out.
+        count: as for held_out.
+        skip: how many held_out was asked for.
+    """
+    if source is None:
+        others = synthetic.People(seed=0, split="val")
+        return _drawn(model, others.examples(0, count), "rendered people")
+    if _is_records(source):
+        return _recorded(model, source, skip, count, held=False)
+    photos = _photos(source)
+    others = photos[-(-len(photos) // 2) :] or photos
+    return _photographed(model, others[:count], source)
+
+
+def _is_records(folder: Path) -> bool:
+    return (folder / "report.json").is_file()
+
+
+def _drawn(
+    model: method.Method, examples: Iterable[schema.Example], source: str
+) -> Images:
+    crops, labels = [], []
+    for example in examples:
+        encoded = np.frombuffer(example.image, np.uint8)
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
+        box = crop.square_box(example.box, model.config.crop_scale)
+        crops.append(crop.crop_image(image, box, model.image_size))
+        labels.append(example.joints3d)
+    return Images(np.stack(crops), source, np.stack(labels))
+
+
+def _recorded(
+    model: method.Method, folder: Path, skip: int, count: int, held: bool
+) -> Images:
+    """The first examples of a split; of held-out ones where there are."""
+    splits = records_folder.read_report(folder)["splits"]
+    order = [split for split in _HELD_OUT_FIRST if splits.get(split)]
+    split = order[0] if held else order[-1]
+    start = 0 if held or split != order[0] else skip
+    dataset = pipeline.eval_dataset(
+        config.Source(records=str(folder), split=split),
+        16,
+        model.image_size,
+        model.config.crop_scale,
+    )
+    batches = itertools.islice(dataset.unbatch(), start, start + count)
+    found = [(each["image"], each["joints3d"]) for each in batches]
+    if not found:
+        raise ValueError(
+            f"{folder} has {splits[split]} examples in {split}, expected more "
+            f"than {start}: give more records, or fewer --crops."
+        )
+    crops, labels = (np.stack(part) for part in zip(*found, strict=True))
+    return Images(crops.astype(np.uint8), f"{folder.name}/{split}", labels)
+
+
+def _photos(folder: Path) -> list[Path]:
+    photos = [
+        path
+        for path in sorted(folder.glob("*"))
+        if path.suffix.lower() in run.PHOTOS
+    ]
+    if not photos:
+        raise FileNotFoundError(
+            f"{folder} holds neither records (report.json) nor photos "
+            f"({', '.join(run.PHOTOS)}). Name a records folder of "
+            "training.prepare, or a folder of photos of one person each."
+        )
+    return photos
+
+
+def _photographed(
+    model: method.Method, photos: list[Path], folder: Path
+) -> Images:
+    crops = []
+    for path in photos:
+        image = inference.read_photo(path)
+        box = crop.square_box((0, 0, image.shape[1], image.shape[0]))
+        crops.append(crop.crop_image(image, box, model.image_size))
+    return Images(np.stack(crops), f"photos of {folder.name}")

@@ -1,0 +1,170 @@
+"""A .tflite against the Keras model that it was made of.
+
+The measure is what a user sees, the mesh: the mean distance of a vertex from
+float Keras', over images that the quantizer never saw. A float32 file must
+agree at the worst vertex; the others have a budget each.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from edge.conversion import tflite as convert
+from edge.conversion.calibration import Images
+from tf_hmr import joints, method, metrics
+
+LARGEST_FLOAT32_M = 1e-4
+"""Of the worst vertex of a float32 file; its noise is far below."""
+
+MEAN_MM = {"float16": 0.3, "w8": 2.0, "int8": 4.0}
+"""Of the mean vertex error, by precision."""
+
+MPJPE_PERCENT = 1.0
+"""How much MPJPE may change, where the images have labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a file does to the outputs of its model.
+
+    Attributes:
+        crops: how many images.
+        images: where they come from.
+        vertices_mean_mm: mean distance of a vertex from Keras'.
+        vertices_max_mm: of the worst vertex of the worst image.
+        worst_crop_mean_mm: mean over the vertices of the worst image.
+        largest: largest difference of each output, in its unit.
+        mpjpe_mm: of Keras and of the file against labels, about the middle
+            of the hips; None without labels.
+    """
+
+    crops: int
+    images: str
+    vertices_mean_mm: float
+    vertices_max_mm: float
+    worst_crop_mean_mm: float
+    largest: dict[str, float]
+    mpjpe_mm: tuple[float, float] | None = None
+
+    @property
+    def mpjpe_percent(self) -> float:
+        """By how much MPJPE differs; 0 without labels."""
+        if self.mpjpe_mm is None:
+            return 0.0
+        keras, file = self.mpjpe_mm
+        return 100 * abs(file - keras) / keras
+
+
+def run_tflite(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """OUTPUTS of (N, S, S, 3) uint8 crops, by LiteRT on the CPU.
+
+    Raises:
+        ValueError: the outputs of the .tflite are not the contract's.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=2)
+    runner = interpreter.get_signature_runner()
+    if set(runner.get_output_details()) != set(convert.OUTPUTS):
+        raise ValueError(
+            "The file's outputs are "
+            f"{sorted(runner.get_output_details())}, expected "
+            f"{sorted(convert.OUTPUTS)}. Export it again."
+        )
+    each = [runner(**{convert.INPUT: crop[None]}) for crop in crops]
+    return {
+        name: np.concatenate([outputs[name] for outputs in each])
+        for name in convert.OUTPUTS
+    }
+
+
+def run_keras(model: method.Method, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """OUTPUTS of (N, S, S, 3) uint8 crops, in float32."""
+    each = [
+        model(crops[start : start + 16].astype(np.float32), training=False)
+        for start in range(0, len(crops), 16)
+    ]
+    return {
+        name: np.concatenate([getattr(found, name) for found in each])
+        for name in convert.OUTPUTS
+    }
+
+
+def compare(found, expected, images: Images, names) -> Measured:
+    """Outputs of a file against those of Keras, both by name.
+
+    Args:
+        found: arrays (N, ...) of the file.
+        expected: the same of Keras.
+        images: the N crops, with their labels.
+        names: of the joints.
+    """
+    away = np.linalg.norm(found["vertices"] - expected["vertices"], axis=-1)
+    # A mean or maximum would pass over NaN; a file that gives it must fail.
+    away = 1000 * np.where(np.isfinite(away), away, np.inf)
+    largest = {}
+    for name in convert.OUTPUTS:
+        difference = np.abs(found[name] - expected[name])
+        worst = float(np.max(difference))
+        largest[name] = worst if np.isfinite(worst) else np.inf
+    largest["vertices"] = float(away.max()) / 1000
+    errors = None
+    labelled = _labelled(images, names)
+    if labelled.any():
+        errors = tuple(
+            _mpjpe_mm(predicted[labelled], images.joints3d[labelled], names)
+            for predicted in (expected["joints"], found["joints"])
+        )
+    return Measured(
+        crops=len(images.crops),
+        images=images.source,
+        vertices_mean_mm=float(away.mean()),
+        vertices_max_mm=float(away.max()),
+        worst_crop_mean_mm=float(away.mean(axis=1).max()),
+        largest=largest,
+        mpjpe_mm=errors,
+    )
+
+
+def _labelled(images: Images, names) -> np.ndarray:
+    """(N,) whether all joints `names` of a crop have labels."""
+    if images.joints3d is None:
+        return np.zeros(len(images.crops), bool)
+    index = joints.select(names, of=joints.KEYPOINTS)
+    return (images.joints3d[:, index, 3] > 0).all(axis=1)
+
+
+def _mpjpe_mm(predicted: np.ndarray, labels: np.ndarray, names) -> float:
+    true = labels[:, joints.select(names, of=joints.KEYPOINTS), :3]
+    errors = metrics.mpjpe_mm(
+        metrics.align_root(predicted, names), metrics.align_root(true, names)
+    )
+    return float(errors.mean())
+
+
+def excess(measured: Measured, precision: str) -> str:
+    """What a file is beyond its budget in, in words; "" when within."""
+    over = f"over {measured.crops} crops ({measured.images})"
+    wrong = [n for n, d in measured.largest.items() if not np.isfinite(d)]
+    if wrong:
+        return f"The file gives {', '.join(wrong)} that are not finite, {over}."
+    if precision == "float32":
+        worst = measured.largest["vertices"]
+        if worst > LARGEST_FLOAT32_M:
+            return (
+                f"A vertex of the file is {worst:.2e} m from Keras', more "
+                f"than {LARGEST_FLOAT32_M:g} m, {over}."
+            )
+        return ""
+    mean, limit = measured.vertices_mean_mm, MEAN_MM[precision]
+    if mean > limit:
+        return (
+            f"The file's vertices are {mean:.2f} mm from Keras' in the mean, "
+            f"more than the {limit:g} mm of {precision}, {over}."
+        )
+    if measured.mpjpe_percent > MPJPE_PERCENT:
+        return (
+            f"The file changes MPJPE by {measured.mpjpe_percent:.2f} %, more "
+            f"than {MPJPE_PERCENT:g} %, {over}."
+        )
+    return ""

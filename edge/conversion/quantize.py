@@ -1,0 +1,225 @@
+"""One float32 .tflite in other precisions, part by part.
+
+Which numbers a part of the network bears differs: convolutions bear int8,
+rotations and the body do not (measured: an int8 body is centimetres off). So
+an encoder, a regressor and the rest get a format each, by the names of their
+operators, which are those of the layers in the method's attributes.
+
+Formats: "static", int8 with ranges of activations that were measured before;
+"dynamic", int8 weights and activations rounded as they come; "float16",
+weights stored so and computed in float (operators without weights: float).
+"""
+
+import contextlib
+import dataclasses
+import io
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from edge.conversion import tflite as convert
+from tf_hmr import method
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operators with weights."""
+
+PARTS = {
+    "float16": {},
+    "w8": {"encoder": "dynamic"},
+    "int8": {"encoder": "static", "regressor": "dynamic"},
+}
+"""Formats of the parts, by precision; the rest is float16."""
+
+_SIGNATURE = "serving_default"
+
+
+class Recipe:
+    """Formats of all operators: of parts by precision, and of single ones."""
+
+    def __init__(
+        self,
+        model: method.Method,
+        precision: str,
+        raised: Mapping[str, str] | None = None,
+    ):
+        """Names the parts of a method.
+
+        Args:
+            model: its attributes `encoder` and `regressor` are layers.
+            precision: a key of PARTS.
+            raised: formats of operators by patterns of their names, which
+                take the place of their part's.
+
+        Raises:
+            ValueError: the method lacks a part that is treated apart.
+        """
+        self._parts = {
+            _names(model, part): form for part, form in PARTS[precision].items()
+        }
+        self._raised = dict(raised or {})
+
+    def format_of(self, kind: str, name: str) -> str:
+        """The format of an operator by kind and name; "" for float32."""
+        choices = {".*": "float16", **self._parts, **self._raised}
+        form = [f for p, f in choices.items() if re.search(p, name)][-1]
+        return form if form == "static" or kind in WEIGHTED else ""
+
+    def rules(self):
+        """As ai-edge-quantizer takes them: the last that matches holds."""
+        from ai_edge_quantizer import recipe_manager
+
+        rules = recipe_manager.RecipeManager()
+        _add(rules, ".*", "float16")
+        for pattern, form in {**self._parts, **self._raised}.items():
+            _add(rules, pattern, form)
+        return rules
+
+
+@dataclasses.dataclass(frozen=True)
+class Only:
+    """A recipe of one format for some operators; all others stay float32."""
+
+    pattern: str
+    form: str
+
+    def rules(self):
+        """As Recipe's."""
+        from ai_edge_quantizer import recipe_manager
+
+        rules = recipe_manager.RecipeManager()
+        _add(rules, self.pattern, self.form)
+        return rules
+
+
+def apply(content: bytes, recipe: Recipe | Only, found=None) -> bytes:
+    """The .tflite in the formats of a recipe.
+
+    Args:
+        content: the float32 .tflite.
+        recipe: formats of its operators.
+        found: `ranges`, needed where a format is "static".
+    """
+    from ai_edge_quantizer import quantizer
+
+    with _quiet():
+        work = quantizer.Quantizer(
+            bytearray(content), recipe.rules().get_quantization_recipe()
+        )
+        done = work.quantize(found, enable_progress_report=False)
+    return bytes(done.quantized_model)
+
+
+def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
+    """Least and largest value of each tensor of an encoder over all crops.
+
+    The library's default, a moving average, forgets the extremes: it is three
+    times as far off, and worse with more images.
+
+    Args:
+        content: the float32 .tflite.
+        recipe: of whose static operators they are measured.
+        crops: (N, S, S, 3) uint8.
+    """
+    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils import qsv_utils
+
+    with _quiet():
+        work = calibrator.Calibrator(
+            bytearray(content),
+            num_threads=2,
+            qsv_update_func=qsv_utils.min_max_update,
+        )
+        work.calibrate({_SIGNATURE: _fed(crops)}, recipe.rules())
+    return work.get_model_qsvs()
+
+
+def pattern_of(names: Iterable[str]) -> str:
+    """Regular expression of the operators whose first names these are."""
+    return "^(" + "|".join(re.escape(name) for name in names) + ")(;|$)"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's progress bars, and its word on memory."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def _fed(crops: np.ndarray) -> list[dict[str, np.ndarray]]:
+    return [{convert.INPUT: crop[None]} for crop in crops]
+
+
+def _names(model: method.Method, part: str) -> str:
+    """Regular expression of the operators of the layer in an attribute."""
+    layer = getattr(model, part, None)
+    if layer is None:
+        raise ValueError(
+            f"The method {model.name!r} has no layer in an attribute {part!r}, "
+            "which w8 and int8 treat apart. Name that layer so, or export "
+            "float16."
+        )
+    # Keras numbers the names of layers that are called again.
+    return rf"/{re.escape(layer.name)}(_\d+)?/"
+
+
+def _add(rules, pattern: str, form: str) -> None:
+    """A format for the operators whose names match a pattern."""
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    names = qtyping.TFLOperationName
+    if form == "static":
+        rules.add_static_config(
+            pattern,
+            names.ALL_SUPPORTED,
+            activation_num_bits=8,
+            weight_num_bits=8,
+        )
+        return
+    # What an earlier rule says of operators without weights ends here.
+    rules.add_quantization_config(
+        regex=pattern,
+        operation_name=names.ALL_SUPPORTED,
+        algorithm_key=AlgorithmName.NO_QUANTIZE,
+    )
+    for name in WEIGHTED:
+        if form == "float16":
+            rules.add_quantization_config(
+                regex=pattern,
+                operation_name=names[name],
+                op_config=_float16(),
+                algorithm_key=AlgorithmName.FLOAT_CASTING,
+            )
+        elif name == "FULLY_CONNECTED":
+            rules.add_quantization_config(pattern, names[name], _one_scale())
+        else:
+            rules.add_dynamic_config(pattern, names[name], num_bits=8)
+
+
+def _one_scale():
+    """Dynamic int8 with one scale for all weights of an operator.
+
+    tflite-runtime 2.14 takes the first of many scales for all of them.
+    """
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, granularity=qtyping.QuantGranularity.TENSORWISE
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+    )
+
+
+def _float16():
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+        ),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+    )

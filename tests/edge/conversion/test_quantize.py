@@ -1,0 +1,163 @@
+"""Precisions: which numbers are stored how, and what is raised when."""
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edge import lint
+from edge.conversion import calibration, compare, mixed_precision, quantize
+from edge.conversion import card as cards
+
+TYPES = {
+    schema.TensorType.FLOAT32: "float32",
+    schema.TensorType.FLOAT16: "float16",
+    schema.TensorType.INT8: "int8",
+}
+
+
+@pytest.fixture(scope="module")
+def content(tflite) -> bytes:
+    """The float32 file."""
+    return tflite.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def crops(model) -> np.ndarray:
+    return calibration.for_calibration(model, None, 4, skip=0).crops
+
+
+@pytest.fixture(scope="module")
+def files(content, model, crops) -> dict[str, bytes]:
+    """The same model in every precision, by the plain recipes."""
+    found = {"float32": content}
+    for precision in quantize.PARTS:
+        recipe = quantize.Recipe(model, precision)
+        ranges = quantize.ranges(content, recipe, crops)
+        found[precision] = quantize.apply(content, recipe, ranges)
+    return found
+
+
+def weights_and_inputs(content: bytes, part: str) -> set[tuple[str, str]]:
+    """Types of the weights and of the activations of a part's operators."""
+    # float16 weights pass through an operator that makes them float32.
+    halves = {
+        operator.outputs[0].name
+        for operator in lint.operators(content)
+        if operator.kind == "DEQUANTIZE"
+        and TYPES[operator.inputs[0].type] == "float16"
+    }
+    found = set()
+    for operator in lint.operators(content):
+        if operator.kind in quantize.WEIGHTED and part in operator.name:
+            data, weights = operator.inputs[:2]
+            kind = TYPES[weights.type]
+            kind = "float16" if weights.name in halves else kind
+            found.add((kind, TYPES[data.type]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("precision", "encoder", "regressor", "rest"),
+    [
+        ("float32", "float32 float32", "float32 float32", "float32 float32"),
+        ("float16", "float16 float32", "float16 float32", "float16 float32"),
+        ("w8", "int8 float32", "float16 float32", "float16 float32"),
+        ("int8", "int8 int8", "int8 float32", "float16 float32"),
+    ],
+)
+def test_each_part_has_its_format(files, precision, encoder, regressor, rest):
+    content = files[precision]
+    lint.check(content)
+    for part, expected in (
+        ("/small_1/", encoder),
+        ("/regressor_1/", regressor),
+        ("/body/", rest),
+    ):
+        found = weights_and_inputs(content, part)
+        assert found == {tuple(expected.split())}, part
+
+
+def test_files_shrink_and_still_answer(files, crops):
+    sizes = [len(files[name]) for name in ("float32", "float16", "w8", "int8")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[1] < 0.51 * sizes[0]
+    exact = compare.run_tflite(files["float32"], crops)["vertices"]
+    for name, content in files.items():
+        found = compare.run_tflite(content, crops)["vertices"]
+        away = 1000 * np.linalg.norm(found - exact, axis=-1).mean()
+        # This network is not trained: only that it is the same body.
+        assert (away == 0) == (name == "float32")
+        assert away < 100
+
+
+def test_ranges_are_the_extremes_of_all_crops(content, model, crops):
+    recipe = quantize.Recipe(model, "int8")
+    every = quantize.ranges(content, recipe, crops)
+    single = [
+        quantize.ranges(content, recipe, crops[number : number + 1])
+        for number in range(len(crops))
+    ]
+    names = [name for name in every if "/small_1/" in name and "Relu" in name]
+    assert names
+    for name in names:
+        largest = [float(np.max(found[name]["max"])) for found in single]
+        assert float(np.max(every[name]["max"])) == max(largest)
+
+
+def test_a_method_without_an_encoder_gets_float16_only(model):
+    class Nameless:
+        name = "nameless"
+
+    quantize.Recipe(Nameless(), "float16")
+    with pytest.raises(ValueError, match="no layer in an attribute 'encoder'"):
+        quantize.Recipe(Nameless(), "w8")
+
+
+def test_only_what_does_not_fit_is_raised(content, model, crops, monkeypatch):
+    def searched(budget_mm):
+        monkeypatch.setitem(compare.MEAN_MM, "w8", budget_mm)
+        return mixed_precision.search(content, model, "w8", crops)
+
+    def error_mm(raised):
+        recipe = quantize.Recipe(model, "w8", raised)
+        found = quantize.apply(content, recipe)
+        exact = compare.run_tflite(content, crops)["vertices"]
+        found = compare.run_tflite(found, crops)["vertices"]
+        return 1000 * np.linalg.norm(found - exact, axis=-1).mean()
+
+    plain = error_mm({})
+    assert searched(2 * plain) == {}
+    raised = searched(0.7 * plain)
+    assert 1 <= len(raised) < 14
+    assert set(raised.values()) == {"float16"}
+    assert all("/small_1/" in pattern for pattern in raised)
+    assert error_mm(raised) <= 0.7 * plain
+
+
+def test_raising_takes_the_largest_first_until_the_rest_fits():
+    units = [
+        mixed_precision.Unit("large", ("static", "dynamic", "float16")),
+        mixed_precision.Unit("stubborn", ("static", "dynamic", "float16")),
+        mixed_precision.Unit("small", ("dynamic", "float16")),
+    ]
+    errors = [[3.0, 0.5, 0.0], [4.0, 3.9, 0.0], [0.1, 0.0]]
+    alone = dict(zip(units, errors, strict=True))
+    assert mixed_precision.raised(alone, aim=10.0) == {}
+    assert mixed_precision.raised(alone, aim=3.5) == {"stubborn": "float16"}
+    assert mixed_precision.raised(alone, aim=1.0) == {
+        "stubborn": "float16",
+        "large": "dynamic",
+    }
+    assert len(mixed_precision.raised(alone, aim=0.0)) == 3
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_card_leaves_quantized_weights_alone(files, crops, precision):
+    content = files[precision]
+    with_card = cards.embed(content, {"precision": precision})
+    assert cards.embedded(with_card) == {"precision": precision}
+    before, after = (
+        compare.run_tflite(each, crops[:1]) for each in (content, with_card)
+    )
+    for name in before:
+        np.testing.assert_array_equal(after[name], before[name])

@@ -1,0 +1,323 @@
+"""The device's one file on photos: beside the library, and its errors."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edge import run as device
+from edge.conversion import tflite as convert
+from tests.support import photos
+from tests.support.closeness import assert_close
+from tf_hmr import inference, rendering
+from tf_hmr.geometry import crop
+
+BOX = (60.0, 30.0, 90.0, 200.0)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return photos.write(tmp_path / "street.png", photos.picture(300, 260))
+
+
+def run(capsys, *arguments):
+    """(status, lines of stdout, lines of errors) of the device's command."""
+    status = device.main([str(argument) for argument in arguments])
+    told = capsys.readouterr()
+    return status, told.out.splitlines(), told.err.splitlines()
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def copied(tflite, folder, name="m"):
+    """A model's three files in another folder."""
+    for ending in (".tflite", ".card.json", ".mesh.npz"):
+        content = tflite.with_suffix(ending).read_bytes()
+        (folder / (name + ending)).write_bytes(content)
+    return folder / (name + ".tflite")
+
+
+def test_device_runs_without_tensorflow_outside_the_project(
+    tflite, photo, tmp_path
+):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "run.py").write_text(pathlib.Path(device.__file__).read_text())
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; import run; "
+        "sys.exit(run.main(sys.argv[1:]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, tflite, photo, "--out", alone / "out"],
+        cwd=alone,
+        env={"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    (line,) = lines_of(alone / "out" / "street.jsonl")
+    assert list(line["ms"]) == ["crop", "model", "smooth", "draw"]
+    assert all(ms > 0 for ms in line["ms"].values())
+    assert (alone / "out" / "street_overlay.png").is_file()
+
+
+@pytest.mark.parametrize("side", [20.0, 63.7, 200.0, 551.3, 900.0, 2000.0])
+def test_crop_rule_is_the_library_s(side, rng):
+    image = photos.picture(640, 480)
+    for _ in range(5):
+        corner = rng.uniform((-side / 2, -side / 2), (640 - 9, 480 - 9))
+        box = (*corner, side * rng.uniform(0.2, 1.0), side)
+        ours = device.square_box(box, 1.2)
+        assert ours == crop.square_box(box, 1.2)
+        for size in (64, 97, 224):
+            np.testing.assert_array_equal(
+                device.crop_image(image, ours, size),
+                crop.crop_image(image, ours, size),
+            )
+
+
+def test_constants_are_the_library_s():
+    assert device.FOCAL_OVER_SIDE == inference.FOCAL_OVER_SIDE
+    assert set(device.OUTPUTS) == set(convert.OUTPUTS)
+
+
+def test_device_finds_the_person_that_the_library_finds(
+    capsys, tflite, photo, tmp_path, model
+):
+    status, told, errors = run(
+        capsys, tflite, photo, "--box", *BOX, "--out", tmp_path
+    )
+    assert (status, errors) == (0, [])
+    assert told == [f"{tmp_path / 'street'}.jsonl: 1 frames"]
+    (found,) = lines_of(tmp_path / "street.jsonl")
+    (person,) = inference.recover(model, photo, [BOX])
+    assert (found["state"], found["track"], found["frame"]) == ("start", 0, 0)
+    assert_close("tflite_metres", found["joints_m"], person.joints)
+    # A rotation by nearly pi is the same as one the other way round.
+    turns = [cv2.Rodrigues(np.array(v))[0] for v in found["pose_rotvec"]]
+    assert_close("tflite_metres", turns, person.rotmats)
+    assert_close("tflite_metres", found["betas"], person.betas)
+    assert_close("tflite_px", found["keypoints_px"], person.keypoints_px)
+    assert_close("same_camera", found["translation_m"], person.translation)
+    assert_close("relative_float32", found["focal_px"], person.focal_px)
+    assert found["principal_point_px"] == [149.5, 129.5]
+    assert_close(
+        "relative_float32", found["principal_point_px"], person.principal_point
+    )
+    assert_close("relative_float32", found["crop_box_px"], person.crop_box)
+    assert found["topology"] == person.topology
+
+
+def test_whole_photo_is_the_default_box(capsys, tflite, photo, tmp_path):
+    run(capsys, tflite, photo, "--out", tmp_path)
+    (found,) = lines_of(tmp_path / "street.jsonl")
+    assert found["box_px"] == [0, 0, 300, 260]
+    assert found["crop_box_px"] == [0, -20, 300, 300]
+
+
+def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
+    black = np.zeros((780, 900, 3), np.uint8)
+    photo = photos.write(tmp_path / "black.png", black)
+    box = [3 * number for number in BOX]
+    run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
+    drawn = inference.read_photo(tmp_path / "black_overlay.png").any(axis=-1)
+    # The device draws the weak perspective: perspective from far away.
+    (person,) = inference.recover(model, photo, [box], focal_px=3e6)
+    view = rendering.View(900, 780, person.focal_px, person.principal_point)
+    data = model.body.data
+    faces = data.lite_vertices[data.lite_faces]
+    covered = rendering.silhouette(person.placed, faces, view)
+    # OpenCV also fills the pixels that an outline touches.
+    around = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3))) > 0
+    assert covered.sum() > 10_000
+    assert not (drawn & ~around).any()
+    assert not (covered & ~drawn).any()
+
+
+def test_without_a_coarse_mesh_all_faces_are_drawn(tflite, tmp_path, body_data):
+    model = copied(tflite, tmp_path)
+    np.savez(tmp_path / "m.mesh.npz", faces=body_data.faces)
+    np.testing.assert_array_equal(device.Model(model).faces, body_data.faces)
+    coarse = device.Model(tflite).faces
+    assert len(coarse) == len(body_data.lite_faces) < len(body_data.faces)
+
+
+def test_near_triangles_hide_far_ones():
+    # Both face the camera (their normals point to -z); the second is nearer.
+    square = [(-1, -1), (1, -1), (1, 1)]
+    vertices = np.array(
+        [(*xy, 0.5) for xy in square] + [(*xy, -0.5) for xy in square]
+    )
+    tilt = np.array([0, 0, 0, 0, 0.5, 0.5])  # Else both are equally bright.
+    vertices[:, 2] += tilt
+    faces = np.array([[0, 2, 1], [3, 5, 4]])
+
+    def middle(order):
+        image = np.zeros((40, 40, 3), np.uint8)
+        device.draw(image, vertices, 18 * vertices[:, :2] + 20, faces[order])
+        return image[12, 28].tolist()
+
+    near = middle([1])
+    assert near != middle([0])
+    assert near != [0, 0, 0]
+    assert middle([0, 1]) == near
+    assert middle([1, 0]) == near
+
+
+def test_what_is_wrong_with_photos_is_one_line_each(
+    capsys, tflite, photo, tmp_path
+):
+    (tmp_path / "text.jpg").write_bytes(photos.png_of_billions())
+    (tmp_path / "empty.jpg").touch()
+    small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
+    sources = [tmp_path / n for n in ("gone.jpg", "text.jpg", "empty.jpg")]
+    status, told, errors = run(
+        *(capsys, tflite, *sources, small, photo),
+        *("--box", *BOX, "--out", tmp_path / "out"),
+    )
+    assert status == 1
+    assert len(told) == 1 and "street.jsonl" in told[0]
+    errors = [line for line in errors if "] global " not in line]
+    assert len(errors) == 4
+    assert "gone.jpg: no such film or camera" in errors[0]
+    assert "text.jpg: " in errors[1] and "MAX_IMAGE_PIXELS" in errors[1]
+    assert "empty.jpg: not a readable image" in errors[2]
+    assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[3]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("vertices", np.nan, "['vertices'] not finite"),
+        ("camera", 0.0, "scale of 0 or less"),
+        ("camera", -1.0, "scale of 0 or less"),
+    ],
+)
+def test_an_answer_that_is_no_person_is_one_line(
+    capsys, tflite, photo, tmp_path, monkeypatch, field, value, told
+):
+    call = device.Model.__call__
+
+    def answer(self, image):
+        found = call(self, image)
+        found[field] = np.full_like(found[field], value)
+        return found
+
+    monkeypatch.setattr(device.Model, "__call__", answer)
+    out = tmp_path / "out"
+    status, lines, errors = run(capsys, tflite, photo, "--out", out)
+    assert (status, lines, len(errors)) == (1, [], 1)
+    assert errors[0].startswith(f"{photo}: ") and told in errors[0]
+    (line,) = lines_of(out / "street.jsonl")
+    assert line["state"] == "lost" and told in line["reason"]
+
+
+def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
+    capsys, tflite, tmp_path
+):
+    image = photos.picture(90, 90)
+    for name in ("x/a.png", "x/b.jpg", "y/a.png"):
+        photos.write(tmp_path / name, image)
+    (tmp_path / "x" / "notes.txt").touch()
+    out = tmp_path / "out"
+    status, _, errors = run(
+        capsys, tflite, tmp_path / "x", tmp_path / "y", "--out", out
+    )
+    assert (status, errors) == (0, [])
+    names = sorted(path.name for path in out.glob("*.jsonl"))
+    assert names == ["a-2.jsonl", "a.jsonl", "b.jsonl"]
+    photos.write(tmp_path / "x" / "a-2.png", image)
+    sources = [tmp_path / name for name in ("x/a.png", "y/a.png", "x/a-2.png")]
+    run(capsys, tflite, *sources, "--out", tmp_path / "three")
+    assert len(list((tmp_path / "three").glob("*.jsonl"))) == 3
+
+
+def test_sources_and_folders_that_cannot_be_are_one_line(
+    capsys, tflite, photo, tmp_path
+):
+    (tmp_path / "bare").mkdir()
+    pipeline = "videotestsrc ! appsink" + 300 * " "
+    taken = tmp_path / "taken"
+    taken.touch()
+    for source, out, told in (
+        (tmp_path / "bare", tmp_path, "no photos"),
+        (pipeline, tmp_path, "GStreamer"),
+        (photo, taken, f"File exists: '{taken}'"),
+    ):
+        status, _, errors = run(capsys, tflite, source, "--out", out)
+        assert (status, len(errors)) == (1, 1)
+        assert told in errors[0]
+
+
+def test_a_mesh_of_another_body_is_one_line(capsys, tflite, photo, tmp_path):
+    model = copied(tflite, tmp_path)
+    np.savez(tmp_path / "m.mesh.npz", faces=[[0, 1, 10**5]])
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, len(errors)) == (1, 1)
+    assert "another body" in errors[0]
+
+
+def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
+    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([BOX, [150, 20, 100, 220]]))
+    run(capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path)
+    lines = lines_of(tmp_path / "two.jsonl")
+    assert [line["track"] for line in lines] == [0, 1]
+    assert [line["box_px"][0] for line in lines] == [60, 150]
+    for content in (
+        *("{", '["x"]', "[[1, 2, 3]]", "[[1, 2, -3, 4]]", "5", "null", "{}"),
+        *("[]", "[[0, 0, Infinity, Infinity]]", '[["a", 1, 2, 3]]'),
+    ):
+        boxes.write_text(content)
+        status, _, errors = run(
+            capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+        )
+        assert (status, len(errors)) == (1, 1)
+        assert errors[0].startswith(f"{photo}: ")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
+@pytest.mark.parametrize("ending", [".tflite", ".card.json", ".mesh.npz"])
+def test_what_is_cut_off_is_one_line(
+    capsys, tflite, photo, tmp_path, kept, ending
+):
+    model = copied(tflite, tmp_path)
+    content = tflite.with_suffix(ending).read_bytes()
+    kept = int(kept * len(content) if kept < 1 else kept)
+    model.with_suffix(ending).write_bytes(content[:kept])
+    # tflite-runtime 2.14 does not raise on a cut model, it kills the process.
+    status, told, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, told, len(errors)) == (1, [], 1)
+    assert errors[0].startswith(f"{model} cannot be run here: ")
+    assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
+
+
+def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
+    status, _, errors = run(capsys, tmp_path / "none.tflite")
+    assert (status, len(errors)) == (1, 1)
+    assert "none.card.json" in errors[0]
+
+    class Doubler(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 4), name="x")])
+        def __call__(self, x):
+            return {"y": 2 * x}
+
+    module = Doubler()
+    tf.saved_model.save(module, str(tmp_path / "m"), module.__call__)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m"))
+    foreign = copied(tflite, tmp_path, "foreign")
+    foreign.write_bytes(converter.convert())
+    card = json.loads(tflite.with_suffix(".card.json").read_text())
+    card["bytes"] = foreign.stat().st_size
+    foreign.with_suffix(".card.json").write_text(json.dumps(card))
+    status, _, errors = run(capsys, foreign)
+    assert (status, len(errors)) == (1, 1)
+    assert f"{foreign} cannot be run here: " in errors[0]

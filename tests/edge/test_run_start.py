@@ -1,0 +1,284 @@
+"""How the device's one file starts: delegates, the cache; edge.film."""
+
+import dataclasses
+import json
+import re
+import shlex
+import subprocess
+import sys
+import types
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import export, film, steadiness
+from edge import run as device
+from tests.support.closeness import assert_close
+from tests.support.paths import ROOT
+
+JETSON = ROOT / "edge" / "jetson"
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """Runs the command; returns its status and how the model was made."""
+    made = []
+    monkeypatch.setattr(
+        device, "Model", lambda *options: made.append(options[1:])
+    )
+
+    def command(*flags):
+        status = device.main(["m.tflite", "--out", str(tmp_path), *flags])
+        return status, made
+
+    return command
+
+
+def trial(monkeypatch, status, told=""):
+    """Stands in for the process that tries the GPU; returns its commands."""
+    commands = []
+
+    def run(command, **options):
+        commands.append(command)
+        if status:
+            raise subprocess.CalledProcessError(
+                status, command, stderr=told.encode()
+            )
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+def test_auto_takes_the_gpu_where_the_trial_lives(started, monkeypatch, capsys):
+    commands = trial(monkeypatch, 0)
+    assert started("--delegate", "auto") == (0, [(2, True, "", False)])
+    ((python, file, *rest),) = commands
+    assert (python, file) == (sys.executable, device.__file__)
+    assert rest == ["m.tflite", "--delegate", "gpu"]
+    assert capsys.readouterr().err == ""
+
+
+def test_auto_tries_what_is_asked_for_and_leaves_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    commands = trial(monkeypatch, 1)
+    monkeypatch.chdir(tmp_path)
+    device.main(["m.tflite", "--delegate", "auto", "--gpu-float32"])
+    assert commands[0][-1] == "--gpu-float32"
+    # What the trial itself does.
+    monkeypatch.setattr(device, "Model", lambda *_: None)
+    assert device.main(["m.tflite", "--delegate", "gpu"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_that_hangs_is_given_up(started, monkeypatch, capsys):
+    def hang(command, **options):
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "timed out after 120 seconds" in line
+
+
+def test_tflite_runtime_has_no_cache_and_runs(tflite, monkeypatch, capsys):
+    from ai_edge_litert import interpreter
+
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("t"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    device.Model(tflite, cache="weights")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "tflite-runtime has no cache: no --cache"
+
+
+def test_a_camera_that_is_not_there_is_one_line_of_ours(tflite, tmp_path):
+    done = subprocess.run(
+        [sys.executable, device.__file__, tflite, "97", "--out", tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    lines = [x for x in done.stderr.splitlines() if not x.startswith("INFO")]
+    assert done.returncode == 1
+    assert len(lines) == 1 and lines[0].startswith("97: no such film or camera")
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "why"),
+    [
+        (-6, "terminate called\n", "SIGABRT"),
+        (1, "INFO: x\nm cannot be run here: no adapter\nINFO: y", "no adapter"),
+    ],
+)
+def test_auto_falls_back_with_one_line(
+    started, monkeypatch, capsys, status, told, why
+):
+    trial(monkeypatch, status, told)
+    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("CPU, as the GPU fails: ") and why in line
+    assert "INFO" not in line
+
+
+def test_flags_reach_the_model(started):
+    flags = "--delegate gpu --gpu-float32 --threads 4 --cache file".split()
+    assert started(*flags) == (0, [(4, True, "file", True)])
+
+
+def test_cache_gives_the_same_and_fills_its_file(tflite, tmp_path, rng):
+    crop = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    expected = device.Model(tflite)(crop)
+    for _ in ("cold", "cached"):
+        cached = device.Model(tflite, cache=tmp_path / "weights")
+        for name, value in cached(crop).items():
+            assert_close("tflite_metres", value, expected[name])
+    assert (tmp_path / "weights").stat().st_size > 1e6
+
+
+def test_film_shows_the_people_that_its_json_names(tmp_path):
+    args = film.Args(
+        tmp_path / "walk.avi", frames=3, fps=5, size=(160, 90), people=2
+    )
+    assert film.main(args) == 0
+    told = json.loads((tmp_path / "walk.json").read_text())
+    video = cv2.VideoCapture(str(args.out))
+    pictures = [video.read()[1] for _ in range(3)]
+    assert pictures[2].shape == (90, 160, 3) and not video.read()[0]
+    scene = film.Walk(args)
+    for number, people in enumerate(told["frames"]):
+        assert len(people) == 2
+        picture, _ = scene.frame(number)
+        away = picture[..., ::-1].astype(float) - pictures[number]
+        assert np.abs(away).mean() < 6, "the film is what is described"
+        for person in people:
+            x, y, w, h = person["box"]
+            points = np.array(person["keypoints_px"])
+            assert np.all(points > (x - 1, y - 1))
+            assert np.all(points < (x + w + 1, y + h + 1))
+    first, last = (np.array(told["frames"][k][0]["box"]) for k in (0, -1))
+    assert last[0] > first[0] + 3, "it walks to the right"
+    assert told["boxes"][0] == told["frames"][0][0]["box"]
+    # Somebody stands in the box: it differs from the frame without them.
+    empty = scene._background.astype(float)
+    x, y, w, h = (int(v) for v in first)
+    inside = np.abs(scene.frame(0)[0] - empty)[y : y + h, x : x + w]
+    assert inside.mean() > 3 * np.abs(scene.frame(0)[0] - empty)[:9].mean()
+
+
+def walked_lines(tmp_path, lag, noise, lost=(), count=40):
+    """A film's truth and lines that are `lag` frames late and noisy."""
+    args = film.Args(tmp_path / "w.avi", frames=count, size=(160, 90))
+    film.write(args)
+    frames = json.loads((tmp_path / "w.json").read_text())["frames"]
+    rng, lines = np.random.default_rng(0), []
+    for number in range(count):
+        (person,) = frames[max(0, number - lag)]
+        joints = np.array(person["joints"])
+        line = {
+            "frame": number,
+            "track": 0,
+            "state": "lost" if number in lost else "tracked",
+            "joints_m": (joints + rng.normal(0, noise, (19, 3))).tolist(),
+            "keypoints_px": person["keypoints_px"],
+        }
+        lines.append(json.dumps(line))
+    (tmp_path / "w.jsonl").write_text("\n".join(lines))
+    return steadiness.Args(tmp_path / "w.json", tmp_path / "w.jsonl")
+
+
+def test_steadiness_knows_lag_and_shaking(tmp_path):
+    exact = steadiness.run(walked_lines(tmp_path, 0, 0.0))
+    late = steadiness.run(walked_lines(tmp_path, 3, 0.01))
+    for figures in exact.values():
+        assert figures["lag_ms"] == 0 and figures["error"] < 1e-9
+        true = figures["true_acceleration"]
+        assert figures["acceleration"] == pytest.approx(true)
+    for figures in late.values():
+        assert figures["lag_ms"] == pytest.approx(3 * 1000 / 25, abs=11)
+    shaken = late["joints, m"]
+    assert shaken["acceleration"] > 3 * shaken["true_acceleration"]
+    assert shaken["error"] > 0.015
+
+
+def test_steadiness_refuses_a_lost_track(tmp_path, caplog):
+    args = walked_lines(tmp_path, 0, 0.0, lost=(7,))
+    assert steadiness.main(args) == 1
+    assert "lost in [7]" in caplog.text
+
+
+def test_steadiness_refuses_a_short_film(tmp_path, caplog):
+    assert steadiness.main(walked_lines(tmp_path, 0, 0.0, count=9)) == 1
+    assert "9 frames are too few" in caplog.text
+
+
+def test_half_a_stride_later_a_walker_is_mirrored():
+    angles = film.gait(1.0), film.gait(1.0 + np.pi)
+    for joint in ("hip", "knee"):
+        left, right = (
+            film._INDEX[f"{side}_{joint}"] for side in ("left", "right")
+        )
+        assert angles[0][left, 0] == pytest.approx(angles[1][right, 0])
+        assert angles[0][left, 0] != pytest.approx(angles[0][right, 0], abs=1)
+
+
+def jetson_commands() -> list[list[str]]:
+    """Command lines of the README's blocks and of the unit."""
+    text = (JETSON / "README.md").read_text()
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    unit = (JETSON / "hmr.service").read_text().replace("\\\n", " ")
+    start = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    return [shlex.split(line) for line in [*blocks.splitlines(), *start]]
+
+
+def known_flags() -> dict[str, set[str]]:
+    done = subprocess.run(
+        [sys.executable, device.__file__, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fields = dataclasses.fields(export.Args)
+    return {
+        "run.py": set(re.findall(r"--[a-z][\w-]*", done.stdout)),
+        "edge.export": {"--" + f.name.replace("_", "-") for f in fields},
+    }
+
+
+def test_jetson_commands_have_the_flags_they_show():
+    for word, known in known_flags().items():
+        commands = [words for words in jetson_commands() if word in words]
+        assert len(commands) >= 2
+        shown = {w for words in commands for w in words if w[:2] == "--"}
+        assert shown <= known, word
+
+
+def test_jetson_names_the_files_it_has_and_no_opencv():
+    words = {word for words in jetson_commands() for word in words}
+    assert {"requirements.txt", "hmr.service"} <= words
+    assert (JETSON / "hmr.service").is_file()
+    lines = (JETSON / "requirements.txt").read_text().splitlines()
+    needed = [line for line in lines if not line.startswith("#")]
+    assert {line.split()[0] for line in needed} == {
+        *("numpy", "tflite-runtime", "ai-edge-litert")
+    }
+    pipelines = [w for words in jetson_commands() for w in words if "!" in w]
+    assert len(pipelines) == 2 and len(set(pipelines)) == 1
+
+
+def test_a_restarted_service_keeps_what_it_recorded(tmp_path):
+    """The unit's command, with a program that records what it is given."""
+    (unit,) = [words for words in jetson_commands() if words[:1] == ["/bin/sh"]]
+    program = tmp_path / "venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > told\n')
+    program.chmod(0o755)
+    # As systemd does it.
+    words = [word.replace("$$", "$").replace("%%", "%") for word in unit]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told[:2] == ["run.py", "hmr.tflite"] and "appsink" in told[2]
+    assert re.fullmatch(r"out/\d{8}-\d{6}", told[told.index("--out") + 1])
+    assert {w for w in told if w[:2] == "--"} <= known_flags()["run.py"]
+    text = (JETSON / "hmr.service").read_text()
+    assert "SuccessExitStatus=130" in text and "User=" in text

@@ -1,0 +1,337 @@
+"""The device's one file on films: tracks, smoothing, what breaks off."""
+
+import json
+import os
+import signal
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import run as device
+from tests.support import blob_people as blobs
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from training.data.synthetic import people as synthetic
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Runs the command with the model of blocks: status, lines of stderr."""
+    handler = signal.getsignal(signal.SIGTERM)
+    model = blobs.Model()
+    monkeypatch.setattr(device, "Model", lambda *_: model)
+
+    def command(*arguments):
+        words = ["m.tflite", *arguments, "--out", tmp_path / "out"]
+        status = device.main([str(word) for word in words])
+        return status, capsys.readouterr().err.splitlines()
+
+    yield command
+    signal.signal(signal.SIGTERM, handler)
+
+
+def lines_of(tmp_path, name="film"):
+    text = (tmp_path / "out" / f"{name}.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def flags(*people):
+    return [word for who in people for word in ("--box", *blobs.box(*who))]
+
+
+def test_track_follows_across_the_frame(run, tmp_path, rng):
+    path = [(30 + 3 * k, 80 - 0.2 * k, 60 + 0.5 * k) for k in range(60)]
+    frames = [blobs.frame([who], rng) for who in path]
+    film = blobs.film(tmp_path / "film.mp4", frames)
+    status, errors = run(film, *flags(path[0]))
+    assert (status, errors) == (0, [])
+    lines = lines_of(tmp_path)
+    assert [line["frame"] for line in lines] == list(range(60))
+    assert [line["state"] for line in lines] == ["start"] + 59 * ["tracked"]
+    assert lines[-1]["time_s"] == pytest.approx(59 / blobs.FPS)
+    for line, (x, y, height) in zip(lines, path, strict=True):
+        middle = np.mean(line["keypoints_px"], axis=0)
+        # A pixel of the crop is 2 of the frame; smoothing lags by one frame.
+        assert np.abs(middle - (x, y)).max() < 6
+        tall = np.ptp(line["keypoints_px"], axis=0)[1]
+        assert abs(tall - height) < 0.15 * height
+    overlay = blobs.read(tmp_path / "out" / "film_overlay.mp4")
+    assert len(overlay) == 60
+    x, y, _ = path[-1]
+    assert overlay[-1][round(y), round(x), 0] > 100, "the mesh, not the red"
+
+
+def test_whole_frame_is_where_a_track_starts_without_a_box(run, tmp_path, rng):
+    frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(8)]
+    run(blobs.film(tmp_path / "film.mp4", frames))
+    lines = lines_of(tmp_path)
+    assert lines[0]["box_px"] == [0, 0, *blobs.SIZE]
+    x, y, w, h = lines[-1]["box_px"]
+    assert abs(x + w / 2 - 90) < 3 and abs(y + h / 2 - 80) < 3
+    assert h == pytest.approx(device.ROOM * 70, rel=0.1)
+
+
+def test_who_vanishes_is_lost_and_found_again_at_home(run, tmp_path, rng):
+    people = [(60 + 2 * k, 80, 70) for k in range(20)]
+    there = [[who] for who in people] + 10 * [[]] + 8 * [[people[0]]]
+    frames = [blobs.frame(each, rng) for each in there]
+    film = blobs.film(tmp_path / "film.avi", frames)
+    status, _ = run(film, *flags(people[0]))
+    lines = lines_of(tmp_path)
+    states = [line["state"] for line in lines]
+    assert status == 0
+    assert states[:20] == ["start"] + 19 * ["tracked"]
+    assert states[20:30] == 10 * ["lost"]
+    assert states[30:] == ["start"] + 7 * ["tracked"]
+    assert "other colours" in lines[25]["reason"]
+    assert "pose_rotvec" not in lines[25]
+    home = blobs.box(*people[0])
+    assert_close("float64", lines[25]["box_px"], home)
+    assert_close("float64", lines[30]["box_px"], home)
+    shown = blobs.read(tmp_path / "out" / "film_overlay.mp4")[25]
+    assert np.abs(shown.astype(int) - 110).mean() < 15, "nobody is drawn"
+
+
+def test_patience_ends_and_whoever_is_there_is_taken(run, tmp_path, rng):
+    count = round(blobs.FPS * device.PATIENCE_S)
+    there = 5 * [[(60, 80, 70)]] + (count + 4) * [[]]
+    frames = [blobs.frame(each, rng) for each in there]
+    run(blobs.film(tmp_path / "film.avi", frames), *flags((60, 80, 70)))
+    states = [line["state"] for line in lines_of(tmp_path)]
+    assert "tracked" in states[:5]
+    assert set(states[5 : 5 + count - 1]) == {"lost"}
+    assert states[-1] == "tracked"
+
+
+def test_who_leaves_the_frame_is_lost(run, tmp_path, rng):
+    path = [(150 + 5 * k, 80, 70) for k in range(24)]
+    frames = [blobs.frame([who], rng) for who in path]
+    run(blobs.film(tmp_path / "film.avi", frames), *flags(path[0]))
+    lines = lines_of(tmp_path)
+    lost = [line for line in lines if line["state"] == "lost"]
+    assert lost and lost[0]["frame"] > 12
+    assert lines[5]["state"] == "tracked"
+
+
+@pytest.mark.parametrize("scale", [0.1, 9.0])
+def test_an_absurd_camera_is_lost_unless_it_is_the_start(scale):
+    model = blobs.Model()
+    image = blobs.frame([(90, 80, 70)], np.random.default_rng(0))[..., ::-1]
+    track = device.Track(blobs.box(90, 80, 70))
+    assert track.update(model, image, 0.0)["state"] == "start"
+
+    class Absurd(blobs.Model):
+        def __call__(self, crop):
+            found = super().__call__(crop)
+            return {**found, "camera": np.float32([scale, 0, 0])}
+
+    line = track.update(Absurd(), image, 0.04)
+    assert line["state"] == "lost"
+    assert "camera scale" in line["reason"]
+    assert track.update(model, image, 0.08)["state"] == "start"
+
+
+def test_each_box_is_its_own_track(run, tmp_path, rng):
+    there = [[(40 + 2 * k, 60, 50), (200 - 2 * k, 110, 70)] for k in range(25)]
+    frames = [blobs.frame(each, rng) for each in there]
+    run(blobs.film(tmp_path / "film.mp4", frames), *flags(*there[0]))
+    lines = lines_of(tmp_path)
+    assert [line["track"] for line in lines] == 25 * [0, 1]
+    for line in lines[-2:]:
+        middle = np.mean(line["keypoints_px"], axis=0)
+        x, y, _ = there[-1][line["track"]]
+        assert np.abs(middle - (x, y)).max() < 6
+
+
+def paper_one_euro(values, seconds, least_hz, rise):
+    """Algorithm 1 of Casiez et al. 2012, a scalar at a time."""
+
+    def alpha(cutoff):
+        tau = 1 / (2 * np.pi * cutoff)
+        return 1 / (1 + tau / seconds)
+
+    found = [values[0]]
+    speed = 0.0
+    for value in values[1:]:
+        now = (value - found[-1]) / seconds
+        speed = alpha(1.0) * now + (1 - alpha(1.0)) * speed
+        share = alpha(least_hz + rise * abs(speed))
+        found.append(share * value + (1 - share) * found[-1])
+    return found
+
+
+def test_one_euro_is_the_paper_s(rng):
+    values = np.cumsum(rng.normal(0, 0.1, 40))
+    smooth = device.OneEuro(0.6, 1.5)
+    ours = [float(smooth(np.array([v]), 0.04)[0]) for v in values]
+    assert_close("float64", ours, paper_one_euro(values, 0.04, 0.6, 1.5))
+
+
+def recorded(smooth, count=50):
+    """Lines of one who walks on the spot before a shaking model."""
+    model, rng = blobs.Model(noise=0.05), np.random.default_rng(0)
+    track = device.Track(blobs.box(90, 80, 70), smooth)
+    image = blobs.frame([(90, 80, 70)], rng)[..., ::-1]
+    return [track.update(model, image, k / blobs.FPS) for k in range(count)]
+
+
+def shake(lines, key):
+    values = np.array([line[key] for line in lines[5:]])
+    return np.linalg.norm(np.diff(values, 2, axis=0), axis=-1).mean()
+
+
+def test_smoothing_calms_joints_and_rotations():
+    plain, smooth = recorded(False), recorded(True)
+    assert shake(smooth, "joints_m") < 0.4 * shake(plain, "joints_m")
+
+    def turns(lines):
+        # As matrices: vectors jump at half a turn, which the pelvis is at.
+        return [
+            {"r": [cv2.Rodrigues(v)[0].ravel() for v in line["pose_rotvec"]]}
+            for line in lines
+        ]
+
+    assert shake(turns(smooth), "r") < 0.4 * shake(turns(plain), "r")
+    last = turns(smooth)[-1]["r"][0].reshape(3, 3)
+    assert_close("rounded_rotation", last, np.diag([1.0, -1, -1])[:, :])
+
+
+def test_betas_are_averaged_since_the_start():
+    plain, smooth = recorded(False, 10), recorded(True, 10)
+    mean = np.mean([line["betas"] for line in plain], axis=0)
+    assert_close("six_decimals", smooth[-1]["betas"], mean)
+
+
+def test_a_film_that_breaks_off_keeps_what_was_read(run, tmp_path, rng):
+    frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(40)]
+    film = tmp_path / "film.avi"
+    blobs.film(film, frames)
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    status, errors = run(film, *flags((90, 80, 70)))
+    errors = [line for line in errors if line.startswith(str(film))]
+    lines = lines_of(tmp_path)
+    assert status == 1
+    assert errors == [f"{film}: broke off after {len(lines)} frames"]
+    assert 10 < len(lines) < 30
+    overlay = blobs.read(tmp_path / "out" / "film_overlay.mp4")
+    assert len(overlay) == len(lines)
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
+def test_a_stop_leaves_whole_files(run, tmp_path, rng, monkeypatch, how):
+    frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(20)]
+    film = blobs.film(tmp_path / "film.mp4", frames)
+    update = device.Track.update
+
+    def stopping(self, model, image, seconds):
+        if seconds > 10.5 / blobs.FPS:
+            if how == "ctrl-c":
+                raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self, model, image, seconds)
+
+    monkeypatch.setattr(device.Track, "update", stopping)
+    status, errors = run(film, *flags((90, 80, 70)))
+    assert status == 130
+    assert errors[-1].startswith(f"{film}: stopped; ")
+    assert len(lines_of(tmp_path)) == 11
+    assert len(blobs.read(tmp_path / "out" / "film_overlay.mp4")) == 11
+
+
+def test_without_an_mp4_codec_the_film_is_an_avi(
+    run, tmp_path, rng, monkeypatch
+):
+    film = blobs.film(
+        tmp_path / "film.avi", 5 * [blobs.frame([(90, 80, 70)], rng)]
+    )
+
+    real = cv2.VideoWriter
+    monkeypatch.setattr(cv2, "VideoWriter", lambda *_: real())
+    status, errors = run(film, *flags((90, 80, 70)))
+    assert (status, errors) == (0, [])
+    assert len(blobs.read(tmp_path / "out" / "film_overlay.avi")) == 5
+
+
+def test_no_overlay_leaves_the_lines_alone(run, tmp_path, rng):
+    film = blobs.film(
+        tmp_path / "film.avi", 5 * [blobs.frame([(90, 80, 70)], rng)]
+    )
+    status, errors = run(film, "--no-overlay", *flags((90, 80, 70)))
+    assert (status, errors) == (0, [])
+    assert len(lines_of(tmp_path)) == 5
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        "film.jsonl"
+    ]
+
+
+def test_what_this_opencv_lacks_is_one_line(run, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: NO")
+    status, errors = run("videotestsrc ! appsink")
+    assert status == 1
+    assert errors == [
+        "videotestsrc ! appsink: this OpenCV is built without GStreamer"
+    ]
+
+    def no_window(*_):
+        raise cv2.error("Rebuild the library with GTK+")
+
+    monkeypatch.setattr(cv2, "imshow", no_window)
+    film = blobs.film(
+        tmp_path / "film.avi", 3 * [blobs.frame([(90, 80, 70)], rng)]
+    )
+    status, errors = run(film, "--show")
+    assert (status, errors) == (1, [f"{film}: Rebuild the library with GTK+"])
+    assert len(lines_of(tmp_path)) == 1
+
+
+def test_a_slow_camera_s_film_keeps_time(run, tmp_path, rng, monkeypatch):
+    image = blobs.frame([(90, 80, 70)], rng)
+    times = (0.0, 0.5, 2.0)  # At 25 frames a second that it promises.
+    monkeypatch.setattr(
+        device, "frames", lambda _: ((t, image.copy(), 25.0) for t in times)
+    )
+    run("0", *flags((90, 80, 70)))
+    assert len(blobs.read(tmp_path / "out" / "0_overlay.mp4")) == 51
+    assert len(lines_of(tmp_path, "0")) == 3
+
+
+def test_who_is_never_in_the_frame_stops_nobody(run, tmp_path, rng):
+    # Half of this box lies outside, and the answer wholly: nobody is there.
+    there = [(40 + k, 80, 70) for k in range(12)]
+    frames = [blobs.frame([who], rng) for who in there]
+    outside = ["--box", -80, 20, 90, 60]
+    film = blobs.film(tmp_path / "film.avi", frames)
+    away = blobs.Model.__call__
+
+    def answer(self, crop):
+        found = away(self, crop)
+        if (crop[:, 0] == crop[:, 5]).all():  # Repeated: outside the frame.
+            found["keypoints"] = found["keypoints"] - (2, 0)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs.Model, "__call__", answer)
+        status, errors = run(film, *flags(there[0]), *outside)
+    assert (status, errors) == (0, [])
+    states = [line["state"] for line in lines_of(tmp_path)]
+    assert states[::2] == ["start"] + 11 * ["tracked"]
+    assert states[1::2] == 12 * ["lost"]
+
+
+def test_no_camera_and_no_film_are_one_line(run, tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 20)
+    for source in ("97", tmp_path / "noise.mp4", tmp_path / "none.mp4"):
+        status, errors = run(source)
+        assert status == 1
+        assert errors[-1].startswith(f"{source}: no such film or camera")
+
+
+def test_room_around_the_joints_is_that_of_the_training_boxes():
+    chosen = [joints.KEYPOINTS.index(name) for name in joints.COCOPLUS19]
+    rooms = [
+        max(example.box[2:]) / np.ptp(example.keypoints[chosen, :2], 0).max()
+        for example in synthetic.frozen().examples(0, 32)
+    ]
+    # The mean over 128 people is 1.111, their deviation 0.048.
+    assert np.mean(rooms) == pytest.approx(device.ROOM, abs=0.03)

@@ -1,0 +1,26 @@
+"""One number of a paper, judged by the results there are."""
+
+import pytest
+
+from training.papers import parity
+
+PROPERTY = "parity"
+
+
+def check(cell, results, record_property) -> None:
+    """Passes, fails or skips as the verdict says, which is noted."""
+    verdict = parity.judge(cell, results)
+    record_property(PROPERTY, verdict.state.value)
+    if verdict.state in (parity.State.PASS, parity.State.FAIL):
+        where = verdict.result.path if verdict.result else "the model"
+        assert cell.agrees(verdict.value), (
+            f"{cell} is {cell.printed} in the paper, {verdict.value:g} in "
+            f"{where}; the tolerance is {cell.tolerance:g}: "
+            f"{cell.needs.tolerance_reason}"
+        )
+        return
+    told = [
+        f"{verdict.state.value}. {verdict.reason}",
+        *verdict.missing_commands,
+    ]
+    pytest.skip("\n".join(told))

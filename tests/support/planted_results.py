@@ -1,0 +1,50 @@
+"""Results as training.evaluate writes them, with values of our choice."""
+
+import json
+import os
+from pathlib import Path
+
+from training.engine import workdir
+from training.papers import paper_tables, parity
+
+
+def cell(paper: str, table: str, row: str, column: str) -> paper_tables.Cell:
+    """A number of a paper by its place."""
+    name = f"{paper} {table}: {row}, {column}"
+    return next(each for each in paper_tables.cells() if str(each) == name)
+
+
+HMR_P1 = ("HMR", "Table 2", "HMR", "MPJPE")
+
+
+def content(needs: paper_tables.Needs, value: float, **changes) -> dict:
+    """What a result holds that stands for a number of these needs."""
+    asked = parity.asked(needs.experiment, needs.options)
+    whole = {
+        "protocol": needs.protocol,
+        "rule": {"split": "S9 and S11"},
+        "measured": 109_764,
+        "complete": True,
+        "deviations": [],
+        "synthetic": False,
+        "metrics": {needs.metric: value},
+        "method": needs.method,
+        "experiment": needs.experiment,
+        "configuration": workdir.as_dict(asked),
+        "trained_on": [f"/data/{s.records}" for s in asked.data.sources],
+        "body": "neutral",
+        "weights": f"runs/{needs.experiment}",
+        "command": f"python -m training.evaluate --protocol {needs.protocol}",
+        "environment": {"commit": "abc1234"},
+        "picture": "",
+    }
+    return whole | changes
+
+
+def write(folder: Path, result: dict, at: int = 0) -> Path:
+    """Stores a result where training.evaluate would; `at` orders them."""
+    path = folder / "results" / f"{result['protocol']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result))
+    os.utime(path, (1e9 + at, 1e9 + at))
+    return path

@@ -1,0 +1,121 @@
+"""The exported form of the body: the same function as Body, in clean steps."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.spatial.transform import Rotation
+
+from edge import body_benchmark, lint
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from tf_hmr.body.edge import EdgeBody
+
+
+@pytest.fixture(scope="module")
+def edge_body(body_data):
+    return EdgeBody(body_data)
+
+
+@pytest.fixture(scope="module")
+def traced(edge_body):
+    return tf.function(
+        edge_body,
+        input_signature=[
+            tf.TensorSpec((1, 24, 3, 3)),
+            tf.TensorSpec((1, edge_body.num_betas)),
+        ],
+    )
+
+
+def poses(rng) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Rotation vectors (24, 3) and betas (10,) that go far."""
+    axes = Rotation.random(24, rng=rng).apply([0.0, 0.0, 1.0])
+    none, shape = np.zeros((24, 3)), rng.normal(size=10)
+    found = {
+        "rest": (none, np.zeros(10)),
+        "any": (Rotation.random(24, rng=rng).as_rotvec(), shape),
+        "pi": (np.pi * axes, shape),
+        "extreme betas": (0.3 * axes, 5 * np.sign(shape)),
+    }
+    # One bone alone: an ancestor that is passed over shows.
+    for name in ("pelvis", "left_hip", "spine3", "left_wrist", "head"):
+        turn = none.copy()
+        turn[joints.SMPL24.index(name)] = (0.5, -1.0, 0.7)
+        found[name] = (turn, shape)
+    return found
+
+
+def test_gives_what_body_gives(body, traced, rng):
+    for rotvecs, betas in poses(rng).values():
+        rotmats = Rotation.from_rotvec(rotvecs).as_matrix()[None]
+        inputs = np.float32(rotmats), np.float32(betas[None])
+        expected, actual = body(*inputs), traced(*inputs)
+        for name in expected._fields:
+            assert_close(
+                "body_metres", getattr(actual, name), getattr(expected, name)
+            )
+
+
+def test_takes_other_keypoints(body_data, rng):
+    from tf_hmr.body.model import Body
+
+    names = ("nose", "left_wrist", "pelvis")
+    inputs = (
+        np.float32(Rotation.random(24, rng=rng).as_matrix()[None]),
+        np.float32(rng.normal(size=(1, 10))),
+    )
+    expected = Body(body_data, names, jit=False)(*inputs)
+    found = EdgeBody(body_data, names)(*inputs)
+    assert_close("body_metres", found.joints, expected.joints)
+
+
+@pytest.mark.parametrize(
+    ("rotmats", "betas", "told"),
+    [
+        ((2, 24, 3, 3), (2, 10), "not one example"),
+        ((1, 24, 3), (1, 10), "geometry.rotvec_to_rotmat"),
+        ((1, 24, 3, 3), (1, 9), "num_betas"),
+    ],
+)
+def test_other_shapes_are_refused(edge_body, rotmats, betas, told):
+    with pytest.raises(ValueError, match=told):
+        edge_body(tf.zeros(rotmats), tf.zeros(betas))
+
+
+def test_agrees_with_the_textbook_and_does_what_delegates_take(body_data):
+    contents = body_benchmark.converted(body_data, joints.COCOPLUS19)
+    # Refuses outputs that differ.
+    body_benchmark.measure(contents, rounds=1)
+    assert list(lint.faults(contents["ours"])) == []
+    told = " ".join(lint.faults(contents["textbook"]))
+    assert "drops an axis" in told
+    assert "delegates take it on the right" in told
+
+
+@pytest.mark.slow  # Runs alone: beside other work it would tell of that.
+def test_beats_the_textbook(body_data):
+    contents = body_benchmark.converted(body_data, joints.COCOPLUS19)
+    times = body_benchmark.measure(contents, rounds=40)
+    # Twice as fast on an idle machine.
+    assert np.median(times["textbook"] / times["ours"]) > 1.2
+
+
+def test_body_functions_that_disagree_are_not_compared():
+    def content(metres):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((1, 24, 3, 3)),
+                tf.TensorSpec((1, 10)),
+            ]
+        )
+        def function(rotmats, betas):
+            return rotmats + metres, betas + metres
+
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [function.get_concrete_function()], function
+        )
+        return converter.convert()
+
+    contents = {"one": content(0.0), "other": content(1e-3)}
+    with pytest.raises(ValueError, match="disagree by"):
+        body_benchmark.measure(contents, rounds=1)

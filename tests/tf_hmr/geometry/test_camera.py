@@ -1,0 +1,121 @@
+"""Weak perspective, perspective, and the way from a crop to the full image."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.closeness import assert_close
+from tf_hmr.geometry import camera, crop
+
+IMAGE = (640, 480)
+BOX = (371.3, 88.9, 150.0, 150.0)
+CAMERA = np.array([0.87, 0.11, -0.23])
+SIZE = 224
+
+
+@pytest.fixture
+def points(rng) -> np.ndarray:
+    """(19, 3) joints of a body of about two metres."""
+    return rng.uniform(-1.0, 1.0, (19, 3)) * [0.5, 0.9, 0.3]
+
+
+def test_weak_perspective_is_scale_times_shifted_xy():
+    point = np.array([[[2.0, 3.0, 100.0]]])
+    seen = camera.project_weak_perspective(point, np.array([[0.5, 1.0, -1.0]]))
+    assert_close("float64", seen, [[[1.5, 1.0]]])
+
+
+def test_batch_and_tensors_are_as_one_by_one(points, rng):
+    many = np.stack([points, 2 * points, -points]).astype(np.float32)
+    cameras = rng.normal(size=(3, 3)).astype(np.float32)
+    seen = camera.project_weak_perspective(
+        tf.constant(many), tf.constant(cameras)
+    )
+    assert seen.shape == (3, 19, 2)
+    for one, alone, of in zip(seen, many, cameras, strict=True):
+        expected = camera.project_weak_perspective(alone, of)
+        assert_close("relative_float32", one, expected)
+
+
+def test_perspective_equals_a_pinhole_matrix(points):
+    points = points + [0, 0, 5]
+    matrix = np.array([[900.0, 0, 320], [0, 950, 240], [0, 0, 1]])
+    homogeneous = points @ matrix.T
+    assert_close(
+        "float64",
+        camera.project_perspective(points, (900.0, 950.0), (320.0, 240.0)),
+        homogeneous[:, :2] / homogeneous[:, 2:],
+    )
+
+
+def test_a_point_on_the_axis_lands_on_the_centre_pixel():
+    centre = camera.image_centre((5, 3))
+    assert centre == (2.0, 1.0)
+    seen = camera.project_perspective(np.array([0, 0, 7.0]), 500.0, centre)
+    assert_close("float64", seen, centre)
+
+
+def test_weak_to_translation_is_the_formula_of_spin():
+    one = camera.weak_to_translation(CAMERA, 5000.0, SIZE)
+    s, tx, ty = CAMERA
+    assert_close("float64", one, [tx, ty, 2 * 5000 / (224 * s)])
+    tensor = camera.weak_to_translation(
+        tf.constant([CAMERA, CAMERA], tf.float32), 5000.0, SIZE
+    )
+    assert_close("relative_float32", tensor, [one, one])
+
+
+def test_translation_in_the_crop_sees_what_the_weak_camera_sees(points):
+    focal = 1e7
+    moved = points + camera.weak_to_translation(CAMERA, focal, SIZE)
+    centre = camera.image_centre((SIZE, SIZE))
+    pixels = camera.project_perspective(moved, focal, centre)
+    whole = (0, 0, SIZE, SIZE)
+    assert_close(
+        "long_focal_pixels",
+        pixels,
+        crop.ndc_to_pixels(
+            camera.project_weak_perspective(points, CAMERA), whole
+        ),
+    )
+
+
+def test_full_image_camera_sees_what_the_crop_saw(points):
+    """Crop coordinates taken to the full image, and the body placed there."""
+    focal = 1e7
+    seen = camera.project_weak_perspective(points, CAMERA)
+    translation = camera.full_image_camera(CAMERA, BOX, IMAGE, focal)
+    pixels = camera.project_perspective(
+        points + translation, focal, camera.image_centre(IMAGE)
+    )
+    assert_close("long_focal_pixels", pixels, crop.ndc_to_pixels(seen, BOX))
+
+
+def test_perspective_approaches_the_weak_camera_as_one_over_focal(points):
+    seen = crop.ndc_to_pixels(
+        camera.project_weak_perspective(points, CAMERA), BOX
+    )
+    errors = []
+    for focal in (1e4, 1e5, 1e6):
+        moved = points + camera.full_image_camera(CAMERA, BOX, IMAGE, focal)
+        pixels = camera.project_perspective(
+            moved, focal, camera.image_centre(IMAGE)
+        )
+        errors.append(np.abs(pixels - seen).max())
+    ratios = np.divide(errors[:-1], errors[1:])
+    assert_close("first_order", ratios, [10.0, 10.0])
+
+
+def test_full_image_camera_of_the_whole_image_is_the_crops_own():
+    whole = (0.0, 0.0, 300.0, 300.0)
+    assert_close(
+        "float64",
+        camera.full_image_camera(CAMERA, whole, (300, 300), 900.0),
+        camera.weak_to_translation(CAMERA, 900.0, 300),
+    )
+
+
+@pytest.mark.parametrize("size", [(100.0, 120.0), (0.0, 0.0), (-5.0, -5.0)])
+def test_full_image_camera_refuses_boxes_that_are_not_square(size):
+    with pytest.raises(ValueError, match="square"):
+        camera.full_image_camera(CAMERA, (0.0, 0.0, *size), IMAGE, 900.0)

@@ -1,0 +1,142 @@
+"""One harness over every module of tf_hmr.methods: a new file is tested."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.closeness import assert_close
+from tests.support.label_batches import make_batch
+from tf_hmr import method
+from tf_hmr.body.model import Body
+
+# What makes a method small enough for a test; fields it lacks are left out.
+SMALL = {
+    "image_size": 64,
+    "encoder": "small",
+    "encoder_width": 8,
+    "hidden": 32,
+    "dropout": 0.0,
+}
+
+
+def small(name: str, body) -> method.Method:
+    fields = {f.name for f in dataclasses.fields(method.make_config(name))}
+    return method.create(
+        name, body, **{k: v for k, v in SMALL.items() if k in fields}
+    )
+
+
+@pytest.fixture(scope="module", params=method.names())
+def model(request, body):
+    return small(request.param, body)
+
+
+def test_prediction_has_the_contracts_shapes(model, rng):
+    found = model(make_batch(rng)["image"])
+    count = len(model.joint_names)
+    assert found.rotmats.shape == (4, 24, 3, 3)
+    assert found.betas.shape == (4, 10)
+    assert found.camera.shape == (4, 3)
+    assert found.joints.shape == (4, count, 3)
+    assert found.keypoints.shape == (4, count, 2)
+    assert found.vertices.shape == (4, len(model.body.data.v_template), 3)
+    for value in found[:6]:
+        assert value.dtype == tf.float32
+
+
+def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
+    found = model(make_batch(rng)["image"])
+    posed = model.body(found.rotmats, found.betas)
+    assert_close("body_metres", found.vertices, posed.vertices)
+    assert_close("body_metres", found.joints, posed.joints)
+    camera = found.camera.numpy()[:, None]
+    expected = camera[..., :1] * (
+        found.joints.numpy()[..., :2] + camera[..., 1:]
+    )
+    assert_close("body_metres", found.keypoints, expected)
+
+
+def test_graph_equals_eager(model, rng):
+    images = make_batch(rng)["image"]
+    found = tf.function(lambda x: model(x))(images)
+    assert_close("body_metres", found.vertices, model(images).vertices)
+
+
+def test_examples_do_not_see_each_other(model, rng):
+    """At inference a batch is its examples one by one."""
+    images = make_batch(rng)["image"]
+    together = model(images).vertices
+    alone = tf.concat([model(x[None]).vertices for x in images], axis=0)
+    assert_close("body_metres", alone, together)
+
+
+def test_terms_are_finite_and_weighted(model, rng):
+    batch = make_batch(rng)
+    found = model(model.inputs(batch), training=True)
+    terms = {
+        **model.terms(batch, found),
+        **model.adversary_terms(batch, found),
+    }
+    assert terms
+    for name, term in terms.items():
+        assert np.isfinite(term.total.numpy()).all(), name
+        assert (np.asarray(term.count) >= 0).all(), name
+        assert term.weight > 0, name
+
+
+def test_folder_round_trip(model, rng, tmp_path):
+    for variable in model.trainable_variables:
+        variable.assign_add(
+            tf.random.stateless_normal(variable.shape, [1, 2], 0, 1e-2)
+        )
+    method.save(model, tmp_path / "best")
+    again = method.load(tmp_path, jit=False)
+    images = make_batch(rng)["image"]
+    assert_close("exact", again(images).vertices, model(images).vertices)
+    assert again.config == model.config
+
+
+def test_folder_holds_no_body_array(model, tmp_path):
+    method.save(model, tmp_path)
+    vertices = len(model.body.data.v_template)
+    shapes = []
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            shapes.append((name, node.shape))
+
+    with h5py.File(tmp_path / method.WEIGHTS_FILE) as file:
+        file.visititems(visit)
+    assert len(shapes) >= len(model.trainable_variables)
+    for name, shape in shapes:
+        assert vertices not in shape and 3 * vertices not in shape, name
+
+
+def test_foreign_topology_is_refused(model, tmp_path, body_data):
+    method.save(model, tmp_path)
+    other = dataclasses.replace(body_data, topology="smpl", name="other")
+    with pytest.raises(ValueError, match="open-v1.*smpl"):
+        method.load(tmp_path, other)
+
+
+def test_missing_folder_names_the_cure(tmp_path):
+    with pytest.raises(FileNotFoundError, match="training.fit"):
+        method.load(tmp_path / "nowhere")
+
+
+def test_unknown_method_lists_what_there_is(body):
+    with pytest.raises(ValueError, match="hmr"):
+        method.create("cliff", body)
+
+
+def test_keypoint_path_is_the_mesh_path(model, rng):
+    """Training uses the body without vertices; the joints are the same."""
+    batch = make_batch(rng)
+    found = model(batch["image"])
+    fast, _ = Body(model.body.data, model.joint_names, jit=True).keypoints(
+        found.rotmats, found.betas
+    )
+    assert_close("body_metres", fast, found.joints)

@@ -1,0 +1,190 @@
+"""SMPLify in the loop, of a made-up encoder: two devices keep one's fits."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.support import keeper_method, processes, toy_method
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from tf_hmr import method as methods
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, rotations
+from tf_hmr.methods import _supervised
+from tf_hmr.smplify import fitter as smplify
+from tf_hmr.smplify import in_the_loop, priors
+from training import config
+from training.data.pipeline import augment
+from training.engine import devices, fit_store, loop
+
+PEOPLE = 7  # Fewer than a batch has rows: one is in both halves of it.
+TRUE, FAR = 0, 1  # Have fits to begin with.
+LABELLED = 2
+SEEN = (0.8, 0.1, 0.2)
+
+
+class Fitted(toy_method.Model):
+    """Poses from two numbers; the labels of most are fits."""
+
+    keeps_fits = True
+
+    def __init__(self, settings, body):
+        super().__init__(settings, body)
+        self.adversary = None
+        self.fitting = in_the_loop.FitTargets(body, "", 3)
+        # XLA would take half a minute.
+        self.fitting.fitter = smplify.Fitter(
+            body.data,
+            priors.load(None),
+            self.fitting.fitter.schedule,
+            jit=False,
+        )
+
+    def build_all(self):
+        self(tf.zeros((1, 2)))
+
+    def call(self, x, training=False):
+        found = self.second(self.first(x))
+        turns = tf.pad(0.1 * found[:, None], [[0, 0], [0, 23], [1, 0]])
+        rotmats = rotations.rotvec_to_rotmat(turns)
+        rotmats = tf.constant(_supervised.start_rotmats()) @ rotmats
+        betas = tf.pad(0.1 * found, [[0, 0], [0, 8]])
+        seen = tf.ones_like(found[:, :1]) * SEEN
+        return methods.Prediction(rotmats, betas, seen, found, found, None)
+
+    def targets(self, batch, prediction, kept):
+        return self.fitting(batch, prediction, kept)
+
+    def terms(self, batch, prediction):
+        error = tf.square(prediction.rotmats - batch["rotmats"])
+        total = batch["has_pose"] * tf.reduce_sum(error, (1, 2, 3))
+        return {"rotmats": methods.Term(total, batch["has_pose"], 1.0)}
+
+    def adversary_terms(self, batch, prediction):
+        return {}
+
+
+def people(body):
+    """Rotations, betas and keypoints in ndc of PEOPLE bodies."""
+    rng = np.random.default_rng(4)
+    turns = tf.constant(rng.normal(0, 0.2, (PEOPLE, 24, 3)), tf.float32)
+    rotmats = _supervised.start_rotmats() @ rotations.rotvec_to_rotmat(turns)
+    betas = tf.constant(rng.normal(size=(PEOPLE, 10)), tf.float32)
+    every = Body(body.data, joints.KEYPOINTS, jit=False)
+    points, _ = every.keypoints(rotmats, betas)
+    side, focal = in_the_loop.SIDE, in_the_loop.FOCAL
+    seen = tf.constant([SEEN])
+    points += camera.weak_to_translation(seen, focal, side)[:, None]
+    ndc = camera.project_perspective(points, 2 * focal / side, (0.0, 0.0))
+    ones = tf.ones_like(ndc[..., :1])
+    return rotmats, betas, tf.concat([ndc, ones], axis=2)
+
+
+def make_dataset(body):
+    """test_fits_in_loop's batches, with what is seen in each crop."""
+    rotmats, betas, keypoints = people(body)
+
+    def see(batch):
+        key, count = batch["example_key"], batch["flip"].shape[0]
+        drawn = augment.nothing(count)._replace(
+            flip=batch["flip"], rotation_rad=batch["rotation_rad"]
+        )
+        # The box whose pixels are ndc.
+        to_ndc = augment.image_to_ndc(
+            drawn, tf.constant([[-0.5, -0.5, 2.0, 2.0]] * count)
+        )
+        labelled = tf.cast(key == LABELLED, tf.float32)
+        return batch | {
+            "keypoints": augment.keypoints(
+                drawn, to_ndc, tf.gather(keypoints, key)
+            ),
+            "rotmats": augment.rotmats(drawn, tf.gather(rotmats, key)),
+            "betas": tf.gather(betas, key),
+            "has_pose": labelled,
+            "has_betas": labelled,
+        }
+
+    plain = keeper_method.make_dataset()
+    see = tf.autograph.experimental.do_not_convert(see)
+    return lambda step, context: plain(step, context).map(see)
+
+
+def start(folder, body):
+    """Writes fits to begin with: one is the truth, and one far from it."""
+    rotmats, betas, _ = people(body)
+    pose = np.reshape(rotations.rotmat_to_rotvec(rotmats), (PEOPLE, 72))
+    rows = np.concatenate([pose, betas], axis=1)[[TRUE, FAR]]
+    rows[FAR, :3] = 0  # With the back to the camera.
+    store = fit_store.Store()
+    store.update(np.array([TRUE, FAR]), rows)
+    store.save(folder, 0)
+
+
+@contextlib.contextmanager
+def as_traced():
+    """Graphs as they are: to optimise them takes longer than to run them."""
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
+    yield
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": False}
+    )
+
+
+def train_here(folder: str, where: str) -> None:
+    """What each process runs."""
+    strategy = devices.strategy(where)
+    keras.utils.set_random_seed(3)
+    loaded = BodyData.load("open")
+    body = Body(loaded, jit=False)
+    with strategy.scope():
+        model = Fitted(toy_method.Config(width=4), body)
+        model.build_all()
+    chosen = dataclasses.replace(
+        toy_method.EXPERIMENT,
+        stages=(config.Stage("one", 6, config.Optim(lr=1e-2)),),
+        save_every=3,
+        data=config.Data(
+            batch_size=8,
+            fits=(str(fit_store.path_of(Path(folder).parent, 0)),),
+        ),
+    )
+    batches = make_dataset(body)
+    with as_traced():
+        loop.train(chosen, model, strategy, batches, None, Path(folder))
+
+
+def test_two_devices_keep_what_one_does(tmp_path, body):
+    """A fit is as close as a loss: three steps of Adam move it by 0.03."""
+    start(tmp_path, body)
+    two = processes.start(tmp_path / "two", "cpu:2", function=train_here)
+    train_here(str(tmp_path / "one"), "cpu:1")
+    _, error = two.communicate(timeout=300)
+    assert two.returncode == 0, error[-2000:]
+    one, two = (toy_method.losses(tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        names = [k for k in a if k not in ("step", "kind")]
+        assert_close("loss", [b[k] for k in names], [a[k] for k in names])
+    told = {
+        name: sum(line[f"fits_{name}"] for line in one)
+        for name in ("wanted", "valid", "better")
+    }
+    assert 0 < told["valid"] < told["wanted"] and 0 < told["better"]
+    for step in (3, 6):
+        alone, both = (
+            keeper_method.kept(tmp_path / name, step) for name in ("one", "two")
+        )
+        assert alone.keys() == both.keys()
+        for key, fit in alone.items():
+            assert_close("loss", both[key], fit)
+    begun = keeper_method.kept(tmp_path, 0)
+    assert both.keys() == set(range(PEOPLE)) - {LABELLED}
+    assert_close("exact", both[TRUE], begun[TRUE])
+    assert np.abs(both[FAR] - begun[FAR]).max() > 1

@@ -1,0 +1,293 @@
+"""From the device's lines to BVH and glTF: readers of their own read back."""
+
+import dataclasses
+import json
+import struct
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from tests.support.closeness import assert_close
+from tf_hmr import clip, joints
+from tf_hmr.body.model import Body
+from tf_hmr.formats import bvh, gltf
+
+FPS = 25.0
+COUNT = 12
+TO_Y_UP = np.diag([1.0, -1.0, -1.0])
+
+
+@pytest.fixture
+def motion(rng):
+    """Rotation vectors (T, 24, 3), betas and translations of a walk-like run:
+    upright, every joint moving, also past half a turn."""
+    times = np.arange(COUNT)[:, None, None] / FPS
+    swing = rng.normal(0, 0.5, (1, 24, 3))
+    rotvecs = swing * np.sin(4 * times + rng.uniform(0, 6, (1, 24, 1)))
+    turn = Rotation.from_rotvec([np.pi, 0, 0]) * Rotation.from_rotvec(
+        np.linspace(0, 11, COUNT)[:, None] * [[0, 1, 0]]
+    )
+    rotvecs[:, 0] = turn.as_rotvec()
+    places = np.array([0.1, 0.2, 8.0]) + rng.normal(0, 0.1, (COUNT, 3))
+    return rotvecs, rng.normal(0, 1, 10), places
+
+
+def write_lines(path, motion, body_data, lost=(), track=0):
+    rotvecs, betas, places = motion
+    with open(path, "a") as file:
+        for frame in range(len(rotvecs)):
+            line = {"frame": frame, "time_s": frame / FPS, "track": track}
+            line |= {"state": "lost", "topology": body_data.topology}
+            if frame not in lost:
+                line |= {
+                    "state": "tracked",
+                    "pose_rotvec": rotvecs[frame].tolist(),
+                    "betas": betas.tolist(),
+                    "translation_m": places[frame].tolist(),
+                }
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+def expected(motion, data):
+    """Vertices and skeleton by Body, placed, y up."""
+    rotvecs, betas, places = motion
+    rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
+    count = len(rotvecs)
+    mesh = Body(data, jit=False)(
+        np.float32(rotmats.reshape(count, 24, 3, 3)),
+        np.float32(np.tile(betas, (count, 1))),
+    )
+    return [
+        (points.numpy() + places[:, None]) @ TO_Y_UP
+        for points in (mesh.vertices, mesh.skeleton)
+    ]
+
+
+def read_bvh(path):
+    """Joint names, frame time and positions (T, J, 3): a small BVH player."""
+    words = path.read_text().split()
+    at, stack, names, offsets, parents, channels = 0, [], [], [], [], []
+    while words[at] != "MOTION":
+        word = words[at]
+        if word in ("ROOT", "JOINT", "End"):
+            names.append("" if word == "End" else words[at + 1])
+            parents.append(stack[-1] if stack else -1)
+            channels.append([])
+            offsets.append(None)
+        elif word == "{":
+            stack.append(len(names) - 1)
+        elif word == "}":
+            stack.pop()
+        elif word == "OFFSET":
+            offsets[stack[-1]] = np.array(words[at + 1 : at + 4], float)
+        elif word == "CHANNELS":
+            count = int(words[at + 1])
+            channels[stack[-1]] = words[at + 2 : at + 2 + count]
+        at += 1
+    frames, frame_s = int(words[at + 2]), float(words[at + 5])
+    values = np.array(words[at + 6 :], float).reshape(frames, -1)
+    places = np.zeros((frames, len(names), 3))
+    for frame, row in enumerate(values):
+        numbers, turns = iter(row), {}
+        for joint, parent in enumerate(parents):
+            local, turn = offsets[joint].copy(), np.eye(3)
+            for channel in channels[joint]:
+                axis, value = "XYZ".index(channel[0]), next(numbers)
+                if channel.endswith("position"):
+                    local[axis] += value
+                else:
+                    vector = np.deg2rad(value) * np.eye(3)[axis]
+                    turn = turn @ Rotation.from_rotvec(vector).as_matrix()
+            above = turns[parent] if joint else np.eye(3)
+            start = places[frame, parent] if joint else 0
+            places[frame, joint] = start + above @ local
+            turns[joint] = above @ turn
+    return names, frame_s, places
+
+
+def run(lines, **wanted):
+    return clip.main(clip.Args(lines, **wanted))
+
+
+def test_bvh_has_the_joints_of_the_body(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    assert run(lines, bvh=tmp_path / "a.bvh") == 0
+    names, frame_s, places = read_bvh(tmp_path / "a.bvh")
+    _, skeleton = expected(motion, body_data)
+    named = [names.index(name) for name in joints.SMPL24]
+    assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
+    assert_close("bvh_metres", places[:, named], skeleton)
+
+
+def test_lost_frames_are_interpolated(motion, body_data, tmp_path):
+    rotvecs, betas, _ = motion
+    steady = (np.tile(rotvecs[:1], (COUNT, 1, 1)), betas)
+    places = np.linspace([0, 0, 8], [1, 0, 8], COUNT)
+    moving = (*steady, places)
+    lines = write_lines(tmp_path / "a.jsonl", moving, body_data, lost=(4, 5, 6))
+    assert run(lines, bvh=tmp_path / "a.bvh") == 0
+    _, frame_s, found = read_bvh(tmp_path / "a.bvh")
+    assert len(found) == COUNT
+    assert_close(
+        "bvh_metres", found[:, 0], expected(moving, body_data)[1][:, 0]
+    )
+
+
+def read_glb(path):
+    """The json of a .glb and a function that reads an accessor."""
+    content = path.read_bytes()
+    size, kind = struct.unpack("<I4s", content[12:20])
+    assert kind == b"JSON"
+    told, binary = json.loads(content[20 : 20 + size]), content[28 + size :]
+    types = {5126: "<f4", 5125: "<u4", 5121: "u1"}
+
+    def array(index):
+        accessor = told["accessors"][index]
+        view = told["bufferViews"][accessor["bufferView"]]
+        dtype = types[accessor["componentType"]]
+        width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+        count = accessor["count"] * width[accessor["type"]]
+        flat = np.frombuffer(binary, dtype, count, view["byteOffset"])
+        return flat.reshape(accessor["count"], -1)
+
+    return told, array
+
+
+def played(path, frame):
+    """Vertices of the first mesh of a .glb, skinned as a viewer does it."""
+    told, array = read_glb(path)
+    nodes = [dict(node) for node in told["nodes"]]
+    (animation,) = told["animations"]
+    for channel in animation["channels"]:
+        sampler = animation["samplers"][channel["sampler"]]
+        values = array(sampler["output"])
+        target = channel["target"]
+        nodes[target["node"]][target["path"]] = values[frame]
+    world = {}
+
+    def place(index, above):
+        node, local = nodes[index], np.eye(4)
+        local[:3, 3] = node.get("translation", (0, 0, 0))
+        turn = Rotation.from_quat(node.get("rotation", (0, 0, 0, 1)))
+        local[:3, :3] = turn.as_matrix()
+        world[index] = above @ local
+        for child in node.get("children", ()):
+            place(child, world[index])
+
+    for root in told["scenes"][told["scene"]]["nodes"]:
+        place(root, np.eye(4))
+    skin = told["skins"][0]
+    binds = array(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+    moves = [
+        world[node] @ bind.T
+        for node, bind in zip(skin["joints"], binds, strict=True)
+    ]
+    shape = told["meshes"][0]["primitives"][0]["attributes"]
+    points = np.insert(array(shape["POSITION"]), 3, 1, axis=1)
+    blended = np.einsum(
+        "vk,vkab->vab",
+        array(shape["WEIGHTS_0"]),
+        np.array(moves)[array(shape["JOINTS_0"])],
+    )
+    return np.einsum("vab,vb->va", blended, points)[:, :3]
+
+
+def test_glb_plays_the_body(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    assert run(lines, glb=tmp_path / "a.glb") == 0
+    plain = dataclasses.replace(
+        body_data, posedirs=np.zeros_like(body_data.posedirs)
+    )
+    vertices, _ = expected(motion, plain)
+    for frame in (0, COUNT // 2, COUNT - 1):
+        away = np.linalg.norm(
+            played(tmp_path / "a.glb", frame) - vertices[frame], axis=-1
+        )
+        # Seven vertices have a fifth joint, of weight 0.03 at most.
+        assert np.sort(away)[-8] < 1e-4
+        assert away.max() < 0.03
+
+
+def test_glb_opens_with_every_track(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    write_lines(lines, motion, body_data, track=1)
+    assert run(lines, glb=tmp_path / "a.glb", bvh=tmp_path / "a.bvh") == 0
+    scene = trimesh.load(tmp_path / "a.glb")
+    assert list(scene.geometry) == ["track 0", "track 1"]
+    for mesh in scene.geometry.values():
+        np.testing.assert_array_equal(mesh.faces, body_data.faces)
+    told, array = read_glb(tmp_path / "a.glb")
+    assert len(told["animations"][0]["channels"]) == 2 * 25
+    times = array(told["animations"][0]["samplers"][0]["input"])[:, 0]
+    assert_close("relative_float32", times, np.arange(COUNT) / FPS)
+    assert (tmp_path / "a-1.bvh").is_file()
+
+
+def test_quaternions_take_the_short_way(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    run(lines, glb=tmp_path / "a.glb")
+    told, array = read_glb(tmp_path / "a.glb")
+    for sampler in told["animations"][0]["samplers"][1:]:
+        quats = array(sampler["output"])
+        assert (np.sum(quats[1:] * quats[:-1], axis=1) > 0).all()
+
+
+def test_tracks_keep_one_clock(motion, body_data, tmp_path):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data, lost=(0,))
+    late = (0, 1, 2, 3)
+    write_lines(lines, motion, body_data, lost=late, track=1)
+    assert run(lines, glb=tmp_path / "a.glb", bvh=tmp_path / "a.bvh") == 0
+    told, array = read_glb(tmp_path / "a.glb")
+    samplers = told["animations"][0]["samplers"]
+    times = [array(sampler["input"])[:, 0] for sampler in samplers]
+    first, last = (np.arange(start, COUNT) - 1 for start in (1, 4))
+    assert_close("relative_float32", times[0], first / FPS)
+    assert_close("relative_float32", times[-1], last / FPS)
+    _, frame_s, places = read_bvh(tmp_path / "a-1.bvh")
+    assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
+    assert len(places) == COUNT - 4
+
+
+@pytest.mark.parametrize("mark", ["", '"ms": {"crop": 1}'])
+def test_a_cut_last_line_is_left_out(motion, body_data, tmp_path, caplog, mark):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    lines.write_text(lines.read_text()[:-200] + mark)
+    assert run(lines, bvh=tmp_path / "a.bvh") == 0
+    assert "the last line is cut off" in caplog.text
+    assert len(read_bvh(tmp_path / "a.bvh")[2]) == COUNT - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "no frame shows a person"),
+        ("{}\n{}", "line 1 is no line of edge.run"),
+        ("no json\n", "line 1 is no line of edge.run"),
+    ],
+)
+def test_wrong_lines_are_one_error(tmp_path, caplog, content, told):
+    lines = tmp_path / "a.jsonl"
+    lines.write_text(content)
+    assert run(lines, glb=tmp_path / "a.glb") == 1
+    assert told in caplog.text and len(caplog.records) == 1
+
+
+def test_another_topology_is_refused(motion, body_data, tmp_path, caplog):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    text = lines.read_text().replace(body_data.topology, "smpl")
+    lines.write_text(text)
+    assert run(lines, glb=tmp_path / "a.glb") == 1
+    assert "belongs to the body topology 'smpl'" in caplog.text
+
+
+def test_nothing_asked_for_is_an_error(tmp_path, caplog):
+    assert run(tmp_path / "a.jsonl") == 1
+    assert "--glb FILE, --bvh FILE or both" in caplog.text
+
+
+def test_layout_of_the_files_is_stated():
+    assert "Rz Ry Rx" in bvh.__doc__ and bvh.CHANNELS in bvh.__doc__
+    assert gltf.INFLUENCES == 4  # Viewers read one set.

@@ -1,0 +1,344 @@
+import json
+import logging
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+
+from tests.support import box_files, photos
+from tests.support.closeness import assert_close
+from tf_hmr import __main__ as cli
+from tf_hmr import inference, method, person_files, rendering
+from tf_hmr.geometry import camera, crop
+
+BOX = (60.0, 30.0, 90.0, 200.0)
+ENDINGS = (
+    *(".png", "_overlay.png", "_side.png"),
+    *(".glb", ".obj", ".npz", ".json"),
+)
+
+
+@pytest.fixture
+def run(monkeypatch, model, tmp_path, caplog):
+    """Runs the command in this process; returns (status, lines of errors).
+
+    The model is loaded once for all tests.
+    """
+    monkeypatch.setattr(cli.method, "load", lambda *_, **__: model)
+
+    def run(*paths, **values):
+        caplog.clear()
+        args = cli.Args(
+            photos=paths, weights=tmp_path, out=tmp_path / "out", **values
+        )
+        with caplog.at_level(logging.WARNING):
+            status = cli.main(args)
+        return status, caplog.messages
+
+    return run
+
+
+def written(tmp_path):
+    return sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def files_of(*stems):
+    return sorted(stem + ending for stem in stems for ending in ENDINGS)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    image = photos.picture(300, 260)
+    return photos.write(tmp_path / "street.png", image)
+
+
+def test_every_file_of_a_person(run, photo, tmp_path, model):
+    assert run(photo, box=BOX, focal_px=3e6) == (0, [])
+    assert written(tmp_path) == files_of("street_0")
+    stem = tmp_path / "out" / "street_0"
+    (person,) = inference.recover(model, photo, [BOX])
+    told = json.loads((tmp_path / "out" / "street_0.json").read_text())
+    assert told["photo"] == "street.png"
+    assert told["licence"] == model.body.data.licence
+    assert told["box_px"] == list(BOX)
+    assert told["image_size_px"] == [300, 260]
+    assert set(told["convention"]) >= {"camera", "weak_camera", "axes"}
+    # The json alone tells where the joints are seen. From so far away
+    # perspective is the weak perspective of the keypoints.
+    lens = told["camera"]
+    seen = camera.project_perspective(
+        np.array(told["joints_m"]) + lens["translation_m"],
+        lens["focal_px"],
+        lens["principal_point_px"],
+    )
+    assert_close("far_camera_px", seen, told["keypoints_px"])
+    arrays = np.load(f"{stem}.npz")
+    assert_close("body_metres", arrays["vertices"], person.vertices)
+    assert_close("body_metres", arrays["betas"], told["betas"])
+    np.testing.assert_array_equal(arrays["faces"], person.faces)
+
+
+def test_figure_shows_the_crop_the_overlay_and_the_side(
+    run, photo, tmp_path, model
+):
+    run(photo, box=BOX)
+    image = inference.read_photo(photo)
+    (person,) = inference.recover(model, image, [BOX])
+    size = person_files.FIGURE_HEIGHT
+    overlay = person_files.draw_overlay(image, person)
+    side = rendering.side_view(person.vertices, person.faces, size)
+    seen, drawn = (
+        crop.crop_image(panel, person.crop_box, size)
+        for panel in (image, overlay)
+    )
+    out = tmp_path / "out"
+    for name, expected in {
+        "street_0.png": np.hstack([seen, drawn, side]),
+        "street_0_overlay.png": overlay,
+        "street_0_side.png": side,
+    }.items():
+        np.testing.assert_array_equal(
+            inference.read_photo(out / name), expected
+        )
+
+
+@pytest.mark.parametrize("ending", [".glb", ".obj"])
+def test_mesh_files_stand_upright_and_face_outward(
+    run, photo, tmp_path, model, ending
+):
+    run(photo, box=BOX)
+    mesh = trimesh.load(
+        tmp_path / "out" / f"street_0{ending}", force="mesh", process=False
+    )
+    (person,) = inference.recover(model, photo, [BOX])
+    turned = person.vertices * [1, -1, -1]
+    assert_close("mesh_file_metres", mesh.vertices, turned)
+    np.testing.assert_array_equal(mesh.faces, person.faces)
+    assert mesh.volume > 0
+    head = person.joint_names.index("head_top")
+    foot = person.joint_names.index("left_ankle")
+    assert person.joints[head, 1] < person.joints[foot, 1]
+
+
+def test_overlay_draws_the_person_and_nothing_else(photo, model):
+    image = inference.read_photo(photo)
+    (person,) = inference.recover(model, image, [BOX])
+    drawn = person_files.draw_overlay(image, person)
+    changed = (drawn != image).any(axis=-1)
+    pixels = camera.project_perspective(
+        person.placed, person.focal_px, person.principal_point
+    )
+    low, high = pixels.min(axis=0) - 1, pixels.max(axis=0) + 1
+    rows, columns = np.nonzero(changed)
+    assert columns.min() >= low[0]
+    assert columns.max() <= high[0]
+    assert rows.min() >= low[1]
+    assert rows.max() <= high[1]
+    hips = person.keypoints_px[
+        [person.joint_names.index(f"{side}_hip") for side in ("left", "right")]
+    ].mean(axis=0)
+    assert changed[tuple(np.rint(hips[::-1]).astype(int))]
+
+
+def test_overlay_of_a_person_past_the_border(photo, model):
+    image = inference.read_photo(photo)
+    (person,) = inference.recover(model, image, [(250.0, 200.0, 90.0, 200.0)])
+    drawn = person_files.draw_overlay(image, person)
+    assert drawn.shape == image.shape
+    assert (drawn != image).any()
+
+
+def test_exif_orientation_reaches_the_results(run, tmp_path):
+    path = tmp_path / "turned.jpg"
+    turned = photos.jpeg_with_orientation(photos.picture(300, 260), 6)
+    path.write_bytes(turned)
+    assert run(path, box=BOX) == (0, [])
+    overlay = cv2.imread(str(tmp_path / "out" / "turned_0_overlay.png"))
+    assert overlay.shape == (300, 260, 3)
+
+
+def test_what_is_wrong_is_one_line_each_and_the_rest_goes_on(
+    run, photo, tmp_path
+):
+    text = tmp_path / "text.jpg"
+    text.write_bytes(b"no image")
+    small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
+    status, lines = run(tmp_path / "gone.jpg", text, small, photo, box=BOX)
+    assert status == 1
+    told = ["gone.jpg: no such", "text.jpg: not a readable", "small.png: pers"]
+    assert len(lines) == len(told)
+    for line, words in zip(lines, told, strict=True):
+        assert words in line
+        assert "\n" not in line
+    assert "outside the image of 40 x 40" in lines[2]
+    assert written(tmp_path) == files_of("street_0")
+
+
+def test_an_error_of_many_lines_becomes_one(run, photo, monkeypatch):
+    def refuse(path):
+        raise ValueError("first line\n  second line")
+
+    monkeypatch.setattr(cli.inference, "read_photo", refuse)
+    assert run(photo, box=BOX) == (1, ["first line second line"])
+
+
+def test_a_bad_box_leaves_the_others_their_numbers(run, photo, tmp_path):
+    path = box_files.save(tmp_path / "b.json", [BOX, (900, 0, 5, 5), BOX])
+    status, lines = run(photo, boxes=path)
+    assert status == 1
+    assert len(lines) == 1
+    assert "street.png: person 1: The box (900, 0, 5, 5)" in lines[0]
+    assert written(tmp_path) == files_of("street_0", "street_2")
+
+
+def answers_wrongly(model, monkeypatch, row, field, value):
+    """Makes the model's answer to one person of a batch a wrong one."""
+    call = type(model).__call__
+
+    def answer(self, images, **values):
+        found = call(self, images, **values)
+        changed = np.array(getattr(found, field))
+        changed[row] = value
+        return found._replace(**{field: changed})
+
+    monkeypatch.setattr(type(model), "__call__", answer)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("vertices", np.nan, "the model's vertices are not finite"),
+        ("rotmats", np.inf, "the model's rotmats are not finite"),
+        ("camera", (0.0, 0.0, 0.0), "scale s = 0, which puts the body"),
+        ("camera", (-0.5, 0.0, 0.0), "scale s = -0.5, which puts the body"),
+        ("camera", (1e-42, 0.0, 0.0), "at infinity"),
+    ],
+)
+def test_an_answer_that_is_no_person_leaves_the_others(
+    run, photo, tmp_path, model, monkeypatch, field, value, told
+):
+    answers_wrongly(model, monkeypatch, 1, field, value)
+    path = box_files.save(tmp_path / "b.json", [BOX, BOX, BOX])
+    status, lines = run(photo, boxes=path)
+    assert status == 1
+    assert len(lines) == 1
+    assert "street.png: person 1: " in lines[0] and told in lines[0]
+    assert written(tmp_path) == files_of("street_0", "street_2")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(cli.inference, "recover"), (cli.person_files, "write")],
+)
+def test_opencv_s_errors_name_the_photo(
+    run, photo, tmp_path, monkeypatch, module, name
+):
+    other = photos.write(tmp_path / "other.png", photos.picture(90, 90))
+    whole = getattr(module, name)
+
+    def fail(*args, **values):
+        monkeypatch.setattr(module, name, whole)
+        cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
+
+    monkeypatch.setattr(module, name, fail)
+    status, lines = run(photo, other)
+    assert status == 1
+    assert len(lines) == 1
+    assert "street.png: " in lines[0] and "OpenCV" in lines[0]
+    assert written(tmp_path) == files_of("other_0")
+
+
+def test_long_photo_warns_and_is_no_failure(run, tmp_path):
+    path = photos.write(tmp_path / "wide.png", photos.picture(300, 120))
+    status, lines = run(path)
+    assert status == 0
+    assert len(lines) == 1
+    assert "wide.png is 300 x 120, far from square" in lines[0]
+
+
+def test_folder_means_its_photos_each_once(run, tmp_path):
+    folder = tmp_path / "in"
+    for name in ("b.PNG", "a.jpg"):
+        photos.write(folder / name, photos.picture(90, 90))
+    (folder / "notes.txt").write_text("no photo")
+    assert run(folder, folder / "a.jpg") == (0, [])
+    assert written(tmp_path) == files_of("a_0", "b_0")
+
+
+def test_folder_without_photos_is_a_failure(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, lines = run(tmp_path / "empty")
+    assert status == 1
+    assert "empty: no photo in this folder" in lines[0]
+
+
+def test_results_of_equal_stems_do_not_collide(run, tmp_path):
+    image = photos.picture(90, 90)
+    paths = [
+        photos.write(tmp_path / name, image)
+        for name in ("x/a.png", "y/a.png", "y/A.jpg", "y/a-2.png")
+    ]
+    assert run(*paths) == (0, [])
+    assert written(tmp_path) == files_of("a_0", "a-2_0", "a-3_0", "A-4_0")
+
+
+def test_usage_errors(run, photo, tmp_path):
+    assert run() == (1, ["Give at least one photo or folder of photos."])
+    both = run(photo, box=BOX, boxes=tmp_path / "b.json")
+    assert both == (1, ["Give --box or --boxes, not both."])
+    status, lines = run(photo, boxes=tmp_path / "b.json")
+    assert status == 1
+    assert "b.json: no such file of boxes" in lines[0]
+
+
+def test_missing_weights_from_the_shell(photo, tmp_path):
+    told = subprocess.run(
+        [
+            *(sys.executable, "-m", "tf_hmr", photo, tmp_path / "gone.jpg"),
+            *("--weights", tmp_path / "none", "--out", tmp_path / "out"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    about = [line for line in told.stderr.splitlines() if "none" in line]
+    assert len(about) == 1
+    assert f"No model in {tmp_path / 'none'}" in about[0]
+    assert "gone.jpg: no such photo" in told.stderr
+
+
+def test_weights_of_another_body_are_refused(
+    photo, model_folder, tmp_path, caplog
+):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in model_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / method.CONFIG_FILE).read_text())
+    config["topology"] = "smpl"
+    (folder / method.CONFIG_FILE).write_text(json.dumps(config))
+    args = cli.Args((photo,), folder, tmp_path / "out", box=BOX)
+    assert cli.main(args) == 1
+    assert "topology 'smpl'" in caplog.messages[0]
+
+
+def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
+    image = photos.picture(300, 260)
+    paths = [photos.write(tmp_path / f"{n}.png", image) for n in "abc"]
+    folder = tmp_path / "openpose"
+    folder.mkdir()
+    two = box_files.openpose(
+        box_files.body25(10, 20, 50, 90), box_files.body25(60, 5, 40, 80)
+    )
+    box_files.save(folder / "a_keypoints.json", two)
+    box_files.save(folder / "b_keypoints.json", box_files.openpose())
+    status, lines = run(*paths, boxes=folder)
+    assert status == 1
+    assert written(tmp_path) == files_of("a_0", "a_1")
+    assert len(lines) == 2
+    assert "b.png: the boxes name no person" in lines[0]
+    assert "c_keypoints.json" in lines[1]

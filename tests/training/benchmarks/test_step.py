@@ -1,0 +1,124 @@
+"""The benchmark of training steps, on a case of seconds."""
+
+import json
+import pickle
+import time
+from concurrent.futures import process
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import config
+from training.benchmarks import step
+from training.data.pipeline import batches
+from training.engine import run_log
+
+TINY = step.Case("small", "float32", "cpu", 64, 4)
+
+
+def test_made_up_batches_are_as_the_pipeline_gives_them(tiny_records):
+    source = config.Source(str(tiny_records / "synthetic"))
+    data = config.Data(
+        sources=(source,), batch_size=4, prior=str(tiny_records / "synthetic")
+    )
+    real = next(iter(batches.train_dataset((source,), data, 64)))
+    made = step.made_up(TINY, 1)
+    assert made.keys() == real.keys() - {"example_id"}
+    for name, value in made.items():
+        assert value.shape == real[name].shape, name
+        assert value.dtype == real[name].dtype, name
+
+
+def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
+    asked, loop, found = [], step._loop, []
+
+    def once(*arguments):
+        """Compiled for the first time; the second is as the first."""
+        found.append(found[0] if found else loop(*arguments))
+        return list(found[0])
+
+    monkeypatch.setattr(step, "_loop", once)
+
+    def here(case, options):
+        asked.append(case)
+        return step.measure(TINY, options)
+
+    monkeypatch.setattr(step, "_in_its_own_process", here)
+    path = tmp_path / "step.json"
+    options = step.Options(("small",), ("float32",), rounds=1, json=path)
+    (row,) = step.run(options)
+    assert asked == [step.Case("small", "float32", "auto", 96, 32)]
+    assert json.loads(path.read_text()) == [row]
+    # Images a second of both: neither is off by the steps of a round.
+    assert 1 / step.LOG_EVERY < row["loop"] / row["bare"] < step.LOG_EVERY
+    assert row["memory_mib"] > 100
+
+
+@pytest.mark.slow  # Runs alone: beside other work it would tell of that.
+def test_the_loop_and_the_bare_step_do_the_same_work():
+    options = step.Options(("small",), ("float32",), rounds=1)
+    found = step.measure(TINY, options)
+    # Neither is off by a multiple.
+    assert 0.2 < found.loop / found.bare < 2
+
+
+def test_a_round_lasts_from_line_to_line(tmp_path):
+    book = run_log.Journal(tmp_path, 0)
+    for number in range(12):
+        time.sleep(0.3 if number == 5 else 0.01)
+        book.scalars(number, "train", {"loss": 1.0})
+    book.close()
+    rounds = np.diff(step._times(tmp_path / run_log.EVENTS_FOLDER))
+    assert len(rounds) == 11 and rounds.argmax() == 4
+    assert 0.29 < rounds[4] < 5
+
+
+def test_memory_is_read_before_the_bare_step(monkeypatch):
+    order = []
+    for name, found in (
+        ("_loop", [1.0]),
+        ("_peak_mib", 7.0),
+        ("_bare", [2.0]),
+    ):
+
+        def noted(*arguments, name=name, found=found):
+            order.append(name)
+            return found
+
+        monkeypatch.setattr(step, name, noted)
+    figures = step.measure(TINY, step.Options(devices=("cpu",)))
+    assert order == ["_loop", "_peak_mib", "_bare", "_loop"]
+    assert (figures.memory_mib, figures.loop / figures.bare) == (7, 2)
+
+
+@pytest.mark.parametrize("how", ["told", "killed"])
+def test_a_row_that_does_not_fit_leaves_the_others(
+    how, monkeypatch, tmp_path, capsys
+):
+    path = tmp_path / "step.json"
+    written = []
+
+    def too_large(case, options):
+        raise tf.errors.ResourceExhaustedError(None, None, "no 9 GiB\nmore")
+
+    def instead(case, options):
+        written.append(path.exists() and len(json.loads(path.read_text())))
+        if case.batch != 32:
+            return step.Figures(2.0, 1.0, 5.0, "a device")
+        if how == "killed":
+            raise process.BrokenProcessPool("ended abruptly")
+        with pytest.raises(step.DoesNotFit) as caught:
+            step._measured(case, options)
+        raise pickle.loads(pickle.dumps(caught.value))
+
+    monkeypatch.setattr(step, "measure", too_large)
+    monkeypatch.setattr(step, "_in_its_own_process", instead)
+    encoders = ("mobilenet_v3", "small", "resnet50")
+    rows = step.run(step.Options(encoders, ("float32",), json=path))
+    causes = {"told": "ResourceExhaustedError: no 9 GiB", "killed": "abruptly"}
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if "fit" in x)
+    assert line.startswith("small") and line.endswith(causes[how])
+    assert written == [False, 1, 2]
+    assert ["loop" in row for row in rows] == [True, False, True]
+    assert json.loads(path.read_text()) == rows

@@ -1,0 +1,204 @@
+"""Records that are broken, or go away while a run reads them."""
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.support import pipeline_batches, record_samples, tiny_run
+from tests.support.closeness import assert_close
+from training import config, fit
+from training.data.pipeline import batches
+from training.data.records import shards
+from training.engine import checkpoints, exit_status, run_log
+
+NOT_A_NUMBER = {
+    "box": np.full(4, np.nan),
+    "keypoints": np.full((pipeline_batches.K, 3), np.nan),
+    "joints3d": np.full((pipeline_batches.K, 4), np.inf),
+    "pose": np.full(72, np.nan),
+    "betas": np.array([0.0] * 9 + [np.nan]),
+}
+CUT = record_samples.example(0).image[:900]
+
+# Who it is, and how its crop was drawn.
+NO_LABELS = ("example_id", "example_key", "flip", "rotation_rad")
+
+
+@pytest.mark.parametrize("label", NOT_A_NUMBER)
+@pytest.mark.parametrize("how", ["host", "step"])
+def test_what_is_not_a_number_is_missing(tmp_path, caplog, label, how):
+    wrong = {2: {label: NOT_A_NUMBER[label]}}
+    folder = record_samples.spoilt(
+        tmp_path / "samples", pipeline_batches.COUNT, wrong
+    )
+    data = pipeline_batches.two_sources(
+        folder, warp=how, max_bad_share=0.1, sources=ALL(folder)
+    )
+    whole = record_samples.folder(tmp_path / "whole", pipeline_batches.COUNT)
+    clean = pipeline_batches.two_sources(
+        folder, warp=how, sources=ALL(whole), prior=str(folder)
+    )
+    with caplog.at_level(logging.WARNING):
+        found = pipeline_batches.batches(data, 2)
+    hit = 0
+    pairs = zip(found, pipeline_batches.batches(clean, 2), strict=True)
+    for batch, expected in pairs:
+        rows = batch["example_id"] == b"id2"
+        hit += rows.sum()
+        for name, value in batch.items():
+            if name in NO_LABELS:
+                continue
+            assert np.isfinite(value).all(), name
+            lost = (
+                name in LOST[label]
+                or label == "box"
+                and len(rows) == len(value)
+            )
+            kept = ~rows if lost else slice(None)
+            assert_close("exact", value[kept], expected[name][kept])
+            if lost and not name.startswith("rotmats"):
+                assert (value[rows] == 0).all(), name
+    assert hit
+    warnings = [m for m in caplog.messages if "samples/id2" in m]
+    assert len(warnings) == 1
+    assert f"{label} not finite" in warnings[0]
+
+
+LOST = {
+    "box": (),  # All: nothing can be cut out.
+    "keypoints": ("keypoints",),
+    "joints3d": ("joints3d", "has_joints3d"),
+    "pose": ("rotmats", "has_pose"),
+    "betas": ("betas", "has_betas"),
+}
+
+
+@pytest.mark.parametrize("how", ["host", "step"])
+def test_without_its_parts_a_record_is_blank(tmp_path, how):
+    wrong = {2: {"parts": record_samples.example(2).parts[:60]}}
+    folder = record_samples.spoilt(tmp_path / "samples", 6, wrong)
+    data = pipeline_batches.two_sources(
+        folder, warp=how, parts=True, max_bad_share=0.2, sources=ALL(folder)
+    )
+    source = config.Source(str(folder))
+    evaluated = batches.eval_dataset(
+        source, 6, pipeline_batches.SIZE, max_bad_share=0.2
+    )
+    for batch in (*pipeline_batches.batches(data, 1), *evaluated):
+        bad = np.asarray(batch["example_id"]) == b"id2"
+        assert bad.sum() == 1
+        for name in ("image", "has_pose", "has_parts", "parts", "keypoints"):
+            value = np.asarray(batch[name])
+            assert not value[bad].any(), name
+            assert value[~bad].any(), name
+
+
+def ALL(folder):
+    return (config.Source(str(folder)),)
+
+
+def command(workdir, folder, *words):
+    tiny = [w for w in tiny_run.TINY if "every" not in w]
+    return [
+        *("quick", f"--workdir={workdir}", f"--records={folder}"),
+        *("--save-every=2", "--log-every=1", "--precision=float32"),
+        *(*tiny, *words),
+    ]
+
+
+def steps(workdir):
+    lines = run_log.read_metrics(workdir / run_log.METRICS_FILE)
+    return [line["step"] for line in lines if line["kind"] == "train"]
+
+
+def test_too_many_bad_records_are_one_line_with_their_causes(tmp_path, capsys):
+    wrong = {2: {"image": CUT}, 5: {"pose": NOT_A_NUMBER["pose"]}}
+    folder = record_samples.spoilt(
+        tmp_path / "samples", pipeline_batches.COUNT, wrong
+    )
+    data = pipeline_batches.two_sources(
+        folder, sources=ALL(folder), max_bad_share=0.1
+    )
+    status = fit.told(lambda: pipeline_batches.batches(data, 3))
+    assert status == exit_status.FAILED
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "2 of 11 records are bad" in error and "0.1" in error
+    for cause in ("'JPEG is cut short': 1", "'pose not finite': 1"):
+        assert cause in error
+
+
+def test_open_shards_are_read_on_when_their_folder_is_gone(tmp_path):
+    folder = record_samples.folder(tmp_path / "samples", 8, shard_size=4)
+    stored = shards.Records(folder, "train")
+    before = stored.read(0)
+    shutil.rmtree(folder)
+    assert stored.read(0) == before and len(stored.read(3)) > 100
+    path = folder / "train-00001.tfrecord"
+    with pytest.raises(shards.RecordsGoneError, match=f"{path}.*No such file"):
+        stored.read(4)
+
+
+WRONG = {7: {"image": CUT}, 150: {"pose": NOT_A_NUMBER["pose"]}}
+
+
+def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
+    tmp_path, caplog, capsys
+):
+    """One in a hundred is broken; after the second step no file is there."""
+    folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
+    data = pipeline_batches.two_sources(
+        folder, sources=ALL(folder), batch_size=8
+    )
+    away, seen = tmp_path / "away", []
+    whole = pipeline_batches.batches(data, 25)
+
+    def read():
+        for batch in batches.train_dataset(data.sources, data, 64):
+            seen.append(batch)
+            if len(seen) == 2:
+                folder.rename(away)
+            assert len(seen) < 25, "read ahead to the end of the pass"
+
+    assert fit.told(read) == exit_status.FAILED
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("training.fit: ") and ".tfrecord" in error
+    assert str(folder) in error and "Bring its folder back" in error
+    away.rename(folder)
+    rest = pipeline_batches.batches(data, 25 - len(seen), start=len(seen))
+    for found, expected in zip(rest, whole[len(seen) :], strict=True):
+        pipeline_batches.assert_same(found, expected)
+    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in said
+    assert "samples/id150: pose not finite" in said
+
+
+@pytest.mark.slow
+def test_a_run_bears_bad_records_and_that_all_go_away(
+    tmp_path, monkeypatch, caplog, capsys
+):
+    """One in a hundred is broken; after the second step no file is there."""
+    folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
+    run, away = tmp_path / "run", tmp_path / "away"
+    save = checkpoints.Checkpoints.save
+
+    def save_and_move(self, step, *arguments, **options):
+        save(self, step, *arguments, **options)
+        if not away.exists() and step == 2:
+            folder.rename(away)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", save_and_move)
+    words = command(run, folder, "--steps=25", "--data.batch-size=8")
+    assert fit.main(words) == exit_status.FAILED
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("training.fit: ") and ".tfrecord" in error
+    assert str(folder) in error and "Bring its folder back" in error
+    assert 2 <= steps(run)[-1] < 25
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
+    away.rename(folder)
+    assert fit.main(words) == exit_status.COMPLETE
+    assert steps(run) == list(range(1, 26))
+    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in said
+    assert "samples/id150: pose not finite" in said

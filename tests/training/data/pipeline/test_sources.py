@@ -1,0 +1,161 @@
+"""Where an experiment's records are read from: --records."""
+
+import dataclasses
+import logging
+
+import pytest
+import tyro
+
+from tests.support import record_samples
+from training import config
+from training.data.pipeline import sources
+from training.data.prepare import poses
+
+
+@pytest.fixture
+def paper():
+    """A mix as the papers': four datasets, two without 3D labels."""
+    return config.Data(
+        sources=(
+            config.Source("h36m", share=0.4),
+            config.Source("mpi-inf-3dhp", share=0.1),
+            config.Source("coco", share=0.3, labels="2d"),
+            config.Source("lsp", share=0.2, labels="2d"),
+        ),
+        prior="poses",
+    )
+
+
+def make(folder, with_prior=True):
+    record_samples.folder(folder, 2)
+    if not with_prior:
+        (folder / "prior.npz").unlink()
+
+
+def test_names_lie_below_the_root(tmp_path, paper):
+    for name in ("h36m", "mpi-inf-3dhp", "coco", "lsp", "poses"):
+        make(tmp_path / name)
+    found = sources.locate(paper, (str(tmp_path),))
+    assert [source.records for source in found.sources] == [
+        str(tmp_path / source.records) for source in paper.sources
+    ]
+    assert found.prior == str(tmp_path / "poses")
+    assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
+
+
+def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
+    """What a user without MPI-INF-3DHP types: half still has 3D labels."""
+    for name in ("h36m", "coco", "lsp", "poses"):
+        make(tmp_path / name, with_prior=name == "poses")
+    words = [str(tmp_path / name) for name in ("lsp", "h36m", "coco")]
+    with caplog.at_level(logging.INFO):
+        found = sources.locate(paper, words)
+    expected = [("h36m", 0.5, "all"), ("coco", 0.3, "2d"), ("lsp", 0.2, "2d")]
+    for source, (name, share, labels) in zip(
+        found.sources, expected, strict=True
+    ):
+        assert source.records == str(tmp_path / name)
+        assert source.share == pytest.approx(share)
+        assert (source.labels, source.shards) == (labels, (0, 1))
+    assert found.prior == str(tmp_path / "poses")
+    assert f" 30.0 % of the pictures: {words[2]}, keyp" in caplog.text
+    mine = dataclasses.replace(paper, prior="elsewhere/poses")
+    with pytest.raises(FileNotFoundError, match="^elsewhere/poses has"):
+        sources.locate(mine, words)
+
+
+def test_two_folders_of_one_name_are_both_read(tmp_path, paper):
+    words = [str(tmp_path / name / "h36m") for name in ("a", "b")]
+    for word in words:
+        make(tmp_path / word)
+    found = sources.locate(paper, words)
+    assert {source.records for source in found.sources} == set(words)
+
+
+def test_what_is_there_can_be_trained_on_without_the_rest(tmp_path, paper):
+    make(tmp_path / "coco")
+    make(tmp_path / "h36m")
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate(paper, (str(tmp_path),))
+    _, _, words = str(caught.value).partition(" there: --records ")
+    words = words.partition(";")[0].split()
+    assert words == [str(tmp_path / name) for name in ("h36m", "coco")]
+    assert len(sources.locate(paper, words).sources) == 2
+
+
+def test_synthetic_takes_the_place_of_every_dataset(
+    tmp_path, paper, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "data" / "synthetic")
+    found = sources.locate(paper, ("synthetic",))
+    assert {s.records for s in found.sources} == {"data/synthetic"}
+    shares = {s.labels: s.share for s in found.sources}
+    assert shares == pytest.approx({"all": 0.5, "2d": 0.5})
+    # No picture is seen with its 3D labels and without them.
+    assert [s.shards for s in found.sources] == [(0, 2), (1, 2)]
+    assert found.prior == "data/synthetic"
+
+
+def test_missing_unpaired_poses_are_told_with_their_command(tmp_path, paper):
+    for source in paper.sources:
+        make(tmp_path / source.records, with_prior=False)
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate(paper, (str(tmp_path),))
+    message, folder = str(caught.value), tmp_path / paper.prior
+    assert f"{folder} has no unpaired poses" in message
+    command = "training.prepare poses --root DIR --kind amass"
+    assert f"{command} --out {folder}" in message
+    assert "--records synthetic" in message
+    words = command.replace("training.prepare poses ", "").split()
+    options = tyro.cli(poses.Options, args=[*words, f"--out={folder}"])
+    assert options.out == folder
+
+
+def test_own_folders_share_what_the_datasets_had(tmp_path, paper):
+    make(tmp_path / "mine", with_prior=False)
+    make(tmp_path / "yours")
+    words = (str(tmp_path / "mine"), str(tmp_path / "yours"))
+    found = sources.locate(paper, words)
+    assert sum(s.share for s in found.sources) == pytest.approx(1)
+    assert {s.records for s in found.sources} == set(words)
+    assert found.prior == words[1]
+    unpaired = config.Data(sources=(config.Source("coco", labels="2d"),))
+    (only,) = sources.locate(unpaired, words[1:]).sources
+    assert (only.labels, only.shards) == ("2d", (0, 1))
+
+
+@pytest.mark.parametrize("words", [("root",), ("synthetic",), ("a", "b")])
+def test_what_is_missing_is_named_with_its_command(
+    words, tmp_path, paper, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate(paper, words)
+    message = str(caught.value)
+    first = {"root": "root/h36m", "synthetic": "data/synthetic", "a": "a"}
+    first = first[words[0]]
+    assert f" --out {first}" in message and "training.prepare" in message
+    assert ("--records synthetic" in message) == (words[0] != "synthetic")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("3dpw", True),
+        ("mpi-inf-3dhp", True),
+        ("mpi_inf_3dhp", True),
+        ("no-such-set", False),
+        ("coco.x", False),
+    ],
+)
+def test_a_set_that_has_a_reader_is_not_said_to_lack_it(tmp_path, name, known):
+    data = config.Data(sources=(config.Source(name),), prior="")
+    with pytest.raises(FileNotFoundError) as caught:
+        sources.locate(data, (str(tmp_path),))
+    assert ("no reader" in str(caught.value)) != known
+
+
+def test_no_folder_at_all_is_refused(paper):
+    with pytest.raises(ValueError, match="--records is empty"):
+        sources.locate(paper, ())

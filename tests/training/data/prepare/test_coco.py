@@ -1,0 +1,232 @@
+"""COCO: rules of HMR and SPIN, masks of three kinds, files of two years."""
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.datasets import coco_files, people
+from tf_hmr import joints
+from training.data.prepare import coco
+from training.data.readers import coco as raw
+from training.data.readers import frames, writing
+from training.data.records import records_folder, schema, shards
+
+FACE_AND_SHOULDERS = (*joints.FACE5, "left_shoulder", "right_shoulder")
+BODY = tuple(n for n in joints.COCO17 if n not in FACE_AND_SHOULDERS)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, 2, (320, 240)) for n in (1, 2, 4)]
+
+
+@pytest.fixture(scope="module")
+def root(scenes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coco")
+    coco_files.write(folder, scenes)
+    return folder
+
+
+def task(root, rules="hmr", changed=None):
+    path = root / "annotations" / "person_keypoints_train2014.json"
+    people_of_it = raw.read(path)
+    if changed:
+        people_of_it = [people_of_it[0]._replace(annotation=changed)]
+    return coco.Task(root / "train2014", rules, people_of_it)
+
+
+def first(root):
+    return task(root).people[0].annotation
+
+
+def truth(person):
+    return np.array([person.keypoints[name] for name in joints.COCO17])
+
+
+def labels(example):
+    chosen = joints.select(joints.COCO17, joints.KEYPOINTS)
+    return example.keypoints[list(chosen)]
+
+
+def test_labels_are_the_truth(root, scenes):
+    found = list(coco.read(task(root)))
+    everyone = [person for scene in scenes for person in scene.people]
+    assert len(found) == len(everyone)
+    for example, person in zip(found, everyone, strict=True):
+        np.testing.assert_allclose(
+            labels(example)[:, :2], truth(person), atol=0.01
+        )
+        assert example.keypoints[:, 2].sum() == 17
+        assert not example.keypoints[joints.KEYPOINTS.index("neck")].any()
+    stored = (root / "train2014/COCO_train2014_000000000001.jpg").read_bytes()
+    assert found[0].image == found[1].image == stored
+    ids = [example.example_id for example in found]
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == "COCO_train2014_000000000001-100"
+
+
+def test_box_of_hmr_makes_the_keypoints_150_px(root, scenes):
+    (example, *_), person = coco.read(task(root)), scenes[0].people[0]
+    low, high = truth(person).min(axis=0), truth(person).max(axis=0)
+    middle = example.box[:2] + example.box[2:] / 2 - 0.5
+    np.testing.assert_allclose(middle, (low + high) / 2, atol=0.01)
+    diagonal = np.linalg.norm(high - low)
+    np.testing.assert_allclose(example.box[2:], diagonal, atol=0.01)
+
+
+ANKLES = ("left_ankle", "right_ankle")
+HIPS = ("left_hip", "right_hip")
+
+
+@pytest.mark.parametrize("gone", [ANKLES, ANKLES + HIPS])
+def test_people_cut_off_are_judged_by_the_torso(root, scenes, gone):
+    person = scenes[0].people[0]
+    changed = coco_files.hide(first(root), *gone)
+    (example,) = coco.read(task(root, changed=changed))
+    kept = person.points([n for n in joints.COCO17 if n not in gone])
+    expected = 150 / 50 * np.linalg.norm(np.ptp(kept, axis=0))
+    if gone == ANKLES:
+        pairs = [(hip.replace("hip", "shoulder"), hip) for hip in HIPS]
+        torso = [np.subtract(*person.points(pair)) for pair in pairs]
+        expected = 150 / 75 * np.linalg.norm(torso, axis=1).mean()
+    np.testing.assert_allclose(example.box[2:], expected, rtol=1e-5)
+
+
+def test_box_of_spin_is_cocos(root, scenes):
+    example = next(iter(coco.read(task(root, "spin"))))
+    np.testing.assert_allclose(example.box, scenes[0].people[0].box)
+
+
+@pytest.mark.parametrize("kind", ["polygons", "packed_runs", "runs"])
+def test_masks_of_each_kind_give_their_box(scenes, kind):
+    for scene in scenes:
+        size = scene.picture.shape[1::-1]
+        for person in scene.people:
+            segmentation = getattr(coco_files, kind)(person.mask)
+            if kind == "polygons":
+                segmentation = [np.array(line) for line in segmentation]
+            each = raw.Annotated("", size, {"segmentation": segmentation})
+            box = raw.mask_box(each)
+            # A polygon's corners are rounded to whole pixels.
+            worst = 1 if kind == "polygons" else 0
+            assert np.abs(box - person.box).max() <= worst
+
+
+def change_of(name, found):
+    """An annotation that a rule leaves out, or that is malformed."""
+    points = list(found["keypoints"])
+    eleven = [n for n in joints.COCO17 if n not in joints.FACE5][1:]
+    others = [n for n in joints.COCO17 if n not in eleven[:5]]
+    small = np.zeros((240, 320), bool)
+    small[40:101, 50:80] = True
+    return {
+        "five": coco_files.hide(found, *others, value=1),
+        "face": coco_files.hide(found, *BODY),
+        "small": found | {"segmentation": coco_files.runs(small)},
+        "none": found | {"keypoints": [0] * 51, "num_keypoints": 0},
+        "absent": {k: v for k, v in found.items() if k != "keypoints"},
+        "short": found | {"keypoints": points[:50]},
+        "empty": found | {"keypoints": []},
+        "number": found | {"keypoints": 5},
+        "text": found | {"keypoints": ["x"] * 51},
+        "far": found | {"segmentation": [np.array([0, 0, 1e12, 0, 5, 5])]},
+        "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
+        "unread": found | {"segmentation": {"counts": "abc"}},
+        "nan": found | {"keypoints": [float("nan"), 4, 2] + points[3:]},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("five", "fewer than 6 visible keypoints"),
+        ("face", "only face and shoulders"),
+        ("small", "not longer than 60 px"),
+        ("none", "no keypoints"),
+        ("absent", "no keypoints"),
+        ("short", "the annotation is malformed"),
+        ("empty", "the annotation is malformed"),
+        ("number", "the annotation is malformed"),
+        ("text", "the annotation is malformed"),
+        ("far", "the annotation is malformed"),
+        ("flat", "the annotation is malformed"),
+        ("unread", "the annotation is malformed"),
+        ("nan", "the annotation is malformed"),
+    ],
+)
+def test_who_is_left_out_and_why(root, name, cause):
+    changed = change_of(name, first(root))
+    (read,) = coco.read(task(root, changed=changed))
+    assert writing.checked(read).cause == cause
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], "text", None, [{}] * 4])
+def test_a_malformed_box_is_counted(root, box):
+    changed = first(root) | {"bbox": box}
+    (read,) = coco.read(task(root, "spin", changed))
+    assert read.cause == "the annotation is malformed"
+
+
+def test_hidden_joints_count_as_labels_but_not_for_the_rule(root):
+    hidden = coco_files.hide(first(root), *joints.COCO17[:11], value=1)
+    (example,) = coco.read(task(root, changed=hidden))
+    assert example.keypoints[:, 2].sum() == 17
+
+
+def test_spin_wants_all_twelve_joints_of_the_body(root):
+    body = [name for name in joints.COCO17 if name not in joints.FACE5]
+    cases = [(joints.FACE5, True), *(((name,), False) for name in body)]
+    for names, kept in cases:
+        changed = coco_files.hide(first(root), *names)
+        (read,) = coco.read(task(root, "spin", changed))
+        assert isinstance(read, schema.Example) == kept
+
+
+def test_crowds_and_other_things_are_not_people(tmp_path, scenes):
+    def change(content):
+        first = content["annotations"][0]
+        for more in ({"iscrowd": 1}, {"category_id": 3}):
+            content["annotations"].append(copy.deepcopy(first) | more)
+
+    path = coco_files.write(tmp_path, scenes[:1], "val", 2017, change)
+    found = raw.read(path)
+    assert len(found) == 2
+    assert found[0].file == "000000000001.jpg"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"images": 3}', '{"images": [{}]}']
+)
+def test_a_damaged_file_is_named(tmp_path, text):
+    path = tmp_path / "person_keypoints_train2014.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"train2014.json is not in COCO's"):
+        raw.read(path)
+
+
+def test_what_is_missing_is_asked_for(tmp_path, scenes):
+    options = coco.Options(tmp_path, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="annotations_trainval2014"):
+        coco.run(options)
+    coco_files.write(tmp_path, scenes[:1])
+    (tmp_path / "train2014").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"pictures, of train2014.zip"):
+        coco.run(options)
+
+
+def test_records_and_sheet(root, tmp_path):
+    coco.run(coco.Options(root, tmp_path, workers=1))
+    stored = shards.Records(tmp_path, "train")
+    assert len(stored) == 6
+    report = records_folder.read_report(tmp_path)["splits"]["train"]
+    assert report["labels"] == {
+        "keypoints": 6,
+        "joints3d": 0,
+        "pose": 0,
+        "betas": 0,
+        "parts": 0,
+    }
+    assert cv2.imread(str(tmp_path / "train.png")).std() > 20
+    assert frames.ROOM > 2.13, "HMR's augmentation sees that much"

@@ -1,0 +1,200 @@
+"""A user's own photos: COCO's format with names, OpenPose's json, turns."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import photos
+from tests.support.datasets import coco_files, openpose_photos, people
+from tf_hmr import joints
+from tf_hmr.formats import openpose_files
+from training.data.pipeline import pixels
+from training.data.prepare import coco_like
+from training.data.readers import writing
+from training.data.records import schema, shards
+
+NAMES = ("tail", "left_heel", *reversed(joints.LSP14))
+
+
+# As CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md spells them.
+SPELLED25 = (
+    "Nose,Neck,RShoulder,RElbow,RWrist,LShoulder,LElbow,LWrist,MidHip,RHip,"
+    "RKnee,RAnkle,LHip,LKnee,LAnkle,REye,LEye,REar,LEar,LBigToe,LSmallToe,"
+    "LHeel,RBigToe,RSmallToe,RHeel"
+).split(",")
+
+
+def test_joints_have_the_order_of_openpose():
+    def plain(name):
+        words = re.findall("[A-Z][a-z]*", name)
+        sides = {"R": "right", "L": "left"}
+        return "_".join(sides.get(word, word.lower()) for word in words)
+
+    middles = {"neck": "between_shoulders", "mid_hip": "between_hips"}
+    names = tuple(middles.get(n, n) for n in map(plain, SPELLED25))
+    assert names == openpose_files.BODY25
+    # The older model has neither the middle of the hips nor feet.
+    older = (name for name in names[:19] if name != "between_hips")
+    assert tuple(older) == openpose_files.COCO18
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, 2, (320, 240)) for n in (20, 21)]
+
+
+def write_coco(root, scenes, names=NAMES):
+    """annotations.json with joints of its own, the tail of nobody."""
+    content = {"images": [], "annotations": []}
+    for number, scene in enumerate(scenes):
+        file = f"photo{number}.jpg"
+        people.write_picture(root / "images" / file, scene.picture)
+        height, width = scene.picture.shape[:2]
+        content["images"].append(
+            {"id": number, "file_name": file, "width": width, "height": height}
+        )
+        for place, person in enumerate(scene.people):
+            rows = [(*person.keypoints.get(n, (9, 9)), 2) for n in names]
+            annotation = coco_files.annotation(
+                person, number, 10 * number + place
+            )
+            annotation["keypoints"] = np.array(rows).ravel().tolist()
+            content["annotations"].append(annotation)
+    content["categories"] = [{"id": 1, "name": "person", "keypoints": names}]
+    (root / "annotations.json").write_text(json.dumps(content))
+    return root
+
+
+def read_all(root, monkeypatch, **changes):
+    found = []
+
+    def write(name, options, tasks, read):
+        found.extend(each for task in tasks for each in read(task))
+
+    monkeypatch.setattr(writing, "write", write)
+    coco_like.run(coco_like.Options(root, root / "out", **changes))
+    return found
+
+
+def everyone(scenes):
+    return [person for scene in scenes for person in scene.people]
+
+
+def check(example, person, names):
+    for name, (x, y, flag) in zip(
+        joints.KEYPOINTS, example.keypoints, strict=True
+    ):
+        assert flag == (name in names), name
+        if flag:
+            assert np.abs(person.keypoints[name] - (x, y)).max() < 0.01
+
+
+def test_joints_of_coco_are_known_by_their_names(scenes, tmp_path, monkeypatch):
+    found = read_all(write_coco(tmp_path, scenes), monkeypatch)
+    for example, person in zip(found, everyone(scenes), strict=True):
+        check(example, person, NAMES)
+        np.testing.assert_allclose(example.box, person.box)
+        assert example.dataset == "coco-like"
+
+
+@pytest.mark.parametrize(
+    "names", [openpose_files.BODY25, openpose_files.COCO18]
+)
+def test_openpose_needs_no_annotations(scenes, tmp_path, monkeypatch, names):
+    found = read_all(
+        openpose_photos.write_openpose(tmp_path, scenes, names), monkeypatch
+    )
+    sure = [name for name in names if "elbow" not in name]
+    assert found[1].example_id == "photo0-2"
+    for example, person in zip(found, everyone(scenes), strict=True):
+        check(example, person, sure)
+        x, y, w, h = example.box
+        points = person.points([n for n in sure if n in joints.KEYPOINTS])
+        span = np.ptp(points, axis=0).max()
+        assert max(w, h) > span, "room around the joints"
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_photos_are_turned_upright(scenes, tmp_path, monkeypatch, orientation):
+    root = write_coco(tmp_path, scenes[:1])
+    turn = {3: 2, 6: 1}[orientation]  # what the camera did to the picture
+    stored = np.ascontiguousarray(np.rot90(scenes[0].picture, turn))
+    path = root / "images" / "photo0.jpg"
+    path.write_bytes(photos.jpeg_with_orientation(stored, orientation))
+    found = read_all(root, monkeypatch)
+    assert len(found) == 2
+    for example, person in zip(found, scenes[0].people, strict=True):
+        check(example, person, NAMES)
+        shown = pixels.decode_jpeg(
+            example.image, (example.width, example.height)
+        )
+        difference = shown.astype(int) - scenes[0].picture
+        assert np.abs(difference).mean() < 4
+
+
+def test_some_photos_are_held_out(scenes, tmp_path, monkeypatch):
+    root = openpose_photos.write_openpose(tmp_path, scenes * 8)
+    parts = [
+        {each.example_id for each in read_all(root, monkeypatch, **options)}
+        for options in (
+            {"held_out": 0.4},
+            {"held_out": 0.4, "split": "val"},
+            {},
+        )
+    ]
+    assert parts[0] | parts[1] == parts[2]
+    assert not parts[0] & parts[1]
+    assert 4 <= len(parts[1]) <= 24
+
+
+def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
+    root = openpose_photos.write_openpose(tmp_path, scenes[:1])
+    found = read_all(root, monkeypatch, least=40)
+    assert {each.cause for each in found} == {
+        "fewer than 40 labelled keypoints"
+    }
+    path = root / "images" / "photo0_keypoints.json"
+    content = json.loads(path.read_text())
+    content["people"][0]["pose_keypoints_2d"] = [5.0, 5.0, 1.0] * 25
+    path.write_text(json.dumps(content))
+    found = read_all(root, monkeypatch)
+    assert found[0].cause == "all keypoints in one place"
+    assert isinstance(found[1], schema.Example)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "photo0_keypoints.json is not OpenPose's"),
+        ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "is not OpenPose's"),
+        ('{"people": [{}]}', "is not OpenPose's"),
+        ('{"people": 7}', "is not OpenPose's"),
+    ],
+)
+def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, text, told):
+    root = openpose_photos.write_openpose(tmp_path, scenes[:1])
+    (root / "images" / "photo0_keypoints.json").write_text(text)
+    with pytest.raises(ValueError, match=told):
+        read_all(root, monkeypatch)
+
+
+def test_what_is_missing_is_explained(scenes, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"images does not.*--help"):
+        read_all(tmp_path, monkeypatch)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"nobody is labelled"):
+        read_all(tmp_path, monkeypatch)
+    write_coco(tmp_path, scenes[:1], ("paw", "tail"))
+    with pytest.raises(ValueError, match=r"'paw', 'tail'.*none is known"):
+        read_all(tmp_path, monkeypatch)
+
+
+def test_records_and_sheet(scenes, tmp_path):
+    root = openpose_photos.write_openpose(tmp_path / "photos", scenes)
+    out = tmp_path / "out"
+    coco_like.run(coco_like.Options(root, out, workers=1))
+    assert len(shards.Records(out, "train")) == 4
+    assert cv2.imread(str(out / "train.png")).std() > 20

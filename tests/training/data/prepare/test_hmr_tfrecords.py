@@ -1,0 +1,161 @@
+"""HMR's TFRecords: three kinds of labels, poses, a parser without TF."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.datasets import hmr_tfrecords_files as files
+from tests.support.datasets import people
+from tf_hmr import joints
+from training import doctor
+from training.data.formats import tf_examples
+from training.data.prepare import hmr_tfrecords as reader
+from training.data.readers import writing
+from training.data.records import mocap, records_folder, shards
+
+CHOSEN = list(joints.select(joints.LSP14, joints.KEYPOINTS))
+WRIST = joints.KEYPOINTS.index(files.HIDDEN)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return people.scene(30, size=(220, 200))
+
+
+def read_all(path):
+    places = tf_examples.places(path)
+    return list(reader.read(reader.Task(path, places, 0)))
+
+
+def test_labels_of_images_are_the_truth(scene, tmp_path):
+    (person,) = scene.people
+    row = files.features(person, scene)
+    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    kept = [name for name in joints.LSP14 if name != files.HIDDEN]
+    kept += [name for name in files.FACE if name != "right_eye"]
+    for name, (x, y, flag) in zip(
+        joints.KEYPOINTS, found.keypoints, strict=True
+    ):
+        assert flag == (name in kept), name
+        if flag:
+            assert np.abs(person.keypoints[name] - (x, y)).max() < 0.01
+    assert found.image == row["image/encoded"][0]
+    middle = found.box[:2] + found.box[2:] / 2 - 0.5
+    np.testing.assert_array_equal(middle, row["image/center"])
+    assert found.box[2:].tolist() == [150, 150]
+    assert not found.has("pose")
+    assert not found.has("joints3d")
+
+
+@pytest.mark.parametrize("has_3d", [1, 0])
+def test_labels_3d_are_the_truth(scene, tmp_path, has_3d):
+    (person,) = scene.people
+    row = files.features_3d(person, scene, has_3d)
+    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    truth = person.points3d(joints.LSP14)
+    np.testing.assert_allclose(found.joints3d[CHOSEN, :3], truth, atol=1e-5)
+    assert found.joints3d[:, 3].sum() == 14
+    # Shrunk to 0.8 of its height in width.
+    camera = scene.intrinsics * (0.8, 1, 1, 1)
+    np.testing.assert_allclose(found.intrinsics, camera, rtol=1e-5)
+    assert found.has("pose") == found.has("betas") == bool(has_3d)
+    if has_3d:
+        np.testing.assert_allclose(found.pose, person.pose.ravel(), atol=1e-6)
+        np.testing.assert_allclose(found.betas, person.betas, atol=1e-6)
+        assert found.topology == "smpl"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda row: row.pop("image/x"),
+        lambda row: row.update({"image/x": [1.0, 2.0]}),
+        lambda row: row.update({"image/encoded": [7]}),
+        lambda row: row.update({"mosh/gt3d": [1.0] * 5}),
+        lambda row: row.pop("mosh/pose"),
+        lambda row: row.update({"image/center": [b"x"]}),
+    ],
+)
+def test_malformed_records_are_left_out(scene, tmp_path, harm):
+    row = files.features_3d(scene.people[0], scene)
+    harm(row)
+    path = files.write(tmp_path / "train_000.tfrecord", [row, b"\x0a\xff"])
+    causes = [writing.checked(found).cause for found in read_all(path)]
+    assert causes == ["the record is malformed"] * 2
+
+
+def test_not_finite_labels_are_left_out(scene, tmp_path):
+    row = files.features_3d(scene.people[0], scene)
+    row["mosh/pose"] = np.full(72, np.nan)
+    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    assert "pose is not finite" in writing.checked(found).cause
+
+
+def test_cut_files_are_named(scene, tmp_path):
+    rows = [files.features(scene.people[0], scene)] * 3
+    path = files.write(tmp_path / "train_000.tfrecord", rows)
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) * 2 // 3 + 5):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="cut short after 2 records"):
+            reader.run(reader.Options(tmp_path, tmp_path / "out"))
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"train_000.*Request it from"):
+        reader.run(reader.Options(tmp_path, tmp_path / "out"))
+
+
+def test_parser_reads_what_tensorflow_writes(rng):
+    row = {
+        "floats": rng.normal(size=300).astype(np.float32),
+        "none": np.zeros(0),
+        "integers": np.array([0, 1, -1, 127, 128, 2**62, -(2**63)]),
+        "bytes": [b"", b"\x00\xff" * 200],
+        "": [b"no name"],
+    }
+    del row["none"]
+    found = tf_examples.parse(files.serialize(row))
+    assert found.keys() == row.keys()
+    for name, values in row.items():
+        assert list(found[name]) == list(values), name
+    assert tf_examples.parse(b"") == {}
+
+
+def test_poses_become_a_prior(tmp_path, rng):
+    root = tmp_path / "mocap_neutrMosh"
+    truth = rng.normal(size=(7, 82)).astype(np.float32)
+    rows = [{"pose": row[:72], "shape": row[72:]} for row in truth]
+    rows.insert(3, {"pose": [1.0]})
+    files.write(root / "neutrSMPL_CMU_000.tfrecord", rows[:5])
+    files.write(root / "neutrSMPL_H3.6_000.tfrecord", rows[5:])
+    reader.run(reader.Options(root, tmp_path / "out", workers=1))
+    found = mocap.read(tmp_path / "out")
+    np.testing.assert_array_equal(found.pose, truth[:, :72])
+    np.testing.assert_array_equal(found.betas, truth[:, 72:])
+    assert found.topology == "smpl"
+
+
+def test_records_and_sheet(scene, tmp_path):
+    rows = [files.features_3d(scene.people[0], scene)] * 2
+    files.write(tmp_path / "raw/train/S1_cam0.tfrecord", rows)
+    out = tmp_path / "out"
+    reader.run(reader.Options(tmp_path / "raw", out, workers=1))
+    assert doctor.main([str(out), "--limit", "0"]) == 0
+    assert len(shards.Records(out, "train")) == 2
+    report = records_folder.read_report(out)
+    assert report["topology"] == "smpl"
+    assert report["splits"]["train"]["labels"]["pose"] == 2
+
+
+def test_no_tensorflow_in_the_readers_of_this_package():
+    code = (
+        "import sys\n"
+        "from training.data.prepare import coco, coco_like, hmr_tfrecords\n"
+        "from training.data.prepare import hr_lspet, lsp, lsp_ext, mpii\n"
+        "from training.data.prepare import spin_npz, up3d\n"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert not subprocess.run(
+        [sys.executable, "-c", code], check=False
+    ).returncode

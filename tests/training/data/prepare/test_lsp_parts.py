@@ -1,0 +1,104 @@
+"""Six drawn parts in records: their names, what is not judged, old records."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import record_samples
+from tests.support.datasets import lsp_files, people
+from tf_hmr.body import parts as body_parts
+from training.data.pipeline import pixels
+from training.data.prepare import lsp
+from training.data.readers import lsp_parts
+from training.data.records import parsing, schema, shards
+
+NAMES = ("", *body_parts.PARTS["part6"])
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, size=(200, 160)) for n in (5, 6, 7)]
+
+
+@pytest.fixture
+def root(scenes, tmp_path):
+    return lsp_files.write_lsp(tmp_path / "lsp", scenes, first=1001)
+
+
+def options(root, tmp_path, **changes):
+    given = {"split": "test", "parts": tmp_path / "upi", "workers": 1}
+    return lsp.Options(root, tmp_path / "out", **(given | changes))
+
+
+def test_parts_keep_their_names_in_records(scenes, root, tmp_path):
+    lsp_files.write_parts(tmp_path / "upi", scenes[:2], first=1001)
+    lsp.run(options(root, tmp_path))
+    stored = shards.Records(tmp_path / "out", "test")
+    found = [schema.decode(stored.read(row)) for row in range(3)]
+    assert [each.has("parts") for each in found] == [True, True, False]
+    assert [each.part_set for each in found] == ["part6", "part6", ""]
+    for example, scene in zip(found, scenes[:2], strict=False):
+        mask, six = lsp_files.drawn_parts(scene)
+        labels = cv2.imdecode(np.frombuffer(example.parts, np.uint8), -1)
+        judged = np.ones(mask.shape, bool)
+        judged[::20] = False
+        assert (np.array(NAMES)[labels[judged]] == six[judged]).all()
+        strip = np.where(mask, lsp_parts.SOMEWHERE, lsp_parts.NOT_JUDGED)
+        assert (labels[~judged] == strip[~judged]).all()
+        silhouette = (labels > 0) & (labels != lsp_parts.NOT_JUDGED)
+        assert (silhouette == mask).all(), "the silhouette is not lost"
+    assert (tmp_path / "out" / "test.png").exists()
+    # Who reads part14 does not see them.
+    batch = parsing.parse([stored.read(0), schema.encode(_rendered())])
+    assert batch["has_parts"].numpy().tolist() == [0, 1]
+    assert batch["part_set"].numpy().tolist() == [b"part6", b""]
+
+
+def _rendered():
+    return record_samples.example(0)
+
+
+def test_records_without_the_field_are_what_they_were():
+    assert b"part_set" not in schema.encode(_rendered())
+    assert schema.decode(schema.encode(_rendered())).part_set == ""
+    named = record_samples.example(0, part_set="part7")
+    with pytest.raises(ValueError, match="part_set is no division"):
+        schema.encode(named)
+
+
+def test_swapped_sides_are_refused(scenes, root, tmp_path):
+    # Of the numbering in classner/up: up_tools/model.py.
+    other = ("head", "torso", "right_arm", "left_arm", "right_leg", "left_leg")
+    mirrored = [lsp_files.CODES[i] for i in (1, 0, 2, 4, 3, 5)]
+    for codes in (other, mirrored):
+        lsp_files.write_parts(tmp_path / "upi", scenes, 1001, codes)
+        with pytest.raises(ValueError, match=r"only \d+ lie in the arm or leg"):
+            lsp.run(options(root, tmp_path))
+
+
+def test_a_folder_without_parts_is_named(scenes, root, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"im1001_segmentation.png"):
+        lsp.run(options(root, tmp_path))
+    lsp_files.write_parts(tmp_path / "upi", scenes, first=1001)
+    with pytest.raises(FileNotFoundError, match="--parts with --split test"):
+        lsp.run(options(root, tmp_path, split="train"))
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"", "the parts do not decode"),
+        (record_samples.png(np.full((160, 200), 9, np.uint8)), "other labels"),
+        (record_samples.png(np.zeros((9, 9), np.uint8)), "differ in size"),
+    ],
+)
+def test_damaged_parts_are_left_out(scenes, tmp_path, content, cause):
+    lsp_files.write_parts(tmp_path, scenes[:1], first=1001)
+    path = tmp_path / "im1001_part_segmentation.png"
+    path.write_bytes(content)
+    with pytest.raises(pixels.BadImage, match=cause):
+        lsp_parts.read(tmp_path, 1001)
+    labels = np.zeros((1, 14, 3))
+    task = lsp.Task(tmp_path, "hmr", tmp_path, range(1001, 1002), labels)
+    (left_out,) = lsp.read(task)
+    assert cause in left_out.cause

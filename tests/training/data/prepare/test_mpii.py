@@ -1,0 +1,224 @@
+"""MPII: structs with missing and empty fields, json, both sets of rules."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.datasets import mpii_files, people
+from tf_hmr import joints
+from training.data.prepare import mpii
+from training.data.readers import frames, writing
+from training.data.readers import mpii as raw
+from training.data.records import schema, shards
+
+CHOSEN = list(joints.select(raw.MPII16, joints.KEYPOINTS))
+WRIST = joints.KEYPOINTS.index("left_wrist")
+
+
+def test_joints_have_the_order_of_mpii():
+    spelled = (
+        "r ankle,r knee,r hip,l hip,l knee,l ankle,pelvis,thorax,neck,"
+        "head_top,r wrist,r elbow,r shoulder,l shoulder,l elbow,l wrist"
+    )
+    spelled = spelled.replace("r ", "right_").replace("l ", "left_")
+    assert raw.MPII16 == tuple(spelled.split(","))
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    sizes = ((200, 160), (900, 260), (200, 160))
+    return [
+        people.scene(n, count, size)
+        for n, count, size in zip((8, 9, 14), (1, 1, 2), sizes, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def root(scenes, tmp_path_factory):
+    return mpii_files.write(tmp_path_factory.mktemp("mpii"), scenes)
+
+
+def read_all(root, monkeypatch, **changes):
+    found = []
+
+    def write(name, options, tasks, read):
+        assert name == "mpii"
+        found.extend(each for task in tasks for each in read(task))
+
+    monkeypatch.setattr(writing, "write", write)
+    mpii.run(mpii.Options(root, root / "out", **changes))
+    return found
+
+
+def test_labels_are_the_truth(root, scenes, monkeypatch):
+    small, large, *others = read_all(root, monkeypatch)
+    truth = scenes[0].people[0].points(raw.MPII16)
+    np.testing.assert_allclose(small.keypoints[CHOSEN, :2], truth, atol=0.01)
+    assert small.keypoints[:, 2].sum() == 16, "hidden ones are labels"
+    name = root / "images/000000001.jpg"
+    assert small.image == name.read_bytes()
+    assert [each.cause for each in others] == ["somebody else is near"] * 2
+    assert [each.example_id for each in others][1] == "000000003-2"
+    # The picture of 900 px is cut; labels and pixels move alike.
+    assert max(large.width, large.height) <= frames.LARGEST_PX
+    truth = scenes[1].people[0].points(raw.MPII16)
+    moved = large.keypoints[CHOSEN, :2] - truth
+    np.testing.assert_allclose(moved - moved[0], 0, atol=0.01)
+    shift = np.rint(-moved[0]).astype(int)
+    np.testing.assert_allclose(-moved[0], shift, atol=0.01)
+    shown = cv2.imdecode(np.frombuffer(large.image, np.uint8), 1)[..., ::-1]
+    same = scenes[1].picture[shift[1] :, shift[0] :]
+    same = same[: large.height, : large.width]
+    assert np.abs(shown.astype(int) - same).mean() < 8
+
+
+def test_box_of_hmr_is_the_extent_of_its_14_joints(root, scenes, monkeypatch):
+    example = read_all(root, monkeypatch)[0]
+    truth = scenes[0].people[0].points(joints.LSP14)
+    low, high = truth.min(axis=0), truth.max(axis=0)
+    middle = example.box[:2] + example.box[2:] / 2 - 0.5
+    np.testing.assert_allclose(middle, (low + high) / 2, atol=0.01)
+    np.testing.assert_allclose(
+        example.box[2:], np.linalg.norm(high - low), atol=0.01
+    )
+
+
+def test_box_of_spin_follows_the_scale(root, scenes, monkeypatch):
+    found = read_all(root, monkeypatch, rules="spin")
+    assert len(found) == 4
+    assert all(isinstance(each, schema.Example) for each in found)
+    x, y, w, h = scenes[0].people[0].box
+    middle = found[0].box[:2] + found[0].box[2:] / 2
+    expected = x + w / 2, y + h / 2 + 15 * h / 200
+    np.testing.assert_allclose(middle, expected, atol=0.01)
+    np.testing.assert_allclose(found[0].box[2:] * 1.2, 1.25 * h, rtol=1e-5)
+
+
+def without(*names):
+    """A person without some joints; without a list of them if all go."""
+
+    def change(rect):
+        points = rect["annopoints"]["point"]
+        kept = [p for p in points[0] if raw.MPII16[p["id"]] not in names]
+        rows = [{k: p[k] for k in p.dtype.names} for p in kept]
+        rect["annopoints"] = {"point": mpii_files.structs(rows)}
+
+    return change
+
+
+ANKLES = ("left_ankle", "right_ankle")
+HIPS = ("left_hip", "right_hip")
+HEAD = "head_top"
+
+
+@pytest.mark.parametrize(
+    ("change", "rules", "cause"),
+    [
+        (lambda rect: rect.pop("annopoints"), "hmr", "no joints"),
+        (
+            lambda rect: rect.update(annopoints=mpii_files.EMPTY),
+            "hmr",
+            "no joints",
+        ),
+        (without(*raw.MPII16[1:]), "hmr", "fewer than 2 joints"),
+        # HMR does not know the pelvis.
+        (
+            without(*{*raw.MPII16} - {"pelvis", "left_ankle"}),
+            "hmr",
+            "fewer than 2 joints",
+        ),
+        (
+            without(*ANKLES, *HIPS),
+            "hmr",
+            "too close: no ankle and no torso",
+        ),
+        (without("spine", "pelvis"), "spin", "not all 16 joints"),
+        (
+            lambda rect: rect.update(objpos=mpii_files.EMPTY),
+            "spin",
+            "neither centre nor scale",
+        ),
+        (lambda rect: rect.pop("scale"), "spin", "neither centre nor scale"),
+    ],
+)
+def test_who_is_left_out_and_why(
+    scenes, tmp_path, monkeypatch, change, rules, cause
+):
+    mpii_files.write(tmp_path, scenes[:1], lambda rects: change(rects[0][0]))
+    (found,) = read_all(tmp_path, monkeypatch, rules=rules)
+    assert found == writing.Skipped("000000001-1", cause)
+
+
+@pytest.mark.parametrize(
+    ("gone", "pair", "px"),
+    [
+        (ANKLES, (HEAD, HIPS), 75),
+        ((*ANKLES, HEAD), (None, HIPS), 56),
+    ],
+)
+def test_people_cut_off_are_judged_by_the_torso(
+    scenes, tmp_path, monkeypatch, gone, pair, px
+):
+    change = without(*gone)
+    mpii_files.write(tmp_path, scenes[:1], lambda rects: change(rects[0][0]))
+    (found,) = read_all(tmp_path, monkeypatch)
+    at = scenes[0].people[0].keypoints
+    tops = [pair[0] or hip.replace("hip", "shoulder") for hip in HIPS]
+    lengths = [
+        np.linalg.norm(at[top] - at[hip])
+        for top, hip in zip(tops, HIPS, strict=True)
+    ]
+    np.testing.assert_allclose(
+        found.box[2:], np.mean(lengths) * 150 / px, rtol=1e-5
+    )
+
+
+def test_json_is_read(scenes, tmp_path, monkeypatch):
+    root = mpii_files.write_json(tmp_path, scenes, "valid")
+    options = {"labels": "json", "split": "valid"}
+    found = read_all(root, monkeypatch, **options)
+    assert [each.example_id for each in found] == [
+        "000000001-1",
+        "000000002-1",
+        "000000003-1",
+        "000000003-2",
+    ]
+    kept = [index for index in CHOSEN if index != WRIST]
+    names = [name for name in raw.MPII16 if name != "left_wrist"]
+    truth = scenes[2].people[1].points(names)
+    np.testing.assert_allclose(found[3].keypoints[kept, :2], truth, atol=0.01)
+    assert not found[3].keypoints[WRIST].any()
+    people_of_it = json.loads((root / "annot/valid.json").read_text())
+    people_of_it[0]["joints"][3] = [5]
+    (root / "annot/valid.json").write_text(json.dumps(people_of_it))
+    with pytest.raises(ValueError, match=r"valid.json is not a list of MPII"):
+        read_all(root, monkeypatch, **options)
+
+
+def test_damaged_and_missing_files_are_named(scenes, tmp_path):
+    options = mpii.Options(tmp_path, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=r"u12_1.mat .*Request it from"):
+        mpii.run(options)
+    whole = mpii_files.write(tmp_path / "whole", scenes[:1]) / mpii_files.MAT
+    path = tmp_path / mpii_files.MAT
+    path.parent.mkdir()
+    for size in (0, 200, 3000):
+        path.write_bytes(whole.read_bytes()[:size])
+        with pytest.raises(ValueError, match=r"u12_1.mat .*Fetch it again"):
+            mpii.run(options)
+    mpii_files.scipy.io.savemat(path, {"RELEASE": {"annolist": 3}})
+    with pytest.raises(ValueError, match=r"u12_1.mat has not the layout"):
+        mpii.run(options)
+    path.write_bytes(whole.read_bytes())
+    with pytest.raises(FileNotFoundError, match=r"mpii_human_pose_v1.tar.gz"):
+        mpii.run(options)
+    with pytest.raises(FileNotFoundError, match=r"annot/valid.json"):
+        mpii.run(mpii.Options(tmp_path, tmp_path / "out", split="valid"))
+
+
+def test_records_and_sheet(root, tmp_path):
+    mpii.run(mpii.Options(root, tmp_path, rules="spin", workers=1))
+    assert len(shards.Records(tmp_path, "train")) == 4
+    assert cv2.imread(str(tmp_path / "train.png")).std() > 20

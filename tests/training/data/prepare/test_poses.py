@@ -1,0 +1,220 @@
+"""Collections of poses: AMASS, MoSh, the CMU's retargeted."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from tests.support import record_samples
+from tests.support.datasets import poses_files
+from tf_hmr import joints
+from training.data.prepare import poses
+from training.data.records import mocap
+from training.data.synthetic import people as synthetic
+
+STRAIGHT = ("left_hand", "right_hand")
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    """Poses (6, 24, 3), turned somewhere, with straight fingers; betas."""
+    rotvecs, betas = synthetic.People(5, "prior").bodies(0, 6)
+    rotvecs = rotvecs.astype(np.float64)
+    rotvecs[:, 0] = np.random.default_rng(3).normal(0, 1, (6, 3))
+    rotvecs[:, list(joints.select(STRAIGHT, joints.SMPL24))] = 0
+    return rotvecs, betas
+
+
+@pytest.fixture(scope="module")
+def rest(body_data):
+    return body_data.J_regressor @ body_data.v_template
+
+
+def task(path, root, kind, rest=None, step=None):
+    return poses.Task(path, root, kind, step, rest)
+
+
+def untwisted(rotvecs, rest):
+    """Without the wrists' rotation about the hand, which is not told."""
+    found = rotvecs.copy()
+    for side in ("left", "right"):
+        wrist = joints.SMPL24.index(f"{side}_wrist")
+        hand = joints.SMPL24.index(f"{side}_hand")
+        start = rest[hand] - rest[wrist]
+        end = Rotation.from_rotvec(rotvecs[:, wrist]).apply(start)
+        for row, each in enumerate(end):
+            turn = poses_files._between(start, each)
+            found[row, wrist] = turn.as_rotvec()
+    return found
+
+
+def test_motion_of_the_cmu_becomes_poses(tmp_path, bodies, rest):
+    poses_files.write_asf(tmp_path / "07/07.asf")
+    # Another subject's, whose name begins alike.
+    (tmp_path / "07/0.asf").write_text("nothing")
+    path = tmp_path / "07/07_01.amc"
+    poses_files.write_amc(path, bodies[0], rest)
+    found = poses.read(task(path, tmp_path, "cmu", rest))
+    assert not found.cause
+    expected = untwisted(bodies[0], rest)
+    seen = Rotation.from_rotvec(found.pose.reshape(-1, 3).astype(np.float64))
+    away = seen.inv() * Rotation.from_rotvec(expected.reshape(-1, 3))
+    assert away.magnitude().max() < 1e-5
+    assert not found.pose.reshape(6, 24, 3)[
+        :, list(joints.select(STRAIGHT, joints.SMPL24))
+    ].any()
+    np.testing.assert_array_equal(found.betas[0], found.betas[5])
+    again = poses.read(task(path, tmp_path, "cmu", rest, step=24))
+    np.testing.assert_array_equal(again.pose, found.pose[::2])
+
+
+@pytest.mark.parametrize("rate", [60, 100, 120, 9])
+def test_poses_of_amass(tmp_path, bodies, rate):
+    rotvecs, betas = bodies
+    path = tmp_path / "CMU/01/01_01_poses.npz"
+    poses_files.write_amass(path, rotvecs, betas[0], rate)
+    found = poses.read(task(path, tmp_path, "amass"))
+    expected = rotvecs.reshape(6, 72)
+    np.testing.assert_allclose(found.pose, expected, atol=1e-6)
+    np.testing.assert_allclose(found.betas, np.tile(betas[0], (6, 1)))
+    assert found.gender == "female"
+
+
+def test_newer_poses_of_amass(tmp_path, bodies):
+    rotvecs, betas = bodies
+    flat = rotvecs.reshape(6, 72)
+    path = tmp_path / "walk_stageii.npz"
+    np.savez(
+        path,
+        root_orient=flat[:, :3],
+        pose_body=flat[:, 3:66],
+        betas=betas[1],
+        gender=np.array(b"male"),
+        mocap_frame_rate=np.array(10.0),
+    )
+    found = poses.read(task(path, tmp_path, "amass"))
+    np.testing.assert_allclose(found.pose, flat, atol=1e-6)
+    assert found.gender == "male"
+
+
+@pytest.mark.parametrize("key", ["poses", "new_poses"])
+def test_poses_of_mosh(tmp_path, bodies, key):
+    rotvecs, betas = bodies
+    path = tmp_path / "neutrSMPL_H3.6/S1/Walking.pkl"
+    poses_files.write_mosh(path, rotvecs, betas[0], key)
+    found = poses.read(task(path, tmp_path, "mosh"))
+    np.testing.assert_allclose(found.pose, rotvecs.reshape(6, 72), atol=1e-6)
+    np.testing.assert_allclose(found.betas[3], betas[0])
+    tested = tmp_path / "neutrSMPL_H3.6/S11/Walking.pkl"
+    poses_files.write_mosh(tested, rotvecs, betas[0], key)
+    found = poses.read(task(tested, tmp_path, "mosh"))
+    assert found.cause == "a subject of Human3.6M's test"
+
+
+def options(root, out, kind, **changes):
+    return poses.Options(root, out, kind, **({"workers": 1} | changes))
+
+
+def test_a_collection_becomes_a_prior(tmp_path, bodies):
+    rotvecs, betas = bodies
+    root, out = tmp_path / "raw", tmp_path / "out"
+    for name, gender in (("a", "female"), ("b", "male")):
+        path = root / name / "x_poses.npz"
+        poses_files.write_amass(path, rotvecs[:3], betas[0], gender=gender)
+    np.savez(root / "a/shape.npz", betas=betas[0], gender="female")
+    (root / "a/broken_poses.npz").write_bytes(path.read_bytes()[:3000])
+    poses.run(options(root, out, "amass"))
+    found = mocap.read(out)
+    assert found.topology == "smpl"
+    expected = np.tile(rotvecs[:3].reshape(3, 72), (2, 1))
+    np.testing.assert_allclose(found.pose, expected, atol=1e-6)
+    report = json.loads((out / poses.REPORT).read_text())
+    assert report["genders"] == {"female": 3, "male": 3}
+    assert report["skipped"] == {
+        "the file is damaged": 1,
+        "the file holds no poses": 1,
+    }
+    assert report["skipped_files"] == ["a/broken_poses.npz", "a/shape.npz"]
+    assert "training.prepare poses" in report["command"]
+    assert cv2.imread(str(out / "prior.png")).std() > 5
+
+
+def test_retargeted_poses_say_so_and_belong_to_their_body(
+    tmp_path, bodies, rest, monkeypatch
+):
+    poses_files.write_asf(tmp_path / "raw/01.asf")
+    poses_files.write_amc(tmp_path / "raw/01_01.amc", bodies[0], rest)
+    out = record_samples.folder(tmp_path / "out", 2)  # of the open body
+    poses.run(options(tmp_path / "raw", out, "cmu"))
+    assert mocap.read(out).topology == "open-v1"
+    report = json.loads((out / poses.REPORT).read_text())
+    assert "retargeted" in report["origin"]
+    assert "drawn" in report["origin"]
+    poses_files.write_mosh(tmp_path / "raw/a.pkl", *bodies)
+    with pytest.raises(ValueError, match=r"'open-v1', these poses are of"):
+        poses.run(options(tmp_path / "raw", out, "mosh"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "cause"),
+    [
+        ("amass", {"poses": np.zeros((8, 30))}, "the file is damaged"),
+        ("amass", {"poses": np.full((8, 156), np.nan)}, "not finite"),
+        ("amass", {"betas": np.zeros(4)}, "the file is damaged"),
+        ("amass", {"mocap_framerate": np.array("x")}, "the file is damaged"),
+        ("mosh", {"poses": np.zeros((8, 69))}, "the file is damaged"),
+        ("mosh", {"poses": np.zeros((8, 72)), "betas": 3}, "damaged"),
+        ("mosh", {"betas": np.zeros(10)}, "the file holds no poses"),
+    ],
+)
+def test_damaged_files_are_counted(tmp_path, bodies, kind, change, cause):
+    rotvecs, betas = bodies
+    path = tmp_path / "x"
+    if kind == "amass":
+        path = path.with_suffix(".npz")
+        poses_files.write_amass(path, rotvecs, betas[0], change=change)
+    else:
+        poses_files.smpl_files.write_pickle(path, change)
+    assert cause in poses.read(task(path, tmp_path, kind)).cause
+
+
+def replaced(text, old, new):
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("01_01.amc", "\nltibia ", "\nltail "),
+        ("01_01.amc", "\nltibia ", "\nltibia 4 "),
+        ("01_01.amc", "\nltibia ", "\nltibia x "),
+        ("01_01.amc", "\nltibia ", "\nltibia nan\n# "),
+        ("01.asf", "    lfemur ltibia\n", ""),
+        ("01.asf", "lfemur ltibia", "lthigh ltibia"),
+        ("01.asf", ":hierarchy", ":tree"),
+        ("01.asf", "direction 1 0 0", "direction 0 0 0"),
+        ("01.asf", "dof rx ry rz", "dof rx ry tz"),
+    ],
+)
+def test_damaged_motion_is_counted(tmp_path, bodies, rest, file, old, new):
+    poses_files.write_asf(tmp_path / "01.asf")
+    path = poses_files.write_amc(tmp_path / "01_01.amc", bodies[0][:2], rest)
+    assert not poses.read(task(path, tmp_path, "cmu", rest)).cause
+    damaged = tmp_path / file
+    damaged.write_text(replaced(damaged.read_text(), old, new))
+    found = poses.read(task(path, tmp_path, "cmu", rest))
+    assert found.cause == "the file is damaged"
+    (tmp_path / "01.asf").unlink()
+    found = poses.read(task(path, tmp_path, "cmu", rest))
+    assert found.cause == "no skeleton (.asf) lies beside it"
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"mocap.cs.cmu.edu"):
+        poses.run(options(tmp_path, tmp_path, "cmu"))
+    (tmp_path / "a.npz").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="gave a pose: .*damaged"):
+        poses.run(options(tmp_path, tmp_path, "amass"))

@@ -1,0 +1,204 @@
+"""Pictures and video frames as records store them, labels moved along."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import record_samples
+from tf_hmr import joints
+from tf_hmr.geometry import crop
+from training.data.pipeline import pixels
+from training.data.readers import frames, writing
+
+# Where the small picture of record_samples lies in a large one.
+CORNER = np.array([700, 410])
+SIZE = (1400, 1100)
+
+
+def fields(points, box, **more):
+    named = {"keypoints": points, "box": box, "example_id": "id"}
+    return named | {"dataset": "samples"} | more
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A large picture with a dot at each keypoint, parts, and labels."""
+    points = record_samples.keypoints(np.random.default_rng(3))
+    image, labels = record_samples.draw(points)
+    picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    parts = np.zeros(SIZE[::-1], np.uint8)
+    (left, top), (height, width) = CORNER, labels.shape
+    picture[top : top + height, left : left + width] = image
+    parts[top : top + height, left : left + width] = labels
+    points[:, :2] += CORNER
+    box = np.array(record_samples.BOX) + [*CORNER, 0, 0]
+    return picture, parts, points, box
+
+
+def write(path, picture):
+    path.write_bytes(record_samples.jpeg(picture))
+    return path
+
+
+def test_a_small_jpeg_is_stored_byte_for_byte(tmp_path):
+    sample = record_samples.example(1)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(sample.image)
+    kept = fields(sample.keypoints, sample.box, intrinsics=sample.intrinsics)
+    found = frames.example(path, **kept)
+    assert found.image == sample.image
+    assert (found.width, found.height) == (sample.width, sample.height)
+    np.testing.assert_array_equal(found.keypoints, sample.keypoints)
+
+
+def test_a_large_picture_is_cut_and_its_labels_move_along(large, tmp_path):
+    picture, parts, points, box = large
+    camera = (900.0, 901.0, 700.0, 550.0)
+    for source in (write(tmp_path / "a.jpg", picture), picture[..., ::-1]):
+        found = frames.example(
+            source, parts, **fields(points, box, intrinsics=camera)
+        )
+        side = frames.ROOM * max(box[2:])
+        assert side <= found.width <= side + 2
+        view = crop.square_box((0, 0, found.width, found.height))
+        shown = pixels.decode_jpeg(found.image, (found.width, found.height))
+        shown = crop.crop_image(shown, view, 256)
+        seen = found.keypoints.copy()
+        seen[:, :2] = crop.pixels_to_ndc(seen[:, :2], view)
+        radius = record_samples.RADIUS * 256 / view[2]
+        errors = record_samples.dot_errors(shown, seen, radius)
+        assert len(errors) == len(points) and errors.max() < 0.35  # of 256
+        # The camera still sees the same rays.
+        rays = (points[:, :2] - camera[2:]) / camera[:2]
+        focal, centre = found.intrinsics[:2], found.intrinsics[2:]
+        np.testing.assert_allclose(
+            found.keypoints[:, :2], rays * focal + centre, atol=0.001
+        )
+        labels = cv2.imdecode(np.frombuffer(found.parts, np.uint8), -1)
+        column, row = np.rint(found.keypoints[:, :2]).astype(int).T
+        colours = (
+            record_samples.LEFT_PART,
+            record_samples.RIGHT_PART,
+            record_samples.MIDDLE_PART,
+        )
+        expected = np.array(colours)[record_samples.SIDES]
+        np.testing.assert_array_equal(labels[row, column], expected)
+
+
+def test_what_is_still_large_is_shrunk(large):
+    picture, parts, points, box = large
+    wide = np.array([300, 100, 800, 900.0])
+    camera = (900.0, 901.0, 700.0, 550.0)
+    given = fields(points, wide, intrinsics=camera)
+    found = frames.example(picture[..., ::-1], parts, **given)
+    assert max(found.width, found.height) == frames.LARGEST_PX
+    rays = (points[:, :2] - camera[2:]) / camera[:2]
+    expected = rays * found.intrinsics[:2] + found.intrinsics[2:]
+    np.testing.assert_allclose(found.keypoints[:, :2], expected, atol=0.001)
+    shown = pixels.decode_jpeg(found.image, (found.width, found.height))
+    lit = shown.max(axis=-1) > 100
+    column, row = np.rint(found.keypoints[:, :2]).astype(int).T
+    assert lit[row, column].all() and lit.mean() < 0.05
+    corner = found.box[:2] - 0.5
+    ray = (corner - found.intrinsics[2:]) / found.intrinsics[:2]
+    expected = (wide[:2] - 0.5 - camera[2:]) / camera[:2]
+    np.testing.assert_allclose(ray, expected, atol=1e-5)
+
+
+def test_a_small_png_is_encoded_whole(tmp_path):
+    sample = record_samples.example(1)
+    image = pixels.decode_jpeg(sample.image, (sample.width, sample.height))
+    path = tmp_path / "a.png"
+    assert cv2.imwrite(str(path), image[..., ::-1])
+    found = frames.example(path, **fields(sample.keypoints, (50, 50, 20, 20)))
+    assert (found.width, found.height) == (sample.width, sample.height)
+    np.testing.assert_array_equal(found.keypoints, sample.keypoints)
+    again = pixels.decode_jpeg(found.image, (sample.width, sample.height))
+    assert np.abs(again.astype(int) - image).mean() < 4  # small saturated dots
+
+
+def test_keypoints_outside_are_invisible(large):
+    picture, _, points, box = large
+    moved = points.copy()
+    moved[3, 0], moved[4, 1] = -0.6, SIZE[1] - 0.4
+    moved[5, 0] = -0.4
+    found = frames.example(picture, **fields(moved, box))
+    assert found.keypoints[3:6, 2].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "box", "cause"),
+    [
+        ("a.jpg", None, (0, 0, 9, 9), "the picture's file is missing"),
+        ("a.jpg", b"", (0, 0, 9, 9), "picture does not decode"),
+        ("a.jpg", b"\xff\xd8\xff", (0, 0, 9, 9), "JPEG does not decode"),
+        ("a.png", b"\x89PNG\r\n", (0, 0, 9, 9), "picture does not decode"),
+        ("", None, (0, 0, 9, 9), "the video lacks the frame"),
+        ("good", None, (0, 0, 0, 9), "the box is empty or not finite"),
+        ("good", None, (0, np.nan, 9, 9), "the box is empty or not finite"),
+        ("good", None, (999, 0, 9, 9), "the box lies outside the picture"),
+    ],
+)
+def test_who_cannot_be_stored_is_left_out(tmp_path, name, content, box, cause):
+    source = tmp_path / name if name else None
+    if content is not None:
+        source.write_bytes(content)
+    if name == "good":
+        source.write_bytes(record_samples.example(1).image)
+    found = frames.example(source, **fields(None, box))
+    assert found == writing.Skipped("id", cause)
+
+
+def test_a_large_jpeg_that_is_cut_short_is_left_out(large, tmp_path):
+    picture, _, points, box = large
+    path = tmp_path / "a.jpg"
+    path.write_bytes(record_samples.jpeg(picture)[:-100])
+    found = frames.example(path, **fields(points, box))
+    assert found == writing.Skipped("id", "JPEG is cut short")
+
+
+def numbered(count):
+    """Frames that show their number as bars."""
+    for number in range(count):
+        frame = np.zeros((64, 176, 3), np.uint8)
+        for bit in range(11):
+            frame[:, 16 * bit : 16 * bit + 16] = 255 * (number >> bit & 1)
+        yield frame
+
+
+def shown_number(frame):
+    bars = frame.reshape(64, 11, 16, 3).mean(axis=(0, 2, 3)) > 128
+    return int((bars << np.arange(11)).sum())
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"), [(".mp4", "mp4v"), (".avi", "MJPG"), (".avi", "XVID")]
+)
+def test_the_frames_asked_for_are_the_frames_given(tmp_path, ending, code):
+    path = tmp_path / f"film{ending}"
+    fourcc = cv2.VideoWriter.fourcc(*code)
+    writer = cv2.VideoWriter(str(path), fourcc, 50, (176, 64))
+    for frame in numbered(900):
+        writer.write(frame)
+    writer.release()
+    for asked in ([0, 5, 10], [7, 8], [400, 405, 899], [0, 650]):
+        found = frames.of_video(path, asked)
+        assert [shown_number(frame) for frame in found] == asked
+    assert list(frames.of_video(path, [950, 960])) == [None, None]
+    first, last = frames.of_video(path, [898, 900])
+    assert shown_number(first) == 898 and last is None
+
+
+def test_a_damaged_video_has_no_frames(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"no film" * 100)
+    assert list(frames.of_video(path, [0, 5])) == [None, None]
+    missing = frames.of_video(tmp_path / "none.avi", [3])
+    assert list(missing) == [None]
+
+
+def test_points_are_placed_by_name():
+    names = ("left_knee", "tail", "nose")
+    found = frames.by_name(names, np.array([[1, 2], [3, 4], [5, 6]]), [1, 1, 0])
+    assert found[joints.KEYPOINTS.index("left_knee")].tolist() == [1, 2, 1]
+    assert found[:, 2].sum() == 1

@@ -1,0 +1,116 @@
+"""What all readers share: order, counts, resume, the sheet."""
+
+import dataclasses
+import json
+
+import cv2
+import pytest
+
+from tests.support import record_samples
+from training.data.readers import writing
+from training.data.records import schema, shards
+
+TASKS = [range(start, start + 4) for start in range(0, 20, 4)]
+
+
+def read(task):
+    """People of a made-up dataset; some are not good enough."""
+    for number in task:
+        name = f"id{number}"
+        if number % 7 == 3:
+            yield writing.Skipped(name, "fewer than 6 keypoints")
+        elif number == 8:
+            yield record_samples.example(number, image=b"\xff\xd8 no more")
+        elif number == 9:
+            yield record_samples.example(number, box=[900, 0, 10, 10])
+        elif number == 11:
+            yield record_samples.example(number, pose=None, betas=None)
+        else:
+            yield record_samples.example(number)
+
+
+def stopping(task):
+    """The same, but the machine goes down in the fourth task."""
+    if task.start == 12:
+        raise RuntimeError("down")
+    yield from read(task)
+
+
+def options(out, **changes):
+    values = {"root": out, "out": out, "workers": 1, "shard_size": 3}
+    return writing.Options(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    root = folder / "raw"
+    return folder, writing.write(
+        "made-up", options(folder, root=root), TASKS, read
+    )
+
+
+def test_people_are_stored_in_order_and_the_rest_counted(made):
+    folder, report = made
+    stored = shards.Records(folder, "train")
+    ids = [schema.decode(stored.read(i)).example_id for i in range(len(stored))]
+    left_out = {3, 8, 9, 10, 17}
+    assert ids == [f"id{n}" for n in range(20) if n not in left_out]
+    assert report["count"] == 15
+    assert report["skipped"]["fewer than 6 keypoints"] == 3
+    assert report["skipped"]["JPEG is cut short"] == 1
+    (outside,) = (cause for cause in report["skipped"] if "box" in cause)
+    assert report["skipped"][outside] == 1
+    assert report["labels"]["keypoints"] == 15
+    assert report["labels"]["pose"] == 14
+    assert "training.prepare made-up" in report["command"]
+    assert json.loads((folder / "report.json").read_text())["splits"]["train"]
+    sheet = cv2.imread(str(folder / "train.png"))
+    assert sheet.std() > 20
+
+
+def test_a_stopped_run_goes_on_where_its_files_end(made, tmp_path):
+    folder, report = made
+    same = options(tmp_path, root=folder / "raw")
+    with pytest.raises(RuntimeError, match="down"):
+        writing.write("made-up", same, TASKS, stopping)
+    first = tmp_path / "train-00000.tfrecord"
+    kept = first.stat().st_mtime_ns
+    again = writing.write("made-up", same, TASKS, read)
+    assert first.stat().st_mtime_ns == kept
+    for part in ("count", "shards", "skipped", "labels"):
+        assert again[part] == report[part], part
+    for path in sorted(folder.glob("train-*.tfrecord")):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_lost_file_of_a_stopped_run_is_made_again(made, tmp_path):
+    folder, report = made
+    same = options(tmp_path, root=folder / "raw")
+    with pytest.raises(RuntimeError, match="down"):
+        writing.write("made-up", same, TASKS, stopping)
+    (tmp_path / "train-00001.tfrecord").unlink()
+    again = writing.write("made-up", same, TASKS, read)
+    for part in ("count", "shards", "skipped"):
+        assert again[part] == report[part], part
+
+
+def test_finished_people_are_left_alone(made, capsys):
+    folder, _ = made
+    before = (folder / "report.json").stat().st_mtime_ns
+    writing.write("made-up", options(folder, root=folder / "raw"), TASKS, read)
+    assert (folder / "report.json").stat().st_mtime_ns == before
+    assert "already" in capsys.readouterr().out
+
+
+def test_other_options_are_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="down"):
+        writing.write("made-up", options(tmp_path), TASKS, stopping)
+    other = dataclasses.replace(options(tmp_path), shard_size=4)
+    with pytest.raises(ValueError, match="shard_size was 3, is 4"):
+        writing.write("made-up", other, TASKS, read)
+
+
+def test_a_folder_without_people_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"no person.*Check --root"):
+        writing.write("made-up", options(tmp_path), [], read)

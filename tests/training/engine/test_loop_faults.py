@@ -1,0 +1,81 @@
+"""What goes wrong around the steps: damaged files, failing evaluations."""
+
+import dataclasses
+
+import pytest
+
+from tests.support import toy_method
+from training.engine import checkpoints, loop, workdir
+
+
+def whole_steps(folder):
+    return workdir.saved_steps(folder)
+
+
+def test_a_damaged_checkpoint_takes_no_whole_one_s_place(tmp_path, body):
+    first, second = toy_method.STAGES
+    part = dataclasses.replace(
+        toy_method.EXPERIMENT,
+        stages=(first, dataclasses.replace(second, steps=3)),
+    )
+    toy_method.run(tmp_path, body, part)
+    assert whole_steps(tmp_path) == [8, 9]
+    folder = tmp_path / checkpoints.FOLDER
+    (data,) = folder.glob("ckpt-9.data-*")
+    data.write_bytes(data.read_bytes()[:100])
+    toy_method.run(tmp_path, body)
+    assert whole_steps(tmp_path) == [8, 12]
+    assert list(folder.glob("damaged-ckpt-9.*"))
+
+
+def test_a_failing_evaluation_is_told_as_what_it_is(tmp_path, body):
+    def evaluate(model):
+        raise OSError("val-00001.tfrecord is gone")
+
+    experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
+    with pytest.raises(OSError, match="is gone") as caught:
+        toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
+    assert not isinstance(caught.value, loop.UnwrittenError)
+    # Nothing but the evaluation is lost.
+    assert whole_steps(tmp_path) == [4]
+
+
+@pytest.mark.parametrize("step", [4, 12])
+def test_an_evaluation_that_was_cut_off_is_made_up_for(tmp_path, body, step):
+    measured = []
+
+    def evaluate(model):
+        measured.append(len(measured))
+        if len(measured) == {4: 1, 12: 3}[step]:
+            raise KeyboardInterrupt
+        return loop.Evaluation(float(len(measured)), {"mpjpe_mm": 1.0})
+
+    experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
+    with pytest.raises(KeyboardInterrupt):
+        toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
+    for _ in range(2):  # the second finds nothing left to do
+        toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
+        lines = toy_method.losses(tmp_path)
+        found = [
+            line["step"] for line in lines if line["kind"] == loop.EVALUATION
+        ]
+        assert found == [4, 8, 12]
+        assert len(measured) == 4
+    assert (tmp_path / loop.BEST_FOLDER).is_dir()
+
+
+def test_a_score_that_is_no_number_does_not_end_the_search(tmp_path, body):
+    scores = [float("nan"), float("nan"), 2.0, 1.0]
+
+    def evaluate(model):
+        return loop.Evaluation(scores.pop(0), {"mpjpe_mm": 1.0})
+
+    experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
+    first, second = toy_method.STAGES
+    part = dataclasses.replace(
+        experiment, stages=(first, dataclasses.replace(second, steps=2))
+    )
+    toy_method.run(tmp_path, body, part, evaluate=evaluate)
+    assert not (tmp_path / loop.BEST_FOLDER).exists()
+    toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
+    assert (tmp_path / loop.BEST_FOLDER).is_dir()

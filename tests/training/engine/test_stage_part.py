@@ -1,0 +1,212 @@
+"""A stage that trains a part of a method alone, on poses without pictures."""
+
+import dataclasses
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support import processes, toy_method
+from tests.support.closeness import assert_close
+from tests.support.paths import ROOT
+from tf_hmr import method as methods
+from tf_hmr.networks import dropout
+from training import config, fit
+from training.data.pipeline import batches
+from training.data.records import mocap
+from training.engine import checkpoints, devices, loop, run_log
+from training.engine import step as steps
+
+
+class Spread(methods.Learner):
+    """Learns the size of the poses' rotations, through dropout."""
+
+    def __init__(self):
+        super().__init__(name="spread")
+        self.drop = dropout.Dropout(0.3, seed=9)
+        self.size = keras.layers.Dense(1, name="size")
+
+    def inputs(self, batch):
+        return tf.reshape(batch["prior_rotmats"], (-1, 24 * 9))
+
+    def call(self, x, training=False):
+        return self.size(self.drop(x, training=training))
+
+    def terms(self, batch, prediction):
+        error = tf.square(prediction[:, 0] - batch["prior_betas"][:, 0])
+        return {"size": methods.Term(error, tf.ones_like(error), 2.0)}
+
+
+class Model(toy_method.Model):
+    """The made-up method, with a part that pictures have no say in."""
+
+    def __init__(self, settings, body):
+        super().__init__(settings, body)
+        self.spread = Spread()
+
+    def build_all(self):
+        super().build_all()
+        self.spread(tf.zeros((1, 24 * 9)))
+
+
+ALONE = config.Stage("alone", 6, config.Optim(lr=1e-2), part="spread")
+EXPERIMENT = dataclasses.replace(
+    toy_method.EXPERIMENT,
+    before=(ALONE,),
+    data=config.Data(batch_size=8, prior_per_image=2),
+    eval_every=3,
+)
+
+
+def write_poses(folder: Path) -> config.Experiment:
+    """Forty poses there, and the experiment that reads them."""
+    folder.mkdir(exist_ok=True, parents=True)
+    rng = np.random.default_rng(5)
+    drawn = rng.normal(size=(40, 82)).astype(np.float32)
+    mocap.write(folder, mocap.Prior(drawn[:, :72], drawn[:, 72:], "open-v1"))
+    data = dataclasses.replace(EXPERIMENT.data, prior=str(folder))
+    return dataclasses.replace(EXPERIMENT, data=data)
+
+
+def make_dataset(experiment):
+    """As training.fit makes it, with made-up rows in the pictures' place."""
+    rows = toy_method.make_dataset()
+
+    def make(step, context):
+        if experiment.stage_at(step).part:
+            return batches.prior_dataset(experiment.data, context, step)
+        return rows(step, context)
+
+    return make
+
+
+def run(folder, body, experiment, evaluate=None, where="cpu"):
+    keras.utils.set_random_seed(3)
+    strategy = devices.strategy(where)
+    with strategy.scope():
+        model = Model(toy_method.Config(), body)
+        model.build_all()
+    before = {v.path: v.numpy() for v in model.trainable_variables}
+    make = make_dataset(experiment)
+    loop.train(experiment, model, strategy, make, evaluate, Path(folder))
+    after = {v.path: v.numpy() for v in model.trainable_variables}
+    return {p for p in after if np.abs(after[p] - before[p]).max() > 0}
+
+
+def test_the_part_alone_moves_and_nothing_is_measured(tmp_path, body):
+    """And the stages after it leave it as it is, but not what they train."""
+    measured = []
+
+    def evaluate(model):
+        measured.append(model.spread.size.kernel.numpy())
+        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+
+    experiment = dataclasses.replace(
+        write_poses(tmp_path / "poses"), stages=toy_method.STAGES[:1]
+    )
+    moved = run(tmp_path / "whole", body, experiment, evaluate)
+    assert {
+        name
+        for name in ("size", "first", "second")
+        if any(name in path for path in moved)
+    } == {"size", "first"}
+    lines = run_log.read_metrics(tmp_path / "whole" / run_log.METRICS_FILE)
+    kinds = {line["step"]: line["kind"] for line in lines if "loss" in line}
+    assert [kinds[step] for step in (1, 6, 7, 12)] == [
+        *("alone", "alone", "one", "one")
+    ]
+    assert {"size", "loss"} <= set(lines[0]) and "fit" not in lines[0]
+    at = [line["step"] for line in lines if line["kind"] == "evaluation"]
+    assert at == [9, 12]
+    assert_close("exact", measured[1], measured[0])
+
+
+def test_stopped_within_the_part_and_continued(tmp_path, body):
+    whole = dataclasses.replace(
+        write_poses(tmp_path / "poses"),
+        before=(),
+        stages=(toy_method.STAGES[0], ALONE),
+    )
+    run(tmp_path / "whole", body, whole)
+    short = dataclasses.replace(ALONE, steps=3)
+    part = dataclasses.replace(whole, stages=(toy_method.STAGES[0], short))
+    run(tmp_path / "parts", body, part)
+    folder = tmp_path / "parts" / checkpoints.FOLDER
+    for path in [*folder.glob("ckpt-9.*"), folder / "checkpoint"]:
+        path.unlink()
+    run(tmp_path / "parts", body, whole)
+    losses = toy_method.losses
+    assert [line["step"] for line in losses(tmp_path / "whole")][-1] == 12
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+
+
+def test_poses_are_a_function_of_the_step(tmp_path):
+    """Two replicas see the halves of what one sees; no picture is there."""
+    data = write_poses(tmp_path).data
+    whole = list(batches.prior_dataset(data).take(4))
+    assert set(whole[0]) == {"prior_rotmats", "prior_betas"}
+    assert whole[0]["prior_rotmats"].shape == (16, 24, 3, 3)
+    late = next(iter(batches.prior_dataset(data, None, 3)))
+    assert_close("exact", late["prior_betas"], whole[3]["prior_betas"])
+    context = tf.distribute.InputContext(1, 0, 2)
+    halves = list(batches.prior_dataset(data, context, 1).take(2))
+    both = tf.concat([half["prior_betas"] for half in halves], axis=0)
+    assert_close("exact", both, whole[1]["prior_betas"])
+
+
+def test_a_stage_without_poses_names_the_cure():
+    with pytest.raises(ValueError, match="prior_per_image.*prior.npz"):
+        batches.prior_dataset(config.Data(prior=""))
+
+
+@pytest.mark.parametrize("name", ["spreads", "first"])
+def test_a_part_must_be_a_learner(name, body):
+    model = Model(toy_method.Config(), body)
+    stage = dataclasses.replace(ALONE, part=name)
+    with pytest.raises(ValueError, match=f"{name}.*method.Learner"):
+        steps.Step(devices.strategy("cpu"), model, stage)
+
+
+def test_a_part_without_a_stage_is_refused(body):
+    model = Model(toy_method.Config(), body)
+    fit.check_parts(model, EXPERIMENT)
+    with pytest.raises(ValueError, match=r"spread would stay random.*before"):
+        fit.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
+
+
+def train_here(folder: str, where: str) -> None:
+    """What a process of the test below runs: the part alone, by descent."""
+    from tf_hmr.body.data import BodyData
+    from tf_hmr.body.model import Body
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    steps.optimizer = processes.plain_descent
+    devices.strategy(where)
+    Spread.call = lambda self, x, training=False: self.size(x)
+    body = Body(BodyData.load("open"), jit=False)
+    experiment = write_poses(Path(folder) / "poses")
+    alone = dataclasses.replace(experiment, stages=(ALONE,), before=())
+    run(Path(folder) / "run", body, alone, where=where)
+
+
+@pytest.mark.slow
+def test_two_devices_train_the_part_as_one(tmp_path):
+    losses = []
+    for where in ("cpu", "cpu:2"):
+        folder = tmp_path / where.replace(":", "")
+        code = f"import sys; from {__name__} import train_here; "
+        subprocess.run(
+            [sys.executable, "-c", code + "train_here(*sys.argv[1:])"]
+            + [str(folder), where],
+            check=True,
+            cwd=ROOT,
+        )
+        lines = run_log.read_metrics(folder / "run" / run_log.METRICS_FILE)
+        losses.append([x["loss"] for x in lines if x["kind"] == "alone"])
+    assert len(losses[0]) == 6
+    assert_close("loss", losses[1], losses[0])

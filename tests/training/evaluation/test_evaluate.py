@@ -1,0 +1,213 @@
+"""From records and a model, or a file of predictions, to results."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support import planted
+from tests.support.closeness import assert_close
+from training import evaluate
+from training.evaluation import (
+    predictions_file,
+    predictors,
+    protocols,
+    selection,
+)
+
+IDS = (
+    "S9_Eating_1.60457274_000001",
+    "S9_Eating.60457274_000001",  # the second trial
+    "S11_Phoning_3.60457274_000006",
+    "S9_Walking_1.60457274_000011",
+    "S9_Walking_1.60457274_000012",  # another frame
+    "S9_SittingDown.60457274_000006",
+)
+HMR = (IDS[0], IDS[2], IDS[3], IDS[5])
+RULE = protocols.get("h36m_p2_hmr")
+
+
+@pytest.fixture(scope="module")
+def folder(body, tmp_path_factory):
+    """A --records folder with some people of Human3.6M."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    planted.write(folder / "h36m", protocols.get("h36m_p1_hmr"), body, IDS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder, model, model_folder):
+    """Results of a model, and the predictions that it wrote."""
+    flags = evaluate.Evaluate(
+        weights=model_folder,
+        records=folder,
+        out=folder / "model",
+        save_predictions=folder / "predictions.npz",
+        experiment="small",
+        batch_size=4,
+    )
+    people = selection.find(folder, RULE)
+    source = predictors.Model(model, model_folder)
+    path = evaluate.by_protocol(flags, RULE, source, people)
+    return path, flags.save_predictions
+
+
+def from_file(path, folder, protocol=RULE.name) -> dict:
+    out = folder / "file"
+    words = [f"--predictions={path}", f"--records={folder}", f"--out={out}"]
+    words += ["--batch-size=4", "--protocol", protocol]
+    assert evaluate.main(words) == 0
+    return json.loads((out / f"{RULE.name}.json").read_text())
+
+
+def test_a_models_results(run):
+    path, _ = run
+    results = json.loads(path.read_text())
+    assert results["measured"] == results["expected"] == 4
+    assert results["complete"] is True
+    assert results["experiment"] == "small" and results["method"] == "hmr"
+    assert results["parameters"] > 1000
+    assert results["synthetic"] is False
+    assert results["environment"]["commit"]
+    assert {"Eating", "Phoning", "Walking", "SittingDown"} == (
+        results["per_action"].keys()
+    )
+    for name in (results["picture"], f"{RULE.name}_worst.png"):
+        assert cv2.imread(str(path.with_name(name))) is not None
+
+
+def test_several_devices_share_each_batch(model, rng):
+    """In order, whether the last batch divides among them or not."""
+    size = model.image_size
+    images = rng.uniform(0, 255, (5, size, size, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(4)
+    shared = predictors.Model(model, None, [model])
+    several = list(shared.stream(dataset))
+    assert [len(found.betas) for _, found in several] == [4, 1]
+    together = np.concatenate([found.vertices for _, found in several])
+    alone = model.infer(images[:4]).vertices.numpy()
+    assert_close("body_metres", together[:4], alone)
+    last = np.pad(images[4:], [[0, 3], [0, 0], [0, 0], [0, 0]])
+    assert_close(
+        "body_metres", together[4:], model.infer(last).vertices.numpy()[:1]
+    )
+
+
+def test_predictions_in_a_file_score_as_the_model_did(
+    run, folder, capsys, monkeypatch
+):
+    """'all' takes the protocols whose records are there."""
+    path, predictions = run
+    few = ["3dpw_spin", RULE.name, "synthetic_v1"]
+    monkeypatch.setattr(evaluate.protocols, "names", lambda: few)
+    expected = json.loads(path.read_text())
+    results = from_file(predictions, folder, "all")
+    shown = capsys.readouterr().out
+    assert "SittingDown" in shown and "right_ankle" in shown
+    assert results["predictions"] == str(predictions)
+    for key, value in expected["metrics"].items():
+        assert_close("float32_mm", results["metrics"][key], value)
+    assert results["complete"] is True
+
+
+def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
+    """A person without a prediction; records of other boxes."""
+    _, predictions = run
+    with np.load(predictions) as stored:
+        part = {
+            k: v if k == "joint_names" else v[:3] for k, v in stored.items()
+        }
+    np.savez(folder / "part.npz", **part)
+    options = folder / "h36m" / "p1.options.json"
+    options.write_text(json.dumps({"dataset": "h36m", "rules": "spin"}))
+    try:
+        results = from_file(folder / "part.npz", folder)
+    finally:
+        options.unlink()
+    assert results["missing"] == {"count": 1, "first": [HMR[3]]}
+    assert results["measured"] == 3 and results["expected"] == 4
+    assert results["complete"] is False
+    shown = capsys.readouterr().out
+    assert f"1 people have no prediction: {HMR[3]}" in shown
+    assert "THE PROTOCOL: the records were made with --rules spin" in shown
+
+
+def test_a_file_that_predicts_nobody_is_refused(folder, capsys):
+    path = folder / "nobody.npz"
+    np.savez(path, example_id=["S1"], betas=np.zeros((1, 10)))
+    words = [f"--predictions={path}", f"--records={folder}"]
+    assert evaluate.main([*words, "--protocol", RULE.name]) == 1
+    assert f"called as '{HMR[0]}'" in capsys.readouterr().err
+
+
+def test_missing_records_name_the_command(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="training.prepare h36m --spl"):
+        selection.find(tmp_path, RULE)
+    with pytest.raises(FileNotFoundError, match="needs a split.*'test'.*p1"):
+        selection.find(folder / "h36m", protocols.get("3dpw_spin"))
+
+
+def test_records_of_nobody_of_the_protocol_are_refused(body, tmp_path):
+    planted.write(tmp_path / "h36m", RULE, body, [IDS[1]])
+    with pytest.raises(ValueError, match="None of the 1 records"):
+        selection.find(tmp_path, RULE)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"betas": np.zeros((2, 10))}, "no example_id"),
+        ({"example_id": ["a", "a"]}, "'a' twice"),
+        ({"betas": np.zeros((2, 9))}, r"betas.*\(2, 9\).*\(2, 10\)"),
+        ({"betas": np.full((2, 10), np.nan)}, "2 examples, the first 'a'"),
+        ({"joints3d": np.zeros((2, 3, 3))}, r"expected numbers \(2, 0, 3\)"),
+        ({"vertices": np.zeros((2, 5, 2))}, r"expected numbers \(2, 5, 3\)"),
+        ({"camera": np.zeros((2, 3), int)}, "camera.*int64"),
+    ],
+)
+def test_damaged_predictions_are_refused(arrays, told, tmp_path):
+    if "no example_id" not in told:
+        arrays = {"example_id": ["a", "b"]} | arrays
+    np.savez(tmp_path / "p.npz", **arrays)
+    with pytest.raises(ValueError, match=told):
+        predictions_file.Predictions(tmp_path / "p.npz")
+
+
+def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
+    """What a file says in its crop is said again in the crop of the records."""
+    boxes = {
+        "file": np.array([[10, 20, 50, 50], [-5, 0, 80, 80.0]]),
+        "own": np.array([[12, 30, 70, 70], [0, 0, 40, 40.0]]),
+    }
+    points = rng.normal(0, 0.4, (2, 5, 3))
+    weak = np.array([[0.9, 0.1, -0.2], [1.1, 0, 0.3]])
+
+    def pixels(camera, box):
+        ndc = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+        return box[:, None, :2] + (ndc + 1) / 2 * box[:, None, 2:] - 0.5
+
+    names = body.joint_names[:5]
+    seen = pixels(weak, boxes["file"])
+    np.savez(
+        tmp_path / "p.npz",
+        example_id=["b", "a"],
+        joint_names=names,
+        joints3d=points,
+        camera=weak,
+        crop=boxes["file"],
+        keypoints=seen,
+    )
+    file = predictions_file.Predictions(tmp_path / "p.npz")
+    batch = {"example_id": np.array([b"b", b"a"]), "box": boxes["own"]}
+    found = file.of(batch, body)
+    assert_close("float64", pixels(found.camera, boxes["own"]), seen)
+    edges = (found.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
+    assert_close("float64", edges + boxes["own"][:, None, :2] - 0.5, seen)
+    recorder = predictions_file.Recorder(names)
+    recorder.add(batch, found)
+    recorder.write(tmp_path / "again.npz")
+    again = predictions_file.Predictions(tmp_path / "again.npz")
+    other = again.of(batch | {"box": boxes["file"]}, body)
+    assert_close("float64", other.camera, weak)

@@ -1,0 +1,264 @@
+"""Errors known by construction, and the means of a training set."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.closeness import assert_close
+from tf_hmr import joints, method, rendering
+from training import config
+from training.data.pipeline import statistics
+from training.data.records import schema, shards
+from training.evaluation import evaluator, protocol, protocols
+from training.evaluation.metrics import picture
+
+RULE = protocols.get("synthetic_v1")
+SIZE = 64
+CAMERA = np.array([0.9, 0.0, 0.1], np.float32)
+
+
+@pytest.fixture(scope="module")
+def truth(body):
+    """A batch of two different bodies, as pipeline.eval_dataset gives it."""
+    rng = np.random.default_rng(5)
+    rotmats = np.tile(np.eye(3, dtype=np.float32), (2, 24, 1, 1))
+    rotmats[:, 0] = np.diag([1, -1, -1])
+    elbow = joints.SMPL24.index("left_elbow")
+    rotmats[1, elbow] = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]]
+    betas = rng.normal(0, 1, (2, 10)).astype(np.float32)
+    posed = body(rotmats, betas)
+    joints3d = np.zeros((2, len(joints.KEYPOINTS), 4), np.float32)
+    index = joints.select(body.joint_names, of=joints.KEYPOINTS)
+    # Anywhere: only what is relative to the root counts.
+    joints3d[:, index, :3] = posed.joints.numpy() + [0.3, -2, 7]
+    joints3d[:, index, 3] = 1
+    keypoints = np.zeros((2, len(joints.KEYPOINTS), 3), np.float32)
+    keypoints[:, index, :2] = CAMERA[0] * (
+        posed.joints.numpy()[..., :2] + CAMERA[1:]
+    )
+    keypoints[:, index, 2] = 1
+    labels, _ = body.data.parts("part14")
+    view = rendering.View.of_crop(SIZE, picture.FOCAL_PX)
+    parts = [
+        rendering.part_labels(
+            rendering.place(v, CAMERA, SIZE, picture.FOCAL_PX),
+            body.data.faces,
+            labels,
+            view,
+        )
+        for v in posed.vertices.numpy()
+    ]
+    one = np.ones(2, np.float32)
+    batch = {
+        "image": np.zeros((2, SIZE, SIZE, 3), np.float32),
+        "rotmats": rotmats,
+        "betas": betas,
+        "joints3d": joints3d,
+        "keypoints": keypoints,
+        "has_pose": one,
+        "has_betas": one,
+        "has_parts": one,
+        "parts": np.stack(parts),
+    }
+    return batch, posed
+
+
+def measured(body, batch, found_joints, vertices):
+    """Figures of the measures that need no picture."""
+    rule = dataclasses.replace(RULE, measures=evaluator.OF_BASELINES)
+    scores = evaluator.Scores(rule, evaluator.given_of(body, body.joint_names))
+    scores.add(batch, protocol.Found(joints=found_joints, vertices=vertices))
+    return scores
+
+
+def test_the_truth_has_no_error_wherever_it_stands(body, truth):
+    batch, posed = truth
+    moved = posed.joints.numpy() + [5, 5, 5]
+    scores = measured(body, batch, moved, posed.vertices.numpy())
+    found = scores.summary()
+    for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm"):
+        assert_close("float32_mm", found[name], 0.0)
+    assert found["pck3d_150mm"] == 100
+    index, errors = scores.ranking()
+    assert index.tolist() == [0, 1]
+    assert_close("float32_mm", errors, np.zeros(2))
+
+
+def test_thirty_millimetres_read_thirty(body, truth):
+    """Every joint but the hips 30 mm off: 12 of 14 joints count 30 mm."""
+    batch, posed = truth
+    off = posed.joints.numpy().copy()
+    hips = joints.select(("left_hip", "right_hip"), of=body.joint_names)
+    other = [i for i in range(off.shape[1]) if i not in hips]
+    off[:, other, 1] += 0.030
+    vertices = posed.vertices.numpy() + [0, 0, 0.030]
+    found = measured(body, batch, off, vertices).summary()
+    assert_close("float32_mm", found["mpjpe_mm"], 30 * 12 / 14)
+    assert_close("float32_mm", found["pve_mm"], 30.0)
+
+
+def test_only_labelled_examples_count(body, truth):
+    batch, posed = truth
+    batch = dict(batch, joints3d=batch["joints3d"].copy())
+    wrist = joints.KEYPOINTS.index("left_wrist")
+    batch["joints3d"][0, wrist, 3] = 0
+    batch["has_pose"] = np.zeros(2, np.float32)
+    made = posed.joints.numpy(), posed.vertices.numpy()
+    scores = measured(body, batch, *made)
+    assert scores.ranking()[0].tolist() == [1]
+    assert "pve_mm" not in scores.summary()
+    batch["joints3d"][..., 3] = 0
+    with pytest.raises(ValueError, match="synthetic_v1"):
+        measured(body, dict(batch), *made).summary()
+
+
+def test_an_unknown_measure_lists_what_there_is(body):
+    rule = dataclasses.replace(RULE, measures=("joints4d",))
+    with pytest.raises(ValueError, match="joints3d.*picture"):
+        evaluator.Scores(rule, evaluator.given_of(body, body.joint_names))
+
+
+def prediction(posed, camera):
+    camera = np.tile(camera, (2, 1)).astype(np.float32)
+    found = posed.joints.numpy()
+    keypoints = camera[:, None, :1] * (found[..., :2] + camera[:, None, 1:])
+    return protocol.Found(
+        camera=camera,
+        joints=found,
+        keypoints=keypoints,
+        vertices=posed.vertices.numpy(),
+    )
+
+
+def pictured(body, batch, found):
+    figures = picture.Measure(RULE, evaluator.given_of(body, body.joint_names))
+    figures.add(batch, found)
+    return figures.summary()
+
+
+def test_picture_figures_of_the_truth_are_perfect(body, truth):
+    batch, posed = truth
+    found = pictured(body, batch, prediction(posed, CAMERA))
+    assert found["pck2d_torso02"] == 100
+    for name in ("silhouette_iou", "part_accuracy", "part_f1"):
+        assert found[name] == 1, name
+
+
+def test_picture_figures_see_a_shift(body, truth):
+    """A body moved by its own width overlaps little and misses keypoints."""
+    batch, posed = truth
+    found = pictured(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
+    assert found["pck2d_torso02"] < 10
+    assert 0 < found["silhouette_iou"] < 0.5
+    assert found["part_f1"] < 0.5
+
+
+def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
+    batch, _ = truth
+    mean = batch["rotmats"][0].copy(), batch["betas"][0]
+    mean[0][0] = np.eye(3)
+    given = evaluator.given_of(body, body.joint_names)
+    errors = {}
+    for true_rotation in (True, False):
+        baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
+        assert set(baseline.measures) == set(evaluator.OF_BASELINES)
+        baseline.add(batch)
+        errors[true_rotation] = baseline.measures["joints3d"].ranking()[1]
+        assert baseline.summary()["mpjpe_mm"] == errors[true_rotation].mean()
+    assert_close("float32_mm", errors[True][0], 0.0)
+    # The second has another shape and a bent elbow.
+    assert errors[True][1] > 10
+    assert errors[False][0] > 300
+
+
+def test_where_no_rotation_is_labelled_no_baseline_has_the_true_one(
+    body, truth
+):
+    batch, _ = truth
+    mean = batch["rotmats"][0], batch["betas"][0]
+    given = evaluator.given_of(body, body.joint_names)
+    one_lacks = batch | {"has_pose": np.array([1, 0], np.float32)}
+    for true_rotation in (True, False):
+        baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
+        for part in (batch, one_lacks, batch):
+            baseline.add(part)
+        assert ("mpjpe_mm" in baseline.summary()) != true_rotation
+
+
+class Covers:
+    """Blackens the half that a variant names."""
+
+    variants = ("left", "right")
+
+    def apply(self, batch, variant):
+        images = batch["image"].copy()
+        half = images.shape[2] // 2
+        rows = {"left": slice(half), "right": slice(half, None)}
+        images[:, :, rows[variant]] = 0
+        return images
+
+
+class Brightness:
+    """A method that answers with the brightness of either half."""
+
+    def inputs(self, batch):
+        return batch["image"]
+
+    def infer(self, images):
+        halves = tf.split(images, 2, axis=2)
+        camera = tf.stack([tf.reduce_mean(h, [1, 2, 3]) for h in halves], 1)
+        return method.Prediction(None, None, camera, None, None, None)
+
+
+def test_an_occlusion_shows_each_example_once_with_each_variant(rng):
+    images = rng.uniform(1, 255, (3, 8, 8, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(2)
+    seen = list(
+        evaluator.predictions(Brightness(), dataset, occlusion=Covers())
+    )
+    assert [len(batch["image"]) for batch, _ in seen] == [2, 2, 1, 1]
+    for number, (batch, found) in enumerate(seen):
+        assert len(found.camera) == len(batch["image"])
+        covered = number % 2
+        assert (found.camera[:, covered] == 0).all()
+        assert (found.camera[:, 1 - covered] > 0).all()
+
+
+def test_mean_pose_sees_what_training_sees(tiny_records):
+    """Only labels='all', only its shards; a rotation, by its definition."""
+    from scipy.spatial.transform import Rotation
+
+    source = config.Source(str(tiny_records / "synthetic"), shards=(0, 2))
+    hidden = dataclasses.replace(source, labels="2d", shards=(1, 2))
+    rotmats, betas = statistics.mean_pose((source, hidden))
+    stored = shards.Records(source.records, "train", (0, 2))
+    people = [schema.decode(stored.read(i)) for i in range(len(stored))]
+    turns = Rotation.from_rotvec([p.pose[:3] for p in people])
+    # SciPy's mean is the rotation nearest to the mean matrix, too.
+    assert_close("body_metres", rotmats[0], turns.mean().as_matrix())
+    assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))
+    assert statistics.mean_pose((hidden,)) is None
+
+
+def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
+    """Every n-th record of all sources together, each source's share kept."""
+    folder = str(tiny_records / "synthetic")
+    train, val = config.Source(folder), config.Source(folder, split="val")
+    numbers, read = [], shards.Records.read
+
+    def noted(self, number):
+        numbers.append((len(self), number))
+        return read(self, number)
+
+    monkeypatch.setattr(shards.Records, "read", noted)
+    monkeypatch.setattr(statistics, "MOST", 10)
+    _, betas = statistics.mean_pose((train, val))
+    rows = [(32, n) for n in range(0, 32, 4)] + [(8, 0), (8, 4)]
+    assert numbers == rows
+    people = [
+        schema.decode(read(shards.Records(folder, split), n))
+        for split, (_, n) in zip(["train"] * 8 + ["val"] * 2, rows, strict=True)
+    ]
+    assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))

@@ -1,0 +1,116 @@
+"""Bodies of labels: genders, and the joints that are regressed from them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.support import planted
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from tf_hmr.body import topology
+from tf_hmr.body.model import Body
+from training.evaluation import (
+    evaluator,
+    ground_truth,
+    joint_pairs,
+    protocol,
+    protocols,
+)
+
+
+@pytest.fixture(scope="module")
+def smpl(body_data):
+    """The open body's numbers under SMPL's name."""
+    data = dataclasses.replace(body_data, topology="smpl")
+    return Body(data, joints.LSP14, jit=False)
+
+
+@pytest.fixture(scope="module")
+def women(body_data, tmp_path_factory):
+    """A folder with a female body, a tenth larger; none of a male one."""
+    folder = tmp_path_factory.mktemp("bodies")
+    larger = dataclasses.replace(
+        body_data,
+        topology="smpl",
+        v_template=body_data.v_template * np.float32(1.1),
+        shapedirs=body_data.shapedirs * np.float32(1.1),
+        posedirs=body_data.posedirs * np.float32(1.1),
+    )
+    larger.save(folder / "SMPL_FEMALE.npz")
+    return folder
+
+
+@pytest.fixture
+def npz_files(monkeypatch):
+    files = {"female": "SMPL_FEMALE.npz", "male": "SMPL_MALE.npz"}
+    monkeypatch.setattr(ground_truth, "GENDERED_FILES", files)
+    known = {"smpl": topology.TOPOLOGIES["open-v1"]}
+    monkeypatch.setattr(topology, "TOPOLOGIES", known)
+
+
+def test_labels_are_posed_by_the_body_of_their_gender(smpl, women, npz_files):
+    rule = protocols.get("3dpw_spin")
+    batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
+    batch["gender"] = np.array([b"neutral", b"female"] * 2, object)
+    labels = ground_truth.Labelled(ground_truth.TrueBodies(smpl, women))
+    mesh = labels(batch)
+    plain = planted.people(smpl)
+    assert_close("body_metres", mesh.vertices[::2], plain.vertices[::2])
+    assert_close("body_metres", mesh.skeleton[1::2], 1.1 * plain.skeleton[1::2])
+    assert_close("body_metres", mesh.vertices[1::2], 1.1 * plain.vertices[1::2])
+    assert labels(batch) is mesh
+
+
+def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
+    """The neutral truth against a larger woman: every joint is 1/11 short."""
+    rule = protocols.get("3dpw_spin")
+    batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
+    batch["gender"] = np.full(4, b"female", object)
+    given = evaluator.given_of(smpl, (), women)
+    found = protocol.Found(vertices=planted.people(smpl).vertices)
+    sides = joint_pairs.Compared(rule, given)(batch, found)
+    assert_close("body_metres", 1.1 * sides.pred, sides.true)
+    assert sides.source.tolist() == ["h36m"] * 4
+
+
+def test_a_missing_gender_names_its_file(smpl, women, npz_files):
+    rule = protocols.get("3dpw_spin")
+    batch = planted.batch(rule, smpl, ["a"])
+    batch["gender"] = np.array([b"male"], object)
+    for folder in (women, None):
+        given = evaluator.given_of(smpl, (), folder)
+        with pytest.raises(FileNotFoundError, match="SMPL_MALE.*true-bodies"):
+            given.labelled(batch)
+
+
+def test_bodies_without_genders_take_the_methods(body):
+    bodies_of = ground_truth.TrueBodies(body)
+    assert bodies_of("female") is body and bodies_of("neutral") is body
+
+
+def test_the_neck_of_h36m_is_the_thorax(body):
+    """Row 8 of the regressor, which SPIN compares with LSP's neck."""
+    given = protocol.Given(body, (), None)
+    neck, thorax = joint_pairs.regressor_rows("h36m", ("neck", "thorax"), given)
+    assert_close("exact", neck, thorax)
+    assert_close("exact", neck, body.data.h36m_rows()[8])
+    own = joint_pairs.regressor_rows("cocoplus", ("neck",), given)[0]
+    assert np.abs(own - neck).max() > 0
+
+
+def test_predictions_without_what_is_needed_are_refused(body):
+    given = protocol.Given(body, ("nose",), None)
+    points = np.zeros((1, 1, 3))
+    for found in (protocol.Found(), protocol.Found(joints=points)):
+        with pytest.raises(ValueError, match="no.*pelvis.*h36m"):
+            joint_pairs.predicted("h36m", ("pelvis",), found, given)
+
+
+def test_skeletons_come_from_pose_and_shape(body):
+    posed = planted.people(body)
+    given = protocol.Given(body, (), None)
+    found = protocol.Found(rotmats=posed.rotmats, betas=posed.betas)
+    got = joint_pairs.predicted("smpl", ("left_hand", "pelvis"), found, given)
+    expected = posed.skeleton[:, [joints.SMPL24.index("left_hand"), 0]]
+    assert_close("body_metres", got, expected)

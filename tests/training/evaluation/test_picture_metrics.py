@@ -1,0 +1,277 @@
+"""Silhouettes and parts of plates whose areas are known by arithmetic."""
+
+import types
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import record_samples
+from training.data.records import part_codes
+from training.evaluation import mesh_views, protocol
+from training.evaluation.metrics import segmentation, silhouette
+
+WIDTH, HEIGHT = 300, 240
+BOX = np.array([40.0, 30.0, 160.0, 160.0])
+# A square plate of 1 m, its left half an arm, its right half a leg.
+PLATE = np.array(
+    [[x, y, 0.0] for x in (-0.5, 0, 0, 0.5) for y in (-0.5, 0.5)], np.float32
+)
+FACES = np.array([[0, 2, 1], [1, 2, 3], [4, 6, 5], [5, 6, 7]], np.int32)
+ARM, LEG = 2, 5
+LABELS = np.array([ARM] * 4 + [LEG] * 4)
+CAMERA = np.array([0.75, 0.1, -0.2], np.float32)
+SIDE_PX = 0.75 * 80  # s metres are s * 80 px in a crop of 160 px
+LEFT = 40 + 80 + 0.75 * (0.1 - 0.5) * 80
+TOP = 30 + 80 + 0.75 * (-0.2 - 0.5) * 80
+
+
+def plate_body():
+    data = types.SimpleNamespace(
+        faces=FACES,
+        parts=lambda name: (LABELS, ("head", "torso", "a", "b", "c", "d")),
+        regressor=lambda names: np.full((len(names), 8), 1 / 8),
+    )
+    return types.SimpleNamespace(data=data)
+
+
+def given(labelled=None):
+    return protocol.Given(plate_body(), (), labelled)
+
+
+RULE = types.SimpleNamespace(options={"part_set": "part6"}, name="plates")
+
+
+def rectangle(left, top, right, bottom):
+    """(H, W) bool: the pixels whose centres are inside."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    inside = (x + 0.5 > left) & (x + 0.5 < right)
+    return inside & (y + 0.5 > top) & (y + 0.5 < bottom)
+
+
+def plate(move=0.0):
+    left = LEFT + move
+    return rectangle(left, TOP, left + SIDE_PX, TOP + SIDE_PX)
+
+
+def codes(move=0.0):
+    """What somebody draws of the plate: two parts."""
+    middle = LEFT + move + SIDE_PX / 2
+    drawn = np.where(rectangle(0, 0, middle, HEIGHT), ARM + 1, LEG + 1)
+    return np.where(plate(move), drawn, 0).astype(np.uint8)
+
+
+def batch(*drawn, **changes):
+    count = len(drawn)
+    found = {
+        "box": np.tile(BOX, (count, 1)),
+        "part_set": np.array([b"part6"] * count, object),
+        "parts_png": np.array([record_samples.png(d) for d in drawn], object),
+        "width": np.full(count, WIDTH),
+        "height": np.full(count, HEIGHT),
+    }
+    return found | changes
+
+
+def found(count=1, camera=CAMERA):
+    return protocol.Found(
+        vertices=np.tile(PLATE, (count, 1, 1)),
+        camera=np.tile(camera, (count, 1)),
+    )
+
+
+def measured(measure, *batches):
+    for each, predicted in batches:
+        measure.add(each, predicted)
+    return measure.summary()
+
+
+def test_a_plate_lies_where_the_camera_puts_it():
+    """Pasted or drawn: a square of 60 px, halves of 1,800 square pixels."""
+    mesh = (PLATE, FACES)
+    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
+    assert labels.shape == drawn.shape == (HEIGHT, WIDTH)
+    for mask in (labels > 0, drawn):
+        # The border of a crop of 224 px, or of the picture, is a pixel wide.
+        assert (mask != plate()).sum() <= 2 * SIDE_PX
+        assert mask.sum() == pytest.approx(SIDE_PX**2, rel=0.035)
+    for part in (ARM, LEG):
+        assert (labels == part + 1).sum() == pytest.approx(1800, rel=0.06)
+    columns = [np.nonzero(labels == p + 1)[1].mean() for p in (ARM, LEG)]
+    assert columns[1] - columns[0] == pytest.approx(SIDE_PX / 2, abs=0.6)
+
+
+def test_what_is_further_away_is_smaller():
+    """SPIN's camera is 59.5 m away at this scale; 10 m more are seen."""
+    mesh = (PLATE + [0, 0, 10], FACES)
+    depth = 2 * 5000 / (224 * CAMERA[0])
+    expected = (SIDE_PX * depth / (depth + 10)) ** 2
+    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
+    for mask in (labels > 0, drawn):
+        assert mask.sum() == pytest.approx(expected, rel=0.04)
+
+
+def test_a_mesh_outside_the_crop_is_cut_by_pasting_alone():
+    aside = CAMERA + [0, -1.2, 0]  # Its left half is left of the crop.
+    labels = mesh_views.pasted(
+        (PLATE, FACES), aside, LABELS, BOX, (WIDTH, HEIGHT)
+    )
+    left = LEFT - 0.75 * 1.2 * 80
+    shown = rectangle(BOX[0], TOP, left + SIDE_PX, TOP + SIDE_PX)
+    assert ((labels > 0) != shown).sum() <= 2 * SIDE_PX
+    drawn = mesh_views.silhouette((PLATE, FACES), aside, BOX, (WIDTH, HEIGHT))
+    assert drawn.sum() == pytest.approx(
+        rectangle(left, TOP, left + SIDE_PX, TOP + SIDE_PX).sum(), rel=0.03
+    )
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan])
+def test_a_camera_that_sees_nothing_gives_background(scale):
+    camera = np.array([scale, 0, 0])
+    arguments = (PLATE, FACES), camera
+    place = BOX, (WIDTH, HEIGHT)
+    assert not mesh_views.pasted(*arguments, LABELS, *place).any()
+    assert not mesh_views.silhouette(*arguments, *place).any()
+
+
+@pytest.mark.parametrize("box", [(5.3, -7.6, 40.5), (-20, 3, 30), (2, 2, 9)])
+def test_uncropping_is_the_nearest_pixel(box):
+    random = np.random.default_rng(4)
+    crop = random.integers(0, 9, (17, 17))
+    x, y, side = box
+    found = mesh_views.uncrop(crop, (x, y, side, side), (31, 23))
+    expected = np.zeros((23, 31), int)
+    for row in range(23):
+        for column in range(31):
+            u = (column + 0.5 - x) / side * 17
+            v = (row + 0.5 - y) / side * 17
+            if 0 <= u < 17 and 0 <= v < 17:
+                expected[row, column] = crop[int(v), int(u)]
+    assert (found == expected).all()
+
+
+def test_the_reference_counts_come_out():
+    """A vector measured with nkolot/SPIN's rules (255 is not judged)."""
+    true = np.array([[0, 0, 1, 1], [0, 2, 2, 255], [3, 3, 4, 4], [5, 6, 6, 0]])
+    pred = np.array([[0, 1, 1, 1], [0, 2, 3, 1], [3, 3, 4, 0], [5, 6, 5, 0]])
+    measure = segmentation.Measure(RULE, given())
+    measure.count(pred.astype(np.uint8), true.astype(np.uint8))
+    summary = measure.summary()
+    assert summary["parts_accuracy"] == pytest.approx(68.75)
+    assert summary["parts_f1"] == pytest.approx(0.7166666666666667)
+    assert summary["fg_accuracy"] == pytest.approx(87.5)
+    assert summary["fg_f1"] == pytest.approx(0.8333333333333333)
+
+
+def test_what_is_not_judged_is_no_foreground():
+    coded = np.array([[0, 1, part_codes.SOMEWHERE, part_codes.NOT_JUDGED]])
+    assert part_codes.silhouette(coded).tolist() == [[False, True, True, False]]
+    assert part_codes.parts(coded).tolist() == [[0, 1, 255, 255]]
+
+
+def test_segmentation_of_the_plate_and_of_one_5_px_aside():
+    """5 px aside 2 * 5 * 60 pixels are wrong, and 5 * 60 between the parts."""
+    right = measured(
+        segmentation.Measure(RULE, given()), (batch(codes()), found())
+    )
+    assert right["fg_accuracy"] > 99.8 and right["parts_f1"] > 0.97
+    measure = segmentation.Measure(RULE, given())
+    off = measured(measure, (batch(codes(5.0)), found()))
+    wrong = 2 * 5 * SIDE_PX / (WIDTH * HEIGHT)
+    assert 100 - off["fg_accuracy"] == pytest.approx(100 * wrong, rel=0.2)
+    wrong += 5 * SIDE_PX / (WIDTH * HEIGHT)
+    lost = 100 - off["parts_accuracy"]
+    assert lost == pytest.approx(100 * wrong, rel=0.2)
+    index, errors = measure.ranking()
+    assert index.tolist() == [0]
+    assert errors[0] == pytest.approx(100 - off["fg_accuracy"])
+
+
+def test_pixels_are_pooled_and_others_records_do_not_count():
+    large = cv2.resize(codes(), (2 * WIDTH, 2 * HEIGHT), interpolation=0)
+    three = batch(codes(5.0), codes(), large)
+    three["box"][2] *= 2
+    three["part_set"][1] = b""  # Fourteen rendered parts.
+    measure = segmentation.Measure(RULE, given())
+    measure.add(three, found(3))
+    measure.add(batch(codes(), parts_png=np.array([b""], object)), found())
+    assert measure.details() == {"segmented": 2, "not_segmented": 2}
+    assert measure.ranking()[0].tolist() == [0, 2]
+    pixels = 5 * WIDTH * HEIGHT
+    lost = (100 - measure.summary()["fg_accuracy"]) / 100 * pixels
+    # Up to two sides of the large plate are a pixel off; a mean over pictures
+    # would lose 1,500.
+    assert 10 * SIDE_PX - 60 < lost < 10 * SIDE_PX + 4 * SIDE_PX + 60
+
+
+@pytest.mark.parametrize("module", [segmentation, silhouette])
+def test_nothing_to_measure_is_named(module):
+    measure = module.Measure(RULE, given())
+    with pytest.raises(ValueError, match="No record has"):
+        measure.summary()
+    with pytest.raises(ValueError, match="vertices and camera"):
+        measure.add(batch(codes()), protocol.Found())
+    damaged = batch(codes(), parts_png=np.array([b"none"], object))
+    with pytest.raises(ValueError, match="no 8 bit gray PNG"):
+        measure.add(damaged, found())
+
+
+def test_iou_of_a_plate_5_px_aside():
+    """Of two squares of 60 px 55 are shared: 55 / 65 of their union."""
+    measure = silhouette.Measure(RULE, given())
+    both = batch(codes(), codes(5.0))
+    summary = measured(measure, (both, found(2)))
+    index, errors = measure.ranking()
+    assert index.tolist() == [0, 1]
+    assert errors[0] < 1
+    assert errors[1] == pytest.approx(100 - 100 * 55 / 65, abs=1)
+    mean = 1 - errors.mean() / 100
+    assert summary["silhouette_iou"] == pytest.approx(mean)
+    assert measure.details() == {"silhouettes": {"drawn": 2}}
+
+
+def labelled_batch(**changes):
+    """No drawn parts: a body at 4 m before a camera that looks past it."""
+    fields = {
+        "parts_png": np.array([b""], object),
+        "intrinsics": np.array([[500.0, 400.0, 250.0, 20.0]]),
+        "translation": np.array([[-0.5, 0.25, 4.0]]),
+        "joints3d": np.zeros((1, 30, 4)),
+    }
+    return batch(codes(), **(fields | changes))
+
+
+def labelled(batch):
+    return types.SimpleNamespace(
+        has=np.array([True]), vertices=PLATE[np.newaxis].copy()
+    )
+
+
+def truth_camera():
+    """The weak camera that sees the plate as that camera does."""
+    # 1 m is 125 x 100 px wide around (250 - 62.5, 20 + 25): not square.
+    return (187.5 + 0.5, 45.5, 125.0, 100.0)
+
+
+def test_a_labelled_body_is_seen_by_its_camera():
+    x, y, width, height = truth_camera()
+    true = rectangle(
+        x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    )
+    measure = silhouette.Measure(RULE, given(labelled))
+    by_place, by_hips = labelled_batch(), labelled_batch()
+    by_hips["joints3d"][..., :] = [-0.5, 0.25, 4.0, 1]
+    by_hips["translation"][:] = 0
+    for each in (by_place, by_hips):
+        measure.add(each, found())
+    expected = (true & plate()).sum() / (true | plate()).sum()
+    _, errors = measure.ranking()
+    assert 1 - errors / 100 == pytest.approx([expected] * 2, abs=0.01)
+    unknown = labelled_batch(translation=np.zeros((1, 3)))
+    measure.add(unknown, found())
+    no_camera = labelled_batch(intrinsics=np.zeros((1, 4)))
+    measure.add(no_camera, found())
+    assert measure.details() == {"silhouettes": {"labelled body": 2, "none": 2}}
+    assert len(measure.ranking()[0]) == 2

@@ -1,0 +1,173 @@
+"""Protocols of pictures on small records, from the reader to the figure."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.support.closeness import assert_close
+from tests.support.datasets import lsp_files, people
+from tf_hmr import joints
+from training import config
+from training.data.pipeline import batches as pipeline
+from training.data.prepare import lsp
+from training.evaluation import (
+    evaluator,
+    occlusion,
+    protocol,
+    protocols,
+    selection,
+)
+
+SIZE = 64
+
+
+def batches(folder, split, count=8):
+    dataset = pipeline.eval_dataset(
+        config.Source(str(folder), split=split), count, SIZE
+    )
+    for batch in dataset:
+        yield {key: value.numpy() for key, value in batch.items()}
+
+
+def weak_camera(points, pixels, box):
+    """(s, tx, ty) that sees points (n, 3) nearest to pixels of the picture."""
+    ndc = 2 * (pixels + 0.5 - box[:2]) / box[2] - 1
+    centred = points[:, :2] - points[:, :2].mean(axis=0)
+    scale = (centred * ndc).sum() / (centred**2).sum()
+    return np.array([scale, *(ndc / scale - points[:, :2]).mean(axis=0)])
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [people.scene(n, size=(200, 160)) for n in (5, 6)]
+
+
+@pytest.fixture(scope="module")
+def lsp_records(scenes, tmp_path_factory):
+    root = tmp_path_factory.mktemp("lsp")
+    lsp_files.write_lsp(root / "lsp", scenes, first=1001)
+    lsp_files.write_parts(root / "upi", scenes, first=1001)
+    lsp.run(
+        lsp.Options(
+            root / "lsp",
+            root / "out",
+            split="test",
+            rules="spin",
+            parts=root / "upi",
+            workers=1,
+        )
+    )
+    return root / "out"
+
+
+def true_people(scenes, batch, move=0.0):
+    """What a method that knows the people would answer."""
+    vertices = np.stack([s.people[0].vertices for s in scenes])
+    vertices = vertices - vertices.mean(axis=1, keepdims=True)
+    cameras = []
+    for scene, points, box in zip(scenes, vertices, batch["box"], strict=True):
+        pixels = scene.view.project(scene.people[0].vertices)
+        cameras.append(weak_camera(points, pixels + [move, 0], box))
+    return protocol.Found(vertices=vertices, camera=np.array(cameras))
+
+
+def test_lsp_segmentation_of_the_true_people(scenes, lsp_records, body):
+    """They are seen in perspective, so no answer is right at every pixel."""
+    rule = protocols.get("lsp_segmentation")
+    given = evaluator.given_of(body, body.joint_names)
+    found, moved = (evaluator.Scores(rule, given) for _ in range(2))
+    (batch,) = batches(lsp_records, "test")
+    assert batch["part_set"].tolist() == [b"part6"] * 2
+    assert not batch["has_parts"].any(), "training does not see six parts"
+    found.add(batch, true_people(scenes, batch))
+    summary = found.summary()
+    assert set(rule.headline) <= set(summary)
+    assert summary["fg_accuracy"] > 97.5 and summary["fg_f1"] > 0.95
+    assert summary["parts_accuracy"] > 95 and summary["parts_f1"] > 0.9
+    moved.add(batch, true_people(scenes, batch, move=12))
+    assert moved.summary()["fg_accuracy"] < summary["fg_accuracy"] - 2
+    assert moved.summary()["parts_f1"] < summary["parts_f1"] - 0.15
+    assert found.ranking()[0].tolist() == [0, 1]
+    assert found.details()["segmented"] == 2
+
+
+def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
+    rule = protocols.get("surreal_silhouette_smplr")
+    (batch,) = batches(lsp_records, "test")
+    given = evaluator.given_of(body, body.joint_names)
+    found, moved = (evaluator.Scores(rule, given) for _ in range(2))
+    found.add(batch, true_people(scenes, batch))
+    moved.add(batch, true_people(scenes, batch, move=12))
+    iou = found.summary()["silhouette_iou"]
+    assert 0.9 < iou < 1
+    assert moved.summary()["silhouette_iou"] < iou - 0.2
+
+
+@pytest.mark.parametrize("base", ["h36m_p1", "h36m_p2", "synthetic_v1"])
+@pytest.mark.parametrize("pattern", ["bar", "circle", "rectangle"])
+def test_occluded_protocols_are_their_bases_behind_something(base, pattern):
+    if base == "synthetic_v1":
+        plain, rule = base, protocols.get(f"{base}_{pattern}")
+    else:
+        plain, rule = f"{base}_hmr", protocols.get(f"{base}_{pattern}_hkmr")
+    plain = protocols.get(plain)
+    assert rule.occlusion.pattern == pattern
+    assert len(rule.occlusion.variants) == 5 * 14
+    for field in dataclasses.fields(rule):
+        if field.name not in (
+            *("name", "measures", "headline", "rule", "occlusion"),
+        ):
+            same = getattr(plain, field.name) == getattr(rule, field.name)
+            assert same, field.name
+    assert rule.rule.root == plain.rule.root
+    assert "by_degree" in rule.rule.ours and plain.name in rule.rule.source
+
+
+def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
+    """Evaluation by variants and the loop of the claims: the same figures."""
+    rule = protocols.get("synthetic_v1_circle")
+    few = dataclasses.replace(
+        rule.occlusion, degrees=(1, 4), joints=("left_wrist", "head_top")
+    )
+    dataset = pipeline.eval_dataset(
+        config.Source(str(tiny_records / "synthetic_v1"), split="test"),
+        6,
+        model.image_size,
+        model.config.crop_scale,
+    )
+    scores = evaluator.Scores(
+        rule, evaluator.given_of(model.body, model.joint_names)
+    )
+    for batch, found in evaluator.predictions(model, dataset, occlusion=few):
+        scores.add(batch, found)
+    details = scores.details()
+    loop = occlusion.measure_all(
+        model, dataset, rule, ("circle",), few.degrees, few.joints
+    )
+    expected = {f"{d:g}": errors.mean_mm for (_, d), errors in loop.items()}
+    assert list(details["by_degree"]) == ["1", "4"]
+    for degree, error in expected.items():
+        assert_close("float32_mm", details["by_degree"][degree], error)
+    joints_mm = [errors.mpjpe_mm for errors in loop.values()]
+    for row, name in enumerate(few.joints):
+        assert_close(
+            "float32_mm",
+            details["by_covered_joint"][name],
+            np.mean(joints_mm, axis=0)[row],
+        )
+    skipped = sum(errors.skipped.sum() for errors in loop.values())
+    assert details["not_visible"] == skipped
+    assert set(few.joints) <= set(joints.LSP14)
+
+
+def test_a_part_of_the_people_is_named_as_such():
+    rows, ids = np.arange(7) + 3, np.array([f"id{i}" for i in range(7)])
+    people = selection.Chosen(None, "test", rows, ids, {}, ("old",))
+    assert selection.every(people, 1) is people
+    third = selection.every(people, 3)
+    assert third.rows.tolist() == [3, 6, 9]
+    assert third.ids.tolist() == ["id0", "id3", "id6"]
+    assert third.deviations == ("old", "of 7 examples one in 3 was measured")
+    with pytest.raises(ValueError, match="got 0"):
+        selection.every(people, 0)

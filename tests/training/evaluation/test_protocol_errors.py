@@ -1,0 +1,234 @@
+"""Each protocol on records and predictions whose errors are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from tests.support import planted
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from training.evaluation import evaluator, protocols, selection
+from training.evaluation import results as scores
+
+# Protocol -> ids that are its, and others in the same split that are not.
+H36M = ("S9_Eating_1.54138969_000001", "S11_Eating.55011271_000006")
+FRONTAL = ("S9_SittingDown.60457274_000001", "S11_Phoning_3.60457274_000011")
+TRIAL_2 = ("S9_SittingDown_1.60457274_000001", "S9_Walking.60457274_000006")
+# As HMR's and SPIN's own lists name people.
+MOSHED = ("test-S9_Eating_0_cam3-00000", "test-S11_WakingDog_0_cam3-00004")
+MOSHED_1 = ("test-S11_Directions_1_cam1-00000", "test-S9_Eating_0_cam0-00001")
+NOT_MOSHED = (
+    "test-S11_Directions_1_cam0-00000",
+    "train-S1_Eating_0_cam3-00000",
+)
+LISTED_1 = ("h36m_valid_protocol1-000007",)
+LISTED_2 = ("h36m_valid_protocol2-000007",)
+NOT_H36M = (
+    "S1_Eating_1.60457274_000001",  # a training subject
+    "S9_Eating_1.60457274_000002",  # another frame
+    "S11_Directions.54138969_000006",  # the corrupt film
+)
+PEOPLE = {
+    "h36m_p1_hmr": (
+        H36M + FRONTAL + TRIAL_2 + MOSHED + MOSHED_1,
+        NOT_H36M + NOT_MOSHED + LISTED_1,
+    ),
+    "h36m_p2_hmr": (
+        FRONTAL + MOSHED,
+        NOT_H36M + NOT_MOSHED + MOSHED_1 + TRIAL_2 + H36M + LISTED_2,
+    ),
+    "h36m_p1_spin": (
+        H36M + FRONTAL + TRIAL_2 + LISTED_1,
+        NOT_H36M + MOSHED + LISTED_2,
+    ),
+    "h36m_p2_spin": (
+        FRONTAL + TRIAL_2 + LISTED_2,
+        NOT_H36M + H36M + MOSHED + LISTED_1,
+    ),
+    "h36m_p1_hund": (H36M + FRONTAL + TRIAL_2, NOT_H36M),
+    "h36m_root_smplr": (H36M + FRONTAL, NOT_H36M),
+    "h36m_procrustes_smplr": (H36M + FRONTAL, NOT_H36M),
+    "mpi_inf_3dhp": (("TS1_000001_a1", "TS6_000002_a7"), ()),
+    "3dpw_spin": (("downtown_bar_00_1_00003", "office_call_00_0_00000"), ()),
+    "3dpw_hund": (("downtown_bar_00_1_00003", "office_call_00_0_00000"), ()),
+    "surreal_smplr": (("run0_01_01_c0001_0001",), ()),
+    "surreal_smplr_val": (("run0_01_01_c0001_0001",), ()),
+    "surreal_bodynet": (("run0_01_01_c0001_0050",), ()),
+    "up3d_smplr": (("00001", "00002"), ()),
+}
+
+
+def measured(name, body, change, labels=True) -> dict:
+    """The results of a protocol on those of PEOPLE that it chooses."""
+    rule = protocols.get(name)
+    own, others = PEOPLE[name]
+    chosen = [each for each in (*others, *own) if rule.chosen(each)]
+    assert chosen == list(own)
+    batch = planted.batch(rule, body, chosen, labels)
+    names, found = planted.found(rule, body, len(chosen), change)
+    given = evaluator.given_of(body, names)
+    got = evaluator.Scores(rule, given)
+    got.add(batch, found)
+    report = {"splits": {rule.splits[0]: {}}}
+    people = selection.Chosen(
+        Path(), rule.splits[0], np.arange(len(own)), own, report, ()
+    )
+    results = scores.result(got, {}, people, [], [])
+    assert results["measured"] == len(own)
+    assert results["expected"] == (rule.count or len(own))
+    assert results["complete"] is (rule.count is None)
+    assert set(rule.headline) <= results["metrics"].keys()
+    return results
+
+
+def thirty(names, points, vertices):
+    """All joints 30 mm off, but a pelvis that is the root.
+
+    The hips go apart, so that their middle stays.
+    """
+    off = np.tile([0.0, 0.030, 0.0], (len(names), 1))
+    off[names.index("left_hip")] *= -1
+    if "pelvis" in names:
+        off[names.index("pelvis")] = 0
+    return points + off, vertices + [0, 0, 0.030]
+
+
+def turned(names, points, vertices):
+    """Turned, larger, elsewhere."""
+    turn = 1.3 * Rotation.from_rotvec([0.4, -1.0, 2.0]).as_matrix()
+    return points @ turn.T + [0.2, 3, 1], vertices @ turn.T + [0.2, 3, 1]
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_thirty_millimetres_read_thirty(name, body):
+    results = measured(name, body, thirty)
+    metrics, rule = results["metrics"], protocols.get(name)
+    counted = [joint != "pelvis" for joint in rule.joints]
+    expected = 30 * np.mean(counted)
+    assert_close("float32_mm", metrics["mpjpe_mm"], expected)
+    each = list(results["per_joint_mm"].values())
+    assert_close("float32_mm", each, 30 * np.array(counted, float))
+    assert metrics["pa_mpjpe_mm"] < 30
+    for row in results["per_action"].values():
+        assert_close("float32_mm", row["mpjpe_mm"], expected)
+    if "pve_mm" in metrics:
+        assert_close("float32_mm", metrics["pve_mm"], 30.0)
+    if "translation_mm" in metrics:
+        assert_close("float32_mm", metrics["translation_mm"], 0.0)
+    if name.endswith("_root_smplr"):
+        groups = [v for k, v in metrics.items() if k.startswith("group_")]
+        assert_close("float32_mm", groups, np.full(8, 30.0))
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_a_turned_and_scaled_prediction_is_right_after_procrustes(name, body):
+    metrics = measured(name, body, turned)["metrics"]
+    assert_close("float32_mm", metrics["pa_mpjpe_mm"], 0.0)
+    assert metrics["mpjpe_mm"] > 100
+    if "pve_pa_mm" in metrics:
+        assert_close("float32_mm", metrics["pve_pa_mm"], 0.0)
+    if name == "h36m_procrustes_smplr":
+        groups = [v for k, v in metrics.items() if k.startswith("group_")]
+        assert_close("float32_mm", groups, np.zeros(8))
+    if name == "mpi_inf_3dhp":
+        assert metrics["pck3d_150mm"] < 60
+        assert metrics["pck3d_150mm_aligned"] == 100
+        assert_close("float64", metrics["auc3d_aligned"], 100 * 30 / 31)
+
+
+def test_actions_and_truth_are_told(body):
+    results = measured("h36m_p1_hmr", body, thirty)
+    counts = {k: v["count"] for k, v in results["per_action"].items()}
+    assert counts == {
+        **{"Eating": 4, "SittingDown": 2, "Phoning": 1, "Walking": 1},
+        **{"Directions": 1, "WakingDog": 1},
+    }
+    assert results["truth"] == {"cocoplus": 10}
+    assert results["rule"]["root"].startswith("the middle of the hips")
+
+
+def test_hmr_also_averages_films_then_actions(body, monkeypatch):
+    """30 mm in both pictures of a film, 60 in one of another, then 90."""
+    ids = (
+        "S9_Eating_1.54138969_000001",
+        "S9_Eating_1.54138969_000006",
+        "S9_Eating.54138969_000001",
+        "test-S9_Walking_0_cam3-00000",
+    )
+    monkeypatch.setitem(PEOPLE, "h36m_p1_hmr", (ids, ()))
+    factors = iter([1, 1, 2, 3])
+
+    def each(names, points, vertices):
+        off, _ = thirty(names, np.zeros_like(points), vertices)
+        return points + next(factors) * off, vertices
+
+    results = measured("h36m_p1_hmr", body, each)
+    metrics = results["metrics"]
+    assert_close("float32_mm", metrics["mpjpe_mm"], (30 + 30 + 60 + 90) / 4)
+    assert_close("float32_mm", results["per_action"]["Eating"]["mpjpe_mm"], 40)
+    expected = ((30 + 60) / 2 + 90) / 2
+    assert_close("float32_mm", metrics["mpjpe_mm_over_actions"], expected)
+    assert metrics["pa_mpjpe_mm_over_actions"] > metrics["pa_mpjpe_mm"]
+    assert "mpjpe_mm_over_actions 67.5" in scores.table(results)
+
+
+def test_without_labelled_bodies_hmr_compares_stored_joints(body):
+    """Which are the markers' joints then."""
+    results = measured("h36m_p1_hmr", body, thirty, labels=False)
+    assert results["truth"] == {"records": 10}
+    assert_close("float32_mm", results["metrics"]["mpjpe_mm"], 30.0)
+
+
+def test_smplr_needs_labelled_bodies(body):
+    with pytest.raises(ValueError, match="No record has all joints"):
+        measured("h36m_root_smplr", body, thirty, labels=False)
+
+
+def test_spins_truth_is_not_moved_to_the_predictions_root(body):
+    """A wrong predicted pelvis counts for every joint."""
+
+    def only_the_pelvis(names, points, vertices):
+        off = np.zeros((len(names), 1))
+        off[names.index("pelvis")] = 1
+        return points + off * [0, 0, 0.040], vertices
+
+    metrics = measured("h36m_p2_spin", body, only_the_pelvis)
+    assert_close("float32_mm", metrics["metrics"]["mpjpe_mm"], 40.0)
+
+
+def test_a_translation_error_is_the_roots(body):
+    def away(names, points, vertices):
+        return points + [0.03, 0, -0.04], vertices
+
+    metrics = measured("h36m_p1_hund", body, away)["metrics"]
+    assert_close("float32_mm", metrics["translation_mm"], 50.0)
+    assert_close("float32_mm", metrics["mpjpe_mm"], 0.0)
+
+
+def test_the_surface_is_about_the_pelvis(body):
+    """Mesh and joints are elsewhere together."""
+
+    def elsewhere(names, points, vertices):
+        return points + [3, 4, 5], vertices + [3, 4, 5]
+
+    for name in ("h36m_root_smplr", "surreal_smplr", "up3d_smplr"):
+        metrics = measured(name, body, elsewhere)["metrics"]
+        assert_close("float32_mm", metrics["pve_mm"], 0.0)
+
+
+def test_bones_a_tenth_too_long(body):
+    """All sizes grow about the pelvis: lengths by a tenth of themselves."""
+    index = list(joints.parents()[1:])
+
+    def longer(names, points, vertices):
+        return points[0] + 1.1 * (points - points[0]), vertices
+
+    people = planted.people(body)
+    lengths = np.linalg.norm(
+        people.skeleton[:, 1:] - people.skeleton[:, index], axis=-1
+    )
+    found = measured("h36m_root_smplr", body, longer)["metrics"]
+    expected = 1000 * 0.1 * lengths
+    assert_close("float32_mm", found["bone_length_mm"], expected.mean())

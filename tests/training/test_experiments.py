@@ -1,0 +1,129 @@
+"""The recipes: what the papers state, and what they come to in a batch."""
+
+import dataclasses
+import importlib
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+from tests.support import record_samples
+from training import config, fit
+from training.data.pipeline import order
+from training.recipes import hmr_recipe
+
+# akanazawa/hmr's released checkpoint is model.ckpt-667589.
+RELEASED_STEP = 667_589
+
+
+def test_the_release_is_75_epochs_and_the_paper_55():
+    release, paper = fit.experiment("hmr"), fit.experiment("hmr_55_epochs")
+    assert release.steps == pytest.approx(RELEASED_STEP, rel=1e-3)
+    assert paper.steps == pytest.approx(release.steps * 55 / 75, abs=1)
+
+
+def test_half_of_each_batch_has_3d_labels():
+    data = fit.experiment("hmr").data
+    layout = order.Layout([s.share for s in data.sources], data.batch_size)
+    labelled = np.array([s.labels == "all" for s in data.sources])
+    rows = np.bincount(layout.sources) / layout.cycle
+    assert rows[labelled].sum() == pytest.approx(32, abs=0.1)
+    # LSP's 1,000 images are less than a row of a batch, and still seen as
+    # often as any other image without 3D labels.
+    wanted = [hmr_recipe.WITHOUT_3D[s.records] for s in data.sources[2:]]
+    wanted = 32 * np.array(wanted) / sum(wanted)
+    np.testing.assert_allclose(rows[2:], wanted, rtol=1 / 8)
+
+
+def test_unpaired_sees_no_3d_label():
+    for name in ("hmr_unpaired", "hmr_no_adversary"):
+        data = fit.experiment(name).data
+        assert {source.labels for source in data.sources} == {"2d"}
+    assert fit.experiment("hmr_unpaired").data.prior
+    alone = fit.experiment("hmr_no_adversary")
+    assert not alone.method.adversary and not alone.data.prior
+
+
+@pytest.mark.parametrize("name", ["spin", "hkmr_mf"])
+def test_spins_mix_and_steps_are_its_codes(name):
+    """nkolot/SPIN: datasets/mixed_dataset.py, utils/train_options.py."""
+    chosen = fit.experiment(name)
+    shares = {s.records: s.share for s in chosen.data.sources}
+    wild = [shares[each] for each in hmr_recipe.WITHOUT_3D]
+    assert shares["h36m"] == 0.3 and shares["mpi-inf-3dhp"] == 0.1
+    assert sum(wild) == pytest.approx(0.6)
+    sizes = np.array(list(hmr_recipe.WITHOUT_3D.values()))
+    np.testing.assert_allclose(wild, 0.6 * sizes / sizes.sum())
+    # Fifty times Human3.6M, 64 pictures a step.
+    assert chosen.steps == pytest.approx(243_896, abs=1)
+    assert chosen.data.batch_size == 64
+    assert chosen.optim == config.Optim(lr=5e-5, weight_decay=0.0)
+    augment = chosen.data.augment
+    assert augment.rotation_deg == 30 and augment.flip == 0.5
+    assert augment.rotation_probability == 0.4 and augment.colour == 0.4
+
+
+@pytest.mark.parametrize("small", ["", "_quick"])
+def test_hkmr_mf_is_hkmr_with_what_spin_has(small):
+    """Its losses, fits and crops; the last estimate alone, and no prior."""
+    spin, both = (
+        fit.experiment(f"{name}{small}").method for name in ("spin", "hkmr_mf")
+    )
+    assert both.prior == "none" and not both.sum_outer
+    assert not fit.experiment(f"hkmr_mf{small}").before
+    shared = ("crop_scale", "encoder", "supervision", "fits", "fit_steps")
+    weights = ("keypoints_2d", "joints_3d", "rotmats", "betas", "camera_scale")
+    for field in (*shared, *weights, "joints_in_loss"):
+        assert getattr(both, field) == getattr(spin, field), field
+
+
+def test_hkmrs_defaults_are_the_papers():
+    """Tables 2 and 3: three outer steps, four passes; L1 of the joints."""
+    chosen = fit.experiment("hkmr")
+    method = chosen.method
+    assert (method.outer_steps, method.inner_passes) == (3, 4)
+    assert method.joint_hierarchy and not method.forward_only
+    assert method.loss_3d == "absolute" and method.sum_outer
+    assert method.prior == "vae" and chosen.before[0].part == "pose_vae"
+    hmr = fit.experiment("hmr")
+    assert chosen.data == hmr.data and chosen.steps == hmr.steps
+    other = fit.experiment("hkmr_discriminator")
+    assert other.method == dataclasses.replace(method, prior="discriminator")
+    assert not other.before
+
+
+@pytest.mark.parametrize("name", fit.names())
+def test_commands_of_a_docstring_are_understood(name):
+    module = importlib.import_module(f"training.experiments.{name}")
+    text = module.__doc__.replace("\\\n", " ")
+    commands = re.findall(r"python -m training\.fit (.+)", text)
+    assert commands
+    for command in commands:
+        chosen, _ = fit.parse(shlex.split(command))
+        assert type(chosen.method) is type(module.EXPERIMENT.method)
+
+
+@pytest.mark.parametrize("name", fit.names())
+def test_missing_records_name_dataset_path_and_command(name, tmp_path, capsys):
+    words = [name, f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
+    assert fit.main(words) == 1
+    error = capsys.readouterr().err
+    first = fit.experiment(name).data.sources[0].records
+    assert f"training.prepare {first}" in error
+    assert str(tmp_path / first) in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_only_the_poses_are_missing_their_command_is_told(
+    tmp_path, capsys
+):
+    data = fit.experiment("hmr").data
+    for source in data.sources:
+        record_samples.folder(tmp_path / source.records, 1)
+    words = ["hmr", f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
+    assert fit.main(words) == 1
+    error = capsys.readouterr().err
+    assert "training.prepare poses --root" in error
+    assert f"--out {tmp_path / data.prior}" in error
+    assert not (tmp_path / "run").exists()

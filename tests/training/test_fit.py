@@ -1,0 +1,203 @@
+"""The researcher's three commands on a few small people."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import types
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from tests.support import tiny_run
+from tests.support.closeness import assert_close
+from tests.support.paths import ROOT
+from training import config, evaluate, fit
+from training.engine import checkpoints, run_log, workdir
+from training.evaluation import results as scores
+
+
+@pytest.fixture(scope="module")
+def run(tiny_records, tmp_path_factory):
+    """A workdir after six steps."""
+    folder = tmp_path_factory.mktemp("run")
+    words = ["quick", f"--workdir={folder}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *tiny_run.TINY]) == 0
+    return folder
+
+
+def test_a_run_leaves_what_is_promised(run):
+    lines = run_log.read_metrics(run / run_log.METRICS_FILE)
+    train = [line["step"] for line in lines if line["kind"] == "train"]
+    measured = [line["step"] for line in lines if line["kind"] == "evaluation"]
+    assert train == [2, 4, 6] and measured == [4, 6]
+    for name in ("best/config.json", "best/model.weights.h5"):
+        assert (run / name).is_file()
+    environment = json.loads((run / workdir.ENVIRONMENT_FILE).read_text())
+    assert {"commit", "command", "tensorflow"} <= set(environment)
+    assert list((run / "tensorboard").iterdir())
+
+
+def test_the_same_command_has_nothing_left_to_do(run, tiny_records):
+    before = (run / run_log.METRICS_FILE).read_text()
+    words = ["quick", f"--workdir={run}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *tiny_run.TINY]) == 0
+    assert (run / run_log.METRICS_FILE).read_text() == before
+
+
+def test_another_configuration_is_refused(run, tiny_records, capsys):
+    words = ["quick", f"--workdir={run}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *tiny_run.TINY, "--optim.lr=1"]) == 1
+    error = capsys.readouterr().err
+    assert "optim.lr" in error and "--workdir" in error
+
+
+def test_missing_records_name_the_command(tmp_path, capsys):
+    words = [f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
+    assert fit.main(words) == 1
+    error = capsys.readouterr().err
+    assert "training.prepare synthetic" in error
+    assert str(tmp_path / "synthetic") in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_experiment_lists_what_there_is(capsys):
+    assert fit.main(["quack"]) == 1
+    assert "hmr" in capsys.readouterr().err
+
+
+def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
+    words = [f"--weights={run}", f"--records={tiny_records}"]
+    assert evaluate.main([*words, "--batch-size=7"]) == 0
+    shown = capsys.readouterr().out
+    path = run / "results" / "synthetic_v1.json"
+    results = json.loads(path.read_text())
+    assert results["measured"] == 12
+    # The protocol has 1,000 people: these are some of them.
+    assert results["complete"] is False
+    told = [line for line in shown.splitlines() if "NOT COMPLETE" in line]
+    assert len(told) == 1
+    assert "12 examples" in told[0] and "1000" in told[0]
+    whole = scores.table({**results, "complete": True})
+    assert "NOT COMPLETE" not in whole
+    assert "SYNTHETIC" in results["rule"]["split"]
+    true_rotation = results["baselines"]["mean_pose_true_global_rotation"]
+    mean = results["baselines"]["mean_pose"]
+    assert true_rotation["mpjpe_mm"] < mean["mpjpe_mm"]
+    # The global rotation is what PA takes away.
+    assert true_rotation["pa_mpjpe_mm"] == pytest.approx(mean["pa_mpjpe_mm"])
+    assert f"{results['metrics']['mpjpe_mm']:.1f}" in shown
+    assert cv2.imread(str(path.with_suffix(".png"))) is not None
+
+
+def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
+    assert evaluate.main([f"--weights={tmp_path}"]) == 1
+    assert "training.fit" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # A minute; toy_method.py has the same of a made-up method.
+@pytest.mark.parametrize(
+    "several",
+    [
+        ["training.fit", "quick", "--devices=cpu:2"],
+        ["training.launch", "--workers=2", "quick"],
+    ],
+    ids=["devices", "workers"],
+)
+def test_the_real_model_on_two_devices_is_on_one(
+    several, tiny_records, tmp_path
+):
+    """Batch normalisation, pipeline, both players and the evaluation."""
+    one = ["training.fit", "quick", "--devices=cpu:1"]
+    started = {}
+    for name, command in (("one", one), ("several", several)):
+        words = [
+            *(f"--workdir={tmp_path / name}", f"--records={tiny_records}"),
+            *("--steps=4", "--precision=float32"),
+            *tiny_run.TINY,
+        ]
+        started[name] = subprocess.Popen(
+            [sys.executable, "-m", *command, *words],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    lines = {}
+    for name, process in started.items():
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error[-2000:]
+        path = tmp_path / name / run_log.METRICS_FILE
+        lines[name] = run_log.read_metrics(path)
+    assert len(lines["one"]) == len(lines["several"]) == 3
+    for a, b in zip(*lines.values(), strict=True):
+        names = sorted(a.keys() - {"kind", "images_per_s", "trained_s"})
+        assert_close("same_run", [b[k] for k in names], [a[k] for k in names])
+
+
+def test_a_mistyped_value_can_be_mended(tiny_records, tmp_path, capsys):
+    """A start that failed leaves nothing that another value would change."""
+    words = [f"--workdir={tmp_path}", f"--records={tiny_records}"]
+    for size in (72, 104):
+        sized = f"--method.image-size={size}"
+        assert fit.main([*words, "--steps=1", sized]) == 1
+        assert f"images of side {size}" in capsys.readouterr().err
+
+
+def test_a_run_killed_before_its_first_save_starts_anew(
+    run, tiny_records, tmp_path
+):
+    hurt = tmp_path / "run"
+    shutil.copytree(
+        run, hurt, ignore=shutil.ignore_patterns(checkpoints.FOLDER)
+    )
+    assert not (hurt / checkpoints.FOLDER).exists()
+    words = ["quick", f"--workdir={hurt}", f"--records={tiny_records}"]
+    assert fit.main([*words, "--steps=6", *tiny_run.TINY]) == 0
+    again, first = (
+        [
+            (line["step"], line["kind"], line.get("loss"))
+            for line in run_log.read_metrics(folder / run_log.METRICS_FILE)
+        ]
+        for folder in (hurt, run)
+    )
+    assert again == first
+
+
+def test_every_field_of_an_experiment_is_explained(capsys):
+    """--help names each field with the docstring under it."""
+    for name in fit.names():
+        with pytest.raises(SystemExit) as stop:
+            fit.parse([name, "--help"])
+        assert stop.value.code == 0
+        shown = capsys.readouterr().out
+        chosen = fit.experiment(name)
+        for part in (chosen, chosen.data, chosen.optim, chosen.method):
+            for field in dataclasses.fields(part):
+                if field.name in ("stages",):
+                    continue
+                assert field.name.replace("_", "-") in shown, field.name
+
+
+def test_without_any_pose_spins_mean_is_the_start(body_data, tiny_records):
+    """Of the body's smpl_mean_params.npz: 144 numbers, row by row."""
+    started = []
+    turns = Rotation.random(24, random_state=3).as_matrix()
+    betas = np.linspace(-1, 1, 10, dtype=np.float32)
+    data = config.Data(
+        (config.Source(str(tiny_records / "synthetic"), labels="2d"),), prior=""
+    )
+    for given in ({}, {"mean_betas": betas}):
+        if given:
+            given["mean_pose6d"] = turns[:, :, :2].reshape(144).astype("f4")
+        other = dataclasses.replace(body_data, **given)
+        method = types.SimpleNamespace(
+            body=types.SimpleNamespace(data=other),
+            start_from=lambda *mean: started.append(mean),
+        )
+        fit.start(method, data, "none")
+    ((rotmats, shape),) = started
+    assert_close("rotation", rotmats, turns)
+    assert_close("exact", shape, betas)

@@ -1,0 +1,104 @@
+"""Pictures of kept fits: the body lies on the person whose fit it is."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from training import config, fit, fit_pictures
+from training.data.pipeline import batches
+from training.data.records import parsing, schema, shards
+from training.engine import fit_store, workdir
+
+STEP, COUNT = 40, 3
+
+
+@pytest.fixture(scope="module")
+def run(tiny_records, body_data, tmp_path_factory):
+    """A workdir that keeps the true bodies of some people as their fits."""
+    folder = tmp_path_factory.mktemp("run")
+    source = config.Source(str(tiny_records / "synthetic"), labels="2d")
+    stored = shards.Records(source.records, source.split)
+    people = [schema.decode(stored.read(i)) for i in range(len(stored))]
+    keys = [
+        parsing.example_key([p.dataset], [p.example_id]).numpy()[0]
+        for p in people
+    ]
+    rows = np.array([[*p.pose.ravel(), *p.betas] for p in people], np.float32)
+    store = fit_store.Store()
+    # Not the first ones, so that a fit in another's place is seen.
+    store.update(np.array(keys)[4:], rows[4:])
+    store.save(folder, STEP)
+    (folder / workdir.CHECKPOINTS).mkdir()
+    (folder / workdir.CHECKPOINTS / f"ckpt-{STEP}.index").touch()
+    chosen = workdir.as_dict(fit.experiment("spin_quick"))
+    (folder / workdir.CONFIG_FILE).write_text(json.dumps(chosen))
+    noted = {
+        "sources": [dataclasses.asdict(source)],
+        "topology": body_data.topology,
+    }
+    (folder / workdir.ENVIRONMENT_FILE).write_text(json.dumps(noted))
+    return folder
+
+
+def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
+    shown, sheet = [], fit_pictures.visualization.sheet
+
+    def keep(rows, title, columns):
+        shown.extend([title, *rows])
+        return sheet(rows, title, columns)
+
+    monkeypatch.setattr(fit_pictures.visualization, "sheet", keep)
+    out = tmp_path / "new" / "fits.png"
+    words = [str(run), f"--out={out}", f"--count={COUNT}"]
+    assert fit_pictures.main(words) == 0
+    assert f"{COUNT} fits: {out}" in capsys.readouterr().out
+    title, *rows = shown
+    assert title == f"step {STEP}: {COUNT} of 28 fits"
+    noted = workdir.noted(run)["sources"][0]["records"]
+    scale = fit.experiment("spin_quick").method.crop_scale
+    side = fit_pictures.SIDE
+    source = config.Source(noted)
+    (batch,) = batches.eval_dataset(
+        source, COUNT, side, scale, rows=range(4, 4 + COUNT)
+    ).as_numpy_iterator()
+    for number, (caption, picture) in enumerate(rows):
+        name, told = caption.split(": ")
+        assert name == batch["example_id"][number].decode()
+        # People are rendered from nearer than SPIN's camera is.
+        assert float(told.split()[0]) < 4
+        start = (picture.shape[1] - side) // 2
+        drawn = picture[:, start : start + side].astype(int)
+        changed = np.abs(drawn - batch["image"][number]).max(axis=2) > 8
+        person = batch["parts"][number] > 0
+        overlap = (changed & person).sum() / (changed | person).sum()
+        assert overlap > 0.75
+    whole = cv2.imread(str(out))
+    assert whole.shape[0] > 2 * side and whole.shape[1] > 6 * side
+
+
+def test_another_body_than_the_runs_is_refused(
+    run, body_data, tmp_path, monkeypatch, capsys
+):
+    other = dataclasses.replace(body_data, topology="smpl")
+    bodies = fit_pictures.BodyData
+    monkeypatch.setattr(bodies, "load", lambda name: other)
+    words = [str(run), f"--out={tmp_path / 'fits.png'}", "--body=mine"]
+    assert fit_pictures.main(words) == 1
+    told = capsys.readouterr().err
+    assert "'open-v1'" in told and "'smpl'" in told
+
+
+@pytest.mark.parametrize("word", ["--out=fits.webm", "--count=0"])
+def test_what_cannot_be_written_is_told(run, tmp_path, capsys, word):
+    words = [str(run), f"--out={tmp_path / 'fits.png'}", word]
+    assert fit_pictures.main(words) == 1
+    assert "Expected a .png and at least one" in capsys.readouterr().err
+
+
+def test_a_run_without_fits_is_told(tmp_path, capsys):
+    words = [str(tmp_path), f"--out={tmp_path / 'fits.png'}"]
+    assert fit_pictures.main(words) == 1
+    assert "holds no fits" in capsys.readouterr().err

@@ -1,0 +1,259 @@
+"""The page of all results, from planted ones."""
+
+import html.parser
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support import planted_results
+from training.claims import rules
+from training.papers import paper_tables, parity
+from training.report import __main__ as report
+
+VOID = {"meta", "img", "br"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parameters():
+    """Building the models is tests/parity's part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "parameters", lambda *needs: 26_800_000)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One number of HMR, a run that is not HMR, rendered people, a claim."""
+    root = tmp_path_factory.mktemp("runs")
+    cell = planted_results.cell(*planted_results.HMR_P1)
+    right = planted_results.content(cell.needs, 86.2)
+    right["metrics"]["pa_mpjpe_mm"] = 63.1
+    planted_results.write(root / "hmr", right)
+    other = planted_results.content(cell.needs, 43.21, experiment="quick")
+    planted_results.write(root / "other", other | {"weights": "runs/other"})
+    planted_results.write(root / "quick", synthetic())
+    cv2.imwrite(
+        str(root / "quick" / "results" / "people.png"),
+        np.full((60, 80, 3), 200, np.uint8),
+    )
+    claims = root / "claims" / "claims"
+    claims.mkdir(parents=True)
+    (claims / "hkmr-1.json").write_text(json.dumps(claim()))
+    return root
+
+
+def synthetic() -> dict:
+    return {
+        "protocol": "synthetic_v1",
+        "rule": {"split": "rendered people"},
+        "measured": 1000,
+        "complete": True,
+        "synthetic": True,
+        "metrics": {"mpjpe_mm": 87.97, "silhouette_iou": 0.5},
+        "headline": ["mpjpe_mm"],
+        "per_joint_mm": {"neck": 80.0, "left_hip": 33.0},
+        "percentiles_mpjpe_mm": {"15": 60.0, "30": 70.0, "95": 200.0},
+        "baselines": {"mean_pose": {"mpjpe_mm": 327.6}},
+        "body": "open_body",
+        "weights": "runs/quick",
+        "method": "hmr",
+        "experiment": "quick",
+        "environment": {
+            "commit": "def5678",
+            "command": "clone/training/evaluate.py --weights runs/quick",
+        },
+        "picture": "people.png",
+    }
+
+
+def claim() -> dict:
+    return {
+        "id": "hkmr-1",
+        "claim": "chains beat flat regression",
+        "source": "HKMR Table 1",
+        "agrees": False,
+        "configurations": {
+            "hmr": {"seeds": [0, 1], "metrics": {"mpjpe_mm": [100, 102]}},
+            "hkmr": {"seeds": [0, 1], "metrics": {"mpjpe_mm": [103, 103]}},
+        },
+        "text": "MPJPE (mm): 0 of 2 seeds",
+        "size": "10 steps",
+        "cost_s": 120,
+        "plots": ["gone.png"],
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(runs, tmp_path_factory) -> tuple[str, str]:
+    """RESULTS.md and results.html."""
+    out = tmp_path_factory.mktemp("out")
+    assert report.main(["--results", str(runs), "--out", str(out)]) == 0
+    markdown, page = out / "RESULTS.md", out / "results.html"
+    for link in re.findall(r"\]\(([^)]+)\)", markdown.read_text()):
+        assert (out / link).is_file(), link
+    return markdown.read_text(), page.read_text()
+
+
+def section(text: str, start: str, end: str = r"\n#+ |<h[23]") -> str:
+    """What follows a title, up to the next."""
+    found = text.split(start, 1)[1]
+    return re.split(end, found, maxsplit=1)[0]
+
+
+def test_all_tables_with_every_number(pages):
+    markdown, page = pages
+    assert len(paper_tables.tables()) == 23
+    for table in paper_tables.tables():
+        title = f"{table.number}. {table.title}"
+        in_page = section(page, f'id="{table.name}"')
+        in_markdown = section(markdown, f"### {table.paper}, {title}")
+        assert title in in_page.replace("</small>", "")
+        for row in table.rows:
+            for value in row.values:
+                assert value.replace("*", "\\*") in in_markdown
+                assert value in in_page
+
+
+def test_a_result_with_difference_commit_and_command(pages):
+    markdown, page = pages
+    row = section(markdown, "### HMR, Table 2. Human3.6M, protocol 1")
+    assert "| *ours* |  | 86.20 (−1.77) pass | 63.10 (+5.00) fail |" in row
+    assert "commit abc1234, 109,764 examples, body neutral" in row
+    assert "training.evaluate --protocol h36m_p1_hmr" in row
+    there = section(page, 'id="hmr_2"')
+    assert '<td class="pass">86.20<small>−1.77</small></td>' in there
+    assert '<td class="fail">63.10<small>+5.00</small></td>' in there
+    assert "commit abc1234" in there
+
+
+def test_missing_is_shown_as_missing(pages):
+    markdown, page = pages
+    row = section(markdown, "### HMR, Table 2. Human3.6M, protocol 1")
+    assert "| *ours* | *no result yet* |  |  |" in row
+    assert (
+        "python -m training.fit hmr_unpaired --workdir runs/hmr_unpaired\n"
+        "python -m training.evaluate --weights runs/hmr_unpaired "
+        "--protocol h36m_p1_hmr\n"
+    ) in row
+    held_out = section(markdown, "### HUND, Table 2")
+    assert "*not reproducible*" in held_out
+    assert "only the dataset's server can measure" in held_out
+    assert 'class="no-result-yet"' in section(page, 'id="hmr_2"')
+
+
+def test_states_are_counted(pages):
+    markdown, _ = pages
+    counts = [int(n) for n in re.findall(r"\*\*(\d+)\*\* ", markdown)[:5]]
+    assert sum(counts) == len(paper_tables.cells())
+    # Two of HMR's P1; 26.8 M parameters hold for HMR and not for HKMR.
+    assert counts[:2] == [2, 2]
+    assert counts[4] == 22
+
+
+def test_synthetic_results_have_tables_of_their_own(pages):
+    for text in pages:
+        assert "def5678" not in text.split("Synthetic results")[-2]
+    markdown, _ = pages
+    table = section(markdown, "### SYNTHETIC synthetic_v1")
+    assert "SYNTHETIC: rendered people" in markdown
+    assert "SYNTHETIC h36m" not in markdown
+    assert "| **88.0** | **0.500** |" in table
+    assert "<sub>327.6</sub>" in table
+    assert "`python -m training.evaluate --weights runs/quick`" in table
+    assert "![SYNTHETIC synthetic_v1" in table
+
+
+def test_results_of_no_table_are_shown_apart(pages):
+    markdown, _ = pages
+    rest = markdown.split("## Other results")[1].split("\n## ")[0]
+    assert "| quick |" in rest
+    assert "**43.2**" in rest
+    assert "hmr_55_epochs" not in rest
+    assert "43.2" not in markdown.split("## Other results")[0]
+
+
+def test_claims(pages):
+    markdown, _ = pages
+    claims = markdown.split("## Claims")[1]
+    for name in rules.CLAIMS:
+        state = "does not agree" if name == "hkmr-1" else "not run"
+        line = next(
+            line
+            for line in claims.splitlines()
+            if f"{name}<" in line or f"**{name}**" in line
+        )
+        assert state in line
+    assert "| **hmr** | **2** | **101.0 ± 1.4** |" in claims
+    assert "| **hkmr** | **2** | **103.0** |" in claims
+    assert "10 steps; 2 minutes of training" in claims
+
+
+class Tags(html.parser.HTMLParser):
+    """Open tags, and what is fetched from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.fetched, self.links = [], [], set()
+        self.ids = set()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.fetched += [attrs[k] for k in ("src",) if k in attrs]
+        self.links.add(attrs.get("href", ""))
+        self.ids.add(attrs.get("id", ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_no_other_file(pages):
+    tags = Tags()
+    tags.feed(pages[1])
+    assert tags.open == []
+    assert tags.fetched
+    assert all(each.startswith("data:image/") for each in tags.fetched)
+    assert {link.removeprefix("#") for link in tags.links} <= tags.ids
+    assert "url(" not in pages[1].split("</style>")[0]
+
+
+def test_texts_are_escaped(runs, tmp_path):
+    nasty = synthetic() | {"experiment": "<script>|x"}
+    planted_results.write(tmp_path / "run", nasty | {"picture": ""})
+    out = tmp_path / "out"
+    flags = ["--results", str(tmp_path / "run"), "--out", str(out)]
+    assert report.main(flags) == 0
+    assert "&lt;script&gt;|x" in (out / "results.html").read_text()
+    assert "<script>\\|x" in (out / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("results/x.json", "{", "measure again with `python -m training.ev"),
+        ("claims/x.json", "{}", "x.json is not a measured claim"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, capsys, name, text, told):
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text(text)
+    flags = ["--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert report.main(flags) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("training.report: ") and told in error
+
+
+def test_a_missing_folder_and_a_damaged_picture(tmp_path, capsys):
+    gone = str(tmp_path / "gone")
+    assert report.main(["--results", gone, "--out", str(tmp_path)]) == 1
+    assert "There is no folder" in capsys.readouterr().err
+    planted_results.write(tmp_path / "run", synthetic())
+    (tmp_path / "run" / "results" / "people.png").write_bytes(b"none")
+    flags = ["--results", str(tmp_path / "run"), "--out", str(tmp_path)]
+    assert report.main(flags) == 1
+    assert "people.png is not a picture" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The body: data, files, the function itself, parts, the exported form."""

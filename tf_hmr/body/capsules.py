@@ -1,0 +1,160 @@
+"""A body's parts as capsules: where limbs collide with each other and trunk.
+
+Numpy only. Capsules are measured on a shape of the body from its skin
+weights, so any body with SMPL's joints has them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_hmr import joints
+from tf_hmr.body.data import BodyData
+
+_INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
+_SIDES = ("left_", "right_")
+_TRUNK = ("pelvis", "belly", "chest", "head")
+# Limbs of one side that touch because they share a joint, or nearly so.
+_NEIGHBOURS = (
+    {"thigh", "shank"},
+    {"shank", "foot"},
+    {"thigh", "foot"},
+    {"upper_arm", "forearm"},
+    {"forearm", "hand"},
+    {"upper_arm", "hand"},
+)
+_ROOTED = ({"thigh", "pelvis"}, {"upper_arm", "chest"})
+
+
+class Capsule(NamedTuple):
+    """A cylinder with round ends that moves with a joint.
+
+    Attributes:
+        name: of the part.
+        joint: in joints.SMPL24.
+        start: (3,) centre of one end on the resting body, metres.
+        end: (3,) of the other.
+        radius: metres.
+    """
+
+    name: str
+    joint: str
+    start: np.ndarray
+    end: np.ndarray
+    radius: float
+
+
+class _Shape(NamedTuple):
+    """A resting body of some shape."""
+
+    vertices: np.ndarray  # (V, 3)
+    rest: np.ndarray  # (24, 3), float64
+    data: BodyData
+
+    def at(self, name: str) -> np.ndarray:
+        return self.rest[_INDEX[name]]
+
+
+def measure(
+    data: BodyData, vertices: np.ndarray | None = None
+) -> list[Capsule]:
+    """The 16 capsules of a body: 12 of the limbs, 4 of trunk and head.
+
+    Args:
+        data: the body.
+        vertices: (V, 3) metres, its resting surface in some shape; None for
+            the mean shape.
+
+    Raises:
+        ValueError: a part has no skin of its own.
+    """
+    if vertices is None:
+        vertices = data.v_template
+    rest = (data.J_regressor @ vertices).astype(np.float64)
+    shape = _Shape(vertices, rest, data)
+    capsules = []
+    for side in _SIDES:
+        capsules += _limbs(shape, side)
+    return capsules + _trunk(shape)
+
+
+def may_touch(a: str, b: str) -> bool:
+    """Whether two parts lie so close that overlap means nothing."""
+    if a in _TRUNK and b in _TRUNK:
+        return True
+    bare = {_bare(a), _bare(b)}
+    same_side = a.split("_")[0] == b.split("_")[0]
+    return bare in _ROOTED or (same_side and bare in _NEIGHBOURS)
+
+
+def _limbs(shape: _Shape, side: str) -> list[Capsule]:
+    def tube(name, joint, end, skip=0.0, thinner=1.0):
+        start, stop = shape.at(side + joint), shape.at(side + end)
+        radius = thinner * _radius(shape, side + joint, start, stop)
+        start = start + skip * (stop - start)
+        return Capsule(side + name, side + joint, start, stop, radius)
+
+    wrist, hand = shape.at(side + "wrist"), shape.at(side + "hand")
+    ankle, foot = shape.at(side + "ankle"), shape.at(side + "foot")
+    fingers = wrist + 1.9 * (hand - wrist)
+    heel, toes = ankle + [0.0, -0.03, -0.02], foot + [0.0, 0.0, 0.05]
+    return [
+        # The skipped start is inside the trunk even at rest.
+        tube("thigh", "hip", "knee", skip=0.25),
+        tube("shank", "knee", "ankle"),
+        tube("upper_arm", "shoulder", "elbow", skip=0.35),
+        tube("forearm", "elbow", "wrist", thinner=0.9),
+        Capsule(side + "hand", side + "wrist", wrist, fingers, 0.022),
+        Capsule(side + "foot", side + "ankle", heel, toes, 0.035),
+    ]
+
+
+def _trunk(shape: _Shape) -> list[Capsule]:
+    owner = np.argmax(shape.data.weights, axis=1)
+    # The same skin for every shape: that of the mean one.
+    aside = np.abs(shape.data.v_template[:, 0])
+    capsules = []
+    for name, joint, half_width in (
+        ("pelvis", "pelvis", 0.08),
+        ("belly", "spine1", 0.06),
+        ("chest", "spine3", 0.07),
+    ):
+        # The chest's joint also moves the inner shoulders: leave them out.
+        mine = (owner == _INDEX[joint]) & (aside < 0.2)
+        skin = _some(shape.vertices[mine], joint)
+        middle = skin.mean(axis=0)
+        radius = 0.43 * float(np.ptp(skin[:, 2]))
+        sideways = np.array([half_width, 0.0, 0.0])
+        capsules.append(
+            Capsule(name, joint, middle - sideways, middle + sideways, radius)
+        )
+    skin = _some(shape.vertices[owner == _INDEX["head"]], "head")
+    middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
+    ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
+    return [*capsules, Capsule("head", "head", ends[0], ends[1], 0.08)]
+
+
+def _radius(
+    shape: _Shape, joint: str, start: np.ndarray, end: np.ndarray
+) -> float:
+    """Median distance from a bone of the skin around its middle."""
+    skin = shape.vertices[shape.data.weights[:, _INDEX[joint]] > 0.6]
+    bone = end - start
+    along = (skin - start) @ bone / (bone @ bone)
+    middle = (along > 0.15) & (along < 0.85)
+    away = _some((skin - start - along[:, None] * bone)[middle], joint)
+    return float(np.median(np.linalg.norm(away, axis=1)))
+
+
+def _some(skin: np.ndarray, joint: str) -> np.ndarray:
+    if not len(skin):
+        raise ValueError(
+            f"No skin of the body follows its {joint}, so how thick it is "
+            "there cannot be measured. Are the skin weights those of this "
+            "body, in joints.SMPL24 order?"
+        )
+    return skin
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("left_").removeprefix("right_")

@@ -1,0 +1,334 @@
+"""The numbers of a body model: loading, checking and naming them.
+
+Three kinds of file become the same `BodyData`: the open body that ships with
+the package, official SMPL pickles (alone or in a folder with their
+regressors) and `.npz`. Numpy only; `tf_hmr.body.model` does the maths.
+
+Keys and shapes of SMPL's files: vchoutas/smplx: smplx/body_models.py;
+akanazawa/hmr: src/tf_smpl/batch_smpl.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from tf_hmr import joints
+from tf_hmr.body import files as body_files
+from tf_hmr.body import keypoint_regressors, validation
+from tf_hmr.body import parts as body_parts
+from tf_hmr.body import topology as body_topology
+
+NUM_POSE_FEATURES = validation.NUM_POSE_FEATURES
+DEFAULT_BETAS = 10
+_OPTIONAL = {
+    "mirror_vertices": np.int32,
+    "lite_vertices": np.int32,
+    "lite_faces": np.int32,
+    "beta_mean_gender": np.float32,
+    "beta_cov_gender": np.float32,
+    "mean_pose6d": np.float32,
+    "mean_betas": np.float32,
+    "h36m_regressor": np.float32,
+}
+_MEAN = ("mean_pose6d", "mean_betas")
+# What numpy raises for arrays that are not what their names say.
+_DAMAGE = (ValueError, TypeError, IndexError, KeyError, OverflowError)
+
+
+@dataclass(frozen=True, eq=False)
+class BodyData:
+    """Arrays of one body with V vertices, 24 joints and P shape numbers.
+
+    Metres, y up, the body facing +z, its left side at +x. Arrays are
+    float32 and read-only unless said otherwise.
+
+    Attributes:
+        name: who this is, for messages.
+        topology: tag of the vertex numbering, that is of the faces; SMPL's
+            genders share one. See `check_same_topology`.
+        licence: what the file says about its licence, or where to ask.
+        v_template: (V, 3) vertices of the mean shape at rest.
+        shapedirs: (V, 3, P) displacement per unit of each beta.
+        posedirs: (207, V, 3) displacement per entry of the pose feature,
+            the rows of R_j - I for joints 1 to 23.
+        J_regressor: (24, V) rows that sum to 1: vertices to SMPL24 joints.
+        weights: (V, 24) skinning weights, rows sum to 1.
+        parents: index of each joint's parent, -1 for the pelvis.
+        faces: (F, 3) int32 vertex ids, counter-clockwise seen from outside.
+        keypoint_regressor: row (V,) by keypoint name; read it through
+            `regressor`, which explains what is missing.
+        mirror_vertices: (V,) int32, the vertex at the mirrored place, or None.
+        lite_vertices: (L,) int32, vertex ids of a coarse mesh, or None.
+        lite_faces: (K, 3) int32 faces that index `lite_vertices`, or None.
+        beta_mean_gender: (2, P) mean betas of women, men, or None.
+        beta_cov_gender: (2, P, P) their covariances, or None.
+        mean_pose6d: (144,) SPIN's mean pose, interleaved 6D, or None.
+        mean_betas: (P,) the mean shape that belongs to it, or None.
+        h36m_regressor: (17, V) rows of joints.H36M17, or None; read it
+            through `h36m_rows`.
+    """
+
+    name: str
+    topology: str
+    licence: str
+    v_template: np.ndarray
+    shapedirs: np.ndarray
+    posedirs: np.ndarray
+    J_regressor: np.ndarray
+    weights: np.ndarray
+    parents: tuple[int, ...]
+    faces: np.ndarray
+    keypoint_regressor: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mirror_vertices: np.ndarray | None = None
+    lite_vertices: np.ndarray | None = None
+    lite_faces: np.ndarray | None = None
+    beta_mean_gender: np.ndarray | None = None
+    beta_cov_gender: np.ndarray | None = None
+    mean_pose6d: np.ndarray | None = None
+    mean_betas: np.ndarray | None = None
+    h36m_regressor: np.ndarray | None = None
+
+    def __post_init__(self):
+        validation.check(self)
+
+    @classmethod
+    def load(
+        cls, source: str | Path = "open", num_betas: int | None = None
+    ) -> "BodyData":
+        """Reads a body.
+
+        Args:
+            source: "open" for the body that ships with the package; an
+                official SMPL `.pkl`; a folder that holds SMPL_NEUTRAL.pkl or
+                neutral_smpl_with_cocoplus_reg.pkl; or an `.npz` with SMPL's
+                keys, such as `save` writes.
+            num_betas: shape numbers to keep, by default the first 10, with
+                which all four papers work; SMPL 1.1.0 stores 300.
+
+        Returns:
+            A checked BodyData.
+
+        Raises:
+            FileNotFoundError: no such file, or no body in the folder; the
+                message says who publishes what was looked for.
+            ValueError: a missing key, a wrong shape, NaN, a foreign topology
+                or a pickle that asks to run something; the message says
+                which, what was expected and how to mend it.
+        """
+        path = body_files.find(source)
+        try:
+            return cls._read(path, num_betas)
+        except _DAMAGE as error:
+            if isinstance(error, ValueError) and str(path) in str(error):
+                raise
+            raise ValueError(
+                f"{path} is damaged, or holds no body: {error}. Fetch it again "
+                "from its publisher, or write it with BodyData.save."
+            ) from error
+
+    @classmethod
+    def _read(cls, path: Path, num_betas: int | None) -> "BodyData":
+        raw = body_files.read(path)
+        topology = body_topology.tag(raw, path)
+        shapedirs = _array(raw["shapedirs"], "shapedirs")
+        kept = _kept_betas(shapedirs, num_betas, path)
+        body = cls(
+            name=str(raw.get("name", path.stem)),
+            topology=topology,
+            licence=str(raw.get("license", "see its publisher")),
+            v_template=_array(raw["v_template"], "v_template"),
+            shapedirs=shapedirs[..., :kept],
+            posedirs=np.moveaxis(_array(raw["posedirs"], "posedirs"), -1, 0),
+            J_regressor=_array(raw["J_regressor"], "J_regressor"),
+            weights=_array(raw["weights"], "weights"),
+            parents=_parents(raw["kintree_table"], path),
+            faces=_array(raw["f"], "f", np.int32),
+        )
+        # What follows needs the shapes that have now been checked.
+        body_topology.check_shape_space(
+            topology, body.v_template, body.shapedirs, path
+        )
+        if topology == "smpl" and "keypoint_names" not in raw:
+            rows = keypoint_regressors.of_smpl(raw, path)
+        else:
+            rows = keypoint_regressors.of_open_body(raw, path)
+        rows = {name: _array(row, name) for name, row in rows.items()}
+        optional = _optional(raw, topology, path, kept)
+        return replace(body, keypoint_regressor=rows, **optional)
+
+    def save(self, path: str | Path) -> None:
+        """Writes an `.npz` that `load` reads back without loss."""
+        arrays = {
+            "name": self.name,
+            "topology": self.topology,
+            "license": self.licence,
+            "v_template": self.v_template,
+            "shapedirs": self.shapedirs,
+            "posedirs": np.moveaxis(self.posedirs, 0, -1),
+            "J_regressor": self.J_regressor,
+            "weights": self.weights,
+            "kintree_table": np.array([self.parents, range(len(self.parents))]),
+            "f": self.faces,
+            "keypoint_names": list(self.keypoint_regressor),
+            "keypoint_regressor": list(self.keypoint_regressor.values()),
+        }
+        for name in _OPTIONAL:
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
+        np.savez_compressed(Path(path), **arrays)
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.v_template)
+
+    @property
+    def num_betas(self) -> int:
+        return self.shapedirs.shape[-1]
+
+    def regressor(self, names: Sequence[str]) -> np.ndarray:
+        """Rows (len(names), V) that give these keypoints from the vertices.
+
+        Raises:
+            ValueError: a name is no keypoint of joints.KEYPOINTS.
+            FileNotFoundError: this body came without the file that holds it;
+                the message names the file and its publisher.
+        """
+        joints.select(names, of=joints.KEYPOINTS)
+        gone = [name for name in names if name not in self.keypoint_regressor]
+        if gone:
+            raise FileNotFoundError(
+                keypoint_regressors.missing(gone, self.name)
+            )
+        return np.stack([self.keypoint_regressor[name] for name in names])
+
+    def h36m_rows(self) -> np.ndarray:
+        """Human3.6M's joints of the vertices: rows (17, V) of joints.H36M17.
+
+        With these SPIN and others compare; a keypoint of the same name may
+        lie elsewhere.
+
+        Raises:
+            FileNotFoundError: this body came without them; the message names
+                the file and its publisher.
+        """
+        if self.h36m_regressor is None:
+            raise FileNotFoundError(keypoint_regressors.missing_h36m(self.name))
+        return self.h36m_regressor
+
+    def parts(self, name: str = "part14") -> tuple[np.ndarray, tuple[str, ...]]:
+        """Part of each vertex: labels (V,) int32 and the parts' names.
+
+        Args:
+            name: "part6", "part14" or "part15" (torso split at spine1/2).
+
+        Raises:
+            ValueError: there is no such division.
+        """
+        return body_parts.labels(name, self.weights)
+
+    def check_same_topology(self, topology: str, what: str) -> None:
+        """Refuses an asset whose vertex ids mean other places of the body.
+
+        A topology is a vertex numbering: which place of the body each vertex
+        id means, told by the faces. SMPL's neutral, female and male bodies
+        share "smpl", so poses, regressors and weights of one fit the others.
+        Their shape spaces differ: the betas of one are another person in the
+        next, and no tag says so. "open-v1" also says which shape space it
+        is, since a file with the open body's faces is checked for it.
+
+        Args:
+            topology: the tag that the asset carries.
+            what: the asset, for the message.
+
+        Raises:
+            ValueError: the tags differ.
+        """
+        if topology != self.topology:
+            raise ValueError(
+                f"{what} belongs to the body topology {topology!r}, but the "
+                f"body {self.name!r} has {self.topology!r}. Their vertices "
+                "are other places of the body, so results would be wrong "
+                "without a sign of it. Load the body it was made with."
+            )
+
+    def mean_parameters(self) -> tuple[np.ndarray, np.ndarray]:
+        """SPIN's mean pose (144,), interleaved 6D, and mean betas (P,).
+
+        Raises:
+            FileNotFoundError: this body came without them.
+        """
+        if self.mean_pose6d is None or self.mean_betas is None:
+            raise FileNotFoundError(
+                f"The body {self.name!r} has no mean pose and shape. Put "
+                f"{body_files.MEAN_FILE} of the SPIN release (nkolot/SPIN: "
+                "fetch_data.sh) beside its model file."
+            )
+        return self.mean_pose6d, self.mean_betas
+
+
+def _optional(
+    raw: Mapping[str, Any], topology: str, path: Path, num_betas: int
+) -> dict[str, np.ndarray]:
+    """The arrays that not every body has, cut to the betas that are kept."""
+    smpl = topology == "smpl"
+    mean = body_files.read_mean(path.parent) if smpl else None
+    found = dict(zip(_MEAN, mean, strict=True)) if mean else {}
+    h36m = keypoint_regressors.h36m(raw, path, beside=smpl)
+    if h36m is not None:
+        found["h36m_regressor"] = h36m
+    found |= {name: raw[name] for name in _OPTIONAL if name in raw}
+    kept = {
+        name: _array(value, name, _OPTIONAL[name])
+        for name, value in found.items()
+    }
+    for name in ("beta_mean_gender", "beta_cov_gender", "mean_betas"):
+        if name in kept:
+            kept[name] = kept[name][..., :num_betas]
+    if "beta_cov_gender" in kept:
+        kept["beta_cov_gender"] = kept["beta_cov_gender"][:, :num_betas]
+    return kept
+
+
+def _kept_betas(
+    shapedirs: np.ndarray, num_betas: int | None, path: Path
+) -> int:
+    stored = shapedirs.shape[-1] if shapedirs.ndim else 0
+    if num_betas is None:
+        return min(DEFAULT_BETAS, stored)
+    if not 1 <= num_betas <= stored:
+        raise ValueError(
+            f"num_betas is {num_betas}, but {path} stores {stored} shape "
+            f"numbers. Choose 1 to {stored}."
+        )
+    return num_betas
+
+
+def _array(value: Any, name: str, dtype: type = np.float32) -> np.ndarray:
+    if scipy.sparse.issparse(value):
+        value = value.toarray()
+    try:
+        array = np.array(value, dtype, order="C")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} is not an array of numbers: {error}. Expected the "
+            "arrays of an SMPL file; fetch it again from its publisher."
+        ) from error
+    array.setflags(write=False)
+    return array
+
+
+def _parents(kintree_table: Any, path: Path) -> tuple[int, ...]:
+    """Parents of the joints; SMPL marks the root's with uint32's maximum."""
+    parents = np.asarray(kintree_table).astype(np.int64)
+    tree = joints.parents()
+    if parents.shape != (2, len(tree)) or tuple(parents[0, 1:]) != tree[1:]:
+        raise ValueError(
+            f"kintree_table of {path} has shape {parents.shape} and is not "
+            f"SMPL's tree of {len(tree)} joints. SMPL-H and SMPL-X bodies "
+            "have more joints: give the SMPL file."
+        )
+    return tree

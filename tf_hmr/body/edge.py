@@ -1,0 +1,218 @@
+"""The body function of exported models: batch 1, as GPU delegates take it.
+
+The same function as `body.model.Body` (SMPL: Loper et al. 2015, eq. 2-10) in
+other steps. Delegates want few operators of at most four axes, constants on
+the right of a product and no axis dropped; a CPU wants few serial steps:
+
+* what depends on betas and pose alone is one product with constants: the
+  shape and pose blends with the template as bias, and the rest joints beside
+  the bones, of which no vertex is needed;
+* coordinates stay in planes, (1, 4, 3, N): three columns of rotations and one
+  of places, so that a column of 3 x 4 matrices is one contiguous slice;
+* the kinematic tree takes four rounds, not 23 products: each joint holds its
+  motion relative to an ancestor, and each round takes that ancestor's along
+  and so doubles the distance (pointer jumping; Wyllie 1979). The gather of
+  ancestors is a product with a one-hot matrix;
+* keypoints move as the few rigid points that Body folds them into.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.body import model as bodies
+from tf_hmr.body import points as body_points
+from tf_hmr.body.data import NUM_POSE_FEATURES, BodyData
+
+SCOPE = "body"
+"""Begins the last part of the names of all operators here."""
+
+_BONES = len(joints.SMPL24)
+_COLUMNS = 4  # Of a motion: three of its rotation, and its place.
+
+
+class EdgeBody:
+    """Called as Body is, with one example; meant for tracing, not training.
+
+    Attributes:
+        data: the body's numbers.
+        joint_names: the keypoints it gives.
+        num_betas: how many shape numbers it takes.
+    """
+
+    def __init__(
+        self,
+        data: BodyData,
+        joint_names: Sequence[str] = joints.COCOPLUS19,
+    ):
+        """Folds the numbers of a body; raises what Body raises."""
+        self.data = data
+        self.joint_names = tuple(joint_names)
+        self.num_betas = data.num_betas
+        regressor = data.regressor(self.joint_names).astype(np.float64)
+        self._rest_blends, self._rest_template = _rest(data)
+        self._rounds = _rounds(data.parents)
+        self._surface = _arranged(body_points.of_surface(data))
+        points, self._gather = body_points.of_keypoints(data, regressor)
+        self._keypoints = _arranged(points)
+
+    def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> bodies.BodyMesh:
+        """Poses the body.
+
+        Args:
+            rotmats: (1, 24, 3, 3), as for Body.
+            betas: (1, num_betas) shape.
+
+        Returns:
+            BodyMesh of one example, float32.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        rotmats, betas = bodies.checked(self.data, rotmats, betas)
+        if rotmats.shape[0] != 1 or betas.shape[0] != 1:
+            raise ValueError(
+                f"rotmats {rotmats.shape} and betas {betas.shape} are not one "
+                "example, which is all that an exported body takes. For "
+                "batches use Body."
+            )
+        with tf.name_scope(SCOPE):
+            return self._posed(rotmats, betas)
+
+    def _posed(self, rotmats, betas) -> bodies.BodyMesh:
+        # (1, column, row, joint)
+        rotations = tf.transpose(rotmats, (0, 3, 2, 1))
+        betas = tf.reshape(betas, (1, 1, 1, self.num_betas))
+        rest = _product(betas, self._rest_blends, self._rest_template)
+        rest = tf.reshape(rest, (1, 2, 3, _BONES))
+        motions = self._chain(rotations, rest[:, 1:2])
+        places = motions[:, 3:4]
+        origins = places - _turned(motions, rest[:, 0:1])
+        motions = tf.concat([motions[:, 0:3], origins], axis=1)
+        pose = tf.reshape(rotations[..., 1:], (1, 1, 1, 9 * (_BONES - 1)))
+        features = tf.concat([betas, pose], axis=3)
+        points = _moved(self._keypoints, features, motions)
+        return bodies.BodyMesh(
+            vertices=_rows(_moved(self._surface, features, motions)),
+            joints=_rows(_product(points, self._gather)),
+            skeleton=_rows(places),
+        )
+
+    def _chain(self, rotations, bones) -> tf.Tensor:
+        """World rotations and joint places, (1, 4, 3, 24).
+
+        Args:
+            rotations: (1, 3, 3, 24) relative to the parent.
+            bones: (1, 1, 3, 24) from the parent's rest place.
+        """
+        motions = tf.concat([rotations, bones], axis=1)
+        last_column = _last_column()
+        for ancestors, identities in self._rounds:
+            flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, _BONES))
+            before = tf.reshape(_product(flat, ancestors), motions.shape)
+            before = before + identities
+            turned = [
+                before[:, k : k + 1] * motions[:, :, k : k + 1]
+                for k in range(3)
+            ]
+            shift = before[:, 3:4] * last_column
+            motions = turned[0] + turned[1] + turned[2] + shift
+        return motions
+
+
+def _product(x: tf.Tensor, matrix: np.ndarray, bias=None) -> tf.Tensor:
+    """(1, 1, R, C) times (C, D), as the convolution that delegates prefer."""
+    kernel = np.asarray(matrix, np.float32)[None, None]
+    y = tf.nn.conv2d(x, kernel, strides=1, padding="VALID")
+    return y if bias is None else tf.nn.bias_add(y, np.float32(bias))
+
+
+def _turned(motions, points) -> tf.Tensor:
+    """Rotations of (1, 4, 3, N) applied to points (1, 1, 3, N)."""
+    terms = [motions[:, k : k + 1] * points[:, :, k : k + 1] for k in range(3)]
+    return terms[0] + terms[1] + terms[2]
+
+
+def _moved(points: body_points.Points, features, motions) -> tf.Tensor:
+    """(1, 1, 3, N) places of points.
+
+    Args:
+        points: N of them.
+        features: (1, 1, 1, P + 207).
+        motions: (1, 4, 3, 24) rotations and origins of the bones.
+    """
+    count = points.weights.shape[1]
+    at_rest = _product(features, points.blends, points.template)
+    at_rest = tf.reshape(at_rest, (1, 1, 3, count))
+    flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, _BONES))
+    blended = _product(flat, points.weights)
+    blended = tf.reshape(blended, (1, _COLUMNS, 3, count))
+    shift = blended[:, 3:4]
+    if points.masses is not None:
+        shift = shift * points.masses
+    return _turned(blended, at_rest) + shift
+
+
+def _rows(points: tf.Tensor) -> tf.Tensor:
+    """(1, 1, 3, N) planes to (1, N, 3)."""
+    count = points.shape[3]
+    return tf.reshape(tf.transpose(points, (0, 1, 3, 2)), (1, count, 3))
+
+
+def _last_column() -> np.ndarray:
+    """(1, 4, 1, 1): zeros, and a one for the places of a motion."""
+    return np.eye(_COLUMNS, dtype=np.float32)[None, :, 3:, None]
+
+
+def _arranged(points: body_points.Points) -> body_points.Points:
+    """With its blends for pose features in the order of `_posed`.
+
+    BodyData's features are joint by joint the rows of R - I; here they are
+    R's columns, entry by entry of all joints, and I moves to the template.
+    """
+    shape = points.blends[:-NUM_POSE_FEATURES]
+    pose = points.blends[-NUM_POSE_FEATURES:]
+    pose = pose.reshape(_BONES - 1, 3, 3, -1)
+    at_identity = np.einsum("jrrn->n", pose)
+    ordered = pose.transpose(2, 1, 0, 3).reshape(NUM_POSE_FEATURES, -1)
+    return points._replace(
+        blends=np.concatenate([shape, ordered]),
+        template=points.template.reshape(-1) - at_identity,
+    )
+
+
+def _rest(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
+    """Blends (P, 144) and template (144,) of rest joints, then bones."""
+    places, blends = body_points.rest_joints(data)
+    to_bones = np.eye(_BONES)
+    for joint, parent in enumerate(data.parents):
+        if parent >= 0:
+            to_bones[joint, parent] = -1
+    both = np.stack([np.eye(_BONES), to_bones])
+    template = np.einsum("bij,jc->bci", both, places)
+    blends = np.einsum("bij,pjc->pbci", both, blends)
+    return blends.reshape(data.num_betas, -1), template.reshape(-1)
+
+
+def _rounds(parents: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What each round of the chain takes along.
+
+    Returns:
+        For ancestors 1, 2, 4, ... generations up: the one-hot (24, 24) that
+        gathers them, and (1, 4, 3, 24) identities for joints without one.
+    """
+    rounds, ancestors = [], list(parents)
+    while max(ancestors) >= 0:
+        known = [joint for joint in range(_BONES) if ancestors[joint] >= 0]
+        gather = np.zeros((_BONES, _BONES), np.float32)
+        gather[[ancestors[joint] for joint in known], known] = 1
+        missing = 1 - gather.sum(0)
+        identity = np.eye(_COLUMNS, 3, dtype=np.float32)
+        rounds.append((gather, identity[None, :, :, None] * missing))
+        ancestors = [
+            ancestors[ancestors[joint]] if joint in known else -1
+            for joint in range(_BONES)
+        ]
+    return rounds

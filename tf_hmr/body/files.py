@@ -1,0 +1,117 @@
+"""Finds body files and reads them into a plain dict of arrays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_hmr.formats import array_files, unpickle
+
+OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
+MEAN_FILE = "smpl_mean_params.npz"
+
+# In order of preference: HMR's file also holds the keypoint regressor that
+# HMR's and SPIN's weights were trained with.
+NEUTRAL_FILES = ("neutral_smpl_with_cocoplus_reg.pkl", "SMPL_NEUTRAL.pkl")
+_PUBLISHERS = (
+    "SMPL_NEUTRAL.pkl comes from https://smpl.is.tue.mpg.de (register, then "
+    "rename basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl), "
+    "neutral_smpl_with_cocoplus_reg.pkl from akanazawa/hmr (models.tar.gz)"
+)
+REQUIRED = (
+    "v_template",
+    "shapedirs",
+    "posedirs",
+    "J_regressor",
+    "weights",
+    "kintree_table",
+    "f",
+)
+
+
+def find(source: str | Path) -> Path:
+    """The body file that `source` means: "open", a file or an SMPL folder.
+
+    Raises:
+        FileNotFoundError: there is none; the message says who publishes it.
+    """
+    if str(source) == "open":
+        return OPEN_BODY
+    path = Path(source)
+    if path.is_dir():
+        for name in NEUTRAL_FILES:
+            if (path / name).is_file():
+                return path / name
+        raise FileNotFoundError(
+            f"The folder {path} holds no body: expected one of "
+            f"{list(NEUTRAL_FILES)}. {_PUBLISHERS}."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no body file {path}. Give 'open' for the body that "
+            "ships with tf_hmr, an SMPL .pkl, a folder with one, or an .npz. "
+            f"{_PUBLISHERS}."
+        )
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Reads a `.pkl` or `.npz` body file, with all keys a body needs.
+
+    Raises:
+        ValueError: another kind of file, a damaged one, a refused pickle, or
+            a missing key.
+    """
+    if path.suffix == ".pkl":
+        raw = unpickle.load(path)
+    elif path.suffix == ".npz":
+        raw = array_files.read_npz(
+            path,
+            "an .npz of a body's arrays",
+            "Fetch it again, or load the .pkl it came from and write it with "
+            "BodyData.save.",
+        )
+    else:
+        raise ValueError(
+            f"{path} is no body file: expected SMPL's .pkl or an .npz with "
+            f"the keys {list(REQUIRED)}."
+        )
+    absent = [key for key in REQUIRED if key not in raw]
+    if absent:
+        raise ValueError(
+            f"{path} lacks {absent}, which a body needs; it holds "
+            f"{sorted(raw)}. Expected a file with SMPL's keys: fetch it again "
+            "from its publisher, or write it with BodyData.save."
+        )
+    return raw
+
+
+def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """SPIN's mean pose (144,) and betas (10,) beside a body, or None.
+
+    Raises:
+        ValueError: the file is damaged, or holds something else.
+    """
+    path = folder / MEAN_FILE
+    if not path.is_file():
+        return None
+    expected = "finite pose (144,) and shape (10,)"
+    cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
+    raw = array_files.read_npz(path, expected, cure)
+    absent = {"pose", "shape"} - set(raw)
+    if absent:
+        raise ValueError(
+            f"{path} lacks {sorted(absent)}; expected {expected}. {cure}"
+        )
+    for key, size in (("pose", 144), ("shape", 10)):
+        stored = raw[key]
+        if stored.shape != (size,) or stored.dtype.kind != "f":
+            raise ValueError(
+                f"{key} of {path} has shape {stored.shape} and type "
+                f"{stored.dtype}, expected {expected}. {cure}"
+            )
+        if not np.isfinite(stored).all():
+            raise ValueError(
+                f"{key} of {path} is not finite, expected {expected}. {cure}"
+            )
+    return raw["pose"], raw["shape"]

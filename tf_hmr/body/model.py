@@ -1,0 +1,314 @@
+"""SMPL's body function: pose and shape to vertices, skeleton and keypoints.
+
+The formulation is SMPL's (Loper et al. 2015, eq. 2-10). Its arrangement is
+chosen for speed; the result is the same:
+
+* shape and pose blends are one matrix product over the concatenated features;
+* rest joints come from a folded regressor, not from all vertices;
+* rotations and translations are blended apart (12 numbers, not 16);
+* coordinates are kept as planes (B, 3, V) until the end;
+* weights stay dense: a sparse gather is slower;
+* keypoints need no mesh: they are sums of a few rigidly moved points
+  (body_points.py).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.body import points as body_points
+from tf_hmr.body.data import NUM_POSE_FEATURES, BodyData
+
+_BONES = len(joints.SMPL24)
+
+
+class BodyMesh(NamedTuple):
+    """What a body looks like, in the frame its global rotation puts it in.
+
+    Attributes:
+        vertices: (B, V, 3) metres.
+        joints: (B, J, 3) keypoints in the body's `joint_names`, metres.
+        skeleton: (B, 24, 3) joints of the kinematic tree, SMPL24 order.
+    """
+
+    vertices: tf.Tensor
+    joints: tf.Tensor
+    skeleton: tf.Tensor
+
+
+class _Points(NamedTuple):
+    """N points that follow the bones, each array arranged for `_carried`."""
+
+    template: tf.Tensor  # (3, N)
+    blends: tf.Tensor  # (P + 207, 3 N): all x, all y, all z
+    rotation_weights: tf.Tensor  # (24, N)
+    translation_weights: tf.Tensor  # (24, N)
+
+
+class Body:
+    """A differentiable body without trainable variables."""
+
+    def __init__(
+        self,
+        data: BodyData,
+        joint_names: Sequence[str] = joints.COCOPLUS19,
+        jit: bool = True,
+    ):
+        """Arranges the numbers of a body.
+
+        Args:
+            data: the body.
+            joint_names: keypoints to return, any of joints.KEYPOINTS.
+            jit: compile with XLA, once per batch size (seconds). False gives
+                a plain graph for export.
+
+        Raises:
+            ValueError: a name is not in joints.KEYPOINTS.
+            FileNotFoundError: `data` has no regressor for a name.
+        """
+        self.data = data
+        self.joint_names = tuple(joint_names)
+        self.num_betas = data.num_betas
+        self._levels = _levels(data.parents)
+        regressor = data.regressor(self.joint_names).astype(np.float64)
+        # Constants must be eager even when a graph is being traced.
+        with tf.init_scope():
+            rest, rest_blends = body_points.rest_joints(data)
+            self._rest_template = _constant(rest.reshape(-1))
+            self._rest_blends = _constant(
+                rest_blends.reshape(self.num_betas, -1)
+            )
+            self._surface = _points(body_points.of_surface(data))
+            points, gather = body_points.of_keypoints(data, regressor)
+            self._keypoints, self._gather = _points(points), _constant(gather)
+        arranged = _compiled if jit else _plain
+        self._mesh_function = arranged(self._posed, self._mesh)
+        self._keypoints_function = arranged(
+            self._posed_keypoints, lambda *outputs: outputs
+        )
+
+    def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> BodyMesh:
+        """Poses the body.
+
+        Args:
+            rotmats: (B, 24, 3, 3) rotations relative to the parent, SMPL24
+                order; the first is global and turns about the pelvis joint,
+                which stays at its rest place.
+            betas: (B, num_betas) shape.
+
+        Returns:
+            BodyMesh, float32.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        return BodyMesh(
+            *self._mesh_function(*checked(self.data, rotmats, betas))
+        )
+
+    def keypoints(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The `joints` and `skeleton` of a call, without its vertices.
+
+        For training without losses on vertices: takes and raises what a call
+        does, at a small part of its cost.
+        """
+        return self._keypoints_function(*checked(self.data, rotmats, betas))
+
+    def bones(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """How bones move; takes and raises what a call does.
+
+        Returns:
+            Rotations R (B, 24, 3, 3) and origins o (B, 24, 3, 1), metres: a
+            point x of a bone, on the resting body, goes to R x + o.
+        """
+        return self._pose(*checked(self.data, rotmats, betas))[1:3]
+
+    def _posed(self, rotmats, betas):
+        """All matrix products of a call, for `_mesh`."""
+        pose = self._pose(rotmats, betas)
+        surface = _carried(self._surface, *pose[:3])
+        return *surface, self._regressed(*pose[:3]), pose[3]
+
+    def _mesh(self, *values):
+        *surface, keypoints, skeleton = values
+        vertices = _moved(self._surface, *surface)
+        return tf.transpose(vertices, [0, 2, 1]), keypoints, skeleton
+
+    def _posed_keypoints(self, rotmats, betas):
+        pose = self._pose(rotmats, betas)
+        return self._regressed(*pose[:3]), pose[3]
+
+    def _regressed(self, features, rotations, origins) -> tf.Tensor:
+        points = self._keypoints
+        moved = _moved(points, *_carried(points, features, rotations, origins))
+        return tf.transpose(tf.matmul(moved, self._gather), [0, 2, 1])
+
+    def _pose(self, rotmats, betas):
+        """Blend features, world rotations, displaced origins, skeleton."""
+        rest = self._rest_template + tf.matmul(betas, self._rest_blends)
+        rest = tf.reshape(rest, [-1, _BONES, 3, 1])
+        rotations, skeleton = _chain(self._levels, rotmats, rest)
+        # A point x of a bone goes to R (x - rest) + joint = R x + origin.
+        origins = skeleton - tf.matmul(rotations, rest)
+        bent = rotmats[:, 1:] - tf.eye(3)
+        features = tf.concat(
+            [betas, tf.reshape(bent, [-1, NUM_POSE_FEATURES])], axis=1
+        )
+        skeleton = tf.reshape(skeleton, [-1, _BONES, 3])
+        return features, rotations, origins, skeleton
+
+
+def checked(
+    data: BodyData, rotmats: tf.Tensor, betas: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A body's arguments as float32.
+
+    Raises:
+        ValueError: they are not (B, 24, 3, 3) and (B, num_betas).
+    """
+    rotmats = tf.cast(rotmats, tf.float32)
+    betas = tf.cast(betas, tf.float32)
+    if not rotmats.shape.is_compatible_with([None, _BONES, 3, 3]):
+        raise ValueError(
+            f"rotmats have shape {rotmats.shape}, expected "
+            "(B, 24, 3, 3). For rotation vectors (B, 24, 3) use "
+            "geometry.rotvec_to_rotmat."
+        )
+    if not betas.shape.is_compatible_with([None, data.num_betas]):
+        raise ValueError(
+            f"betas have shape {betas.shape}, expected "
+            f"(B, {data.num_betas}) for the body {data.name!r}. "
+            "Give BodyData.load the num_betas you want."
+        )
+    return rotmats, betas
+
+
+def _plain(heavy: Callable, light: Callable) -> Callable:
+    """light(*heavy(rotmats, betas)) as a plain graph."""
+    return tf.function(
+        lambda rotmats, betas: light(*heavy(rotmats, betas)), autograph=False
+    )
+
+
+def _compiled(heavy: Callable, light: Callable) -> Callable:
+    """light(*heavy(rotmats, betas)) and its gradient, compiled with XLA.
+
+    Left to itself, TensorFlow hands every intermediate value from the
+    compiled forward pass to the backward pass. Here only what `heavy` returns
+    is kept. Its matrix products do not need their own results for their
+    gradients, so the second run of `heavy` below costs next to nothing: XLA
+    removes what nobody reads.
+    """
+
+    # autograph would read every line anew for each body, and change none.
+    @tf.function(jit_compile=True, autograph=False)
+    def forward(rotmats, betas):
+        values = heavy(rotmats, betas)
+        return light(*values), values
+
+    @tf.function(jit_compile=True, autograph=False)
+    def backward(inputs, values, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            outputs = light(*values)
+        upstream = tape.gradient(outputs, values, upstream)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            values = heavy(*inputs)
+        return tape.gradient(values, inputs, upstream)
+
+    @tf.custom_gradient
+    def call(rotmats, betas):
+        outputs, values = forward(rotmats, betas)
+
+        def gradient(*upstream):
+            return backward((rotmats, betas), values, upstream)
+
+        return outputs, gradient
+
+    return call
+
+
+def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
+    """World rotations (B, 24, 3, 3) and joint places (B, 24, 3, 1).
+
+    One product per level of the tree. Joints are taken apart and joined by
+    split and concat: the gradient of a gather is a scatter, which XLA
+    compiles and runs slowly on CPUs.
+    """
+    rotmats = tf.split(rotmats, _BONES, axis=1)
+    rest = tf.split(rest, _BONES, axis=1)
+    rotations, places = dict(enumerate(rotmats)), dict(enumerate(rest))
+
+    def joined(values, indices):
+        return tf.concat([values[i] for i in indices], axis=1)
+
+    for children, parents in levels:
+        turn = joined(rotations, parents)
+        bone = joined(rest, children) - joined(rest, parents)
+        place = joined(places, parents) + tf.matmul(turn, bone)
+        turn = tf.matmul(turn, joined(rotmats, children))
+        count = len(children)
+        rotations |= zip(children, tf.split(turn, count, 1), strict=True)
+        places |= zip(children, tf.split(place, count, 1), strict=True)
+    everyone = range(_BONES)
+    return joined(rotations, everyone), joined(places, everyone)
+
+
+def _carried(points: _Points, features, rotations, origins):
+    """What moves N points: their blends, and their bones' blended motion.
+
+    Returns:
+        Offsets (B, 1, 3, N) at rest, turns (B, 3, 3, N), shifts (B, 3, N).
+    """
+    count = points.rotation_weights.shape[1]
+    offsets = tf.matmul(features, points.blends)
+    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, _BONES])
+    turns = tf.matmul(turns, points.rotation_weights)
+    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, _BONES])
+    shifts = tf.matmul(shifts, points.translation_weights)
+    return (
+        tf.reshape(offsets, [-1, 1, 3, count]),
+        tf.reshape(turns, [-1, 3, 3, count]),
+        tf.reshape(shifts, [-1, 3, count]),
+    )
+
+
+def _moved(points: _Points, offsets, turns, shifts) -> tf.Tensor:
+    """Points after their motion: (B, 3, N)."""
+    at_rest = points.template + offsets
+    return tf.reduce_sum(turns * at_rest, axis=2) + shifts
+
+
+def _points(points: body_points.Points) -> _Points:
+    weights = _constant(points.weights)
+    heavy = points.masses is not None
+    return _Points(
+        template=_constant(points.template),
+        blends=_constant(points.blends),
+        rotation_weights=weights,
+        translation_weights=weights * points.masses if heavy else weights,
+    )
+
+
+def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Joints and their parents, by distance from the root, without it."""
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    levels = []
+    for depth in range(1, max(depths) + 1):
+        children = [i for i, found in enumerate(depths) if found == depth]
+        levels.append((children, [parents[i] for i in children]))
+    return levels
+
+
+def _constant(array: np.ndarray) -> tf.Tensor:
+    return tf.constant(np.ascontiguousarray(array), tf.float32)

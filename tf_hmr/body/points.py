@@ -1,0 +1,74 @@
+"""A body's numbers as points that follow the bones; numpy only.
+
+A vertex is a weighted sum of rigidly moved copies of itself. A keypoint is a
+weighted sum of vertices, so all vertices that it takes from one bone fold into
+ONE point moved by that bone: the 19 keypoints of the open body are 48 such
+points instead of 1253 vertices.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_hmr import joints
+from tf_hmr.body.data import BodyData
+
+_BONES = len(joints.SMPL24)
+
+
+class Points(NamedTuple):
+    """N points; coordinates are planes: all x, all y, all z.
+
+    Attributes:
+        template: (3, N) at rest, of the mean shape, metres.
+        blends: (P + 207, 3 N) displacement per beta and pose feature.
+        weights: (24, N) share of each bone's motion.
+        masses: (N,) how often a bone's translation counts, or None for once.
+    """
+
+    template: np.ndarray
+    blends: np.ndarray
+    weights: np.ndarray
+    masses: np.ndarray | None
+
+
+def of_surface(data: BodyData) -> Points:
+    """The vertices."""
+    shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
+    pose = data.posedirs.transpose(0, 2, 1)  # (207, 3, V)
+    blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
+    return Points(data.v_template.T, blends, data.weights.T, masses=None)
+
+
+def of_keypoints(
+    data: BodyData, regressor: np.ndarray
+) -> tuple[Points, np.ndarray]:
+    """One point per (keypoint, bone) that share vertices, and their sums.
+
+    Args:
+        data: the body.
+        regressor: (J, V) rows of the keypoints.
+
+    Returns:
+        The points and the (N, J) matrix that adds up each keypoint's.
+    """
+    shared = (regressor != 0).astype(float) @ (data.weights != 0)
+    keypoint, bone = np.nonzero(shared)
+    shares = regressor[keypoint] * data.weights.T[bone]  # (N, V)
+    template = shares @ data.v_template  # (N, 3)
+    shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
+    pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
+    points = Points(
+        template=template.T,
+        blends=np.concatenate([shape, pose]).reshape(-1, template.size),
+        weights=np.eye(_BONES)[:, bone],
+        masses=shares.sum(1),
+    )
+    return points, np.eye(len(regressor))[keypoint]
+
+
+def rest_joints(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
+    """Rest places of the skeleton: (24, 3), and (P, 24, 3) per beta."""
+    template = data.J_regressor @ data.v_template
+    blends = np.einsum("jv,vcp->pjc", data.J_regressor, data.shapedirs)
+    return template, blends

@@ -1,0 +1,1 @@
+"""Checkpoints of original code to model folders."""

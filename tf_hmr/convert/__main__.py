@@ -1,0 +1,98 @@
+r"""Turns weights of the papers' own code into model folders of this one.
+
+Examples:
+
+    python -m tf_hmr.convert hmr-tf1 models/model.ckpt-667589 \
+        --body models/neutral_smpl_with_cocoplus_reg.pkl --out weights/hmr
+    python -m tf_hmr photo.jpg --weights weights/hmr \
+        --body models/neutral_smpl_with_cocoplus_reg.pkl
+
+    python -m tf_hmr.convert spin data/model_checkpoint.pt \
+        --body SMPL_NEUTRAL.pkl --out weights/spin
+
+The folder holds no array of the body: pass --body wherever it is used.
+"""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from tf_hmr.convert import hmr_tf1 as convert_hmr_tf1
+from tf_hmr.convert import report as converted
+from tf_hmr.convert import spin as convert_spin
+
+_log = logging.getLogger("tf_hmr")
+
+
+@dataclasses.dataclass(frozen=True)
+class HmrTf1:
+    """A checkpoint of akanazawa/hmr (TensorFlow 1)."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Its prefix, as model.ckpt-667589, or one of its files."""
+    body: str
+    """The body it was trained with: an SMPL .pkl, its folder, an .npz, or
+    'open'. It is compared with the checkpoint's."""
+    out: Path
+    """Folder for the model; new or empty."""
+
+    converter = convert_hmr_tf1
+
+
+@dataclasses.dataclass(frozen=True)
+class Spin:
+    """A checkpoint of nkolot/SPIN (PyTorch, which is not needed)."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """The file, as model_checkpoint.pt."""
+    body: str
+    """The body it was trained with: an SMPL .pkl, its folder, an .npz, or
+    'open'. A checkpoint does not say which."""
+    out: Path
+    """Folder for the model; new or empty."""
+
+    converter = convert_spin
+
+
+COMMANDS = {"hmr-tf1": HmrTf1, "spin": Spin}
+
+
+def run(chosen: HmrTf1 | Spin) -> None:
+    """Converts, writes, and says what was read, dropped and left over."""
+    converted.check_out(chosen.out)
+    model, report = chosen.converter.convert(chosen.checkpoint, chosen.body)
+    for line in converted.lines(report):
+        _log.info(line)
+    written = converted.save(model, chosen.out)
+    _log.info(
+        "Model folder: %s%s",
+        chosen.out,
+        "" if written else " (was there already, the same)",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns its exit status."""
+    chosen = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        prog="python -m tf_hmr.convert",
+        description=__doc__,
+        args=arguments,
+    )
+    try:
+        run(chosen)
+    except (ValueError, OSError) as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        format="%(message)s", stream=sys.stderr, level=logging.INFO
+    )
+    sys.exit(main())

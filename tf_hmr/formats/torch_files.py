@@ -1,0 +1,282 @@
+"""Reads what torch.save wrote, without PyTorch and without running anything.
+
+Two layouts: since PyTorch 1.6 an uncompressed zip of a pickle and one member
+for each storage of numbers; before, pickles one after the other, the storages
+behind them (pytorch/pytorch: torch/serialization.py). Names in the pickle are
+answered by recorders (unpickle.py). Storages are read when they are asked
+for; no size that the file states is believed before it is compared with what
+is there.
+"""
+
+import math
+import operator
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from tf_hmr.formats import unpickle
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+_ZIP_START = b"PK"
+_EXPECTED = (
+    "a file of torch.save. It may be cut short or damaged; fetch it again "
+    "from its publisher"
+)
+
+
+class _Storage(NamedTuple):
+    """Numbers in the file."""
+
+    dtype: np.dtype
+    count: int
+    read: Callable[[], bytes]
+
+
+class Tensor:
+    """An array of the file; read by `numpy`."""
+
+    def __init__(self, storage, offset, shape, strides, *_):
+        if not isinstance(storage, _Storage):
+            raise ValueError("a tensor is of no storage")
+        self._storage = storage
+        self._offset = operator.index(offset)
+        self.shape = tuple(map(operator.index, shape))
+        self._strides = tuple(map(operator.index, strides))
+        self._check()
+
+    def _check(self):
+        steps = list(zip(self.shape, self._strides, strict=True))
+        lowest = min((self._offset, *self.shape, *self._strides))
+        last = self._offset + sum((n - 1) * step for n, step in steps)
+        size = math.prod(self.shape)
+        if (
+            lowest < 0
+            or size > self._storage.count
+            or (size and last >= self._storage.count)
+        ):
+            raise ValueError(
+                f"a tensor of the shape {self.shape} with the strides "
+                f"{self._strides} from {self._offset} on does not lie in its "
+                f"storage of {self._storage.count} numbers"
+            )
+
+    def numpy(self) -> np.ndarray:
+        """The numbers; a copy.
+
+        Raises:
+            ValueError: they are damaged.
+        """
+        flat = np.frombuffer(self._storage.read(), self._storage.dtype)
+        strides = [step * flat.itemsize for step in self._strides]
+        window = np.lib.stride_tricks.as_strided(
+            flat[self._offset :], self.shape, strides, writeable=False
+        )
+        return window.copy()
+
+
+class _Parameter:
+    """torch.nn.Parameter: its tensor alone."""
+
+    def __new__(cls, tensor, *_):
+        return tensor
+
+
+class _StorageType:
+    """Names the type of a storage's numbers; nothing is made of it."""
+
+    dtype: np.dtype
+
+
+class _Size:
+    """torch.Size: a tuple."""
+
+    def __new__(cls, numbers=()):
+        return tuple(numbers)
+
+
+_TYPES = {
+    "Double": "<f8",
+    "Float": "<f4",
+    "Half": "<f2",
+    "Long": "<i8",
+    "Int": "<i4",
+    "Short": "<i2",
+    "Char": "|i1",
+    "Byte": "|u1",
+    "Bool": "|b1",
+}
+_STAND_INS = {
+    ("torch._utils", "_rebuild_tensor"): Tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): Tensor,
+    ("torch._utils", "_rebuild_parameter"): _Parameter,
+    ("torch", "Size"): _Size,
+} | {
+    ("torch", f"{name}Storage"): type(
+        name, (_StorageType,), {"dtype": np.dtype(code)}
+    )
+    for name, code in _TYPES.items()
+}
+
+
+class _Unpickler(unpickle.ArrayUnpickler):
+    stand_ins = _STAND_INS
+    expected = "tensors and numpy arrays in dictionaries and lists"
+    cure = "a network saved whole has to be saved as its state_dict instead"
+
+    def __init__(self, file: BinaryIO, path: Path, storage: Callable):
+        super().__init__(file, path)
+        self._storage = storage
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        tag, kind, key, _, count, *view = pid
+        if tag != "storage" or not issubclass(kind, _StorageType):
+            raise ValueError(f"an object {pid!r} that is no storage")
+        return self._storage(kind.dtype, str(key), operator.index(count), *view)
+
+
+def load(path: str | Path) -> Any:
+    """What was saved, with a Tensor for each tensor.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is none of torch.save, is damaged, or names a callable
+            that is not admitted; nothing of it has been run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}, or it is a folder. Expected a file of "
+            "torch.save, a .pt or .pth."
+        )
+    with path.open("rb") as file:
+        is_zip = file.read(len(_ZIP_START)) == _ZIP_START
+        file.seek(0)
+        try:
+            return _load_zip(path) if is_zip else _load_pickles(file, path)
+        except unpickle.RefusedError:
+            raise
+        except Exception as error:  # a damaged pickle raises almost anything
+            raise _damaged(path, error) from error
+
+
+def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that PyTorch gives a kernel of ours, or a vector."""
+    if len(shape) == 4:
+        height, width, inputs, outputs = shape
+        return outputs, inputs, height, width
+    return shape[::-1]
+
+
+def weights_of(
+    path: str | Path, tensors: Mapping[str, Tensor]
+) -> Callable[[str], np.ndarray]:
+    """Reads the tensors of a file for foreign_weights.fill.
+
+    Kernels, which PyTorch has with outputs first and inputs second, come as
+    ours are. What is returned raises ValueError for numbers that are damaged
+    or not finite.
+    """
+
+    def read(name: str) -> np.ndarray:
+        value = tensors[name].numpy()
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{name} of {path} is not finite: the file is damaged or its "
+                "training had failed. Fetch it again, or give another one."
+            )
+        return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+
+    return read
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} could not be read ({error or type(error).__name__}): expected "
+        f"{_EXPECTED}."
+    )
+
+
+def _load_zip(path: Path) -> Any:
+    # Open as long as a tensor of it is there.
+    archive = zipfile.ZipFile(path)
+    names = [n for n in archive.namelist() if n.endswith("data.pkl")]
+    if len(names) != 1:
+        raise ValueError(f"{len(names)} members are called data.pkl, not one")
+    root = names[0].removesuffix("data.pkl")
+    if f"{root}byteorder" in archive.namelist():
+        order = _member(archive, f"{root}byteorder")()
+        if order != b"little":
+            raise ValueError(f"its numbers are stored {order!r} end first")
+
+    def storage(dtype: np.dtype, key: str, count: int) -> _Storage:
+        name = f"{root}data/{key}"
+        read = _member(archive, name, count * dtype.itemsize)
+        return _Storage(dtype, count, read)
+
+    with archive.open(names[0]) as file:
+        return _Unpickler(file, path, storage).load()
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, size: int | None = None
+) -> Callable[[], bytes]:
+    """Reads a member that is stored as it is, of `size` bytes."""
+    info = archive.getinfo(name)
+    packed = info.compress_type != zipfile.ZIP_STORED
+    if packed or size not in (None, info.file_size):
+        raise ValueError(
+            f"{name} has {info.file_size} bytes, "
+            f"{'compressed' if packed else f'expected {size}'}"
+        )
+
+    def read() -> bytes:
+        try:
+            return archive.read(name)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise _damaged(Path(archive.filename), error) from error
+
+    return read
+
+
+def _load_pickles(file: BinaryIO, path: Path) -> Any:
+    places: dict[str, int] = {}  # Where each storage begins, in bytes.
+    found: dict[str, _Storage] = {}
+
+    def storage(dtype, key, count, view=None) -> _Storage:
+        def read() -> bytes:
+            with path.open("rb") as again:
+                again.seek(places[key])
+                return again.read(count * dtype.itemsize)
+
+        if view is not None:
+            raise ValueError("a storage is part of another one")
+        return found.setdefault(key, _Storage(dtype, count, read))
+
+    unpickler = lambda: _Unpickler(file, path, storage)  # noqa: E731
+    if (magic := unpickler().load()) != _MAGIC:
+        raise ValueError(f"it begins with {str(magic)[:40]!r}")
+    if (protocol := unpickler().load()) != _PROTOCOL:
+        raise ValueError(f"its protocol is {protocol!r}, not {_PROTOCOL}")
+    if not unpickler().load().get("little_endian"):
+        raise ValueError("its numbers are stored big end first")
+    content = unpickler().load()
+    keys = unpickler().load()
+    if sorted(keys) != sorted(found):
+        raise ValueError("it lists other storages than its tensors have")
+    end = path.stat().st_size
+    for key in keys:
+        count = struct.unpack("<q", file.read(8))[0]
+        places[key] = file.tell()
+        stop = places[key] + count * found[key].dtype.itemsize
+        if count != found[key].count or stop > end:
+            raise ValueError(
+                f"the storage {key} of {found[key].count} numbers is stated "
+                f"to have {count}, and {end - places[key]} bytes are left"
+            )
+        file.seek(stop)
+    return content

@@ -1,0 +1,1 @@
+"""Rotations, cameras and crops: functions of arrays, without state."""

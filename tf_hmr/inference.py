@@ -1,0 +1,238 @@
+"""From a photograph to its people: crop, predict, place in the full image."""
+
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from tf_hmr import method
+from tf_hmr.geometry import camera, crop, rotations
+
+FOCAL_OVER_SIDE = 5000 / 224
+"""Focal length over the photo's longer side: 5000 px at 224 px.
+
+akanazawa/hmr: src/util/renderer.py renders with 500 px at 224 px; SPIN and
+its successors with 5000 px at 224 px, which is nearer to the weak perspective
+that the network predicts. A photo alone does not tell its focal length.
+"""
+
+FAR_FROM_SQUARE = 1.5
+"""Aspect ratio from which a whole photo is suspected not to be one person."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """One recovered person.
+
+    Camera frame: x right, y down, z forward, metres. Pixels are those of the
+    upright photo; the centre of its first pixel is (0, 0).
+    """
+
+    box: tuple[float, float, float, float]
+    """The box asked for: x, y, w, h in pixel edges."""
+    crop_box: tuple[float, float, float, float]
+    """The square that the model saw, same convention; may pass the border."""
+    image_size: tuple[int, int]
+    """Width and height of the photo."""
+    camera: np.ndarray
+    """(3,) weak perspective (s, tx, ty) within `crop_box`: s (xy + t)."""
+    translation: np.ndarray
+    """(3,) metres; `vertices + translation` stand in the photo's camera."""
+    focal_px: float
+    """Focal length of the photo's camera."""
+    principal_point: tuple[float, float]
+    """Its principal point in pixels: the photo's centre."""
+    rotmats: np.ndarray
+    """(24, 3, 3) parent-relative rotations, SMPL order; the first is global."""
+    pose: np.ndarray
+    """(24, 3) the same as rotation vectors."""
+    betas: np.ndarray
+    """(P,) shape coefficients."""
+    joints: np.ndarray
+    """(J, 3) named by `joint_names`."""
+    keypoints_px: np.ndarray
+    """(J, 2) projected joints in the photo."""
+    vertices: np.ndarray
+    """(V, 3) before `translation`."""
+    joint_names: tuple[str, ...]
+    """Names of `joints` and `keypoints_px`."""
+    faces: np.ndarray
+    """(F, 3) triangles of `vertices`."""
+    topology: str
+    """Which mesh `vertices` and `betas` belong to."""
+
+    @property
+    def placed(self) -> np.ndarray:
+        """(V, 3) vertices in the camera of the full photo, metres."""
+        return self.vertices + self.translation
+
+    def check(self) -> None:
+        """Refuses what cannot be drawn: a network may answer anything.
+
+        Raises:
+            ValueError: a number is not finite, or the camera's scale is not
+                positive; the message says which.
+        """
+        numbers = {
+            name: getattr(self, name)
+            for name in ("vertices", "joints", "camera", "rotmats", "betas")
+        }
+        wrong = [n for n, v in numbers.items() if not np.isfinite(v).all()]
+        if wrong:
+            raise ValueError(
+                f"the model's {', '.join(wrong)} are not finite. Expected "
+                "numbers: are the weights those of a run that went well?"
+            )
+        # A positive scale may be so small that its inverse overflows.
+        if self.camera[0] <= 0 or not np.isfinite(self.translation).all():
+            raise ValueError(
+                f"the model's camera has scale s = {self.camera[0]:g}, which "
+                "puts the body behind the camera or at infinity. Expected "
+                "s > 0: is the box that of a person, and was the model "
+                "trained long enough?"
+            )
+
+
+def read_photo(path: str | pathlib.Path) -> np.ndarray:
+    """Reads a photograph as it is meant to be seen.
+
+    Args:
+        path: an image file of any kind that OpenCV decodes.
+
+    Returns:
+        (H, W, 3) uint8 RGB, turned as its EXIF orientation asks.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, damaged or no image.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such photo.")
+    encoded = np.fromfile(path, np.uint8)
+    # Decoding from memory keeps OpenCV's own complaints off the terminal and
+    # takes any file name; it turns by EXIF just as imread does.
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    except cv2.error:  # Empty, or its header claims billions of pixels.
+        image = None
+    if image is None:
+        raise ValueError(
+            f"{path}: not a readable image ({encoded.size} bytes). Expected a "
+            "whole JPEG, PNG or other file that OpenCV decodes."
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def recover(
+    model: method.Method,
+    photo: str | pathlib.Path | np.ndarray,
+    boxes: Sequence[Sequence[float]] | None = None,
+    batch_size: int = 8,
+    focal_px: float | None = None,
+) -> list[Person]:
+    """Recovers the people of one photo.
+
+    Args:
+        model: a method with weights, as `tf_hmr.load` returns it.
+        photo: a path, or (H, W, 3) uint8 RGB.
+        boxes: (x, y, w, h) of each person in pixels of the upright photo.
+            None takes the whole photo as the crop of one person, and warns
+            when it is far from square.
+        batch_size: most people in one call of the model.
+        focal_px: focal length of the photo's camera, if known.
+
+    Returns:
+        One Person for each box, in their order.
+
+    Raises:
+        FileNotFoundError, ValueError: the photo cannot be read, or a box is
+            not a box or lies outside the photo; the message says which.
+    """
+    given = isinstance(photo, np.ndarray)
+    image = photo if given else read_photo(photo)
+    size = _image_size(image)
+    if boxes is None:
+        boxes = [_whole(size, "The photo" if given else str(photo))]
+        crop_boxes = [crop.square_box(boxes[0])]
+    else:
+        for box in boxes:
+            crop.check_box(box, size)
+        scale = model.config.crop_scale
+        crop_boxes = [crop.square_box(box, scale) for box in boxes]
+    if focal_px is None:
+        focal_px = FOCAL_OVER_SIDE * max(size)
+    people = []
+    for start in range(0, len(boxes), batch_size):
+        chosen = crop_boxes[start : start + batch_size]
+        crops = [crop.crop_image(image, b, model.image_size) for b in chosen]
+        # Padded to a power of two: every new batch size is traced anew.
+        spare = (1 << (len(crops) - 1).bit_length()) - len(crops)
+        crops += crops[-1:] * spare
+        prediction = model(np.stack(crops).astype(np.float32), training=False)
+        for row, crop_box in enumerate(chosen):
+            one = example(prediction, row)
+            box = boxes[start + row]
+            people.append(_person(model, one, box, crop_box, size, focal_px))
+    return people
+
+
+def _whole(size: tuple[int, int], name: str) -> crop.Box:
+    """The box of a whole photo of (width, height)."""
+    width, height = size
+    if max(size) > FAR_FROM_SQUARE * min(size):
+        _log.warning(
+            "%s is %d x %d, far from square, and no box was given: the result "
+            "is only good if one whole person fills it.",
+            *(name, width, height),
+        )
+    return (0.0, 0.0, float(width), float(height))
+
+
+def _image_size(image: np.ndarray) -> tuple[int, int]:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"Expected a photo (H, W, 3) of uint8 RGB, received {image.shape} "
+            f"of {image.dtype}."
+        )
+    return image.shape[1], image.shape[0]
+
+
+def example(prediction: method.Prediction, row: int) -> method.Prediction:
+    """One example of a batch's prediction, in numpy, without iterates."""
+    fields = prediction._replace(iterates=None)
+    return method.Prediction(
+        *(None if f is None else np.asarray(f)[row] for f in fields)
+    )
+
+
+def _person(model, one, box, crop_box, size, focal_px) -> Person:
+    """A Person from one example's prediction, in numpy."""
+    # A scale of 0 puts the body at infinity; Person.check says so.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        translation = camera.full_image_camera(
+            one.camera, crop_box, size, focal_px
+        )
+    return Person(
+        box=tuple(float(v) for v in box),
+        crop_box=tuple(float(v) for v in crop_box),
+        image_size=size,
+        camera=one.camera,
+        translation=np.asarray(translation, np.float32),
+        focal_px=float(focal_px),
+        principal_point=camera.image_centre(size),
+        rotmats=one.rotmats,
+        pose=rotations.rotmat_to_rotvec(one.rotmats).numpy(),
+        betas=one.betas,
+        joints=one.joints,
+        keypoints_px=crop.ndc_to_pixels(one.keypoints, crop_box),
+        vertices=one.vertices,
+        joint_names=tuple(model.joint_names),
+        faces=model.body.data.faces,
+        topology=model.body.data.topology,
+    )

@@ -1,0 +1,151 @@
+"""The files that one recovered person becomes."""
+
+import json
+import pathlib
+
+import cv2
+import numpy as np
+import trimesh
+
+from tf_hmr import inference, rendering
+from tf_hmr.geometry import crop
+
+FIGURE_HEIGHT = 512
+"""Pixels; the figure's square panels and the side view are this high."""
+
+LARGE_PX = 2_000_000
+"""Overlays of so many pixels are drawn without supersampling."""
+
+CONVENTION = {
+    "pixels": "the upright photo's; the centre of its first pixel is (0, 0)",
+    "boxes": "x, y, w, h in pixel edges; the whole photo is 0, 0, W, H",
+    "axes": "x right, y down, z forward, metres",
+    "camera": "pixel = focal_px (X, Y) / Z + principal_point_px, where "
+    "(X, Y, Z) = vertex + translation_m; joints_m and the npz's vertices are "
+    "before the translation",
+    "weak_camera": "crop position in [-1, 1] = s ((x, y) + (tx, ty)) within "
+    "crop_box_px; keypoints_px are these, brought to the photo",
+    "pose_rotvec": "rotation vectors relative to the parent, SMPL order, the "
+    "first is global",
+    "mesh_files": "glb and obj have y up and z backward: (x, -y, -z)",
+}
+
+
+def write(
+    stem: pathlib.Path,
+    image: np.ndarray,
+    person: inference.Person,
+    facts: dict,
+    given: np.ndarray | None = None,
+) -> None:
+    """Writes a person: pictures, meshes (.glb, .obj), .npz and .json.
+
+    Args:
+        stem: path and start of the names: STEM.png, STEM_overlay.png...
+        image: (H, W, 3) uint8 RGB, the photo the person is in.
+        person: who to write.
+        facts: what else the json shall say (photo, weights, licence, ...).
+        given: picture to show beside the overlay; the photo when None.
+
+    Raises:
+        ValueError: the model's answer is no person that can be drawn; then
+            nothing is written.
+    """
+    person.check()
+    overlay = draw_overlay(image, person)
+    side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
+    _write_png(_with(stem, "_overlay.png"), overlay)
+    _write_png(_with(stem, "_side.png"), side)
+    # What the model saw, so that a small person in a large photo is seen.
+    shown = [
+        crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
+        for panel in (image if given is None else given, overlay)
+    ]
+    _write_png(_with(stem, ".png"), np.hstack([*shown, side]))
+    mesh = trimesh.Trimesh(
+        person.vertices * np.float32([1, -1, -1]), person.faces, process=False
+    )
+    mesh.export(_with(stem, ".glb"))
+    mesh.export(_with(stem, ".obj"), header=None)
+    np.savez_compressed(_with(stem, ".npz"), **_arrays(person))
+    content = json.dumps(facts | parameters(person), indent=1, allow_nan=False)
+    _with(stem, ".json").write_text(content + "\n", encoding="utf-8")
+
+
+def draw_overlay(image: np.ndarray, person: inference.Person) -> np.ndarray:
+    """The photo (H, W, 3) uint8 RGB with the person's mesh on it."""
+    width, height = person.image_size
+    view = rendering.View(
+        width, height, person.focal_px, person.principal_point
+    )
+    placed = person.placed
+    # Only the part that the mesh covers is drawn: a photo of a phone has
+    # fifty million samples, of which a person seldom needs a tenth.
+    pixels = view.project(placed)
+    low = np.floor(np.clip(pixels.min(axis=0) - 2, 0, (width - 1, height - 1)))
+    high = np.ceil(np.clip(pixels.max(axis=0) + 3, low + 1, (width, height)))
+    (left, top), (right, bottom) = low.astype(int), high.astype(int)
+    part = view.window(left, top, right - left, bottom - top)
+    drawn = image.copy()
+    drawn[top:bottom, left:right] = rendering.shade(
+        placed,
+        person.faces,
+        part,
+        background=image[top:bottom, left:right],
+        supersample=2 if part.width * part.height < LARGE_PX else 1,
+    )
+    return drawn
+
+
+def parameters(person: inference.Person) -> dict:
+    """What the json says of a person: all but the mesh, in plain numbers."""
+    scale, tx, ty = person.camera.tolist()
+    return {
+        "image_size_px": list(person.image_size),
+        "box_px": list(person.box),
+        "crop_box_px": list(person.crop_box),
+        "camera": {
+            "focal_px": person.focal_px,
+            "principal_point_px": list(person.principal_point),
+            "translation_m": person.translation.tolist(),
+        },
+        "weak_camera": {"s": scale, "tx": tx, "ty": ty},
+        "pose_rotvec": person.pose.tolist(),
+        "betas": person.betas.tolist(),
+        "joint_names": list(person.joint_names),
+        "joints_m": person.joints.tolist(),
+        "keypoints_px": person.keypoints_px.tolist(),
+        "topology": person.topology,
+        "convention": CONVENTION,
+    }
+
+
+def _arrays(person: inference.Person) -> dict[str, np.ndarray]:
+    return {
+        "vertices": person.vertices,
+        "faces": person.faces,
+        "joints": person.joints,
+        "joint_names": np.array(person.joint_names),
+        "keypoints_px": person.keypoints_px,
+        "rotmats": person.rotmats,
+        "pose": person.pose,
+        "betas": person.betas,
+        "weak_camera": person.camera,
+        "translation": person.translation,
+        "focal_px": np.float64(person.focal_px),
+        "principal_point": np.array(person.principal_point),
+        "image_size": np.array(person.image_size),
+        "box": np.array(person.box),
+        "crop_box": np.array(person.crop_box),
+        "topology": np.array(person.topology),
+    }
+
+
+def _with(stem: pathlib.Path, ending: str) -> pathlib.Path:
+    # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
+    return stem.with_name(stem.name + ending)
+
+
+def _write_png(path: pathlib.Path, image: np.ndarray) -> None:
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    path.write_bytes(encoded.tobytes())

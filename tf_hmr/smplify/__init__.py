@@ -1,0 +1,1 @@
+"""SMPLify: a body fitted to keypoints, alone and in the training loop."""

@@ -1,0 +1,343 @@
+"""SMPLify: bodies fitted to 2D keypoints by gradient steps, many at once.
+
+Bogo et al. 2016 with the loop of nkolot/SPIN: smplify/smplify.py, losses.py:
+first the body is turned and moved until its torso lies over the keypoints,
+then it is bent and shaped, held by priors (priors.py). Pixels are those of
+the crop of 224 that the weights of the terms belong to.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, rotations
+from tf_hmr.smplify import priors, schedules, self_penetration
+
+SPIN = schedules.SPIN
+ORIGINAL = schedules.ORIGINAL
+
+_POSE = 3 * len(joints.SMPL24)
+# Adam's constants, those of Kingma and Ba 2015.
+_DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
+# Nearer than this a joint is behind the lens, and its pixels mean nothing.
+_NEAR_M = 0.05
+
+
+class Parameters(NamedTuple):
+    """Bodies in front of a camera.
+
+    Attributes:
+        pose: (B, 72) rotation vectors in SMPL24 order, the first one from the
+            body's rest to the camera frame.
+        betas: (B, P).
+        translation: (B, 3) metres.
+    """
+
+    pose: tf.Tensor
+    betas: tf.Tensor
+    translation: tf.Tensor
+
+
+class Fit(NamedTuple):
+    """Bodies after the fit.
+
+    Attributes:
+        pose: (B, 72), as in Parameters.
+        betas: (B, P).
+        translation: (B, 3).
+        joint_losses: (B, K) robust squared pixels of the keypoints that the
+            body has, times the squared confidence; 0 for ignored ones.
+        energy: (B,) what the last stage minimised.
+    """
+
+    pose: tf.Tensor
+    betas: tf.Tensor
+    translation: tf.Tensor
+    joint_losses: tf.Tensor
+    energy: tf.Tensor
+
+    @property
+    def score(self) -> tf.Tensor:
+        """(B,) mean of the joints' losses, by which SPIN compares fits."""
+        return tf.reduce_mean(self.joint_losses, axis=1)
+
+
+class _View(NamedTuple):
+    """What is seen: of the body's K keypoints, and of the torso's."""
+
+    focal: tf.Tensor  # (B or 1, 1, 1)
+    centre: tf.Tensor  # (B or 1, 1, 2)
+    pixels: tf.Tensor  # (B, K, 2)
+    weights: tf.Tensor  # (B, K) confidence, 0 for ignored ones
+    torso_weights: tf.Tensor  # (B, K), 0 for all others
+    depth: tf.Tensor  # (B,) at the start
+    depth_unit: tf.Tensor  # (B,) metres
+
+
+class Fitter:
+    """Fits one kind of body by one schedule."""
+
+    def __init__(
+        self,
+        data: BodyData,
+        prior: priors.Mixture,
+        schedule: schedules.Schedule = schedules.SPIN,
+        jit: bool = True,
+    ):
+        """Arranges body and prior; not inside a tf.function.
+
+        Args:
+            data: the body; keypoints that it has no regressor for are left
+                out.
+            prior: over its poses.
+            schedule: what to do.
+            jit: compile with XLA, once per batch size (seconds).
+
+        Raises:
+            ValueError: the prior is of another body, the schedule names an
+                unknown joint or part, or the body lacks a torso keypoint.
+        """
+        data.check_same_topology(prior.topology, "The pose prior")
+        self.schedule = schedule
+        self.joint_names = tuple(
+            name for name in joints.KEYPOINTS if name in data.keypoint_regressor
+        )
+        counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
+        self._counted = counted[
+            list(joints.select(self.joint_names, of=joints.KEYPOINTS))
+        ]
+        self._torso = _flags(schedule.torso, self.joint_names)
+        self._table = schedules.body_table(schedule, data.num_betas)
+        self._num_betas = data.num_betas
+        self._body = Body(data, self.joint_names, jit=False)
+        self._prior = priors.PosePrior(prior)
+        if self._table["self_penetration"].any():
+            self._penetration = self_penetration.SelfPenetration(self._body)
+        self._fit = tf.function(self._fitted, jit_compile=jit, autograph=False)
+        self._measure = tf.function(
+            self._measured, jit_compile=jit, autograph=False
+        )
+
+    def __call__(
+        self,
+        start: Parameters,
+        keypoints: tf.Tensor,
+        focal_px: tf.Tensor | float,
+        centre: tf.Tensor | Sequence[float],
+    ) -> Fit:
+        """Fits bodies to keypoints. No gradient flows through a fit.
+
+        Args:
+            start: where the bodies are at first, facing as they are seen:
+                a wrong half turn is not found again.
+            keypoints: (B, 29, 3) in joints.KEYPOINTS order: x, y in pixels
+                and confidence; with confidence 0 any number.
+            focal_px: () or (B,) pixels.
+            centre: (2,) or (B, 2) principal point, pixels.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        x, view = self._arranged(start, keypoints, focal_px, centre)
+        x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
+        return Fit(*self._parts(x), losses, energy)
+
+    def joint_losses(
+        self,
+        at: Parameters,
+        keypoints: tf.Tensor,
+        focal_px: tf.Tensor | float,
+        centre: tf.Tensor | Sequence[float],
+    ) -> tf.Tensor:
+        """The `joint_losses` (B, K) of bodies as they are; arguments as call's.
+
+        Their mean over the joints is the score of a fit that was kept.
+        """
+        x, view = self._arranged(at, keypoints, focal_px, centre)
+        return tf.stop_gradient(self._measure(x, view))
+
+    def _arranged(self, at, keypoints, focal_px, centre):
+        """One vector (B, n) of all parameters, and what is seen."""
+        parts = [tf.cast(part, tf.float32) for part in at]
+        widths = (_POSE, self._num_betas, 3)
+        for name, part, width in zip(at._fields, parts, widths, strict=True):
+            if not part.shape.is_compatible_with([None, width]):
+                raise ValueError(
+                    f"{name} has shape {part.shape}, expected (B, {width})."
+                )
+        pixels, confidence = self._checked(keypoints)
+        torso = tf.ones_like(confidence) * self._torso
+        if self.schedule.fix_camera_stage:
+            torso *= tf.cast(confidence > 0, tf.float32)
+        depth = parts[2][:, 2]
+        view = _View(
+            focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
+            centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
+            pixels=pixels,
+            weights=confidence * self._counted,
+            torso_weights=torso,
+            depth=depth,
+            depth_unit=(
+                depth if self.schedule.relative_depth else tf.ones_like(depth)
+            ),
+        )
+        return tf.concat(parts, axis=1), view
+
+    def _checked(self, keypoints):
+        """Pixels (B, K, 2) and confidence (B, K) of the body's keypoints."""
+        keypoints = tf.cast(keypoints, tf.float32)
+        if not keypoints.shape.is_compatible_with(
+            [None, len(joints.KEYPOINTS), 3]
+        ):
+            raise ValueError(
+                f"keypoints have shape {keypoints.shape}, expected "
+                f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
+                "joints that are not known have confidence 0."
+            )
+        picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
+        keypoints = tf.gather(keypoints, list(picked), axis=1)
+        pixels, confidence = keypoints[..., :2], keypoints[..., 2]
+        return (
+            tf.where(tf.math.is_finite(pixels), pixels, 0.0),
+            tf.where(confidence > 0, confidence, 0.0),
+        )
+
+    def _parts(self, x):
+        """Pose, betas and translation of the vector."""
+        return tf.split(x, [_POSE, self._num_betas, 3], axis=1)
+
+    def _fitted(self, x, view):
+        x = self._turned_and_moved(x, view)
+        x = self._bent_and_shaped(x, view)
+        losses = self._measured(x, view)
+        last = {name: rows[-1] for name, rows in self._table.items()}
+        return x, losses, self._energy(x, view, last)
+
+    def _turned_and_moved(self, x, view):
+        """The camera's stage: the body is rigid, so it is posed only once."""
+        pose, betas, translation = self._parts(x)
+        still = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
+        local, pelvis = self._body.keypoints(_rotmats(still), betas)
+        pelvis = pelvis[:, :1]
+        schedule = self.schedule
+
+        def energy(y, _):
+            rotmats = rotations.rotvec_to_rotmat(y[:, :3])
+            turned = tf.matmul(local - pelvis, rotmats, transpose_b=True)
+            turned += pelvis + y[:, None, 3:]
+            error = tf.square(_projected(turned, view) - view.pixels)
+            error = tf.reduce_sum(error, axis=2) * view.torso_weights
+            held = schedule.camera_depth**2 * _depth_moved(y, view)
+            return tf.reduce_sum(error, axis=1) + held
+
+        y = tf.concat([pose[:, :3], translation], axis=1)
+        table = schedules.camera_table(schedule)
+        y = _adam(y, energy, table, view.depth_unit)
+        return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
+
+    def _bent_and_shaped(self, x, view):
+        def energy(x, weights):
+            return self._energy(x, view, weights)
+
+        return _adam(x, energy, self._table, view.depth_unit)
+
+    def _energy(self, x, view, weights):
+        """(B,) the body's energy under one step's squared weights."""
+        pose, betas, translation = self._parts(x)
+        bent, rotmats = pose[:, 3:], _rotmats(pose)
+        backward = priors.backward_bending(bent)
+        keypoints, skeleton = self._body.keypoints(rotmats, betas)
+        losses = self._losses(keypoints + translation[:, None], view)
+        terms = {
+            "pose_prior": lambda: self._prior(bent),
+            "angle_prior": lambda: tf.reduce_sum(backward, axis=1),
+            "shape_prior": lambda: priors.shape_energy(betas),
+            "lean": lambda: priors.lean_energy(skeleton),
+            "depth": lambda: _depth_moved(x, view),
+            "self_penetration": lambda: self._penetration(rotmats, betas),
+        }
+        energy = tf.reduce_sum(losses, axis=1)
+        for name, term in terms.items():
+            # What no stage wants costs nothing.
+            if self._table[name].any():
+                energy += weights[name] * term()
+        return energy
+
+    def _measured(self, x, view):
+        pose, betas, translation = self._parts(x)
+        keypoints = self._body.keypoints(_rotmats(pose), betas)[0]
+        return self._losses(keypoints + translation[:, None], view)
+
+    def _losses(self, placed, view):
+        residual = _projected(placed, view) - view.pixels
+        robust = priors.gmof(residual, self.schedule.sigma)
+        return tf.square(view.weights) * tf.reduce_sum(robust, axis=2)
+
+
+def _rotmats(pose):
+    """(B, 72) to (B, 24, 3, 3)."""
+    rotvecs = tf.reshape(pose, [-1, len(joints.SMPL24), 3])
+    return rotations.rotvec_to_rotmat(rotvecs)
+
+
+def _projected(points, view):
+    depth = tf.maximum(points[..., 2:3], _NEAR_M)
+    points = tf.concat([points[..., :2], depth], axis=-1)
+    return camera.project_perspective(points, view.focal, view.centre)
+
+
+def _depth_moved(x, view):
+    """(B,) squared way of the depth, the last number of each row."""
+    return tf.square((x[:, -1] - view.depth) / view.depth_unit)
+
+
+def _adam(
+    x: tf.Tensor,
+    energy: Callable,
+    table: dict[str, np.ndarray],
+    last_unit: tf.Tensor,
+) -> tf.Tensor:
+    """Adam, as Kingma and Ba 2015 and PyTorch have it, on each row apart.
+
+    Args:
+        x: (B, n).
+        energy: (B,) of x and of a step's row of the table, row by row.
+        table: what holds in each step, first axis: "rate", "count" from 1 in
+            its stage, "free" (n,) flags, and what `energy` wants.
+        last_unit: (B,) of the last column, in which its steps are measured.
+    """
+    units = tf.concat([tf.ones_like(x[:, 1:]), last_unit[:, None]], axis=1)
+    steps = {name: tf.constant(rows) for name, rows in table.items()}
+
+    def step(i, x, mean, square):
+        row = {name: rows[i] for name, rows in steps.items()}
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = energy(x, row)
+        gradient = tape.gradient(total, x) * row["free"]
+        # A new stage starts a new optimiser.
+        kept = tf.cast(row["count"] > 1, tf.float32)
+        mean = kept * _DECAY * mean + (1 - _DECAY) * gradient
+        square = kept * _DECAY_SQ * square + (1 - _DECAY_SQ) * gradient**2
+        count = row["count"]
+        length = tf.sqrt(square / (1 - _DECAY_SQ**count)) + _EPSILON
+        x -= row["rate"] * units * (mean / (1 - _DECAY**count)) / length
+        return i + 1, x, mean, square
+
+    count = len(table["rate"])
+    start = (tf.constant(0), x, tf.zeros_like(x), tf.zeros_like(x))
+    return tf.while_loop(
+        lambda i, *_: i < count, step, start, maximum_iterations=count
+    )[1]
+
+
+def _flags(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
+    """(len(of),) 1 where a name stands, else 0."""
+    flags = np.zeros(len(of), np.float32)
+    flags[list(joints.select(names, of))] = 1
+    return flags

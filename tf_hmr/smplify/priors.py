@@ -1,0 +1,225 @@
+"""What is known of bodies before a picture is seen, as energies.
+
+The mixture of Gaussians over poses, the bending of elbows and knees and the
+size of betas are SMPLify's (Bogo et al. 2016, eq. 4-6), with the formulas of
+vchoutas/smplify-x: smplifyx/prior.py, which nkolot/SPIN uses too.
+"""
+
+import dataclasses
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.formats import array_files, unpickle
+
+NUM_POSE = 3 * (len(joints.SMPL24) - 1)
+"""Numbers of a pose without its global rotation: 23 rotation vectors."""
+
+OWN = "assets/pose_gmm/pose_gmm.npz"
+"""The mixture that ships with the package, of the open body's poses."""
+
+# A limb that bends backward turns about this axis in this sense. The open
+# body's limbs have SMPL's axes.
+_BACKWARD = (
+    ("left_elbow", "y", 1),
+    ("right_elbow", "y", -1),
+    ("left_knee", "x", -1),
+    ("right_knee", "x", -1),
+)
+_KEYS = ("means", "covars", "weights")
+_EXPECTED = (
+    f"a mixture of Gaussians over poses: means (M, {NUM_POSE}), covars "
+    f"(M, {NUM_POSE}, {NUM_POSE}) and weights (M,)"
+)
+_CURE = (
+    "SMPLify's gmm_08.pkl comes with its download (smplify.is.tue.mpg.de); "
+    "`python -m training.prepare pose-gmm` makes one from poses."
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mixture:
+    """M Gaussians over poses.
+
+    Attributes:
+        means: (M, 69) rotation vectors of joints 1 to 23, radians.
+        covars: (M, 69, 69), symmetric and positive.
+        weights: (M,) positive, of sum 1.
+        topology: tag of the body whose rest pose the poses are relative to.
+    """
+
+    means: np.ndarray
+    covars: np.ndarray
+    weights: np.ndarray
+    topology: str
+
+    def __post_init__(self):
+        self._check()
+
+    def mean_pose(self) -> np.ndarray:
+        """(69,) mean of the mixture, where SMPLify starts."""
+        return (self.weights @ self.means).astype(np.float32)
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz that `load` reads back."""
+        arrays = {name: getattr(self, name) for name in _KEYS}
+        np.savez_compressed(Path(path), **arrays, topology=self.topology)
+
+    def _check(self) -> None:
+        count = len(self.means) if np.ndim(self.means) else 0
+        shapes = [np.shape(getattr(self, name)) for name in _KEYS]
+        if not count or shapes != [
+            (count, NUM_POSE),
+            (count, NUM_POSE, NUM_POSE),
+            (count,),
+        ]:
+            raise ValueError(f"Expected {_EXPECTED}, got shapes {shapes}.")
+        if not all(np.isfinite(getattr(self, name)).all() for name in _KEYS):
+            raise ValueError(f"Expected {_EXPECTED}, all finite numbers.")
+        if np.min(self.weights) <= 0:
+            raise ValueError("Expected weights of Gaussians above 0.")
+        try:
+            np.linalg.cholesky(np.asarray(self.covars, np.float64))
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "Expected covariances of which each is positive definite."
+            ) from None
+
+
+def load(path: str | Path | None = None) -> Mixture:
+    """Reads a mixture over poses.
+
+    Args:
+        path: gmm_08.pkl as SMPLify publishes it, or an .npz of `save`; None
+            for the open body's own, which ships with the package.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no mixture over 69 numbers; or a pickle that
+            asks to run something.
+    """
+    if path is None:
+        path = resources.files("tf_hmr") / OWN
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file. {_CURE}")
+    if path.suffix == ".npz":
+        raw = array_files.read_npz(path, _EXPECTED, _CURE)
+    else:
+        raw = unpickle.load(path)
+    missing = [name for name in _KEYS if name not in raw]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing}, expected {_EXPECTED}. {_CURE}"
+        )
+    topology = str(raw.get("topology", "smpl"))
+    try:
+        arrays = [np.asarray(raw[name], np.float64) for name in _KEYS]
+        return Mixture(*arrays, topology)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error} {_CURE}") from error
+
+
+class PosePrior:
+    """The energy of poses under a mixture, in TensorFlow."""
+
+    def __init__(self, mixture: Mixture):
+        """Factors the covariances, in float64."""
+        means = np.asarray(mixture.means, np.float64)
+        covars = np.asarray(mixture.covars, np.float64)
+        factors = np.linalg.cholesky(np.linalg.inv(covars))
+        # sqrt(det) over the smallest one: the determinants themselves
+        # underflow.
+        half_logdet = 0.5 * np.linalg.slogdet(covars)[1]
+        log_weights = (
+            np.log(np.asarray(mixture.weights, np.float64))
+            - NUM_POSE / 2 * np.log(2 * np.pi)
+            - (half_logdet - half_logdet.min())
+        )
+        # |L' (x - mean)|^2 for all Gaussians is one matrix product.
+        stacked = np.concatenate(list(factors), axis=1)
+        offsets = np.einsum("mi,mij->mj", means, factors)
+        # Constants must be eager even when a graph is being traced.
+        with tf.init_scope():
+            self._factors = tf.constant(stacked, tf.float32)
+            self._offsets = tf.constant(offsets, tf.float32)
+            self._log_weights = tf.constant(log_weights, tf.float32)
+
+    def __call__(self, pose: tf.Tensor) -> tf.Tensor:
+        """Energies, of the Gaussian that explains each pose best.
+
+        min over m of (x - mean)' P (x - mean) / 2 - log w, where w is the
+        weight over (2 pi)^(69/2) and over the Gaussian's sqrt(det) relative
+        to the smallest one.
+
+        Args:
+            pose: (B, 69) rotation vectors of joints 1 to 23.
+
+        Returns:
+            (B,).
+        """
+        return tf.reduce_min(self.of_each(pose), axis=1)
+
+    def of_each(self, pose: tf.Tensor) -> tf.Tensor:
+        """(B, M) energies of poses (B, 69) under each Gaussian."""
+        white = tf.matmul(pose, self._factors)
+        white = tf.reshape(white, [-1, *self._offsets.shape]) - self._offsets
+        return 0.5 * tf.reduce_sum(white * white, axis=2) - self._log_weights
+
+
+def backward_bending(pose: tf.Tensor) -> tf.Tensor:
+    """exp(angle)^2 of elbows and knees, large where they bend backward.
+
+    Args:
+        pose: (B, 69) rotation vectors of joints 1 to 23.
+
+    Returns:
+        (B, 4): left and right elbow, left and right knee.
+    """
+    signs = np.zeros((NUM_POSE, len(_BACKWARD)), np.float32)
+    for column, (name, axis, sign) in enumerate(_BACKWARD):
+        joint = joints.SMPL24.index(name) - 1  # The pelvis is left out.
+        signs[3 * joint + "xyz".index(axis), column] = sign
+    return tf.exp(2.0 * tf.matmul(pose, signs))
+
+
+def lean_energy(skeleton: tf.Tensor) -> tf.Tensor:
+    """How steeply trunk and legs lean towards the camera or away from it.
+
+    The depth of a keypoint is not seen: a body that leans looks like one with
+    shorter trunk and legs. Of those, cameras that are about level see more of
+    people who stand and sit than of people who fall.
+
+    Args:
+        skeleton: (B, 24, 3) in joints.SMPL24 order, camera frame.
+
+    Returns:
+        (B,) squared sines of the angles between the image plane and the lines
+        from the ankles to the pelvis and from there to the neck, summed.
+    """
+    at = dict(zip(joints.SMPL24, tf.unstack(skeleton, axis=1), strict=True))
+    feet = (at["left_ankle"] + at["right_ankle"]) / 2
+    energy = 0.0
+    for line in (at["pelvis"] - feet, at["neck"] - at["pelvis"]):
+        length = tf.reduce_sum(line * line, axis=1)
+        energy += tf.square(line[:, 2]) / length
+    return energy
+
+
+def shape_energy(betas: tf.Tensor) -> tf.Tensor:
+    """Squared length (B,) of betas (B, P)."""
+    return tf.reduce_sum(betas * betas, axis=1)
+
+
+def gmof(residual: tf.Tensor, sigma: float) -> tf.Tensor:
+    """Geman and McClure's robust error: r^2 for small r, sigma^2 for large.
+
+    Args:
+        residual: of any shape.
+        sigma: where the error is half of its limit, in the residual's unit.
+    """
+    squared = residual * residual
+    return sigma**2 * squared / (sigma**2 + squared)

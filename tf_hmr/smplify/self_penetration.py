@@ -1,0 +1,138 @@
+"""What it costs a body to reach into itself, as an energy.
+
+Bogo et al. 2016, section 3.2: the parts' capsules are filled with spheres,
+whose places and radii follow the betas; pairs of spheres of parts that do not
+touch by nature cost the more, the nearer they are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr.body import capsules
+from tf_hmr.body import model as bodies
+from tf_hmr.body.data import BodyData
+
+# A sphere's Gaussian is this many times narrower than its radius.
+_NARROWER = 3
+_LEAST_M = 1e-3
+
+
+class _Spheres(NamedTuple):
+    """N spheres on the resting body: places and radii in one array."""
+
+    rows: np.ndarray  # (N, 4)
+    parts: list[str]
+    bones: list[str]
+
+
+class SelfPenetration:
+    """The spheres of one body."""
+
+    def __init__(self, body: bodies.Body):
+        """Fills its parts; not inside a tf.function.
+
+        Raises:
+            ValueError: a part of the body has no skin of its own.
+        """
+        self._body = body
+        data = body.data
+        mean, blends = _spheres(data), _blends(data)
+        bones = np.eye(len(joints.SMPL24))[
+            list(joints.select(mean.bones, joints.SMPL24))
+        ]
+        # Constants must be eager even when a graph is being traced.
+        with tf.init_scope():
+            self._template = tf.constant(mean.rows, tf.float32)
+            self._blends = tf.constant(blends, tf.float32)
+            self._bones = tf.constant(bones, tf.float32)
+            self._pairs = tf.constant(_pairs(mean.parts), tf.float32)
+
+    def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> tf.Tensor:
+        """Sums exp(-d^2 / (s_i^2 + s_j^2)) over pairs of spheres.
+
+        d is the distance of their centres, s a third of a radius. No gradient
+        flows to the betas: a body would grow thin to be free of itself.
+
+        Args:
+            rotmats: (B, 24, 3, 3) relative to the parent, SMPL24 order.
+            betas: (B, P).
+
+        Returns:
+            (B,), below 1e-3 for a body with its limbs apart.
+        """
+        centres, radii = self.spheres(rotmats, betas)
+        # In the pelvis's frame, where float32 has digits for the difference
+        # of squares.
+        square = tf.reduce_sum(centres * centres, axis=2)
+        product = tf.matmul(centres, centres, transpose_b=True)
+        distance = square[:, :, None] + square[:, None] - 2 * product
+        narrow = tf.square(radii / _NARROWER)
+        width = narrow[:, :, None] + narrow[:, None]
+        return tf.reduce_sum(
+            self._pairs * tf.exp(-distance / width), axis=[1, 2]
+        )
+
+    def spheres(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Centres (B, N, 3) and radii (B, N), metres; arguments as call's."""
+        rotmats, betas = bodies.checked(self._body.data, rotmats, betas)
+        betas = tf.stop_gradient(betas)
+        rotations, origins = self._body.bones(rotmats, betas)
+        count = len(self._template)
+        rest = tf.reshape(tf.matmul(betas, self._blends), [-1, count, 4])
+        rest += self._template
+        turns = tf.einsum("nk,bkij->bnij", self._bones, rotations)
+        shifts = tf.einsum("nk,bkio->bnio", self._bones, origins)
+        centres = tf.matmul(turns, rest[..., :3, None]) + shifts
+        return centres[..., 0], tf.maximum(rest[..., 3], _LEAST_M)
+
+
+def _spheres(data: BodyData, vertices: np.ndarray | None = None) -> _Spheres:
+    rows, parts, bones = [], [], []
+    # As many in each capsule, whatever the shape, as keep those of the mean
+    # shape within a radius of the next.
+    for mean, each in zip(
+        capsules.measure(data),
+        capsules.measure(data, vertices),
+        strict=True,
+    ):
+        length = np.linalg.norm(mean.end - mean.start)
+        count = 1 + int(np.ceil(length / mean.radius))
+        centres = np.linspace(each.start, each.end, count)
+        radii = np.full((count, 1), each.radius)
+        rows.append(np.concatenate([centres, radii], axis=1))
+        parts += [each.name] * count
+        bones += [each.joint] * count
+    return _Spheres(np.concatenate(rows), parts, bones)
+
+
+def _blends(data: BodyData) -> np.ndarray:
+    """(P, 4 N) change per beta, by central differences.
+
+    Centres are linear in the betas but for the head's; radii, medians and
+    extents, nearly so.
+    """
+    blends = []
+    for way in np.moveaxis(data.shapedirs, 2, 0):
+        more, less = (
+            _spheres(data, data.v_template + sign * way).rows
+            for sign in (1, -1)
+        )
+        blends.append((more - less).reshape(-1) / 2)
+    return np.array(blends)
+
+
+def _pairs(parts: list[str]) -> np.ndarray:
+    """(N, N) 1 for each pair that counts, once, else 0."""
+    names = sorted(set(parts))
+    apart = {
+        (a, b): not capsules.may_touch(a, b)
+        for a in names
+        for b in names
+        if a != b
+    }
+    return np.triu([[apart.get((a, b), False) for b in parts] for a in parts])

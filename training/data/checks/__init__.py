@@ -1,0 +1,1 @@
+"""Faults of records that training would not tell."""

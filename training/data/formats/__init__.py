@@ -1,0 +1,1 @@
+"""Files of datasets: Matlab, CDF, TFRecords, Acclaim."""

@@ -1,0 +1,87 @@
+"""Human3.6M's files of positions: CDF, the format of NASA's space physics.
+
+The variable `Pose` holds one record, (frames, points times axes) numbers
+(nkolot/SPIN: datasets/preprocess/h36m.py).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from training.data.formats import requirements
+
+_MOST_ENTRIES = 10_000
+_CURE = "Fetch it again from http://vision.imar.ro/human3.6m."
+
+
+def count(path: Path) -> int:
+    """Frames of a file of positions; its numbers are not read.
+
+    Raises:
+        ValueError: the file is damaged or holds no `Pose`.
+    """
+    file = _open(path)
+    try:
+        return int(file.varinq("Pose").Dim_Sizes[0])
+    except Exception as error:  # a damaged file raises almost anything
+        raise _damaged(path, error) from error
+
+
+def positions(path: Path, points: int, axes: int) -> np.ndarray:
+    """(frames, points, axes) float64 of a file of positions.
+
+    Raises:
+        ValueError: the file is damaged or of another shape.
+    """
+    file = _open(path)
+    try:
+        found = np.asarray(file.varget("Pose"), np.float64)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    if found.ndim != 3 or len(found) != 1 or found.shape[2] != points * axes:
+        raise ValueError(
+            f"{path}: Pose has the shape {found.shape}, expected (1, frames, "
+            f"{points * axes}): {points} points of {axes} numbers. {_CURE}"
+        )
+    return found.reshape(-1, points, axes)
+
+
+def _open(path: Path):
+    cdflib = requirements.library("cdflib")
+
+    class Bounded(cdflib.CDF):
+        """Where cdflib 1.3 would count for minutes, damage is an error."""
+
+        def _read_gdr(self, byte_loc):
+            # Variables of two kinds, attributes, dimensions.
+            _check_counts(self._f, byte_loc, (44, 48, 56, 60))
+            return super()._read_gdr(byte_loc)
+
+        def _read_vdr3(self, byte_loc):
+            _check_counts(self._f, byte_loc, (24, 340))  # records, dimensions
+            return super()._read_vdr3(byte_loc)
+
+        def _read_vxrs(self, byte_loc, *args, **kwargs):
+            _check_counts(self._f, byte_loc, (20, 24))  # entries, used ones
+            return super()._read_vxrs(byte_loc, *args, **kwargs)
+
+    try:
+        return Bounded(path)
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _check_counts(file, start: int, offsets: tuple[int, ...]) -> None:
+    """Refuses a record whose counts are absurd (CDF Internal Format, 2)."""
+    for offset in offsets:
+        file.seek(start + offset)
+        count = int.from_bytes(file.read(4), "big", signed=True)
+        if not -1 <= count <= _MOST_ENTRIES:  # -1: a variable without records
+            raise ValueError(f"a count of {count} at byte {start + offset}")
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} could not be read as a CDF file with the variable Pose "
+        f"({error!r}). {_CURE}"
+    )

@@ -1,0 +1,86 @@
+"""Matlab files of datasets, version 7.3, which are HDF5, in numpy.
+
+Axes are reversed: Matlab's (3, 17, 1, N) is stored as (N, 1, 17, 3). Only
+numbers and cells of numbers are read.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from training.data.formats import requirements
+
+# A damaged size may be more than any memory.
+_DAMAGE = (
+    *(OSError, KeyError, TypeError, ValueError, RuntimeError),
+    *(AttributeError, MemoryError),
+)
+
+
+def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """One variable, in the file's order of axes.
+
+    Args:
+        path: of the file.
+        name: of the variable.
+        shape: expected; None for any length.
+
+    Raises:
+        ValueError: the file is damaged, lacks the variable, or holds it in
+            another shape.
+    """
+    try:
+        with _open(path) as file:
+            found = np.asarray(file[name][()], np.float64)
+    except _DAMAGE as error:
+        raise _damaged(path, f"the variable {name!r}", error) from error
+    fits = len(shape) == found.ndim and all(
+        wanted in (None, length)
+        for wanted, length in zip(shape, found.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{path}: {name} has the shape {found.shape}, expected {shape}, "
+            "None for any length. Fetch the file again."
+        )
+    return found
+
+
+def cells(
+    path: Path, name: str, rows: Sequence[int]
+) -> Iterator[np.ndarray | None]:
+    """Entries of a column of cells, as Matlab shows them.
+
+    Args:
+        path: of the file.
+        name: of the variable, cells (N, 1).
+        rows: which, from 0.
+
+    Yields:
+        The array of each row; None where there is no such row.
+
+    Raises:
+        ValueError: the file is damaged or has no such cells.
+    """
+    try:
+        with _open(path) as file:
+            references = file[name][()].reshape(-1)
+            for row in rows:
+                if row >= len(references):
+                    yield None
+                else:
+                    yield np.asarray(file[references[row]][()]).T
+    except _DAMAGE as error:
+        raise _damaged(path, f"cells {name!r}", error) from error
+
+
+def _open(path: Path):
+    return requirements.library("h5py").File(path, "r")
+
+
+def _damaged(path: Path, what: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} could not be read as a Matlab 7.3 file with {what} "
+        f"({error}). It may be damaged; fetch it again."
+    )

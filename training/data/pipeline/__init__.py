@@ -1,0 +1,1 @@
+"""From record folders to batches: sources, order, crops, labels."""

@@ -1,0 +1,364 @@
+"""Batches for training and evaluation out of record folders.
+
+A training batch is a function of its step: the order comes from arithmetic
+(order.py), the augmentation from (seed, step). So a run that continues at
+step k sees what an uninterrupted one sees, at no cost, and several devices or
+hosts read disjoint parts of the same global batch.
+
+Reading and decoding run in Python callbacks, a batch at a time; OpenCV works
+outside the interpreter lock, so the callbacks of several batches run at once.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import method
+from tf_hmr.geometry import rotations
+from training import config
+from training.data.pipeline import augment, labels, reading, service, warp
+from training.data.records import (
+    bad_records,
+    mocap,
+    parsing,
+    records_folder,
+    schema,
+    shards,
+)
+
+Batch = dict[str, tf.Tensor]
+
+# What an evaluation is given of a record as it is stored.
+_UNCHANGED = (
+    *("gender", "dataset", "translation", "intrinsics"),
+    *("width", "height", "part_set", "facts"),
+)
+
+
+def topology(data: config.Data) -> str:
+    """The body that the 3D labels and unpaired poses belong to; "" if none.
+
+    Raises:
+        ValueError: they belong to different bodies.
+    """
+    tags = {
+        source.records: records_folder.read_report(source.records)["topology"]
+        for source in data.sources
+        if source.labels == "all"
+    }
+    if reading.has_prior(data):
+        tags[f"{data.prior} (prior)"] = mocap.read(data.prior).topology
+    different = sorted({tag for tag in tags.values() if tag})
+    if len(different) > 1:
+        raise ValueError(
+            f"The records belong to different bodies: {tags}. Their betas and "
+            "parts cannot be mixed; use sources of one body, or labels='2d'."
+        )
+    return different[0] if different else ""
+
+
+def train_dataset(
+    sources: Sequence[config.Source],
+    data: config.Data,
+    image_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
+    crop_scale: float = method.Config.crop_scale,
+) -> tf.data.Dataset:
+    """An endless dataset of augmented, mixed batches.
+
+    Args:
+        sources: the mix; `records` of each is the path of a records folder.
+        data: batch size (over all devices), augmentation, prior, seed.
+        image_size: side S of the crops in pixels.
+        input_context: which part of the global batch to yield; one element
+            per replica of this input pipeline and step. Without it an element
+            is the whole batch.
+        start_step: the first step to yield.
+        crop_scale: side of the crop over the longer side of the box, before
+            augmentation.
+
+    Returns:
+        Dictionaries: the pictures, of which warp.finish makes image (B, S, S,
+        3) float32 0..255 in the step; keypoints (B, K, 3)
+        ndc and visibility; joints3d (B, K, 4) metres, camera frame, and
+        valid; rotmats (B, 24, 3, 3); betas (B, 10); has_pose, has_betas,
+        has_joints3d (B,) float32; example_id (B,) strings and example_key
+        (B,) int64 of parsing.example_key; flip and rotation_rad (B,), how
+        the crop was mirrored and turned; and, with
+        data.prior, prior_rotmats (P, 24, 3, 3) with the identity as global
+        rotation and prior_betas (P, 10), P = B * data.prior_per_image. Where
+        a has_* is 0 the label is 0, or the identity rotation.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records, order.Layout,
+            topology; or the batch does not divide among the replicas.
+    """
+    data = dataclasses.replace(data, sources=tuple(sources))
+    topology(data)
+    replicas, local, first = _replicas(input_context)
+    if data.batch_size % replicas:
+        raise ValueError(
+            f"batch_size {data.batch_size} does not divide among {replicas} "
+            "devices. Choose a multiple."
+        )
+    if data.service:
+        return _streamed(
+            data, image_size, input_context, start_step, crop_scale
+        )
+    share = data.batch_size // replicas
+    source = reading.Feed(data)
+    crops = reading.Crops(image_size, source.bad, data.parts)
+    make = {"host": crops.augmented, "step": crops.canvases}[data.warp]
+
+    def load(element: tf.Tensor) -> Batch:
+        step, part = element // local, first + element % local
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        everyone = augment.draw(
+            data.augment, tf.stack([data.seed, step]), data.batch_size
+        )
+        drawn = augment.Augmentation(*(tf.gather(x, rows) for x in everyone))
+        serialized = tf.numpy_function(source.read, [step, rows], tf.string)
+        fields = parsing.parse(tf.ensure_shape(serialized, [share]))
+        boxes = augment.square_boxes(fields["box"], crop_scale)
+        to_ndc = augment.image_to_ndc(drawn, boxes)
+        made, good = _pictures(make, crops, fields, [to_ndc, drawn.flip], share)
+        parts = made.pop("parts")
+        seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
+        has_3d = good * tf.gather(seen, rows)
+        batch = labels.moved(fields, drawn, to_ndc, good, has_3d)
+        batch |= made | labels.colours(data.augment, drawn, good)
+        if data.parts:
+            batch |= labels.part_labels(fields, parts, has_3d)
+        if reading.has_prior(data):
+            batch |= _prior(source.poses, step, rows, data)
+        return batch
+
+    dataset = tf.data.Dataset.counter(start_step * local)
+    return _mapped(dataset, load)
+
+
+def prior_dataset(
+    data: config.Data,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """An endless dataset of unpaired poses alone: no record is opened.
+
+    Args:
+        data: `prior` is a path; data.batch_size * data.prior_per_image poses
+            are a step's, over all devices.
+        input_context: as of train_dataset.
+        start_step: the first step to yield.
+
+    Returns:
+        Dictionaries of prior_rotmats and prior_betas as from train_dataset.
+
+    Raises:
+        ValueError: `data` has no unpaired poses.
+    """
+    if not reading.has_prior(data):
+        raise ValueError(
+            "A stage trains on unpaired poses, but there are none: data.prior "
+            f"is {data.prior!r}, data.prior_per_image "
+            f"{data.prior_per_image}. Name a folder with a prior.npz, or "
+            "leave the stage out."
+        )
+    replicas, local, first = _replicas(input_context)
+    share = data.batch_size // replicas
+    source = reading.Poses(data)
+
+    def load(element: tf.Tensor) -> Batch:
+        step, part = element // local, first + element % local
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        return _prior(source, step, rows, data)
+
+    return _mapped(tf.data.Dataset.counter(start_step * local), load)
+
+
+def _streamed(
+    data: config.Data,
+    image_size: int,
+    input_context: tf.distribute.InputContext | None,
+    start_step: int,
+    crop_scale: float,
+) -> tf.data.Dataset:
+    """Batches of a tf.data service, with this process's unpaired poses."""
+    replicas, local, _ = _replicas(input_context)
+    if local != replicas:
+        raise ValueError(
+            "data.service feeds one training process: several would be given "
+            "the same records. Leave it empty; each process then reads its "
+            "own part of every batch."
+        )
+    batches = service.dataset(data, image_size, crop_scale, replicas)
+    if not reading.has_prior(data):
+        return batches
+    source, share = reading.Poses(data), data.batch_size // replicas
+
+    def load(element: tf.Tensor, batch: Batch) -> Batch:
+        step, part = element // replicas, element % replicas
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        return batch | _prior(source, step, rows, data)
+
+    counted = tf.data.Dataset.counter(start_step * replicas)
+    both = tf.data.Dataset.zip(counted, batches)
+    return both.map(load).prefetch(tf.data.AUTOTUNE)
+
+
+def eval_dataset(
+    source: config.Source,
+    batch_size: int,
+    image_size: int,
+    crop_scale: float = method.Config.crop_scale,
+    max_bad_share: float = config.Data.max_bad_share,
+    rows: Sequence[int] | None = None,
+) -> tf.data.Dataset:
+    """Every record of a source once, in stored order, not augmented.
+
+    Args:
+        source: `records` is the path of a records folder; its share and
+            labels are not used.
+        batch_size: the last batch may be smaller.
+        image_size: side S of the crops in pixels.
+        crop_scale: side of the crop over the longer side of the box.
+        max_bad_share: as config.Data.max_bad_share.
+        rows: only these records, in this order; by their number.
+
+    Returns:
+        Dictionaries as from train_dataset, without the prior, with image
+        (B, S, S, 3) float32 0..255, and with box
+        (B, 4), the square box of the crop in pixels of the stored image;
+        parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
+        (B,). As stored: translation (B, 3); intrinsics (B, 4); width and
+        height of the picture (B,) int64; gender, dataset, part_set, facts
+        and parts_png (B,) strings. A bad record has zeros and every has_* 0.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records.
+    """
+    stored = shards.Records(source.records, source.split, source.shards)
+    rows = range(len(stored)) if rows is None else rows
+    bad = bad_records.BadRecords(len(rows), max_bad_share)
+    crops = reading.Crops(image_size, bad, parts=True)
+    blank = schema.blank()
+
+    def read(start: np.int64) -> np.ndarray:
+        items = rows[start : start + batch_size]
+        return np.array(
+            [
+                reading.read_or_blank(stored, int(item), bad, blank)
+                for item in items
+            ],
+            object,
+        )
+
+    def load(start: tf.Tensor) -> Batch:
+        serialized = tf.numpy_function(read, [start], tf.string)
+        fields = parsing.parse(tf.ensure_shape(serialized, [None]))
+        boxes = augment.square_boxes(fields["box"], crop_scale)
+        drawn = augment.nothing(tf.shape(boxes)[0])
+        to_ndc = augment.image_to_ndc(drawn, boxes)
+        made, good = _pictures(
+            crops.plain, crops, fields, [to_ndc, boxes], None
+        )
+        batch = labels.moved(fields, drawn, to_ndc, good, good)
+        batch |= labels.part_labels(fields, made["parts"], good)
+        for name in _UNCHANGED:
+            batch[name] = fields[name]
+        batch["parts_png"] = fields["parts"]
+        image = tf.cast(made["image"], tf.float32)
+        return batch | {"image": image, "box": boxes}
+
+    return _mapped(tf.data.Dataset.range(0, len(rows), batch_size), load)
+
+
+def _replicas(
+    context: tf.distribute.InputContext | None,
+) -> tuple[int, int, int]:
+    """Replicas of all pipelines, of this one, and this one's first replica."""
+    if context is None:
+        return 1, 1, 0
+    local = context.num_replicas_in_sync // context.num_input_pipelines
+    return (
+        context.num_replicas_in_sync,
+        local,
+        context.input_pipeline_id * local,
+    )
+
+
+def _mapped(
+    dataset: tf.data.Dataset, load: Callable[[tf.Tensor], Batch]
+) -> tf.data.Dataset:
+    # As it is written, which autograph would first spend seconds to read.
+    dataset = dataset.map(
+        tf.autograph.experimental.do_not_convert(load),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _pictures(
+    make: Callable,
+    crops: reading.Crops,
+    fields: Batch,
+    arrays: list[tf.Tensor],
+    count: int | None,
+) -> tuple[Batch, tf.Tensor]:
+    """What a method of `crops` makes of B = `count` records, and good (B,).
+
+    Returns:
+        The arrays by name: `image`, or those of warp.finish; and `parts`.
+    """
+    side, labels = crops.side, crops.side if crops.parts else 0
+    shapes = {"image": ((side, side, 3), tf.uint8)}
+    if make == crops.canvases:
+        canvas = warp.canvas_side(side)
+        shapes = {
+            "canvas": ((canvas, canvas, 3), tf.uint8),
+            "filled": ((2,), tf.float32),
+            "to_canvas": ((2, 3), tf.float32),
+        }
+    shapes["parts"] = ((labels, labels), tf.uint8)
+    shapes["good"] = ((), tf.float32)
+    values = tf.numpy_function(
+        make,
+        [
+            fields["image"],
+            fields["parts"],
+            tf.strings.join([fields["dataset"], fields["example_id"]], "/"),
+            tf.stack([fields["width"], fields["height"]], axis=1),
+            fields["broken"],
+            *arrays,
+        ],
+        [dtype for _, dtype in shapes.values()],
+    )
+    made = {
+        name: tf.ensure_shape(value, (count, *shapes[name][0]))
+        for name, value in zip(shapes, values, strict=True)
+    }
+    return made, made.pop("good")
+
+
+def _prior(
+    source: reading.Poses, step: tf.Tensor, rows: tf.Tensor, data: config.Data
+) -> Batch:
+    """Unpaired poses: data.prior_per_image of them for each of `rows`."""
+    per_image = data.prior_per_image
+    count = rows.shape[0] * per_image
+    rows = rows[0] * per_image + tf.range(count, dtype=tf.int64)
+    pose, betas = tf.numpy_function(
+        source.read,
+        [step, data.batch_size * per_image, rows],
+        (tf.float32, tf.float32),
+    )
+    pose = tf.reshape(tf.ensure_shape(pose, [count, 72]), [count, 24, 3])
+    body = rotations.rotvec_to_rotmat(pose[:, 1:])
+    identity = tf.eye(3, batch_shape=[count, 1])
+    return {
+        "prior_rotmats": tf.concat([identity, body], axis=1),
+        "prior_betas": tf.ensure_shape(betas, [count, 10]),
+    }

@@ -1,0 +1,97 @@
+"""The mean pose and shape of a training set: a start and a baseline."""
+
+import math
+
+import numpy as np
+
+from tf_hmr.body.data import BodyData
+from tf_hmr.geometry import rotations
+from training import config
+from training.data.records import mocap, parsing, schema, shards
+
+CHUNK = 4096
+# Records: joints that scatter by 40 degrees then have a mean that is right to
+# a third of one.
+MOST = 20_000
+
+
+def mean_pose(
+    sources: tuple[config.Source, ...],
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Means over the records whose 3D labels the training sees.
+
+    Of more than MOST only every n-th is read, all over the sources: each is
+    read with its picture, in every process of a run, before the first step.
+
+    Args:
+        sources: with `records` as paths.
+
+    Returns:
+        rotmats (24, 3, 3), each the rotation nearest to the mean matrix, the
+        global one included, and betas (10,); None without 3D labels.
+    """
+    total, betas = np.zeros((24, 3, 3)), np.zeros(10)
+    blank = schema.blank()
+    poses = shapes = 0
+    seen = [
+        shards.Records(source.records, source.split, source.shards)
+        for source in sources
+        if source.labels == "all"
+    ]
+    stride = math.ceil(sum(map(len, seen)) / MOST)
+    for stored in seen:
+        chosen = range(0, len(stored), stride)
+        for start in range(0, len(chosen), CHUNK):
+            rows = chosen[start : start + CHUNK]
+            fields = parsing.parse([_read(stored, i, blank) for i in rows])
+            has = fields["has_pose"].numpy() > 0
+            pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)
+            total += rotations.rotvec_to_rotmat(pose).numpy().sum(axis=0)
+            poses += len(pose)
+            has = fields["has_betas"].numpy() > 0
+            betas += fields["betas"].numpy()[has].sum(axis=0)
+            shapes += int(has.sum())
+    if not poses:
+        return None
+    return rotations.nearest_rotmat(total / poses), betas / max(shapes, 1)
+
+
+def mean_of_prior(
+    poses: mocap.Prior,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of unpaired poses; upright, facing the camera.
+
+    Args:
+        poses: their global rotation has no meaning and is not used.
+
+    Returns:
+        As mean_pose. The global rotation is a half turn about x, as bodies
+        are y-up at rest and the camera's y points down.
+    """
+    pose = poses.pose.reshape(-1, 24, 3)
+    total = np.zeros((24, 3, 3))
+    for start in range(0, len(pose), CHUNK):
+        rows = pose[start : start + CHUNK]
+        total += rotations.rotvec_to_rotmat(rows).numpy().sum(axis=0)
+    rotmats = rotations.nearest_rotmat(total / len(pose))
+    rotmats[0] = np.diag([1.0, -1.0, -1.0])
+    return rotmats, poses.betas.mean(axis=0)
+
+
+def mean_of_body(
+    data: BodyData,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """SPIN's mean parameters, as mean_pose; None where the body has none."""
+    if data.mean_pose6d is None or data.mean_betas is None:
+        return None
+    pose, betas = data.mean_parameters()
+    rotmats = rotations.rot6d_interleaved_to_rotmat(pose.reshape(-1, 6))
+    return rotmats.numpy(), betas
+
+
+def _read(stored: shards.Records, index: int, blank: bytes) -> bytes:
+    """The record, or one without labels; training counts and names it."""
+    try:
+        return stored.read(index)
+    except shards.DamagedRecord:
+        return blank

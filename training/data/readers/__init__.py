@@ -1,0 +1,1 @@
+"""What the readers of datasets share; the commands are in prepare."""

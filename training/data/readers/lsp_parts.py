@@ -1,0 +1,138 @@
+"""Silhouettes and six parts that people drew on LSP's pictures: UPi-S1h.
+
+`im1001_segmentation.png`, 0 or not, and `im1001_part_segmentation.png`, 0
+background, 1 to 6 a part, 255 not to be judged (nkolot/SPIN:
+datasets/preprocess/lsp_dataset.py). The order of the parts is that in which
+SPIN renders predictions to compare (nkolot/GraphCMR: data/cube_parts.npy with
+vertex_texture.npy); classner/up numbers them otherwise in its own code, so
+`check_sides` holds them against the joints.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tf_hmr import joints
+from tf_hmr.body import parts as body_parts
+from training.data.pipeline import pixels
+from training.data.records import part_codes
+
+PART_SET = "part6"
+SOMEWHERE, NOT_JUDGED = part_codes.SOMEWHERE, part_codes.NOT_JUDGED
+WHOM = "http://files.is.tuebingen.mpg.de/classner/up (UPi-S1h)"
+
+_CODES = ("left_arm", "right_arm", "head", "left_leg", "right_leg", "torso")
+_LIMBS = {
+    f"{side}_{joint}": f"{side}_{part}"
+    for side in ("left", "right")
+    for joint, part in (
+        ("wrist", "arm"),
+        ("elbow", "arm"),
+        ("knee", "leg"),
+        ("ankle", "leg"),
+    )
+}
+_PEOPLE_CHECKED = 50
+_LEAST_AGREED = 0.5
+
+
+def read(folder: Path, number: int) -> np.ndarray | None:
+    """The label image of a picture as records store it.
+
+    Args:
+        folder: upi-s1h/data/lsp.
+        number: of the picture, from 1.
+
+    Returns:
+        (H, W) uint8 of 0, one plus the part6 label, SOMEWHERE on the person
+        and NOT_JUDGED beside; None where there are no files of the picture.
+
+    Raises:
+        pixels.BadImage: a file is damaged, or the two differ in size.
+    """
+    names = ("segmentation", "part_segmentation")
+    paths = [folder / f"im{number:04d}_{name}.png" for name in names]
+    if not all(path.exists() for path in paths):
+        return None
+    mask, codes = (_decoded(path) for path in paths)
+    if mask.shape != codes.shape:
+        raise pixels.BadImage("silhouette and parts differ in size")
+    if not np.isin(codes, (*range(len(_CODES) + 1), 255)).all():
+        raise pixels.BadImage("parts hold other labels than 0 to 6 and 255")
+    ours = tuple(body_parts.PARTS[PART_SET])
+    table = np.zeros(256, np.uint8)
+    for code, name in enumerate(_CODES, start=1):
+        table[code] = ours.index(name) + 1
+    labels = table[codes]
+    labels[(codes == 255) & (mask == 0)] = NOT_JUDGED
+    labels[(labels == 0) & (mask > 0)] = SOMEWHERE
+    return labels
+
+
+def check_sides(
+    folder: Path, numbers: Iterable[int], labels: np.ndarray
+) -> None:
+    """Refuses parts whose left arm is where the labels have the right one.
+
+    Args:
+        folder: upi-s1h/data/lsp.
+        numbers: of the pictures, from 1.
+        labels: (N, 14, 3) of lsp_files.joints_of.
+
+    Raises:
+        FileNotFoundError: there are no parts in the folder.
+        ValueError: most limbs lie in other parts than their names say.
+    """
+    names = tuple(body_parts.PARTS[PART_SET])
+    people = agreed = seen = 0
+    for number, person in zip(numbers, labels, strict=True):
+        try:
+            parts = read(folder, number)
+        except pixels.BadImage:
+            continue
+        if parts is None:
+            continue
+        people += 1
+        for limb, part in _LIMBS.items():
+            x, y, hidden = person[joints.LSP14.index(limb)]
+            found = 0 if hidden else _at(parts, x, y)
+            # A torso before it says nothing of the sides.
+            if 0 < found <= len(names) and names[found - 1] != "torso":
+                seen += 1
+                agreed += names[found - 1] == part
+        if people == _PEOPLE_CHECKED:
+            break
+    if not people:
+        raise FileNotFoundError(
+            f"{folder} holds no im1001_segmentation.png and "
+            "im1001_part_segmentation.png or later ones: silhouettes and parts "
+            f"of LSP's people. Request UPi-S1h from {WHOM}, and pass its "
+            "folder upi-s1h/data/lsp as --parts with --split test."
+        )
+    if agreed < _LEAST_AGREED * seen:
+        raise ValueError(
+            f"{folder}: of {seen} wrists, elbows, knees and ankles of {people} "
+            f"people only {agreed} lie in the arm or leg of their name. "
+            f"Expected the parts 1 to 6 to be {', '.join(_CODES)}."
+        )
+
+
+def _at(parts: np.ndarray, x: float, y: float) -> int:
+    if not (np.isfinite((x, y)).all() and x > -0.5 and y > -0.5):
+        return 0
+    column, row = round(float(x)), round(float(y))
+    inside = row < parts.shape[0] and column < parts.shape[1]
+    return int(parts[row, column]) if inside else 0
+
+
+def _decoded(path: Path) -> np.ndarray:
+    stored = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        found = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # an empty file, or a header that asks for too much
+        found = None
+    if found is None:
+        raise pixels.BadImage("the parts do not decode")
+    return found

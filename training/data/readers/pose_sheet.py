@@ -1,0 +1,59 @@
+"""Contact sheets of poses that have no picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from tf_hmr import joints, rendering
+from training import visualization
+from training.data.synthetic import kinematics
+
+PANEL_PX = 160
+COLUMNS = 6
+POSES = 24
+_SPAN_M = 2.2  # height of a panel
+# The skeleton that is drawn ends at the top of the head.
+_NAMES = tuple("head_top" if n == "head" else n for n in joints.SMPL24)
+
+
+def write(
+    path: Path,
+    poses: np.ndarray,
+    rest: np.ndarray,
+    captions: Sequence[str] | None = None,
+) -> None:
+    """Draws some poses as sticks, from the front and from their left.
+
+    Args:
+        path: of the PNG.
+        poses: (N, 72) rotation vectors; the global one is left out.
+        rest: (24, 3) joints of the resting body, metres, y up.
+        captions: of each pose, all of which are then drawn; else numbers.
+    """
+    count = len(captions) if captions else POSES
+    rows = np.linspace(0, len(poses) - 1, count).round().astype(int)
+    rows = list(dict.fromkeys(rows.tolist()))
+    rotvecs = np.asarray(poses, np.float64)[rows].reshape(-1, 24, 3).copy()
+    rotvecs[:, 0] = 0
+    rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
+    _, places = kinematics.forward(rotmats.reshape(-1, 24, 3, 3), rest)
+    told = captions or list(map(str, rows))
+    cells = [(text, _draw(p)) for text, p in zip(told, places, strict=True)]
+    sheet = visualization.sheet(cells, columns=COLUMNS)
+    cv2.imwrite(str(path), sheet[..., ::-1])
+
+
+def _draw(places: np.ndarray) -> np.ndarray:
+    scale = PANEL_PX / _SPAN_M
+    views = []
+    # From the front its left is to our right; from its left it looks left.
+    for across in (places[:, 0], -places[:, 2]):
+        points = np.stack([across, -places[:, 1]], axis=1)
+        middle = (points.min(axis=0) + points.max(axis=0)) / 2
+        canvas = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
+        pixels = (points - middle) * scale + PANEL_PX / 2
+        views.append(rendering.skeleton(canvas, pixels, _NAMES))
+    return visualization.beside(views)

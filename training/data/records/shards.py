@@ -1,0 +1,169 @@
+"""Reading record folders: truncated files found, records by their number."""
+
+import dataclasses
+import logging
+import os
+import pathlib
+import threading
+import weakref
+import zlib
+from typing import Any
+
+import numpy as np
+
+from training.data.records import records_folder, shard_index
+
+_log = logging.getLogger(__name__)
+
+
+class DamagedRecord(ValueError):
+    """A stored record whose checksum does not fit its bytes."""
+
+
+class RecordsGoneError(FileNotFoundError):
+    """A shard that was there when the run began cannot be read any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records.
+
+    Attributes:
+        path: the file.
+        ends: (n,) where each of its whole records ends, in bytes.
+        checksums: (n,) crc32 of each.
+    """
+
+    path: pathlib.Path
+    ends: np.ndarray
+    checksums: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of whole records."""
+        return len(self.ends)
+
+
+def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
+    """Lists the shards of a split and finds truncated ones.
+
+    A shard that ends within a record, or holds fewer than the report says, is
+    named in the log and used up to its last whole record.
+
+    Raises:
+        FileNotFoundError: no folder, no report, no such split, or a shard
+            that the report lists is gone.
+        ValueError: the index of a shard is damaged.
+    """
+    folder = pathlib.Path(folder)
+    report = records_folder.read_report(folder)
+    if split not in report["splits"]:
+        raise FileNotFoundError(
+            f"{folder} has no split {split!r}; it has "
+            f"{sorted(report['splits'])}."
+        )
+    shards = []
+    for number, count in enumerate(report["splits"][split]["shards"]):
+        path = folder / f"{split}-{number:05d}.tfrecord"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is missing; report.json says that it holds {count} "
+                "records. Restore it, or prepare the dataset again."
+            )
+        ends, checksums = shard_index.read(path, count)
+        whole = np.searchsorted(ends, path.stat().st_size, "right")
+        shards.append(Shard(path, ends[:whole], checksums[:whole]))
+        if shards[-1].count != count:
+            _log.warning(
+                "%s is truncated: %d whole records of %d; the rest is not used",
+                path,
+                shards[-1].count,
+                count,
+            )
+    return shards
+
+
+class Records:
+    """Random access to the records of one split, or to a part of its shards.
+
+    Args:
+        folder: a records folder.
+        split: name of the split.
+        shards: (k, n) takes every n-th shard, from the k-th.
+
+    Raises:
+        FileNotFoundError: see check_shards.
+        ValueError: see check_shards, or `shards` selects nothing.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        split: str,
+        shards: tuple[int, int] = (0, 1),
+    ) -> None:
+        every = check_shards(folder, split)
+        start, step = shards
+        chosen = every[start::step] if 0 <= start < step else []
+        if not sum(shard.count for shard in chosen):
+            raise ValueError(
+                f"shards={shards} selects no record of {folder} {split!r}, "
+                f"which has {len(every)} shards. (k, n) needs 0 <= k < n and "
+                "more than k shards: prepare it with a smaller shard size."
+            )
+        self.shards = chosen
+        self._starts = np.cumsum([0] + [shard.count for shard in chosen])
+        self._files: dict[int, Any] = {}
+        self._opening = threading.Lock()
+        weakref.finalize(self, _close, self._files)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, index: int) -> bytes:
+        """The serialized record `index`, checked against its checksum.
+
+        Raises:
+            DamagedRecord: the bytes on disk have changed.
+            RecordsGoneError: the file cannot be opened or read.
+        """
+        number = int(np.searchsorted(self._starts, index, "right")) - 1
+        shard, place = self.shards[number], index - int(self._starts[number])
+        file = self._file(number)
+        start = int(shard.ends[place - 1]) if place else 0
+        length = int(shard.ends[place]) - start - shard_index.FRAMING
+        # After the length and its checksum; pread has no file position, so
+        # threads need no lock for it. zlib's checksum, not the one of the
+        # TFRecord: no public function computes that one.
+        try:
+            serialized = os.pread(file.fileno(), length, start + 12)
+        except OSError as error:
+            raise _gone(shard.path, error) from error
+        if zlib.crc32(serialized) != int(shard.checksums[place]):
+            raise DamagedRecord(f"{shard.path} record {place}")
+        return serialized
+
+    def _file(self, number: int) -> Any:
+        # Several batches are read at once. Were a shard opened twice, the
+        # file that loses its place here would be closed while being read.
+        with self._opening:
+            if number not in self._files:
+                path = self.shards[number].path
+                try:
+                    self._files[number] = open(path, "rb", buffering=0)
+                except OSError as error:
+                    raise _gone(path, error) from error
+            return self._files[number]
+
+
+def _gone(path: pathlib.Path, error: OSError) -> RecordsGoneError:
+    return RecordsGoneError(
+        f"{path} was there when this run began, and cannot be read now "
+        f"({error.strerror}). Bring its folder back; the same command then "
+        "continues from the last checkpoint."
+    )
+
+
+def _close(files: dict[int, Any]) -> None:
+    for file in files.values():
+        file.close()

@@ -1,0 +1,1 @@
+"""What runs a training: loop, step, checkpoints, workdir, devices, workers."""

@@ -1,0 +1,153 @@
+"""Checkpoints that survive a kill: whole or absent, the last two kept."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from tf_hmr import method as methods
+from training.engine import cluster, fit_store, run_log
+from training.engine import step as steps
+from training.engine import workdir as workdirs
+
+FOLDER = workdirs.CHECKPOINTS
+# What TensorFlow raises for files that are cut short, altered or foreign.
+DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+log = logging.getLogger(__name__)
+
+
+class NoCheckpointError(RuntimeError):
+    """There are checkpoints, but none can be used."""
+
+
+class Checkpoints:
+    """Saves and restores weights, optimisers, random state and the step."""
+
+    def __init__(
+        self,
+        workdir: Path,
+        method: methods.Method,
+        stages: list[steps.Step],
+        mean: run_log.Mean,
+        kept: fit_store.Store | None = None,
+    ):
+        """Gathers the state.
+
+        Args:
+            workdir: of the run.
+            method: with every variable made.
+            stages: the compiled steps of the run.
+            mean: of the steps since the last line of the journal.
+            kept: the fits, where the method makes labels of them.
+        """
+        self._kept = kept
+        self.workdir, self.folder = workdir, workdir / FOLDER
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        optimizers = {
+            f"{number}/{player.prefix}": player.optimizer
+            for number, stage in enumerate(stages)
+            for player in stage.players
+        }
+        # Dropout's seeds are in no other list of a Keras model's variables.
+        seeds = [v.value for v in method.variables if "seed" in v.path]
+        self._state = tf.train.Checkpoint(
+            method=method,
+            optimizers=optimizers,
+            seeds=seeds,
+            step=self.step,
+            mean=mean,
+        )
+        # All workers save, as reading the state may need all of them; what
+        # the chief wrote is kept.
+        here = cluster.read()
+        self._own = self.folder
+        leftovers = self.folder.glob("ckpt-*_temp")
+        if not here.chief:
+            self._own = self.folder / f"worker-{here.index}_temp"
+            leftovers = [self._own]
+        for leftover in leftovers:
+            shutil.rmtree(leftover, ignore_errors=True)
+        self._damaged: list[str] = []
+        self._whole: list[str] = []
+        self._manager = None
+
+    def save(self, step: int) -> None:
+        """Writes the state after `step` steps."""
+        self.step.assign(step)
+        if self._manager is None:
+            # Only now: the other workers are done with reading.
+            if self._damaged and self._own == self.folder:
+                self._set_aside()
+            self._manager = tf.train.CheckpointManager(
+                self._state, str(self._own), max_to_keep=2
+            )
+        # Before it: a checkpoint says that its fits are there.
+        if self._kept is not None and self._own == self.folder:
+            self._kept.save(self.workdir, step)
+        self._manager.save(checkpoint_number=step)
+        if self._own == self.folder:
+            fit_store.keep_only(
+                self.workdir, workdirs.saved_steps(self.workdir)
+            )
+
+    def close(self) -> None:
+        """Removes what another worker than the chief has written."""
+        if self._own != self.folder:
+            shutil.rmtree(self._own, ignore_errors=True)
+
+    def restore(self) -> int:
+        """Restores the newest whole checkpoint; 0 where there is none.
+
+        Every worker reads the chief's. Newer ones that cannot be read are set
+        aside by the first save, so that they take no whole one's place.
+
+        Raises:
+            NoCheckpointError: there are checkpoints and none can be read.
+        """
+        numbers = workdirs.saved_steps(self.workdir)
+        paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
+        for place, path in reversed(list(enumerate(paths))):
+            try:
+                status = self._state.restore(path)
+                status.assert_existing_objects_matched()
+                if self._kept is not None:
+                    self._kept.load(self.workdir, numbers[place])
+            except DAMAGE as error:
+                first = str(error).strip().splitlines()[0]
+                log.warning(
+                    "Checkpoint %s cannot be read (%s); trying the one "
+                    "before it.",
+                    path,
+                    first,
+                )
+                continue
+            self._damaged = paths[place + 1 :]
+            self._whole = paths[: place + 1]
+            return int(self.step.numpy())
+        if paths:
+            raise NoCheckpointError(
+                f"None of the checkpoints in {self.folder} can be read: "
+                f"{[Path(path).name for path in paths]}. Move the folder "
+                "away to start anew."
+            )
+        return 0
+
+    def _set_aside(self) -> None:
+        for path in self._damaged:
+            for file in self.folder.glob(f"{Path(path).name}.*"):
+                file.rename(file.with_name(f"damaged-{file.name}"))
+        tf.compat.v1.train.update_checkpoint_state(
+            str(self.folder),
+            self._whole[-1],
+            all_model_checkpoint_paths=self._whole,
+            # Without them TensorFlow's manager leaves the list out.
+            all_model_checkpoint_timestamps=[
+                Path(f"{path}.index").stat().st_mtime for path in self._whole
+            ],
+        )

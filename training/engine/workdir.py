@@ -1,0 +1,248 @@
+"""A run's folder: the same configuration continues, another is refused."""
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import logging
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tf_hmr import method as methods
+from training import config
+from training.engine import run_log
+
+CONFIG_FILE = "experiment.json"
+ENVIRONMENT_FILE = "environment.json"
+CHECKPOINTS = "checkpoints"
+LOCK_FILE = "lock"
+PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+log = logging.getLogger(__name__)
+
+
+def as_dict(experiment: config.Experiment) -> dict[str, Any]:
+    """The experiment as JSON's types, with its method's name."""
+    content = {
+        "method_name": methods.name_of(experiment.method),
+        **dataclasses.asdict(experiment),
+    }
+    return json.loads(json.dumps(content))
+
+
+def claim(
+    workdir: Path, experiment: config.Experiment, choices: dict[str, Any]
+) -> None:
+    """Writes configuration, environment and the choices of a new run.
+
+    A folder that holds neither a logged step nor a checkpoint is free to be
+    claimed anew, so that a mistyped value can be mended.
+
+    Args:
+        workdir: of the run.
+        experiment: the configuration.
+        choices: what the first start settles for all later ones.
+
+    Raises:
+        ValueError: the folder belongs to another configuration; the message
+            lists every field that differs.
+    """
+    if begun(workdir):
+        settled(workdir, experiment)
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / CONFIG_FILE, as_dict(experiment))
+    write_json(workdir / ENVIRONMENT_FILE, environment() | choices)
+
+
+def begun(workdir: Path) -> bool:
+    """Whether a run has left anything there."""
+    lines = workdir / run_log.METRICS_FILE
+    logged = lines.exists() and lines.stat().st_size > 0
+    return logged or bool(saved_steps(workdir))
+
+
+def noted(workdir: Path) -> dict[str, Any]:
+    """What the run of a workdir settled, and in what environment; or {}."""
+    path = workdir / ENVIRONMENT_FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+@contextlib.contextmanager
+def held(workdir: Path) -> Iterator[None]:
+    """Keeps other processes on this machine from training there.
+
+    Raises:
+        ValueError: one does.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / LOCK_FILE, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"Another process trains in {workdir}. Wait for it or stop "
+                "it, or choose another --workdir."
+            ) from None
+        except OSError:
+            # Some network file systems have no locks.
+            log.warning("%s cannot be locked.", workdir)
+        yield
+
+
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps there are checkpoints of, in order.
+
+    By the files, not by TensorFlow's list of them, which a damaged or older
+    'checkpoint' file would leave empty without a word.
+    """
+    found = (workdir / CHECKPOINTS).glob("ckpt-*.index")
+    numbers = [path.stem.removeprefix("ckpt-") for path in found]
+    return sorted(int(number) for number in numbers if number.isdigit())
+
+
+def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
+    """What the first start of this run wrote with `claim`.
+
+    Raises:
+        ValueError: as `claim`, or there is nothing.
+    """
+    try:
+        there = json.loads((workdir / CONFIG_FILE).read_text())
+        choices = json.loads((workdir / ENVIRONMENT_FILE).read_text())
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{error.filename} is missing. Without it the run in {workdir} "
+            "cannot be continued; where several workers train, --workdir must "
+            "be one folder that all of them see."
+        ) from error
+    there = _with_defaults(there, experiment)
+    different = differences(there, as_dict(experiment))
+    if different:
+        lines = "\n".join(
+            f"  {name}: {there!r} in the folder, {asked!r} asked for"
+            for name, (there, asked) in different.items()
+        )
+        raise ValueError(
+            f"{workdir} belongs to another configuration:\n{lines}\n"
+            "Continue with the same values, or choose another --workdir."
+        )
+    return choices
+
+
+def _with_defaults(there: dict[str, Any], asked: Any) -> dict[str, Any]:
+    """What an older version wrote, with today's default of each new field.
+
+    Args:
+        there: a dataclass as it was written.
+        asked: one of its kind.
+    """
+    filled = dict(there)
+    for field in dataclasses.fields(asked):
+        value = getattr(asked, field.name)
+        if isinstance(filled.get(field.name), dict):
+            filled[field.name] = _with_defaults(filled[field.name], value)
+        elif field.name not in filled and (
+            field.default is not dataclasses.MISSING
+        ):
+            filled[field.name] = json.loads(json.dumps(_plain(field.default)))
+    return filled
+
+
+def _plain(value: Any) -> Any:
+    return (
+        dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    )
+
+
+def check_same_data(
+    workdir: Path, there: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    """A run goes on with the records and the body that it began with.
+
+    Folders may have moved: of their paths only the last part counts.
+
+    Args:
+        workdir: of the run.
+        there: what it settled; "sources" and "topology" are compared.
+        asked: the same of this start.
+
+    Raises:
+        ValueError: they differ.
+    """
+
+    def known(choices):
+        sources = json.loads(json.dumps(choices.get("sources")))
+        for source in sources:
+            source["records"] = Path(source["records"]).name
+        return {"records": sources, "body": choices.get("topology")}
+
+    different = differences(known(there), known(asked))
+    if different:
+        told = "; ".join(
+            f"its {name} were {was}, now {now} are asked for"
+            for name, (was, now) in different.items()
+        )
+        raise ValueError(
+            f"{workdir} was trained on other data: {told}. Pass the same "
+            "--records and --body, or choose another --workdir."
+        )
+
+
+def differences(
+    there: dict, asked: dict, prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Fields of two nested dictionaries that differ, by dotted name."""
+    found = {}
+    for key in sorted(there.keys() | asked.keys()):
+        a, b = there.get(key), asked.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found |= differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found[f"{prefix}{key}"] = (a, b)
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """Command, commit and versions, for a result to be repeatable."""
+    return {
+        "command": " ".join(sys.argv),
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed under this name"
+
+
+def commit() -> str:
+    """The commit of the code, with "+changes" when files differ from it."""
+    here = Path(__file__).parent
+
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        changed = "+changes" if git("status", "--porcelain", "-uno") else ""
+        return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
+    except FileNotFoundError:
+        return "unknown"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name("part." + path.name)
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(path)

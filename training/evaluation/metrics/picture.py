@@ -1,0 +1,74 @@
+"""Pooled 2D figures of rendered people: keypoints, silhouettes, 14 parts."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_hmr import joints, metrics, rendering
+from training.evaluation import protocol
+
+# Weak perspective as a far pinhole (nkolot/SPIN: constants.py).
+FOCAL_PX = 5000.0
+
+
+class Measure:
+    """The predicted mesh and keypoints in the crop against the labels."""
+
+    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
+        """All predicted keypoints count, whatever joints the rule names."""
+        self._names = given.joint_names
+        self._faces = given.body.data.faces
+        self._labels, part_names = given.body.data.parts("part14")
+        self._masks = metrics.SegmentationCounts(2)
+        self._parts = metrics.SegmentationCounts(len(part_names) + 1)
+        self._iou: list[np.ndarray] = []
+        self._points: list[tuple[np.ndarray, ...]] = []
+
+    def add(
+        self, batch: Mapping[str, np.ndarray], found: protocol.Found
+    ) -> None:
+        """Counts a batch; what is not predicted is left out."""
+        if found.keypoints is not None:
+            index = joints.select(self._names, of=joints.KEYPOINTS)
+            true = batch["keypoints"][:, index]
+            self._points.append((found.keypoints, true))
+        if found.vertices is None or found.camera is None:
+            return
+        size = batch["image"].shape[1]
+        view = rendering.View.of_crop(size, FOCAL_PX)
+        for row in np.flatnonzero(batch["has_parts"]):
+            placed = rendering.place(
+                found.vertices[row], found.camera[row], size, FOCAL_PX
+            )
+            labels = rendering.part_labels(
+                placed, self._faces, self._labels, view
+            )
+            truth = batch["parts"][row]
+            self._parts.add(labels, truth)
+            self._masks.add(labels > 0, truth > 0)
+            self._iou.append(metrics.silhouette_iou(labels > 0, truth > 0))
+
+    def summary(self) -> dict[str, float]:
+        """PCK, IoU, accuracies and F1 so far; what has no label is absent."""
+        values = {}
+        if self._points:
+            values["pck2d_torso02"] = self._pck2d()
+        if self._iou:
+            values |= {
+                "silhouette_iou": float(np.mean(self._iou)),
+                "silhouette_f1": self._masks.mean_f1,
+                "part_accuracy": self._parts.accuracy,
+                "part_f1": self._parts.mean_f1,
+            }
+        return values
+
+    def _pck2d(self) -> float:
+        pred, true = (
+            np.concatenate(part) for part in zip(*self._points, strict=True)
+        )
+        torso = metrics.torso_diameter(true[..., :2], self._names)
+        ends = joints.select(("left_shoulder", "right_hip"), of=self._names)
+        seen = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
+        return metrics.pck2d(
+            pred[seen], true[seen, :, :2], true[seen, :, 2], torso[seen]
+        )

@@ -1,0 +1,94 @@
+"""Drawn silhouettes and parts against the predicted mesh, pixels pooled.
+
+Counts are pooled over the whole set and cover whole pictures (nkolot/SPIN:
+eval.py): accuracy over all pixels, F1 as the mean over the classes,
+background included. Pixels that are not judged are background in the accuracy
+and left out of the F1 of the parts.
+"""
+
+import numpy as np
+
+from tf_hmr import metrics
+from training.data.records import part_codes
+from training.evaluation import mesh_views, protocol
+
+
+class Measure:
+    """Foreground and parts of records with parts that people drew.
+
+    Args:
+        rule: option "part_set" names the division of the body.
+        given: whose body is predicted.
+    """
+
+    RANKED = "wrong foreground", "% of the picture"
+
+    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
+        self._part_set = rule.options["part_set"]
+        self._faces = given.body.data.faces
+        self._labels, names = given.body.data.parts(self._part_set)
+        self._masks = metrics.SegmentationCounts(2)
+        self._parts = metrics.SegmentationCounts(len(names) + 1)
+        self._wrong: list[tuple[int, float]] = []
+        self._seen = 0
+
+    def add(self, batch, found: protocol.Found) -> None:
+        """Counts a batch.
+
+        Raises:
+            ValueError: the predictions lack vertices or cameras, or stored
+                parts are damaged.
+        """
+        if found.vertices is None or found.camera is None:
+            raise ValueError(
+                "Silhouettes and parts are drawn from the predicted mesh: "
+                "give the predictions' vertices and camera."
+            )
+        drawn = batch["part_set"] == self._part_set.encode()
+        for row in np.flatnonzero(drawn & (batch["parts_png"] != b"")):
+            codes = part_codes.decode(batch["parts_png"][row])
+            labels = mesh_views.pasted(
+                (found.vertices[row], self._faces),
+                found.camera[row],
+                self._labels,
+                batch["box"][row],
+                codes.shape[::-1],
+            )
+            self.count(labels, codes)
+            wrong = (labels > 0) != part_codes.silhouette(codes)
+            self._wrong.append((self._seen + row, 100 * wrong.mean()))
+        self._seen += len(drawn)
+
+    def count(self, labels: np.ndarray, codes: np.ndarray) -> None:
+        """Counts one picture's predicted labels against its drawn codes."""
+        self._masks.add(labels > 0, part_codes.silhouette(codes))
+        self._parts.add(labels, part_codes.parts(codes), part_codes.IGNORE)
+
+    def summary(self) -> dict[str, float]:
+        """Accuracies in per cent, F1 as fractions.
+
+        Raises:
+            ValueError: no record has such parts.
+        """
+        if not self._masks.counts.any():
+            raise ValueError(
+                f"No record has drawn parts ({self._part_set}): prepare them "
+                "with `python -m training.prepare lsp --split test --parts "
+                "upi-s1h/data/lsp ...`."
+            )
+        return {
+            "fg_accuracy": 100 * self._masks.accuracy,
+            "fg_f1": self._masks.mean_f1,
+            "parts_accuracy": 100 * self._parts.accuracy,
+            "parts_f1": self._parts.mean_f1,
+        }
+
+    def details(self) -> dict:
+        """How many pictures had drawn parts."""
+        count = len(self._wrong)
+        return {"segmented": count, "not_segmented": self._seen - count}
+
+    def ranking(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the pictures, and per cent of wrong foreground pixels."""
+        index, wrong = zip(*self._wrong, strict=True)
+        return np.array(index), np.array(wrong)

@@ -1,0 +1,202 @@
+"""What is measured: a model that predicts, or a file of predictions."""
+
+import concurrent.futures
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import joints
+from tf_hmr import method as methods
+from tf_hmr.body.data import BodyData
+from tf_hmr.body.model import Body
+from training.engine import workdir
+from training.evaluation import evaluator, predictions_file, protocol
+
+Stream = Iterator[tuple[evaluator.Batch, protocol.Found]]
+
+
+class Source(Protocol):
+    """Where predictions come from."""
+
+    body: Body
+    joint_names: tuple[str, ...]
+    folder: Path
+    """Where it lies: results go there."""
+    image_size: int
+    crop_scale: float
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """Whether there are predictions for these examples."""
+
+    def stream(self, dataset: tf.data.Dataset, occlusion: Any = None) -> Stream:
+        """Batches and predictions, as numpy."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the results say of it."""
+
+
+class Model:
+    """A method's model folder."""
+
+    def __init__(
+        self,
+        method: methods.Method,
+        folder: Path,
+        others: Sequence[methods.Method] = (),
+    ):
+        """A method that is loaded, and its copies on further devices."""
+        self.folder, self._method = folder, method
+        self._copies = (method, *others)
+        self._pool = concurrent.futures.ThreadPoolExecutor(len(self._copies))
+        self._traced: set[tuple[int, ...]] = set()
+        self.body = method.body
+        self.joint_names = method.joint_names
+        self.image_size = method.image_size
+        self.crop_scale = method.config.crop_scale
+
+    @classmethod
+    def load(
+        cls,
+        weights: Path,
+        data: BodyData,
+        strategy: tf.distribute.Strategy,
+    ) -> "Model":
+        """That of a folder, once on each device of the strategy.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it was trained on another body.
+        """
+        if strategy.num_replicas_in_sync == 1:
+            with strategy.scope():
+                return cls(methods.load(weights, data), weights)
+        copies = []
+        for device in strategy.extended.worker_devices:
+            with tf.device(device):
+                copies.append(methods.load(weights, data))
+        return cls(copies[0], weights, copies[1:])
+
+    def inputs(self, batch: evaluator.Batch) -> Any:
+        """The method's."""
+        return self._method.inputs(batch)
+
+    def infer(self, images: tf.Tensor) -> methods.Prediction:
+        """The method's; each device takes its part of the batch."""
+        if len(self._copies) == 1:
+            return self._method.infer(images)
+        parts = tf.split(images, len(self._copies))
+        jobs = [
+            (m.infer, part) for m, part in zip(self._copies, parts, strict=True)
+        ]
+        # Graphs are traced one after the other: Keras has global state.
+        known = tuple(images.shape) in self._traced
+        each = self._pool.map if known else map
+        found = list(each(lambda job: job[0](job[1]), jobs))
+        self._traced.add(tuple(images.shape))
+        return methods.Prediction(
+            *(
+                None if values[0] is None else tf.concat(values, 0)
+                for values in zip(*found, strict=True)
+            )
+        )
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """All."""
+        return np.ones(len(ids), bool)
+
+    def stream(self, dataset, occlusion=None) -> Stream:
+        """See Source."""
+        return evaluator.predictions(
+            self, dataset, occlusion, len(self._copies)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Body, weights, method, experiment and number of parameters."""
+        player = self._method.player_variables()
+        return {
+            "body": self.body.data.name,
+            "weights": str(self.folder),
+            "predictions": "",
+            "method": methods.name_of(self._method.config),
+            "experiment": experiment(self.folder),
+            "configuration": configuration(self.folder),
+            "parameters": sum(int(np.prod(v.shape)) for v in player),
+        }
+
+
+class FromFile:
+    """A predictions file; see training.evaluation.predictions_file."""
+
+    def __init__(self, path: Path, data: BodyData):
+        """Reads it.
+
+        Raises:
+            OSError: there is none.
+            ValueError: it is damaged.
+        """
+        self._path = path
+        self._predictions = predictions_file.Predictions(path)
+        names = [n for n in joints.COCOPLUS19 if n in data.keypoint_regressor]
+        self.body = Body(data, names, jit=False)
+        self.joint_names = self._predictions.joint_names
+        self.folder = path.parent
+        self.image_size = methods.Config.image_size
+        self.crop_scale = methods.Config.crop_scale
+
+    def has(self, ids: np.ndarray) -> np.ndarray:
+        """Those in the file."""
+        return np.array([each in self._predictions for each in ids], bool)
+
+    def stream(self, dataset, occlusion=None) -> Stream:
+        """See Source.
+
+        Raises:
+            ValueError: pictures were to be changed before the prediction.
+        """
+        if occlusion is not None:
+            raise ValueError(
+                "This protocol covers parts of each picture before it is "
+                "predicted from; a file of predictions cannot answer it. "
+                "Give --weights."
+            )
+        return self._predictions.stream(dataset, self.body)
+
+    def facts(self) -> dict[str, Any]:
+        """Body and file."""
+        return {
+            "body": self.body.data.name,
+            "weights": "",
+            "predictions": str(self._path),
+            "method": "",
+            "experiment": "",
+            "parameters": None,
+        }
+
+
+def noted(weights: Path | None) -> dict[str, Any]:
+    """What the run of a model noted of itself; {} for other models."""
+    if weights is None:
+        return {}
+    return workdir.noted(weights) or workdir.noted(weights.parent)
+
+
+def configuration(weights: Path) -> dict[str, Any]:
+    """What the run of a model settled before its first step; {} without."""
+    for folder in (weights, weights.parent):
+        path = folder / workdir.CONFIG_FILE
+        if path.is_file():
+            return json.loads(path.read_text("utf-8"))
+    return {}
+
+
+def experiment(weights: Path) -> str:
+    """The experiment that was typed for the run; "" for other models."""
+    command = noted(weights).get("command", "")
+    found = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
+    # As training.fit has it: without a name it trains `quick`.
+    return (found[1] or "quick") if found else ""

@@ -1,1 +1,0 @@
-"""Protocols by dataset: each module holds PROTOCOLS, rows of Protocol."""

@@ -1,0 +1,141 @@
+"""A protocol's result, as json and as a table."""
+
+import dataclasses
+from typing import Any
+
+from training.engine import workdir
+from training.evaluation import evaluator, selection
+
+TITLES = {
+    "mpjpe_mm": "MPJPE (mm)",
+    "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "pve_mm": "PVE (mm)",
+    "pck3d_150mm": "PCK@150mm (%)",
+    "auc3d": "AUC (%)",
+}
+FIRST_MISSING = 20
+
+
+def result(
+    scores: evaluator.Scores,
+    baselines: dict[str, evaluator.Baseline],
+    people: selection.Chosen,
+    missing: list[str],
+    deviations: list[str],
+) -> dict[str, Any]:
+    """What was measured, and whether it is the protocol's whole.
+
+    Args:
+        scores: of the predictions.
+        baselines: by name.
+        people: whom the protocol has in the records.
+        missing: ids of those without a prediction.
+        deviations: what else is otherwise than the protocol has it.
+    """
+    rule = scores.rule
+    metrics, details = scores.summary(), scores.details()
+    variants = len(rule.occlusion.variants) if rule.occlusion else 1
+    index, _ = scores.ranking()
+    measured = (len(index) or scores.examples) // variants
+    expected = rule.count or len(people.rows)
+    told = [*people.deviations, *deviations]
+    lacking = [key for key in rule.headline if key not in metrics]
+    if lacking:
+        told.append(f"predictions or labels give no {', '.join(lacking)}")
+    return {
+        "protocol": rule.name,
+        "rule": dataclasses.asdict(rule.rule),
+        "measured": measured,
+        "expected": expected,
+        "complete": measured == expected and not told and not missing,
+        "deviations": told,
+        "synthetic": rule.synthetic,
+        "metrics": metrics,
+        "headline": list(rule.headline),
+        **details,
+        "baselines": {
+            name: baseline.summary()
+            for name, baseline in baselines.items()
+            if baseline.measures
+        },
+        "missing": {"count": len(missing), "first": missing[:FIRST_MISSING]},
+        "records": str(people.folder),
+        "examples": people.report["splits"][people.split],
+        "environment": workdir.environment(),
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as text: the model beside the baselines, then by action."""
+    metrics, baselines = results["metrics"], results["baselines"]
+    shown = [key for key in TITLES if key in metrics]
+    lines = []
+    if shown:
+        rows = {"model": metrics, **baselines}
+        cells = {
+            name: [f"{row[key]:.1f}" if key in row else "" for key in shown]
+            for name, row in rows.items()
+        }
+        lines += _aligned([TITLES[key] for key in shown], cells)
+    lines += [_below(metrics, name, row) for name, row in baselines.items()]
+    others = {k: v for k, v in metrics.items() if k not in TITLES}
+    if others:
+        lines.append(", ".join(f"{k} {v:.3f}" for k, v in others.items()))
+    lines += _by_action(results.get("per_action", {}))
+    each = results.get("per_joint_mm", {})
+    if each:
+        told = ", ".join(f"{name} {mm:.0f}" for name, mm in each.items())
+        lines.append(f"joints (mm): {told}")
+    return "\n".join([*lines, *_warnings(results)])
+
+
+def _aligned(titles: list[str], cells: dict[str, list[str]]) -> list[str]:
+    width = max(map(len, cells))
+    lines = [" " * width + "".join(f"{title:>16}" for title in titles)]
+    for name, row in cells.items():
+        lines.append(f"{name:<{width}}" + "".join(f"{c:>16}" for c in row))
+    return lines
+
+
+def _below(metrics, name: str, row) -> str:
+    told = ", ".join(
+        f"{TITLES[key].split()[0]} {100 - 100 * metrics[key] / row[key]:.1f} %"
+        for key in ("mpjpe_mm", "pa_mpjpe_mm")
+        if key in row
+    )
+    return f"below {name}: {told}"
+
+
+def _by_action(actions: dict[str, dict[str, float]]) -> list[str]:
+    if not actions:
+        return []
+    cells = {
+        name or "(none)": [
+            f"{row['mpjpe_mm']:.1f}",
+            f"{row['pa_mpjpe_mm']:.1f}",
+            str(row["count"]),
+        ]
+        for name, row in actions.items()
+    }
+    return _aligned(["MPJPE (mm)", "PA-MPJPE (mm)", "examples"], cells)
+
+
+def _warnings(results: dict[str, Any]) -> list[str]:
+    if results["complete"]:
+        return []
+    name, measured = results["protocol"], results["measured"]
+    lines = []
+    if measured != results["expected"]:
+        lines.append(
+            f"NOT COMPLETE: {measured} examples were measured, {name} has "
+            f"{results['expected']}; not comparable with its results."
+        )
+    missing = results["missing"]
+    if missing["count"]:
+        lines.append(
+            f"NOT COMPLETE: {missing['count']} people have no prediction: "
+            f"{', '.join(missing['first'])}"
+            + (", ..." if missing["count"] > len(missing["first"]) else "")
+        )
+    told = results["deviations"]
+    return lines + [f"NOT THE PROTOCOL: {each}." for each in told]
