@@ -183,6 +183,30 @@ def select(names: Sequence[str], of: Sequence[str]) -> tuple[int, ...]:
     return tuple(of.index(name) for name in names)
 
 
+def check_smpl24(names: Sequence[str], what: str) -> None:
+    """Refuses a skeleton that is not SMPL24, for what is defined on it alone.
+
+    Args:
+        names: of a body's joints, root first.
+        what: is defined on SMPL24, for the message.
+
+    Raises:
+        ValueError: the joints are others, or in another order; the message
+            names them.
+    """
+    if tuple(names) == SMPL24:
+        return
+    more = [name for name in names if name not in SMPL24]
+    fewer = [name for name in SMPL24 if name not in names]
+    differences = [f"has {more} beside them"] if more else []
+    differences += [f"lacks {fewer}"] if fewer else []
+    raise ValueError(
+        f"{what} is defined on SMPL's {len(SMPL24)} joints, in their order; "
+        f"this body {' and '.join(differences) or 'has another order'}. Give "
+        "a body whose joints are joints.SMPL24."
+    )
+
+
 def mirror_name(name: str) -> str:
     """The joint on the other side: `left_x` <-> `right_x`, others stay."""
     if name.startswith("left_"):

@@ -14,11 +14,11 @@ from tf_hmr.body.data import BodyData
 
 class Posed(NamedTuple):
     vertices: np.ndarray  # (V, 3)
-    skeleton: np.ndarray  # (24, 3)
+    skeleton: np.ndarray  # (J, 3)
 
 
 def pose_body(data: BodyData, rotmats: np.ndarray, betas: np.ndarray) -> Posed:
-    """One body (24, 3, 3), (P,)."""
+    """One body (J, 3, 3), (P,)."""
     rotmats = np.asarray(rotmats, np.float64)
     shaped = data.v_template.astype(np.float64)
     for beta, direction in zip(betas, data.shapedirs.T, strict=True):
@@ -53,12 +53,15 @@ def pose_body(data: BodyData, rotmats: np.ndarray, betas: np.ndarray) -> Posed:
 
 
 def random_rotmats(
-    rng: np.random.Generator, count: int, spread: float = 0.5
+    rng: np.random.Generator,
+    count: int,
+    spread: float = 0.5,
+    num_joints: int = 24,
 ) -> np.ndarray:
-    """(count, 24, 3, 3) float32; angles of about `spread` radians per axis."""
-    rotvecs = rng.normal(0, spread, (count * 24, 3))
+    """(count, J, 3, 3) float32; angles of about `spread` radians per axis."""
+    rotvecs = rng.normal(0, spread, (count * num_joints, 3))
     rotmats = Rotation.from_rotvec(rotvecs).as_matrix()
-    return rotmats.reshape(count, 24, 3, 3).astype(np.float32)
+    return rotmats.reshape(count, num_joints, 3, 3).astype(np.float32)
 
 
 def random_betas(

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import joints
+from tf_hmr.body import parts
 from tf_hmr.body.data import BodyData
 
-_INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _SIDES = ("left_", "right_")
 _TRUNK = ("pelvis", "belly", "chest", "head")
 # Limbs of one side that touch because they share a joint, or nearly so.
@@ -31,7 +31,7 @@ class Capsule(NamedTuple):
 
     Attributes:
         name: of the part.
-        joint: in joints.SMPL24.
+        joint: name of the body's joint.
         start: (3,) centre of one end on the resting body, metres.
         end: (3,) of the other.
         radius: metres.
@@ -48,11 +48,24 @@ class _Shape(NamedTuple):
     """A resting body of some shape."""
 
     vertices: np.ndarray  # (V, 3)
-    rest: np.ndarray  # (24, 3), float64
+    rest: np.ndarray  # (J, 3), float64
     data: BodyData
 
     def at(self, name: str) -> np.ndarray:
-        return self.rest[_INDEX[name]]
+        return self.rest[self.index(name)]
+
+    def index(self, name: str) -> int:
+        return joints.select([name], of=self.data.joint_names)[0]
+
+    def owned(self, name: str) -> np.ndarray:
+        """(V,) whether most of a vertex follows the joint or what it carries.
+
+        The jaw's skin is the head's.
+        """
+        data = self.data
+        nearest = parts.nearest_ancestors(data.joint_names, data.parents)
+        own = [i for i, ancestor in enumerate(nearest) if ancestor == name]
+        return np.isin(np.argmax(data.weights, axis=1), own)
 
 
 def measure(
@@ -66,7 +79,8 @@ def measure(
             the mean shape.
 
     Raises:
-        ValueError: a part has no skin of its own.
+        ValueError: a part has no skin of its own, or the body lacks a joint
+            of joints.SMPL24 that a part is named by.
     """
     if vertices is None:
         vertices = data.v_template
@@ -110,7 +124,6 @@ def _limbs(shape: _Shape, side: str) -> list[Capsule]:
 
 
 def _trunk(shape: _Shape) -> list[Capsule]:
-    owner = np.argmax(shape.data.weights, axis=1)
     # The same skin for every shape: that of the mean one.
     aside = np.abs(shape.data.v_template[:, 0])
     capsules = []
@@ -120,7 +133,7 @@ def _trunk(shape: _Shape) -> list[Capsule]:
         ("chest", "spine3", 0.07),
     ):
         # The chest's joint also moves the inner shoulders: leave them out.
-        mine = (owner == _INDEX[joint]) & (aside < 0.2)
+        mine = shape.owned(joint) & (aside < 0.2)
         skin = _some(shape.vertices[mine], joint)
         middle = skin.mean(axis=0)
         radius = 0.43 * float(np.ptp(skin[:, 2]))
@@ -128,7 +141,7 @@ def _trunk(shape: _Shape) -> list[Capsule]:
         capsules.append(
             Capsule(name, joint, middle - sideways, middle + sideways, radius)
         )
-    skin = _some(shape.vertices[owner == _INDEX["head"]], "head")
+    skin = _some(shape.vertices[shape.owned("head")], "head")
     middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
     ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
     return [*capsules, Capsule("head", "head", ends[0], ends[1], 0.08)]
@@ -138,7 +151,7 @@ def _radius(
     shape: _Shape, joint: str, start: np.ndarray, end: np.ndarray
 ) -> float:
     """Median distance from a bone of the skin around its middle."""
-    skin = shape.vertices[shape.data.weights[:, _INDEX[joint]] > 0.6]
+    skin = shape.vertices[shape.data.weights[:, shape.index(joint)] > 0.6]
     bone = end - start
     along = (skin - start) @ bone / (bone @ bone)
     middle = (along > 0.15) & (along < 0.85)
@@ -151,7 +164,7 @@ def _some(skin: np.ndarray, joint: str) -> np.ndarray:
         raise ValueError(
             f"No skin of the body follows its {joint}, so how thick it is "
             "there cannot be measured. Are the skin weights those of this "
-            "body, in joints.SMPL24 order?"
+            "body, in the order of its joint_names?"
         )
     return skin
 

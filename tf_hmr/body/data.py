@@ -22,7 +22,6 @@ from tf_hmr.body import keypoint_regressors, validation
 from tf_hmr.body import parts as body_parts
 from tf_hmr.body import topology as body_topology
 
-NUM_POSE_FEATURES = validation.NUM_POSE_FEATURES
 DEFAULT_BETAS = 10
 _OPTIONAL = {
     "mirror_vertices": np.int32,
@@ -41,7 +40,7 @@ _DAMAGE = (ValueError, TypeError, IndexError, KeyError, OverflowError)
 
 @dataclass(frozen=True, eq=False)
 class BodyData:
-    """Arrays of one body with V vertices, 24 joints and P shape numbers.
+    """Arrays of one body with V vertices, J joints and P shape numbers.
 
     Metres, y up, the body facing +z, its left side at +x. Arrays are
     float32 and read-only unless said otherwise.
@@ -53,12 +52,15 @@ class BodyData:
         licence: what the file says about its licence, or where to ask.
         v_template: (V, 3) vertices of the mean shape at rest.
         shapedirs: (V, 3, P) displacement per unit of each beta.
-        posedirs: (207, V, 3) displacement per entry of the pose feature,
-            the rows of R_j - I for joints 1 to 23.
-        J_regressor: (24, V) rows that sum to 1: vertices to SMPL24 joints.
-        weights: (V, 24) skinning weights, rows sum to 1.
-        parents: index of each joint's parent, -1 for the pelvis.
+        posedirs: (9 (J - 1), V, 3) displacement per entry of the pose
+            feature, the rows of R_j - I for all joints but the root.
+        J_regressor: (J, V) rows that sum to 1: vertices to joints.
+        weights: (V, J) skinning weights, rows sum to 1.
+        parents: (J,) index of each joint's parent, which comes before it; -1
+            for the root, the first.
         faces: (F, 3) int32 vertex ids, counter-clockwise seen from outside.
+        joint_names: (J,) names of the joints of the kinematic tree, root
+            first; those that SMPL has are called as in joints.SMPL24.
         keypoint_regressor: row (V,) by keypoint name; read it through
             `regressor`, which explains what is missing.
         mirror_vertices: (V,) int32, the vertex at the mirrored place, or None.
@@ -66,7 +68,7 @@ class BodyData:
         lite_faces: (K, 3) int32 faces that index `lite_vertices`, or None.
         beta_mean_gender: (2, P) mean betas of women, men, or None.
         beta_cov_gender: (2, P, P) their covariances, or None.
-        mean_pose6d: (144,) SPIN's mean pose, interleaved 6D, or None.
+        mean_pose6d: (6 J,) SPIN's mean pose, interleaved 6D, or None.
         mean_betas: (P,) the mean shape that belongs to it, or None.
         h36m_regressor: (17, V) rows of joints.H36M17, or None; read it
             through `h36m_rows`.
@@ -82,6 +84,7 @@ class BodyData:
     weights: np.ndarray
     parents: tuple[int, ...]
     faces: np.ndarray
+    joint_names: tuple[str, ...] = joints.SMPL24
     keypoint_regressor: Mapping[str, np.ndarray] = field(default_factory=dict)
     mirror_vertices: np.ndarray | None = None
     lite_vertices: np.ndarray | None = None
@@ -136,6 +139,7 @@ class BodyData:
         topology = body_topology.tag(raw, path)
         shapedirs = _array(raw["shapedirs"], "shapedirs")
         kept = _kept_betas(shapedirs, num_betas, path)
+        joint_names, parents = _tree(raw, path)
         body = cls(
             name=str(raw.get("name", path.stem)),
             topology=topology,
@@ -145,19 +149,20 @@ class BodyData:
             posedirs=np.moveaxis(_array(raw["posedirs"], "posedirs"), -1, 0),
             J_regressor=_array(raw["J_regressor"], "J_regressor"),
             weights=_array(raw["weights"], "weights"),
-            parents=_parents(raw["kintree_table"], path),
+            parents=parents,
             faces=_array(raw["f"], "f", np.int32),
+            joint_names=joint_names,
         )
         # What follows needs the shapes that have now been checked.
         body_topology.check_shape_space(
             topology, body.v_template, body.shapedirs, path
         )
         if topology == "smpl" and "keypoint_names" not in raw:
-            rows = keypoint_regressors.of_smpl(raw, path)
+            rows = keypoint_regressors.of_smpl(raw, path, joint_names)
         else:
             rows = keypoint_regressors.of_open_body(raw, path)
         rows = {name: _array(row, name) for name, row in rows.items()}
-        optional = _optional(raw, topology, path, kept)
+        optional = _optional(raw, body, path)
         return replace(body, keypoint_regressor=rows, **optional)
 
     def save(self, path: str | Path) -> None:
@@ -176,6 +181,9 @@ class BodyData:
             "keypoint_names": list(self.keypoint_regressor),
             "keypoint_regressor": list(self.keypoint_regressor.values()),
         }
+        # A file without names has SMPL24's joints.
+        if self.joint_names != joints.SMPL24:
+            arrays["joint_names"] = list(self.joint_names)
         for name in _OPTIONAL:
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name)
@@ -188,6 +196,10 @@ class BodyData:
     @property
     def num_betas(self) -> int:
         return self.shapedirs.shape[-1]
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.joint_names)
 
     def regressor(self, names: Sequence[str]) -> np.ndarray:
         """Rows (len(names), V) that give these keypoints from the vertices.
@@ -226,9 +238,12 @@ class BodyData:
             name: "part6", "part14" or "part15" (torso split at spine1/2).
 
         Raises:
-            ValueError: there is no such division.
+            ValueError: there is no such division, or a joint of the body
+                belongs to no part.
         """
-        return body_parts.labels(name, self.weights)
+        return body_parts.labels(
+            name, self.weights, self.joint_names, self.parents
+        )
 
     def check_same_topology(self, topology: str, what: str) -> None:
         """Refuses an asset whose vertex ids mean other places of the body.
@@ -256,7 +271,7 @@ class BodyData:
             )
 
     def mean_parameters(self) -> tuple[np.ndarray, np.ndarray]:
-        """SPIN's mean pose (144,), interleaved 6D, and mean betas (P,).
+        """SPIN's mean pose (6 J,), interleaved 6D, and mean betas (P,).
 
         Raises:
             FileNotFoundError: this body came without them.
@@ -271,11 +286,13 @@ class BodyData:
 
 
 def _optional(
-    raw: Mapping[str, Any], topology: str, path: Path, num_betas: int
+    raw: Mapping[str, Any], body: BodyData, path: Path
 ) -> dict[str, np.ndarray]:
-    """The arrays that not every body has, cut to the betas that are kept."""
-    smpl = topology == "smpl"
-    mean = body_files.read_mean(path.parent) if smpl else None
+    """The arrays that not every body has, cut to the betas that it kept."""
+    smpl, num_betas = body.topology == "smpl", body.num_betas
+    # SMPL-H has SMPL's faces and other joints, of which SPIN has no mean.
+    has_mean = smpl and body.joint_names == joints.SMPL24
+    mean = body_files.read_mean(path.parent) if has_mean else None
     found = dict(zip(_MEAN, mean, strict=True)) if mean else {}
     h36m = keypoint_regressors.h36m(raw, path, beside=smpl)
     if h36m is not None:
@@ -321,14 +338,32 @@ def _array(value: Any, name: str, dtype: type = np.float32) -> np.ndarray:
     return array
 
 
-def _parents(kintree_table: Any, path: Path) -> tuple[int, ...]:
-    """Parents of the joints; SMPL marks the root's with uint32's maximum."""
-    parents = np.asarray(kintree_table).astype(np.int64)
-    tree = joints.parents()
-    if parents.shape != (2, len(tree)) or tuple(parents[0, 1:]) != tree[1:]:
+def _tree(
+    raw: Mapping[str, Any], path: Path
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names and parents of the joints; the root's parent is -1.
+
+    A file without `joint_names` must have SMPL's tree. SMPL marks the root's
+    parent with uint32's maximum.
+    """
+    table = np.asarray(raw["kintree_table"]).astype(np.int64)
+    names, tree = joints.SMPL24, joints.parents()
+    if "joint_names" in raw:
+        names = tuple(str(name) for name in np.ravel(raw["joint_names"]))
+    if names != joints.SMPL24:
+        if table.shape != (2, len(names)):
+            raise ValueError(
+                f"kintree_table of {path} has shape {table.shape}, expected "
+                f"(2, {len(names)}) for its {len(names)} joint_names. The file "
+                "is damaged or mixes two bodies: write it again with "
+                "BodyData.save."
+            )
+        return names, (-1, *table[0, 1:].tolist())
+    if table.shape != (2, len(tree)) or tuple(table[0, 1:]) != tree[1:]:
         raise ValueError(
-            f"kintree_table of {path} has shape {parents.shape} and is not "
+            f"kintree_table of {path} has shape {table.shape} and is not "
             f"SMPL's tree of {len(tree)} joints. SMPL-H and SMPL-X bodies "
-            "have more joints: give the SMPL file."
+            "have more joints: give the SMPL file, or an .npz with an entry "
+            "`joint_names` that names them, root first."
         )
-    return tree
+    return names, tree

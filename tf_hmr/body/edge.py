@@ -9,7 +9,7 @@ the right of a product and no axis dropped; a CPU wants few serial steps:
   the bones, of which no vertex is needed;
 * coordinates stay in planes, (1, 4, 3, N): three columns of rotations and one
   of places, so that a column of 3 x 4 matrices is one contiguous slice;
-* the kinematic tree takes four rounds, not 23 products: each joint holds its
+* SMPL's kinematic tree takes four rounds, not 23 products: each joint holds its
   motion relative to an ancestor, and each round takes that ancestor's along
   and so doubles the distance (pointer jumping; Wyllie 1979). The gather of
   ancestors is a product with a one-hot matrix;
@@ -24,12 +24,11 @@ import tensorflow as tf
 from tf_hmr import joints
 from tf_hmr.body import model as bodies
 from tf_hmr.body import points as body_points
-from tf_hmr.body.data import NUM_POSE_FEATURES, BodyData
+from tf_hmr.body.data import BodyData
 
 SCOPE = "body"
 """Begins the last part of the names of all operators here."""
 
-_BONES = len(joints.SMPL24)
 _COLUMNS = 4  # Of a motion: three of its rotation, and its place.
 
 
@@ -62,7 +61,7 @@ class EdgeBody:
         """Poses the body.
 
         Args:
-            rotmats: (1, 24, 3, 3), as for Body.
+            rotmats: (1, J, 3, 3), as for Body.
             betas: (1, num_betas) shape.
 
         Returns:
@@ -71,6 +70,30 @@ class EdgeBody:
         Raises:
             ValueError: a shape is not as above.
         """
+        rotmats, betas = self._checked(rotmats, betas)
+        with tf.name_scope(SCOPE):
+            features, motions, places = self._moving(rotmats, betas)
+            keypoints = self._regressed(features, motions)
+            return bodies.BodyMesh(
+                vertices=_rows(_moved(self._surface, features, motions)),
+                joints=_rows(keypoints),
+                skeleton=_rows(places),
+            )
+
+    def keypoints(
+        self, rotmats: tf.Tensor, betas: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The `joints` and `skeleton` of a call, without its vertices.
+
+        Takes and raises what a call does: a method that asks its body for
+        them inside `call` is exported with a few points, not a second mesh.
+        """
+        rotmats, betas = self._checked(rotmats, betas)
+        with tf.name_scope(SCOPE):
+            features, motions, places = self._moving(rotmats, betas)
+            return _rows(self._regressed(features, motions)), _rows(places)
+
+    def _checked(self, rotmats, betas):
         rotmats, betas = bodies.checked(self.data, rotmats, betas)
         if rotmats.shape[0] != 1 or betas.shape[0] != 1:
             raise ValueError(
@@ -78,39 +101,44 @@ class EdgeBody:
                 "example, which is all that an exported body takes. For "
                 "batches use Body."
             )
-        with tf.name_scope(SCOPE):
-            return self._posed(rotmats, betas)
+        return rotmats, betas
 
-    def _posed(self, rotmats, betas) -> bodies.BodyMesh:
+    def _moving(self, rotmats, betas):
+        """What moves points: blend features, the bones' motions from rest.
+
+        Returns:
+            Features (1, 1, 1, P + 9 (J - 1)); motions (1, 4, 3, J); and the
+            places (1, 1, 3, J) of the posed joints.
+        """
+        bones = self.data.num_joints
         # (1, column, row, joint)
         rotations = tf.transpose(rotmats, (0, 3, 2, 1))
         betas = tf.reshape(betas, (1, 1, 1, self.num_betas))
         rest = _product(betas, self._rest_blends, self._rest_template)
-        rest = tf.reshape(rest, (1, 2, 3, _BONES))
+        rest = tf.reshape(rest, (1, 2, 3, bones))
         motions = self._chain(rotations, rest[:, 1:2])
         places = motions[:, 3:4]
         origins = places - _turned(motions, rest[:, 0:1])
         motions = tf.concat([motions[:, 0:3], origins], axis=1)
-        pose = tf.reshape(rotations[..., 1:], (1, 1, 1, 9 * (_BONES - 1)))
-        features = tf.concat([betas, pose], axis=3)
+        pose = tf.reshape(rotations[..., 1:], (1, 1, 1, 9 * (bones - 1)))
+        return tf.concat([betas, pose], axis=3), motions, places
+
+    def _regressed(self, features, motions) -> tf.Tensor:
+        """(1, 1, 3, K) places of the keypoints."""
         points = _moved(self._keypoints, features, motions)
-        return bodies.BodyMesh(
-            vertices=_rows(_moved(self._surface, features, motions)),
-            joints=_rows(_product(points, self._gather)),
-            skeleton=_rows(places),
-        )
+        return _product(points, self._gather)
 
     def _chain(self, rotations, bones) -> tf.Tensor:
-        """World rotations and joint places, (1, 4, 3, 24).
+        """World rotations and joint places, (1, 4, 3, J).
 
         Args:
-            rotations: (1, 3, 3, 24) relative to the parent.
-            bones: (1, 1, 3, 24) from the parent's rest place.
+            rotations: (1, 3, 3, J) relative to the parent.
+            bones: (1, 1, 3, J) from the parent's rest place.
         """
         motions = tf.concat([rotations, bones], axis=1)
         last_column = _last_column()
         for ancestors, identities in self._rounds:
-            flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, _BONES))
+            flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, len(ancestors)))
             before = tf.reshape(_product(flat, ancestors), motions.shape)
             before = before + identities
             turned = [
@@ -140,13 +168,13 @@ def _moved(points: body_points.Points, features, motions) -> tf.Tensor:
 
     Args:
         points: N of them.
-        features: (1, 1, 1, P + 207).
-        motions: (1, 4, 3, 24) rotations and origins of the bones.
+        features: (1, 1, 1, P + 9 (J - 1)).
+        motions: (1, 4, 3, J) rotations and origins of the bones.
     """
-    count = points.weights.shape[1]
+    bones, count = points.weights.shape
     at_rest = _product(features, points.blends, points.template)
     at_rest = tf.reshape(at_rest, (1, 1, 3, count))
-    flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, _BONES))
+    flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, bones))
     blended = _product(flat, points.weights)
     blended = tf.reshape(blended, (1, _COLUMNS, 3, count))
     shift = blended[:, 3:4]
@@ -167,16 +195,16 @@ def _last_column() -> np.ndarray:
 
 
 def _arranged(points: body_points.Points) -> body_points.Points:
-    """With its blends for pose features in the order of `_posed`.
+    """With its blends for pose features in the order of `_moving`.
 
     BodyData's features are joint by joint the rows of R - I; here they are
     R's columns, entry by entry of all joints, and I moves to the template.
     """
-    shape = points.blends[:-NUM_POSE_FEATURES]
-    pose = points.blends[-NUM_POSE_FEATURES:]
-    pose = pose.reshape(_BONES - 1, 3, 3, -1)
+    bent = len(points.weights) - 1
+    shape, pose = np.split(points.blends, [len(points.blends) - 9 * bent])
+    pose = pose.reshape(bent, 3, 3, -1)
     at_identity = np.einsum("jrrn->n", pose)
-    ordered = pose.transpose(2, 1, 0, 3).reshape(NUM_POSE_FEATURES, -1)
+    ordered = pose.transpose(2, 1, 0, 3).reshape(9 * bent, -1)
     return points._replace(
         blends=np.concatenate([shape, ordered]),
         template=points.template.reshape(-1) - at_identity,
@@ -184,13 +212,13 @@ def _arranged(points: body_points.Points) -> body_points.Points:
 
 
 def _rest(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
-    """Blends (P, 144) and template (144,) of rest joints, then bones."""
+    """Blends (P, 6 J) and template (6 J,) of rest joints, then bones."""
     places, blends = body_points.rest_joints(data)
-    to_bones = np.eye(_BONES)
+    to_bones = np.eye(data.num_joints)
     for joint, parent in enumerate(data.parents):
         if parent >= 0:
             to_bones[joint, parent] = -1
-    both = np.stack([np.eye(_BONES), to_bones])
+    both = np.stack([np.eye(data.num_joints), to_bones])
     template = np.einsum("bij,jc->bci", both, places)
     blends = np.einsum("bij,pjc->pbci", both, blends)
     return blends.reshape(data.num_betas, -1), template.reshape(-1)
@@ -200,19 +228,19 @@ def _rounds(parents: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """What each round of the chain takes along.
 
     Returns:
-        For ancestors 1, 2, 4, ... generations up: the one-hot (24, 24) that
-        gathers them, and (1, 4, 3, 24) identities for joints without one.
+        For ancestors 1, 2, 4, ... generations up: the one-hot (J, J) that
+        gathers them, and (1, 4, 3, J) identities for joints without one.
     """
-    rounds, ancestors = [], list(parents)
+    rounds, ancestors, bones = [], list(parents), len(parents)
     while max(ancestors) >= 0:
-        known = [joint for joint in range(_BONES) if ancestors[joint] >= 0]
-        gather = np.zeros((_BONES, _BONES), np.float32)
+        known = [joint for joint in range(bones) if ancestors[joint] >= 0]
+        gather = np.zeros((bones, bones), np.float32)
         gather[[ancestors[joint] for joint in known], known] = 1
         missing = 1 - gather.sum(0)
         identity = np.eye(_COLUMNS, 3, dtype=np.float32)
         rounds.append((gather, identity[None, :, :, None] * missing))
         ancestors = [
             ancestors[ancestors[joint]] if joint in known else -1
-            for joint in range(_BONES)
+            for joint in range(bones)
         ]
     return rounds

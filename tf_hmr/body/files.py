@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from tf_hmr import joints
 from tf_hmr.formats import array_files, unpickle
 
 OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
+# The schema of SPIN's file, whatever body lies beside it.
+_MEAN_SIZES = {"pose": 6 * len(joints.SMPL24), "shape": 10}
 
 # In order of preference: HMR's file also holds the keypoint regressor that
 # HMR's and SPIN's weights were trained with.
@@ -95,15 +98,16 @@ def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     path = folder / MEAN_FILE
     if not path.is_file():
         return None
-    expected = "finite pose (144,) and shape (10,)"
+    sizes = [f"{key} ({size},)" for key, size in _MEAN_SIZES.items()]
+    expected = f"finite {' and '.join(sizes)}"
     cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
     raw = array_files.read_npz(path, expected, cure)
-    absent = {"pose", "shape"} - set(raw)
+    absent = set(_MEAN_SIZES) - set(raw)
     if absent:
         raise ValueError(
             f"{path} lacks {sorted(absent)}; expected {expected}. {cure}"
         )
-    for key, size in (("pose", 144), ("shape", 10)):
+    for key, size in _MEAN_SIZES.items():
         stored = raw[key]
         if stored.shape != (size,) or stored.dtype.kind != "f":
             raise ValueError(

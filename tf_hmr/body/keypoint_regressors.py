@@ -6,7 +6,7 @@ two .npy beside it plus a few vertex ids. A name that no file gives is left
 out; `missing` says who publishes it, when somebody asks for it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ _BODY_CURE = (
     "The file is damaged or mixes two bodies: fetch it again from its "
     "publisher, or write it again with BodyData.save."
 )
+_SIDES = ("left", "right")
 _SKELETON_LIMBS = ("ankle", "knee", "wrist", "elbow", "shoulder")
 
 _EXTRA_PUBLISHER = (
@@ -121,7 +122,9 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
-def of_smpl(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
+def of_smpl(
+    raw: Mapping[str, Any], path: Path, joint_names: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Rows by name from an official SMPL file and the files beside it.
 
     HMR's own 19 rows win where the pickle holds them; else the limbs come
@@ -131,10 +134,11 @@ def of_smpl(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     Args:
         raw: the file's arrays.
         path: the file.
+        joint_names: of the rows of its joint regressor.
 
     Raises:
-        ValueError: a regressor, in this file or beside it, is damaged or has
-            another shape than expected.
+        ValueError: a limb is no joint of the body; or a regressor, in this
+            file or beside it, is damaged or has another shape than expected.
     """
     folder, vertices = path.parent, len(raw["v_template"])
     skeleton = _dense(raw["J_regressor"])
@@ -142,9 +146,9 @@ def of_smpl(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
         name: _one_vertex(index, vertices)
         for name, index in _SMPL_VERTICES.items()
     }
-    for limb in _SKELETON_LIMBS:
-        for name in (f"left_{limb}", f"right_{limb}"):
-            rows[name] = skeleton[joints.SMPL24.index(name)]
+    limbs = [f"{side}_{limb}" for limb in _SKELETON_LIMBS for side in _SIDES]
+    index = list(joints.select(limbs, of=joint_names))
+    rows |= dict(zip(limbs, skeleton[index], strict=True))
     if "cocoplus_regressor" in raw:
         names = joints.COCOPLUS19
         cocoplus = _rows(raw, "cocoplus_regressor", len(names), vertices, path)

@@ -20,9 +20,7 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr.body import points as body_points
-from tf_hmr.body.data import NUM_POSE_FEATURES, BodyData
-
-_BONES = len(joints.SMPL24)
+from tf_hmr.body.data import BodyData
 
 
 class BodyMesh(NamedTuple):
@@ -30,8 +28,9 @@ class BodyMesh(NamedTuple):
 
     Attributes:
         vertices: (B, V, 3) metres.
-        joints: (B, J, 3) keypoints in the body's `joint_names`, metres.
-        skeleton: (B, 24, 3) joints of the kinematic tree, SMPL24 order.
+        joints: (B, K, 3) keypoints in the body's `joint_names`, metres.
+        skeleton: (B, J, 3) joints of the kinematic tree, in the order of
+            `data.joint_names`, metres.
     """
 
     vertices: tf.Tensor
@@ -43,9 +42,9 @@ class _Points(NamedTuple):
     """N points that follow the bones, each array arranged for `_carried`."""
 
     template: tf.Tensor  # (3, N)
-    blends: tf.Tensor  # (P + 207, 3 N): all x, all y, all z
-    rotation_weights: tf.Tensor  # (24, N)
-    translation_weights: tf.Tensor  # (24, N)
+    blends: tf.Tensor  # (P + 9 (J - 1), 3 N): all x, all y, all z
+    rotation_weights: tf.Tensor  # (J, N)
+    translation_weights: tf.Tensor  # (J, N)
 
 
 class Body:
@@ -94,9 +93,9 @@ class Body:
         """Poses the body.
 
         Args:
-            rotmats: (B, 24, 3, 3) rotations relative to the parent, SMPL24
-                order; the first is global and turns about the pelvis joint,
-                which stays at its rest place.
+            rotmats: (B, J, 3, 3) rotations relative to the parent, in the
+                order of `data.joint_names`; the first is global and turns
+                about the root, the pelvis, which stays at its rest place.
             betas: (B, num_betas) shape.
 
         Returns:
@@ -125,7 +124,7 @@ class Body:
         """How bones move; takes and raises what a call does.
 
         Returns:
-            Rotations R (B, 24, 3, 3) and origins o (B, 24, 3, 1), metres: a
+            Rotations R (B, J, 3, 3) and origins o (B, J, 3, 1), metres: a
             point x of a bone, on the resting body, goes to R x + o.
         """
         return self._pose(*checked(self.data, rotmats, betas))[1:3]
@@ -153,15 +152,16 @@ class Body:
     def _pose(self, rotmats, betas):
         """Blend features, world rotations, displaced origins, skeleton."""
         rest = self._rest_template + tf.matmul(betas, self._rest_blends)
-        rest = tf.reshape(rest, [-1, _BONES, 3, 1])
+        bones = self.data.num_joints
+        rest = tf.reshape(rest, [-1, bones, 3, 1])
         rotations, skeleton = _chain(self._levels, rotmats, rest)
         # A point x of a bone goes to R (x - rest) + joint = R x + origin.
         origins = skeleton - tf.matmul(rotations, rest)
         bent = rotmats[:, 1:] - tf.eye(3)
         features = tf.concat(
-            [betas, tf.reshape(bent, [-1, NUM_POSE_FEATURES])], axis=1
+            [betas, tf.reshape(bent, [-1, 9 * (bones - 1)])], axis=1
         )
-        skeleton = tf.reshape(skeleton, [-1, _BONES, 3])
+        skeleton = tf.reshape(skeleton, [-1, bones, 3])
         return features, rotations, origins, skeleton
 
 
@@ -171,14 +171,15 @@ def checked(
     """A body's arguments as float32.
 
     Raises:
-        ValueError: they are not (B, 24, 3, 3) and (B, num_betas).
+        ValueError: they are not (B, num_joints, 3, 3) and (B, num_betas).
     """
     rotmats = tf.cast(rotmats, tf.float32)
     betas = tf.cast(betas, tf.float32)
-    if not rotmats.shape.is_compatible_with([None, _BONES, 3, 3]):
+    bones = data.num_joints
+    if not rotmats.shape.is_compatible_with([None, bones, 3, 3]):
         raise ValueError(
             f"rotmats have shape {rotmats.shape}, expected "
-            "(B, 24, 3, 3). For rotation vectors (B, 24, 3) use "
+            f"(B, {bones}, 3, 3). For rotation vectors (B, {bones}, 3) use "
             "geometry.rotvec_to_rotmat."
         )
     if not betas.shape.is_compatible_with([None, data.num_betas]):
@@ -237,14 +238,15 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
 
 
 def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
-    """World rotations (B, 24, 3, 3) and joint places (B, 24, 3, 1).
+    """World rotations (B, J, 3, 3) and joint places (B, J, 3, 1).
 
     One product per level of the tree. Joints are taken apart and joined by
     split and concat: the gradient of a gather is a scatter, which XLA
     compiles and runs slowly on CPUs.
     """
-    rotmats = tf.split(rotmats, _BONES, axis=1)
-    rest = tf.split(rest, _BONES, axis=1)
+    bones = rest.shape[1]
+    rotmats = tf.split(rotmats, bones, axis=1)
+    rest = tf.split(rest, bones, axis=1)
     rotations, places = dict(enumerate(rotmats)), dict(enumerate(rest))
 
     def joined(values, indices):
@@ -258,7 +260,7 @@ def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
         count = len(children)
         rotations |= zip(children, tf.split(turn, count, 1), strict=True)
         places |= zip(children, tf.split(place, count, 1), strict=True)
-    everyone = range(_BONES)
+    everyone = range(bones)
     return joined(rotations, everyone), joined(places, everyone)
 
 
@@ -268,11 +270,11 @@ def _carried(points: _Points, features, rotations, origins):
     Returns:
         Offsets (B, 1, 3, N) at rest, turns (B, 3, 3, N), shifts (B, 3, N).
     """
-    count = points.rotation_weights.shape[1]
+    bones, count = points.rotation_weights.shape
     offsets = tf.matmul(features, points.blends)
-    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, _BONES])
+    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, bones])
     turns = tf.matmul(turns, points.rotation_weights)
-    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, _BONES])
+    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, bones])
     shifts = tf.matmul(shifts, points.translation_weights)
     return (
         tf.reshape(offsets, [-1, 1, 3, count]),

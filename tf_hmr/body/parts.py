@@ -1,5 +1,7 @@
 """Divisions of a body's vertices into named parts, from its skin weights."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from tf_hmr import joints
@@ -42,26 +44,73 @@ PARTS = {
 
 
 def labels(
-    name: str, weights: np.ndarray
+    name: str,
+    weights: np.ndarray,
+    joint_names: Sequence[str],
+    parents: Sequence[int],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The part of each vertex: labels (V,) int32 and the parts' names.
 
+    A joint that no part names, as of a finger, belongs to its parent's part.
+
     Args:
         name: one of PARTS.
-        weights: (V, 24) skinning weights in SMPL24 order.
+        weights: (V, J) skinning weights.
+        joint_names: (J,) names of the joints.
+        parents: (J,) index of each joint's parent, -1 for the root.
 
     Raises:
-        ValueError: there is no such division.
+        ValueError: there is no such division, or a joint belongs to no part.
     """
     if name not in PARTS:
         raise ValueError(
             f"There is no division {name!r} of the body into parts. "
             f"Choose one of {list(PARTS)}."
         )
-    weight_of_part = [
-        weights[:, joints.select(members, of=joints.SMPL24)].sum(1)
-        for members in PARTS[name].values()
-    ]
+    named = [joint for members in PARTS[name].values() for joint in members]
+    nearest = nearest_ancestors(joint_names, parents, named)
+    lost = [j for j, n in zip(joint_names, nearest, strict=True) if not n]
+    if lost:
+        raise ValueError(
+            f"The joints {lost} of the body belong to no part of {name!r}: "
+            "neither they nor their ancestors are among those it names, "
+            f"{named}. Call the body's joints as joints.SMPL24 does."
+        )
+    weight_of_part = []
+    for members in PARTS[name].values():
+        own = [joint for joint in members if joint in joint_names]
+        own += [
+            joint
+            for joint, ancestor in zip(joint_names, nearest, strict=True)
+            if ancestor in members and joint not in members
+        ]
+        columns = joints.select(own, of=joint_names)
+        weight_of_part.append(weights[:, columns].sum(1))
     return np.argmax(weight_of_part, axis=0).astype(np.int32), tuple(
         PARTS[name]
     )
+
+
+def nearest_ancestors(
+    joint_names: Sequence[str],
+    parents: Sequence[int],
+    named: Collection[str] = joints.SMPL24,
+) -> list[str]:
+    """The nearest of each joint and its ancestors that is among `named`.
+
+    Skin that follows a finger or the jaw belongs to the hand or the head of
+    who knows SMPL's joints alone.
+
+    Args:
+        joint_names: (J,) names of the joints, parents first.
+        parents: (J,) index of each joint's parent, -1 for the root.
+        named: the names to choose from.
+
+    Returns:
+        (J,) names; "" where there is none.
+    """
+    nearest: list[str] = []
+    for joint, parent in zip(joint_names, parents, strict=True):
+        inherited = nearest[parent] if parent >= 0 else ""
+        nearest.append(joint if joint in named else inherited)
+    return nearest

@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import joints
 from tf_hmr.body.data import BodyData
-
-_BONES = len(joints.SMPL24)
 
 
 class Points(NamedTuple):
@@ -21,8 +18,8 @@ class Points(NamedTuple):
 
     Attributes:
         template: (3, N) at rest, of the mean shape, metres.
-        blends: (P + 207, 3 N) displacement per beta and pose feature.
-        weights: (24, N) share of each bone's motion.
+        blends: (P + 9 (J - 1), 3 N) displacement per beta and pose feature.
+        weights: (J, N) share of each bone's motion.
         masses: (N,) how often a bone's translation counts, or None for once.
     """
 
@@ -35,7 +32,7 @@ class Points(NamedTuple):
 def of_surface(data: BodyData) -> Points:
     """The vertices."""
     shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
-    pose = data.posedirs.transpose(0, 2, 1)  # (207, 3, V)
+    pose = data.posedirs.transpose(0, 2, 1)  # (9 (J - 1), 3, V)
     blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
     return Points(data.v_template.T, blends, data.weights.T, masses=None)
 
@@ -47,10 +44,10 @@ def of_keypoints(
 
     Args:
         data: the body.
-        regressor: (J, V) rows of the keypoints.
+        regressor: (K, V) rows of the keypoints.
 
     Returns:
-        The points and the (N, J) matrix that adds up each keypoint's.
+        The points and the (N, K) matrix that adds up each keypoint's.
     """
     shared = (regressor != 0).astype(float) @ (data.weights != 0)
     keypoint, bone = np.nonzero(shared)
@@ -61,14 +58,14 @@ def of_keypoints(
     points = Points(
         template=template.T,
         blends=np.concatenate([shape, pose]).reshape(-1, template.size),
-        weights=np.eye(_BONES)[:, bone],
+        weights=np.eye(data.num_joints)[:, bone],
         masses=shares.sum(1),
     )
     return points, np.eye(len(regressor))[keypoint]
 
 
 def rest_joints(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
-    """Rest places of the skeleton: (24, 3), and (P, 24, 3) per beta."""
+    """Rest places of the skeleton: (J, 3), and (P, J, 3) per beta."""
     template = data.J_regressor @ data.v_template
     blends = np.einsum("jv,vcp->pjc", data.J_regressor, data.shapedirs)
     return template, blends

@@ -6,8 +6,6 @@ import numpy as np
 
 from tf_hmr import joints
 
-NUM_POSE_FEATURES = 9 * (len(joints.SMPL24) - 1)
-
 
 def check(data: Any) -> None:
     """Shapes, finite numbers, ids in range and rows that sum to one.
@@ -25,13 +23,14 @@ def check(data: Any) -> None:
                 f"{name} of the body {data.name!r} has shape {shape}, "
                 "expected (V, 3, ...). Give a whole SMPL body file."
             )
+    _check_tree(data)
     vertices, betas = len(data.v_template), data.shapedirs.shape[-1]
     lite = 0 if data.lite_vertices is None else len(data.lite_vertices)
-    count = len(joints.SMPL24)
+    count = data.num_joints
     shapes = {
         "v_template": (vertices, 3),
         "shapedirs": (vertices, 3, betas),
-        "posedirs": (NUM_POSE_FEATURES, vertices, 3),
+        "posedirs": (9 * (count - 1), vertices, 3),
         "J_regressor": (count, vertices),
         "weights": (vertices, count),
         "faces": (len(data.faces), 3),
@@ -61,6 +60,31 @@ def check(data: Any) -> None:
         _check_sums(data, name)
 
 
+def _check_tree(data: Any) -> None:
+    names, parents = data.joint_names, data.parents
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not names or "" in names or twice:
+        raise ValueError(
+            f"joint_names of the body {data.name!r} are {list(names)}, "
+            f"expected a name of its own for each joint"
+            f"{f'; {twice} come twice' if twice else ''}. Name every joint of "
+            "the kinematic tree, root first."
+        )
+    if len(parents) != len(names):
+        raise ValueError(
+            f"The body {data.name!r} has {len(parents)} parents and "
+            f"{len(names)} joint_names, expected as many. Name every joint of "
+            "the kinematic tree, root first."
+        )
+    ordered = all(0 <= p < joint for joint, p in enumerate(parents) if joint)
+    if parents[0] != -1 or not ordered:
+        raise ValueError(
+            f"parents of the body {data.name!r} are {list(parents)}, expected "
+            "-1 for the root, which comes first, and for every other joint "
+            "one before it. Order the joints from the root outwards."
+        )
+
+
 def _check_array(
     data: Any, name: str, array: np.ndarray, shape: tuple[int, ...]
 ) -> None:
@@ -68,7 +92,7 @@ def _check_array(
         raise ValueError(
             f"{name} of the body {data.name!r} has shape {array.shape}, "
             f"expected {shape} ({data.num_vertices} vertices, "
-            f"{len(joints.SMPL24)} joints). Give a whole SMPL body file."
+            f"{data.num_joints} joints). Give a whole SMPL body file."
         )
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

@@ -12,14 +12,16 @@ from tf_hmr.body import parts as body_parts
 from tf_hmr.body import topology
 from tf_hmr.body.data import BodyData
 
+TEXTS = ("name", "topology", "licence", "joint_names", "keypoint_regressor")
 ARRAYS = tuple(
     field.name
     for field in dataclasses.fields(BodyData)
-    if field.name not in ("name", "topology", "licence", "keypoint_regressor")
+    if field.name not in TEXTS
 )
 
 
 def assert_same(actual: BodyData, expected: BodyData) -> None:
+    assert actual.joint_names == expected.joint_names
     for name in ARRAYS:
         if getattr(expected, name) is None:
             assert getattr(actual, name) is None
