@@ -144,7 +144,11 @@ class PeopleFitter:
         return _Crop(box, keypoints.astype(np.float32), focal, centre)
 
     def _starts(self, crops: list[_Crop]):
-        """The task of each start, and (n, 85) pose, betas, translation."""
+        """The task of each start, and its pose, betas and translation.
+
+        Returns:
+            (n,) tasks and (n, 3 J + P + 3) numbers.
+        """
         rest, pelvis = self._keypoints()
         rows, starts = [], []
         for row, each in enumerate(crops):
@@ -168,7 +172,8 @@ class PeopleFitter:
         """(M, 29, 3) of the mean body in the poses of the start, 0 for what
         the body lacks, and its pelvis (3,), about which it turns.
         """
-        pose = np.pad(self._poses, ((0, 0), (3, 0))).reshape(-1, 24, 3)
+        pose = np.pad(self._poses, ((0, 0), (3, 0)))
+        pose = pose.reshape(len(pose), -1, 3)
         found, skeleton = self._body.keypoints(
             rotations.rotvec_to_rotmat(pose.astype(np.float32)),
             tf.zeros([len(pose), self._data.num_betas]),
@@ -185,7 +190,8 @@ class PeopleFitter:
         spare = (1 << (count - 1).bit_length()) - count
         seen = seen + seen[-1:] * spare
         starts = np.concatenate([starts, np.repeat(starts[-1:], spare, 0)])
-        at = np.split(starts, [72, starts.shape[1] - 3], axis=1)
+        ends = np.cumsum([3 * self._data.num_joints, self._data.num_betas])
+        at = np.split(starts, ends, axis=1)
         fit = self.fitter(
             smplify.Parameters(*at),
             np.stack([each.keypoints for each in seen]),

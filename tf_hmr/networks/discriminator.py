@@ -12,17 +12,33 @@ import tensorflow as tf
 from tf_hmr import joints
 
 BODY_JOINTS = len(joints.SMPL24) - 1
+"""Joints but the root that HMR's checkpoints score."""
+
+_BETAS = 10  # HMR's.
 
 
 class Discriminator(keras.Model):
-    """Scores of 23 joints, of all joints together, and of the shape: 25.
+    """Scores of the J - 1 joints but the root, of all together, of the shape.
 
     src/models.py Discriminator_separable_rotations. Float32 under any policy:
     its losses are squares of small differences.
     """
 
-    def __init__(self, hidden: int):
+    def __init__(
+        self,
+        hidden: int,
+        num_joints: int = len(joints.SMPL24),
+        num_betas: int = _BETAS,
+    ):
+        """Sizes of the layers and of the body.
+
+        Args:
+            hidden: units of the two layers that see all joints together.
+            num_joints: of the body, with the root (J).
+            num_betas: of the body (P).
+        """
         super().__init__(name="adversary", dtype="float32")
+        self.scored, self.num_betas = num_joints - 1, num_betas
         dense = functools.partial(keras.layers.Dense, dtype="float32")
         self.conv1 = dense(32, "relu", name="conv1")
         self.conv2 = dense(32, "relu", name="conv2")
@@ -35,34 +51,34 @@ class Discriminator(keras.Model):
 
     def build(self, shape=None):
         self.joint_kernels = self.add_weight(
-            shape=(BODY_JOINTS, 32),
-            # Glorot's limit for 23 layers from 32 inputs to one output.
+            shape=(self.scored, 32),
+            # Glorot's limit for single layers from 32 inputs to one output.
             initializer=keras.initializers.RandomUniform(
                 -((6 / 33) ** 0.5), (6 / 33) ** 0.5
             ),
             name="joint_kernels",
         )
         self.joint_biases = self.add_weight(
-            shape=(BODY_JOINTS,), initializer="zeros", name="joint_biases"
+            shape=(self.scored,), initializer="zeros", name="joint_biases"
         )
-        self.conv1.build((None, BODY_JOINTS, 9))
-        self.conv2.build((None, BODY_JOINTS, 32))
-        self.all_fc1.build((None, BODY_JOINTS * 32))
+        self.conv1.build((None, self.scored, 9))
+        self.conv2.build((None, self.scored, 32))
+        self.all_fc1.build((None, self.scored * 32))
         self.all_fc2.build((None, self.all_fc1.units))
         self.all_out.build((None, self.all_fc2.units))
-        self.shape_fc1.build((None, 10))
-        self.shape_fc2.build((None, 10))
-        self.shape_out.build((None, 5))
+        self.shape_fc1.build((None, self.num_betas))
+        self.shape_fc2.build((None, self.shape_fc1.units))
+        self.shape_out.build((None, self.shape_fc2.units))
         self.built = True
 
     def call(self, rotmats, betas):
-        """(N, 24, 3, 3), (N, 10) -> (N, 25); the global rotation is free."""
-        x = tf.reshape(rotmats[:, 1:], (-1, BODY_JOINTS, 9))
+        """(N, J, 3, 3), (N, P) -> (N, J + 1); the global rotation is free."""
+        x = tf.reshape(rotmats[:, 1:], (-1, self.scored, 9))
         x = self.conv2(self.conv1(x))
         kernels = tf.cast(self.joint_kernels, x.dtype)
         each = tf.einsum("njc,jc->nj", x, kernels)
         each = each + tf.cast(self.joint_biases, x.dtype)
-        every = tf.reshape(x, (-1, BODY_JOINTS * 32))
+        every = tf.reshape(x, (-1, self.scored * 32))
         every = self.all_out(self.all_fc2(self.all_fc1(every)))
         shape = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
         return tf.concat([each, every, shape], axis=-1)
@@ -74,22 +90,29 @@ class JointDiscriminator(keras.Model):
     Float32 under any policy, as Discriminator.
     """
 
-    def __init__(self, hidden: int):
+    def __init__(
+        self,
+        hidden: int,
+        num_joints: int = len(joints.SMPL24),
+        num_betas: int = _BETAS,
+    ):
+        """Takes what Discriminator takes."""
         super().__init__(name="adversary", dtype="float32")
+        self.scored, self.num_betas = num_joints - 1, num_betas
         dense = functools.partial(keras.layers.Dense, dtype="float32")
         self.fc1 = dense(hidden, "relu", name="fc1")
         self.fc2 = dense(hidden, "relu", name="fc2")
         self.out = dense(1, name="out")
 
     def build(self, shape=None):
-        self.fc1.build((None, BODY_JOINTS * 9 + 10))
+        self.fc1.build((None, self.scored * 9 + self.num_betas))
         self.fc2.build((None, self.fc1.units))
         self.out.build((None, self.fc2.units))
         self.built = True
 
     def call(self, rotmats, betas):
-        """(N, 24, 3, 3), (N, 10) -> (N, 1); the global rotation is free."""
-        pose = tf.reshape(rotmats[:, 1:], (-1, BODY_JOINTS * 9))
+        """(N, J, 3, 3), (N, P) -> (N, 1); the global rotation is free."""
+        pose = tf.reshape(rotmats[:, 1:], (-1, self.scored * 9))
         x = tf.concat([pose, betas], axis=-1)
         return self.out(self.fc2(self.fc1(x)))
 

@@ -36,6 +36,7 @@ ORDER = tuple(name for chain in CHAINS.values() for name in chain)
 """The joints as the chains are concatenated: Theta of section 3.2."""
 
 BETAS = 10
+"""The paper's, as HMR's."""
 
 
 class Options(NamedTuple):
@@ -60,20 +61,20 @@ class State(NamedTuple):
     """What an outer step has estimated."""
 
     pose: tf.Tensor
-    """(B, 72) rotation vectors in the order of ORDER."""
+    """(B, 3 J) rotation vectors in the order of ORDER."""
     betas: tf.Tensor
-    """(B, 10)."""
+    """(B, P)."""
     camera: tf.Tensor
     """(B, 3) scale s and shift rho: keypoints = s xy + rho."""
 
 
 def to_smpl_order(values):
-    """(B, 24, C) in the order of ORDER -> in that of joints.SMPL24."""
+    """(B, J, C) in the order of ORDER -> in that of joints.SMPL24."""
     return tf.gather(values, joints.select(joints.SMPL24, of=ORDER), axis=1)
 
 
 def to_chain_order(values):
-    """(24, C) in the order of joints.SMPL24 -> in that of ORDER."""
+    """(J, C) in the order of joints.SMPL24 -> in that of ORDER."""
     return np.asarray(values)[list(joints.select(ORDER, of=joints.SMPL24))]
 
 
@@ -111,10 +112,10 @@ class Embedding(keras.layers.Layer):
 class Chain(keras.layers.Layer):
     """Q_c: residuals of the rotation vectors of one chain, pass by pass."""
 
-    def __init__(self, name: str, options: Options):
+    def __init__(self, name: str, options: Options, num_betas: int = BETAS):
         super().__init__(name=name, dtype="float32")
         self.joints = CHAINS[name]
-        self.options = options
+        self.options, self.num_betas = options, num_betas
         self.embedding = Embedding(options.embedding, "embedding")
         self.passes = {"forward": self._heads("forward")}
         if not options.forward_only:
@@ -128,7 +129,8 @@ class Chain(keras.layers.Layer):
     def build(self, features: int) -> None:
         """Of how many features."""
         context = 0 if self.joints == ROOT else 3 * len(ROOT)
-        self.embedding.build(features, 3 * len(self.joints), BETAS + context)
+        others = self.num_betas + context
+        self.embedding.build(features, 3 * len(self.joints), others)
         for heads in self.passes.values():
             for number, head in enumerate(heads):
                 # The first is given a 0 in the place of a residual.
@@ -178,7 +180,7 @@ class Chain(keras.layers.Layer):
         Args:
             prepared: of `prepare`.
             pose: (B, 3 K) rotation vectors of the chain.
-            others: betas (B, 10); the root's pose (B, 12) of a child.
+            others: betas (B, P); the root's pose (B, 12) of a child.
 
         Returns:
             (B, 3 K).
@@ -207,14 +209,17 @@ class Prepared(NamedTuple):
 class Estimator(keras.layers.Layer):
     """The shape or the camera network: one hidden layer."""
 
-    def __init__(self, units: int, hidden: int, name: str, bias="zeros"):
+    def __init__(
+        self, units: int, hidden: int, name: str, num_betas: int, bias="zeros"
+    ):
         super().__init__(name=name, dtype="float32")
+        self.num_betas = num_betas
         self.embedding = Embedding(hidden, "hidden")
         self.out = _small_dense(units, "out", bias)
 
     def build(self, features: int) -> None:
         """Of how many features."""
-        self.embedding.build(features, 3 * len(ORDER) + BETAS)
+        self.embedding.build(features, 3 * len(ORDER) + self.num_betas)
         self.out.build((None, self.embedding.units))
         self.built = True
 
@@ -224,7 +229,7 @@ class Estimator(keras.layers.Layer):
         return fixed, kernel
 
     def estimate(self, prepared, pose, betas):
-        """Of `prepare`, (B, 72), (B, 10) -> (B, units)."""
+        """Of `prepare`, (B, 3 J), (B, P) -> (B, units)."""
         fixed, kernel = prepared
         state = tf.concat([pose, betas], axis=-1)
         return self.out(tf.nn.relu(fixed + state @ kernel))
@@ -233,24 +238,44 @@ class Estimator(keras.layers.Layer):
 class Regressor(keras.layers.Layer):
     """Refines pose, shape and camera from features, T times."""
 
-    def __init__(self, options: Options, camera: Sequence[float]):
-        """`camera`: scale and shift that the camera network starts at."""
+    def __init__(
+        self,
+        options: Options,
+        camera: Sequence[float],
+        num_betas: int = BETAS,
+        joint_names: Sequence[str] = joints.SMPL24,
+    ):
+        """Makes the chains, the shape and the camera network.
+
+        Args:
+            options: of the paper.
+            camera: scale and shift that the camera network starts at.
+            num_betas: of the body (P).
+            joint_names: of the body's joints, root first.
+
+        Raises:
+            ValueError: a joint belongs to no chain, or a chain's is missing.
+        """
+        joints.check_smpl24(joint_names, "HKMR's kinematic chains")
         # Float32 throughout: it sums small steps.
         super().__init__(name="regressor", dtype="float32")
-        self.options = options
-        self.chains = {name: Chain(name, options) for name in CHAINS}
-        self.shape_network = Estimator(BETAS, options.hidden, "shape")
+        self.options, self.num_betas = options, num_betas
+        self.chains = {name: Chain(name, options, num_betas) for name in CHAINS}
+        self.shape_network = Estimator(
+            num_betas, options.hidden, "shape", num_betas
+        )
         self.camera_network = Estimator(
             len(camera),
             options.hidden,
             "camera",
+            num_betas,
             lambda shape, dtype=None: tf.constant(camera, dtype),
         )
 
     def build(self, shape):
         for part in self._parts().values():
             part.build(shape[-1])
-        numbers = 3 * len(ORDER) + BETAS
+        numbers = 3 * len(ORDER) + self.num_betas
         self.mean = self.add_weight(
             shape=(1, numbers), trainable=False, name="mean"
         )
@@ -262,7 +287,7 @@ class Regressor(keras.layers.Layer):
         }
 
     def start(self, pose: np.ndarray, betas: np.ndarray) -> None:
-        """Starts at rotation vectors (24, 3), as joints.SMPL24, and betas."""
+        """Starts at rotation vectors (J, 3), as joints.SMPL24, and betas."""
         pose = to_chain_order(pose).ravel()
         self.mean.assign(np.concatenate([pose, betas])[None])
 
@@ -273,7 +298,7 @@ class Regressor(keras.layers.Layer):
         }
         mean = self.mean + tf.zeros_like(features[:, 0:1])
         sizes = [3 * len(chain) for chain in CHAINS.values()]
-        *poses, betas = tf.split(mean, [*sizes, BETAS], axis=-1)
+        *poses, betas = tf.split(mean, [*sizes, self.num_betas], axis=-1)
         states = []
         for _ in range(self.options.outer_steps):
             moved = []

@@ -1,10 +1,10 @@
 """A variational autoencoder of body poses: which ones are human.
 
 Pavlakos et al., Expressive Body Capture, CVPR 2019, section 3.3, in the form
-of HKMR (Georgakis et al., ECCV 2020, "Pose Prior"): 69 numbers, the rotation
-vectors of all joints but the global rotation. It is trained by itself
-(training.config.Stage.part) on unpaired poses; then its encoder tells by the
-KL divergence how far a pose is from them.
+of HKMR (Georgakis et al., ECCV 2020, "Pose Prior"): the rotation vectors of
+all joints but the global rotation, which are 69 numbers of SMPL's joints. It
+is trained by itself (training.config.Stage.part) on unpaired poses; then its
+encoder tells by the KL divergence how far a pose is from them.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from tf_hmr.geometry import rotations
 from tf_hmr.networks import dropout
 
 NUMBERS = 3 * (len(joints.SMPL24) - 1)
+"""The 69 numbers of HKMR."""
 _LEAST_SCALE = 1e-4
 
 
@@ -38,55 +39,63 @@ class Reconstruction(NamedTuple):
     """What the autoencoder makes of poses."""
 
     poses: tf.Tensor
-    """(B, 69)."""
+    """(B, N)."""
     code: Code
 
 
 class PoseVae(method.Learner):
     """Encoder and decoder with two hidden layers each, in float32."""
 
-    def __init__(self, hidden: int, latent: int, rate: float, kl: float):
-        """Sizes of the layers and of the code.
+    def __init__(
+        self,
+        hidden: int,
+        latent: int,
+        rate: float,
+        kl: float,
+        num_joints: int = len(joints.SMPL24),
+    ):
+        """Sizes of the layers, of the code and of the poses.
 
         Args:
             hidden: units of every hidden layer.
             latent: numbers of the code (L).
             rate: dropout, in training alone.
             kl: weight of the divergence, its mean over the code's numbers,
-                beside the mean squared error of the 69 numbers.
+                beside the mean squared error of the N numbers of a pose.
+            num_joints: of the body, with the root (J); N = 3 (J - 1). The
+                default is the paper's body.
         """
         super().__init__(name="pose_vae", dtype="float32")
-        self.latent, self.kl = latent, kl
+        self.latent, self.kl, self.numbers = latent, kl, 3 * (num_joints - 1)
         self.encoder = _layers("encoder", hidden, rate, 2 * latent, True)
-        self.decoder = _layers("decoder", hidden, rate, NUMBERS, False)
+        self.decoder = _layers("decoder", hidden, rate, self.numbers, False)
         self.noise = keras.random.SeedGenerator(name="noise_seed")
 
     def build_all(self) -> None:
         """Makes every variable."""
-        self(tf.zeros((1, NUMBERS)))
+        self(tf.zeros((1, self.numbers)))
 
     def inputs(self, batch):
-        """(P, 69) rotation vectors of the unpaired poses."""
+        """(P, N) rotation vectors of the unpaired poses."""
         return self.flat(rotations.rotmat_to_rotvec(batch["prior_rotmats"]))
 
-    @staticmethod
-    def flat(rotvecs):
-        """(B, 24, 3) rotation vectors -> (B, 69), without the global one."""
-        return tf.reshape(rotvecs[:, 1:], (-1, NUMBERS))
+    def flat(self, rotvecs):
+        """(B, J, 3) rotation vectors -> (B, N), without the global one."""
+        return tf.reshape(rotvecs[:, 1:], (-1, self.numbers))
 
     def encode(self, poses, training=False) -> Code:
-        """(B, 69) -> distributions of their codes."""
+        """(B, N) -> distributions of their codes."""
         numbers = _run(self.encoder, poses, training)
         # Not exp: the code of a pose far off all others stays finite.
         scale = tf.nn.softplus(numbers[:, self.latent :]) + _LEAST_SCALE
         return Code(numbers[:, : self.latent], scale)
 
     def decode(self, codes, training=False):
-        """(B, L) -> (B, 69)."""
+        """(B, L) -> (B, N)."""
         return _run(self.decoder, codes, training)
 
     def call(self, poses, training=False) -> Reconstruction:
-        """(B, 69) -> Reconstruction; of the code's mean if not training."""
+        """(B, N) -> Reconstruction; of the code's mean if not training."""
         code = self.encode(poses, training)
         drawn = code.mean
         if training:
@@ -101,7 +110,7 @@ class PoseVae(method.Learner):
         one = tf.ones_like(error[:, 0])
         return {
             "reconstruction": method.Term(
-                tf.reduce_sum(error, axis=1), NUMBERS * one, 1.0
+                tf.reduce_sum(error, axis=1), self.numbers * one, 1.0
             ),
             "kl": self.divergence_term(prediction.code, self.kl),
         }

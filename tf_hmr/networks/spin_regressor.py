@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tf_hmr.networks import dropout
 
-CAMERA, BETAS = 3, 10
+CAMERA = 3
+BETAS = 10
+"""Shape numbers of SPIN's checkpoints."""
 # What its weights belong to: a crop a fifth larger than the person's box
 # (datasets/preprocess: scaleFactor; demo.py), and a focal length of 5000 px in
 # its 224 px (constants.py), here in sides of the crop.
@@ -25,7 +27,12 @@ class Regressor(keras.layers.Layer):
     """
 
     def __init__(
-        self, hidden: int, rate: float, iterations: int, start: np.ndarray
+        self,
+        hidden: int,
+        rate: float,
+        iterations: int,
+        start: np.ndarray,
+        num_betas: int = BETAS,
     ):
         """Makes the layers.
 
@@ -33,11 +40,12 @@ class Regressor(keras.layers.Layer):
             hidden: units of the two hidden layers.
             rate: of dropout after each of them.
             iterations: passes with feedback.
-            start: (3 + N + 10,) camera, rotations and betas to start from.
+            start: (3 + N + P,) camera, rotations and betas to start from.
+            num_betas: how many betas there are (P).
         """
         # Float32 outside its hidden layers: the feedback sums small steps.
         super().__init__(name="regressor", dtype="float32")
-        self.iterations = iterations
+        self.iterations, self.num_betas = iterations, num_betas
         self.start = np.asarray(start, np.float32)
         scaling = keras.initializers.VarianceScaling
         # PyTorch's own for a linear layer, but its biases start at 0, so that
@@ -56,9 +64,10 @@ class Regressor(keras.layers.Layer):
                 numbers, kernel_initializer=xavier, dtype="float32", name=name
             )
 
-        self.deccam = decoder(CAMERA, "deccam")
-        self.decpose = decoder(len(start) - CAMERA - BETAS, "decpose")
-        self.decshape = decoder(BETAS, "decshape")
+        camera, pose, betas = self._sizes()
+        self.deccam = decoder(camera, "deccam")
+        self.decpose = decoder(pose, "decpose")
+        self.decshape = decoder(betas, "decshape")
 
     def build(self, shape):
         hidden = self.fc1.units
@@ -66,7 +75,7 @@ class Regressor(keras.layers.Layer):
         self.fc2.build((None, hidden))
         for decoder in (self.deccam, self.decpose, self.decshape):
             decoder.build((None, hidden))
-        camera, pose, betas = _parts(self.start)
+        camera, pose, betas = self._parts(self.start)
         self.init_cam = self._given(camera, "init_cam")
         self.init_pose = self._given(pose, "init_pose")
         self.init_shape = self._given(betas, "init_shape")
@@ -85,7 +94,7 @@ class Regressor(keras.layers.Layer):
     def start_from(self, theta: np.ndarray) -> None:
         """Sets where it starts; `theta` as the constructor's `start`."""
         given = (self.init_cam, self.init_pose, self.init_shape)
-        for variable, value in zip(given, _parts(theta), strict=True):
+        for variable, value in zip(given, self._parts(theta), strict=True):
             variable.assign(value[None])
 
     def given(self) -> tf.Tensor:
@@ -96,8 +105,7 @@ class Regressor(keras.layers.Layer):
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
         theta = self.given() + tf.zeros_like(features[:, 0:1])
-        sizes = [CAMERA, theta.shape[1] - CAMERA - BETAS, BETAS]
-        camera, pose, betas = tf.split(theta, sizes, axis=-1)
+        camera, pose, betas = tf.split(theta, self._sizes(), axis=-1)
         thetas = []
         for _ in range(self.iterations):
             # The order of SPIN's checkpoints.
@@ -110,8 +118,12 @@ class Regressor(keras.layers.Layer):
             thetas.append(tf.concat([camera, pose, betas], axis=-1))
         return thetas
 
+    def _sizes(self) -> list[int]:
+        """Numbers of camera, rotations and betas."""
+        pose = len(self.start) - CAMERA - self.num_betas
+        return [CAMERA, pose, self.num_betas]
 
-def _parts(theta: np.ndarray) -> list[np.ndarray]:
-    """Camera, rotations, betas."""
-    theta = np.asarray(theta, np.float32)
-    return np.split(theta, [CAMERA, theta.size - BETAS])
+    def _parts(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Camera, rotations, betas."""
+        ends = np.cumsum(self._sizes())[:-1]
+        return np.split(np.asarray(theta, np.float32), ends)

@@ -21,7 +21,6 @@ from tf_hmr.smplify import priors, schedules, self_penetration
 SPIN = schedules.SPIN
 ORIGINAL = schedules.ORIGINAL
 
-_POSE = 3 * len(joints.SMPL24)
 # Adam's constants, those of Kingma and Ba 2015.
 _DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
 # Nearer than this a joint is behind the lens, and its pixels mean nothing.
@@ -32,8 +31,8 @@ class Parameters(NamedTuple):
     """Bodies in front of a camera.
 
     Attributes:
-        pose: (B, 72) rotation vectors in SMPL24 order, the first one from the
-            body's rest to the camera frame.
+        pose: (B, 3 J) rotation vectors in the order of the body's
+            joint_names, the first one from its rest to the camera frame.
         betas: (B, P).
         translation: (B, 3) metres.
     """
@@ -47,7 +46,7 @@ class Fit(NamedTuple):
     """Bodies after the fit.
 
     Attributes:
-        pose: (B, 72), as in Parameters.
+        pose: (B, 3 J), as in Parameters.
         betas: (B, P).
         translation: (B, 3).
         joint_losses: (B, K) robust squared pixels of the keypoints that the
@@ -99,10 +98,11 @@ class Fitter:
             jit: compile with XLA, once per batch size (seconds).
 
         Raises:
-            ValueError: the prior is of another body, the schedule names an
-                unknown joint or part, or the body lacks a torso keypoint.
+            ValueError: the prior is of another body or of other joints, the
+                schedule names an unknown joint or part, or the body lacks a
+                torso keypoint.
         """
-        data.check_same_topology(prior.topology, "The pose prior")
+        prior.check_body(data)
         self.schedule = schedule
         self.joint_names = tuple(
             name for name in joints.KEYPOINTS if name in data.keypoint_regressor
@@ -112,8 +112,10 @@ class Fitter:
             list(joints.select(self.joint_names, of=joints.KEYPOINTS))
         ]
         self._torso = _flags(schedule.torso, self.joint_names)
-        self._table = schedules.body_table(schedule, data.num_betas)
-        self._num_betas = data.num_betas
+        self._data = data
+        self._table = schedules.body_table(
+            schedule, data.num_joints, data.num_betas
+        )
         self._body = Body(data, self.joint_names, jit=False)
         self._prior = priors.PosePrior(prior)
         if self._table["self_penetration"].any():
@@ -164,8 +166,9 @@ class Fitter:
     def _arranged(self, at, keypoints, focal_px, centre):
         """One vector (B, n) of all parameters, and what is seen."""
         parts = [tf.cast(part, tf.float32) for part in at]
-        widths = (_POSE, self._num_betas, 3)
-        for name, part, width in zip(at._fields, parts, widths, strict=True):
+        for name, part, width in zip(
+            at._fields, parts, self._widths(), strict=True
+        ):
             if not part.shape.is_compatible_with([None, width]):
                 raise ValueError(
                     f"{name} has shape {part.shape}, expected (B, {width})."
@@ -207,9 +210,13 @@ class Fitter:
             tf.where(confidence > 0, confidence, 0.0),
         )
 
+    def _widths(self) -> list[int]:
+        """Numbers of pose, betas and translation."""
+        return [3 * self._data.num_joints, self._data.num_betas, 3]
+
     def _parts(self, x):
         """Pose, betas and translation of the vector."""
-        return tf.split(x, [_POSE, self._num_betas, 3], axis=1)
+        return tf.split(x, self._widths(), axis=1)
 
     def _fitted(self, x, view):
         x = self._turned_and_moved(x, view)
@@ -250,14 +257,15 @@ class Fitter:
         """(B,) the body's energy under one step's squared weights."""
         pose, betas, translation = self._parts(x)
         bent, rotmats = pose[:, 3:], _rotmats(pose)
-        backward = priors.backward_bending(bent)
+        names = self._data.joint_names
+        backward = priors.backward_bending(bent, names)
         keypoints, skeleton = self._body.keypoints(rotmats, betas)
         losses = self._losses(keypoints + translation[:, None], view)
         terms = {
             "pose_prior": lambda: self._prior(bent),
             "angle_prior": lambda: tf.reduce_sum(backward, axis=1),
             "shape_prior": lambda: priors.shape_energy(betas),
-            "lean": lambda: priors.lean_energy(skeleton),
+            "lean": lambda: priors.lean_energy(skeleton, names),
             "depth": lambda: _depth_moved(x, view),
             "self_penetration": lambda: self._penetration(rotmats, betas),
         }
@@ -280,8 +288,8 @@ class Fitter:
 
 
 def _rotmats(pose):
-    """(B, 72) to (B, 24, 3, 3)."""
-    rotvecs = tf.reshape(pose, [-1, len(joints.SMPL24), 3])
+    """(B, 3 J) to (B, J, 3, 3)."""
+    rotvecs = tf.reshape(pose, [-1, pose.shape[1] // 3, 3])
     return rotations.rotvec_to_rotmat(rotvecs)
 
 

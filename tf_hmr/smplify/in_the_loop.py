@@ -94,8 +94,9 @@ class FitTargets:
             score = tf.where(better, its_score, score)
         kept = better | (fits.kept > 0)
         valid = wanted & kept & (score < THRESHOLD)
+        num_joints = self.body.data.num_joints
         rotmats = rotations.rotvec_to_rotmat(
-            tf.reshape(best.pose, (-1, len(joints.SMPL24), 3))
+            tf.reshape(best.pose, (-1, num_joints, 3))
         )
         return _taught(batch, rotmats, best.betas, valid) | {
             "fits": method.Fits(rotmats, best.betas, _flag(better)),
@@ -109,14 +110,14 @@ class FitTargets:
         index = joints.select(self.body.joint_names, of=joints.KEYPOINTS)
         labels = tf.gather(points, index, axis=1)
         placed = translation.estimate(found, labels, FOCAL, CENTRE)
-        at = smplify.Parameters(_rotvecs(fits.rotmats), fits.betas, placed)
+        at = smplify.Parameters(self._rotvecs(fits.rotmats), fits.betas, placed)
         losses = self.fitter.joint_losses(at, points, FOCAL, CENTRE)
         return at, tf.reduce_mean(losses, axis=1)
 
     def _found(self, points, prediction):
         """New fits from the prediction on, and their scores."""
         start = smplify.Parameters(
-            _rotvecs(prediction.rotmats),
+            self._rotvecs(prediction.rotmats),
             prediction.betas,
             camera.weak_to_translation(prediction.camera, FOCAL, SIDE),
         )
@@ -126,16 +127,15 @@ class FitTargets:
             fit.score
         )
 
+    def _rotvecs(self, rotmats: tf.Tensor) -> tf.Tensor:
+        """(B, J, 3, 3) -> (B, 3 J)."""
+        rotvecs = rotations.rotmat_to_rotvec(rotmats)
+        return tf.reshape(rotvecs, (-1, 3 * self.body.data.num_joints))
+
 
 def _pixels(keypoints: tf.Tensor) -> tf.Tensor:
     """(B, K, 3) in [-1, 1] and confidence -> pixels of SIDE, centre 0."""
     return keypoints * (SIDE / 2, SIDE / 2, 1.0)
-
-
-def _rotvecs(rotmats: tf.Tensor) -> tf.Tensor:
-    """(B, 24, 3, 3) -> (B, 72)."""
-    rotvecs = rotations.rotmat_to_rotvec(rotmats)
-    return tf.reshape(rotvecs, (-1, 3 * len(joints.SMPL24)))
 
 
 def _taught(batch, rotmats, betas, valid):

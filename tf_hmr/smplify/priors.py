@@ -6,6 +6,7 @@ vchoutas/smplify-x: smplifyx/prior.py, which nkolot/SPIN uses too.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import joints
+from tf_hmr.body.data import BodyData
 from tf_hmr.formats import array_files, unpickle
 
 NUM_POSE = 3 * (len(joints.SMPL24) - 1)
-"""Numbers of a pose without its global rotation: 23 rotation vectors."""
+"""Numbers of a pose of a mixture's file, its schema: the rotation vectors of
+joints.SMPL24 without the root's."""
 
 OWN = "assets/pose_gmm/pose_gmm.npz"
 """The mixture that ships with the package, of the open body's poses."""
@@ -45,7 +48,8 @@ class Mixture:
     """M Gaussians over poses.
 
     Attributes:
-        means: (M, 69) rotation vectors of joints 1 to 23, radians.
+        means: (M, 69) rotation vectors of joints.SMPL24 but the root,
+            radians.
         covars: (M, 69, 69), symmetric and positive.
         weights: (M,) positive, of sum 1.
         topology: tag of the body whose rest pose the poses are relative to.
@@ -62,6 +66,16 @@ class Mixture:
     def mean_pose(self) -> np.ndarray:
         """(69,) mean of the mixture, where SMPLify starts."""
         return (self.weights @ self.means).astype(np.float32)
+
+    def check_body(self, data: BodyData) -> None:
+        """Refuses a body whose poses the mixture says nothing of.
+
+        Raises:
+            ValueError: the body has another topology, or other joints than
+                SMPL24.
+        """
+        data.check_same_topology(self.topology, "The pose prior")
+        joints.check_smpl24(data.joint_names, "The pose prior")
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz that `load` reads back."""
@@ -156,7 +170,7 @@ class PosePrior:
         to the smallest one.
 
         Args:
-            pose: (B, 69) rotation vectors of joints 1 to 23.
+            pose: (B, 69) rotation vectors of joints.SMPL24 but the root.
 
         Returns:
             (B,).
@@ -170,23 +184,29 @@ class PosePrior:
         return 0.5 * tf.reduce_sum(white * white, axis=2) - self._log_weights
 
 
-def backward_bending(pose: tf.Tensor) -> tf.Tensor:
+def backward_bending(
+    pose: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
+) -> tf.Tensor:
     """exp(angle)^2 of elbows and knees, large where they bend backward.
 
     Args:
-        pose: (B, 69) rotation vectors of joints 1 to 23.
+        pose: (B, 3 (J - 1)) rotation vectors of all joints but the root.
+        joint_names: (J,) names of the joints, root first.
 
     Returns:
         (B, 4): left and right elbow, left and right knee.
     """
-    signs = np.zeros((NUM_POSE, len(_BACKWARD)), np.float32)
+    bent = joint_names[1:]
+    signs = np.zeros((3 * len(bent), len(_BACKWARD)), np.float32)
     for column, (name, axis, sign) in enumerate(_BACKWARD):
-        joint = joints.SMPL24.index(name) - 1  # The pelvis is left out.
+        joint = bent.index(name)
         signs[3 * joint + "xyz".index(axis), column] = sign
     return tf.exp(2.0 * tf.matmul(pose, signs))
 
 
-def lean_energy(skeleton: tf.Tensor) -> tf.Tensor:
+def lean_energy(
+    skeleton: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
+) -> tf.Tensor:
     """How steeply trunk and legs lean towards the camera or away from it.
 
     The depth of a keypoint is not seen: a body that leans looks like one with
@@ -194,13 +214,14 @@ def lean_energy(skeleton: tf.Tensor) -> tf.Tensor:
     people who stand and sit than of people who fall.
 
     Args:
-        skeleton: (B, 24, 3) in joints.SMPL24 order, camera frame.
+        skeleton: (B, J, 3) joints in the camera frame.
+        joint_names: (J,) their names.
 
     Returns:
         (B,) squared sines of the angles between the image plane and the lines
         from the ankles to the pelvis and from there to the neck, summed.
     """
-    at = dict(zip(joints.SMPL24, tf.unstack(skeleton, axis=1), strict=True))
+    at = dict(zip(joint_names, tf.unstack(skeleton, axis=1), strict=True))
     feet = (at["left_ankle"] + at["right_ankle"]) / 2
     energy = 0.0
     for line in (at["pelvis"] - feet, at["neck"] - at["pelvis"]):

@@ -4,9 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from tf_hmr import joints
-
-_POSE = 3 * len(joints.SMPL24)
 _WEIGHTS = (
     "pose_prior",
     "angle_prior",
@@ -145,12 +142,19 @@ def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
     }
 
 
-def body_table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
+def body_table(
+    schedule: Schedule, num_joints: int, num_betas: int
+) -> dict[str, np.ndarray]:
     """A row for each step of the body's stages.
+
+    Args:
+        schedule: what is done in which order.
+        num_joints: of the body, with the root (J).
+        num_betas: of the body (P).
 
     Returns:
         The stage's weights, squared; its rate; the step's count from 1 in its
-        stage; and flags (75 + num_betas,) of what is free.
+        stage; and flags (3 J + P + 3,) of what is free.
 
     Raises:
         ValueError: a stage frees what there is not.
@@ -160,17 +164,17 @@ def body_table(schedule: Schedule, num_betas: int) -> dict[str, np.ndarray]:
         for count in range(1, stage.steps + 1):
             row = {name: getattr(stage, name) ** 2 for name in _WEIGHTS}
             row |= {"rate": stage.learning_rate, "count": count}
-            rows.append(row | {"free": _free(stage, num_betas)})
+            rows.append(row | {"free": _free(stage, num_joints, num_betas)})
     return {
         name: np.array([row[name] for row in rows], np.float32)
         for name in rows[0]
     }
 
 
-def _free(stage: Stage, num_betas: int) -> np.ndarray:
+def _free(stage: Stage, num_joints: int, num_betas: int) -> np.ndarray:
     widths = {
         "orientation": 3,
-        "pose": _POSE - 3,
+        "pose": 3 * (num_joints - 1),
         "betas": num_betas,
         "translation": 3,
     }

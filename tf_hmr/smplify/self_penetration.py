@@ -40,9 +40,8 @@ class SelfPenetration:
         self._body = body
         data = body.data
         mean, blends = _spheres(data), _blends(data)
-        bones = np.eye(len(joints.SMPL24))[
-            list(joints.select(mean.bones, joints.SMPL24))
-        ]
+        names = data.joint_names
+        bones = np.eye(len(names))[list(joints.select(mean.bones, of=names))]
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():
             self._template = tf.constant(mean.rows, tf.float32)
@@ -57,7 +56,7 @@ class SelfPenetration:
         flows to the betas: a body would grow thin to be free of itself.
 
         Args:
-            rotmats: (B, 24, 3, 3) relative to the parent, SMPL24 order.
+            rotmats: (B, J, 3, 3) relative to the parent.
             betas: (B, P).
 
         Returns:

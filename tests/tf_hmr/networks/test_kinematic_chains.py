@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import larger_body
 from tests.support.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.networks import kinematic_chains
@@ -169,6 +170,24 @@ def parts_moved(one, other) -> set[str]:
         for name, chain in kinematic_chains.CHAINS.items()
         if any(differ[kinematic_chains.ORDER.index(j)] for j in chain)
     }
+
+
+def test_takes_as_many_betas_as_the_body_has(rng):
+    made = kinematic_chains.Regressor(OPTIONS, (0.9, 0.0, 0.0), num_betas=12)
+    made.build((None, FEATURES))
+    betas = rng.normal(size=12).astype(np.float32)
+    made.start(np.zeros((24, 3), np.float32), betas)
+    states = made(tf.zeros((2, FEATURES)))
+    assert states[-1].betas.shape == (2, 12)
+    assert states[-1].pose.shape == (2, 72)
+    assert_close("exact", made.mean[0, 72:], betas)
+
+
+def test_joints_without_a_chain_are_refused_by_name():
+    with pytest.raises(ValueError, match="chains .*'left_index1'"):
+        kinematic_chains.Regressor(
+            OPTIONS, (0.9, 0.0, 0.0), joint_names=larger_body.JOINT_NAMES
+        )
 
 
 def test_the_roots_pose_reaches_its_children_at_once(rng):

@@ -115,3 +115,11 @@ def test_learns_to_reconstruct(vae, rng):
     human = np.median(tf.reduce_sum(vae.encode(poses).divergence(), axis=1))
     other = np.median(tf.reduce_sum(vae.encode(far).divergence(), axis=1))
     assert other > 1.2 * human
+
+
+def test_takes_poses_of_any_number_of_joints(rng):
+    larger = pose_vae.PoseVae(16, 4, rate=0.1, kl=0.5, num_joints=26)
+    larger.build_all()
+    poses = larger.flat(tf.constant(rng.normal(size=(2, 26, 3)), tf.float32))
+    assert poses.shape == (2, 75)
+    assert larger(poses).poses.shape == (2, 75)

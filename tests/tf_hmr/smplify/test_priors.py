@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
-from tests.support import paths
+from tests.support import larger_body, paths
 from tests.support.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.geometry import translation
-from tf_hmr.smplify import priors
+from tf_hmr.smplify import fitter, priors
 
 GOLDEN = np.load(paths.GOLDEN / "spin" / "geometry.npz")
 
@@ -164,3 +164,37 @@ def test_what_is_no_mixture_is_a_named_error(change, told, tmp_path, mixture):
 def test_a_missing_file_says_where_to_get_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"smplify\.is\.tue\.mpg\.de"):
         priors.load(tmp_path / "gmm_08.pkl")
+
+
+def test_a_body_of_other_joints_is_refused_by_name(mixture, body_data, rng):
+    mixture.check_body(body_data)
+    larger = larger_body.with_fingers(body_data, rng)
+    with pytest.raises(
+        ValueError, match=r"pose prior .*'right_index1'\] beside"
+    ):
+        fitter.Fitter(larger, mixture)
+    names = ("hips", *joints.SMPL24[1:])
+    other = dataclasses.replace(body_data, joint_names=names)
+    with pytest.raises(ValueError, match=r"\['hips'\].*lacks \['pelvis'\]"):
+        mixture.check_body(other)
+    swapped = (*joints.SMPL24[:-2], "right_hand", "left_hand")
+    other = dataclasses.replace(body_data, joint_names=swapped)
+    with pytest.raises(ValueError, match="another order"):
+        mixture.check_body(other)
+
+
+def test_energies_take_joints_by_name(rng):
+    pose = np.float32(rng.normal(0, 0.5, (2, 24, 3)))
+    larger = np.float32(
+        rng.normal(0, 0.5, (2, len(larger_body.JOINT_NAMES), 3))
+    )
+    larger[:, larger_body.FROM_SMPL24] = pose
+    names = larger_body.JOINT_NAMES
+    assert_close(
+        "exact",
+        priors.backward_bending(larger[:, 1:].reshape(2, -1), names),
+        priors.backward_bending(pose[:, 1:].reshape(2, -1)),
+    )
+    assert_close(
+        "exact", priors.lean_energy(larger, names), priors.lean_energy(pose)
+    )
