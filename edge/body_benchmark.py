@@ -39,7 +39,7 @@ class Args:
 
 
 def textbook(data: BodyData, joint_names):
-    """Function of rotmats (1, 24, 3, 3), betas (1, P): vertices, keypoints."""
+    """Function of rotmats (1, J, 3, 3), betas (1, P): vertices, keypoints."""
     regressor = data.regressor(joint_names)
     posedirs = data.posedirs.reshape(len(data.posedirs), -1)
 
@@ -61,7 +61,7 @@ def textbook(data: BodyData, joint_names):
 
 
 def _homogeneous_motions(parents, rotmats, rest):
-    """(1, 24, 4, 4) from rest to posed places."""
+    """(1, J, 4, 4) from rest to posed places."""
     bones = rest - tf.gather(rest, np.maximum(parents, 0), axis=1)
     bones = tf.concat([rest[:, :1], bones[:, 1:]], axis=1)
     local = tf.concat([rotmats, bones[..., None]], axis=3)
@@ -85,7 +85,7 @@ def converted(data: BodyData, joint_names) -> dict[str, bytes]:
         return mesh.vertices, mesh.joints
 
     specs = [
-        tf.TensorSpec((1, 24, 3, 3), name="rotmats"),
+        tf.TensorSpec((1, data.num_joints, 3, 3), name="rotmats"),
         tf.TensorSpec((1, data.num_betas), name="betas"),
     ]
     found = {}
@@ -122,22 +122,28 @@ def outputs(interpreter) -> list[np.ndarray]:
     return sorted(found, key=np.size, reverse=True)
 
 
-def measure(
-    contents: dict[str, bytes], rounds: int, betas: int = 10
-) -> dict[str, np.ndarray]:
+def random_inputs(content: bytes) -> list[np.ndarray]:
+    """Rotations (1, J, 3, 3) and betas (1, P) for one of the files."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_content=content).get_input_details()
+    by_rank = {len(detail["shape"]): detail["shape"] for detail in details}
+    rng = np.random.default_rng(0)
+    turns = Rotation.random(int(by_rank[4][1]), rng=rng).as_matrix()
+    return [np.float32(turns[None]), np.float32(rng.normal(size=by_rank[2]))]
+
+
+def measure(contents: dict[str, bytes], rounds: int) -> dict[str, np.ndarray]:
     """Milliseconds (rounds,) of each file, run in turns.
 
     Args:
         contents: of `converted`.
         rounds: how often each runs.
-        betas: how many shape numbers they take.
 
     Raises:
         ValueError: the files disagree by more than 0.01 mm.
     """
-    rng = np.random.default_rng(0)
-    turns = Rotation.random(len(joints.SMPL24), rng=rng).as_matrix()
-    inputs = [np.float32(turns[None]), np.float32(rng.normal(size=(1, betas)))]
+    inputs = random_inputs(next(iter(contents.values())))
     runs = {name: loaded(c, inputs) for name, c in contents.items()}
     for run in runs.values():
         run.invoke()
@@ -165,7 +171,7 @@ def main(args: Args) -> int:
         args.files.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             (args.files / f"body_{name}.tflite").write_bytes(content)
-    times = measure(contents, args.rounds, data.num_betas)
+    times = measure(contents, args.rounds)
     for name, values in times.items():
         print(
             f"{name:>9}: {np.median(values):.3f} ms, least "

@@ -102,7 +102,7 @@ class Walk:
             *(_walked(seconds, who) for who in range(count)), strict=True
         )
         rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
-        posed = self._skinner(rotmats.reshape(count, 24, 3, 3), self._betas)
+        posed = self._skinner(rotmats.reshape(count, -1, 3, 3), self._betas)
         picture = self._background
         people = [None] * count
         # Far people first.
@@ -151,7 +151,7 @@ def _walked(seconds: float, who: int) -> tuple[np.ndarray, np.ndarray]:
         heading, place = -heading, place * (-1, 1, 1) + (0, 0, 2.0)
     phase = 2 * np.pi * CADENCE_HZ * seconds + who
     poses = kinematics.swing_twist_rotations(gait(phase)[None])
-    rotvecs = poses.as_rotvec().reshape(24, 3)
+    rotvecs = poses.as_rotvec()
     turn = _UPRIGHT * Rotation.from_rotvec([0, heading, 0])
     rotvecs[0] = turn.as_rotvec()
     return rotvecs, place
@@ -163,7 +163,7 @@ def gait(phase: float) -> np.ndarray:
     Hips in counter-phase, knees bent in the swing, arms with the other leg;
     signs and ranges are those of training.data.synthetic.kinematics.
     """
-    angles = np.zeros((24, 3))
+    angles = np.zeros((kinematics.JOINTS, 3))
     phases = np.array([phase, phase + np.pi])
     hips = -6 - 24 * np.sin(phases)
     swing = 32 * np.clip(np.cos(phases), 0, 1) ** 1.5

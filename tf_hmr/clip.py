@@ -45,7 +45,7 @@ class Args:
 class Motion(NamedTuple):
     """One track at an even pace, y up, metres.
 
-    seconds (T,) since the first frame of any track; rotmats (T, 24, 3, 3)
+    seconds (T,) since the first frame of any track; rotmats (T, J, 3, 3)
     relative to the parent, the first one global; betas (P,); translations
     (T, 3) from the body's frame.
     """
@@ -124,23 +124,28 @@ def write(args: Args) -> list[pathlib.Path]:
 
     Raises:
         FileNotFoundError, ValueError: as `read`; or nothing was asked for, or
-            the body has another topology.
+            the body has another topology or number of joints.
     """
     if not (args.glb or args.bvh):
         raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
     motions, topology = read(args.lines)
-    data = BodyData.load(args.body)
+    num_betas = next(iter(motions.values())).betas.size
+    data = BodyData.load(args.body, num_betas)
     data.check_same_topology(topology, f"The bodies of {args.lines}")
+    for motion in motions.values():
+        _check_joints(motion, data, args.lines)
     actors = []
     made = [args.glb] if args.glb else []
     for track, motion in motions.items():
         vertices = data.v_template + data.shapedirs @ motion.betas
         rest = data.J_regressor @ vertices
+        skeleton = bvh.Skeleton(rest, data.joint_names, data.parents)
         # The pelvis turns in place; the translation comes after.
         pelvis = _TO_Y_UP @ rest[0] + motion.translations
         actors.append(
             gltf.Actor(
-                *(f"track {track}", vertices, rest, data.weights, data.faces),
+                *(f"track {track}", vertices, *skeleton),
+                *(data.weights, data.faces),
                 *(motion.rotmats, pelvis, motion.seconds),
             )
         )
@@ -149,11 +154,21 @@ def write(args: Args) -> list[pathlib.Path]:
             path = args.bvh.with_name(name + args.bvh.suffix)
             times = motion.seconds
             pace = times[1] - times[0] if len(times) > 1 else 0.04
-            bvh.write(path, rest, motion.rotmats, pelvis, pace)
+            bvh.write(path, skeleton, motion.rotmats, pelvis, pace)
             made.append(path)
     if args.glb:
         gltf.write(args.glb, actors)
     return made
+
+
+def _check_joints(motion: Motion, data: BodyData, path: pathlib.Path) -> None:
+    count = motion.rotmats.shape[1]
+    if count != data.num_joints:
+        raise ValueError(
+            f"The bodies of {path} have {count} joints, but the body "
+            f"{data.name!r} has {data.num_joints}. Give --body the one that "
+            "the model was trained on."
+        )
 
 
 def main(args: Args) -> int:

@@ -48,15 +48,16 @@ class Person:
     principal_point: tuple[float, float]
     """Its principal point in pixels: the photo's centre."""
     rotmats: np.ndarray
-    """(24, 3, 3) parent-relative rotations, SMPL order; the first is global."""
+    """(J, 3, 3) parent-relative rotations in the order of the body's
+    `data.joint_names`; the first is global."""
     pose: np.ndarray
-    """(24, 3) the same as rotation vectors."""
+    """(J, 3) the same as rotation vectors."""
     betas: np.ndarray
     """(P,) shape coefficients."""
     joints: np.ndarray
-    """(J, 3) named by `joint_names`."""
+    """(K, 3) named by `joint_names`."""
     keypoints_px: np.ndarray
-    """(J, 2) projected joints in the photo."""
+    """(K, 2) projected joints in the photo."""
     vertices: np.ndarray
     """(V, 3) before `translation`."""
     joint_names: tuple[str, ...]

@@ -64,12 +64,12 @@ def rotmats_squared(
     """Squared error of rotation matrices, the global one included.
 
     Args:
-        pred: (B, 24, 3, 3).
-        true: (B, 24, 3, 3).
+        pred: (B, J, 3, 3).
+        true: (B, J, 3, 3).
         valid: (B,) flags.
 
     Returns:
-        total (B,), count (B,) = 216 per labelled example.
+        total (B,), count (B,) = 9 J per labelled example.
     """
     return _sum_where(tf.square, pred, true, valid)
 
@@ -87,12 +87,12 @@ def betas_squared(
     """Squared error of the shape coefficients.
 
     Args:
-        pred: (B, 10).
-        true: (B, 10).
+        pred: (B, P).
+        true: (B, P).
         valid: (B,) flags.
 
     Returns:
-        total (B,), count (B,) = 10 per labelled example.
+        total (B,), count (B,) = P per labelled example.
     """
     return _sum_where(tf.square, pred, true, valid)
 

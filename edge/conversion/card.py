@@ -18,7 +18,7 @@ import numpy as np
 from edge.conversion import compare
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
-from tf_hmr import joints, method
+from tf_hmr import method
 
 INPUT_DTYPES = {"tflite": "uint8", "onnx": "float32"}
 
@@ -96,7 +96,7 @@ def make(
             "repeated outside the photo (crop_image in edge/run.py)",
         },
         "joint_names": list(model.joint_names),
-        "rotation_names": list(joints.SMPL24),
+        "rotation_names": list(data.joint_names),
         "topology": data.topology,
         "body": {"name": data.name, "licence": data.licence},
         "config": dataclasses.asdict(model.config),

@@ -1,5 +1,6 @@
 """The export to one file: its contract, its checks, its card."""
 
+import dataclasses
 import importlib.metadata
 import json
 import sys
@@ -66,6 +67,15 @@ def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert measured["crops"] == 3
     assert 0 < measured["largest"]["vertices"] <= compare.LARGEST_FLOAT32_M
     assert measured["mpjpe_mm"]["keras"] > 0
+
+
+def test_card_calls_rotations_as_the_body_does(model, monkeypatch):
+    names = ("root", *joints.SMPL24[1:])
+    other = dataclasses.replace(model.body.data, joint_names=names)
+    monkeypatch.setattr(model.body, "data", other)
+    measured = compare.Measured(1, "none", 0.0, 0.0, 0.0, {})
+    made = cards.make(model, "tflite", "float32", measured)
+    assert made["rotation_names"] == list(names)
 
 
 def test_mesh_lies_beside_the_file(tflite, card, body_data):

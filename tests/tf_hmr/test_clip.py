@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from tests.support import larger_body
 from tests.support.closeness import assert_close
 from tf_hmr import clip, joints
 from tf_hmr.body.model import Body
@@ -57,7 +58,7 @@ def expected(motion, data):
     rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
     count = len(rotvecs)
     mesh = Body(data, jit=False)(
-        np.float32(rotmats.reshape(count, 24, 3, 3)),
+        np.float32(rotmats.reshape(count, -1, 3, 3)),
         np.float32(np.tile(betas, (count, 1))),
     )
     return [
@@ -120,6 +121,41 @@ def test_bvh_has_the_joints_of_the_body(motion, body_data, tmp_path):
     named = [names.index(name) for name in joints.SMPL24]
     assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
     assert_close("bvh_metres", places[:, named], skeleton)
+
+
+def test_a_larger_body_keeps_its_joints(motion, body_data, rng, tmp_path):
+    data = larger_body.with_fingers(body_data, rng)
+    plain, betas, places = motion
+    rotvecs = rng.normal(0, 0.3, (COUNT, data.num_joints, 3))
+    rotvecs[:, larger_body.FROM_SMPL24] = plain
+    larger = rotvecs, np.append(betas, [1.0, -1.0]), places
+    data.save(tmp_path / "larger.npz")
+    lines = write_lines(tmp_path / "a.jsonl", larger, data)
+    files = {kind: tmp_path / f"a.{kind}" for kind in ("bvh", "glb")}
+    assert run(lines, body=str(tmp_path / "larger.npz"), **files) == 0
+    names, _, found = read_bvh(files["bvh"])
+    vertices, skeleton = expected(
+        larger,
+        dataclasses.replace(data, posedirs=np.zeros_like(data.posedirs)),
+    )
+    named = [names.index(name) for name in data.joint_names]
+    assert_close("bvh_metres", found[:, named], skeleton)
+    nodes = read_glb(files["glb"])[0]["nodes"]
+    assert [node["name"] for node in nodes][: len(named)] == [*data.joint_names]
+    away = np.linalg.norm(played(files["glb"], 3) - vertices[3], axis=-1)
+    assert np.median(away) < 1e-4
+
+
+def test_bodies_of_other_joints_are_refused(
+    motion, body_data, rng, tmp_path, caplog
+):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    larger_body.with_fingers(body_data, rng).save(tmp_path / "larger.npz")
+    wanted = {"bvh": tmp_path / "a.bvh", "body": str(tmp_path / "larger.npz")}
+    assert run(lines, **wanted) == 1
+    assert "24 joints, but the body" in caplog.text
+    assert "has 26" in caplog.text
+    assert not wanted["bvh"].exists()
 
 
 def test_lost_frames_are_interpolated(motion, body_data, tmp_path):

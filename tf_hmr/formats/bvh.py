@@ -1,4 +1,4 @@
-"""Motion of the SMPL skeleton as BVH, the text that animation tools read.
+"""Motion of a body's skeleton as BVH, the text that animation tools read.
 
 Biovision Hierarchy: HIERARCHY gives each joint's offset from its parent,
 MOTION one line of channels per frame. Every joint has three rotations in the
@@ -7,22 +7,35 @@ root also has its position. Metres, y up.
 """
 
 import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
-
-from tf_hmr import joints
 
 CHANNELS = "Zrotation Yrotation Xrotation"
 END_M = 0.05
 """Length of the bones after the last joints, which BVH asks for."""
 
-_PARENTS = joints.parents()
+
+class Skeleton(NamedTuple):
+    """J joints of a resting body, root first.
+
+    rest (J, 3) metres; names (J,); parents (J,) index of each joint's parent,
+    -1 for the root.
+    """
+
+    rest: np.ndarray
+    names: Sequence[str]
+    parents: Sequence[int]
+
+    def children(self, joint: int) -> list[int]:
+        return [c for c, parent in enumerate(self.parents) if parent == joint]
 
 
 def write(
     path: pathlib.Path,
-    rest: np.ndarray,
+    skeleton: Skeleton,
     rotmats: np.ndarray,
     positions: np.ndarray,
     frame_s: float,
@@ -31,47 +44,44 @@ def write(
 
     Args:
         path: the file.
-        rest: (24, 3) joints of the resting body, metres.
-        rotmats: (T, 24, 3, 3) relative to the parent, SMPL order.
-        positions: (T, 3) of the pelvis.
+        skeleton: of the resting body.
+        rotmats: (T, J, 3, 3) relative to the parent.
+        positions: (T, 3) of the root.
         frame_s: seconds from frame to frame.
     """
     count = len(rotmats)
     flat = Rotation.from_matrix(rotmats.reshape(-1, 3, 3))
     angles = flat.as_euler("ZYX", degrees=True).reshape(count, -1, 3)
-    order = list(_depth_first(0))
+    order = list(_depth_first(skeleton, 0))
     rows = np.concatenate(
         [positions, angles[:, order].reshape(count, -1)], axis=1
     )
-    lines = ["HIERARCHY", *_joint(0, rest, 0)]
+    lines = ["HIERARCHY", *_joint(0, skeleton, 0)]
     lines += ["MOTION", f"Frames: {count}", f"Frame Time: {frame_s:.8f}"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in rows]
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-def _children(joint: int) -> list[int]:
-    return [child for child, parent in enumerate(_PARENTS) if parent == joint]
-
-
-def _depth_first(joint: int):
+def _depth_first(skeleton: Skeleton, joint: int):
     yield joint
-    for child in _children(joint):
-        yield from _depth_first(child)
+    for child in skeleton.children(joint):
+        yield from _depth_first(skeleton, child)
 
 
-def _joint(joint: int, rest: np.ndarray, depth: int) -> list[str]:
+def _joint(joint: int, skeleton: Skeleton, depth: int) -> list[str]:
     """The lines of a joint and all below it."""
     pad, root = "  " * depth, joint == 0
-    bone = rest[joint] * 0 if root else rest[joint] - rest[_PARENTS[joint]]
+    rest, parent = skeleton.rest, skeleton.parents[joint]
+    bone = rest[joint] * 0 if root else rest[joint] - rest[parent]
     position = "6 Xposition Yposition Zposition" if root else "3"
-    children = _children(joint)
-    below = [line for c in children for line in _joint(c, rest, depth + 1)]
+    children = skeleton.children(joint)
+    below = [line for c in children for line in _joint(c, skeleton, depth + 1)]
     if not children:
         end = bone * END_M / np.linalg.norm(bone)
         below = [f"{pad}  End Site", f"{pad}  {{"]
         below += [f"{pad}    {_offset(end)}", f"{pad}  }}"]
     return [
-        f"{pad}{'ROOT' if root else 'JOINT'} {joints.SMPL24[joint]}",
+        f"{pad}{'ROOT' if root else 'JOINT'} {skeleton.names[joint]}",
         f"{pad}{{",
         f"{pad}  {_offset(bone)}",
         f"{pad}  CHANNELS {position} {CHANNELS}",

@@ -11,17 +11,15 @@ those are not a linear function of a joint's angle, and glTF knows no other.
 import json
 import pathlib
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import joints
-
 INFLUENCES = 4
 """Joints that move a vertex; the least weights beyond are left out."""
 
-_PARENTS = joints.parents()
 _FLOAT, _UINT32, _UINT8 = 5126, 5125, 5121  # glTF's numbers of the types.
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 _TYPES = {"float32": _FLOAT, "uint32": _UINT32, "uint8": _UINT8}
@@ -30,14 +28,17 @@ _TYPES = {"float32": _FLOAT, "uint32": _UINT32, "uint8": _UINT8}
 class Actor(NamedTuple):
     """One person's body and motion, y up, metres.
 
-    name; vertices (V, 3) and joints (24, 3) at rest; weights (V, 24);
-    faces (F, 3); rotmats (T, 24, 3, 3) relative to the parent; positions
-    (T, 3) of the pelvis; seconds (T,).
+    name; vertices (V, 3) and joints (J, 3) at rest; joint_names (J,), root
+    first; parents (J,) index of each joint's parent, -1 for the root; weights
+    (V, J); faces (F, 3); rotmats (T, J, 3, 3) relative to the parent;
+    positions (T, 3) of the root; seconds (T,).
     """
 
     name: str
     vertices: np.ndarray
     joints: np.ndarray
+    joint_names: Sequence[str]
+    parents: Sequence[int]
     weights: np.ndarray
     faces: np.ndarray
     rotmats: np.ndarray
@@ -106,14 +107,14 @@ def write(path: pathlib.Path, actors: list[Actor]) -> None:
 
 
 def _body(file: _File, actor: Actor) -> tuple[int, int]:
-    """Adds skeleton, skin and mesh; returns the nodes of pelvis and mesh."""
+    """Adds skeleton, skin and mesh; returns the nodes of root and mesh."""
     first = len(file.json.get("nodes", ()))
-    for joint, name in enumerate(joints.SMPL24):
-        parent = actor.joints[_PARENTS[joint]] if joint else 0.0
+    for joint, name in enumerate(actor.joint_names):
+        parent = actor.joints[actor.parents[joint]] if joint else 0.0
         offset = (actor.joints[joint] - parent).tolist()
         below = [
             first + child
-            for child, parent in enumerate(_PARENTS)
+            for child, parent in enumerate(actor.parents)
             if parent == joint
         ]
         extra = {"children": below} if below else {}

@@ -240,7 +240,9 @@ def geodesic_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.where(same, 0.0, tf.sqrt(tf.where(same, 1.0, angle_sq)))
 
 
-def mirror_rotmats(rotmats: tf.Tensor) -> tf.Tensor:
+def mirror_rotmats(
+    rotmats: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
+) -> tf.Tensor:
     """The same body pose seen in a mirror that flips x.
 
     Left and right joints swap and each rotation is conjugated by
@@ -249,15 +251,15 @@ def mirror_rotmats(rotmats: tf.Tensor) -> tf.Tensor:
     the identity.
 
     Args:
-        rotmats: (..., 24, 3, 3) rotations in the order joints.SMPL24.
+        rotmats: (..., J, 3, 3) rotations.
+        joint_names: (J,) names of the joints; records have SMPL24's.
 
     Returns:
-        (..., 24, 3, 3).
+        (..., J, 3, 3).
     """
-    order = joints.SMPL24
-    rotmats = _checked(rotmats, (len(order), 3, 3), "rotmats")
+    rotmats = _checked(rotmats, (len(joint_names), 3, 3), "rotmats")
     flip = np.array([-1.0, 1.0, 1.0])
-    swapped = tf.gather(rotmats, joints.mirror(order), axis=-3)
+    swapped = tf.gather(rotmats, joints.mirror(joint_names), axis=-3)
     return swapped * tf.constant(np.outer(flip, flip), rotmats.dtype)
 
 

@@ -294,6 +294,15 @@ def test_mirror_negates_y_and_z_and_swaps_sides():
         )
 
 
+def test_mirror_takes_other_joints_by_name():
+    names = ("pelvis", "right_index1", "left_index1")
+    turns = rotmats(2, 3, seed=9)
+    mirrored = geometry.mirror_rotmats(turns, names)
+    flip = np.diag([-1.0, 1.0, 1.0]).astype(np.float32)
+    expected = flip @ np.asarray(turns)[:, [0, 2, 1]] @ flip
+    assert_close("exact", mirrored, expected)
+
+
 def test_mirror_twice_is_the_identity_and_keeps_products():
     a, b = rotmats(2, 24, seed=6), rotmats(2, 24, seed=7)
     mirror = geometry.mirror_rotmats
