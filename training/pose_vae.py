@@ -19,7 +19,6 @@ import tyro
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import joints
 from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.networks import pose_vae
@@ -51,7 +50,7 @@ class Options:
 
 
 def labelled_poses(records: Path, split: str) -> np.ndarray:
-    """(N, 69) rotation vectors of the examples of a split that have a pose.
+    """(N, 3 (J - 1)) rotation vectors of a split's examples that have a pose.
 
     Raises:
         FileNotFoundError: no such records.
@@ -65,13 +64,13 @@ def labelled_poses(records: Path, split: str) -> np.ndarray:
             f"No example of the split {split!r} of {records} has a pose. "
             "Choose records with SMPL labels."
         )
-    return poses.reshape(-1, 72)[:, 3:]
+    return poses[:, 3:]
 
 
 def random_poses(
     like: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """As many poses (N, 69) without any sense, by how they were drawn.
+    """Poses without any sense, as many as `like`, by how they were drawn.
 
     "any_rotation": each joint turned uniformly among all rotations;
     "same_ranges": each number uniform between its least and its largest value
@@ -87,7 +86,7 @@ def random_poses(
 
 
 def divergence(vae: pose_vae.PoseVae, poses: np.ndarray) -> np.ndarray:
-    """(N,) KL divergence of the codes of poses (N, 69): high is implausible."""
+    """(N,) KL divergence of the codes of poses: high is implausible."""
     code = vae.encode(tf.constant(poses, tf.float32))
     return tf.reduce_sum(code.divergence(), axis=1).numpy()
 
@@ -108,7 +107,7 @@ def roc(human: np.ndarray, random: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def angles_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(N, 23) angles between the rotations of poses (N, 69)."""
+    """(N, J - 1) angles between the rotations of poses (N, 3 (J - 1))."""
     a, b = (Rotation.from_rotvec(x.reshape(-1, 3)) for x in (one, other))
     return np.degrees((a.inv() * b).magnitude()).reshape(len(one), -1)
 
@@ -142,7 +141,7 @@ def run(options: Options) -> dict:
     captions = [f"sample {number}" for number in range(SAMPLES)]
     _draw(options.out / "samples.png", drawn, rest, captions)
     off = angles_deg(poses, again)
-    names = joints.SMPL24[1:]
+    names = method.body.data.joint_names[1:]
     result = {
         "poses": len(poses),
         "reconstruction_deg": float(off.mean()),
@@ -179,7 +178,8 @@ def _rest(data: BodyData) -> np.ndarray:
 def _draw_pairs(path, poses, again, rest) -> None:
     """Some poses, evenly spread, each beside what comes back."""
     rows = np.linspace(0, len(poses) - 1, PAIRS).round().astype(int)
-    pairs = np.stack([poses[rows], again[rows]], axis=1).reshape(-1, 69)
+    pairs = np.stack([poses[rows], again[rows]], axis=1)
+    pairs = pairs.reshape(-1, poses.shape[1])
     captions = [f"{row} {what}" for row in rows for what in ("in", "out")]
     _draw(path, pairs, rest, captions)
 

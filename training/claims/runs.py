@@ -126,7 +126,7 @@ def implausible_pct(method, dataset, real: mocap.Prior) -> float:
         real: the poses that say what people do.
     """
     mean = statistics.mean_of_prior(real)[0][1:]
-    pose = real.pose.reshape(-1, 24, 3)[:, 1:]
+    pose = real.pose.reshape(len(real.pose), -1, 3)[:, 1:]
     bounds = np.percentile(
         _from_mean(rotations.rotvec_to_rotmat(pose), mean), IMPLAUSIBLE, axis=0
     )
@@ -138,7 +138,7 @@ def implausible_pct(method, dataset, real: mocap.Prior) -> float:
 
 
 def _from_mean(rotmats, mean) -> np.ndarray:
-    """(N, 23, 3, 3) against (23, 3, 3) -> (N, 23) angles."""
+    """(N, J, 3, 3) against (J, 3, 3) -> (N, J) angles."""
     mean = np.broadcast_to(mean.astype(np.float32), rotmats.shape)
     return rotations.geodesic_distance(rotmats, mean).numpy()
 

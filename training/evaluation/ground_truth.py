@@ -24,7 +24,7 @@ class Mesh(NamedTuple):
     vertices: np.ndarray
     """(B, V, 3) metres."""
     skeleton: np.ndarray
-    """(B, 24, 3) of joints.SMPL24."""
+    """(B, J, 3) of the body's joint_names, metres."""
 
 
 class TrueBodies:

@@ -109,7 +109,8 @@ class Compared:
             return has, np.zeros((len(has), len(names), 3))
         mesh = self._given.labelled(batch)
         if regressor == "smpl":
-            index = list(joints.select(names, of=joints.SMPL24))
+            order = self._given.body.data.joint_names
+            index = list(joints.select(names, of=order))
             return has, mesh.skeleton[:, index]
         rows = regressor_rows(regressor, names, self._given)
         return has, rows @ mesh.vertices.astype(np.float64)
@@ -156,7 +157,7 @@ def predicted(
     if regressor == "h36m" and found.vertices is not None:
         return regressor_rows(regressor, names, given) @ found.vertices
     if regressor == "smpl" and found.rotmats is not None:
-        index = list(joints.select(names, of=joints.SMPL24))
+        index = list(joints.select(names, of=given.body.data.joint_names))
         posed = given.body(found.rotmats, found.betas)
         return posed.skeleton.numpy()[:, index]
     missing = [name for name in names if name not in given.joint_names]

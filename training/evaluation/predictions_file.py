@@ -22,14 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_hmr import joints
 from tf_hmr.body.model import Body
 from tf_hmr.formats import array_files
 from training.evaluation import protocol
 
+# The file's schema, whatever body it is measured with.
+_ROTMATS, _BETAS = len(joints.SMPL24), 10
 _SHAPES = {
     "joints3d": ("J", 3),
-    "rotmats": (24, 3, 3),
-    "betas": (10,),
+    "rotmats": (_ROTMATS, 3, 3),
+    "betas": (_BETAS,),
     "vertices": ("V", 3),
     "translation": (3,),
     "camera": (3,),

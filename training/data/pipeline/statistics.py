@@ -27,10 +27,12 @@ def mean_pose(
         sources: with `records` as paths.
 
     Returns:
-        rotmats (24, 3, 3), each the rotation nearest to the mean matrix, the
-        global one included, and betas (10,); None without 3D labels.
+        rotmats (J, 3, 3), each the rotation nearest to the mean matrix, the
+        global one included, and betas (P,), as many as records hold; None
+        without 3D labels.
     """
-    total, betas = np.zeros((24, 3, 3)), np.zeros(10)
+    joints = schema.ARRAYS["pose"][0] // 3
+    total, betas = np.zeros((joints, 3, 3)), np.zeros(schema.ARRAYS["betas"])
     blank = schema.blank()
     poses = shapes = 0
     seen = [
@@ -45,7 +47,7 @@ def mean_pose(
             rows = chosen[start : start + CHUNK]
             fields = parsing.parse([_read(stored, i, blank) for i in rows])
             has = fields["has_pose"].numpy() > 0
-            pose = fields["pose"].numpy()[has].reshape(-1, 24, 3)
+            pose = fields["pose"].numpy()[has].reshape(-1, joints, 3)
             total += rotations.rotvec_to_rotmat(pose).numpy().sum(axis=0)
             poses += len(pose)
             has = fields["has_betas"].numpy() > 0
@@ -68,8 +70,8 @@ def mean_of_prior(
         As mean_pose. The global rotation is a half turn about x, as bodies
         are y-up at rest and the camera's y points down.
     """
-    pose = poses.pose.reshape(-1, 24, 3)
-    total = np.zeros((24, 3, 3))
+    pose = poses.pose.reshape(len(poses.pose), -1, 3)
+    total = np.zeros((pose.shape[1], 3, 3))
     for start in range(0, len(pose), CHUNK):
         rows = pose[start : start + CHUNK]
         total += rotations.rotvec_to_rotmat(rows).numpy().sum(axis=0)

@@ -9,12 +9,11 @@ import dataclasses
 import cv2
 import numpy as np
 
-from tf_hmr import joints
+from tf_hmr.body import parts
 from tf_hmr.body.data import BodyData
 
 VERSION = 1  # Raise it when a change alters the pictures of a seed.
 
-_INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _LIGHT_SKIN = np.array([0.96, 0.80, 0.69])
 _DARK_SKIN = np.array([0.24, 0.14, 0.09])
 _TILE = 640  # Side of the tile of noise; larger pictures repeat it.
@@ -77,20 +76,25 @@ class Wardrobe:
             data: the body.
         """
         skin = data.v_template
-        rest = data.J_regressor @ skin
+        places = data.J_regressor @ skin
+        rest = dict(zip(data.joint_names, places, strict=True))
         owner = np.argmax(data.weights, axis=1)
+        # Sleeves cover the hand whether or not it has fingers.
+        nearest = parts.nearest_ancestors(data.joint_names, data.parents)
 
         def of(*names: str) -> np.ndarray:
-            chosen = [i for name, i in _INDEX.items() if name.endswith(names)]
+            chosen = [
+                i for i, name in enumerate(nearest) if name.endswith(names)
+            ]
             return np.isin(owner, chosen)
 
         self._skin = skin
-        self._above_pelvis = skin[:, 1] - rest[_INDEX["pelvis"], 1]
+        self._above_pelvis = skin[:, 1] - rest["pelvis"][1]
         self._arms = of("shoulder", "elbow", "wrist", "hand")
         self._legs = of("hip", "knee", "ankle", "foot")
         self._trunk = of("pelvis", "spine1", "spine2", "spine3", "collar")
         self._head = of("neck", "head")
-        neck = rest[_INDEX["neck"]]
+        neck = rest["neck"]
         self._below_neck = neck[1] - skin[:, 1]
         self._front = self._trunk & (skin[:, 2] > neck[2])
         # A V narrows downwards; a print covers the middle of the chest.
@@ -99,11 +103,11 @@ class Wardrobe:
         self._chest = self._front & chest & (np.abs(skin[:, 0]) < 0.09)
         self._along_arm = _along(skin, rest, "shoulder", "wrist", axis=0)
         self._along_leg = _along(skin, rest, "hip", "ankle", axis=1)
-        ankle = rest[_INDEX["left_ankle"], 1]
+        ankle = rest["left_ankle"][1]
         self._feet = of("ankle", "foot") & (skin[:, 1] < ankle + 0.01)
         eyes = data.regressor(("left_eye", "right_eye")) @ skin
         self._below_crown = skin[:, 1].max() - skin[:, 1]
-        forward = skin[:, 2] - rest[_INDEX["head"], 2]
+        forward = skin[:, 2] - rest["head"][2]
         forehead = (skin[:, 1] > eyes[0, 1] + 0.045) | (forward < 0.0)
         # Ears stay free: they stand out sideways.
         near_skull = np.abs(skin[:, 0]) < 0.079
@@ -301,10 +305,14 @@ _NOISE = _make_noise()
 
 
 def _along(
-    skin: np.ndarray, rest: np.ndarray, start: str, end: str, axis: int
+    skin: np.ndarray,
+    rest: dict[str, np.ndarray],
+    start: str,
+    end: str,
+    axis: int,
 ) -> np.ndarray:
     """(V,) place along a limb's axis, of the left and right one alike."""
-    first, last = rest[_INDEX["left_" + start]], rest[_INDEX["left_" + end]]
+    first, last = rest["left_" + start], rest["left_" + end]
     place = np.abs(skin[:, axis]) if axis == 0 else skin[:, axis]
     return (place - first[axis]) / (last[axis] - first[axis])
 

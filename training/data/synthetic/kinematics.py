@@ -10,6 +10,7 @@ tighter.
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,6 +18,9 @@ from scipy.spatial.transform import Rotation
 from tf_hmr import joints
 from tf_hmr.body import capsules as body_capsules
 from tf_hmr.body.data import BodyData
+
+JOINTS = len(joints.SMPL24)
+"""Poses are drawn of SMPL's joints, which records hold."""
 
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _PARENTS = joints.parents()
@@ -61,7 +65,7 @@ LIMITS = {
 
 def angle_limits() -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest angles (24, 3), degrees; the pelvis has 0 and 0."""
-    low, high = np.zeros((24, 3)), np.zeros((24, 3))
+    low, high = np.zeros((JOINTS, 3)), np.zeros((JOINTS, 3))
     for name, index in _INDEX.items():
         limit = LIMITS.get(_bare(name))
         if limit is not None:
@@ -75,7 +79,7 @@ def angle_limits() -> tuple[np.ndarray, np.ndarray]:
 
 def swing_twist_rotations(angles: np.ndarray) -> Rotation:
     """Swing and twist (N, 24, 3) in degrees -> N * 24 rotations, flat."""
-    twist_axis = np.zeros((24, 3))
+    twist_axis = np.zeros((JOINTS, 3))
     for name, index in _INDEX.items():
         limit = LIMITS.get(_bare(name))
         twist_axis[index, "xyz".index(limit.twist if limit else "y")] = 1
@@ -86,29 +90,71 @@ def swing_twist_rotations(angles: np.ndarray) -> Rotation:
 
 
 def forward(
-    rotmats: np.ndarray, rest: np.ndarray
+    rotmats: np.ndarray,
+    rest: np.ndarray,
+    parents: Sequence[int] = _PARENTS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Chains the joints of the SMPL24 tree.
+    """Chains the joints of a kinematic tree.
 
     Args:
-        rotmats: (N, 24, 3, 3) relative to the parent.
-        rest: (24, 3) or (N, 24, 3) joints of the unposed body, metres.
+        rotmats: (N, J, 3, 3) relative to the parent.
+        rest: (J, 3) or (N, J, 3) joints of the unposed body, metres.
+        parents: (J,) index of each joint's parent, which comes before it; by
+            default the tree of joints.SMPL24, whose poses records hold.
 
     Returns:
-        Rotations (N, 24, 3, 3) and positions (N, 24, 3) in the body's frame;
-        the pelvis stays where `rest` has it.
+        Rotations (N, J, 3, 3) and positions (N, J, 3) in the body's frame;
+        the root stays where `rest` has it.
+
+    Raises:
+        ValueError: the rotations are of another number of joints.
     """
+    if rotmats.shape[1] != len(parents):
+        raise ValueError(
+            f"rotmats have shape {rotmats.shape}, expected "
+            f"(N, {len(parents)}, 3, 3) for a tree of {len(parents)} joints."
+        )
     rest = np.broadcast_to(rest, (len(rotmats), *rest.shape[-2:]))
     rotations = np.empty(rotmats.shape, rotmats.dtype)
     positions = np.empty(rest.shape, rotmats.dtype)
     rotations[:, 0], positions[:, 0] = rotmats[:, 0], rest[:, 0]
-    for joint, parent in enumerate(_PARENTS[1:], start=1):
+    for joint, parent in enumerate(parents[1:], start=1):
         bone = rest[:, joint] - rest[:, parent]
         rotations[:, joint] = rotations[:, parent] @ rotmats[:, joint]
         positions[:, joint] = positions[:, parent] + np.squeeze(
             rotations[:, parent] @ bone[..., None], axis=-1
         )
     return rotations, positions
+
+
+def smpl24_rest(data: BodyData) -> np.ndarray:
+    """(24, 3) places of joints.SMPL24 on the resting mean body, metres.
+
+    Raises:
+        ValueError: the body lacks one of them.
+    """
+    index = list(joints.select(joints.SMPL24, of=data.joint_names))
+    return (data.J_regressor @ data.v_template)[index]
+
+
+def of_body(rotmats: np.ndarray, data: BodyData) -> np.ndarray:
+    """Rotations of all joints of a body that bends as SMPL does.
+
+    Args:
+        rotmats: (N, 24, 3, 3) of joints.SMPL24, relative to the parent.
+        data: the body.
+
+    Returns:
+        (N, J, 3, 3) in the order of `data.joint_names`; joints that SMPL has
+        not, as of fingers, rest.
+
+    Raises:
+        ValueError: the body lacks a joint of SMPL24.
+    """
+    index = list(joints.select(joints.SMPL24, of=data.joint_names))
+    bent = np.tile(np.eye(3), (len(rotmats), data.num_joints, 1, 1))
+    bent[:, index] = rotmats
+    return bent
 
 
 def balance(rotmats: np.ndarray, rest: np.ndarray) -> Rotation:
@@ -159,9 +205,10 @@ class SelfPenetration:
         """Measures the capsules of a body.
 
         Args:
-            data: the body; only its mean shape is used.
+            data: the body, with the joints of SMPL24 among its own; only its
+                mean shape is used.
         """
-        self._rest = (data.J_regressor @ data.v_template).astype(np.float64)
+        self._rest = smpl24_rest(data).astype(np.float64)
         capsules = body_capsules.measure(data)
         joint = np.array([_INDEX[capsule.joint] for capsule in capsules])
         ends = np.array([(c.start, c.end) for c in capsules])  # (C, 2, 3)

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from tf_hmr.body.data import BodyData
 from training.data.records import schema
-from training.data.synthetic import appearance, poses
+from training.data.synthetic import appearance, kinematics, poses
 from training.data.synthetic import rendering as render
 
 DATASET = "synthetic"
@@ -232,7 +232,8 @@ class People:
         turned = Rotation.concatenate([each.rotation for each in cameras])
         rotvecs[:, 0] = (turned * orientations).as_rotvec()
         rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
-        posed = self._skinner(rotmats.reshape(-1, 24, 3, 3), betas)
+        rotmats = rotmats.reshape(*rotvecs.shape, 3)
+        posed = self._skinner(kinematics.of_body(rotmats, self._data), betas)
         # The middle of the body, not its pelvis, is where the camera points.
         middle = posed.joints.mean(axis=1)
         translations = np.stack([each.place for each in cameras]) - middle

@@ -192,7 +192,7 @@ class PoseSampler:
         Args:
             data: the body whose mean shape the poses must not enter.
         """
-        self._rest = data.J_regressor @ data.v_template
+        self._rest = kinematics.smpl24_rest(data)
         self._penetration = kinematics.SelfPenetration(data)
 
     def sample(
@@ -210,12 +210,11 @@ class PoseSampler:
         """
         kept, tried = [], 0
         while sum(len(poses) for poses in kept) < count:
-            rotations = kinematics.swing_twist_rotations(
-                draw_angles(rng, max(_BATCH, 2 * count))
-            )
-            matrices = rotations.as_matrix().reshape(-1, 24, 3, 3)
+            angles = draw_angles(rng, max(_BATCH, 2 * count))
+            rotations = kinematics.swing_twist_rotations(angles)
+            matrices = rotations.as_matrix().reshape(*angles.shape, 3)
             free = self._penetration.depth(matrices) < _TOLERANCE_M
-            kept.append(rotations.as_rotvec().reshape(-1, 24, 3)[free])
+            kept.append(rotations.as_rotvec().reshape(angles.shape)[free])
             tried += len(free)
         poses = np.concatenate(kept)
         return poses[:count], len(poses) / tried
@@ -245,7 +244,7 @@ class PoseSampler:
         )
         matrices = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix()
         balanced = kinematics.balance(
-            matrices.reshape(-1, 24, 3, 3), self._rest
+            matrices.reshape(*poses.shape, 3), self._rest
         )
         upright = (wobble * balanced).as_quat()
         anyhow = rng.normal(size=(count, 4))  # Uniform once normalised.
@@ -259,7 +258,7 @@ def draw_angles(rng: np.random.Generator, count: int) -> np.ndarray:
     behaviour = rng.choice(
         len(names), count, p=[each.share for each in BEHAVIOURS.values()]
     )
-    angles = np.zeros((count, 24, 3))
+    angles = np.zeros((count, kinematics.JOINTS, 3))
     legs = _draw_legs(rng, behaviour)
     walking = behaviour == names.index("walk")
     _bend_trunk(rng, angles, np.array(names)[behaviour])

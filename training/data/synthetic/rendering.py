@@ -70,7 +70,8 @@ class Skinner:
         """Poses people.
 
         Args:
-            rotmats: (N, 24, 3, 3), parent-relative, the first one global.
+            rotmats: (N, J, 3, 3), parent-relative, the first one global, in
+                the order of the body's joint_names.
             betas: (N, P).
         """
         people = len(rotmats)
@@ -85,10 +86,12 @@ class Skinner:
         shaped += self._posedirs @ np.ascontiguousarray(feature.T)
         shaped = shaped.reshape(-1, 3, people)
         rest = self._rest + np.einsum("jcp,np->njc", self._rest_dirs, betas)
-        rotations, positions = kinematics.forward(rotmats, rest)
+        rotations, positions = kinematics.forward(
+            rotmats, rest, self.data.parents
+        )
         shift = positions - np.einsum("njab,njb->nja", rotations, rest)
         moves = np.concatenate([rotations, shift[..., None]], axis=-1)
-        moves = np.moveaxis(moves, 0, -1).reshape(24, -1)
+        moves = np.moveaxis(moves, 0, -1).reshape(self.data.num_joints, -1)
         moves = (self._weights @ moves).reshape(-1, 3, 4, people)
         turned = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
         vertices = turned + moves[:, :, 3]
