@@ -73,10 +73,10 @@ class EdgeBody:
         rotmats, betas = self._checked(rotmats, betas)
         with tf.name_scope(SCOPE):
             features, motions, places = self._moving(rotmats, betas)
-            keypoints = self._regressed(features, motions)
+            points = _moved(self._keypoints, features, motions)
             return bodies.BodyMesh(
                 vertices=_rows(_moved(self._surface, features, motions)),
-                joints=_rows(keypoints),
+                joints=_rows(_product(points, self._gather)),
                 skeleton=_rows(places),
             )
 
@@ -91,7 +91,8 @@ class EdgeBody:
         rotmats, betas = self._checked(rotmats, betas)
         with tf.name_scope(SCOPE):
             features, motions, places = self._moving(rotmats, betas)
-            return _rows(self._regressed(features, motions)), _rows(places)
+            points = _moved(self._keypoints, features, motions)
+            return _rows(_product(points, self._gather)), _rows(places)
 
     def _checked(self, rotmats, betas):
         rotmats, betas = bodies.checked(self.data, rotmats, betas)
@@ -122,11 +123,6 @@ class EdgeBody:
         motions = tf.concat([motions[:, 0:3], origins], axis=1)
         pose = tf.reshape(rotations[..., 1:], (1, 1, 1, 9 * (bones - 1)))
         return tf.concat([betas, pose], axis=3), motions, places
-
-    def _regressed(self, features, motions) -> tf.Tensor:
-        """(1, 1, 3, K) places of the keypoints."""
-        points = _moved(self._keypoints, features, motions)
-        return _product(points, self._gather)
 
     def _chain(self, rotations, bones) -> tf.Tensor:
         """World rotations and joint places, (1, 4, 3, J).

@@ -66,6 +66,12 @@ def test_rotations_of_another_tree_are_refused(larger):
         kinematics.forward(np.zeros((1, 24, 3, 3)), rest, larger.parents)
 
 
+def test_smpls_joints_rest_where_they_did(larger, body_data):
+    found = kinematics.smpl24_rest(larger)
+    expected = body_data.J_regressor @ body_data.v_template
+    assert_close("same_sum_metres", found, expected)
+
+
 def test_the_generators_people_rest_their_fingers(body_data):
     larger = larger_body.with_fingers(
         body_data, np.random.default_rng(5), more_betas=0
