@@ -171,7 +171,7 @@ class Baseline:
 
     Args:
         body: to pose.
-        mean: rotmats (24, 3, 3) and betas (10,).
+        mean: rotmats (J, 3, 3) and betas (P,).
         rule: its measures that need no picture are taken.
         given: as of Scores.
         true_rotation: take the global rotation from the labels; where one

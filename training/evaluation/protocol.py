@@ -57,9 +57,9 @@ class Found(NamedTuple):
     """
 
     rotmats: np.ndarray | None = None
-    """(B, 24, 3, 3)."""
+    """(B, J, 3, 3)."""
     betas: np.ndarray | None = None
-    """(B, 10)."""
+    """(B, P)."""
     camera: np.ndarray | None = None
     """(B, 3) weak perspective of the crop."""
     joints: np.ndarray | None = None

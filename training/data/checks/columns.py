@@ -96,7 +96,7 @@ class Columns:
         betas = np.where(known[:, None], self.betas, 0)
         rests = rest + np.einsum("jcp,np->njc", dirs, betas)
         rotmats = Rotation.from_rotvec(self.pose.reshape(-1, 3)).as_matrix()
-        rotmats = rotmats.reshape(-1, 24, 3, 3)
+        rotmats = rotmats.reshape(*self.pose.shape, 3)
         return kinematics.forward(rotmats, rests)[1][:, IN_SMPL]
 
     @functools.cached_property
@@ -116,7 +116,7 @@ def of_fields(fields: dict[str, np.ndarray]) -> Columns:
         * has[name].reshape(-1, *[1] * (fields[name].ndim - 1))
         for name in has
     }
-    labels["pose"] = labels["pose"].reshape(-1, 24, 3)
+    labels["pose"] = labels["pose"].reshape(-1, kinematics.JOINTS, 3)
     texts = {
         name: [value.decode(errors="replace") for value in fields[name]]
         for name in ("dataset", "example_id", "topology")

@@ -98,7 +98,7 @@ def _parts(example, view, picture) -> np.ndarray:
 
 def _posed(pose: np.ndarray) -> np.ndarray:
     """(24, 3) SMPL's joints, as the camera sees them."""
-    rotmats = Rotation.from_rotvec(np.reshape(pose, (24, 3))).as_matrix()
+    rotmats = Rotation.from_rotvec(np.reshape(pose, (-1, 3))).as_matrix()
     return kinematics.forward(rotmats[None], _rest())[1][0]
 
 

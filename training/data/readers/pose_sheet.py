@@ -36,10 +36,11 @@ def write(
     count = len(captions) if captions else POSES
     rows = np.linspace(0, len(poses) - 1, count).round().astype(int)
     rows = list(dict.fromkeys(rows.tolist()))
-    rotvecs = np.asarray(poses, np.float64)[rows].reshape(-1, 24, 3).copy()
+    rotvecs = np.asarray(poses, np.float64)[rows]
+    rotvecs = rotvecs.reshape(len(rows), -1, 3).copy()
     rotvecs[:, 0] = 0
     rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
-    _, places = kinematics.forward(rotmats.reshape(-1, 24, 3, 3), rest)
+    _, places = kinematics.forward(rotmats.reshape(*rotvecs.shape, 3), rest)
     told = captions or list(map(str, rows))
     cells = [(text, _draw(p)) for text, p in zip(told, places, strict=True)]
     sheet = visualization.sheet(cells, columns=COLUMNS)

@@ -79,7 +79,6 @@ class Wardrobe:
         places = data.J_regressor @ skin
         rest = dict(zip(data.joint_names, places, strict=True))
         owner = np.argmax(data.weights, axis=1)
-        # Sleeves cover the hand whether or not it has fingers.
         nearest = parts.nearest_ancestors(data.joint_names, data.parents)
 
         def of(*names: str) -> np.ndarray:
@@ -305,11 +304,7 @@ _NOISE = _make_noise()
 
 
 def _along(
-    skin: np.ndarray,
-    rest: dict[str, np.ndarray],
-    start: str,
-    end: str,
-    axis: int,
+    skin: np.ndarray, rest: dict, start: str, end: str, axis: int
 ) -> np.ndarray:
     """(V,) place along a limb's axis, of the left and right one alike."""
     first, last = rest["left_" + start], rest["left_" + end]
