@@ -89,7 +89,8 @@ def export(args: Args) -> dict:
     made["mesh"] = card.write_mesh(model, args.out)
     part = args.out.with_name("part." + args.out.name)
     try:
-        _write_with_card(content, made, part, held_out.crops[:1])
+        first = next(convert.one_by_one(held_out.inputs))
+        _write_with_card(content, made, part, first)
         made["bytes"] = part.stat().st_size
         card.write(args.out, made)
         part.replace(args.out)
@@ -111,20 +112,20 @@ def _converted(model: method.Method, args: Args) -> tuple[bytes, dict]:
     fitted_to = images.for_calibration(
         model, args.calibration, CALIBRATION, skip=args.crops
     )
-    crops, raised = fitted_to.crops, {}
+    inputs, raised = fitted_to.inputs, {}
     if not args.latency_only:
-        raised = mixed_precision.search(content, model, precision, crops)
+        raised = mixed_precision.search(content, model, precision, inputs)
     recipe = quantize.Recipe(model, precision, raised)
-    ranges = quantize.ranges(content, recipe, crops)
+    ranges = quantize.ranges(content, recipe, inputs)
     return quantize.apply(content, recipe, ranges), {
-        "calibration": {"crops": len(crops), "images": fitted_to.source},
+        "calibration": {"crops": fitted_to.count, "images": fitted_to.source},
         "raised": raised,
     }
 
 
-def _run(content: bytes, kind: str, crops: np.ndarray):
+def _run(content: bytes, kind: str, inputs: dict[str, np.ndarray]):
     run = convert_onnx.run if kind == "onnx" else check.run_tflite
-    return run(content, crops)
+    return run(content, inputs)
 
 
 def _measured(
@@ -137,13 +138,13 @@ def _measured(
     """
     if kind == "tflite":
         lint.check(content)
-    found = _run(content, kind, held_out.crops)
-    expected = check.run_keras(model, held_out.crops)
+    found = _run(content, kind, held_out.inputs)
+    expected = check.run_keras(model, held_out.inputs)
     return check.compare(found, expected, held_out, model.joint_names)
 
 
 def _write_with_card(
-    content: bytes, made: dict, part: Path, crops: np.ndarray
+    content: bytes, made: dict, part: Path, inputs: dict[str, np.ndarray]
 ) -> None:
     """Writes content and card in one file, which is the same to run.
 
@@ -153,8 +154,8 @@ def _write_with_card(
     kind = made["format"]
     embed = convert_onnx.embed if kind == "onnx" else card.embed
     part.write_bytes(embed(content, made))
-    before = _run(content, kind, crops)
-    after = _run(part.read_bytes(), kind, crops)
+    before = _run(content, kind, inputs)
+    after = _run(part.read_bytes(), kind, inputs)
     for name in before:
         if not np.array_equal(before[name], after[name], equal_nan=True):
             raise ValueError(

@@ -143,14 +143,14 @@ def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
         return {}
     model = method.load(args.weights, jit=False)
     people = calibration.held_out(model, None, GPU_CROPS)
-    keras = compare.run_keras(model, people.crops)
-    crops, out = args.files / "crops.npy", args.files / "gpu.npz"
-    np.save(crops, people.crops)
+    keras = compare.run_keras(model, people.inputs)
+    inputs, out = args.files / "inputs.npz", args.files / "gpu.npz"
+    np.savez(inputs, **people.inputs)
     found = {"crops": GPU_CROPS}
     for precision, card in cards.items():
         found[precision] = {}
         for arithmetic, flags in {"float32": ["--float32"], "own": []}.items():
-            words = [args.files / card["model"], crops, out, "--gpu", *flags]
+            words = [args.files / card["model"], inputs, out, "--gpu", *flags]
             _say(f"{card['model']} on the GPU, {arithmetic} arithmetic")
             done = subprocess.run(
                 [sys.executable, "-m", "edge.targets.outputs", *words],

@@ -28,7 +28,8 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # It is read at import.
 import cv2
 import numpy as np
 
-SIGNATURE, INPUT = "serving_default", "image"
+SIGNATURE = "serving_default"
+INPUTS = ("image", "box", "image_size", "intrinsics")  # What cards may ask for.
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
 PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 WHOLE = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
@@ -48,10 +49,19 @@ MP4V, MJPG = (cv2.VideoWriter_fourcc(*code) for code in ("mp4v", "MJPG"))
 class Model:
     """The three files of edge.export: network, card and mesh."""
 
-    def __init__(self, path, threads=1, gpu=False, cache="", float32=False):
+    def __init__(
+        self, path, threads=1, gpu=False, cache="", float32=False, focal=0.0
+    ):
         path = Path(path)
         card = json.loads(path.with_suffix(".card.json").read_text("utf-8"))
-        self.size = int(card["inputs"][INPUT]["shape"][1])
+        self.inputs, self.focal = tuple(card["inputs"]), focal
+        unknown = sorted(set(self.inputs) - set(INPUTS))
+        if unknown:
+            raise ValueError(
+                f"it reads {', '.join(unknown)}; this file feeds "
+                f"{', '.join(INPUTS)} alone"
+            )
+        self.size = int(card["inputs"]["image"]["shape"][1])
         self.crop_scale = float(card["crop"]["scale"])
         self.topology = str(card["topology"])
         with open(str(path.with_suffix(".mesh.npz")), "rb") as file:
@@ -68,20 +78,55 @@ class Model:
             from tflite_runtime.interpreter import Interpreter
         interpreter = Interpreter(str(path), num_threads=threads)
         self._run = interpreter.get_signature_runner(SIGNATURE)
-        found = self(np.zeros((self.size, self.size, 3), np.uint8))
+        black = np.zeros((self.size, self.size, 3), np.uint8)
+        found = self(black)
         if self.faces.max() >= len(found["vertices"]):
             raise ValueError("its .mesh.npz is of another body")
         if gpu or cache:  # Only now: CompiledModel dies of a broken file.
-            self._run = _compiled(path, found, threads, gpu, cache, float32)
-            self(np.zeros((self.size, self.size, 3), np.uint8))
+            options = (threads, gpu, cache, float32)
+            self._run = _compiled(path, self.inputs, found, *options)
+            self(black)
 
-    def __call__(self, crop):
-        """Outputs by name, without the batch axis, of a (S, S, 3) crop."""
-        found = self._run(**{INPUT: crop[None]})
+    def __call__(self, crop, square=None, size=None):
+        """Outputs by name, without the batch axis, of a (S, S, 3) RGB crop.
+
+        It is `square`, x, y, side, side, of a frame of `size`, width and
+        height in pixels; without them all of a frame of its own size.
+        """
+        size = size or crop.shape[1::-1]
+        square = square or (0.0, 0.0, *map(float, size))
+        return self.answer(inputs_of(crop, square, size, self.focal))
+
+    def answer(self, inputs):
+        """Outputs by name of inputs by name, all without the batch axis."""
+        found = self._run(**{name: inputs[name][None] for name in self.inputs})
         return {name: found[name][0] for name in OUTPUTS}
 
+    def focal_px(self, size):
+        """Focal length that bodies are placed with in a frame of `size`."""
+        if self.focal or "intrinsics" in self.inputs:
+            return self.focal or max(size)
+        return FOCAL_OVER_SIDE * max(size)
 
-def _compiled(path, like, threads, gpu, cache, float32):
+
+def inputs_of(crop, square, size, focal=0.0):
+    """What a card may ask for, by name; as tf_hmr/method_inputs.py says.
+
+    Without a focal length in pixels it is the frame's longer side, with which
+    the network was trained where photos did not tell theirs.
+    """
+    corner, sides = np.float64(square[:2]), np.float64(square[2:])
+    centre = (np.array(size) - 2 * corner) / sides - 1
+    focal = 2 * (focal or max(size)) / sides
+    return {
+        "image": crop,
+        "box": np.float32(square),
+        "image_size": np.float32(size),
+        "intrinsics": np.float32([*focal, *centre]),
+    }
+
+
+def _compiled(path, names, like, threads, gpu, cache, float32):
     """A call like a signature's runner, by LiteRT 2's CompiledModel."""
     from ai_edge_litert import compiled_model as litert
 
@@ -89,13 +134,15 @@ def _compiled(path, like, threads, gpu, cache, float32):
     cpu = litert.CpuOptions(threads, xnnpack_weight_cache_path=str(cache))
     options = litert.Options(kind, cpu, litert.GpuOptions(enforce_f32=float32))
     model = litert.CompiledModel.from_file(str(path), options=options)
-    image = model.create_input_buffer_by_name(SIGNATURE, INPUT)
+    fed = model.create_input_buffer_by_name
+    given = {name: fed(SIGNATURE, name) for name in names}
     made = model.create_output_buffer_by_name
     into = {name: made(SIGNATURE, name) for name in OUTPUTS}
 
     def run(**inputs):
-        image.write(inputs[INPUT])
-        model.run_by_name(SIGNATURE, {INPUT: image}, into)
+        for name in names:
+            given[name].write(inputs[name])
+        model.run_by_name(SIGNATURE, given, into)
         flat = {n: into[n].read(like[n].size, np.float32) for n in OUTPUTS}
         return {n: flat[n].reshape(1, *like[n].shape) for n in OUTPUTS}
 
@@ -171,7 +218,7 @@ class Track:
         square = square_box(box, model.crop_scale if known else 1.0)
         crop = crop_image(image, square, model.size)
         clock.append(time.perf_counter())
-        found = model(crop)
+        found = model(crop, square, size)
         clock.append(time.perf_counter())
         line = {"state": "tracked" if self.box else "start", "box_px": box}
         line.update(crop_box_px=square, image_size_px=size)
@@ -182,7 +229,8 @@ class Track:
             self._start()
             line.update(state="lost", reason=trouble)
         else:
-            line.update(self._placed(found, square, size, seconds))
+            focal = model.focal_px(size)
+            line.update(self._placed(found, square, size, focal, seconds))
             low, high = pixels.min(axis=0) + 0.5, pixels.max(axis=0) + 0.5
             sides = np.maximum(ROOM * (high - low), 1.0)
             new = np.append((low + high - sides) / 2, sides)
@@ -212,8 +260,8 @@ class Track:
         self.colours, self.seen_s = 0.98 * self.colours + 0.02 * now, seconds
         return ""
 
-    def _placed(self, found, square, size, seconds):
-        focal, centre = FOCAL_OVER_SIDE * max(size), np.array(size) / 2
+    def _placed(self, found, square, size, focal, seconds):
+        centre = np.array(size) / 2
         s, tx, ty = (float(v) for v in found["camera"])
         px_m = square[2] * s / 2  # Pixels per metre.
         x, y = (np.array(square[:2]) + square[2] / 2 - centre) / px_m + (tx, ty)
@@ -359,6 +407,7 @@ def main(arguments=None):
     add("--out", default="out", help="folder for the results")
     add("--delegate", choices=("cpu", "gpu", "auto"), default="cpu")
     add("--gpu-float32", action="store_true", dest="float32", help="no float16")
+    add("--focal", type=float, default=0.0, help="camera's, in pixels")
     add("--threads", type=int, default=2, help="CPU threads")
     add("--cache", default="", help="file for packed weights: faster start")
     add("--no-smooth", action="store_true", help="as the model answers")
@@ -367,7 +416,8 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     gpu = args.delegate == "gpu" or args.delegate == "auto" and _gpu_works(args)
     try:
-        model = Model(args.model, args.threads, gpu, args.cache, args.float32)
+        options = (args.threads, gpu, args.cache, args.float32, args.focal)
+        model = Model(args.model, *options)
     except Exception as error:  # Runtimes raise of every kind.
         what = f"{type(error).__name__}: {error}"
         _say(f"{args.model} cannot be run here: {what}. {WHOLE}.")

@@ -136,6 +136,7 @@ def recover(
     boxes: Sequence[Sequence[float]] | None = None,
     batch_size: int = 8,
     focal_px: float | None = None,
+    landmarks: list[np.ndarray] | None = None,
 ) -> list[Person]:
     """Recovers the people of one photo.
 
@@ -147,13 +148,16 @@ def recover(
             when it is far from square.
         batch_size: most people in one call of the model.
         focal_px: focal length of the photo's camera, if known.
+        landmarks: (33, 7) of each box, for a method that reads them: as
+            method_inputs.INPUTS says, but x and y in pixels of the photo.
 
     Returns:
         One Person for each box, in their order.
 
     Raises:
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
-            not a box or lies outside the photo; the message says which.
+            not a box or lies outside the photo, or the method reads
+            landmarks and there are none; the message says which.
     """
     given = isinstance(photo, np.ndarray)
     image = photo if given else read_photo(photo)
@@ -166,21 +170,98 @@ def recover(
             crop.check_box(box, size)
         scale = model.config.crop_scale
         crop_boxes = [crop.square_box(box, scale) for box in boxes]
+    intrinsics = _intrinsics(size, focal_px)
     if focal_px is None:
         focal_px = FOCAL_OVER_SIDE * max(size)
+        if "intrinsics" in model.input_names:
+            # It has answered for this camera.
+            focal_px = float(intrinsics[0])
     people = []
     for start in range(0, len(boxes), batch_size):
         chosen = crop_boxes[start : start + batch_size]
-        crops = [crop.crop_image(image, b, model.image_size) for b in chosen]
+        inputs = crop_inputs(
+            model,
+            image,
+            chosen,
+            intrinsics,
+            landmarks and landmarks[start : start + batch_size],
+        )
         # Padded to a power of two: every new batch size is traced anew.
-        spare = (1 << (len(crops) - 1).bit_length()) - len(crops)
-        crops += crops[-1:] * spare
-        prediction = model(np.stack(crops).astype(np.float32), training=False)
+        spare = (1 << (len(chosen) - 1).bit_length()) - len(chosen)
+        inputs = {
+            name: np.concatenate([rows, *[rows[-1:]] * spare])
+            for name, rows in inputs.items()
+        }
+        prediction = model(inputs, training=False)
         for row, crop_box in enumerate(chosen):
             one = example(prediction, row)
             box = boxes[start + row]
             people.append(_person(model, one, box, crop_box, size, focal_px))
     return people
+
+
+def crop_inputs(
+    model: method.Method,
+    image: np.ndarray,
+    crop_boxes: Sequence[crop.Box],
+    intrinsics: np.ndarray | None = None,
+    landmarks: Sequence[np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """What a method reads of a photo and the crops of its people.
+
+    Args:
+        model: names its inputs.
+        image: (H, W, 3) uint8 RGB.
+        crop_boxes: N square boxes.
+        intrinsics: (4,) fx, fy, cx, cy of the photo in pixels; default:
+            camera.default_intrinsics.
+        landmarks: as of `recover`, N of them.
+
+    Returns:
+        By name of method_inputs.INPUTS, (N, ...) float32.
+
+    Raises:
+        ValueError: the method reads landmarks and there are none.
+    """
+    size = _image_size(image)
+    if intrinsics is None:
+        intrinsics = camera.default_intrinsics(size)
+    makers = {
+        "image": lambda n: crop.crop_image(
+            image, crop_boxes[n], model.image_size
+        ),
+        "box": lambda n: crop_boxes[n],
+        "image_size": lambda n: size,
+        "intrinsics": lambda n: camera.crop_intrinsics(
+            intrinsics, crop_boxes[n]
+        ),
+        "landmarks": lambda n: _landmarks(landmarks, n, crop_boxes[n]),
+    }
+    return {
+        name: np.stack(
+            [np.float32(makers[name](n)) for n in range(len(crop_boxes))]
+        )
+        for name in model.input_names
+    }
+
+
+def _landmarks(landmarks, row: int, crop_box: crop.Box) -> np.ndarray:
+    if landmarks is None:
+        raise ValueError(
+            "The method reads landmarks, and none were passed. Expected "
+            "landmarks: (33, 7) of BlazePose for each box."
+        )
+    points = np.array(landmarks[row], np.float32)
+    points[:, :2] = crop.pixels_to_ndc(points[:, :2], crop_box)
+    return points
+
+
+def _intrinsics(size: tuple[int, int], focal_px: float | None) -> np.ndarray:
+    """Those of the photo, (4,), with its focal length where it is known."""
+    intrinsics = camera.default_intrinsics(size)
+    if focal_px is not None:
+        intrinsics[:2] = focal_px
+    return intrinsics
 
 
 def _whole(size: tuple[int, int], name: str) -> crop.Box:

@@ -3,7 +3,8 @@
 Sources of the orders: SMPL24 vchoutas/smplx: smplx/joint_names.py;
 COCOPLUS19 and LSP14 akanazawa/hmr: src/tf_smpl/batch_smpl.py;
 COCO17 the COCO keypoint page; H36M17 the official Human3.6M order with the
-right leg first (SPIN's stored regressor has the left leg first: map by name).
+right leg first (SPIN's stored regressor has the left leg first: map by name);
+BLAZEPOSE33 google-ai-edge/mediapipe: docs/solutions/pose.md.
 """
 
 from collections.abc import Sequence
@@ -150,6 +151,25 @@ FEET6 = (
 KEYPOINTS = COCOPLUS19 + ("pelvis", "spine", "thorax", "neck_nose") + FEET6
 
 # Lines of a drawn skeleton, as pairs of KEYPOINTS names.
+BLAZEPOSE33 = (
+    "nose",
+    *("left_eye_inner", "left_eye", "left_eye_outer"),
+    *("right_eye_inner", "right_eye", "right_eye_outer"),
+    *("left_ear", "right_ear"),
+    *("left_mouth", "right_mouth"),
+    *("left_shoulder", "right_shoulder"),
+    *("left_elbow", "right_elbow"),
+    *("left_wrist", "right_wrist"),
+    *("left_pinky", "right_pinky"),
+    *("left_index", "right_index"),
+    *("left_thumb", "right_thumb"),
+    *("left_hip", "right_hip"),
+    *("left_knee", "right_knee"),
+    *("left_ankle", "right_ankle"),
+    *("left_heel", "right_heel"),
+    *("left_foot_index", "right_foot_index"),
+)
+
 BONES = (
     ("head_top", "neck"),
     ("neck", "left_shoulder"),

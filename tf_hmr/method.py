@@ -11,11 +11,12 @@ import importlib
 import json
 import pkgutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from tf_hmr import method_inputs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 
@@ -90,7 +91,7 @@ class Learner(keras.Model):
         return 0
 
     def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
-        """What `call` is fed, of a training batch."""
+        """What `call` is fed, of a training batch: any nest of tensors."""
         raise NotImplementedError(f"{type(self).__name__} names no inputs.")
 
     def terms(self, batch, prediction) -> dict[str, Term]:
@@ -146,12 +147,19 @@ class Learner(keras.Model):
 class Method(Learner):
     """Base class: a `keras.Model` built from a frozen Config and a Body.
 
-    An encoder and a regressor are layers in attributes of these names: an
-    export gives each its own number format.
+    `call(inputs, training)` takes a dictionary of the tensors that
+    `input_names` names, as tf_hmr/method_inputs.py describes them. An encoder
+    and a regressor are layers in attributes of these names: an export gives
+    each its own number format.
     """
 
+    input_names: ClassVar[tuple[str, ...]] = ("image",)
+    """What `call` reads, of method_inputs.INPUTS."""
+
     def __init__(self, config: Config, body: Body):
-        super().__init__(name=type(self).__module__.rsplit(".", 1)[-1])
+        # Keras must not round boxes and intrinsics to a policy's bfloat16.
+        name = type(self).__module__.rsplit(".", 1)[-1]
+        super().__init__(name=name, autocast=False)
         self.config = config
         self.body = body
         self._inference = None
@@ -166,11 +174,11 @@ class Method(Learner):
         """Side of the square input crop in pixels."""
         return self.config.image_size
 
-    def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
-        """What `call` is fed: the images, (B, S, S, 3) float32 0..255."""
-        return batch["image"]
+    def inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What `call` is fed of a batch: the tensors of `input_names`."""
+        return {name: batch[name] for name in self.input_names}
 
-    def infer(self, inputs) -> Prediction:
+    def infer(self, inputs: dict[str, tf.Tensor]) -> Prediction:
         """`call` without training, as a graph compiled once per shape."""
         if self._inference is None:
             self._inference = tf.function(
@@ -187,8 +195,7 @@ class Method(Learner):
 
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""
-        size = self.image_size
-        self(tf.zeros((1, size, size, 3)))
+        self(method_inputs.example(self.input_names, self.image_size))
 
 
 def names() -> list[str]:

@@ -116,8 +116,8 @@ class Stage:
     others keep their weights, but their batch statistics still move."""
     part: str = ""
     """A sub-model (attribute of the method) that this stage trains alone, by
-    its own terms, on the unpaired poses of data.prior: no picture is read,
-    and the method is not measured meanwhile."""
+    its own terms: on images, where it sees some, and the method is measured
+    meanwhile; else on the unpaired poses of data.prior, and it is not."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -207,8 +207,10 @@ def _bodies(flags: Evaluate) -> Path | None:
 
 
 def _dataset(flags, source, people, rows):
+    stored = config.Source(records=str(people.folder), split=people.split)
+    batches.check_inputs(stored, source.input_names)
     return batches.eval_dataset(
-        config.Source(records=str(people.folder), split=people.split),
+        stored,
         flags.batch_size,
         source.image_size,
         source.crop_scale,

@@ -39,6 +39,7 @@ from training.engine import (
     loop,
     workdir,
 )
+from training.engine import step as steps
 from training.evaluation import evaluator, protocols
 
 EVALUATION_BATCH = 50
@@ -127,32 +128,48 @@ def _train(chosen, where, strategy, data, loaded, settled) -> Path:
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(chosen.method, Body(loaded))
     check_parts(method, chosen)
+    for source in data.sources:
+        batches.check_inputs(source, method.input_names)
     method.prepare_targets()
     if not workdir.saved_steps(where.workdir):
         with strategy.scope():
             start(method, data, chosen.encoder_weights)
+    loop.train(
+        chosen,
+        method,
+        strategy,
+        dataset_maker(chosen, method, data),
+        validation(data, loaded.faces),
+        where.workdir,
+    )
+    return where.workdir / loop.BEST_FOLDER
+
+
+def dataset_maker(
+    chosen: config.Experiment, method: methods.Method, data: config.Data
+) -> loop.MakeDataset:
+    """The loop's source of batches: images, or poses alone for parts without.
+
+    Args:
+        chosen: its stages say which learner takes a step.
+        method: whose learners they are.
+        data: with paths for the names of its records.
+    """
 
     def make_dataset(step, context):
-        if chosen.stage_at(step).part:
+        learner = steps.learner(method, chosen.stage_at(step))
+        if not learner.image_size:
             return batches.prior_dataset(data, context, step)
         return batches.train_dataset(
             data.sources,
             data,
-            method.image_size,
+            learner.image_size,
             context,
             step,
             method.config.crop_scale,
         )
 
-    loop.train(
-        chosen,
-        method,
-        strategy,
-        make_dataset,
-        validation(data, loaded.faces),
-        where.workdir,
-    )
-    return where.workdir / loop.BEST_FOLDER
+    return make_dataset
 
 
 def start(method: methods.Method, data: config.Data, weights: str) -> None:

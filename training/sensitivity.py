@@ -28,8 +28,7 @@ import tensorflow as tf
 import tqdm
 import tyro
 
-from tf_hmr import inference as people
-from tf_hmr import joints, metrics
+from tf_hmr import inference, joints, metrics
 from tf_hmr import method as methods
 from tf_hmr.geometry import crop
 from training import config
@@ -107,8 +106,9 @@ def maps(
 
     Args:
         method: to measure.
-        examples: each with image (S, S, 3); and joints3d (K, 4) where they
-            are known, else a joint's error is how far it moves.
+        examples: each with what the method reads, image (S, S, 3) and the
+            others without a batch; and joints3d (K, 4) where they are known,
+            else a joint's error is how far it moves.
         square: see `covered`.
         stride: see `places`.
         names: the joints that are judged.
@@ -125,7 +125,12 @@ def maps(
             seen[:] = [each]
             images = covered(each["image"], square, stride)
             images = np.concatenate([each["image"][np.newaxis], images])
-            yield {"image": tf.constant(images)}
+            others = {
+                name: tf.repeat(each[name][np.newaxis], len(images), axis=0)
+                for name in method.input_names
+                if name != "image"
+            }
+            yield {"image": tf.constant(images), **others}
 
     count = len(places(stride))
     for _, found in evaluator.predictions(method, stream()):
@@ -165,7 +170,9 @@ def of_records(
     for batch in dataset.shard(step, 0).take(flags.people):
         joints3d = batch["joints3d"][0].numpy()
         if (joints3d[index, 3] > 0).all():
-            yield {"image": batch["image"][0].numpy(), "joints3d": joints3d}
+            inputs = method.inputs(batch)
+            inputs = {name: rows[0].numpy() for name, rows in inputs.items()}
+            yield {**inputs, "joints3d": joints3d}
 
 
 def of_photo(
@@ -176,13 +183,13 @@ def of_photo(
     Raises:
         FileNotFoundError, ValueError: no photo, or no box in it.
     """
-    photo = people.read_photo(flags.photo)
+    photo = inference.read_photo(flags.photo)
     box = crop.square_box((0, 0, photo.shape[1], photo.shape[0]))
     if flags.box:
         crop.check_box(flags.box, photo.shape[1::-1])
         box = crop.square_box(flags.box, method.config.crop_scale)
-    image = crop.crop_image(photo, box, method.image_size)
-    yield {"image": image.astype(np.float32)}
+    inputs = inference.crop_inputs(method, photo, [box])
+    yield {name: rows[0] for name, rows in inputs.items()}
 
 
 def run(flags: Sensitivity) -> Path:

@@ -5,7 +5,6 @@ protocol synthetic_v1, which nothing is trained on, and for the ranges those
 of another seed and split.
 """
 
-import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,18 +25,29 @@ _HELD_OUT_FIRST = ("test", "val", "train")
 
 
 class Images(NamedTuple):
-    """N crops as a method takes them."""
+    """N people as a method reads them."""
 
-    crops: np.ndarray
-    """(N, S, S, 3) uint8 RGB."""
+    inputs: dict[str, np.ndarray]
+    """The method's inputs by name, (N, ...): image uint8, others float32."""
     source: str
     """Where they come from, in words."""
     joints3d: np.ndarray | None = None
     """(N, K, 4) of joints.KEYPOINTS, metres, and valid 0 or 1; or None."""
 
+    @property
+    def count(self) -> int:
+        """How many people, N."""
+        return len(self.inputs["image"])
+
+    def first(self, count: int) -> "Images":
+        """The first `count` of them."""
+        labels = None if self.joints3d is None else self.joints3d[:count]
+        inputs = {name: rows[:count] for name, rows in self.inputs.items()}
+        return self._replace(inputs=inputs, joints3d=labels)
+
 
 def held_out(model: method.Method, source: Path | None, count: int) -> Images:
-    """`count` crops to hold a file against.
+    """`count` people to hold a file against.
 
     Args:
         model: whose input size and crop rule they follow.
@@ -60,7 +70,7 @@ def held_out(model: method.Method, source: Path | None, count: int) -> Images:
 def for_calibration(
     model: method.Method, source: Path | None, count: int, skip: int
 ) -> Images:
-    """`count` crops to measure ranges on; none of `held_out`'s.
+    """`count` people to measure ranges on; none of `held_out`'s.
 
     A folder of photos gives its first half, by name, to `held_out` and its
     second half here; with a single photo both are the same.
@@ -88,14 +98,25 @@ def _is_records(folder: Path) -> bool:
 def _drawn(
     model: method.Method, examples: Iterable[schema.Example], source: str
 ) -> Images:
-    crops, labels = [], []
+    people, labels = [], []
     for example in examples:
         encoded = np.frombuffer(example.image, np.uint8)
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
         box = crop.square_box(example.box, model.config.crop_scale)
-        crops.append(crop.crop_image(image, box, model.image_size))
+        people.append(
+            inference.crop_inputs(model, image, [box], example.intrinsics)
+        )
         labels.append(example.joints3d)
-    return Images(np.stack(crops), source, np.stack(labels))
+    return Images(_joined(people), source, np.stack(labels))
+
+
+def _joined(people: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Inputs of some people each as those of all, with images of uint8."""
+    inputs = {
+        name: np.concatenate([each[name] for each in people])
+        for name in people[0]
+    }
+    return inputs | {"image": inputs["image"].astype(np.uint8)}
 
 
 def _recorded(
@@ -112,15 +133,19 @@ def _recorded(
         model.image_size,
         model.config.crop_scale,
     )
-    batches = itertools.islice(dataset.unbatch(), start, start + count)
-    found = [(each["image"], each["joints3d"]) for each in batches]
-    if not found:
+    dataset = dataset.unbatch().batch(1).skip(start).take(count)
+    batches = [
+        {name: value.numpy() for name, value in batch.items()}
+        for batch in dataset
+    ]
+    if not batches:
         raise ValueError(
             f"{folder} has {splits[split]} examples in {split}, expected more "
             f"than {start}: give more records, or fewer --crops."
         )
-    crops, labels = (np.stack(part) for part in zip(*found, strict=True))
-    return Images(crops.astype(np.uint8), f"{folder.name}/{split}", labels)
+    labels = np.concatenate([batch["joints3d"] for batch in batches])
+    inputs = _joined([model.inputs(batch) for batch in batches])
+    return Images(inputs, f"{folder.name}/{split}", labels)
 
 
 def _photos(folder: Path) -> list[Path]:
@@ -141,9 +166,9 @@ def _photos(folder: Path) -> list[Path]:
 def _photographed(
     model: method.Method, photos: list[Path], folder: Path
 ) -> Images:
-    crops = []
+    people = []
     for path in photos:
         image = inference.read_photo(path)
         box = crop.square_box((0, 0, image.shape[1], image.shape[0]))
-        crops.append(crop.crop_image(image, box, model.image_size))
-    return Images(np.stack(crops), f"photos of {folder.name}")
+        people.append(inference.crop_inputs(model, image, [box]))
+    return Images(_joined(people), f"photos of {folder.name}")

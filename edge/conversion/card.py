@@ -14,13 +14,14 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from edge.conversion import compare
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
-from tf_hmr import method
+from tf_hmr import method, method_inputs
 
-INPUT_DTYPES = {"tflite": "uint8", "onnx": "float32"}
+IMAGE_DTYPES = {"tflite": tf.uint8, "onnx": convert_onnx.IMAGE_DTYPE}
 
 VERSIONS_OF = (
     "tensorflow",
@@ -67,19 +68,25 @@ def make(
         precision: as the command's.
         measured: the file's errors.
     """
-    size, data = model.image_size, model.body.data
-    example = model(np.zeros((1, size, size, 3), np.float32), training=False)
+    data = model.body.data
+    example = model(
+        method_inputs.example(model.input_names, model.image_size),
+        training=False,
+    )
     runtime = RUNTIMES[kind]
     return {
         "method": model.name,
         "format": kind,
         "precision": precision,
         "inputs": {
-            convert.INPUT: {
-                "shape": [1, size, size, 3],
-                "dtype": INPUT_DTYPES[kind],
-                "meaning": "RGB 0..255, the square crop of one person",
+            name: {
+                "shape": list(spec.shape),
+                "dtype": spec.dtype.name,
+                "meaning": method_inputs.INPUTS[name].meaning,
             }
+            for name, spec in convert.signature(
+                model, IMAGE_DTYPES[kind]
+            ).items()
         },
         "outputs": {
             name: {

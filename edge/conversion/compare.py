@@ -55,8 +55,14 @@ class Measured:
         return 100 * abs(file - keras) / keras
 
 
-def run_tflite(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """OUTPUTS of (N, S, S, 3) uint8 crops, by LiteRT on the CPU.
+def run_tflite(
+    content: bytes, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """OUTPUTS of N people, by LiteRT on the CPU.
+
+    Args:
+        content: of the .tflite.
+        inputs: of calibration.Images.
 
     Raises:
         ValueError: the outputs of the .tflite are not the contract's.
@@ -71,18 +77,23 @@ def run_tflite(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
             f"{sorted(runner.get_output_details())}, expected "
             f"{sorted(convert.OUTPUTS)}. Export it again."
         )
-    each = [runner(**{convert.INPUT: crop[None]}) for crop in crops]
+    each = [runner(**row) for row in convert.one_by_one(inputs)]
     return {
         name: np.concatenate([outputs[name] for outputs in each])
         for name in convert.OUTPUTS
     }
 
 
-def run_keras(model: method.Method, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """OUTPUTS of (N, S, S, 3) uint8 crops, in float32."""
+def run_keras(
+    model: method.Method, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """OUTPUTS of N people, in float32; inputs as of calibration.Images."""
     each = [
-        model(crops[start : start + 16].astype(np.float32), training=False)
-        for start in range(0, len(crops), 16)
+        model(
+            {n: np.float32(v[start : start + 16]) for n, v in inputs.items()},
+            training=False,
+        )
+        for start in range(0, len(inputs["image"]), 16)
     ]
     return {
         name: np.concatenate([getattr(found, name) for found in each])
@@ -96,7 +107,7 @@ def compare(found, expected, images: Images, names) -> Measured:
     Args:
         found: arrays (N, ...) of the file.
         expected: the same of Keras.
-        images: the N crops, with their labels.
+        images: the N people, with their labels.
         names: of the joints.
     """
     away = np.linalg.norm(found["vertices"] - expected["vertices"], axis=-1)
@@ -116,7 +127,7 @@ def compare(found, expected, images: Images, names) -> Measured:
             for predicted in (expected["joints"], found["joints"])
         )
     return Measured(
-        crops=len(images.crops),
+        crops=images.count,
         images=images.source,
         vertices_mean_mm=float(away.mean()),
         vertices_max_mm=float(away.max()),
@@ -129,7 +140,7 @@ def compare(found, expected, images: Images, names) -> Measured:
 def _labelled(images: Images, names) -> np.ndarray:
     """(N,) whether all joints `names` of a crop have labels."""
     if images.joints3d is None:
-        return np.zeros(len(images.crops), bool)
+        return np.zeros(images.count, bool)
     index = joints.select(names, of=joints.KEYPOINTS)
     return (images.joints3d[:, index, 3] > 0).all(axis=1)
 

@@ -43,7 +43,10 @@ class Unit(NamedTuple):
 
 
 def search(
-    content: bytes, model: method.Method, precision: str, crops: np.ndarray
+    content: bytes,
+    model: method.Method,
+    precision: str,
+    inputs: dict[str, np.ndarray],
 ) -> dict[str, str]:
     """Formats, by pattern, of the operators that need a better one.
 
@@ -51,12 +54,12 @@ def search(
         content: the float32 .tflite of `model`.
         model: says which layers are its encoder and its regressor.
         precision: "w8" or "int8".
-        crops: (N, S, S, 3) uint8.
+        inputs: of calibration.Images.
     """
-    trial = _Trial(content, crops)
+    trial = _Trial(content, inputs)
     plain = quantize.Recipe(model, precision)
     aim = AIM * compare.MEAN_MM[precision]
-    ranges = quantize.ranges(content, plain, crops)
+    ranges = quantize.ranges(content, plain, inputs)
     found = trial.error_mm(quantize.apply(content, plain, ranges))
     if found <= aim:
         return {}
@@ -103,12 +106,12 @@ def raised(alone: dict[Unit, list[float]], aim: float) -> dict[str, str]:
 class _Trial:
     """The mean vertex error of quantized files over the same crops."""
 
-    def __init__(self, content: bytes, crops: np.ndarray):
-        self._crops = crops
-        self._expected = compare.run_tflite(content, crops)["vertices"]
+    def __init__(self, content: bytes, inputs: dict[str, np.ndarray]):
+        self._inputs = inputs
+        self._expected = compare.run_tflite(content, inputs)["vertices"]
 
     def error_mm(self, content: bytes) -> float:
-        found = compare.run_tflite(content, self._crops)["vertices"]
+        found = compare.run_tflite(content, self._inputs)["vertices"]
         away = np.linalg.norm(found - self._expected, axis=-1).mean()
         return 1000 * float(away) if np.isfinite(away) else np.inf
 

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from edge.conversion import tflite as convert
-from tf_hmr import method
+from tf_hmr import method, method_inputs
 
+IMAGE_DTYPE = tf.float32
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
@@ -26,8 +27,8 @@ class _Served(keras.Model):
         super().__init__(name="served")
         self.model = model
 
-    def call(self, image):
-        return convert.served(self.model)(image)
+    def call(self, inputs):
+        return convert.served(self.model)(inputs)
 
 
 def check_packages() -> None:
@@ -46,20 +47,22 @@ def check_packages() -> None:
 
 def to_onnx(model: method.Method) -> bytes:
     """The .onnx of a method in its edge form, float32."""
-    size = model.image_size
-    image = tf.TensorSpec((1, size, size, 3), tf.float32, name=convert.INPUT)
+    signature = convert.signature(model, IMAGE_DTYPE)
     served = _Served(model)
-    served(np.zeros(image.shape, np.float32))
+    served(method_inputs.example(model.input_names, model.image_size))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         served.export(
-            str(path), format="onnx", input_signature=[image], verbose=False
+            str(path),
+            format="onnx",
+            input_signature=[signature],
+            verbose=False,
         )
         return path.read_bytes()
 
 
-def run(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """OUTPUTS of (N, S, S, 3) uint8 crops, by onnxruntime on the CPU."""
+def run(content: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """OUTPUTS of N people's inputs by name, by onnxruntime on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -67,8 +70,8 @@ def run(content: bytes, crops: np.ndarray) -> dict[str, np.ndarray]:
     )
     names = list(convert.OUTPUTS)
     each = [
-        session.run(names, {convert.INPUT: np.float32(crop[None])})
-        for crop in crops
+        session.run(names, {name: np.float32(row[name]) for name in row})
+        for row in convert.one_by_one(inputs)
     ]
     return {
         name: np.concatenate(found)

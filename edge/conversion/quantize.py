@@ -111,7 +111,9 @@ def apply(content: bytes, recipe: Recipe | Only, found=None) -> bytes:
     return bytes(done.quantized_model)
 
 
-def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
+def ranges(
+    content: bytes, recipe: Recipe, inputs: dict[str, np.ndarray]
+) -> dict:
     """Least and largest value of each tensor of an encoder over all crops.
 
     The library's default, a moving average, forgets the extremes: it is three
@@ -120,7 +122,7 @@ def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
     Args:
         content: the float32 .tflite.
         recipe: of whose static operators they are measured.
-        crops: (N, S, S, 3) uint8.
+        inputs: of calibration.Images.
     """
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
@@ -131,7 +133,8 @@ def ranges(content: bytes, recipe: Recipe, crops: np.ndarray) -> dict:
             num_threads=2,
             qsv_update_func=qsv_utils.min_max_update,
         )
-        work.calibrate({_SIGNATURE: _fed(crops)}, recipe.rules())
+        rows = list(convert.one_by_one(inputs))
+        work.calibrate({_SIGNATURE: rows}, recipe.rules())
     return work.get_model_qsvs()
 
 
@@ -146,10 +149,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore", UserWarning)
         yield
-
-
-def _fed(crops: np.ndarray) -> list[dict[str, np.ndarray]]:
-    return [{convert.INPUT: crop[None]} for crop in crops]
 
 
 def _names(model: method.Method, part: str) -> str:

@@ -1,11 +1,13 @@
 """Method to one float32 .tflite: batch 1, built-in operators, named outputs."""
 
 import tempfile
+from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tf_hmr import method
+from tf_hmr import method, method_inputs
 from tf_hmr.body.edge import EdgeBody
 
 OUTPUTS = {
@@ -18,8 +20,6 @@ OUTPUTS = {
 }
 """The outputs, exactly these, and what the card says of each."""
 
-INPUT = "image"
-
 CARD_KEY = "tf_hmr_card"
 """Name of the card in a file's metadata."""
 
@@ -30,20 +30,42 @@ def edge_form(model: method.Method) -> method.Method:
     return method.with_body(model, body)
 
 
-def signature(model: method.Method) -> tf.TensorSpec:
-    """(1, S, S, 3) uint8, the one input."""
-    size = model.image_size
-    return tf.TensorSpec((1, size, size, 3), tf.uint8, name=INPUT)
+def signature(
+    model: method.Method, image: tf.DType = tf.uint8
+) -> dict[str, tf.TensorSpec]:
+    """The method's inputs of one person, by name.
+
+    Args:
+        model: names them.
+        image: type of the image; the other inputs are float32.
+    """
+    return {
+        name: tf.TensorSpec(
+            (1, *method_inputs.shape(name, model.image_size)),
+            image if name == "image" else tf.float32,
+            name=name,
+        )
+        for name in model.input_names
+    }
 
 
 def served(model: method.Method):
-    """Function of one uint8 image that gives OUTPUTS by name."""
+    """Function of the method's inputs by name that gives OUTPUTS by name."""
 
-    def serve(image):
-        found = model(tf.cast(image, tf.float32), training=False)
-        return {name: getattr(found, name) for name in OUTPUTS}
+    def serve(inputs):
+        floats = {n: tf.cast(inputs[n], tf.float32) for n in model.input_names}
+        prediction = model(floats, training=False)
+        return {name: getattr(prediction, name) for name in OUTPUTS}
 
     return serve
+
+
+def one_by_one(
+    inputs: dict[str, np.ndarray],
+) -> Iterator[dict[str, np.ndarray]]:
+    """The inputs of N people, by name, one person at a time: (1, ...)."""
+    for n in range(len(inputs["image"])):
+        yield {name: rows[n : n + 1] for name, rows in inputs.items()}
 
 
 def to_tflite(model: method.Method) -> bytes:

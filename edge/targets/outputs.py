@@ -1,10 +1,11 @@
-"""What a .tflite answers to crops, by whatever runtime this Python has.
+"""What a .tflite answers to inputs, by whatever runtime this Python has.
 
-    python -m edge.targets.outputs FILE CROPS.npy OUT.npz [--gpu [--float32]]
+    python -m edge.targets.outputs FILE INPUTS.npz OUT.npz [--gpu [--float32]]
 
-CROPS are (N, S, S, 3) uint8; OUT has the outputs by name, (N, ...). On the CPU
-it runs edge/run.py's model; on the GPU it also refuses a file of which the
-accelerator leaves a part to the CPU. Python 3.8 syntax, no TensorFlow.
+INPUTS are those of the file's card by name, (N, ...); OUT has the outputs by
+name, (N, ...). On the CPU it runs edge/run.py's model; on the GPU it also
+refuses a file of which the accelerator leaves a part to the CPU. Python 3.8
+syntax, no TensorFlow.
 """
 
 import json
@@ -21,19 +22,24 @@ TRIES = 10
 
 def main(words):
     """Runs the command; returns its exit status."""
-    path, crops, out = words[:3]
+    path, inputs, out = words[:3]
     if "--gpu" in words:
-        model = _on_gpu(Path(path), "--float32" in words)
+        answer = _on_gpu(Path(path), "--float32" in words)
     else:
-        model = run.Model(path)
-    answers = [model(crop) for crop in np.load(crops)]
+        answer = run.Model(path).answer
+    with np.load(inputs) as file:
+        rows = {name: file[name] for name in file.files}
+    answers = [
+        answer({name: row[n] for name, row in rows.items()})
+        for n in range(len(rows["image"]))
+    ]
     names = run.OUTPUTS
     np.savez(out, **{n: np.stack([each[n] for each in answers]) for n in names})
     return 0
 
 
 def _on_gpu(path, float32):
-    """A call like run.Model's, by LiteRT's GPU accelerator.
+    """A call like run.Model.answer, by LiteRT's GPU accelerator.
 
     Raises:
         ValueError: it does not take the whole file.
@@ -49,16 +55,18 @@ def _on_gpu(path, float32):
         raise ValueError("the accelerator leaves a part of it to the CPU")
     card = json.loads(path.with_suffix(".card.json").read_text("utf-8"))
     shapes = {n: card["outputs"][n]["shape"][1:] for n in run.OUTPUTS}
-    image = model.create_input_buffer_by_name(run.SIGNATURE, run.INPUT)
+    fed = model.create_input_buffer_by_name
+    given = {name: fed(run.SIGNATURE, name) for name in card["inputs"]}
     made = model.create_output_buffer_by_name
     into = {name: made(run.SIGNATURE, name) for name in shapes}
 
-    def call(crop):
-        image.write(crop[None])
-        model.run_by_name(run.SIGNATURE, {run.INPUT: image}, into)
+    def answer(inputs):
+        for name, buffer in given.items():
+            buffer.write(inputs[name][None])
+        model.run_by_name(run.SIGNATURE, given, into)
         return {name: _read(into[name], shapes[name]) for name in shapes}
 
-    return call
+    return answer
 
 
 def _read(buffer, shape):

@@ -38,8 +38,8 @@ def test_signature_is_the_contract(tflite):
 
 def test_file_gives_what_keras_gives(tflite, model, rng):
     noise = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    found = compare.run_tflite(tflite.read_bytes(), noise)
-    expected = compare.run_keras(model, noise)
+    found = compare.run_tflite(tflite.read_bytes(), {"image": noise})
+    expected = compare.run_keras(model, {"image": noise})
     assert compare.LARGEST_FLOAT32_M == TOLERANCES["tflite_metres"].absolute
     for name in ("vertices", "joints"):
         assert_close("tflite_metres", found[name], expected[name])
@@ -217,9 +217,8 @@ def outputs(count: int = 2) -> dict[str, np.ndarray]:
 
 
 def crops(count: int = 2, labels=None) -> calibration.Images:
-    return calibration.Images(
-        np.zeros((count, 8, 8, 3), np.uint8), "blank", labels
-    )
+    image = np.zeros((count, 8, 8, 3), np.uint8)
+    return calibration.Images({"image": image}, "blank", labels)
 
 
 @pytest.mark.parametrize(
@@ -278,22 +277,22 @@ def test_a_change_of_mpjpe_is_beyond_the_budget(rng):
 def test_compared_crops_show_people(model, tmp_path, tiny_records):
     drawn = calibration.held_out(model, None, 3)
     others = calibration.for_calibration(model, None, 3, skip=3)
-    assert drawn.crops.shape == (3, 64, 64, 3)
+    assert drawn.inputs["image"].shape == (3, 64, 64, 3)
     assert drawn.joints3d.shape == (3, len(joints.KEYPOINTS), 4)
-    assert not np.array_equal(drawn.crops, others.crops)
+    assert not np.array_equal(drawn.inputs["image"], others.inputs["image"])
     # synthetic_v1's own records show the same people.
     stored = calibration.held_out(model, tiny_records / "synthetic_v1", 3)
-    away = np.abs(np.float32(stored.crops) - drawn.crops)
+    away = np.abs(np.float32(stored.inputs["image"]) - drawn.inputs["image"])
     assert away.mean() < 1  # Gray levels; other people differ by tens.
     np.testing.assert_array_equal(stored.joints3d, drawn.joints3d)
     rest = calibration.for_calibration(
         model, tiny_records / "synthetic_v1", 20, skip=3
     )
-    assert len(rest.crops) == 9
+    assert rest.count == 9
     for name in ("b.png", "a.png", "c.png"):
         photos.write(tmp_path / name, photos.picture(30, 26))
-    assert len(calibration.held_out(model, tmp_path, 64).crops) == 2
-    assert len(calibration.for_calibration(model, tmp_path, 64, 0).crops) == 1
+    assert calibration.held_out(model, tmp_path, 64).count == 2
+    assert calibration.for_calibration(model, tmp_path, 64, 0).count == 1
 
 
 def test_a_folder_of_nothing_is_refused(model, tmp_path):

@@ -52,7 +52,7 @@ def trial(monkeypatch, status, told=""):
 
 def test_auto_takes_the_gpu_where_the_trial_lives(started, monkeypatch, capsys):
     commands = trial(monkeypatch, 0)
-    assert started("--delegate", "auto") == (0, [(2, True, "", False)])
+    assert started("--delegate", "auto") == (0, [(2, True, "", False, 0.0)])
     ((python, file, *rest),) = commands
     assert (python, file) == (sys.executable, device.__file__)
     assert rest == ["m.tflite", "--delegate", "gpu"]
@@ -77,7 +77,7 @@ def test_a_gpu_that_hangs_is_given_up(started, monkeypatch, capsys):
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
     monkeypatch.setattr(subprocess, "run", hang)
-    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    assert started("--delegate", "auto") == (0, [(2, False, "", False, 0.0)])
     (line,) = capsys.readouterr().err.splitlines()
     assert "timed out after 120 seconds" in line
 
@@ -115,15 +115,16 @@ def test_auto_falls_back_with_one_line(
     started, monkeypatch, capsys, status, told, why
 ):
     trial(monkeypatch, status, told)
-    assert started("--delegate", "auto") == (0, [(2, False, "", False)])
+    assert started("--delegate", "auto") == (0, [(2, False, "", False, 0.0)])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("CPU, as the GPU fails: ") and why in line
     assert "INFO" not in line
 
 
 def test_flags_reach_the_model(started):
-    flags = "--delegate gpu --gpu-float32 --threads 4 --cache file".split()
-    assert started(*flags) == (0, [(4, True, "file", True)])
+    flags = "--delegate gpu --gpu-float32 --threads 4 --cache file --focal 900"
+    status, made = started(*flags.split())
+    assert (status, made) == (0, [(4, True, "file", True, 900.0)])
 
 
 def test_cache_gives_the_same_and_fills_its_file(tflite, tmp_path, rng):

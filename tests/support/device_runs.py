@@ -41,19 +41,19 @@ class Exported(NamedTuple):
 def exported(model, files, count: int) -> Exported:
     people = calibration.held_out(model, None, count)
     return Exported(
-        model, files, people, compare.run_keras(model, people.crops)
+        model, files, people, compare.run_keras(model, people.inputs)
     )
 
 
 def answers(
-    command, path, crops, folder, *options, **environment
+    command, path, inputs, folder, *options, **environment
 ) -> dict[str, np.ndarray]:
-    """Outputs of a file for crops, by a Python that `command` starts."""
-    np.save(folder / "crops.npy", crops)
+    """Outputs of a file for inputs, by a Python that `command` starts."""
+    np.savez(folder / "inputs.npz", **inputs)
     start(
         [
             *(*command, "-m", "edge.targets.outputs", path),
-            *(folder / "crops.npy", folder / "out.npz", *options),
+            *(folder / "inputs.npz", folder / "out.npz", *options),
         ],
         **environment,
     )
@@ -74,9 +74,9 @@ def start(command, **environment) -> subprocess.CompletedProcess:
     return done
 
 
-def here(path, crops, folder) -> dict[str, np.ndarray]:
+def here(path, inputs, folder) -> dict[str, np.ndarray]:
     """Outputs by this Python's LiteRT on the CPU, in a process like theirs."""
-    return answers([sys.executable], path, crops, folder)
+    return answers([sys.executable], path, inputs, folder)
 
 
 BOX = ("--box", "20.3", "11.7", "171.9", "180.1")
@@ -85,7 +85,7 @@ BOX = ("--box", "20.3", "11.7", "171.9", "180.1")
 def photo(people: calibration.Images, folder: pathlib.Path) -> pathlib.Path:
     """A photo of the first person, 211 pixels wide and high."""
     path = folder / "person.png"
-    image = cv2.resize(people.crops[0][..., ::-1], (211, 211))
+    image = cv2.resize(people.inputs["image"][0][..., ::-1], (211, 211))
     cv2.imwrite(str(path), image)
     return path
 

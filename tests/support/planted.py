@@ -85,15 +85,15 @@ def batch(rule, body: Body, ids: list[str], labels: bool = True):
     return {
         "image": np.zeros((len(ids), SIDE, SIDE, 3), np.float32),
         "example_id": np.array([each.encode() for each in ids], object),
-        "gender": np.full(len(ids), b"neutral", object),
+        "stored_gender": np.full(len(ids), b"neutral", object),
         "joints3d": stored_joints(rule, body)[rows],
         "rotmats": posed.rotmats[rows],
         "betas": posed.betas[rows],
         "has_pose": known,
         "has_betas": known,
         "has_parts": 0 * known,
-        "box": np.tile(np.float32([0, 0, SIDE, SIDE]), (len(ids), 1)),
-        "intrinsics": np.tile(INTRINSICS, (len(ids), 1)),
+        "stored_box": np.tile(np.float32([0, 0, SIDE, SIDE]), (len(ids), 1)),
+        "stored_intrinsics": np.tile(INTRINSICS, (len(ids), 1)),
     }
 
 
@@ -108,7 +108,7 @@ def write(folder: Path, rule, body: Body, ids: list[str]) -> None:
                 picture.tobytes(),
                 SIDE,
                 SIDE,
-                content["box"][row],
+                content["stored_box"][row],
                 joints3d=content["joints3d"][row],
                 pose=people(body).pose[row % COUNT],
                 betas=content["betas"][row],

@@ -24,7 +24,7 @@ WRIST = joints.LSP14.index("left_wrist")
 class OneEyed:
     """Errs by 30 mm in the left wrist; by 140 more when its pixel is grey."""
 
-    joint_names = joints.LSP14
+    joint_names, input_names = joints.LSP14, ("image",)
 
     def __init__(self, joints3d):
         index = list(joints.select(joints.LSP14, of=joints.KEYPOINTS))
@@ -32,11 +32,12 @@ class OneEyed:
         self.found[WRIST, 0] += 0.030
 
     def inputs(self, batch):
-        return batch["image"]
+        return {"image": batch["image"]}
 
-    def infer(self, images):
+    def infer(self, inputs):
+        images = inputs["image"].numpy()
         found = np.tile(self.found, (len(images), 1, 1))
-        pixel = images.numpy()[:, EYE_ROW, EYE_COLUMN, 0]
+        pixel = images[:, EYE_ROW, EYE_COLUMN, 0]
         found[pixel == sensitivity.GREY, WRIST, 0] += 0.140
         nothing = tf.zeros(1)
         return method.Prediction(

@@ -84,7 +84,7 @@ def test_truth_is_drawn_where_it_is_and_only_when_visible(
 
 def test_example_picks_one_of_a_batch(model, rng):
     images = rng.uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
-    batch = model(images)
+    batch = model({"image": images})
     one = inference.example(batch, 2)
     for name in ("rotmats", "betas", "camera", "vertices", "keypoints"):
         np.testing.assert_array_equal(

@@ -120,6 +120,41 @@ def image_centre(image_size: tuple[float, float]) -> tuple[float, float]:
     return (width - 1) / 2, (height - 1) / 2
 
 
+def default_intrinsics(image_size: tuple[float, float]) -> np.ndarray:
+    """Intrinsics of a photo whose camera is not known.
+
+    A focal length of the longer side, and the principal point in the middle.
+    Training and inference take the same, so that a network learns what it is
+    fed.
+
+    Args:
+        image_size: (W, H) of the image in pixels.
+
+    Returns:
+        (4,) float32 fx, fy, cx, cy in pixels (centre convention).
+    """
+    focal = max(image_size)
+    return np.float32([focal, focal, *image_centre(image_size)])
+
+
+def crop_intrinsics(
+    intrinsics: Sequence[float], box: Sequence[float]
+) -> np.ndarray:
+    """The camera of an upright crop, in [-1, 1] of it.
+
+    Args:
+        intrinsics: fx, fy, cx, cy of the image in pixels (centre convention).
+        box: x, y, w, h of the crop in pixels, edges.
+
+    Returns:
+        (4,) float32 fx, fy, cx, cy: [-1, 1] = f xy / z + c.
+    """
+    corner, side = np.float64(box[:2]), np.float64(box[2:])
+    focal, centre = np.split(np.float64(intrinsics), 2)
+    place = 2.0 * (centre + 0.5 - corner) / side - 1.0
+    return np.float32([*(2.0 * focal / side), *place])
+
+
 def _concat(parts: list[Array]) -> Array:
     if any(tf.is_tensor(part) for part in parts):
         return tf.concat(parts, axis=-1)

@@ -110,6 +110,8 @@ class ImageMethod(method.Method):
 
     def features(self, images, training=False):
         """(B, S, S, 3) 0..255 -> (B, F), and places (B, J, 2) or None."""
+        # As the encoder computes: float32 maps would only take memory.
+        images = tf.cast(images, self.compute_dtype)
         normalised = encoders.normalise(self.config.encoder, images)
         maps = self.encoder(normalised, training=training)
         if self.layout is None:

@@ -134,9 +134,9 @@ class Model(_supervised.ImageMethod):
         others = {id(v) for v in self.pose_vae.trainable_variables}
         return [v for v in super().player_variables() if id(v) not in others]
 
-    def call(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> Prediction."""
-        features, places = self.features(images, training)
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
+        features, places = self.features(inputs["image"], training)
         states = self.regressor(features)
         if not training:
             rotvecs, weak = decode(states[-1])

@@ -202,9 +202,9 @@ class Model(_supervised.ImageMethod):
             points + moved[:, None], 2 * focal, (0.0, 0.0)
         )
 
-    def call(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> Prediction."""
-        features, places = self.features(images, training)
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
+        features, places = self.features(inputs["image"], training)
         thetas = self.regressor(features, training=training)
         decoded = [self.decode(theta) for theta in thetas]
         weak, rotmats, betas = decoded[-1]

@@ -212,9 +212,10 @@ class _Run:
         return step
 
     def _measures(self, step: int) -> bool:
-        whole = not self.experiment.stage_at(step - 1).part
-        due = whole and _due(self.experiment.eval_every, step)
-        return due or step == self.total
+        learner = steps.learner(self.method, self.experiment.stage_at(step - 1))
+        due = _due(self.experiment.eval_every, step)
+        # A part that learns poses alone moves nothing of what is measured.
+        return (due and learner.image_size > 0) or step == self.total
 
     def _examples(self, step: int) -> list[str]:
         """The names of the examples of a step's batch."""

@@ -96,7 +96,7 @@ class Step:
                 accumulates gradients of a method that makes its targets.
         """
         self.strategy = strategy
-        method = self.method = _learner(method, stage)
+        method = self.method = learner(method, stage)
         self.optim = stage.optim
         self.kept = kept if method.keeps_fits else None
         if self.optim.accumulate > 1:
@@ -270,8 +270,12 @@ class Step:
             )
 
 
-def _learner(method: methods.Method, stage: config.Stage) -> methods.Learner:
-    """The method, or the part of it that the stage trains alone."""
+def learner(method: methods.Method, stage: config.Stage) -> methods.Learner:
+    """The method, or the part of it that the stage trains alone.
+
+    Raises:
+        ValueError: it has no such part.
+    """
     if not stage.part:
         return method
     part = getattr(method, stage.part, None)

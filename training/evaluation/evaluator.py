@@ -126,13 +126,21 @@ def predictions(
     for tensors in dataset:
         plain = {key: value.numpy() for key, value in tensors.items()}
         for batch in _covered(plain, occlusion):
-            images = method.inputs(batch)
-            count = int(images.shape[0])
+            count = len(batch["image"])
             full = max(full, math.ceil(count / multiple) * multiple)
-            padding = [[0, full - count]] + [[0, 0]] * (len(images.shape) - 1)
-            found = method.infer(tf.pad(images, padding))[: len(_PREDICTED)]
+            inputs = {
+                name: _padded(rows, full)
+                for name, rows in method.inputs(batch).items()
+            }
+            found = method.infer(inputs)[: len(_PREDICTED)]
             values = (v if v is None else v.numpy()[:count] for v in found)
             yield batch, protocol.Found(*values)
+
+
+def _padded(rows: np.ndarray, count: int) -> tf.Tensor:
+    """(N, ...) -> (count, ...): the last row again and again."""
+    spare = [rows[-1:]] * (count - len(rows))
+    return tf.constant(np.concatenate([rows, *spare]))
 
 
 # Beside these a Prediction holds what training needs.

@@ -101,7 +101,7 @@ class Labelled:
 
 def _genders(batch) -> np.ndarray:
     count = len(batch["has_pose"])
-    stored = batch.get("gender")
+    stored = batch.get("stored_gender")
     if stored is None:
         return np.full(count, "neutral")
     return np.array([each.decode() for each in stored])

@@ -74,7 +74,7 @@ class Compared:
         rooted = metrics.align_root(pred, self._pred_names, self._pred_root)
         if self._rule.perspective:
             turns = crop_views.towards(
-                batch["box"][rows], batch["intrinsics"][rows]
+                batch["stored_box"][rows], batch["stored_intrinsics"][rows]
             )
             rooted = rooted @ np.swapaxes(turns, 1, 2)
         true = metrics.align_root(true, self._true_names, self._true_root)

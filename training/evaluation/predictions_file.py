@@ -104,7 +104,7 @@ class Predictions:
         """The predictions for the people of a batch, who must all be there."""
         rows = [self._rows[each.decode()] for each in batch["example_id"]]
         found = {name: array[rows] for name, array in self._arrays.items()}
-        box = batch["box"].astype(np.float64)
+        box = batch["stored_box"].astype(np.float64)
         crops = found.pop("crop", box)
         if "camera" in found:
             found["camera"] = _in_crop(found["camera"], crops, box)
@@ -148,10 +148,10 @@ class Recorder:
         self, batch: Mapping[str, np.ndarray], found: protocol.Found
     ) -> None:
         """Notes a batch; vertices only where pose and shape are not given."""
-        box = batch["box"][:, np.newaxis].astype(np.float64)
+        box = batch["stored_box"][:, np.newaxis].astype(np.float64)
         part = {
             "example_id": np.array([x.decode() for x in batch["example_id"]]),
-            "crop": batch["box"],
+            "crop": batch["stored_box"],
             "joints3d": found.joints,
             "rotmats": found.rotmats,
             "betas": found.betas,

@@ -29,6 +29,8 @@ class Source(Protocol):
     """Where it lies: results go there."""
     image_size: int
     crop_scale: float
+    input_names: tuple[str, ...]
+    """What predictions are made from; () where they are there already."""
 
     def has(self, ids: np.ndarray) -> np.ndarray:
         """Whether there are predictions for these examples."""
@@ -53,11 +55,12 @@ class Model:
         self.folder, self._method = folder, method
         self._copies = (method, *others)
         self._pool = concurrent.futures.ThreadPoolExecutor(len(self._copies))
-        self._traced: set[tuple[int, ...]] = set()
+        self._traced: set[int] = set()  # Sizes of batches.
         self.body = method.body
         self.joint_names = method.joint_names
         self.image_size = method.image_size
         self.crop_scale = method.config.crop_scale
+        self.input_names = method.input_names
 
     @classmethod
     def load(
@@ -85,19 +88,23 @@ class Model:
         """The method's."""
         return self._method.inputs(batch)
 
-    def infer(self, images: tf.Tensor) -> methods.Prediction:
+    def infer(self, inputs: dict[str, tf.Tensor]) -> methods.Prediction:
         """The method's; each device takes its part of the batch."""
         if len(self._copies) == 1:
-            return self._method.infer(images)
-        parts = tf.split(images, len(self._copies))
+            return self._method.infer(inputs)
+        parts = {
+            name: tf.split(rows, len(self._copies))
+            for name, rows in inputs.items()
+        }
         jobs = [
-            (m.infer, part) for m, part in zip(self._copies, parts, strict=True)
+            (copy.infer, {name: part[n] for name, part in parts.items()})
+            for n, copy in enumerate(self._copies)
         ]
         # Graphs are traced one after the other: Keras has global state.
-        known = tuple(images.shape) in self._traced
-        each = self._pool.map if known else map
+        count = len(next(iter(inputs.values())))
+        each = self._pool.map if count in self._traced else map
         found = list(each(lambda job: job[0](job[1]), jobs))
-        self._traced.add(tuple(images.shape))
+        self._traced.add(count)
         return methods.Prediction(
             *(
                 None if values[0] is None else tf.concat(values, 0)
@@ -147,6 +154,7 @@ class FromFile:
         self.folder = path.parent
         self.image_size = methods.Config.image_size
         self.crop_scale = methods.Config.crop_scale
+        self.input_names = ()
 
     def has(self, ids: np.ndarray) -> np.ndarray:
         """Those in the file."""

@@ -56,8 +56,8 @@ def test_onnxruntime_gives_what_keras_gives(
     assert card.pop("bytes") == out.stat().st_size
     assert convert_onnx.embedded(out.read_bytes()) == card
     noise = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    found = convert_onnx.run(out.read_bytes(), noise)
-    expected = model(np.float32(noise))
+    found = convert_onnx.run(out.read_bytes(), {"image": noise})
+    expected = model({"image": np.float32(noise)})
     assert set(found) == set(convert.OUTPUTS)
     for name in ("vertices", "joints"):
         assert_close("tflite_metres", found[name], getattr(expected, name))

@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edge import lint
 from edge.conversion import calibration, compare, mixed_precision, quantize
 from edge.conversion import card as cards
+from edge.conversion import tflite as convert
 
 TYPES = {
     schema.TensorType.FLOAT32: "float32",
@@ -22,17 +23,17 @@ def content(tflite) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def crops(model) -> np.ndarray:
-    return calibration.for_calibration(model, None, 4, skip=0).crops
+def inputs(model) -> dict[str, np.ndarray]:
+    return calibration.for_calibration(model, None, 4, skip=0).inputs
 
 
 @pytest.fixture(scope="module")
-def files(content, model, crops) -> dict[str, bytes]:
+def files(content, model, inputs) -> dict[str, bytes]:
     """The same model in every precision, by the plain recipes."""
     found = {"float32": content}
     for precision in quantize.PARTS:
         recipe = quantize.Recipe(model, precision)
-        ranges = quantize.ranges(content, recipe, crops)
+        ranges = quantize.ranges(content, recipe, inputs)
         found[precision] = quantize.apply(content, recipe, ranges)
     return found
 
@@ -77,25 +78,25 @@ def test_each_part_has_its_format(files, precision, encoder, regressor, rest):
         assert found == {tuple(expected.split())}, part
 
 
-def test_files_shrink_and_still_answer(files, crops):
+def test_files_shrink_and_still_answer(files, inputs):
     sizes = [len(files[name]) for name in ("float32", "float16", "w8", "int8")]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[1] < 0.51 * sizes[0]
-    exact = compare.run_tflite(files["float32"], crops)["vertices"]
+    exact = compare.run_tflite(files["float32"], inputs)["vertices"]
     for name, content in files.items():
-        found = compare.run_tflite(content, crops)["vertices"]
+        found = compare.run_tflite(content, inputs)["vertices"]
         away = 1000 * np.linalg.norm(found - exact, axis=-1).mean()
         # This network is not trained: only that it is the same body.
         assert (away == 0) == (name == "float32")
         assert away < 100
 
 
-def test_ranges_are_the_extremes_of_all_crops(content, model, crops):
+def test_ranges_are_the_extremes_of_all_crops(content, model, inputs):
     recipe = quantize.Recipe(model, "int8")
-    every = quantize.ranges(content, recipe, crops)
+    every = quantize.ranges(content, recipe, inputs)
     single = [
-        quantize.ranges(content, recipe, crops[number : number + 1])
-        for number in range(len(crops))
+        quantize.ranges(content, recipe, row)
+        for row in convert.one_by_one(inputs)
     ]
     names = [name for name in every if "/small_1/" in name and "Relu" in name]
     assert names
@@ -113,16 +114,16 @@ def test_a_method_without_an_encoder_gets_float16_only(model):
         quantize.Recipe(Nameless(), "w8")
 
 
-def test_only_what_does_not_fit_is_raised(content, model, crops, monkeypatch):
+def test_only_what_does_not_fit_is_raised(content, model, inputs, monkeypatch):
     def searched(budget_mm):
         monkeypatch.setitem(compare.MEAN_MM, "w8", budget_mm)
-        return mixed_precision.search(content, model, "w8", crops)
+        return mixed_precision.search(content, model, "w8", inputs)
 
     def error_mm(raised):
         recipe = quantize.Recipe(model, "w8", raised)
         found = quantize.apply(content, recipe)
-        exact = compare.run_tflite(content, crops)["vertices"]
-        found = compare.run_tflite(found, crops)["vertices"]
+        exact = compare.run_tflite(content, inputs)["vertices"]
+        found = compare.run_tflite(found, inputs)["vertices"]
         return 1000 * np.linalg.norm(found - exact, axis=-1).mean()
 
     plain = error_mm({})
@@ -152,12 +153,13 @@ def test_raising_takes_the_largest_first_until_the_rest_fits():
 
 
 @pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_a_card_leaves_quantized_weights_alone(files, crops, precision):
+def test_a_card_leaves_quantized_weights_alone(files, inputs, precision):
     content = files[precision]
     with_card = cards.embed(content, {"precision": precision})
     assert cards.embedded(with_card) == {"precision": precision}
+    first = next(convert.one_by_one(inputs))
     before, after = (
-        compare.run_tflite(each, crops[:1]) for each in (content, with_card)
+        compare.run_tflite(each, first) for each in (content, with_card)
     )
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])

@@ -25,7 +25,7 @@ def small(model, tflite, tmp_path_factory) -> device_runs.Exported:
     folder = tmp_path_factory.mktemp("precisions")
     content, told = tflite.read_bytes(), card.read(tflite)
     mesh = tflite.with_suffix(".mesh.npz").read_bytes()
-    crops = calibration.for_calibration(model, None, 4, skip=0).crops
+    crops = calibration.for_calibration(model, None, 4, skip=0).inputs
     files = {"float32": tflite}
     for precision in quantize.PARTS:
         recipe = quantize.Recipe(model, precision)

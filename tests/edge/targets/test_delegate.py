@@ -31,10 +31,10 @@ def gpu(tflite, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("gpu")
 
-    def run(path, crops, *options):
+    def run(path, inputs, *options):
         return device_runs.answers(
             [sys.executable],
-            *(path, crops, folder, "--gpu", *options),
+            *(path, inputs, folder, "--gpu", *options),
             **environment,
         )
 
@@ -48,9 +48,9 @@ def gpu(tflite, tmp_path_factory):
 
 
 def test_float32_gives_what_the_cpu_gives(gpu, either, tmp_path):
-    path, crops = either.files["float32"], either.people.crops
-    found = gpu(path, crops, "--float32")
-    expected = device_runs.here(path, crops, tmp_path)
+    path, inputs = either.files["float32"], either.people.inputs
+    found = gpu(path, inputs, "--float32")
+    expected = device_runs.here(path, inputs, tmp_path)
     for name in ("vertices", "joints"):
         assert_close("float32_mm", 1000 * found[name], 1000 * expected[name])
     for name in ("rotmats", "betas", "camera", "keypoints"):
@@ -59,8 +59,8 @@ def test_float32_gives_what_the_cpu_gives(gpu, either, tmp_path):
 
 @pytest.mark.parametrize("precision", device_runs.PRECISIONS)
 def test_each_precision_stays_in_its_budget(gpu, either, precision):
-    path, crops = either.files[precision], either.people.crops
-    measured = either.measured(gpu(path, crops, "--float32"))
+    path, inputs = either.files[precision], either.people.inputs
+    measured = either.measured(gpu(path, inputs, "--float32"))
     print(f"{path.name}, float32 enforced: {measured}")
     assert compare.excess(measured, precision) == ""
 
@@ -68,8 +68,8 @@ def test_each_precision_stays_in_its_budget(gpu, either, precision):
 @pytest.mark.extra
 @pytest.mark.parametrize("precision", device_runs.PRECISIONS)
 def test_float16_arithmetic_costs_little(gpu, either, precision):
-    path, crops = either.files[precision], either.people.crops
-    measured = either.measured(gpu(path, crops))
+    path, inputs = either.files[precision], either.people.inputs
+    measured = either.measured(gpu(path, inputs))
     print(f"{path.name}, float16 arithmetic: {measured}")
     limit = max(FLOAT16_MM, compare.MEAN_MM.get(precision, 0))
     assert measured.vertices_mean_mm < limit
@@ -96,7 +96,7 @@ def test_a_file_that_needs_the_cpu_is_refused(
     path.write_bytes(convert.to_tflite(convert.edge_form(small.model)))
     card.write(path, card.read(small.files["float32"]))
     with pytest.raises(AssertionError, match="ops are not accelerated"):
-        gpu(path, small.people.crops)
+        gpu(path, small.people.inputs)
 
 
 @pytest.mark.extra

@@ -29,9 +29,9 @@ def command(request) -> list[str]:
 def test_float_files_give_what_they_give_here(
     command, either, precision, tmp_path
 ):
-    path, crops = either.files[precision], either.people.crops[:4]
-    found = device_runs.answers(command, path, crops, tmp_path)
-    expected = device_runs.here(path, crops, tmp_path)
+    path, inputs = either.files[precision], either.people.first(4).inputs
+    found = device_runs.answers(command, path, inputs, tmp_path)
+    expected = device_runs.here(path, inputs, tmp_path)
     for name in convert.OUTPUTS:
         assert_close("tflite_metres", found[name], expected[name])
 
@@ -42,8 +42,8 @@ def test_each_precision_stays_in_its_budget_on_the_old_runtime(
     either, precision, tmp_path
 ):
     # It rounds the activations of int8 operators in another way.
-    path, crops = either.files[precision], either.people.crops
-    found = device_runs.answers(runtimes.old_command(), path, crops, tmp_path)
+    path, inputs = either.files[precision], either.people.inputs
+    found = device_runs.answers(runtimes.old_command(), path, inputs, tmp_path)
     measured = either.measured(found)
     print(f"{path.name}: {measured}")
     assert compare.excess(measured, precision) == ""
@@ -54,10 +54,10 @@ def test_each_precision_stays_in_its_budget_on_the_old_runtime(
 def test_int8_files_stay_near_on_the_other_processor(
     either, precision, tmp_path
 ):
-    path, crops = either.files[precision], either.people.crops[:4]
-    found = device_runs.answers(runtimes.arm_command(), path, crops, tmp_path)
-    expected = device_runs.here(path, crops, tmp_path)
-    people = either.people._replace(crops=crops, joints3d=None)
+    path, inputs = either.files[precision], either.people.first(4).inputs
+    found = device_runs.answers(runtimes.arm_command(), path, inputs, tmp_path)
+    expected = device_runs.here(path, inputs, tmp_path)
+    people = either.people.first(4)._replace(joints3d=None)
     names = either.model.joint_names
     measured = compare.compare(found, expected, people, names)
     print(f"{path.name}: {measured}")

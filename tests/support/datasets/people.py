@@ -92,7 +92,7 @@ def scene(number: int, people: int = 1, size=(200, 160)) -> Scene:
     view = rendering.View(width, height, 1.4 * max(size), centre)
     picture = appearance.background(rng, max(size))[:height, :width]
     picture = np.ascontiguousarray(picture)
-    pose, betas = synthetic.People(number, "test").bodies(0, people)
+    pose, betas, _ = synthetic.People(number, "test").bodies(0, people)
     pose[:, 0] = [_facing(rng).as_rotvec() for _ in range(people)]
     rotmats = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix()
     rotmats = rotmats.reshape(-1, 24, 3, 3)

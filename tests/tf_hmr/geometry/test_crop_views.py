@@ -95,7 +95,8 @@ def seen_from_crops(pose, places):
     index = list(joints.select(names, of=joints.KEYPOINTS))
     joints3d[:, index, :3] = points + places[:, np.newaxis]
     joints3d[:, index, 3] = 1
-    batch = {"joints3d": joints3d, "box": boxes, "intrinsics": intrinsics}
+    batch = {"joints3d": joints3d, "stored_box": boxes}
+    batch["stored_intrinsics"] = intrinsics
     looks = [Rotation.align_vectors(p[None], [[0, 0, 1]])[0] for p in places]
     turned = np.stack(
         [p @ look.as_matrix() for p, look in zip(points, looks, strict=True)]

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import processes, toy_method
+from tests.support import (
+    pipeline_batches,
+    processes,
+    record_samples,
+    toy_method,
+)
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
 from tf_hmr import method as methods
@@ -78,7 +83,7 @@ def make_dataset(experiment):
     rows = toy_method.make_dataset()
 
     def make(step, context):
-        if experiment.stage_at(step).part:
+        if experiment.stage_at(step).part == "spread":
             return batches.prior_dataset(experiment.data, context, step)
         return rows(step, context)
 
@@ -126,6 +131,71 @@ def test_the_part_alone_moves_and_nothing_is_measured(tmp_path, body):
     assert_close("exact", measured[1], measured[0])
 
 
+class Seeing(methods.Learner):
+    """A part that sees what the made-up method sees."""
+
+    image_size = 224
+
+    def __init__(self):
+        super().__init__(name="seeing")
+        self.size = keras.layers.Dense(2, name="size")
+
+    def inputs(self, batch):
+        return batch["x"]
+
+    def call(self, x, training=False):
+        return self.size(x)
+
+    def terms(self, batch, prediction):
+        error = tf.reduce_sum(tf.square(prediction - batch["y"]), axis=1)
+        return {"seen": methods.Term(error, 2 * tf.ones_like(error), 1.0)}
+
+
+def test_a_part_that_sees_images_is_measured(tmp_path, body):
+    steps_measured = []
+
+    def evaluate(model):
+        steps_measured.append(1)
+        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+
+    keras.utils.set_random_seed(3)
+    model = toy_method.Model(toy_method.Config(), body)
+    model.seeing = Seeing()
+    model.build_all()
+    model.seeing(tf.zeros((1, 2)))
+    alone = dataclasses.replace(ALONE, part="seeing")
+    experiment = dataclasses.replace(
+        EXPERIMENT, before=(alone,), stages=toy_method.STAGES[:1]
+    )
+    loop.train(
+        experiment,
+        model,
+        devices.strategy("cpu"),
+        toy_method.make_dataset(),
+        evaluate,
+        tmp_path,
+    )
+    lines = run_log.read_metrics(tmp_path / run_log.METRICS_FILE)
+    at = [line["step"] for line in lines if line["kind"] == "evaluation"]
+    assert at == [3, 6, 9, 12] and "seen" in lines[0]
+
+
+def test_a_part_is_fed_by_what_it_sees(tmp_path, body):
+    """Images of its own size, or poses alone."""
+    folder = record_samples.folder(tmp_path / "samples", 8)
+    data = pipeline_batches.two_sources(folder)
+    model = Model(toy_method.Config(image_size=64), body)
+    model.seeing = Seeing()
+    stages = tuple(
+        dataclasses.replace(ALONE, part=part) for part in ("spread", "seeing")
+    )
+    experiment = dataclasses.replace(EXPERIMENT, before=(), stages=stages)
+    make = fit.dataset_maker(experiment, model, data)
+    poses, images = (next(iter(make(step, None))) for step in (0, ALONE.steps))
+    assert "image" not in poses and "prior_rotmats" in poses
+    assert images["image"].shape[1:3] == (Seeing.image_size,) * 2
+
+
 def test_stopped_within_the_part_and_continued(tmp_path, body):
     whole = dataclasses.replace(
         write_poses(tmp_path / "poses"),
@@ -149,7 +219,7 @@ def test_poses_are_a_function_of_the_step(tmp_path):
     """Two replicas see the halves of what one sees; no picture is there."""
     data = write_poses(tmp_path).data
     whole = list(batches.prior_dataset(data).take(4))
-    assert set(whole[0]) == {"prior_rotmats", "prior_betas"}
+    assert set(whole[0]) == {*("prior_rotmats", "prior_betas", "prior_gender")}
     assert whole[0]["prior_rotmats"].shape == (16, 24, 3, 3)
     late = next(iter(batches.prior_dataset(data, None, 3)))
     assert_close("exact", late["prior_betas"], whole[3]["prior_betas"])

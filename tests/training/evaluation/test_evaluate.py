@@ -87,11 +87,13 @@ def test_several_devices_share_each_batch(model, rng):
     several = list(shared.stream(dataset))
     assert [len(found.betas) for _, found in several] == [4, 1]
     together = np.concatenate([found.vertices for _, found in several])
-    alone = model.infer(images[:4]).vertices.numpy()
+    alone = model.infer({"image": images[:4]}).vertices.numpy()
     assert_close("body_metres", together[:4], alone)
     last = np.pad(images[4:], [[0, 3], [0, 0], [0, 0], [0, 0]])
     assert_close(
-        "body_metres", together[4:], model.infer(last).vertices.numpy()[:1]
+        "body_metres",
+        together[4:],
+        model.infer({"image": last}).vertices.numpy()[:1],
     )
 
 
@@ -200,7 +202,7 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
         keypoints=seen,
     )
     file = predictions_file.Predictions(tmp_path / "p.npz")
-    batch = {"example_id": np.array([b"b", b"a"]), "box": boxes["own"]}
+    batch = {"example_id": np.array([b"b", b"a"]), "stored_box": boxes["own"]}
     found = file.of(batch, body)
     assert_close("float64", pixels(found.camera, boxes["own"]), seen)
     edges = (found.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
@@ -209,5 +211,5 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     recorder.add(batch, found)
     recorder.write(tmp_path / "again.npz")
     again = predictions_file.Predictions(tmp_path / "again.npz")
-    other = again.of(batch | {"box": boxes["file"]}, body)
+    other = again.of(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)

@@ -204,10 +204,10 @@ class Brightness:
     """A method that answers with the brightness of either half."""
 
     def inputs(self, batch):
-        return batch["image"]
+        return {"image": batch["image"]}
 
-    def infer(self, images):
-        halves = tf.split(images, 2, axis=2)
+    def infer(self, inputs):
+        halves = tf.split(inputs["image"], 2, axis=2)
         camera = tf.stack([tf.reduce_mean(h, [1, 2, 3]) for h in halves], 1)
         return method.Prediction(None, None, camera, None, None, None)
 

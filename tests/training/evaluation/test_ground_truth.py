@@ -52,7 +52,7 @@ def npz_files(monkeypatch):
 def test_labels_are_posed_by_the_body_of_their_gender(smpl, women, npz_files):
     rule = protocols.get("3dpw_spin")
     batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
-    batch["gender"] = np.array([b"neutral", b"female"] * 2, object)
+    batch["stored_gender"] = np.array([b"neutral", b"female"] * 2, object)
     labels = ground_truth.Labelled(ground_truth.TrueBodies(smpl, women))
     mesh = labels(batch)
     plain = planted.people(smpl)
@@ -66,7 +66,7 @@ def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
     """The neutral truth against a larger woman: every joint is 1/11 short."""
     rule = protocols.get("3dpw_spin")
     batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
-    batch["gender"] = np.full(4, b"female", object)
+    batch["stored_gender"] = np.full(4, b"female", object)
     given = evaluator.given_of(smpl, (), women)
     found = protocol.Found(vertices=planted.people(smpl).vertices)
     sides = joint_pairs.Compared(rule, given)(batch, found)
@@ -77,7 +77,7 @@ def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
 def test_a_missing_gender_names_its_file(smpl, women, npz_files):
     rule = protocols.get("3dpw_spin")
     batch = planted.batch(rule, smpl, ["a"])
-    batch["gender"] = np.array([b"male"], object)
+    batch["stored_gender"] = np.array([b"male"], object)
     for folder in (women, None):
         given = evaluator.given_of(smpl, (), folder)
         with pytest.raises(FileNotFoundError, match="SMPL_MALE.*true-bodies"):

@@ -122,14 +122,14 @@ class SeesTheWrist:
         self.true[-1, joints.LSP14.index("head_top"), 0] += 0.028
         self.calls = 0
 
-    def inputs(self, given):
-        return given["image"]
+    def inputs(self, batch):
+        return {"image": batch["image"]}
 
-    def infer(self, images):
+    def infer(self, inputs):
         self.calls += 1
         found = self.true + [1, 2, 3]
         # The middle row of a 32 px crop, a quarter from its right.
-        blind = images.numpy()[:, 16, 23, 0] == 0
+        blind = inputs["image"].numpy()[:, 16, 23, 0] == 0
         found[blind, joints.LSP14.index("left_wrist"), 1] += 0.140
         nothing = tf.zeros(1)
         return method.Prediction(

@@ -64,7 +64,7 @@ def codes(move=0.0):
 def batch(*drawn, **changes):
     count = len(drawn)
     found = {
-        "box": np.tile(BOX, (count, 1)),
+        "stored_box": np.tile(BOX, (count, 1)),
         "part_set": np.array([b"part6"] * count, object),
         "parts_png": np.array([record_samples.png(d) for d in drawn], object),
         "width": np.full(count, WIDTH),
@@ -192,7 +192,7 @@ def test_segmentation_of_the_plate_and_of_one_5_px_aside():
 def test_pixels_are_pooled_and_others_records_do_not_count():
     large = cv2.resize(codes(), (2 * WIDTH, 2 * HEIGHT), interpolation=0)
     three = batch(codes(5.0), codes(), large)
-    three["box"][2] *= 2
+    three["stored_box"][2] *= 2
     three["part_set"][1] = b""  # Fourteen rendered parts.
     measure = segmentation.Measure(RULE, given())
     measure.add(three, found(3))
@@ -236,7 +236,7 @@ def labelled_batch(**changes):
     """No drawn parts: a body at 4 m before a camera that looks past it."""
     fields = {
         "parts_png": np.array([b""], object),
-        "intrinsics": np.array([[500.0, 400.0, 250.0, 20.0]]),
+        "stored_intrinsics": np.array([[500.0, 400.0, 250.0, 20.0]]),
         "translation": np.array([[-0.5, 0.25, 4.0]]),
         "joints3d": np.zeros((1, 30, 4)),
     }
@@ -271,7 +271,7 @@ def test_a_labelled_body_is_seen_by_its_camera():
     assert 1 - errors / 100 == pytest.approx([expected] * 2, abs=0.01)
     unknown = labelled_batch(translation=np.zeros((1, 3)))
     measure.add(unknown, found())
-    no_camera = labelled_batch(intrinsics=np.zeros((1, 4)))
+    no_camera = labelled_batch(stored_intrinsics=np.zeros((1, 4)))
     measure.add(no_camera, found())
     assert measure.details() == {"silhouettes": {"labelled body": 2, "none": 2}}
     assert len(measure.ranking()[0]) == 2

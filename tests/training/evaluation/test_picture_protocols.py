@@ -66,7 +66,9 @@ def true_people(scenes, batch, move=0.0):
     vertices = np.stack([s.people[0].vertices for s in scenes])
     vertices = vertices - vertices.mean(axis=1, keepdims=True)
     cameras = []
-    for scene, points, box in zip(scenes, vertices, batch["box"], strict=True):
+    for scene, points, box in zip(
+        scenes, vertices, batch["stored_box"], strict=True
+    ):
         pixels = scene.view.project(scene.people[0].vertices)
         cameras.append(weak_camera(points, pixels + [move, 0], box))
     return protocol.Found(vertices=vertices, camera=np.array(cameras))

@@ -121,7 +121,7 @@ def of_fields(fields: dict[str, np.ndarray]) -> Columns:
         name: [value.decode(errors="replace") for value in fields[name]]
         for name in ("dataset", "example_id", "topology")
     }
-    arrays = np.array(list(schema.ARRAYS))
+    arrays = np.array(list(schema.ALL_ARRAYS))
     return Columns(
         names=list(zip(texts["dataset"], texts["example_id"], strict=True)),
         size=np.stack([fields["width"], fields["height"]], 1).astype(float),

@@ -7,6 +7,7 @@ which is exact for weak perspective.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -140,6 +141,23 @@ def keypoints(
     return _swap_sides(drawn, tf.concat([xy, visible], axis=2))
 
 
+def landmarks(
+    drawn: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
+) -> tf.Tensor:
+    """Landmarks (B, 33, 7) of source pixels as those of method_inputs.INPUTS.
+
+    What is not known, with a visibility of 0, stays 0.
+    """
+    pixels, metres, seen = tf.split(points, (2, 3, 2), axis=2)
+    xy = tf.matmul(pixels, to_ndc[:, :, :2], transpose_b=True)
+    xy = tf.where(seen[:, :, :1] > 0, xy + to_ndc[:, None, :, 2], 0.0)
+    across = tf.matmul(
+        metres[:, :, :2], _turn_and_flip(drawn), transpose_b=True
+    )
+    moved = tf.concat([xy, across, metres[:, :, 2:], seen], axis=2)
+    return _swap_sides(drawn, moved, joints.BLAZEPOSE33)
+
+
 def joints3d(drawn: Augmentation, points: tf.Tensor) -> tf.Tensor:
     """3D joints (B, K, 4), camera frame and valid flag, after `drawn`."""
     linear = _turn_and_flip(drawn)
@@ -175,6 +193,10 @@ def _turn_and_flip(drawn: Augmentation) -> tf.Tensor:
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def _swap_sides(drawn: Augmentation, points: tf.Tensor) -> tf.Tensor:
-    mirrored = tf.gather(points, joints.mirror(joints.KEYPOINTS), axis=1)
+def _swap_sides(
+    drawn: Augmentation,
+    points: tf.Tensor,
+    names: Sequence[str] = joints.KEYPOINTS,
+) -> tf.Tensor:
+    mirrored = tf.gather(points, joints.mirror(names), axis=1)
     return tf.where(drawn.flip[:, None, None] > 0, mirrored, points)

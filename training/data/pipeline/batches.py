@@ -32,7 +32,7 @@ Batch = dict[str, tf.Tensor]
 
 # What an evaluation is given of a record as it is stored.
 _UNCHANGED = (
-    *("gender", "dataset", "translation", "intrinsics"),
+    *("dataset", "translation"),
     *("width", "height", "part_set", "facts"),
 )
 
@@ -59,6 +59,31 @@ def topology(data: config.Data) -> str:
     return different[0] if different else ""
 
 
+def check_inputs(source: config.Source, names: Sequence[str]) -> None:
+    """Refuses records that lack what a method reads.
+
+    All but landmarks follow from what every record has. One record stands for
+    its folder: a person whose landmarks were not found has zeros.
+
+    Args:
+        source: `records` is the path of a records folder.
+        names: of method_inputs.INPUTS.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records; or its first record
+            has no landmarks.
+    """
+    if "landmarks" not in names:
+        return
+    stored = shards.Records(source.records, source.split, source.shards)
+    if schema.decode(stored.read(0)).landmarks is None:
+        raise ValueError(
+            f"The method reads landmarks, but the records of {source.records} "
+            f"{source.split!r} have none (the first was looked at). Prepare "
+            "them with landmarks, or choose a method that reads the image."
+        )
+
+
 def train_dataset(
     sources: Sequence[config.Source],
     data: config.Data,
@@ -82,15 +107,16 @@ def train_dataset(
 
     Returns:
         Dictionaries: the pictures, of which warp.finish makes image (B, S, S,
-        3) float32 0..255 in the step; keypoints (B, K, 3)
-        ndc and visibility; joints3d (B, K, 4) metres, camera frame, and
-        valid; rotmats (B, 24, 3, 3); betas (B, 10); has_pose, has_betas,
-        has_joints3d (B,) float32; example_id (B,) strings and example_key
-        (B,) int64 of parsing.example_key; flip and rotation_rad (B,), how
-        the crop was mirrored and turned; and, with
-        data.prior, prior_rotmats (P, 24, 3, 3) with the identity as global
-        rotation and prior_betas (P, 10), P = B * data.prior_per_image. Where
-        a has_* is 0 the label is 0, or the identity rotation.
+        3) float32 0..255 in the step; keypoints (B, K, 3) ndc and visibility;
+        joints3d (B, K, 4) metres, camera frame, and valid; rotmats (B, 24, 3,
+        3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
+        has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)
+        int64 of parsing.example_key; flip and rotation_rad (B,), how the crop
+        was mirrored and turned; box, image_size, intrinsics and landmarks of
+        views.of_crops; and, with data.prior, prior_rotmats (P, 24, 3, 3) with
+        the identity as global rotation, prior_betas (P, 10) and prior_gender
+        (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
+        or the identity rotation.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records, order.Layout,
@@ -154,7 +180,8 @@ def prior_dataset(
         start_step: the first step to yield.
 
     Returns:
-        Dictionaries of prior_rotmats and prior_betas as from train_dataset.
+        Dictionaries of prior_rotmats, prior_betas and prior_gender as from
+        train_dataset.
 
     Raises:
         ValueError: `data` has no unpaired poses.
@@ -228,13 +255,13 @@ def eval_dataset(
         rows: only these records, in this order; by their number.
 
     Returns:
-        Dictionaries as from train_dataset, without the prior, with image
-        (B, S, S, 3) float32 0..255, and with box
-        (B, 4), the square box of the crop in pixels of the stored image;
-        parts (B, S, S) uint8, 0 background, else 1 + part14 label; has_parts
-        (B,). As stored: translation (B, 3); intrinsics (B, 4); width and
-        height of the picture (B,) int64; gender, dataset, part_set, facts
-        and parts_png (B,) strings. A bad record has zeros and every has_* 0.
+        Dictionaries as from train_dataset, without the prior, with image (B,
+        S, S, 3) float32 0..255, and with parts (B, S, S) uint8, 0 background,
+        else 1 + part14 label; has_parts (B,). In pixels of the stored image:
+        stored_box (B, 4), the crop's square, and stored_intrinsics (B, 4), 0
+        where not known. As stored: translation (B, 3); width and height of the
+        picture (B,) int64; stored_gender, dataset, part_set, facts and
+        parts_png (B,) strings. A bad record has zeros and every has_* 0.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records.
@@ -269,8 +296,11 @@ def eval_dataset(
         for name in _UNCHANGED:
             batch[name] = fields[name]
         batch["parts_png"] = fields["parts"]
+        batch["stored_gender"] = fields["gender"]
+        batch["stored_box"] = boxes
+        batch["stored_intrinsics"] = fields["intrinsics"]
         image = tf.cast(made["image"], tf.float32)
-        return batch | {"image": image, "box": boxes}
+        return batch | {"image": image}
 
     return _mapped(tf.data.Dataset.range(0, len(rows), batch_size), load)
 
@@ -350,10 +380,10 @@ def _prior(
     per_image = data.prior_per_image
     count = rows.shape[0] * per_image
     rows = rows[0] * per_image + tf.range(count, dtype=tf.int64)
-    pose, betas = tf.numpy_function(
+    pose, betas, gender = tf.numpy_function(
         source.read,
         [step, data.batch_size * per_image, rows],
-        (tf.float32, tf.float32),
+        (tf.float32, tf.float32, tf.float32),
     )
     pose = tf.reshape(tf.ensure_shape(pose, [count, 72]), [count, 24, 3])
     body = rotations.rotvec_to_rotmat(pose[:, 1:])
@@ -361,4 +391,5 @@ def _prior(
     return {
         "prior_rotmats": tf.concat([identity, body], axis=1),
         "prior_betas": tf.ensure_shape(betas, [count, 10]),
+        "prior_gender": tf.ensure_shape(gender, [count]),
     }

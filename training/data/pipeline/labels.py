@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from tf_hmr.geometry import rotations
 from training import config
-from training.data.pipeline import augment
-from training.data.records import parsing
+from training.data.pipeline import augment, views
+from training.data.records import mocap, parsing
 
 Batch = dict[str, tf.Tensor]
 
@@ -55,6 +55,7 @@ def moved(
         ),
         "rotmats": _where(has_pose, rotmats, identity),
         "betas": _where(has_betas, fields["betas"]),
+        "gender": _where(has_3d, _gender(fields["gender"])),
         "has_pose": has_pose,
         "has_betas": has_betas,
         "has_joints3d": has_joints3d,
@@ -64,7 +65,17 @@ def moved(
         ),
         "flip": drawn.flip,
         "rotation_rad": drawn.rotation_rad,
-    }
+    } | views.of_crops(fields, drawn, to_ndc, good)
+
+
+def _gender(names: tf.Tensor) -> tf.Tensor:
+    """Names (B,) as the numbers of mocap.GENDERS, (B,) float32."""
+    return tf.add_n(
+        [
+            number * tf.cast(names == name, tf.float32)
+            for name, number in mocap.GENDERS.items()
+        ]
+    )
 
 
 def part_labels(fields: Batch, parts: tf.Tensor, flag: tf.Tensor) -> Batch:

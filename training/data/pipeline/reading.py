@@ -76,16 +76,27 @@ class Poses:
 
     def __init__(self, data: config.Data) -> None:
         self._prior = mocap.read(data.prior)
+        self._gender = self._prior.gender
+        if self._gender is None:
+            self._gender = np.zeros(len(self._prior.pose), np.float32)
         self._order = order.Order(
             len(self._prior.pose), (data.seed, _PRIOR_STREAM)
         )
 
     def read(
         self, step: int, batch: int, rows: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Poses (n, 72) and betas (n, 10): `rows` of the step's `batch`."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`rows` of the step's `batch`.
+
+        Returns:
+            Poses (n, 72), betas (n, 10), and genders (n,) by mocap.GENDERS.
+        """
         items = self._order(int(step) * int(batch) + rows)
-        return self._prior.pose[items], self._prior.betas[items]
+        return (
+            self._prior.pose[items],
+            self._prior.betas[items],
+            (self._gender[items]),
+        )
 
 
 def has_prior(data: config.Data) -> bool:
@@ -188,7 +199,7 @@ class Crops:
         flips: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         for i in np.flatnonzero(broken.any(axis=1)):
-            which = ", ".join(np.array([*schema.ARRAYS])[broken[i]])
+            which = ", ".join(np.array([*schema.ALL_ARRAYS])[broken[i]])
             self.bad.add(names[i].decode(), f"{which} not finite")
         side = self.side if self.parts else 0
         labels = _zeros(len(images), side, side)

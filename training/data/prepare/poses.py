@@ -113,8 +113,8 @@ def run(options: Options) -> None:
         path = options.root / f"*{_ENDS[options.kind]}"
         what = f"files of {options.kind}, at any depth"
         raise requirements.missing_file(path, what, _WHOM[options.kind])
-    found, report = _read_all(options, tasks)
-    made = mocap.Prior(*found, topology)
+    (pose, betas, gender), report = _read_all(options, tasks)
+    made = mocap.Prior(pose, betas, topology, gender)
     options.out.mkdir(parents=True, exist_ok=True)
     mocap.write(options.out, made)
     report = {
@@ -142,7 +142,7 @@ def _check_records(out: Path, topology: str) -> None:
 
 
 def _read_all(options: Options, tasks: list[Task]):
-    """Poses and betas of all files, and what the report says of them."""
+    """Poses, betas and genders of all files, and what the report says."""
     workers = options.workers or processes.cores()
     parts, skipped = [], collections.Counter()
     genders, damaged = collections.Counter(), []
@@ -155,7 +155,10 @@ def _read_all(options: Options, tasks: list[Task]):
                 skipped[found.cause] += 1
                 damaged.append(str(task.path.relative_to(options.root)))
                 continue
-            parts.append((found.pose, found.betas))
+            number = mocap.GENDERS.get(found.gender, 0.0)
+            parts.append(
+                (found.pose, found.betas, np.full(len(found.pose), number))
+            )
             genders[found.gender] += len(found.pose)
     if not parts:
         raise ValueError(

@@ -237,11 +237,16 @@ def _write_prior(pool, options: Options) -> None:
         for bodies in pool.map(_draw_bodies, chunks):
             drawn.append(bodies)
             bar.update(len(bodies[0]))
-    rotvecs, betas = (
+    rotvecs, betas, genders = (
         np.concatenate(parts) for parts in zip(*drawn, strict=True)
     )
     topology = records_folder.read_report(options.out)["topology"]
-    unpaired = mocap.Prior(rotvecs.reshape(-1, 72), betas, topology)
+    unpaired = mocap.Prior(
+        rotvecs.reshape(-1, 72),
+        betas,
+        topology,
+        np.array([mocap.GENDERS[gender] for gender in genders]),
+    )
     mocap.write(options.out, unpaired)
     print(f"prior: {options.count} unpaired people in {options.out}")
 

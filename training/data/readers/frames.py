@@ -177,6 +177,8 @@ def _cut(label, picture, parts) -> schema.Example:
     kept = dataclasses.replace(
         label,
         image=_jpeg(picture),
+        original_size=np.array([label.width, label.height]),
+        cut=np.array([left, top, right - left, bottom - top]),
         width=int(shrunk[0]),
         height=int(shrunk[1]),
         parts=_png(parts),
@@ -207,6 +209,10 @@ def _moved(label, corner: np.ndarray, scale: np.ndarray) -> schema.Example:
         keypoints = label.keypoints.astype(np.float64)
         keypoints[:, :2] = centres(keypoints[:, :2])
         moved["keypoints"] = keypoints
+    if label.landmarks is not None:
+        landmarks = label.landmarks.astype(np.float64)
+        landmarks[:, :2] = centres(landmarks[:, :2])
+        moved["landmarks"] = landmarks
     if label.intrinsics is not None:
         camera = label.intrinsics.astype(np.float64)
         moved["intrinsics"] = [*(camera[:2] * scale), *centres(camera[2:])]

@@ -11,7 +11,10 @@ import numpy as np
 
 from tf_hmr.formats import array_files
 
-_EXPECTED = "pose (N, 72), betas (N, 10) and the topology"
+_EXPECTED = "pose (N, 72), betas (N, 10), the topology and maybe gender (N,)"
+GENDERS = {"female": -1.0, "male": 1.0}
+"""As numbers; 0 is neutral, or not known."""
+_NUMBERS = (0.0, *GENDERS.values())
 
 
 class Prior(NamedTuple):
@@ -22,11 +25,14 @@ class Prior(NamedTuple):
             global rotation, has no meaning.
         betas: (N, 10).
         topology: tag of the body they belong to.
+        gender: (N,) by GENDERS, of the bodies that betas belong to; None
+            where the file does not tell.
     """
 
     pose: np.ndarray
     betas: np.ndarray
     topology: str
+    gender: np.ndarray | None = None
 
 
 def write(folder: str | os.PathLike, prior: Prior) -> None:
@@ -43,8 +49,16 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
             "Expected finite pose (N, 72) and betas (N, 10), received shapes "
             f"{pose.shape} and {betas.shape}, or values that are not finite."
         )
+    arrays = {"pose": pose, "betas": betas, "topology": prior.topology}
+    if prior.gender is not None:
+        gender = arrays["gender"] = np.asarray(prior.gender, np.float32)
+        if gender.shape != (len(pose),) or not np.isin(gender, _NUMBERS).all():
+            raise ValueError(
+                f"Expected gender ({len(pose)},) of {_NUMBERS}, received shape "
+                f"{gender.shape}, or other numbers."
+            )
     aside = _path(folder).with_name("prior.tmp.npz")
-    np.savez(aside, pose=pose, betas=betas, topology=prior.topology)
+    np.savez(aside, **arrays)
     os.replace(aside, _path(folder))
 
 
@@ -72,12 +86,19 @@ def read(folder: str | os.PathLike) -> Prior:
     shapes = {name: array.shape for name, array in stored.items()}
     count = len(stored["pose"]) if shapes.get("pose") else 0
     wanted = {"pose": (count, 72), "betas": (count, 10), "topology": ()}
+    if "gender" in shapes:  # Older files, and some sources, have none.
+        wanted["gender"] = (count,)
     if shapes != wanted:
         raise ValueError(
             f"{path} holds arrays of the shapes {shapes}, expected "
             f"{_EXPECTED}. {cure}"
         )
-    return Prior(stored["pose"], stored["betas"], str(stored["topology"]))
+    return Prior(
+        stored["pose"],
+        stored["betas"],
+        str(stored["topology"]),
+        stored.get("gender"),
+    )
 
 
 def _path(folder: str | os.PathLike) -> pathlib.Path:

@@ -14,12 +14,16 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         (B,) int64, and has_keypoints, has_joints3d, has_pose, has_betas,
         has_parts (B,) float32; has_parts is 0 unless they are part14. An array
         that is not finite is 0, and so is its has_*; `broken` (B, N) bool says
-        which of records.ARRAYS it was.
+        which of schema.ALL_ARRAYS it was.
     """
     spec = {
         name: tf.io.FixedLenFeature(shape, tf.float32)
         for name, shape in schema.ARRAYS.items()
     }
+    for name, shape in schema.OPTIONAL.items():
+        spec[name] = tf.io.FixedLenFeature(
+            shape, tf.float32, default_value=np.zeros(shape, np.float32)
+        )
     for name in schema.TEXTS + schema.IMAGES:
         spec[name] = tf.io.FixedLenFeature((), tf.string)
     for name in schema.LATER_TEXTS:
@@ -33,7 +37,7 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     rendered = tf.cast(fields["part_set"] == "", tf.float32)
     fields["has_parts"] *= rendered
     broken = []
-    for name, shape in schema.ARRAYS.items():
+    for name, shape in schema.ALL_ARRAYS.items():
         finite = tf.math.is_finite(fields[name])
         axes = range(-len(shape), 0)
         whole = tf.reduce_all(finite, axis=axes, keepdims=True)

@@ -29,6 +29,13 @@ ARRAYS = {
     "translation": (3,),
     "intrinsics": (4,),
 }
+OPTIONAL = {
+    "original_size": (2,),
+    "cut": (4,),
+    "landmarks": (len(joints.BLAZEPOSE33), 7),
+}
+"""Arrays that are stored where they are set: all 0 of records without."""
+ALL_ARRAYS = ARRAYS | OPTIONAL
 TEXTS = ("gender", "dataset", "example_id", "topology")
 LATER_TEXTS = ("part_set", "facts")  # Stored where set: "" of old records.
 IMAGES = ("image", "parts")
@@ -57,6 +64,11 @@ class Example:
             otherwise one plus the label of `part_set`; empty when not known.
         translation: (3,) of the body in the camera frame, metres.
         intrinsics: (4,) fx, fy, cx, cy in pixels.
+        original_size: (2,) width and height in pixels of the picture that
+            `image` was cut out of; None where it was not cut.
+        cut: (4,) x, y, w, h of `image` in pixels of that picture, edges.
+        landmarks: (33, 7) points of BlazePose as method_inputs.INPUTS says,
+            but x and y in pixels of `image`.
         dataset, example_id: where it comes from; the pair is unique.
         topology: tag of the body that pose, betas and parts belong to.
         part_set: of body_parts.PARTS, where people drew the parts: then 255
@@ -77,6 +89,9 @@ class Example:
     parts: bytes = b""
     translation: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
+    original_size: np.ndarray | None = None
+    cut: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
     dataset: str = ""
     example_id: str = ""
     topology: str = ""
@@ -84,7 +99,7 @@ class Example:
     facts: str = ""
 
     def __post_init__(self) -> None:
-        for name, shape in ARRAYS.items():
+        for name, shape in ALL_ARRAYS.items():
             if getattr(self, name) is None:
                 continue
             value = np.asarray(getattr(self, name), np.float32)
@@ -122,13 +137,17 @@ def check(example: Example) -> None:
 
 
 def _wrong(example: Example) -> str:
-    for name in ARRAYS:
+    for name in ALL_ARRAYS:
         value = getattr(example, name)
         if value is None:
             continue
         if not np.isfinite(value).all():
             return f"{name} is not finite (store 0 with a flag of 0)"
-        if value.ndim > 1 and not np.isin(value[:, -1], (0, 1)).all():
+        if (
+            name in ARRAYS
+            and value.ndim > 1
+            and not np.isin(value[:, -1], (0, 1)).all()
+        ):
             return f"the flags in {name} are not 0 or 1"
     if example.image[:2] != b"\xff\xd8":
         return "image does not hold the bytes of a JPEG"
@@ -170,6 +189,10 @@ def _serialize(example: Example) -> bytes:
         value = getattr(example, name)
         value = np.zeros(shape, np.float32) if value is None else value
         feature[name].float_list.value.extend(value.ravel().tolist())
+    for name in OPTIONAL:
+        value = getattr(example, name)
+        if value is not None:
+            feature[name].float_list.value.extend(value.ravel().tolist())
     for name in TEXTS + IMAGES:
         value = getattr(example, name)
         value = value.encode() if name in TEXTS else value
@@ -195,6 +218,10 @@ def decode(serialized: bytes) -> Example:
     for name, shape in ARRAYS.items():
         value = np.array(feature[name].float_list.value, np.float32)
         values[name] = value.reshape(shape)
+    for name, shape in OPTIONAL.items():
+        if feature[name].float_list.value:
+            value = np.array(feature[name].float_list.value, np.float32)
+            values[name] = value.reshape(shape)
     for name in TEXTS + IMAGES:
         value = feature[name].bytes_list.value[0]
         values[name] = value.decode() if name in TEXTS else value

@@ -200,12 +200,19 @@ class People:
         for index in range(start, stop):
             yield self.example(index)
 
-    def bodies(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Poses (n, 24, 3) with the pelvis at 0, and betas (n, P), alone."""
+    def bodies(
+        self, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """People without pictures.
+
+        Returns:
+            Poses (n, 24, 3) with the pelvis at 0, betas (n, P) and genders
+            (n,), "female" or "male".
+        """
         first, last = start // BLOCK, -(-stop // BLOCK)
         drawn = [self._bodies(number) for number in range(first, last)]
         skip = start - first * BLOCK
-        parts = [np.concatenate([each[i] for each in drawn]) for i in (0, 2)]
+        parts = [np.concatenate([each[i] for each in drawn]) for i in (0, 2, 3)]
         return tuple(part[skip : skip + stop - start] for part in parts)
 
     def _rng(self, purpose: int, index: int) -> np.random.Generator:

@@ -62,7 +62,7 @@ class Measure:
 
     def _of(self, facts, batch, pred, row):
         # Half the crop's side is one unit of either coordinate.
-        unit = batch["box"][row, 2] / 2 / facts["shrunk"]
+        unit = batch["stored_box"][row, 2] / 2 / facts["shrunk"]
         true = batch["keypoints"][row]
         known = true[true[:, 2] > 0, :2]
         for name in facts["hidden"]:

@@ -51,7 +51,7 @@ class Measure:
                 (found.vertices[row], self._faces),
                 found.camera[row],
                 self._labels,
-                batch["box"][row],
+                batch["stored_box"][row],
                 codes.shape[::-1],
             )
             self.count(labels, codes)

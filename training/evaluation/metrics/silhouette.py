@@ -40,26 +40,26 @@ class Measure:
                 "A silhouette is drawn from the predicted mesh: give the "
                 "predictions' vertices and camera."
             )
-        for row in range(len(batch["box"])):
+        for row in range(len(batch["stored_box"])):
             source, true = self._truth(batch, row)
             self._sources[source] = self._sources.get(source, 0) + 1
             if true is not None:
                 mask = mesh_views.silhouette(
                     (found.vertices[row], self._faces),
                     found.camera[row],
-                    batch["box"][row],
+                    batch["stored_box"][row],
                     true.shape[::-1],
                 )
                 iou = float(metrics.silhouette_iou(mask, true))
                 self._iou.append((self._seen + row, iou))
-        self._seen += len(batch["box"])
+        self._seen += len(batch["stored_box"])
 
     def _truth(self, batch, row: int) -> tuple[str, np.ndarray | None]:
         if batch["parts_png"][row]:
             codes = part_codes.decode(batch["parts_png"][row])
             return "drawn", part_codes.silhouette(codes)
         labelled = self._given.labelled(batch)
-        focal, centre = np.split(batch["intrinsics"][row], 2)
+        focal, centre = np.split(batch["stored_intrinsics"][row], 2)
         if not (labelled.has[row] and (focal > 0).all()):
             return "none", None
         place = self._place(batch, row, labelled.vertices[row])

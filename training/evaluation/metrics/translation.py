@@ -31,8 +31,8 @@ class Measure:
         elif found.camera is not None:
             moved = crop_views.translation(
                 found.camera[rows],
-                batch["box"][rows],
-                batch["intrinsics"][rows],
+                batch["stored_box"][rows],
+                batch["stored_intrinsics"][rows],
             )
         else:
             return

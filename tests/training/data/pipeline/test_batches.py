@@ -160,6 +160,26 @@ def test_a_batch_must_divide_among_the_devices(folder):
         )
 
 
+def test_genders_are_numbers_and_hidden_with_the_other_labels(folder, tmp_path):
+    genders = ("female", "male", "neutral", "male", "female", "female")
+    changes = {n: {"gender": gender} for n, gender in enumerate(genders)}
+    path = record_samples.spoilt(tmp_path / "samples", 6, changes)
+    numbers = [-1, 1, 0, 1, -1, -1]
+    poses = mocap.read(path)
+    unpaired = np.float32([-1, 0, 1])
+    mocap.write(path, poses._replace(gender=unpaired))
+    for shown in ("all", "2d"):
+        source = config.Source(str(path), labels=shown)
+        data = pipeline_batches.two_sources(path, sources=(source,))
+        (batch,) = pipeline_batches.batches(data, 1)
+        index = [int(name[2:]) for name in batch["example_id"]]
+        expected = np.float32(numbers)[index] * (shown == "all")
+        assert_close("exact", batch["gender"], expected)
+        assert sorted(set(batch["prior_gender"])) == [-1, 0, 1]
+    (batch,) = pipeline_batches.batches(pipeline_batches.two_sources(folder), 1)
+    assert not batch["prior_gender"].any()  # An older file tells none.
+
+
 def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(folder):
     real = mocap.read(folder)
     data = pipeline_batches.two_sources(folder)
@@ -207,13 +227,16 @@ def test_evaluation_yields_every_record_once_and_untouched(folder):
     for number in (0, 5, 10):
         example = record_samples.example(number)
         batch, row = found[number // 4], number % 4
-        assert_close("box_px", batch["box"][row], square)
+        assert_close("box_px", batch["stored_box"][row], square)
         expected = crop.pixels_to_ndc(example.keypoints[:, :2], square)
         assert_close("ndc", batch["keypoints"][row, :, :2], expected)
-        for name in ("joints3d", "betas", "translation", "intrinsics"):
+        for name in ("joints3d", "betas", "translation"):
             expected = getattr(example, name)
             assert_close("stored_float32", batch[name][row], expected)
-        assert batch["gender"][row] == b"female"
+        stored = batch["stored_intrinsics"][row]
+        assert_close("stored_float32", stored, example.intrinsics)
+        assert batch["stored_gender"][row] == b"female"
+        assert batch["gender"][row] == mocap.GENDERS["female"]
         radius = record_samples.RADIUS * pipeline_batches.SIZE / square[2]
         errors = record_samples.dot_errors(
             batch["image"][row], batch["keypoints"][row], radius

@@ -22,6 +22,7 @@ NOT_A_NUMBER = {
 }
 CUT = record_samples.example(0).image[:900]
 
+VIEWS = ("box", "image_size", "intrinsics")
 # Who it is, and how its crop was drawn.
 NO_LABELS = ("example_id", "example_key", "flip", "rotation_rad")
 
@@ -58,7 +59,8 @@ def test_what_is_not_a_number_is_missing(tmp_path, caplog, label, how):
             )
             kept = ~rows if lost else slice(None)
             assert_close("exact", value[kept], expected[name][kept])
-            if lost and not name.startswith("rotmats"):
+            # A camera of zeros would give a network what is not finite.
+            if lost and name not in ("rotmats", *VIEWS):
                 assert (value[rows] == 0).all(), name
     assert hit
     warnings = [m for m in caplog.messages if "samples/id2" in m]

@@ -62,7 +62,7 @@ def raw(tmp_path_factory):
     scenes = [people.scene(620 + k, 1 + k % 2) for k in range(12)]
     coco_files.write(root / "coco", scenes)
     for subject in range(3):
-        pose, betas = synthetic.People(subject, "train").bodies(0, 40)
+        pose, betas, _ = synthetic.People(subject, "train").bodies(0, 40)
         path = root / f"poses/subject_{subject}/walk_poses.npz"
         poses_files.write_amass(path, pose, betas[0])
     body = BodyData.load("open")

@@ -20,7 +20,7 @@ STRAIGHT = ("left_hand", "right_hand")
 @pytest.fixture(scope="module")
 def bodies():
     """Poses (6, 24, 3), turned somewhere, with straight fingers; betas."""
-    rotvecs, betas = synthetic.People(5, "prior").bodies(0, 6)
+    rotvecs, betas, _ = synthetic.People(5, "prior").bodies(0, 6)
     rotvecs = rotvecs.astype(np.float64)
     rotvecs[:, 0] = np.random.default_rng(3).normal(0, 1, (6, 3))
     rotvecs[:, list(joints.select(STRAIGHT, joints.SMPL24))] = 0

@@ -246,7 +246,12 @@ def test_unpaired_poses_come_back(tmp_path, rng):
     found = mocap.read(tmp_path)
     assert_close("stored_float32", found.pose, poses.pose)
     assert_close("stored_float32", found.betas, poses.betas)
-    assert found.topology == "open-v1"
+    assert found.topology == "open-v1" and found.gender is None
+    gender = np.float32([-1, 0, 1, 1])
+    mocap.write(tmp_path, poses._replace(gender=gender))
+    assert_close("stored_float32", mocap.read(tmp_path).gender, gender)
+    with pytest.raises(ValueError, match=r"gender \(4,\)"):
+        mocap.write(tmp_path, poses._replace(gender=2 * gender))
     with pytest.raises(FileNotFoundError, match="data.prior"):
         mocap.read(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=r"\(4, 72\) and \(3, 10\)"):

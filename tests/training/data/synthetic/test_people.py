@@ -295,13 +295,14 @@ def test_surroundings_are_dull_and_differ(rng):
 def test_prior_poses_belong_to_nobody_in_a_picture(body_data):
     settings = synthetic.Settings(size=32)
     unpaired = synthetic.People(0, "prior", settings, body_data)
-    rotvecs, betas = unpaired.bodies(20, 100)
+    rotvecs, betas, genders = unpaired.bodies(20, 100)
     assert rotvecs.shape == (80, 24, 3)
     assert betas.shape == (80, 10)
     assert (rotvecs[:, 0] == 0).all()
     again = unpaired.bodies(50, 51)
     assert (again[0][0] == rotvecs[30]).all()
     assert (again[1][0] == betas[30]).all()
+    assert again[2][0] == genders[30] and set(genders) == {"female", "male"}
     paired = synthetic.People(0, "train", settings, body_data)
-    own, _ = paired.bodies(20, 100)
+    own, *_ = paired.bodies(20, 100)
     assert np.abs(own[:, None] - rotvecs[None]).max(axis=(2, 3)).min() > 0.1

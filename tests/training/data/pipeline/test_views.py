@@ -1,0 +1,177 @@
+"""Boxes and cameras of crops: what is labelled in 3D lands on its keypoint."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support import record_samples
+from tests.support.closeness import assert_close
+from tf_hmr import joints
+from tf_hmr.geometry import camera, crop
+from training import config
+from training.data.pipeline import augment, batches, labels
+from training.data.readers import frames
+from training.data.records import parsing, schema
+
+DRAWN = config.Augment(rotation_deg=40.0, rotation_probability=1.0, flip=0.5)
+COUNT = 64
+LARGE = (1600, 1200)  # Cut and shrunk by the readers, which keep 640 px.
+LARGE_BOX = (900.0, 300.0, 400.0, 700.0)
+
+
+def fields_of(examples) -> dict[str, tf.Tensor]:
+    return parsing.parse(tf.constant([schema.encode(e) for e in examples]))
+
+
+def labelled(examples, options=None, good=None):
+    """The labels of crops, augmented with `options`."""
+    fields, count = fields_of(examples), len(examples)
+    drawn = augment.nothing(count)
+    if options:
+        drawn = augment.draw(options, (3, 4), count)
+    boxes = augment.square_boxes(fields["box"], 1.2)
+    to_ndc = augment.image_to_ndc(drawn, boxes)
+    ones = tf.ones([count])
+    good = ones if good is None else tf.constant(good, tf.float32)
+    batch = labels.moved(fields, drawn, to_ndc, good, ones)
+    return {name: value.numpy() for name, value in batch.items()}
+
+
+def seen(number: int, **changes) -> schema.Example:
+    """A record whose joints are seen by its camera where its keypoints are."""
+    rng = np.random.default_rng(number)
+    points = rng.normal(0, 0.4, (len(joints.KEYPOINTS), 3)) + (0.2, -0.1, 4.0)
+    focal, *centre = 300.0, 90.0, 61.0
+    pixels = camera.project_perspective(points, focal, centre)
+    ones = np.ones((len(points), 1))
+    return record_samples.example(
+        number,
+        keypoints=np.concatenate([pixels, ones], axis=1),
+        joints3d=np.concatenate([points, ones], axis=1),
+        intrinsics=(focal, focal, *centre),
+        **changes,
+    )
+
+
+def large_photo(**changes) -> schema.Example:
+    """What readers store of a person in a large photo."""
+    image = np.zeros((LARGE[1], LARGE[0], 3), np.uint8)
+    found = frames.example(
+        image, dataset="d", example_id="large", box=LARGE_BOX, **changes
+    )
+    assert (found.width, found.height) != LARGE
+    return found
+
+
+def test_joints_land_on_their_keypoints_through_every_augmentation():
+    batch = labelled([seen(n) for n in range(COUNT)], DRAWN)
+    assert 0.3 < batch["flip"].mean() < 0.7
+    assert np.abs(batch["rotation_rad"]).max() > 0.5
+    points, view = batch["joints3d"][..., :3], batch["intrinsics"][:, None]
+    landed = camera.project_perspective(points, view[..., :2], view[..., 2:])
+    assert_close("ndc", landed, batch["keypoints"][..., :2])
+
+
+def test_an_upright_crop_has_its_own_box_and_the_photos_camera():
+    batch = labelled([seen(0)])
+    box = crop.square_box(record_samples.BOX, 1.2)
+    assert_close("box_px", batch["box"][0], box)
+    size = (record_samples.WIDTH, record_samples.HEIGHT)
+    assert_close("exact", batch["image_size"][0], size)
+    expected = camera.crop_intrinsics((300.0, 300.0, 90.0, 61.0), box)
+    assert_close("ndc", batch["intrinsics"][0], expected)
+
+
+def test_box_and_intrinsics_agree_through_every_augmentation():
+    """The crop lies about the principal point as its camera says."""
+    batch = labelled([seen(n) for n in range(COUNT)], DRAWN)
+    for box, view in zip(batch["box"], batch["intrinsics"], strict=True):
+        expected = camera.crop_intrinsics((300.0, 300.0, 90.0, 61.0), box)
+        assert_close("ndc", view, expected)
+
+
+def test_a_mirrored_photo_has_its_person_on_the_other_side():
+    mirrored = config.Augment((1, 1), 0.0, flip=1.0)
+    example = record_samples.example(0, intrinsics=None)
+    x, y, side, _ = crop.square_box(record_samples.BOX, 1.2)
+    batch = labelled([example], mirrored)
+    expected = record_samples.WIDTH - x - side, y, side, side
+    assert_close("box_px", batch["box"][0], expected)
+
+
+@pytest.mark.parametrize("focal", [None, 1500.0])
+def test_what_readers_cut_keeps_its_place_in_the_photo(focal):
+    intrinsics = None
+    if focal:
+        intrinsics = np.array([focal, focal, 790.0, 640.0])
+    batch = labelled([large_photo(intrinsics=intrinsics)])
+    assert_close("exact", batch["image_size"][0], LARGE)
+    box = crop.square_box(LARGE_BOX, 1.2)
+    # A cut is shrunk to whole pixels, by half of one in 640 more or less.
+    np.testing.assert_allclose(batch["box"][0], box, atol=1.0)
+    if intrinsics is None:
+        intrinsics = camera.default_intrinsics(LARGE)
+    expected = camera.crop_intrinsics(intrinsics, box)
+    np.testing.assert_allclose(batch["intrinsics"][0], expected, rtol=2e-3)
+
+
+def test_records_without_the_cut_are_their_own_photo():
+    """As records of before are: the stored image is all there is."""
+    cut = large_photo()
+    old = dataclasses.replace(cut, original_size=None, cut=None)
+    batch = labelled([old])
+    assert_close("exact", batch["image_size"][0], (old.width, old.height))
+    expected = camera.crop_intrinsics(
+        camera.default_intrinsics((old.width, old.height)),
+        crop.square_box(old.box, 1.2),
+    )
+    assert_close("ndc", batch["intrinsics"][0], expected)
+
+
+def landmarks_of(points: np.ndarray, joints3d: np.ndarray) -> np.ndarray:
+    """Landmarks that are joints: those of the same name, the others unseen."""
+    found = np.zeros((len(joints.BLAZEPOSE33), 7))
+    for row, name in enumerate(joints.BLAZEPOSE33):
+        if name in joints.KEYPOINTS:
+            index = joints.KEYPOINTS.index(name)
+            found[row, :2] = points[index, :2]
+            found[row, 2:5] = joints3d[index, :3]
+            found[row, 5:] = 1.0
+    return found
+
+
+def test_landmarks_go_where_keypoints_and_joints_go():
+    examples = [seen(n) for n in range(COUNT)]
+    examples = [
+        dataclasses.replace(e, landmarks=landmarks_of(e.keypoints, e.joints3d))
+        for e in examples
+    ]
+    batch = labelled(examples, DRAWN)
+    for row in range(COUNT):
+        expected = landmarks_of(batch["keypoints"][row], batch["joints3d"][row])
+        assert_close("ndc", batch["landmarks"][row], expected)
+
+
+def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):
+    folder = record_samples.folder(tmp_path / "samples", 2)
+    source = config.Source(str(folder))
+    batches.check_inputs(source, ("image", "box", "intrinsics"))
+    with pytest.raises(ValueError, match="samples 'train' have none"):
+        batches.check_inputs(source, ("image", "landmarks"))
+    known = {"landmarks": np.ones((len(joints.BLAZEPOSE33), 7))}
+    path = record_samples.spoilt(tmp_path / "known", 1, {0: known})
+    batches.check_inputs(config.Source(str(path)), ("landmarks",))
+
+
+def test_a_broken_record_gives_a_network_finite_numbers():
+    blank = parsing.parse(tf.constant([schema.blank()]))
+    drawn = augment.nothing(1)
+    to_ndc = augment.image_to_ndc(
+        drawn, augment.square_boxes(blank["box"], 1.2)
+    )
+    batch = labels.moved(blank, drawn, to_ndc, tf.zeros([1]), tf.zeros([1]))
+    for name in ("box", "image_size", "intrinsics", "landmarks"):
+        assert np.isfinite(batch[name]).all(), name
+    assert (batch["intrinsics"].numpy()[:, :2] > 0).all()

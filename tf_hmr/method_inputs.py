@@ -1,0 +1,103 @@
+"""What a method may be fed: named tensors, one row per person.
+
+A method names those that it reads (`Method.input_names`); whoever calls it
+fills a dictionary of exactly these: the training pipeline from records,
+`inference.recover` and edge/run.py from a photo and a box. An exported file's
+card says of each what stands here.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tf_hmr import joints
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One input: its numbers for each person, and what they are."""
+
+    shape: tuple[int | str, ...]
+    """Without the batch; "S" is the side of the method's crop in pixels."""
+    meaning: str
+    """Axes, units and frame, as an export's card says it."""
+
+
+INPUTS: dict[str, Input] = {
+    "image": Input(
+        ("S", "S", 3), "RGB 0..255, rows from the top, the square crop"
+    ),
+    "box": Input(
+        (4,),
+        "x, y, width, height of the crop in pixels of the upright photo, from "
+        "its top left edge; square, may reach outside",
+    ),
+    "image_size": Input((2,), "width, height of the upright photo in pixels"),
+    "intrinsics": Input(
+        (4,),
+        "fx, fy, cx, cy of the crop's camera: keypoints = f xy / z + c, "
+        "[-1, 1] from edge to edge, x right, y down, z forward",
+    ),
+    "landmarks": Input(
+        (len(joints.BLAZEPOSE33), 7),
+        "points of BlazePose (joints.BLAZEPOSE33): x, y in [-1, 1] of the "
+        "crop; x, y, z in metres about the hips, x right, y down, z forward; "
+        "probabilities of being visible and of being inside the photo; all 0 "
+        "where not known",
+    ),
+}
+"""Everything there is, by name; float32, but for an exported file's image."""
+
+
+def shape(name: str, image_size: int) -> tuple[int, ...]:
+    """The shape of an input of one person.
+
+    Args:
+        name: of INPUTS.
+        image_size: side of the method's crop in pixels.
+
+    Raises:
+        ValueError: there is no such input; the message lists them.
+    """
+    if name not in INPUTS:
+        raise ValueError(
+            f"There is no input {name!r}. A method may read: {[*INPUTS]}."
+        )
+    return tuple(
+        image_size if size == "S" else size for size in INPUTS[name].shape
+    )
+
+
+def example(
+    names: tuple[str, ...], image_size: int, count: int = 1
+) -> dict[str, np.ndarray]:
+    """Inputs of `count` people: black crops that are the whole photo.
+
+    For what needs tensors of the right shapes alone, as making variables; no
+    division by one of the numbers fails.
+
+    Args:
+        names: of INPUTS.
+        image_size: side S of the crops in pixels.
+        count: rows B.
+
+    Returns:
+        By name, (B, ...) float32.
+
+    Raises:
+        ValueError: there is no such input.
+    """
+    side = float(image_size)
+    values = {
+        "box": [0.0, 0.0, side, side],
+        "image_size": [side, side],
+        # The default focal length, once the photo's longer side.
+        "intrinsics": [2.0, 2.0, 0.0, 0.0],
+    }
+    return {
+        name: np.broadcast_to(
+            np.asarray(values.get(name, 0.0), np.float32),
+            (count, *shape(name, image_size)),
+        ).copy()
+        for name in names
+    }
