@@ -10,13 +10,14 @@ import dataclasses
 import importlib
 import json
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from tf_hmr import method_inputs
+from tf_hmr import method_inputs, retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 
@@ -73,6 +74,8 @@ class Term(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Base of every method's configuration."""
+
+    RETIRED: ClassVar[Mapping[str, retired.Field]] = {}
 
     image_size: int = 224
     """Side of the square input crop in pixels."""
@@ -246,8 +249,13 @@ def create(name: str, body: Body, **values) -> Method:
 
 
 def make_config(name: str, **values) -> Config:
-    """The Config of a method by name, with some fields replaced."""
+    """The Config of a method by name, with some fields replaced.
+
+    Raises:
+        ValueError: no such method, or its Config has no such field.
+    """
     kind = _module(name).Config
+    values = retired.drop(kind, values, kind.RETIRED)
     fields = [field.name for field in dataclasses.fields(kind)]
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -256,6 +264,29 @@ def make_config(name: str, **values) -> Config:
         k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
     }
     return kind(**tuples)
+
+
+def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Translates a stored method and its Config's values to today's.
+
+    Args:
+        name: of the method, as a file has it.
+        values: fields of its Config, as the file has them.
+
+    Returns:
+        The name and the fields; unchanged where there is no such method.
+
+    Raises:
+        ValueError: see `retired.drop`.
+    """
+    if name not in names():
+        return name, dict(values)
+    kind = _module(name).Config
+    for name_then, field in kind.RETIRED.items():
+        for value, successor in field.moved.items():
+            if values.get(name_then) == value:
+                return migrate(successor, values)
+    return name, retired.drop(kind, values, kind.RETIRED)
 
 
 def save(method: Method, folder: str | Path) -> None:
@@ -323,7 +354,8 @@ def load(
             f"(body {content['body']!r}), but the body given has "
             f"{body.topology!r}. Pass the body it was trained on."
         )
-    config = make_config(content["method"], **content["config"])
+    name, values = migrate(content["method"], content["config"])
+    config = make_config(name, **values)
     method = build(config, Body(body, content["joint_names"], jit=jit))
     try:
         method.load_weights(folder / WEIGHTS_FILE)

@@ -25,6 +25,7 @@ import tensorflow as tf
 import tyro
 
 from tf_hmr import method as methods
+from tf_hmr import retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.networks import encoder_weights
@@ -285,12 +286,18 @@ def _can_validate(source: config.Source) -> bool:
 
 
 def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
-    """The command line: an experiment's name, then its fields."""
+    """The command line: an experiment's name, then its fields.
+
+    Raises:
+        ValueError: unknown experiment, or a flag that its method no longer
+            has, with another value than its old default.
+    """
     if arguments and not arguments[0].startswith("-"):
         name, rest = arguments[0], arguments[1:]
     else:
         name, rest = "quick", arguments
     chosen = experiment(name)
+    rest = _without_retired(type(chosen.method), rest)
     default = Where(workdir=Path("runs") / name)
     unprefixed = tyro.conf.arg(name="")
 
@@ -306,6 +313,36 @@ def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
         description=f"{__doc__}\nExperiments: {', '.join(names())}.",
         args=rest,
     )
+
+
+def _without_retired(kind: type[methods.Config], words: list[str]) -> list[str]:
+    """The words without flags of fields that a method's Config once had.
+
+    Raises:
+        ValueError: see retired.drop.
+    """
+    remaining, left = [], list(words)
+    while left:
+        word = left.pop(0)
+        flag, equals, text = word.partition("=")
+        name = flag.removeprefix("--method.").replace("-", "_")
+        if not flag.startswith("--method.") or name not in kind.RETIRED:
+            remaining.append(word)
+            continue
+        if not equals and left and not left[0].startswith("--"):
+            text = left.pop(0)
+        accepted = kind.RETIRED[name].accepted
+        same = (value for value in accepted if _parses_as(text, value))
+        retired.drop(kind, {name: next(same, text)}, kind.RETIRED)
+    return remaining
+
+
+def _parses_as(text: str, value: str | float) -> bool:
+    """Whether a word of the command line means a value, as 1 and 1.0 do."""
+    try:
+        return type(value)(text) == value
+    except ValueError:
+        return False
 
 
 def told(work: Callable[[], None]) -> int:

@@ -120,6 +120,20 @@ def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
     assert judged(cell, tmp_path).state == State.PASS
 
 
+def test_results_of_before_fields_left_a_method_count(cell, tmp_path):
+    """HMR's Config once held what SPIN and fits in the loop read."""
+    content = planted_results.content(cell.needs, 87.97)
+    there = content["configuration"]["method"]
+    there |= {"regressor": "hmr", "fits": "none", "focal": 0.0}
+    planted_results.write(tmp_path / "plain", content)
+    assert judged(cell, tmp_path / "plain").state == State.PASS
+    there |= {"fits": "improved"}
+    planted_results.write(tmp_path / "fits", content)
+    verdict = judged(cell, tmp_path / "fits")
+    assert verdict.state == State.NO_RESULT
+    assert "no longer has fits='improved'" in verdict.reason
+
+
 def test_an_option_must_have_been_given(tmp_path):
     """A plain HKMR does not stand for one of a single outer step."""
     cell = planted_results.cell("HKMR", "Table 3, left", "P1", "1")

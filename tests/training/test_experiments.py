@@ -72,7 +72,8 @@ def test_hkmr_mf_is_hkmr_with_what_spin_has(small):
     )
     assert both.prior == "none" and not both.sum_outer
     assert not fit.experiment(f"hkmr_mf{small}").before
-    shared = ("crop_scale", "encoder", "supervision", "fits", "fit_steps")
+    assert both.supervision == "spin"
+    shared = ("crop_scale", "encoder", "fits", "fit_steps")
     weights = ("keypoints_2d", "joints_3d", "rotmats", "betas", "camera_scale")
     for field in (*shared, *weights, "joints_in_loss"):
         assert getattr(both, field) == getattr(spin, field), field
@@ -126,4 +127,45 @@ def test_where_only_the_poses_are_missing_their_command_is_told(
     error = capsys.readouterr().err
     assert "training.prepare poses --root" in error
     assert f"--out {tmp_path / data.prior}" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("quick", ["--method.fits", "none", "--method.regressor=hmr"]),
+        ("quick", ["--method.fit_steps", "100", "--method.focal=0"]),
+        ("quick", ["--method.fit-prior", "", "--method.camera-scale", "0.0"]),
+        ("spin", ["--method.regressor", "spin", "--method.adversary=0"]),
+        ("spin_quick", ["--method.loss-3d=absolute"]),
+        ("spin_quick", ["--method.adversary_hidden", "256"]),
+    ],
+)
+def test_flags_that_left_a_method_are_understood_at_their_default(name, words):
+    changed, _ = fit.parse([name, *words, "--method.hidden=8"])
+    plain = fit.experiment(name)
+    method = dataclasses.replace(plain.method, hidden=8)
+    assert changed == dataclasses.replace(plain, method=method)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        (
+            "quick",
+            ["--method.regressor", "spin"],
+            r"regressor='spin'.*training\.fit spin",
+        ),
+        ("hmr", ["--method.fits=improved"], "fits='improved'.*fit spin"),
+        ("quick", ["--method.fit-steps=50"], "fit_steps='50'.*hkmr_mf"),
+        ("spin", ["--method.adversary", "1.0"], "adversary='1.0'.*fit hmr"),
+        ("spin_quick", ["--method.supervision"], "supervision=''"),
+    ],
+)
+def test_flags_that_left_a_method_are_refused_at_other_values(
+    name, words, message, tmp_path, capsys
+):
+    assert fit.main([name, *words, f"--workdir={tmp_path / 'run'}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("training.fit: ") and re.search(message, line)
     assert not (tmp_path / "run").exists()

@@ -12,22 +12,12 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.convert import report
 from tf_hmr.formats import foreign_weights, torch_files
-from tf_hmr.methods import _spin_losses, hmr
-from tf_hmr.networks import resnet_v15, spin_regressor
+from tf_hmr.methods import spin
+from tf_hmr.networks import resnet_v15
 
 MODEL = "model"
-CONFIG = hmr.Config(
-    crop_scale=spin_regressor.CROP_SCALE,
-    encoder=resnet_v15.NAME,
-    regressor="spin",
-    rotation="6d_interleaved",
-    focal=spin_regressor.FOCAL,
-    adversary=0.0,
-    supervision="spin",
-    joints_in_loss="cocoplus",
-    **_spin_losses.WEIGHTS,
-)
-"""Of the published weights; with fits, of their training."""
+# Weights to predict with, or to go on from by labels: fits are an experiment's.
+CONFIG = spin.Config(fits="none")
 _COUNTER = ".num_batches_tracked"
 _LAYERS = ("fc1", "fc2", "decpose", "decshape", "deccam")
 _GIVEN = ("init_pose", "init_shape", "init_cam")
@@ -44,7 +34,7 @@ def convert(
             `BodyData.load` takes, or the data.
 
     Returns:
-        HMR with SPIN's encoder and regressor, and what was read and dropped.
+        SPIN with the weights, and what was read and dropped.
 
     Raises:
         FileNotFoundError: there is no such checkpoint or body.
@@ -107,7 +97,7 @@ def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
     return tensors, sorted(map(str, others))
 
 
-def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
+def sources(model: spin.Model) -> dict[str, list[foreign_weights.Source]]:
     """Where each variable comes from, by part: encoder and regressor."""
     encoder = [
         _source(variable, name)

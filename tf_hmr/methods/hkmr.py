@@ -11,10 +11,17 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tf_hmr import joints, losses, method
+from tf_hmr import losses, method
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, rotations
-from tf_hmr.methods import _supervised
+from tf_hmr.methods import (
+    _adversary,
+    _fits_in_loop,
+    _image_encoder,
+    _smpl_losses,
+    _spin_losses,
+    _theta,
+)
 from tf_hmr.networks import discriminator, encoders, kinematic_chains, pose_vae
 
 # The scale is kept positive; see `contract_camera`.
@@ -22,9 +29,12 @@ SCALE_BEND = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(_supervised.Config):
+class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Defaults are the paper's; weights of losses, which it has not, HMR's."""
 
+    crop_scale: float = 224 / 150
+    """Side of the crop over the longer side of the person's box: people are
+    150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: encoders.Name = "resnet50_v15"
     """ResNet-50; with this one there are 26,220,039 parameters, the paper's
     26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
@@ -42,7 +52,23 @@ class Config(_supervised.Config):
     """Numbers of a chain's embedding; the paper has 26.2 M parameters."""
     hidden: int = 256
     """Hidden units of the shape and the camera network; likewise."""
-    loss_3d: Literal["squared", "absolute"] = "absolute"
+    supervision: Literal["hmr", "spin"] = "hmr"
+    """Losses of keypoints, joints, rotations and shape. 'spin', for HKMR_MF:
+    squared errors over all joints, seen or not, with SPIN's weights; loss_3d
+    and loss_rotmats are not used."""
+    keypoints_2d: float = 60.0
+    """Weight of the 2D keypoint loss."""
+    joints_3d: float = 60.0
+    """Weight of the 3D joint loss."""
+    rotmats: float = 60.0
+    """Weight of the loss of rotations."""
+    betas: float = 60.0
+    """Weight of the shape loss."""
+    camera_scale: float = 0.0
+    """With supervision='spin': weight of exp(-10 s)^2 of the camera's scale."""
+    joints_in_loss: _smpl_losses.JointSet = "lsp"
+    """Joints of the 3D loss: 14 as HMR, or all 19."""
+    loss_3d: _smpl_losses.Penalty = "absolute"
     """Penalty of 3D joints; absolute in the paper, squared in HMR."""
     loss_rotmats: Literal["as_joints", "squared", "absolute"] = "squared"
     """Penalty of rotation matrices, with smpl_loss='rotmats'."""
@@ -70,7 +96,7 @@ class Config(_supervised.Config):
     """Weight of the adversary's say, with prior='discriminator'."""
 
 
-class Model(_supervised.ImageMethod):
+class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
     """Encoder, kinematic chains, and a prior of poses for training."""
 
     def __init__(self, config: Config, body: Body):
@@ -80,7 +106,7 @@ class Model(_supervised.ImageMethod):
                 f"inner_passes={config.inner_passes}: passes go forward and "
                 "backward in turn. Expected an even number, or forward_only."
             )
-        scale, *shift = _supervised.START_CAMERA
+        scale, *shift = _theta.START_CAMERA
         self.regressor = kinematic_chains.Regressor(
             kinematic_chains.Options(
                 config.outer_steps,
@@ -108,7 +134,8 @@ class Model(_supervised.ImageMethod):
     def build_all(self):
         """Makes every variable, and starts upright at the mean shape."""
         super().build_all()
-        self.start_from(_supervised.start_rotmats(), [0.0] * 10)
+        upright = _theta.upright_rotmats(self.body)
+        self.start_from(upright, [0.0] * self.body.num_betas)
         if self.pose_vae is not None:
             self.pose_vae.build_all()
         if self.adversary is not None:
@@ -120,7 +147,7 @@ class Model(_supervised.ImageMethod):
         self.regressor.start(rotvecs.numpy(), betas)
 
     def mean_body(self):
-        """Where the chains start: rotations (24, 3, 3) and betas (10,)."""
+        """Where the chains start: rotations (24, 3, 3) and betas (N,)."""
         count = len(kinematic_chains.ORDER)
         mean = tf.convert_to_tensor(self.regressor.mean)[0]
         rotvecs = tf.reshape(mean[: 3 * count], (1, count, 3))
@@ -134,69 +161,127 @@ class Model(_supervised.ImageMethod):
         others = {id(v) for v in self.pose_vae.trainable_variables}
         return [v for v in super().player_variables() if id(v) not in others]
 
-    def call(self, inputs, training=False):
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
-        features, places = self.features(inputs["image"], training)
+    def call(self, images, training=False):
+        """(B, S, S, 3) float32 0..255 -> Prediction."""
+        features, encoder_keypoints = self.features(images, training)
         states = self.regressor(features)
         if not training:
             rotvecs, weak = decode(states[-1])
             rotmats = rotations.rotvec_to_rotmat(rotvecs)
             betas = states[-1].betas
-            vertices, found, _ = self.body(rotmats, betas)
-            keypoints = camera.project_weak_perspective(found, weak)
+            vertices, points, _ = self.body(rotmats, betas)
+            keypoints = camera.project_weak_perspective(points, weak)
             return method.Prediction(
-                rotmats, betas, weak, found, keypoints, vertices
+                rotmats, betas, weak, points, keypoints, vertices
             )
         if not self.config.sum_outer:
             states = states[-1:]
         # All outer steps as one batch: one call of the body.
         state = kinematic_chains.State(
-            *(tf.concat(each, axis=0) for each in zip(*states, strict=True))
+            *(tf.concat(values, axis=0) for values in zip(*states, strict=True))
         )
         rotvecs, weak = decode(state)
         rotmats = rotations.rotvec_to_rotmat(rotvecs)
-        found, _ = self.body.keypoints(rotmats, state.betas)
-        keypoints = camera.project_weak_perspective(found, weak)
-        every = method.Prediction(
-            rotmats, state.betas, weak, found, keypoints, None
+        points, _ = self.body.keypoints(rotmats, state.betas)
+        keypoints = camera.project_weak_perspective(points, weak)
+        estimates = method.Prediction(
+            rotmats, state.betas, weak, points, keypoints, None
         )
-        return _last(every, len(states))._replace(
+        return _last(estimates, len(states))._replace(
             iterates={
-                **every._asdict(),
+                **estimates._asdict(),
                 "rotvecs": rotvecs,
-                "places": places,
+                "encoder_keypoints": encoder_keypoints,
             }
         )
 
     def terms(self, batch, prediction):
         """Eq. 3: 2D, 3D, parameters and prior, summed over outer steps."""
         config, iterates = self.config, prediction.iterates
-        every = method.Prediction(
+        estimates = method.Prediction(
             *(iterates[name] for name in method.Prediction._fields)
         )
-        rotvecs, places = iterates["rotvecs"], iterates["places"]
+        rotvecs = iterates["rotvecs"]
         count = config.outer_steps if config.sum_outer else 1
         # The labels of each step's estimates, which are one batch.
-        labels = _supervised.repeated(batch, count)
-        if places is not None:
-            places = tf.concat([places] * count, axis=0)
-        terms = self.supervised_terms(labels, every, places)
+        labels = _smpl_losses.repeated(batch, count)
+        terms = self.supervised_terms(labels, estimates)
         if config.smpl_loss == "parameters":
             del terms["rotmats"], terms["betas"]
-            terms |= self._parameters(labels, rotvecs, every.betas)
+            terms |= self._parameters(labels, rotvecs, estimates.betas)
         if self.pose_vae is not None:
             code = self.pose_vae.encode(self.pose_vae.flat(rotvecs))
             terms["kl"] = self.pose_vae.divergence_term(code, config.kl)
         if self.adversary is not None:
-            scores = self.adversary(every.rotmats, every.betas)
-            terms["generator"] = _supervised.term(
+            scores = self.adversary(estimates.rotmats, estimates.betas)
+            terms["generator"] = _smpl_losses.term(
                 losses.generator(scores), config.adversary
             )
-        return {
-            name: _supervised.summed(
-                term, 1 if name == "layout_keypoints" else count
-            )
+        terms = {
+            name: _smpl_losses.summed(term, count)
             for name, term in terms.items()
+        }
+        if config.layout_keypoints:
+            # They are no outer step's.
+            terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
+                iterates["encoder_keypoints"],
+                _smpl_losses.select(batch["keypoints"], self.joint_names),
+                config.layout_keypoints,
+            )
+        return terms
+
+    def supervised_terms(self, batch, prediction) -> dict[str, method.Term]:
+        """HMR's or SPIN's losses, each where it is labelled.
+
+        Args:
+            batch: of pipeline.train_dataset.
+            prediction: of its examples.
+        """
+        config, names = self.config, self.joint_names
+        labels = _smpl_losses.select(batch["keypoints"], names)
+        aligned = _smpl_losses.root_aligned(
+            prediction.joints, names, batch["joints3d"], config.joints_in_loss
+        )
+        if config.supervision == "spin":
+            return {
+                "keypoints_2d": _spin_losses.keypoints_2d(
+                    prediction.keypoints, labels, config.keypoints_2d
+                ),
+                "joints_3d": _spin_losses.joints_3d(aligned, config.joints_3d),
+                "rotmats": _spin_losses.rotmats(
+                    prediction, batch, config.rotmats
+                ),
+                "betas": _spin_losses.betas(prediction, batch, config.betas),
+                "camera_scale": _spin_losses.camera_scale(
+                    prediction.camera, config.camera_scale
+                ),
+            }
+        of_rotmats = config.loss_rotmats
+        if of_rotmats == "as_joints":
+            of_rotmats = config.loss_3d
+        return {
+            "keypoints_2d": _smpl_losses.keypoints_2d(
+                prediction.keypoints, labels, config.keypoints_2d
+            ),
+            "joints_3d": _smpl_losses.joints_3d(
+                aligned, config.loss_3d, config.joints_3d
+            ),
+            "rotmats": _smpl_losses.rotmats(
+                prediction, batch, of_rotmats, config.rotmats
+            ),
+            "betas": _smpl_losses.betas(prediction, batch, config.betas),
+        }
+
+    def adversary_terms(self, batch, prediction):
+        """HMR's, with prior='discriminator', of all outer steps."""
+        if self.adversary is None:
+            return {}
+        real, fake = _adversary.scores(
+            self.adversary, batch, prediction.iterates
+        )
+        return {
+            "real": _smpl_losses.term(losses.discriminator_real(real), 1.0),
+            "fake": _smpl_losses.term(losses.discriminator_fake(fake), 1.0),
         }
 
     def _parameters(self, batch, rotvecs, betas):
@@ -208,7 +293,7 @@ class Model(_supervised.ImageMethod):
         has_pose, has_betas = batch["has_pose"], batch["has_betas"]
         posed, _ = losses.rotmats_squared(rotvecs, true, has_pose)
         shaped, _ = losses.betas_squared(betas, batch["betas"], has_betas)
-        numbers = 3.0 * len(joints.SMPL24) + betas.shape[1]
+        numbers = 3.0 * rotvecs.shape[1] + betas.shape[1]
         weights = self.config.rotmats, self.config.betas
         return {
             "parameters": method.Term(
@@ -246,8 +331,8 @@ def contract_camera(numbers):
     return tf.concat([scale, rho / scale], axis=-1)
 
 
-def _last(every: method.Prediction, count: int) -> method.Prediction:
-    """Of `count` outer steps as one batch, the last."""
+def _last(estimates: method.Prediction, count: int) -> method.Prediction:
+    """The last of `count` outer steps, which are one batch."""
     return method.Prediction(
-        *(v if v is None else tf.split(v, count)[-1] for v in every)
+        *(v if v is None else tf.split(v, count)[-1] for v in estimates)
     )

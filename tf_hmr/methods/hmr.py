@@ -2,60 +2,39 @@
 
 Kanazawa et al., End-to-end Recovery of Human Shape and Pose, CVPR 2018
 (arXiv:1712.06584). Where text and code differ the code holds
-(akanazawa/hmr: src/models.py, src/trainer.py, src/ops.py).
+(akanazawa/hmr: src/models.py, src/trainer.py, src/ops.py, do_train.sh).
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import joints, losses, method
+from tf_hmr import losses, method, retired
 from tf_hmr.body.model import Body
-from tf_hmr.geometry import camera, rotations
-from tf_hmr.methods import _supervised
-from tf_hmr.networks import discriminator, dropout, spin_regressor
+from tf_hmr.geometry import camera
+from tf_hmr.methods import _adversary, _image_encoder, _smpl_losses, _theta
+from tf_hmr.networks import discriminator, dropout, encoders
 
-
-class Rotation(NamedTuple):
-    """How the rotation of a joint is regressed."""
-
-    numbers: int
-    encode: Callable[[tf.Tensor], tf.Tensor]
-    decode: Callable[[tf.Tensor], tf.Tensor]
-
-
-ROTATIONS = {
-    "rotvec": Rotation(
-        3, rotations.rotmat_to_rotvec, rotations.rotvec_to_rotmat
-    ),
-    "6d": Rotation(
-        6, rotations.rotmat_to_rot6d_stacked, rotations.rot6d_stacked_to_rotmat
-    ),
-    "6d_interleaved": Rotation(
-        6,
-        rotations.rotmat_to_rot6d_interleaved,
-        rotations.rot6d_interleaved_to_rotmat,
-    ),
-}
+_SPIN = "SPIN is a method of its own: `training.fit spin`, or `spin_quick`."
+_FITS = "Fits teach SPIN and HKMR_MF: `training.fit spin` or `hkmr_mf`."
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(_supervised.Config):
+class Config(_image_encoder.EncoderFields):
     """Defaults are the paper's; the sources are in the module docstring."""
 
-    rotation: Literal["rotvec", "6d", "6d_interleaved"] = "rotvec"
+    crop_scale: float = 224 / 150
+    """Side of the crop over the longer side of the person's box: people are
+    150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
+    encoder: encoders.Name = "resnet50_slim"
+    """ResNet-50 v2 as in HMR's code; 'resnet50' has ImageNet weights to
+    download, 'resnet50_v15' is SPIN's, 'small' trains on a CPU."""
+    rotation: _theta.RotationName = "rotvec"
     """What is regressed per joint: 3 numbers, or 6 (columns stacked, or
     row by row as in SPIN's checkpoints)."""
-    regressor: Literal["hmr", "spin"] = "hmr"
-    """'spin' has no activations, and starts from a mean that is given and
-    not trained (nkolot/SPIN: models/hmr.py)."""
-    focal: float = 0.0
-    """Focal length over the crop's side, of the camera that keypoints are
-    compared by; 0 is weak perspective. SPIN: 5000 / 224."""
     iterations: int = 3
     """Passes of the regressor with feedback (T in the paper)."""
     hidden: int = 1024
@@ -65,6 +44,20 @@ class Config(_supervised.Config):
     supervise: Literal["last", "each"] = "last"
     """Which iterations the 2D and 3D losses see; 'each' is what section 3.2
     argues against."""
+    keypoints_2d: float = 60.0
+    """Weight of the 2D keypoint loss (do_train.sh: e_loss_weight)."""
+    joints_3d: float = 60.0
+    """Weight of the 3D joint loss (do_train.sh: e_3d_weight)."""
+    rotmats: float = 60.0
+    """Weight of the rotation matrix loss (do_train.sh: e_3d_weight)."""
+    betas: float = 60.0
+    """Weight of the shape loss (do_train.sh: e_3d_weight)."""
+    loss_3d: _smpl_losses.Penalty = "squared"
+    """Penalty of 3D joints and rotation matrices; 'squared' is halved."""
+    loss_rotmats: Literal["as_joints", "squared", "absolute"] = "as_joints"
+    """Penalty of rotation matrices; 'as_joints' is that of loss_3d."""
+    joints_in_loss: _smpl_losses.JointSet = "lsp"
+    """Joints of the 3D loss: 14 as HMR, or all 19."""
     adversary_kind: discriminator.Kind = "factorised"
     """One score for each joint, for all and for the shape, or, against
     section 3.3, 'joint': one score in all."""
@@ -72,6 +65,16 @@ class Config(_supervised.Config):
     """Units of the discriminator of all joints together."""
     adversary: float = 1.0
     """Weight of the adversary's say (d_loss_weight); 0 builds none."""
+
+    RETIRED: ClassVar[dict[str, retired.Field]] = {
+        "regressor": retired.Field(("hmr",), _SPIN, moved={"spin": "spin"}),
+        "supervision": retired.Field(("hmr",), _SPIN),
+        "camera_scale": retired.Field((0.0,), _SPIN),
+        "focal": retired.Field((0.0,), _SPIN),
+        "fits": retired.Field(("none",), _FITS),
+        "fit_steps": retired.Field((100,), _FITS),
+        "fit_prior": retired.Field(("",), _FITS),
+    }
 
 
 class Regressor(keras.layers.Layer):
@@ -119,13 +122,10 @@ class Regressor(keras.layers.Layer):
         """Sets the mean, (N,)."""
         self.mean.assign(theta[None])
 
-    def given(self) -> tf.Tensor:
-        """The first guess, (1, N)."""
-        return tf.convert_to_tensor(self.mean)
-
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
-        theta = self.given() + tf.zeros_like(features[:, 0:1])
+        mean = tf.convert_to_tensor(self.mean)
+        theta = mean + tf.zeros_like(features[:, 0:1])
         thetas = []
         for _ in range(self.iterations):
             x = self.fc1(tf.concat([features, theta], axis=-1))
@@ -135,33 +135,13 @@ class Regressor(keras.layers.Layer):
         return thetas
 
 
-def start_theta(config: Config, rotmats=None, betas=None) -> np.ndarray:
-    """The regressor's first guess: camera, rotations, betas in one row.
-
-    Args:
-        config: names the rotation form.
-        rotmats: (24, 3, 3) mean pose; default image_method.start_rotmats.
-        betas: (10,) mean shape; default zeros.
-    """
-    rotmats = tf.constant(_supervised.start_rotmats(rotmats))
-    pose = ROTATIONS[config.rotation].encode(rotmats)
-    betas = np.zeros(10) if betas is None else np.asarray(betas)
-    start = _supervised.START_CAMERA
-    return np.concatenate([start, pose.numpy().ravel(), betas])
-
-
-class Model(_supervised.ImageMethod):
+class Model(_image_encoder.ImageEncoder):
     """Encoder, iterative regressor and factorised adversary."""
 
     def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
-        start = start_theta(config)
-        if config.regressor == "spin":
-            self.regressor = spin_regressor.Regressor(
-                config.hidden, config.dropout, config.iterations, start
-            )
-        else:
-            self.regressor = Regressor(config, start)
+        start = _theta.encode(body, config.rotation, None, None)
+        self.regressor = Regressor(config, start)
         self.adversary = None
         if config.adversary:
             kind = discriminator.KINDS[config.adversary_kind]
@@ -169,12 +149,8 @@ class Model(_supervised.ImageMethod):
 
     def start_from(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
-        self.regressor.start_from(start_theta(self.config, rotmats, betas))
-
-    def mean_body(self):
-        """The regressor's start: rotations (24, 3, 3) and betas (10,)."""
-        _, rotmats, betas = self.decode(self.regressor.given())
-        return rotmats[0], betas[0]
+        start = _theta.encode(self.body, self.config.rotation, rotmats, betas)
+        self.regressor.start_from(start)
 
     def build_all(self):
         """Makes the variables of both players."""
@@ -183,86 +159,123 @@ class Model(_supervised.ImageMethod):
             self.adversary.build()
 
     def decode(self, theta):
-        """(B, N) -> camera (B, 3), rotmats (B, 24, 3, 3), betas (B, 10)."""
-        rotation = ROTATIONS[self.config.rotation]
-        end = 3 + rotation.numbers * len(joints.SMPL24)
-        pose = tf.reshape(
-            theta[:, 3:end], (-1, len(joints.SMPL24), rotation.numbers)
-        )
-        return theta[:, 0:3], rotation.decode(pose), theta[:, end : end + 10]
+        """(B, N) -> camera (B, 3), rotmats (B, J, 3, 3), betas (B, N)."""
+        return _theta.decode(self.body, self.config.rotation, theta)
 
-    def project(self, points, weak):
-        """Joints (B, J, 3) and cameras (B, 3) -> keypoints (B, J, 2)."""
-        focal = self.config.focal
-        if not focal:
-            return camera.project_weak_perspective(points, weak)
-        # In units of half the crop's side, as the keypoints are.
-        moved = camera.weak_to_translation(weak, 2 * focal, 2.0)
-        return camera.project_perspective(
-            points + moved[:, None], 2 * focal, (0.0, 0.0)
-        )
-
-    def call(self, inputs, training=False):
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
-        features, places = self.features(inputs["image"], training)
+    def call(self, images, training=False):
+        """(B, S, S, 3) float32 0..255 -> Prediction."""
+        features, encoder_keypoints = self.features(images, training)
         thetas = self.regressor(features, training=training)
-        decoded = [self.decode(theta) for theta in thetas]
-        weak, rotmats, betas = decoded[-1]
+        estimates = [self.decode(theta) for theta in thetas]
+        weak, rotmats, betas = estimates[-1]
         if training:
             cameras, poses, shapes = (
-                tf.concat(each, axis=0) for each in zip(*decoded, strict=True)
+                tf.concat(values, axis=0)
+                for values in zip(*estimates, strict=True)
             )
-            return self._seen(rotmats, betas, weak)._replace(
+            return self._without_mesh(rotmats, betas, weak)._replace(
                 iterates={
                     "camera": cameras,
                     "rotmats": poses,
                     "betas": shapes,
-                    "places": places,
+                    "encoder_keypoints": encoder_keypoints,
                 }
             )
-        vertices, body_joints, _ = self.body(rotmats, betas)
-        keypoints = self.project(body_joints, weak)
+        vertices, points, _ = self.body(rotmats, betas)
+        keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(
-            rotmats, betas, weak, body_joints, keypoints, vertices
+            rotmats, betas, weak, points, keypoints, vertices
         )
 
-    def _seen(self, rotmats, betas, weak) -> method.Prediction:
-        """What the losses compare: without a mesh."""
+    def _without_mesh(self, rotmats, betas, weak) -> method.Prediction:
+        """What the losses compare."""
         points, _ = self.body.keypoints(rotmats, betas)
-        seen = self.project(points, weak)
-        return method.Prediction(rotmats, betas, weak, points, seen, None)
+        keypoints = camera.project_weak_perspective(points, weak)
+        return method.Prediction(rotmats, betas, weak, points, keypoints, None)
 
     def terms(self, batch, prediction):
-        """Keypoints, 3D joints, rotations, betas, and the adversary's say.
+        """The regressor's side: 60 (L2D + L3D) + Ladv (eq. 1).
 
         2D and 3D losses see the last iteration only, the adversary sees all
         (src/trainer.py).
         """
-        iterates = prediction.iterates
-        if self.config.supervise == "each":
-            terms = self._each_supervised(batch, iterates)
+        config, iterates = self.config, prediction.iterates
+        if config.supervise == "each":
+            terms = self._supervised_iterations(batch, iterates)
         else:
-            terms = self.supervised_terms(batch, prediction, iterates["places"])
+            terms = self.supervised_terms(batch, prediction)
+        if config.layout_keypoints:
+            # Not of the paper: the encoder's own keypoints, before any body.
+            terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
+                iterates["encoder_keypoints"],
+                _smpl_losses.select(batch["keypoints"], self.joint_names),
+                config.layout_keypoints,
+            )
         if self.adversary is not None:
+            # Least squares: all estimates towards 1 (eq. 2).
             scores = self.adversary(iterates["rotmats"], iterates["betas"])
-            terms["generator"] = _supervised.term(
-                losses.generator(scores), self.config.adversary
+            terms["generator"] = _smpl_losses.term(
+                losses.generator(scores), config.adversary
             )
         return terms
 
-    def _each_supervised(self, batch, iterates):
+    def supervised_terms(self, batch, prediction) -> dict[str, method.Term]:
+        """L2D and L3D, each where it is labelled.
+
+        Args:
+            batch: of pipeline.train_dataset.
+            prediction: of its examples.
+        """
+        config, names = self.config, self.joint_names
+        of_rotmats = config.loss_rotmats
+        if of_rotmats == "as_joints":
+            of_rotmats = config.loss_3d
+        aligned = _smpl_losses.root_aligned(
+            prediction.joints, names, batch["joints3d"], config.joints_in_loss
+        )
+        return {
+            # L1 of the visible (src/ops.py: keypoint_l1_loss).
+            "keypoints_2d": _smpl_losses.keypoints_2d(
+                prediction.keypoints,
+                _smpl_losses.select(batch["keypoints"], names),
+                config.keypoints_2d,
+            ),
+            # Half squared errors (src/ops.py: compute_3d_loss): joints minus
+            # their mid-hip; rotations and shape are one mean of 226 numbers.
+            "joints_3d": _smpl_losses.joints_3d(
+                aligned, config.loss_3d, config.joints_3d
+            ),
+            "rotmats": _smpl_losses.rotmats(
+                prediction, batch, of_rotmats, config.rotmats
+            ),
+            "betas": _smpl_losses.betas(prediction, batch, config.betas),
+        }
+
+    def _supervised_iterations(self, batch, iterates):
         """The losses of all iterations, summed."""
         count = self.config.iterations
-        every = self._seen(
-            *(iterates[name] for name in ("rotmats", "betas", "camera"))
+        estimates = self._without_mesh(
+            iterates["rotmats"], iterates["betas"], iterates["camera"]
         )
-        labels, places = _supervised.repeated(batch, count), iterates["places"]
-        if places is not None:
-            places = tf.concat([places] * count, axis=0)
-        terms = self.supervised_terms(labels, every, places)
+        terms = self.supervised_terms(
+            _smpl_losses.repeated(batch, count), estimates
+        )
         return {
-            name: _supervised.summed(
-                each, 1 if name == "layout_keypoints" else count
-            )
-            for name, each in terms.items()
+            name: _smpl_losses.summed(term, count)
+            for name, term in terms.items()
+        }
+
+    def adversary_terms(self, batch, prediction):
+        """The adversary's side: least squares (src/trainer.py).
+
+        Real bodies towards 1, the estimates of all iterations towards 0.
+        """
+        if self.adversary is None:
+            return {}
+        real, fake = _adversary.scores(
+            self.adversary, batch, prediction.iterates
+        )
+        return {
+            "real": _smpl_losses.term(losses.discriminator_real(real), 1.0),
+            "fake": _smpl_losses.term(losses.discriminator_fake(fake), 1.0),
         }

@@ -34,6 +34,22 @@ def as_dict(experiment: config.Experiment) -> dict[str, Any]:
     return json.loads(json.dumps(content))
 
 
+def migrate(content: dict[str, Any]) -> dict[str, Any]:
+    """Translates a stored experiment to today's methods and their fields.
+
+    Args:
+        content: of `as_dict`, also an older version's.
+
+    Raises:
+        ValueError: its method no longer has a field with such a value.
+    """
+    name, method = content.get("method_name"), content.get("method")
+    if not isinstance(method, dict):
+        return content
+    name, method = methods.migrate(name, method)
+    return content | {"method_name": name, "method": method}
+
+
 def claim(
     workdir: Path, experiment: config.Experiment, choices: dict[str, Any]
 ) -> None:
@@ -120,6 +136,10 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "cannot be continued; where several workers train, --workdir must "
             "be one folder that all of them see."
         ) from error
+    try:
+        there = migrate(there)
+    except ValueError as error:
+        raise ValueError(f"{workdir / CONFIG_FILE}: {error}") from error
     there = _with_defaults(there, experiment)
     different = differences(there, as_dict(experiment))
     if different:

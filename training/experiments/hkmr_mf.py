@@ -20,6 +20,6 @@ EXPERIMENT = spin_recipe.experiment(
         encoder=resnet_v15.NAME,
         prior="none",
         sum_outer=False,
-        **spin_recipe.METHOD,
+        **spin_recipe.SUPERVISION,
     )
 )

@@ -15,5 +15,10 @@ from training.recipes import spin_recipe
 _QUICK = dataclasses.replace(hkmr_quick.EXPERIMENT, before=())
 EXPERIMENT = spin_recipe.at_size_of(
     _QUICK,
-    dataclasses.replace(_QUICK.method, prior="none", sum_outer=False),
+    dataclasses.replace(
+        _QUICK.method,
+        prior="none",
+        sum_outer=False,
+        **spin_recipe.SUPERVISION,
+    ),
 )

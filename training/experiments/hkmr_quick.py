@@ -11,24 +11,11 @@ import dataclasses
 from tf_hmr.methods import hkmr
 from training import config
 from training.experiments import quick
+from training.recipes import quick_recipe
 
 _QUICK = quick.EXPERIMENT
 _T = hkmr.Config.outer_steps
-# What both methods have: the encoder and its features.
-_SHARED = {
-    name: getattr(_QUICK.method, name)
-    for name in (
-        "image_size",
-        "crop_scale",
-        "encoder",
-        "encoder_width",
-        "features",
-        "layout_keypoints",
-        "loss_3d",
-        "joints_in_loss",
-    )
-}
-# And the supervision, whose sum over the outer steps weighs here what HMR's
+# HMR's supervision, whose sum over the outer steps weighs here what HMR's
 # last iteration does there.
 _SUPERVISION = {
     name: getattr(_QUICK.method, name) / _T
@@ -37,8 +24,10 @@ _SUPERVISION = {
 EXPERIMENT = dataclasses.replace(
     _QUICK,
     method=hkmr.Config(
-        **_SHARED,
+        **quick_recipe.ENCODER,
         **_SUPERVISION,
+        loss_3d=_QUICK.method.loss_3d,
+        joints_in_loss=_QUICK.method.joints_in_loss,
         loss_rotmats="as_joints",
         kl=0.005 / _T,
         vae_hidden=256,

@@ -5,19 +5,15 @@ r"""SPIN (Kolotouros et al., ICCV 2019) with the values of its release.
     python -m training.fit spin --records synthetic --encoder-weights none \
         --steps 2000 --data.batch-size 8 --method.fit-steps 50
 
-HMR's method with SPIN's regressor, losses and encoder; SMPLify runs in every
-step, from the prediction on, and its best fits become labels. The first
+SMPLify runs in every step, from the prediction on, and its best fits become
+labels. The first
 expects a folder of records for each dataset of the paper, and torchvision's
 ImageNet weights; fits that SPIN published are begun with by --data.fits
 coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
 --method.fit-prior gmm_08.pkl. The second trains on rendered people.
 """
 
-import dataclasses
-
-from tf_hmr.convert import spin as convert_spin
+from tf_hmr.methods import spin
 from training.recipes import spin_recipe
 
-EXPERIMENT = spin_recipe.experiment(
-    dataclasses.replace(convert_spin.CONFIG, **spin_recipe.METHOD)
-)
+EXPERIMENT = spin_recipe.experiment(spin.Config())

@@ -7,14 +7,17 @@ fits that are made in the steps; these are SMPLify's with half of its steps,
 as an example is seen again and again.
 """
 
-import dataclasses
-
+from tf_hmr.methods import spin
 from training.recipes import quick_recipe, spin_recipe
 
 _QUICK = quick_recipe.experiment(adversary=False)
 EXPERIMENT = spin_recipe.at_size_of(
     _QUICK,
-    dataclasses.replace(
-        _QUICK.method, regressor="spin", rotation="6d_interleaved"
+    spin.Config(
+        **quick_recipe.ENCODER,
+        hidden=_QUICK.method.hidden,
+        dropout=_QUICK.method.dropout,
+        # As in quick, a weak perspective.
+        focal=0.0,
     ),
 )

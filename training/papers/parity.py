@@ -182,6 +182,10 @@ def misfit(needs: paper_tables.Needs, result: Result) -> str:
     there = content.get("configuration")
     if not there:
         return "how the model was trained is not recorded"
+    try:
+        there = workdir.migrate(there)
+    except ValueError as error:
+        return str(error)
     if there.get("method_name") != needs.method:
         return f"of the method {there.get('method_name')!r}"
     named = content.get("experiment")
@@ -241,7 +245,7 @@ def asked(
         # Of a wrong option tyro prints at length, then ends the program.
         with contextlib.redirect_stderr(io.StringIO()):
             return fit.parse([experiment, *options])[0]
-    except SystemExit:
+    except (SystemExit, ValueError):
         return None
 
 

@@ -5,7 +5,7 @@ The class, losses and step are HMR's; only values differ.
 
 import dataclasses
 
-from tf_hmr.methods import hmr
+from tf_hmr.methods import _image_encoder, hmr
 from training import config
 
 _METHOD = hmr.Config(
@@ -27,6 +27,11 @@ _METHOD = hmr.Config(
     joints_in_loss="cocoplus",
     adversary=0.005,
 )
+# The encoder and its features, for another method at this size.
+ENCODER = {
+    field.name: getattr(_METHOD, field.name)
+    for field in dataclasses.fields(_image_encoder.EncoderFields)
+}
 # HMR's release gives the adversary 1 where the keypoints have 60
 # (akanazawa/hmr: do_train.sh); without 3D labels it has to hold alone.
 _ADVERSARY_ALONE = _METHOD.keypoints_2d / 60

@@ -6,7 +6,8 @@ datasets/mixed_dataset.py.
 
 import dataclasses
 
-from tf_hmr.methods import _spin_losses, _supervised
+from tf_hmr import method as methods
+from tf_hmr.methods import spin
 from training import config
 from training.recipes import hmr_recipe
 
@@ -15,12 +16,21 @@ EPOCHS = 50
 # Shares of a batch; those in the wild share theirs by their sizes.
 SHARES_3D = {"h36m": 0.3, "mpi-inf-3dhp": 0.1}
 SHARE_2D = 0.6
-# What each method's Config is given: HKMR_MF is HKMR with these.
-METHOD = {
+# SPIN's losses and fits, for another method: HKMR_MF is HKMR with these.
+SUPERVISION = {
     "supervision": "spin",
-    "fits": "improved",
-    "joints_in_loss": "cocoplus",
-    **_spin_losses.WEIGHTS,
+    **{
+        name: getattr(spin.Config, name)
+        for name in (
+            "fits",
+            "joints_in_loss",
+            "keypoints_2d",
+            "joints_3d",
+            "rotmats",
+            "betas",
+            "camera_scale",
+        )
+    },
 }
 
 # Of quick's runs: half of SMPLify's steps, as an example is seen again and
@@ -29,17 +39,22 @@ _QUICK = {"fit_steps": 50, "layout_keypoints": 100.0}
 
 
 def at_size_of(
-    quick: config.Experiment, method: _supervised.Config
+    quick: config.Experiment, method: methods.Config
 ) -> config.Experiment:
-    """An experiment for CPUs, with SPIN's losses and fits for its method."""
+    """An experiment for CPUs, with fits for its method.
+
+    Args:
+        quick: whose data, steps and optimisers it has.
+        method: with SPIN's losses; an encoder of features='layout'.
+    """
     return dataclasses.replace(
         quick,
-        method=dataclasses.replace(method, **METHOD, **_QUICK),
+        method=dataclasses.replace(method, **_QUICK),
         data=dataclasses.replace(quick.data, prior=""),
     )
 
 
-def experiment(method: _supervised.Config) -> config.Experiment:
+def experiment(method: methods.Config) -> config.Experiment:
     """SPIN's data, augmentation and steps around a method's Config.
 
     An epoch is as long as the largest dataset, Human3.6M. SPIN's code names

@@ -151,9 +151,10 @@ def test_foreign_files_are_explained(no_building, tmp_path):
 
 
 def test_folder_has_spins_configuration(folder):
-    values = json.loads((folder / method.CONFIG_FILE).read_text())["config"]
+    content = json.loads((folder / method.CONFIG_FILE).read_text())
+    values = content["config"]
     assert values["encoder"] == "resnet50_v15"
-    assert values["regressor"] == "spin" and values["adversary"] == 0
+    assert content["method"] == "spin" and values["fits"] == "none"
     assert values["rotation"] == "6d_interleaved"
     # The box of SPIN's own crops is a fifth larger than the person.
     assert values["crop_scale"] == 1.2

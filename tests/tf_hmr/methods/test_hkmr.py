@@ -8,7 +8,7 @@ from tests.support.closeness import assert_close
 from tests.support.label_batches import make_batch
 from tf_hmr import method
 from tf_hmr.geometry import rotations
-from tf_hmr.methods import _supervised, hkmr
+from tf_hmr.methods import _smpl_losses, _theta, hkmr
 from tf_hmr.networks import pose_vae
 
 SMALL = {
@@ -96,8 +96,8 @@ def test_the_encoders_places_count_once(small, rng):
     model = method.create("hkmr", small.body, **SMALL, **layout, prior="none")
     batch = make_batch(rng)
     found = model(batch["image"], training=True)
-    true = _supervised.select(batch["keypoints"], model.joint_names).numpy()
-    error = np.abs(found.iterates["places"] - true[..., :2])
+    true = _smpl_losses.select(batch["keypoints"], model.joint_names).numpy()
+    error = np.abs(found.iterates["encoder_keypoints"] - true[..., :2])
     expected = 5 * error[true[..., 2] > 0].mean()
     term = model.terms(batch, found)["layout_keypoints"]
     assert_close("loss", value(term), expected)
@@ -205,7 +205,7 @@ def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
     found = model(batch["image"])
     assert_close("gram_schmidt", found.rotmats[1], rotmats)
     assert_close("exact", found.betas[1], betas)
-    start = np.float32(_supervised.START_CAMERA)
+    start = np.float32(_theta.START_CAMERA)
     assert_close("loss", found.camera[1], start)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.support import label_batches
 from tests.support.closeness import assert_close
 from tf_hmr import joints, method
+from tf_hmr.geometry import camera
 from tf_hmr.methods import hmr
 
 SMALL = {
@@ -230,7 +231,7 @@ def test_supervising_each_iteration_sums_their_losses(body, rng):
                 rotmats=pose,
                 betas=shape,
                 joints=points,
-                keypoints=model.project(points, weak),
+                keypoints=camera.project_weak_perspective(points, weak),
             )
             term = model.supervised_terms(batch, one)[name]
             total = total + term.total

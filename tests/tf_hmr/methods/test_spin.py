@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from tests.support.closeness import assert_close
 from tf_hmr import joints, method
-from tf_hmr.body import model as body
+from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, rotations
-from tf_hmr.methods import _spin_losses, _supervised
+from tf_hmr.methods import _theta
 from tf_hmr.networks import spin_regressor
 from tf_hmr.smplify import in_the_loop
 from training import fit
+from training.recipes import spin_recipe
 
 NAMES = joints.COCOPLUS19
 HIPS = list(joints.select(("left_hip", "right_hip"), of=NAMES))
@@ -46,7 +47,14 @@ def spins_total(pred, true, has):
     )
 
 
-def test_losses_are_the_codes(rng):
+def in_all_keypoints(values):
+    """(B, 19, C) of NAMES among all of joints.KEYPOINTS, the others 0."""
+    padded = np.zeros((len(values), len(joints.KEYPOINTS), values.shape[2]))
+    padded[:, list(joints.select(NAMES, of=joints.KEYPOINTS))] = values
+    return padded
+
+
+def test_losses_are_the_codes(rng, body):
     rows = 5
     sizes = {
         "keypoints": (19, 2),
@@ -71,33 +79,46 @@ def test_losses_are_the_codes(rng):
         [true["keypoints"], flags[..., :1]], axis=2
     )
     true["joints"] = np.concatenate([true["joints"], flags[..., 1:]], axis=2)
-    settings = _supervised.Config(supervision="spin", **_spin_losses.WEIGHTS)
     tensors = {k: tf.constant(v, tf.float32) for k, v in pred.items()}
-    centred = [
-        points - points[:, HIPS].mean(axis=1, keepdims=True)
-        for points in (pred["joints"], true["joints"][..., :3])
-    ]
     batch = {
+        "keypoints": in_all_keypoints(true["keypoints"]),
+        "joints3d": in_all_keypoints(true["joints"]),
         "rotmats": true["rotmats"],
         "betas": true["betas"],
         "has_pose": has["pose"],
         "has_betas": has["betas"],
     }
-    terms = _spin_losses.terms(
-        settings,
-        {k: tf.constant(v, tf.float32) for k, v in batch.items()},
-        method.Prediction(**tensors, vertices=None),
-        tf.constant(true["keypoints"], tf.float32),
-        [
-            tf.constant(v, tf.float32)
-            for v in (*centred, true["joints"][..., 3])
-        ],
-    )
-    total = sum(
-        t.weight * np.sum(t.total) / np.sum(t.count) for t in terms.values()
-    )
+    batch = {k: tf.constant(v, tf.float32) for k, v in batch.items()}
+    small = {"image_size": 32, "encoder": "small", "encoder_width": 4}
     expected = spins_total(pred, true, has)
-    assert_close("relative_float32", [total / expected], [1.0])
+    for name, options in (
+        ("spin", {}),
+        ("hkmr", spin_recipe.SUPERVISION | {"prior": "none"}),
+    ):
+        model = method.create(name, body, hidden=8, **small, **options)
+        assert model.joint_names == NAMES
+        prediction = method.Prediction(**tensors, vertices=None)
+        if name == "spin":
+            terms = model.terms(batch, prediction)
+        else:
+            terms = model.supervised_terms(batch, prediction)
+        total = sum(
+            t.weight * np.sum(t.total) / np.sum(t.count) for t in terms.values()
+        )
+        assert_close("relative_float32", [total / expected], [1.0])
+
+
+def test_keypoints_are_seen_by_the_camera_of_the_release(body, rng):
+    """A focal length of 5000 px in a crop of 224 px."""
+    values = {"image_size": 32, "encoder": "small", "hidden": 8}
+    model = method.create("spin", body, **values)
+    images = tf.constant(rng.uniform(0, 255, (1, 32, 32, 3)), tf.float32)
+    for training in (False, True):
+        seen = model(images, training=training)
+        moved = camera.weak_to_translation(seen.camera, 5000.0, 224.0)
+        points = (seen.joints + moved[:, None])[0].numpy()
+        pixels = 5000.0 * points[:, :2] / points[:, 2:]
+        assert_close("body_metres", seen.keypoints[0], pixels / 112)
 
 
 def test_layers_start_as_pytorchs():
@@ -147,13 +168,13 @@ def case(body_data):
     count = Row.COUNT
     pose = tf.constant(rng.normal(0, 0.2, (count, 24, 3)), tf.float32)
     truth = rotations.rotvec_to_rotmat(pose)
-    upright = tf.constant(_supervised.start_rotmats()[:1])
+    every = Body(body_data, joints.KEYPOINTS, jit=False)
+    upright = tf.constant(_theta.upright_rotmats(every)[:1])
     truth = tf.concat([upright @ truth[:, :1], truth[:, 1:]], axis=1)
     betas = np.zeros((count, 10), np.float32)
     betas[Row.EXTREME, 0] = 4.0
     betas[Row.EXTREME_FOUND, 1] = -4.0
     seen_by = tf.constant([[0.8, 0.1, 0.2]] * count)
-    every = body.Body(body_data, joints.KEYPOINTS, jit=False)
     found, _ = every.keypoints(truth, tf.constant(betas))
     placed = found + camera.weak_to_translation(seen_by, 5000.0, 224.0)[:, None]
     uv = camera.project_perspective(placed, 5000.0 / 112, (0.0, 0.0)).numpy()

@@ -15,7 +15,7 @@ from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, rotations
-from tf_hmr.methods import _supervised
+from tf_hmr.methods import _theta
 from tf_hmr.smplify import fitter as smplify
 from tf_hmr.smplify import in_the_loop, priors
 from training import config
@@ -52,7 +52,8 @@ class Fitted(toy_method.Model):
         found = self.second(self.first(x))
         turns = tf.pad(0.1 * found[:, None], [[0, 0], [0, 23], [1, 0]])
         rotmats = rotations.rotvec_to_rotmat(turns)
-        rotmats = tf.constant(_supervised.start_rotmats()) @ rotmats
+        upright = tf.constant(_theta.upright_rotmats(self.body))
+        rotmats = upright @ rotmats
         betas = tf.pad(0.1 * found, [[0, 0], [0, 8]])
         seen = tf.ones_like(found[:, :1]) * SEEN
         return methods.Prediction(rotmats, betas, seen, found, found, None)
@@ -73,7 +74,7 @@ def people(body):
     """Rotations, betas and keypoints in ndc of PEOPLE bodies."""
     rng = np.random.default_rng(4)
     turns = tf.constant(rng.normal(0, 0.2, (PEOPLE, 24, 3)), tf.float32)
-    rotmats = _supervised.start_rotmats() @ rotations.rotvec_to_rotmat(turns)
+    rotmats = _theta.upright_rotmats(body) @ rotations.rotvec_to_rotmat(turns)
     betas = tf.constant(rng.normal(size=(PEOPLE, 10)), tf.float32)
     every = Body(body.data, joints.KEYPOINTS, jit=False)
     points, _ = every.keypoints(rotmats, betas)

@@ -146,11 +146,11 @@ def test_spins_static_fits_are_of_the_rows_of_its_npz(rng, tmp_path):
 
 def test_parts_of_a_batch_are_refused(body):
     """The counts of made labels are known only after all predictions."""
-    from tf_hmr.methods import hmr
+    from tf_hmr.methods import spin
     from training.engine import step
 
-    settings = hmr.Config(
-        image_size=32, encoder="small", hidden=8, adversary=0.0, fits="kept"
+    settings = spin.Config(
+        image_size=32, encoder="small", hidden=8, fits="kept"
     )
     model = method.build(settings, body)
     stage = config.Stage("one", 2, config.Optim(accumulate=2))

@@ -1,0 +1,22 @@
+"""The second player of HMR and of an ablation of HKMR."""
+
+import tensorflow as tf
+
+
+def scores(adversary, batch, iterates):
+    """A discriminator's scores of real bodies and of predicted ones.
+
+    Args:
+        adversary: of networks.discriminator.
+        batch: with prior_rotmats (P, J, 3, 3) and prior_betas (P, N).
+        iterates: of a prediction, with rotmats and betas of all estimates.
+
+    Returns:
+        (P, D) of real bodies and (E, D) of predictions, which get no
+        gradient.
+    """
+    fake = adversary(
+        tf.stop_gradient(iterates["rotmats"]),
+        tf.stop_gradient(iterates["betas"]),
+    )
+    return adversary(batch["prior_rotmats"], batch["prior_betas"]), fake
