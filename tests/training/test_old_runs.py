@@ -54,7 +54,7 @@ def run(name, tmp_path):
 def assert_predicts(model, key: str) -> None:
     """The model gives what the old code gave, by the key in the file."""
     images = np.random.default_rng(5).integers(0, 256, (2, 32, 32, 3))
-    prediction = model(images.astype(np.float32))
+    prediction = model({"image": images.astype(np.float32)})
     fields = method.Prediction._fields[:6]
     with np.load(FOLDER / "predictions.npz") as file:
         expected = {field: file[f"{key}/{field}"] for field in fields}

@@ -17,7 +17,7 @@ def crop():
 
 @pytest.fixture
 def prediction(model, crop):
-    return inference.example(model(crop[None].astype(np.float32)), 0)
+    return inference.example(model({"image": crop[None].astype(np.float32)}), 0)
 
 
 def panels_of(picture):

@@ -69,6 +69,8 @@ class ImageEncoder(method.Method):
             Features (B, F), and the encoder's own keypoints (B, J, 2) in
             [-1, 1] of the crop; None without features='layout'.
         """
+        # In the policy's type, as the encoder computes.
+        images = tf.cast(images, self.compute_dtype)
         normalised = encoders.normalise(self.config.encoder, images)
         maps = self.encoder(normalised, training=training)
         if self.layout is None:

@@ -48,9 +48,7 @@ def upright_rotmats(body: Body) -> np.ndarray:
 
     A half turn about x, as the body is y-up and the camera's y points down.
     """
-    rotmats = np.tile(
-        np.eye(3, dtype=np.float32), (len(body.data.parents), 1, 1)
-    )
+    rotmats = np.tile(np.eye(3, dtype=np.float32), (body.data.num_joints, 1, 1))
     rotmats[0] = np.diag([1.0, -1.0, -1.0])
     return rotmats
 
@@ -82,7 +80,7 @@ def decode(body: Body, rotation: RotationName, theta):
     Returns:
         Camera (B, 3), rotmats (B, J, 3, 3), betas (B, num_betas).
     """
-    form, joints = ROTATIONS[rotation], len(body.data.parents)
+    form, joints = ROTATIONS[rotation], body.data.num_joints
     end = CAMERA + form.numbers * joints
     pose = tf.reshape(theta[:, CAMERA:end], (-1, joints, form.numbers))
     betas = theta[:, end : end + body.num_betas]

@@ -117,6 +117,8 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
                 config.hidden,
             ),
             (scale - SCALE_BEND**2 / scale, *shift),
+            num_betas=body.num_betas,
+            joint_names=body.data.joint_names,
         )
         self.pose_vae, self.adversary = None, None
         if config.prior == "vae":
@@ -125,10 +127,11 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
                 config.vae_latent,
                 config.vae_dropout,
                 config.vae_kl,
+                num_joints=body.data.num_joints,
             )
         elif config.prior == "discriminator":
             self.adversary = discriminator.Discriminator(
-                config.adversary_hidden
+                config.adversary_hidden, body.data.num_joints, body.num_betas
             )
 
     def build_all(self):
@@ -161,9 +164,10 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         others = {id(v) for v in self.pose_vae.trainable_variables}
         return [v for v in super().player_variables() if id(v) not in others]
 
-    def call(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> Prediction."""
-        features, encoder_keypoints = self.features(images, training)
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
+        image = inputs["image"]
+        features, encoder_keypoints = self.features(image, training)
         states = self.regressor(features)
         if not training:
             rotvecs, weak = decode(states[-1])

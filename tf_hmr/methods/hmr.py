@@ -145,7 +145,9 @@ class Model(_image_encoder.ImageEncoder):
         self.adversary = None
         if config.adversary:
             kind = discriminator.KINDS[config.adversary_kind]
-            self.adversary = kind(config.adversary_hidden)
+            self.adversary = kind(
+                config.adversary_hidden, body.data.num_joints, body.num_betas
+            )
 
     def start_from(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
@@ -162,9 +164,10 @@ class Model(_image_encoder.ImageEncoder):
         """(B, N) -> camera (B, 3), rotmats (B, J, 3, 3), betas (B, N)."""
         return _theta.decode(self.body, self.config.rotation, theta)
 
-    def call(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> Prediction."""
-        features, encoder_keypoints = self.features(images, training)
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
+        image = inputs["image"]
+        features, encoder_keypoints = self.features(image, training)
         thetas = self.regressor(features, training=training)
         estimates = [self.decode(theta) for theta in thetas]
         weak, rotmats, betas = estimates[-1]

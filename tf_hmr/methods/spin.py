@@ -91,6 +91,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             config.dropout,
             config.iterations,
             _theta.encode(body, config.rotation, None, None),
+            num_betas=body.num_betas,
         )
 
     def start_from(self, rotmats, betas):
@@ -107,9 +108,10 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """(B, N) -> camera (B, 3), rotmats (B, J, 3, 3), betas (B, N)."""
         return _theta.decode(self.body, self.config.rotation, theta)
 
-    def call(self, images, training=False):
-        """(B, S, S, 3) float32 0..255 -> Prediction."""
-        features, encoder_keypoints = self.features(images, training)
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
+        image = inputs["image"]
+        features, encoder_keypoints = self.features(image, training)
         thetas = self.regressor(features, training=training)
         weak, rotmats, betas = self.decode(thetas[-1])
         if training:

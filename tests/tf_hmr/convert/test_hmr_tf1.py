@@ -63,7 +63,7 @@ def test_outputs_are_the_originals(model):
             assert_close("tf1_outputs", value, golden[name][stage])
     scores = model.adversary(rotmats, betas)
     assert_close("tf1_discriminator", scores, golden["disc"])
-    whole = model(images)
+    whole = model({"image": images})
     assert_close("tf1_outputs", whole.joints, golden["joints"][-1])
     assert_close("tf1_outputs", whole.vertices[:, ::13], golden["verts"][-1])
 

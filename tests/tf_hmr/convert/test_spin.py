@@ -47,7 +47,7 @@ def model(folder):
 def test_outputs_are_the_originals(model):
     golden = spin_files.golden()
     pixels = spin_files.images() * resnet_v15.STD_RGB + resnet_v15.MEAN_RGB
-    found = model(tf.constant(255 * pixels, tf.float32))
+    found = model({"image": tf.constant(255 * pixels, tf.float32)})
     for name in ("rotmats", "betas", "camera"):
         assert_close("torch_outputs", getattr(found, name), golden[name])
 

@@ -37,7 +37,7 @@ def model(request, body):
 
 
 def test_prediction_has_the_contracts_shapes(model, rng):
-    found = model(make_batch(rng)["image"])
+    found = model(model.inputs(make_batch(rng)))
     count = len(model.joint_names)
     assert found.rotmats.shape == (4, 24, 3, 3)
     assert found.betas.shape == (4, 10)
@@ -50,7 +50,7 @@ def test_prediction_has_the_contracts_shapes(model, rng):
 
 
 def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
-    found = model(make_batch(rng)["image"])
+    found = model(model.inputs(make_batch(rng)))
     posed = model.body(found.rotmats, found.betas)
     assert_close("body_metres", found.vertices, posed.vertices)
     assert_close("body_metres", found.joints, posed.joints)
@@ -62,17 +62,20 @@ def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
 
 
 def test_graph_equals_eager(model, rng):
-    images = make_batch(rng)["image"]
-    found = tf.function(lambda x: model(x))(images)
-    assert_close("body_metres", found.vertices, model(images).vertices)
+    inputs = model.inputs(make_batch(rng))
+    found = tf.function(lambda x: model(x))(inputs)
+    assert_close("body_metres", found.vertices, model(inputs).vertices)
 
 
 def test_examples_do_not_see_each_other(model, rng):
     """At inference a batch is its examples one by one."""
-    images = make_batch(rng)["image"]
-    together = model(images).vertices
-    alone = tf.concat([model(x[None]).vertices for x in images], axis=0)
-    assert_close("body_metres", alone, together)
+    inputs = model.inputs(make_batch(rng))
+    together = model(inputs).vertices
+    alone = [
+        model({name: rows[n : n + 1] for name, rows in inputs.items()}).vertices
+        for n in range(len(together))
+    ]
+    assert_close("body_metres", tf.concat(alone, axis=0), together)
 
 
 def test_terms_are_finite_and_weighted(model, rng):
@@ -96,8 +99,8 @@ def test_folder_round_trip(model, rng, tmp_path):
         )
     method.save(model, tmp_path / "best")
     again = method.load(tmp_path, jit=False)
-    images = make_batch(rng)["image"]
-    assert_close("exact", again(images).vertices, model(images).vertices)
+    inputs = model.inputs(make_batch(rng))
+    assert_close("exact", again(inputs).vertices, model(inputs).vertices)
     assert again.config == model.config
 
 
@@ -137,7 +140,7 @@ def test_unknown_method_lists_what_there_is(body):
 def test_keypoint_path_is_the_mesh_path(model, rng):
     """Training uses the body without vertices; the joints are the same."""
     batch = make_batch(rng)
-    found = model(batch["image"])
+    found = model(model.inputs(batch))
     fast, _ = Body(model.body.data, model.joint_names, jit=True).keypoints(
         found.rotmats, found.betas
     )

@@ -61,7 +61,7 @@ def value(term) -> float:
 def test_losses_are_summed_over_the_outer_steps(small, rng):
     """Eq. 3: each step's own loss, from its own pose, shape and camera."""
     batch = make_batch(rng)
-    found = small(batch["image"], training=True)
+    found = small({"image": batch["image"]}, training=True)
     summed = {k: value(t) for k, t in small.terms(batch, found).items()}
     assert set(summed) == {
         *("keypoints_2d", "joints_3d", "rotmats", "betas", "kl")
@@ -95,7 +95,7 @@ def test_the_encoders_places_count_once(small, rng):
     layout = {"features": "layout", "layout_keypoints": 5.0}
     model = method.create("hkmr", small.body, **SMALL, **layout, prior="none")
     batch = make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     true = _smpl_losses.select(batch["keypoints"], model.joint_names).numpy()
     error = np.abs(found.iterates["encoder_keypoints"] - true[..., :2])
     expected = 5 * error[true[..., 2] > 0].mean()
@@ -107,9 +107,9 @@ def test_the_last_step_alone_can_be_asked_for(small, rng):
     model = method.create("hkmr", small.body, **SMALL, sum_outer=False)
     model.set_weights(small.get_weights())
     batch = make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     alone = {k: value(t) for k, t in model.terms(batch, found).items()}
-    both = small(batch["image"], training=True)
+    both = small({"image": batch["image"]}, training=True)
     assert_close("loss", found.rotmats, both.rotmats)
     terms = small.supervised_terms(batch, both)
     for name, term in terms.items():
@@ -126,7 +126,7 @@ def test_the_prior_is_frozen(small, rng):
     mine = {id(v) for v in small.player_variables()}
     assert not mine & {id(v) for v in vae.trainable_variables}
     with tf.GradientTape(persistent=True) as tape:
-        found = small(batch["image"], training=True)
+        found = small({"image": batch["image"]}, training=True)
         kl = tf.reduce_sum(small.terms(batch, found)["kl"].total)
     for old, variable in zip(before, vae.variables, strict=True):
         assert_close("exact", variable, old)
@@ -146,7 +146,7 @@ def test_the_stage_before_trains_the_prior_alone(small):
 def test_the_discriminator_in_the_priors_place(small, rng):
     model = method.create("hkmr", small.body, **SMALL, prior="discriminator")
     batch = make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     assert model.pose_vae is None
     terms = model.terms(batch, found)
     assert "generator" in terms and "kl" not in terms
@@ -166,7 +166,7 @@ def test_parameters_to_the_letter_of_the_paper(small, rng):
     model = method.create("hkmr", small.body, **SMALL, smpl_loss="parameters")
     model.set_weights(small.get_weights())
     batch = make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     labelled = batch["has_pose"].numpy() > 0
     rotvecs = found.iterates["rotvecs"].numpy().reshape(3, 4, 72)
     betas = found.iterates["betas"].numpy().reshape(3, 4, 10)
@@ -202,7 +202,7 @@ def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
     for variable in model.regressor.trainable_variables:
         if variable.name == "kernel":
             variable.assign(tf.zeros_like(variable))
-    found = model(batch["image"])
+    found = model({"image": batch["image"]})
     assert_close("gram_schmidt", found.rotmats[1], rotmats)
     assert_close("exact", found.betas[1], betas)
     start = np.float32(_theta.START_CAMERA)

@@ -46,7 +46,7 @@ def test_starts_at_the_given_mean(small, rng):
     model = method.create("hmr", small.body, **SMALL, rotation="6d")
     model.regressor.fc3.kernel.assign(tf.zeros_like(model.regressor.fc3.kernel))
     model.start_from(rotmats, betas)
-    found = model(batch["image"])
+    found = model({"image": batch["image"]})
     assert_close("gram_schmidt", found.rotmats[1], rotmats)
     assert_close("exact", found.betas[1], betas)
     assert_close("exact", found.camera[1], np.float32([0.9, 0, 0]))
@@ -55,7 +55,7 @@ def test_starts_at_the_given_mean(small, rng):
 def test_starts_upright_without_a_mean(small, rng):
     """A half turn about x: the head is above (y down) the hips."""
     names = small.joint_names
-    found = small(label_batches.make_batch(rng)["image"]).joints[0]
+    found = small({"image": label_batches.make_batch(rng)["image"]}).joints[0]
     head, hip = joints.select(("head_top", "left_hip"), of=names)
     assert found[head, 1] < found[hip, 1] - 0.5
     left, right = joints.select(("left_hip", "right_hip"), of=names)
@@ -66,7 +66,7 @@ def test_starts_upright_without_a_mean(small, rng):
 def test_terms_are_the_papers_reductions(small, rng):
     """Each term, divided as the loop does, against a loop over examples."""
     batch = label_batches.make_batch(rng)
-    found = small(batch["image"], training=True)
+    found = small({"image": batch["image"]}, training=True)
     terms = small.terms(batch, found)
     value = {
         name: float(t.weight * tf.reduce_sum(t.total) / tf.reduce_sum(t.count))
@@ -106,7 +106,7 @@ def test_terms_are_the_papers_reductions(small, rng):
 def test_adversary_sees_every_iteration(small, rng):
     """Fakes of all three iterations; sums over 25 outputs, mean over rows."""
     batch = label_batches.make_batch(rng)
-    found = small(batch["image"], training=True)
+    found = small({"image": batch["image"]}, training=True)
     assert found.iterates["rotmats"].shape == (12, 24, 3, 3)
     terms = small.adversary_terms(batch, found)
     fake = small.adversary(found.iterates["rotmats"], found.iterates["betas"])
@@ -140,7 +140,7 @@ def test_players_do_not_push_each_other(small, rng):
     """The adversary's loss gives no gradient to the encoder."""
     batch = label_batches.make_batch(rng)
     with tf.GradientTape() as tape:
-        found = small(batch["image"], training=True)
+        found = small({"image": batch["image"]}, training=True)
         terms = small.adversary_terms(batch, found).values()
         loss = tf.add_n([tf.reduce_sum(t.total) for t in terms])
     variables = small.player_variables()
@@ -152,7 +152,7 @@ def test_players_do_not_push_each_other(small, rng):
 def test_missing_3d_labels_count_nothing(small, rng):
     """NaN in what is flagged as missing changes no term."""
     batch = label_batches.make_batch(rng)
-    found = small(batch["image"], training=True)
+    found = small({"image": batch["image"]}, training=True)
     clean = small.terms(batch, found)
     missing = np.array([False, False, True, True])
     for name in ("rotmats", "betas", "joints3d"):
@@ -186,7 +186,9 @@ def test_options_of_the_quick_experiment(body, rng):
             variable.assign(tf.ones_like(variable))
     batch = label_batches.make_batch(rng)
     with tf.GradientTape() as tape:
-        terms = model.terms(batch, model(batch["image"], training=True))
+        terms = model.terms(
+            batch, model({"image": batch["image"]}, training=True)
+        )
         loss = tf.add_n([tf.reduce_sum(t.total) for t in terms.values()])
     for variable, gradient in zip(
         model.player_variables(),
@@ -205,7 +207,7 @@ def test_adversary_is_float32_under_any_policy(body, rng):
     finally:
         keras.mixed_precision.set_global_policy("float32")
     batch = label_batches.make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     assert model.encoder.layers[1].compute_dtype == "bfloat16"
     assert found.rotmats.dtype == found.camera.dtype == tf.float32
     scores = model.adversary(batch["prior_rotmats"], batch["prior_betas"])
@@ -217,7 +219,7 @@ def test_supervising_each_iteration_sums_their_losses(body, rng):
     keras.utils.set_random_seed(3)
     model = method.create("hmr", body, **SMALL, supervise="each")
     batch = label_batches.make_batch(rng)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     every = model.terms(batch, found)
     cameras, rotmats, betas = (
         tf.split(found.iterates[name], model.config.iterations)
@@ -249,7 +251,7 @@ def test_the_joint_adversary_scores_once_and_ignores_the_direction(body, rng):
     assert_close("loss", model.adversary(turned, batch["prior_betas"]), scores)
     bent = tf.concat([rotmats[:, 0:1], rotmats[:, :-1]], axis=1)
     assert not np.allclose(model.adversary(bent, batch["prior_betas"]), scores)
-    found = model(batch["image"], training=True)
+    found = model({"image": batch["image"]}, training=True)
     assert set(model.adversary_terms(batch, found)) == {"real", "fake"}
     assert "generator" in model.terms(batch, found)
 

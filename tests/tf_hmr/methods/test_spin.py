@@ -114,7 +114,7 @@ def test_keypoints_are_seen_by_the_camera_of_the_release(body, rng):
     model = method.create("spin", body, **values)
     images = tf.constant(rng.uniform(0, 255, (1, 32, 32, 3)), tf.float32)
     for training in (False, True):
-        seen = model(images, training=training)
+        seen = model({"image": images}, training=training)
         moved = camera.weak_to_translation(seen.camera, 5000.0, 224.0)
         points = (seen.joints + moved[:, None])[0].numpy()
         pixels = 5000.0 * points[:, :2] / points[:, 2:]
