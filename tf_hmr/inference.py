@@ -286,8 +286,8 @@ def _image_size(image: np.ndarray) -> tuple[int, int]:
 
 
 def example(prediction: method.Prediction, row: int) -> method.Prediction:
-    """One example of a batch's prediction, in numpy, without iterates."""
-    fields = prediction._replace(iterates=None)
+    """One example of a batch's prediction, in numpy."""
+    fields = prediction._replace(intermediate=None)
     return method.Prediction(
         *(None if f is None else np.asarray(f)[row] for f in fields)
     )

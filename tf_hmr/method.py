@@ -43,7 +43,7 @@ class Prediction(NamedTuple):
     """(B, J, 2) the joints in the crop, in [-1, 1]."""
     vertices: tf.Tensor | None
     """(B, V, 3) metres; None in training when no term needs them."""
-    iterates: dict[str, tf.Tensor] | None = None
+    intermediate: dict[str, tf.Tensor] | None = None
     """Training only: what the terms need beside the final values."""
 
 
@@ -185,12 +185,12 @@ class Method(Learner):
         """`call` without training, as a graph compiled once per shape."""
         if self._inference is None:
             self._inference = tf.function(
-                lambda x: self(x, training=False)._replace(iterates=None),
+                lambda x: self(x, training=False)._replace(intermediate=None),
                 autograph=False,
             )
         return self._inference(inputs)
 
-    def start_from(self, rotmats, betas) -> None:
+    def initialize_from_mean(self, rotmats, betas) -> None:
         """Takes the training set's mean pose (24, 3, 3) and shape (10,).
 
         Called once, before the first step of a new run.

@@ -35,11 +35,11 @@ from training.evaluation import (
     example_pages,
     predictions_file,
     predictors,
-    protocol,
     protocols,
     selection,
 )
 from training.evaluation import results as scores
+from training.evaluation.protocol import Protocol
 
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
@@ -98,15 +98,15 @@ def evaluate(flags: Evaluate) -> list[Path]:
         raise ValueError("Give --weights or --predictions, one of them.")
     source, mean = _source(flags), _training_mean(flags)
     paths = []
-    for rule in rules:
+    for protocol in rules:
         try:
-            people = selection.find(flags.records, rule)
+            people = selection.find(flags.records, protocol)
             people = selection.every(people, flags.every)
-            paths.append(by_protocol(flags, rule, source, people, mean))
+            paths.append(by_protocol(flags, protocol, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
             if not everything:
                 raise
-            log.info("%s is left out: %s", rule.name, error)
+            log.info("%s is left out: %s", protocol.name, error)
     if not paths:
         raise FileNotFoundError(
             f"{flags.records} holds records of no protocol that fits. There "
@@ -118,23 +118,23 @@ def evaluate(flags: Evaluate) -> list[Path]:
 def _source(flags: Evaluate) -> predictors.Source:
     data = BodyData.load(flags.body)
     if flags.predictions:
-        return predictors.FromFile(flags.predictions, data)
+        return predictors.PredictionsFile(flags.predictions, data)
     strategy = devices.strategy(flags.devices)
     return predictors.Model.load(flags.weights, data, strategy)
 
 
 def by_protocol(
     flags: Evaluate,
-    rule: protocol.Protocol,
+    protocol: Protocol,
     source: predictors.Source,
-    people: selection.Chosen,
+    people: selection.Selection,
     mean: Mean | None = None,
 ) -> Path:
     """Measures by one protocol, draws, writes; the results' path.
 
     Args:
         flags: the command line.
-        rule: the protocol.
+        protocol: the protocol.
         source: of the predictions.
         people: of the protocol.
         mean: rotmats (24, 3, 3) and betas (10,) of the baselines, if any.
@@ -142,21 +142,23 @@ def by_protocol(
     Raises:
         ValueError: the labels or the predictions do not fit.
     """
-    foreign = _foreign_labels(rule, source, people)
+    foreign = _foreign_labels(protocol, source, people)
     kept = source.has(people.ids)
     rows, missing = people.rows[kept], people.ids[~kept].tolist()
     if not len(rows):
         raise ValueError(
             f"{flags.predictions} predicts none of the {len(kept)} people of "
-            f"{rule.name}. They are called as {str(people.ids[0])!r}."
+            f"{protocol.name}. They are called as {str(people.ids[0])!r}."
         )
-    given = evaluator.given_of(source.body, source.joint_names, _bodies(flags))
-    found = evaluator.Scores(rule, given)
-    baselines = _baselines(mean, rule, source.body, given)
+    given = evaluator.make_context(
+        source.body, source.joint_names, _bodies(flags)
+    )
+    found = evaluator.Scores(protocol, given)
+    baselines = _baselines(mean, protocol, source.body, given)
     recorder = predictions_file.Recorder(source.joint_names)
     dataset = _dataset(flags, source, people, rows)
     for batch, predicted in _progress(
-        source.stream(dataset, rule.occlusion), rule, len(rows)
+        source.stream(dataset, protocol.occlusion), protocol, len(rows)
     ):
         if foreign:
             batch = evaluator.without_bodies(batch)
@@ -166,9 +168,9 @@ def by_protocol(
         if flags.save_predictions:
             recorder.add(batch, predicted)
     results = scores.result(found, baselines, people, missing, foreign)
-    out = (flags.out or source.folder / "results") / f"{rule.name}.json"
+    out = (flags.out or source.folder / "results") / f"{protocol.name}.json"
     if flags.save_predictions:
-        recorder.write(_named(flags, rule))
+        recorder.write(_named(flags, protocol))
     drawn = _draw(flags, source, people, rows, found, out)
     results |= source.facts() | {"picture": drawn}
     if flags.experiment:
@@ -179,7 +181,7 @@ def by_protocol(
     return out
 
 
-def _foreign_labels(rule, source, people) -> list[str]:
+def _foreign_labels(protocol, source, people) -> list[str]:
     """The deviation where the labels are of another body.
 
     Raises:
@@ -188,7 +190,7 @@ def _foreign_labels(rule, source, people) -> list[str]:
     stored, own = people.report["topology"], source.body.data.topology
     if stored in ("", own):
         return []
-    if rule.synthetic or "records" not in rule.truth:
+    if protocol.synthetic or "records" not in protocol.truth:
         raise ValueError(
             f"{people.folder} belongs to topology {stored!r}, the model to "
             f"{own!r}. Prepare the records with the model's body."
@@ -218,17 +220,17 @@ def _dataset(flags, source, people, rows):
     )
 
 
-def _named(flags: Evaluate, rule: protocol.Protocol) -> Path:
+def _named(flags: Evaluate, protocol: Protocol) -> Path:
     path = flags.save_predictions
     several = len(flags.protocol) > 1 or ALL in flags.protocol
-    return path.with_name(f"{rule.name}-{path.name}") if several else path
+    return path.with_name(f"{protocol.name}-{path.name}") if several else path
 
 
-def _progress(stream, rule: protocol.Protocol, count: int):
-    variants = len(rule.occlusion.variants) if rule.occlusion else 1
+def _progress(stream, protocol: Protocol, count: int):
+    variants = len(protocol.occlusion.variants) if protocol.occlusion else 1
     hidden = not sys.stderr.isatty()
     with tqdm.tqdm(
-        total=count * variants, desc=rule.name, disable=hidden
+        total=count * variants, desc=protocol.name, disable=hidden
     ) as bar:
         for batch, found in stream:
             yield batch, found
@@ -238,7 +240,7 @@ def _progress(stream, rule: protocol.Protocol, count: int):
 def _draw(flags, source, people, rows, found, out: Path) -> str:
     """Draws the examples again that stand for the others; the file's name."""
     index, errors = found.ranking()
-    if not len(index) or found.rule.occlusion:
+    if not len(index) or found.protocol.occlusion:
         return ""
 
     def show(chosen: list[int]) -> dict[int, np.ndarray]:
@@ -251,12 +253,12 @@ def _draw(flags, source, people, rows, found, out: Path) -> str:
     return example_pages.draw(out, errors, show, found.ranked)
 
 
-def _baselines(mean, rule, body, given) -> dict[str, evaluator.Baseline]:
+def _baselines(mean, protocol, body, given) -> dict[str, evaluator.Baseline]:
     """Always answering with the training set's mean; {} without one."""
-    if mean is None or rule.occlusion:
+    if mean is None or protocol.occlusion:
         return {}
     made = {
-        name: evaluator.Baseline(body, mean, rule, given, true_rotation)
+        name: evaluator.Baseline(body, mean, protocol, given, true_rotation)
         for name, true_rotation in BASELINES.items()
     }
     return {name: each for name, each in made.items() if each.measures}

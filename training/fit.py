@@ -103,7 +103,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     """
     # First of all: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(where.devices)
-    data = sources.locate(chosen.data, where.records)
+    data = sources.resolve(chosen.data, where.records)
     keras.utils.set_random_seed(chosen.seed)
     loaded = BodyData.load(where.body)
     check_topology(data, loaded)
@@ -188,7 +188,7 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     if mean is None:
         mean = statistics.mean_of_body(method.body.data)
     if mean is not None:
-        method.start_from(*mean)
+        method.initialize_from_mean(*mean)
     if weights == "none":
         return
     encoder = getattr(method, "encoder", None)
@@ -251,7 +251,7 @@ def validation(data: config.Data, faces: np.ndarray):
     source = dataclasses.replace(
         source, split=VALIDATION, labels="all", shards=(0, 1)
     )
-    rule = dataclasses.replace(
+    protocol = dataclasses.replace(
         protocols.get("synthetic_v1"),
         name="validation",
         splits=(VALIDATION,),
@@ -266,7 +266,7 @@ def validation(data: config.Data, faces: np.ndarray):
             method.config.crop_scale,
             data.max_bad_share,
         )
-        values = evaluator.measure(method, dataset, rule).summary()
+        values = evaluator.measure(method, dataset, protocol).summary()
         batch, found = next(evaluator.predictions(method, dataset.take(1)))
         rows = [
             ("", visualization.example(batch, found, row, faces))
@@ -345,7 +345,7 @@ def _parses_as(text: str, value: str | float) -> bool:
         return False
 
 
-def told(work: Callable[[], None]) -> int:
+def run_and_report(work: Callable[[], None]) -> int:
     """Runs; a failure that has a cure is one line and an exit status."""
     try:
         with cluster.translated():
@@ -385,7 +385,7 @@ def main(arguments: list[str] | None = None) -> int:
         chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
         print(f"Best model: {fit(chosen, where)}")
 
-    return told(work)
+    return run_and_report(work)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def draw(options: Options) -> int:
     return len(rows)
 
 
-def _store(run: Path) -> tuple[fit_store.Store, int]:
+def _store(run: Path) -> tuple[fit_store.FitStore, int]:
     """The fits of the newest checkpoint, and its step."""
     steps = workdir.saved_steps(run)
     if not steps or not fit_store.path_of(run, steps[-1]).exists():
@@ -85,12 +85,14 @@ def _store(run: Path) -> tuple[fit_store.Store, int]:
             f"{run} holds no fits, expected {run / fit_store.FOLDER}. "
             "Train an experiment that keeps some, as spin_quick."
         )
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     store.load(run, steps[-1])
     return store, steps[-1]
 
 
-def _examples(run: Path, store: fit_store.Store) -> Iterator[tuple[dict, int]]:
+def _examples(
+    run: Path, store: fit_store.FitStore
+) -> Iterator[tuple[dict, int]]:
     """Batches and rows of the examples that have a fit."""
     noted = [
         config.Source(**source | {"shards": tuple(source["shards"])})

@@ -50,8 +50,10 @@ def make_dataset(spoil=None, pause_s=0.0, made=toy_method.make_dataset):
 def train_here(folder: str, where: str, length: str) -> None:
     """What each process of several workers runs."""
     toy_method.Model, toy_method.make_dataset = Keeper, make_dataset
-    stores, store = [], fit_store.Store
-    fit_store.Store = lambda *start: stores.append(store(*start)) or stores[-1]
+    stores, store = [], fit_store.FitStore
+    fit_store.FitStore = lambda *start: (
+        stores.append(store(*start)) or stores[-1]
+    )
     processes.train_here(folder, where, length)
     own = f"{folder}-{cluster.read().index}"
     stores[0].save(Path(own), 0)

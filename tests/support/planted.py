@@ -17,7 +17,8 @@ from tf_hmr import joints
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import rotations
 from training.data.records import records_folder, schema
-from training.evaluation import joint_pairs, protocol
+from training.evaluation import joint_pairs
+from training.evaluation.protocol import EvaluationContext, Predictions
 
 SIDE = 32
 INTRINSICS = np.float32([900, 900, (SIDE - 1) / 2, (SIDE - 1) / 2])
@@ -40,7 +41,7 @@ class People:
         """(B, J, 3) joints by the protocol's regressor, in the body's frame."""
         if regressor == "smpl":
             return self.skeleton[:, list(joints.select(names, joints.SMPL24))]
-        given = protocol.Given(body, body.joint_names, None)
+        given = EvaluationContext(body, body.joint_names, None)
         rows = joint_pairs.regressor_rows(regressor, names, given)
         return rows @ self.vertices.astype(np.float64)
 
@@ -59,22 +60,24 @@ def people(body: Body) -> People:
     )
 
 
-def stored_joints(rule, body: Body) -> np.ndarray:
+def stored_joints(protocol, body: Body) -> np.ndarray:
     """(B, K, 4) true joints3d by the regressor of a protocol's predictions."""
-    names = [n for n in (*rule.joints, *rule.root) if n in joints.KEYPOINTS]
+    names = [
+        n for n in (*protocol.joints, *protocol.root) if n in joints.KEYPOINTS
+    ]
     index = list(joints.select(names, of=joints.KEYPOINTS))
     found = np.zeros((COUNT, len(joints.KEYPOINTS), 4), np.float32)
     posed = people(body)
-    found[:, index, :3] = posed.points(body, rule.regressor, names) + PLACE
+    found[:, index, :3] = posed.points(body, protocol.regressor, names) + PLACE
     found[:, index, 3] = 1
     return found
 
 
-def batch(rule, body: Body, ids: list[str], labels: bool = True):
+def batch(protocol, body: Body, ids: list[str], labels: bool = True):
     """What pipeline.eval_dataset makes of records of the four people in turn.
 
     Args:
-        rule: by whose regressor the stored joints are.
+        protocol: by whose regressor the stored joints are.
         body: of the people.
         ids: example ids.
         labels: whether pose and betas are known.
@@ -86,7 +89,7 @@ def batch(rule, body: Body, ids: list[str], labels: bool = True):
         "image": np.zeros((len(ids), SIDE, SIDE, 3), np.float32),
         "example_id": np.array([each.encode() for each in ids], object),
         "stored_gender": np.full(len(ids), b"neutral", object),
-        "joints3d": stored_joints(rule, body)[rows],
+        "joints3d": stored_joints(protocol, body)[rows],
         "rotmats": posed.rotmats[rows],
         "betas": posed.betas[rows],
         "has_pose": known,
@@ -97,11 +100,11 @@ def batch(rule, body: Body, ids: list[str], labels: bool = True):
     }
 
 
-def write(folder: Path, rule, body: Body, ids: list[str]) -> None:
+def write(folder: Path, protocol, body: Body, ids: list[str]) -> None:
     """Records of `ids`, as `batch` has them, in the protocol's first split."""
-    content = batch(rule, body, ids)
+    content = batch(protocol, body, ids)
     picture = cv2.imencode(".jpg", np.full((SIDE, SIDE, 3), 90, np.uint8))[1]
-    writer = records_folder.Writer(folder, rule.splits[0])
+    writer = records_folder.Writer(folder, protocol.splits[0])
     for row, example_id in enumerate(ids):
         writer.write(
             schema.Example(
@@ -121,31 +124,31 @@ def write(folder: Path, rule, body: Body, ids: list[str]) -> None:
     writer.finish()
 
 
-def found(rule, body: Body, count: int, change: Change):
+def found(protocol, body: Body, count: int, change: Change):
     """Joint names, and predictions for the first people, in turn.
 
     Args:
-        rule: whose joints are answered with.
+        protocol: whose joints are answered with.
         body: of the people.
         count: how many there are.
         change: from joint names, points (J, 3) and vertices (V, 3) of one
             person, which are right, to those that are predicted.
     """
-    names = (*rule.joints, *rule.root)
-    if rule.regressor == "smpl":
+    names = (*protocol.joints, *protocol.root)
+    if protocol.regressor == "smpl":
         names = joints.SMPL24
     names = tuple(dict.fromkeys(names))
     posed = people(body)
-    points = posed.points(body, rule.regressor, names)
+    points = posed.points(body, protocol.regressor, names)
     made = [
         change(names, *one) for one in zip(points, posed.vertices, strict=True)
     ]
     points, vertices = (np.stack(part) for part in zip(*made, strict=True))
     rows = np.arange(count) % COUNT
-    predicted = protocol.Found(
+    predicted = Predictions(
         joints=points[rows],
         # From vertices the joints would be regressed.
-        vertices=None if rule.regressor == "h36m" else vertices[rows],
+        vertices=None if protocol.regressor == "h36m" else vertices[rows],
         translation=np.tile(PLACE, (count, 1)),
     )
     return names, predicted

@@ -81,7 +81,7 @@ import importlib, sys
 from training import fit
 module = importlib.import_module({function.__module__!r})
 work = getattr(module, {function.__name__!r})
-sys.exit(fit.told(lambda: work(*sys.argv[1:])))
+sys.exit(fit.run_and_report(lambda: work(*sys.argv[1:])))
 """
     return subprocess.Popen(
         [sys.executable, "-c", code, str(folder), *words],

@@ -127,7 +127,7 @@ def test_implausible_is_what_nobody_does(monkeypatch, rng):
 
     def share_of(poses):
         rotmats = runs.rotations.rotvec_to_rotmat(poses.reshape(-1, 24, 3))
-        found = runs.evaluator.protocol.Found(rotmats=rotmats.numpy())
+        found = runs.evaluator.Predictions(rotmats=rotmats.numpy())
         monkeypatch.setattr(
             runs.evaluator, "predictions", lambda *_: [({}, found)]
         )

@@ -195,7 +195,7 @@ def test_without_any_pose_spins_mean_is_the_start(body_data, tiny_records):
         other = dataclasses.replace(body_data, **given)
         method = types.SimpleNamespace(
             body=types.SimpleNamespace(data=other),
-            start_from=lambda *mean: started.append(mean),
+            initialize_from_mean=lambda *mean: started.append(mean),
         )
         fit.start(method, data, "none")
     ((rotmats, shape),) = started

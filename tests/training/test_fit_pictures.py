@@ -27,7 +27,7 @@ def run(tiny_records, body_data, tmp_path_factory):
         for p in people
     ]
     rows = np.array([[*p.pose.ravel(), *p.betas] for p in people], np.float32)
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     # Not the first ones, so that a fit in another's place is seen.
     store.update(np.array(keys)[4:], rows[4:])
     store.save(folder, STEP)

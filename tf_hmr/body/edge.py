@@ -174,8 +174,8 @@ def _moved(points: body_points.Points, features, motions) -> tf.Tensor:
     blended = _product(flat, points.weights)
     blended = tf.reshape(blended, (1, _COLUMNS, 3, count))
     shift = blended[:, 3:4]
-    if points.masses is not None:
-        shift = shift * points.masses
+    if points.translation_counts is not None:
+        shift = shift * points.translation_counts
     return _turned(blended, at_rest) + shift
 
 

@@ -291,12 +291,14 @@ def _moved(points: _Points, offsets, turns, shifts) -> tf.Tensor:
 
 def _points(points: body_points.Points) -> _Points:
     weights = _constant(points.weights)
-    heavy = points.masses is not None
+    heavy = points.translation_counts is not None
     return _Points(
         template=_constant(points.template),
         blends=_constant(points.blends),
         rotation_weights=weights,
-        translation_weights=weights * points.masses if heavy else weights,
+        translation_weights=weights * points.translation_counts
+        if heavy
+        else weights,
     )
 
 

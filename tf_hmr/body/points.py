@@ -26,15 +26,17 @@ class Points(NamedTuple):
     template: np.ndarray
     blends: np.ndarray
     weights: np.ndarray
-    masses: np.ndarray | None
+    translation_counts: np.ndarray | None
 
 
-def of_surface(data: BodyData) -> Points:
+def surface_points(data: BodyData) -> Points:
     """The vertices."""
     shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
     pose = data.posedirs.transpose(0, 2, 1)  # (9 (J - 1), 3, V)
     blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
-    return Points(data.v_template.T, blends, data.weights.T, masses=None)
+    return Points(
+        data.v_template.T, blends, data.weights.T, translation_counts=None
+    )
 
 
 def of_keypoints(
@@ -59,7 +61,7 @@ def of_keypoints(
         template=template.T,
         blends=np.concatenate([shape, pose]).reshape(-1, template.size),
         weights=np.eye(data.num_joints)[:, bone],
-        masses=shares.sum(1),
+        translation_counts=shares.sum(1),
     )
     return points, np.eye(len(regressor))[keypoint]
 

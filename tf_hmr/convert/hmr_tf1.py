@@ -66,7 +66,7 @@ def convert(
     model = method.build(config, Body(body, jit=False))
     parts = sources(model)
     every = [source for part in parts.values() for source in part]
-    wanted = foreign_weights.wanted(every)
+    wanted = foreign_weights.expected_shapes(every)
     found = foreign_weights.problems(wanted, stored.shapes, all_of_it=False)
     if found:
         raise ValueError(
@@ -74,11 +74,11 @@ def convert(
             f"{'; '.join(found)}. Give one that akanazawa/hmr's training "
             "wrote, with a ResNet-50."
         )
-    foreign_weights.fill(every, stored.read)
+    foreign_weights.assign(every, stored.read)
     rest = stored.shapes.keys() - wanted.keys()
     return model, report.Report(
         read={
-            name: len(foreign_weights.wanted(part))
+            name: len(foreign_weights.expected_shapes(part))
             for name, part in parts.items()
         },
         constants=sorted(rest & set(BODY_CONSTANTS)),
@@ -93,12 +93,12 @@ def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
 
     Kernels of 1x1 convolutions have two axes more there than our dense ones.
     """
-    regressor = [foreign_weights.whole(model.regressor.mean, "mean_param")]
+    regressor = [foreign_weights.single(model.regressor.mean, "mean_param")]
     for name in ("fc1", "fc2", "fc3"):
         regressor += _dense(getattr(model.regressor, name), f"3D_module/{name}")
     parts = {
         "encoder": [
-            foreign_weights.whole(variable, name)
+            foreign_weights.single(variable, name)
             for name, variable in resnet.slim_names(model.encoder).items()
         ],
         "regressor": regressor,
@@ -141,12 +141,12 @@ def _dense(
 ) -> list[foreign_weights.Source]:
     shape = tuple(layer.kernel.shape)
     return [
-        foreign_weights.whole(
+        foreign_weights.single(
             layer.kernel,
             f"{scope}/weights",
             (1, 1, *shape) if convolution else shape,
         ),
-        foreign_weights.whole(layer.bias, f"{scope}/biases"),
+        foreign_weights.single(layer.bias, f"{scope}/biases"),
     ]
 
 

@@ -47,7 +47,7 @@ def convert(
     model = method.build(CONFIG, Body(body, jit=False))
     parts = sources(model)
     every = [source for part in parts.values() for source in part]
-    wanted = foreign_weights.wanted(every)
+    wanted = foreign_weights.expected_shapes(every)
     there = {name: tensor.shape for name, tensor in tensors.items()}
     found = foreign_weights.problems(wanted, there, all_of_it=False)
     if found:
@@ -56,12 +56,12 @@ def convert(
             "Give one that nkolot/SPIN's training wrote, such as "
             "model_checkpoint.pt of its data archive."
         )
-    foreign_weights.fill(every, torch_files.weights_of(checkpoint, tensors))
+    foreign_weights.assign(every, torch_files.weights_of(checkpoint, tensors))
     rest = sorted(tensors.keys() - wanted.keys())
     counters = [name for name in rest if name.endswith(_COUNTER)]
     return model, report.Report(
         read={
-            name: len(foreign_weights.wanted(part))
+            name: len(foreign_weights.expected_shapes(part))
             for name, part in parts.items()
         },
         constants=[],
@@ -118,4 +118,4 @@ def _source(variable, name: str) -> foreign_weights.Source:
     shape = tuple(variable.shape)
     if name not in _GIVEN:
         shape = torch_files.shape_there(shape)
-    return foreign_weights.whole(variable, name, shape)
+    return foreign_weights.single(variable, name, shape)

@@ -17,7 +17,7 @@ class Source(NamedTuple):
     """Of each array there; it may have more axes of length 1."""
 
 
-def whole(
+def single(
     variable: keras.Variable, name: str, shape: Sequence[int] | None = None
 ) -> Source:
     """A variable that is one array there, of its own shape by default."""
@@ -25,7 +25,7 @@ def whole(
     return Source(variable, (name,), tuple(shape))
 
 
-def wanted(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
+def expected_shapes(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
     """The arrays that `fill` will read, and their shapes."""
     return {name: source.shape for source in sources for name in source.names}
 
@@ -60,7 +60,9 @@ def problems(
     return found
 
 
-def fill(sources: Sequence[Source], read: Callable[[str], np.ndarray]) -> None:
+def assign(
+    sources: Sequence[Source], read: Callable[[str], np.ndarray]
+) -> None:
     """Assigns every variable; after `problems` has found none.
 
     Every array is read before any is assigned: what cannot be read changes

@@ -175,7 +175,7 @@ def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
 def weights_of(
     path: str | Path, tensors: Mapping[str, Tensor]
 ) -> Callable[[str], np.ndarray]:
-    """Reads the tensors of a file for foreign_weights.fill.
+    """Reads the tensors of a file for foreign_weights.assign.
 
     Kernels, which PyTorch has with outputs first and inputs second, come as
     ours are. What is returned raises ValueError for numbers that are damaged

@@ -7,7 +7,7 @@ person. The picture's camera looks past somebody at its edge.
 import numpy as np
 
 
-def towards(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     """Rotations that take the optical axis to the ray through a crop's middle.
 
     A pose as the crop shows it, turned by this one, is the pose in the

@@ -3,20 +3,20 @@
 import tensorflow as tf
 
 
-def scores(adversary, batch, iterates):
+def scores(adversary, batch, intermediate):
     """A discriminator's scores of real bodies and of predicted ones.
 
     Args:
         adversary: of networks.discriminator.
         batch: with prior_rotmats (P, J, 3, 3) and prior_betas (P, N).
-        iterates: of a prediction, with rotmats and betas of all estimates.
+        intermediate: of a prediction, with rotmats and betas of all estimates.
 
     Returns:
         (P, D) of real bodies and (E, D) of predictions, which get no
         gradient.
     """
     fake = adversary(
-        tf.stop_gradient(iterates["rotmats"]),
-        tf.stop_gradient(iterates["betas"]),
+        tf.stop_gradient(intermediate["rotmats"]),
+        tf.stop_gradient(intermediate["betas"]),
     )
     return adversary(batch["prior_rotmats"], batch["prior_betas"]), fake

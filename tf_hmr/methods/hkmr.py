@@ -138,13 +138,13 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """Makes every variable, and starts upright at the mean shape."""
         super().build_all()
         upright = _theta.upright_rotmats(self.body)
-        self.start_from(upright, [0.0] * self.body.num_betas)
+        self.initialize_from_mean(upright, [0.0] * self.body.num_betas)
         if self.pose_vae is not None:
             self.pose_vae.build_all()
         if self.adversary is not None:
             self.adversary.build()
 
-    def start_from(self, rotmats, betas):
+    def initialize_from_mean(self, rotmats, betas):
         """Starts the chains at the training set's mean."""
         rotvecs = rotations.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
         self.regressor.start(rotvecs.numpy(), betas)
@@ -192,7 +192,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             rotmats, state.betas, weak, points, keypoints, None
         )
         return _last(estimates, len(states))._replace(
-            iterates={
+            intermediate={
                 **estimates._asdict(),
                 "rotvecs": rotvecs,
                 "encoder_keypoints": encoder_keypoints,
@@ -201,11 +201,11 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
 
     def terms(self, batch, prediction):
         """Eq. 3: 2D, 3D, parameters and prior, summed over outer steps."""
-        config, iterates = self.config, prediction.iterates
+        config, intermediate = self.config, prediction.intermediate
         estimates = method.Prediction(
-            *(iterates[name] for name in method.Prediction._fields)
+            *(intermediate[name] for name in method.Prediction._fields)
         )
-        rotvecs = iterates["rotvecs"]
+        rotvecs = intermediate["rotvecs"]
         count = config.outer_steps if config.sum_outer else 1
         # The labels of each step's estimates, which are one batch.
         labels = _smpl_losses.repeated(batch, count)
@@ -228,7 +228,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         if config.layout_keypoints:
             # They are no outer step's.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
-                iterates["encoder_keypoints"],
+                intermediate["encoder_keypoints"],
                 _smpl_losses.select(batch["keypoints"], self.joint_names),
                 config.layout_keypoints,
             )
@@ -281,7 +281,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         if self.adversary is None:
             return {}
         real, fake = _adversary.scores(
-            self.adversary, batch, prediction.iterates
+            self.adversary, batch, prediction.intermediate
         )
         return {
             "real": _smpl_losses.term(losses.discriminator_real(real), 1.0),

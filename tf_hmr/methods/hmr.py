@@ -118,7 +118,7 @@ class Regressor(keras.layers.Layer):
             name="mean",
         )
 
-    def start_from(self, theta: np.ndarray) -> None:
+    def initialize_from_mean(self, theta: np.ndarray) -> None:
         """Sets the mean, (N,)."""
         self.mean.assign(theta[None])
 
@@ -149,10 +149,10 @@ class Model(_image_encoder.ImageEncoder):
                 config.adversary_hidden, body.data.num_joints, body.num_betas
             )
 
-    def start_from(self, rotmats, betas):
+    def initialize_from_mean(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
         start = _theta.encode(self.body, self.config.rotation, rotmats, betas)
-        self.regressor.start_from(start)
+        self.regressor.initialize_from_mean(start)
 
     def build_all(self):
         """Makes the variables of both players."""
@@ -177,7 +177,7 @@ class Model(_image_encoder.ImageEncoder):
                 for values in zip(*estimates, strict=True)
             )
             return self._without_mesh(rotmats, betas, weak)._replace(
-                iterates={
+                intermediate={
                     "camera": cameras,
                     "rotmats": poses,
                     "betas": shapes,
@@ -202,21 +202,23 @@ class Model(_image_encoder.ImageEncoder):
         2D and 3D losses see the last iteration only, the adversary sees all
         (src/trainer.py).
         """
-        config, iterates = self.config, prediction.iterates
+        config, intermediate = self.config, prediction.intermediate
         if config.supervise == "each":
-            terms = self._supervised_iterations(batch, iterates)
+            terms = self._supervised_iterations(batch, intermediate)
         else:
             terms = self.supervised_terms(batch, prediction)
         if config.layout_keypoints:
             # Not of the paper: the encoder's own keypoints, before any body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
-                iterates["encoder_keypoints"],
+                intermediate["encoder_keypoints"],
                 _smpl_losses.select(batch["keypoints"], self.joint_names),
                 config.layout_keypoints,
             )
         if self.adversary is not None:
             # Least squares: all estimates towards 1 (eq. 2).
-            scores = self.adversary(iterates["rotmats"], iterates["betas"])
+            scores = self.adversary(
+                intermediate["rotmats"], intermediate["betas"]
+            )
             terms["generator"] = _smpl_losses.term(
                 losses.generator(scores), config.adversary
             )
@@ -254,11 +256,13 @@ class Model(_image_encoder.ImageEncoder):
             "betas": _smpl_losses.betas(prediction, batch, config.betas),
         }
 
-    def _supervised_iterations(self, batch, iterates):
+    def _supervised_iterations(self, batch, intermediate):
         """The losses of all iterations, summed."""
         count = self.config.iterations
         estimates = self._without_mesh(
-            iterates["rotmats"], iterates["betas"], iterates["camera"]
+            intermediate["rotmats"],
+            intermediate["betas"],
+            intermediate["camera"],
         )
         terms = self.supervised_terms(
             _smpl_losses.repeated(batch, count), estimates
@@ -276,7 +280,7 @@ class Model(_image_encoder.ImageEncoder):
         if self.adversary is None:
             return {}
         real, fake = _adversary.scores(
-            self.adversary, batch, prediction.iterates
+            self.adversary, batch, prediction.intermediate
         )
         return {
             "real": _smpl_losses.term(losses.discriminator_real(real), 1.0),

@@ -94,14 +94,14 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             num_betas=body.num_betas,
         )
 
-    def start_from(self, rotmats, betas):
+    def initialize_from_mean(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
         start = _theta.encode(self.body, self.config.rotation, rotmats, betas)
-        self.regressor.start_from(start)
+        self.regressor.initialize_from_mean(start)
 
     def mean_body(self):
         """The regressor's start: rotations (J, 3, 3) and betas (N,)."""
-        _, rotmats, betas = self.decode(self.regressor.given())
+        _, rotmats, betas = self.decode(self.regressor.initial_estimate())
         return rotmats[0], betas[0]
 
     def decode(self, theta):
@@ -117,13 +117,13 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         if training:
             vertices = None
             points, _ = self.body.keypoints(rotmats, betas)
-            iterates = {"encoder_keypoints": encoder_keypoints}
+            intermediate = {"encoder_keypoints": encoder_keypoints}
         else:
             vertices, points, _ = self.body(rotmats, betas)
-            iterates = None
+            intermediate = None
         keypoints = self.project(points, weak)
         return method.Prediction(
-            rotmats, betas, weak, points, keypoints, vertices, iterates
+            rotmats, betas, weak, points, keypoints, vertices, intermediate
         )
 
     def project(self, points, weak):
@@ -161,7 +161,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         if config.layout_keypoints:
             # Not of the paper: the encoder's own keypoints, before any body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
-                prediction.iterates["encoder_keypoints"],
+                prediction.intermediate["encoder_keypoints"],
                 labels,
                 config.layout_keypoints,
             )

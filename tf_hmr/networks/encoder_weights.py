@@ -75,12 +75,12 @@ def _load_slim(encoder: keras.Model, path: Path) -> None:
         if name.startswith(scope) and name.split("/")[1] not in _CLASSIFIERS
     }
     sources = [
-        foreign_weights.whole(variable, name)
+        foreign_weights.single(variable, name)
         for name, variable in resnet.slim_names(encoder).items()
     ]
-    wanted = foreign_weights.wanted(sources)
+    wanted = foreign_weights.expected_shapes(sources)
     _check(path, encoder, wanted, shapes or checkpoint.shapes)
-    foreign_weights.fill(sources, checkpoint.read)
+    foreign_weights.assign(sources, checkpoint.read)
 
 
 def _load_torch(encoder: keras.Model, path: Path) -> None:
@@ -99,15 +99,15 @@ def _load_torch(encoder: keras.Model, path: Path) -> None:
         and not name.endswith(".num_batches_tracked")
     }
     sources = [
-        foreign_weights.whole(
+        foreign_weights.single(
             variable, name, torch_files.shape_there(tuple(variable.shape))
         )
         for name, variable in resnet_v15.torch_names(encoder).items()
     ]
-    wanted = foreign_weights.wanted(sources)
+    wanted = foreign_weights.expected_shapes(sources)
     there = {name: tensor.shape for name, tensor in tensors.items()}
     _check(path, encoder, wanted, there)
-    foreign_weights.fill(sources, torch_files.weights_of(path, tensors))
+    foreign_weights.assign(sources, torch_files.weights_of(path, tensors))
 
 
 def _load_keras(encoder: keras.Model, path: Path) -> None:
@@ -130,9 +130,9 @@ def _load_keras(encoder: keras.Model, path: Path) -> None:
         for name, value in values.items()
     }
     sources = _layer_sources(encoder, stored)
-    wanted = foreign_weights.wanted(sources)
+    wanted = foreign_weights.expected_shapes(sources)
     _check(path, encoder, wanted, _shapes(arrays))
-    foreign_weights.fill(sources, arrays.__getitem__)
+    foreign_weights.assign(sources, arrays.__getitem__)
 
 
 def _layer_sources(
@@ -155,7 +155,7 @@ def _layer_sources(
     if set(names) != set(stored) and wanted == found:
         names = list(stored)
     return [
-        foreign_weights.whole(variable, f"{name}/{variable.name}")
+        foreign_weights.single(variable, f"{name}/{variable.name}")
         for layer, name in zip(layers, names, strict=True)
         for variable in layer.weights
     ]

@@ -91,20 +91,20 @@ class Regressor(keras.layers.Layer):
             name=name,
         )
 
-    def start_from(self, theta: np.ndarray) -> None:
+    def initialize_from_mean(self, theta: np.ndarray) -> None:
         """Sets where it starts; `theta` as the constructor's `start`."""
         given = (self.init_cam, self.init_pose, self.init_shape)
         for variable, value in zip(given, self._parts(theta), strict=True):
             variable.assign(value[None])
 
-    def given(self) -> tf.Tensor:
+    def initial_estimate(self) -> tf.Tensor:
         """The first guess, (1, N)."""
         parts = (self.init_cam, self.init_pose, self.init_shape)
         return tf.concat([tf.convert_to_tensor(v) for v in parts], axis=-1)
 
     def call(self, features, training=False):
         """(B, F) -> list of (B, N), one for each iteration."""
-        theta = self.given() + tf.zeros_like(features[:, 0:1])
+        theta = self.initial_estimate() + tf.zeros_like(features[:, 0:1])
         camera, pose, betas = tf.split(theta, self._sizes(), axis=-1)
         thetas = []
         for _ in range(self.iterations):

@@ -30,7 +30,7 @@ class Checkpoints:
         method: methods.Method,
         stages: list[steps.Step],
         mean: run_log.Mean,
-        kept: fit_store.Store | None = None,
+        kept: fit_store.FitStore | None = None,
     ):
         """Gathers the state.
 

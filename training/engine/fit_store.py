@@ -35,7 +35,7 @@ def path_of(workdir: Path, step: int) -> Path:
     return workdir / FOLDER / f"fits-{step}.npz"
 
 
-class Store:
+class FitStore:
     """The fits of all examples; (82,) numbers each, pose and betas."""
 
     def __init__(self, start: Sequence[str] = ()):

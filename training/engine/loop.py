@@ -96,7 +96,7 @@ def train(
     mean = run_log.Mean()
     kept = None
     if method.keeps_fits:
-        kept = fit_store.Store(experiment.data.fits)
+        kept = fit_store.FitStore(experiment.data.fits)
     with strategy.scope():
         compiled = [
             steps.Step(strategy, method, stage, kept) for stage in stages
@@ -111,9 +111,9 @@ def train(
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
     with _writing(step, workdir):
-        kind = run_log.Journal if here.chief else run_log.NoJournal
+        kind = run_log.RunLog if here.chief else run_log.NullRunLog
         book = kind(workdir, step)
-    with _closed_at_failure(book), signals.asked() as asked:
+    with _closed_at_failure(book), signals.stop_requested() as asked:
         run = _Run(
             *(experiment, method, make_dataset, evaluate),
             *(workdir, saved, book, mean, asked, here.chief),
@@ -147,7 +147,7 @@ class _Run:
     evaluate: Callable | None
     workdir: Path
     saved: checkpoints.Checkpoints
-    book: run_log.Journal
+    book: run_log.RunLog
     mean: run_log.Mean
     asked: Callable[[], bool]
     chief: bool
@@ -288,7 +288,7 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _closed_at_failure(book: run_log.Journal) -> Iterator[None]:
+def _closed_at_failure(book: run_log.RunLog) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -16,7 +16,7 @@ METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
 
 
-class Journal:
+class RunLog:
     """Appends one JSON line and TensorBoard events per logged step."""
 
     def __init__(self, workdir: Path, step: int):
@@ -55,7 +55,7 @@ class Journal:
         self._events.close()
 
 
-class NoJournal(Journal):
+class NullRunLog(RunLog):
     """Of a worker that is not the chief: it writes nothing."""
 
     def __init__(self, workdir: Path, step: int):

@@ -81,7 +81,7 @@ class Step:
         strategy: tf.distribute.Strategy,
         method: methods.Method,
         stage: config.Stage,
-        kept: fit_store.Store | None = None,
+        kept: fit_store.FitStore | None = None,
     ):
         """Makes the optimisers; must run inside `strategy.scope()`.
 

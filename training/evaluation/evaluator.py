@@ -11,7 +11,14 @@ import tensorflow as tf
 
 from tf_hmr import method as methods
 from tf_hmr.body.model import Body
-from training.evaluation import ground_truth, protocol
+from training.evaluation import ground_truth
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Measure,
+    Occlusion,
+    Predictions,
+    Protocol,
+)
 
 Batch = dict[str, np.ndarray]
 OF_BASELINES = ("joints3d", "surface", "pck3d")
@@ -21,20 +28,21 @@ OF_BASELINES = ("joints3d", "surface", "pck3d")
 class Scores:
     """All measures of a protocol over the same stream of batches."""
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Makes the measures; `rule` names them.
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Makes the measures; the protocol names them.
 
         Raises:
             ValueError: there is no measure of a name.
         """
-        self.rule = rule
+        self.protocol = protocol
         self.examples = 0
         """How many have been added."""
         self._measures = [
-            _kind(name)(rule, given) for name in dict.fromkeys(rule.measures)
+            _kind(name)(protocol, given)
+            for name in dict.fromkeys(protocol.measures)
         ]
 
-    def add(self, batch: Batch, found: protocol.Found) -> None:
+    def add(self, batch: Batch, found: Predictions) -> None:
         """Counts a batch."""
         for measure in self._measures:
             measure.add(batch, found)
@@ -74,7 +82,7 @@ class Scores:
         return "", ""
 
 
-def _kind(name: str) -> type[protocol.Measure]:
+def _kind(name: str) -> type[Measure]:
     try:
         module = importlib.import_module(f"training.evaluation.metrics.{name}")
     except ModuleNotFoundError as error:
@@ -86,11 +94,11 @@ def _kind(name: str) -> type[protocol.Measure]:
     return module.Measure
 
 
-def given_of(
+def make_context(
     body: Body,
     joint_names: tuple[str, ...],
     true_bodies: Path | None = None,
-) -> protocol.Given:
+) -> EvaluationContext:
     """What measures know of predictions of these joints by this body.
 
     Args:
@@ -99,7 +107,7 @@ def given_of(
         true_bodies: folder of SMPL's female and male files.
     """
     bodies_of_labels = ground_truth.TrueBodies(body, true_bodies)
-    return protocol.Given(
+    return EvaluationContext(
         body, joint_names, ground_truth.Labelled(bodies_of_labels)
     )
 
@@ -107,9 +115,9 @@ def given_of(
 def predictions(
     method: methods.Method,
     dataset: Iterable,
-    occlusion: protocol.Occlusion | None = None,
+    occlusion: Occlusion | None = None,
     multiple: int = 1,
-) -> Iterator[tuple[Batch, protocol.Found]]:
+) -> Iterator[tuple[Batch, Predictions]]:
     """Batches and what the method predicts for them, as numpy.
 
     The last, smaller batch is filled up for the method: another batch size
@@ -134,7 +142,7 @@ def predictions(
             }
             found = method.infer(inputs)[: len(_PREDICTED)]
             values = (v if v is None else v.numpy()[:count] for v in found)
-            yield batch, protocol.Found(*values)
+            yield batch, Predictions(*values)
 
 
 def _padded(rows: np.ndarray, count: int) -> tf.Tensor:
@@ -144,12 +152,10 @@ def _padded(rows: np.ndarray, count: int) -> tf.Tensor:
 
 
 # Beside these a Prediction holds what training needs.
-_PREDICTED = protocol.Found._fields[:-1]
+_PREDICTED = Predictions._fields[:-1]
 
 
-def _covered(
-    batch: Batch, occlusion: protocol.Occlusion | None
-) -> Iterator[Batch]:
+def _covered(batch: Batch, occlusion: Occlusion | None) -> Iterator[Batch]:
     if occlusion is None:
         yield batch
         return
@@ -165,10 +171,10 @@ def without_bodies(batch: Batch) -> Batch:
 
 
 def measure(
-    method: methods.Method, dataset: Iterable, rule: protocol.Protocol
+    method: methods.Method, dataset: Iterable, protocol: Protocol
 ) -> Scores:
     """The scores of a method whose body is also that of the labels."""
-    scores = Scores(rule, given_of(method.body, method.joint_names))
+    scores = Scores(protocol, make_context(method.body, method.joint_names))
     for batch, found in predictions(method, dataset):
         scores.add(batch, found)
     return scores
@@ -180,7 +186,7 @@ class Baseline:
     Args:
         body: to pose.
         mean: rotmats (J, 3, 3) and betas (P,).
-        rule: its measures that need no picture are taken.
+        protocol: its measures that need no picture are taken.
         given: as of Scores.
         true_rotation: take the global rotation from the labels; where one
             lacks it, there is no such baseline, and `measures` become empty.
@@ -190,18 +196,18 @@ class Baseline:
         self,
         body: Body,
         mean: tuple[np.ndarray, np.ndarray],
-        rule: protocol.Protocol,
-        given: protocol.Given,
+        protocol: Protocol,
+        given: EvaluationContext,
         true_rotation: bool,
     ):
         self._body, self._mean = body, mean
         self._true_rotation = true_rotation
         self.measures = {
             name: _kind(name)(
-                rule, given._replace(joint_names=body.joint_names)
+                protocol, given._replace(joint_names=body.joint_names)
             )
             for name in OF_BASELINES
-            if name in rule.measures
+            if name in protocol.measures
         }
 
     def add(self, batch: Batch) -> None:
@@ -216,7 +222,7 @@ class Baseline:
             rotmats[:, 0] = batch["rotmats"][:, 0]
         betas = np.tile(self._mean[1], (count, 1)).astype(np.float32)
         posed = self._body(rotmats, betas)
-        found = protocol.Found(
+        found = Predictions(
             rotmats=rotmats,
             betas=betas,
             joints=posed.joints.numpy(),

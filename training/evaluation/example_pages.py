@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from training import visualization
-from training.evaluation import evaluator, protocol
+from training.evaluation import evaluator
+from training.evaluation.protocol import Predictions
 
 WORST = 6
 
 
 def examples(
-    stream: Iterable[tuple[evaluator.Batch, protocol.Found]], faces: np.ndarray
+    stream: Iterable[tuple[evaluator.Batch, Predictions]], faces: np.ndarray
 ) -> Iterator[np.ndarray]:
     """The overlay of each example; none where no mesh is predicted."""
     for batch, found in stream:

@@ -11,14 +11,18 @@ import numpy as np
 
 from tf_hmr import joints, metrics
 from tf_hmr.geometry import crop_views
-from training.evaluation import protocol
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 # SPIN compares row 8 of J_regressor_h36m, the thorax, with LSP's neck
 # (nkolot/SPIN: constants.py, H36M_TO_J17).
 H36M_NAMES = (*joints.H36M17, "neck")
 
 
-class Sides(NamedTuple):
+class Pair(NamedTuple):
     """n examples of a batch that have all true joints."""
 
     rows: np.ndarray
@@ -35,28 +39,28 @@ class Sides(NamedTuple):
     """(n,) str: which of the protocol's truths."""
 
 
-class Compared:
+class JointPairs:
     """Both sides' joints by the rules of a protocol."""
 
     def __init__(
         self,
-        rule: protocol.Protocol,
-        given: protocol.Given,
+        protocol: Protocol,
+        given: EvaluationContext,
         names: Sequence[str] | None = None,
     ):
         """Of the joints `names`, by default those of the protocol."""
-        self.names = tuple(rule.joints if names is None else names)
-        self._rule = rule
+        self.names = tuple(protocol.joints if names is None else names)
+        self._rule = protocol
         self._given = given
-        roots = (rule.pred_root or rule.root, rule.root)
+        roots = (protocol.pred_root or protocol.root, protocol.root)
         self._pred_names, self._true_names = (
             tuple(dict.fromkeys((*self.names, *root))) for root in roots
         )
         self._pred_root, self._true_root = roots
 
     def __call__(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> Sides:
+        self, batch: Mapping[str, np.ndarray], found: Predictions
+    ) -> Pair:
         """The examples of a batch whose true joints are all known.
 
         Raises:
@@ -73,12 +77,12 @@ class Compared:
         true_root = _mean_of(true, self._true_names, self._true_root)
         rooted = metrics.align_root(pred, self._pred_names, self._pred_root)
         if self._rule.perspective:
-            turns = crop_views.towards(
+            turns = crop_views.rotation_to_crop_ray(
                 batch["stored_box"][rows], batch["stored_intrinsics"][rows]
             )
             rooted = rooted @ np.swapaxes(turns, 1, 2)
         true = metrics.align_root(true, self._true_names, self._true_root)
-        return Sides(
+        return Pair(
             rows,
             rooted[:, :count],
             true[:, :count],
@@ -128,7 +132,7 @@ def stored(names, batch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def regressor_rows(
-    regressor: str, names: Sequence[str], given: protocol.Given
+    regressor: str, names: Sequence[str], given: EvaluationContext
 ) -> np.ndarray:
     """Rows (J, V) of "h36m" or "cocoplus" for these joints."""
     data = given.body.data
@@ -142,8 +146,8 @@ def regressor_rows(
 def predicted(
     regressor: str,
     names: Sequence[str],
-    found: protocol.Found,
-    given: protocol.Given,
+    found: Predictions,
+    given: EvaluationContext,
 ) -> np.ndarray:
     """Predicted joints (B, J, 3), metres.
 

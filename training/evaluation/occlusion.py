@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tf_hmr import joints, metrics
 from tf_hmr import method as methods
-from training.evaluation import evaluator, joint_pairs, occluders, protocol
+from training.evaluation import evaluator, joint_pairs, occluders
+from training.evaluation.protocol import Protocol
 
 PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
 NONE = ("none", 0)
@@ -49,7 +50,7 @@ class Errors(NamedTuple):
 def measure_all(
     method: methods.Method,
     dataset: Iterable,
-    rule: protocol.Protocol,
+    protocol: Protocol,
     patterns: Sequence[str] = PATTERNS,
     degrees: Sequence[float] = DEGREES,
     names: Sequence[str] = joints.LSP14,
@@ -62,7 +63,7 @@ def measure_all(
     Args:
         method: to measure.
         dataset: batches of pipeline.eval_dataset, or of some of its people.
-        rule: which joints are compared, and how they are aligned.
+        protocol: which joints are compared, and how they are aligned.
         patterns: of PATTERNS.
         degrees: above 0.
         names: the joints to cover, of joints.KEYPOINTS.
@@ -71,9 +72,9 @@ def measure_all(
         ValueError: no example has the joints of `rule`.
     """
     runs = [(p, d, name) for p in patterns for d in degrees for name in names]
-    tables = {(p, d): _Table(names, rule) for p, d, _ in runs}
-    compare = joint_pairs.Compared(
-        rule, evaluator.given_of(method.body, method.joint_names)
+    tables = {(p, d): _Table(names, protocol) for p, d, _ in runs}
+    compare = joint_pairs.JointPairs(
+        protocol, evaluator.make_context(method.body, method.joint_names)
     )
     people: list[evaluator.Batch] = []
     plain = np.zeros(0)
@@ -89,7 +90,7 @@ def measure_all(
         tables[pattern, degree].add(name, each, plain, shown)
     if not any(table.examples for table in tables.values()):
         raise ValueError(
-            f"No record has all joints of {rule.name}: {rule.joints}. "
+            f"No record has all joints of {protocol.name}: {protocol.joints}. "
             "Nothing to measure."
         )
     return {key: table.errors() for key, table in tables.items()}
@@ -98,7 +99,7 @@ def measure_all(
 def errors(
     method: methods.Method,
     dataset: Iterable,
-    rule: protocol.Protocol,
+    protocol: Protocol,
     patterns: Sequence[str] = PATTERNS,
     degrees: Sequence[float] = DEGREES,
     names: Sequence[str] = joints.LSP14,
@@ -109,7 +110,7 @@ def errors(
         (pattern, degree) -> MPJPE in millimetres; and NONE -> the same average
         with nothing covered.
     """
-    measured = measure_all(method, dataset, rule, patterns, degrees, names)
+    measured = measure_all(method, dataset, protocol, patterns, degrees, names)
     plain = next(iter(measured.values())).plain_mean_mm
     return {NONE: plain} | {k: found.mean_mm for k, found in measured.items()}
 
@@ -117,9 +118,9 @@ def errors(
 class _Table:
     """Sums of the errors of one pattern and degree."""
 
-    def __init__(self, names: Sequence[str], rule: protocol.Protocol):
+    def __init__(self, names: Sequence[str], protocol: Protocol):
         self._names = tuple(names)
-        self._judged = rule.joints
+        self._judged = protocol.joints
         self._sums = np.zeros((4, len(names)))
         self._skipped = np.zeros(len(names), np.int64)
 

@@ -25,7 +25,7 @@ import numpy as np
 from tf_hmr import joints
 from tf_hmr.body.model import Body
 from tf_hmr.formats import array_files
-from training.evaluation import protocol
+from training.evaluation.protocol import Predictions
 
 # The file's schema, whatever body it is measured with.
 _ROTMATS, _BETAS = len(joints.SMPL24), 10
@@ -42,7 +42,7 @@ _SHAPES = {
 _CURE = "See `python -m training.evaluate --help`."
 
 
-class Predictions:
+class StoredPredictions:
     """The rows of a predictions file by example_id.
 
     Args:
@@ -100,7 +100,7 @@ class Predictions:
     def __contains__(self, example_id: str) -> bool:
         return example_id in self._rows
 
-    def of(self, batch: Mapping[str, np.ndarray], body: Body) -> protocol.Found:
+    def of(self, batch: Mapping[str, np.ndarray], body: Body) -> Predictions:
         """The predictions for the people of a batch, who must all be there."""
         rows = [self._rows[each.decode()] for each in batch["example_id"]]
         found = {name: array[rows] for name, array in self._arrays.items()}
@@ -116,11 +116,11 @@ class Predictions:
         if "vertices" not in found and {"rotmats", "betas"} <= found.keys():
             posed = body(found["rotmats"], found["betas"])
             found["vertices"] = posed.vertices.numpy()
-        return protocol.Found(**found)
+        return Predictions(**found)
 
     def stream(
         self, dataset, body: Body
-    ) -> Iterator[tuple[dict[str, np.ndarray], protocol.Found]]:
+    ) -> Iterator[tuple[dict[str, np.ndarray], Predictions]]:
         """Batches of a dataset and the predictions for them."""
         for tensors in dataset:
             batch = {key: value.numpy() for key, value in tensors.items()}
@@ -144,9 +144,7 @@ class Recorder:
         self._names = joint_names
         self._parts: list[dict[str, np.ndarray]] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Notes a batch; vertices only where pose and shape are not given."""
         box = batch["stored_box"][:, np.newaxis].astype(np.float64)
         part = {

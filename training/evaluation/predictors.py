@@ -15,9 +15,10 @@ from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from training.engine import workdir
-from training.evaluation import evaluator, predictions_file, protocol
+from training.evaluation import evaluator, predictions_file
+from training.evaluation.protocol import Predictions
 
-Stream = Iterator[tuple[evaluator.Batch, protocol.Found]]
+Stream = Iterator[tuple[evaluator.Batch, Predictions]]
 
 
 class Source(Protocol):
@@ -136,7 +137,7 @@ class Model:
         }
 
 
-class FromFile:
+class PredictionsFile:
     """A predictions file; see training.evaluation.predictions_file."""
 
     def __init__(self, path: Path, data: BodyData):
@@ -147,7 +148,7 @@ class FromFile:
             ValueError: it is damaged.
         """
         self._path = path
-        self._predictions = predictions_file.Predictions(path)
+        self._predictions = predictions_file.StoredPredictions(path)
         names = [n for n in joints.COCOPLUS19 if n in data.keypoint_regressor]
         self.body = Body(data, names, jit=False)
         self.joint_names = self._predictions.joint_names

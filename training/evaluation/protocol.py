@@ -17,7 +17,7 @@ from tf_hmr.body.model import Body
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rule:
+class Description:
     """The rules in words, each with section or repo:path of its source."""
 
     split: str
@@ -50,7 +50,7 @@ class Occlusion(typing.Protocol):
         """The images (B, S, S, 3) of a numpy batch with something in front."""
 
 
-class Found(NamedTuple):
+class Predictions(NamedTuple):
     """Predictions of a batch as numpy; None for what is not predicted.
 
     The fields of method.Prediction, and a translation.
@@ -73,7 +73,7 @@ class Found(NamedTuple):
     picture's camera. None where only `camera` says where the person is."""
 
 
-class Given(NamedTuple):
+class EvaluationContext(NamedTuple):
     """What a measure knows of the predictions beside the rules."""
 
     body: Body
@@ -88,9 +88,9 @@ class Given(NamedTuple):
 class Measure(typing.Protocol):
     """Class `Measure` of a module training/evaluation/metrics/<name>.py."""
 
-    def __init__(self, rule: "Protocol", given: Given): ...
+    def __init__(self, protocol: "Protocol", given: EvaluationContext): ...
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Found) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch of pipeline.eval_dataset; all leaves are numpy.
 
         What a predictions file does not hold is None in `found`.
@@ -100,7 +100,7 @@ class Measure(typing.Protocol):
         """The figures so far, for `metrics` of the results."""
 
 
-def everyone(example_id: str) -> bool:
+def all_examples(example_id: str) -> bool:
     """Chooses all records."""
     return True
 
@@ -144,14 +144,14 @@ class Protocol:
     """Other readers whose records of these people serve as well."""
     measures: tuple[str, ...]
     """What is measured: modules of training.evaluation.metrics."""
-    rule: Rule
+    description: Description
     """The rules in words."""
     headline: tuple[str, ...]
     """Keys of the metrics that the source prints for it."""
     count: int | None = None
     """How many examples it has by its source or by its frozen records; a
     result over fewer is not complete. None: as many as the split holds."""
-    chosen: Callable[[str], bool] = everyone
+    chosen: Callable[[str], bool] = all_examples
     """Which records of the split, by example_id."""
     group: Callable[[str], str] | None = None
     """The action of an example_id, for a table by action."""

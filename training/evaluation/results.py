@@ -19,7 +19,7 @@ FIRST_MISSING = 20
 def result(
     scores: evaluator.Scores,
     baselines: dict[str, evaluator.Baseline],
-    people: selection.Chosen,
+    people: selection.Selection,
     missing: list[str],
     deviations: list[str],
 ) -> dict[str, Any]:
@@ -32,26 +32,26 @@ def result(
         missing: ids of those without a prediction.
         deviations: what else is otherwise than the protocol has it.
     """
-    rule = scores.rule
+    protocol = scores.protocol
     metrics, details = scores.summary(), scores.details()
-    variants = len(rule.occlusion.variants) if rule.occlusion else 1
+    variants = len(protocol.occlusion.variants) if protocol.occlusion else 1
     index, _ = scores.ranking()
     measured = (len(index) or scores.examples) // variants
-    expected = rule.count or len(people.rows)
+    expected = protocol.count or len(people.rows)
     told = [*people.deviations, *deviations]
-    lacking = [key for key in rule.headline if key not in metrics]
+    lacking = [key for key in protocol.headline if key not in metrics]
     if lacking:
         told.append(f"predictions or labels give no {', '.join(lacking)}")
     return {
-        "protocol": rule.name,
-        "rule": dataclasses.asdict(rule.rule),
+        "protocol": protocol.name,
+        "rule": dataclasses.asdict(protocol.description),
         "measured": measured,
         "expected": expected,
         "complete": measured == expected and not told and not missing,
         "deviations": told,
-        "synthetic": rule.synthetic,
+        "synthetic": protocol.synthetic,
         "metrics": metrics,
-        "headline": list(rule.headline),
+        "headline": list(protocol.headline),
         **details,
         "baselines": {
             name: baseline.summary()

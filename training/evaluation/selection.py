@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from training.data.records import records_folder, schema, shards
-from training.evaluation import protocol
+from training.evaluation.protocol import Protocol
 
 _CHUNK = 512
 
 
-class Chosen(NamedTuple):
+class Selection(NamedTuple):
     """The people of a protocol in a records folder."""
 
     folder: Path
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
     """What is otherwise than the protocol has it."""
 
 
-def every(people: Chosen, step: int) -> Chosen:
+def every(people: Selection, step: int) -> Selection:
     """Every `step`-th of the people, from the first, named as a deviation.
 
     Raises:
@@ -46,42 +46,44 @@ def every(people: Chosen, step: int) -> Chosen:
     )
 
 
-def find(root: Path, rule: protocol.Protocol) -> Chosen:
+def find(root: Path, protocol: Protocol) -> Selection:
     """The people of a protocol.
 
     Args:
         root: the folder of record folders, or the records folder itself.
-        rule: whose people.
+        protocol: whose people.
 
     Raises:
         FileNotFoundError: there are no such records; says how to make them.
         ValueError: none of the records is one of the protocol's.
     """
-    folder = root if (root / "report.json").is_file() else root / rule.records
-    command = f"python -m training.prepare {rule.prepare} --out {folder}"
+    folder = (
+        root if (root / "report.json").is_file() else root / protocol.records
+    )
+    command = f"python -m training.prepare {protocol.prepare} --out {folder}"
     if not (folder / "report.json").is_file():
         raise FileNotFoundError(
-            f"{rule.name} needs records, but {folder} holds none. Make them "
-            f"with: {command}"
+            f"{protocol.name} needs records, but {folder} holds none. Make "
+            f"them with: {command}"
         )
     report = records_folder.read_report(folder)
-    split = next((s for s in rule.splits if s in report["splits"]), None)
+    split = next((s for s in protocol.splits if s in report["splits"]), None)
     if split is None:
         raise FileNotFoundError(
-            f"{rule.name} needs a split of {list(rule.splits)}, but {folder} "
-            f"has {sorted(report['splits'])}. Make it with: {command}"
+            f"{protocol.name} needs a split of {list(protocol.splits)}, but "
+            f"{folder} has {sorted(report['splits'])}. Make it with: {command}"
         )
     ids = example_ids(folder, split)
-    chosen = [bool(each) and rule.chosen(each) for each in ids]
+    chosen = [bool(each) and protocol.chosen(each) for each in ids]
     rows = np.flatnonzero(chosen)
     if not len(rows):
         raise ValueError(
             f"None of the {len(ids)} records of {folder} {split!r} is one of "
-            f"{rule.name}: {rule.rule.split}. The first is called "
-            f"{str(ids[0])!r}."
+            f"{protocol.name}: {protocol.description.split}. The first is "
+            f"called {str(ids[0])!r}."
         )
-    told = deviations(folder, split, rule)
-    return Chosen(folder, split, rows, ids[rows], report, told)
+    told = deviations(folder, split, protocol)
+    return Selection(folder, split, rows, ids[rows], report, told)
 
 
 def example_ids(folder: Path, split: str) -> np.ndarray:
@@ -102,21 +104,19 @@ def example_ids(folder: Path, split: str) -> np.ndarray:
     return np.array(found)
 
 
-def deviations(
-    folder: Path, split: str, rule: protocol.Protocol
-) -> tuple[str, ...]:
+def deviations(folder: Path, split: str, protocol: Protocol) -> tuple[str, ...]:
     """How the records were made otherwise than the protocol says."""
     path = folder / f"{split}.options.json"
     options = json.loads(path.read_text()) if path.is_file() else {}
     told = []
-    reader = rule.prepare.split()[0]
+    reader = protocol.prepare.split()[0]
     made_by = options.get("dataset", reader)
-    if made_by not in (reader, *rule.also):
+    if made_by not in (reader, *protocol.also):
         told.append(f"the records were made by {made_by}, not by {reader}")
-    given = options.get("rules", rule.box_rules)
-    if rule.box_rules and given != rule.box_rules:
+    given = options.get("rules", protocol.box_rules)
+    if protocol.box_rules and given != protocol.box_rules:
         told.append(
             f"the records were made with --rules {given}, the protocol has "
-            f"those of {rule.box_rules}"
+            f"those of {protocol.box_rules}"
         )
     return tuple(told)

@@ -7,7 +7,8 @@ from scipy.spatial.transform import Rotation
 from tests.support.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.geometry import camera, crop, crop_views
-from training.evaluation import joint_pairs, protocol, protocols
+from training.evaluation import joint_pairs, protocols
+from training.evaluation.protocol import EvaluationContext, Predictions
 
 INTRINSICS = np.array([1500.0, 1480.0, 1000.0, 1040.0])
 
@@ -38,7 +39,7 @@ def boxes_at(places, side=300.0):
 
 
 def test_the_axis_goes_to_the_ray_without_roll(places):
-    turns = crop_views.towards(
+    turns = crop_views.rotation_to_crop_ray(
         boxes_at(places), np.tile(INTRINSICS, (len(places), 1))
     )
     rays = places / np.linalg.norm(places, axis=1, keepdims=True)
@@ -69,7 +70,9 @@ def test_the_sign_of_the_correction(pose, places):
     turns what was predicted from the crop into the camera's frame.
     """
     boxes = boxes_at(places)
-    turns = crop_views.towards(boxes, np.tile(INTRINSICS, (len(places), 1)))
+    turns = crop_views.rotation_to_crop_ray(
+        boxes, np.tile(INTRINSICS, (len(places), 1))
+    )
     better = 0
     for points, place, turn in zip(pose, places, turns, strict=True):
         # Far away, so that perspective within the person is small.
@@ -84,8 +87,8 @@ def test_the_sign_of_the_correction(pose, places):
 @pytest.fixture
 def seen_from_crops(pose, places):
     """A batch of MPI-INF-3DHP's kind and the right answer of a crop."""
-    rule = protocols.get("mpi_inf_3dhp")
-    names = (*rule.joints, "pelvis")
+    protocol = protocols.get("mpi_inf_3dhp")
+    names = (*protocol.joints, "pelvis")
     names = tuple(dict.fromkeys(names))
     boxes = boxes_at(places)
     intrinsics = np.tile(INTRINSICS, (len(places), 1))
@@ -101,14 +104,14 @@ def seen_from_crops(pose, places):
     turned = np.stack(
         [p @ look.as_matrix() for p, look in zip(points, looks, strict=True)]
     )
-    return rule, names, batch, turned
+    return protocol, names, batch, turned
 
 
 def test_a_crops_right_answer_has_no_error(seen_from_crops):
-    rule, names, batch, answer = seen_from_crops
-    given = protocol.Given(None, names, None)
-    sides = joint_pairs.Compared(rule, given)(
-        batch, protocol.Found(joints=answer)
+    protocol, names, batch, answer = seen_from_crops
+    given = EvaluationContext(None, names, None)
+    sides = joint_pairs.JointPairs(protocol, given)(
+        batch, Predictions(joints=answer)
     )
     assert_close("float64", sides.pred, sides.true)
 
@@ -135,4 +138,4 @@ def test_a_weak_camera_is_placed_as_the_whole_pictures(focal, rng):
 def test_a_record_without_a_camera_is_refused():
     box = np.array([[0, 0, 9, 9.0]])
     with pytest.raises(ValueError, match="no intrinsics"):
-        crop_views.towards(box, np.zeros((1, 4)))
+        crop_views.rotation_to_crop_ray(box, np.zeros((1, 4)))

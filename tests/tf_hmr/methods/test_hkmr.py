@@ -97,7 +97,7 @@ def test_the_encoders_places_count_once(small, rng):
     batch = make_batch(rng)
     found = model({"image": batch["image"]}, training=True)
     true = _smpl_losses.select(batch["keypoints"], model.joint_names).numpy()
-    error = np.abs(found.iterates["encoder_keypoints"] - true[..., :2])
+    error = np.abs(found.intermediate["encoder_keypoints"] - true[..., :2])
     expected = 5 * error[true[..., 2] > 0].mean()
     term = model.terms(batch, found)["layout_keypoints"]
     assert_close("loss", value(term), expected)
@@ -151,9 +151,9 @@ def test_the_discriminator_in_the_priors_place(small, rng):
     terms = model.terms(batch, found)
     assert "generator" in terms and "kl" not in terms
     # Of all outer steps, each counted once.
-    assert found.iterates["rotmats"].shape == (12, 24, 3, 3)
+    assert found.intermediate["rotmats"].shape == (12, 24, 3, 3)
     scores = model.adversary(
-        found.iterates["rotmats"], found.iterates["betas"]
+        found.intermediate["rotmats"], found.intermediate["betas"]
     ).numpy()
     expected = 3 * np.square(scores - 1).sum(axis=1).mean()
     assert_close("loss", value(terms["generator"]), expected)
@@ -168,8 +168,8 @@ def test_parameters_to_the_letter_of_the_paper(small, rng):
     batch = make_batch(rng)
     found = model({"image": batch["image"]}, training=True)
     labelled = batch["has_pose"].numpy() > 0
-    rotvecs = found.iterates["rotvecs"].numpy().reshape(3, 4, 72)
-    betas = found.iterates["betas"].numpy().reshape(3, 4, 10)
+    rotvecs = found.intermediate["rotvecs"].numpy().reshape(3, 4, 72)
+    betas = found.intermediate["betas"].numpy().reshape(3, 4, 10)
     true = rotations.rotmat_to_rotvec(batch["rotmats"]).numpy()
     error = np.concatenate(
         [rotvecs - true.reshape(4, 72), betas - batch["betas"]], axis=2
@@ -198,7 +198,7 @@ def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
     model = method.create("hkmr", small.body, **SMALL)
     batch = make_batch(rng)
     rotmats, betas = batch["rotmats"][0].numpy(), batch["betas"][0].numpy()
-    model.start_from(rotmats, betas)
+    model.initialize_from_mean(rotmats, betas)
     for variable in model.regressor.trainable_variables:
         if variable.name == "kernel":
             variable.assign(tf.zeros_like(variable))

@@ -45,7 +45,7 @@ def test_starts_at_the_given_mean(small, rng):
     betas = batch["betas"][0].numpy()
     model = method.create("hmr", small.body, **SMALL, rotation="6d")
     model.regressor.fc3.kernel.assign(tf.zeros_like(model.regressor.fc3.kernel))
-    model.start_from(rotmats, betas)
+    model.initialize_from_mean(rotmats, betas)
     found = model({"image": batch["image"]})
     assert_close("gram_schmidt", found.rotmats[1], rotmats)
     assert_close("exact", found.betas[1], betas)
@@ -107,9 +107,11 @@ def test_adversary_sees_every_iteration(small, rng):
     """Fakes of all three iterations; sums over 25 outputs, mean over rows."""
     batch = label_batches.make_batch(rng)
     found = small({"image": batch["image"]}, training=True)
-    assert found.iterates["rotmats"].shape == (12, 24, 3, 3)
+    assert found.intermediate["rotmats"].shape == (12, 24, 3, 3)
     terms = small.adversary_terms(batch, found)
-    fake = small.adversary(found.iterates["rotmats"], found.iterates["betas"])
+    fake = small.adversary(
+        found.intermediate["rotmats"], found.intermediate["betas"]
+    )
     assert fake.shape == (12, 25)
     assert_close(
         "loss",
@@ -222,7 +224,7 @@ def test_supervising_each_iteration_sums_their_losses(body, rng):
     found = model({"image": batch["image"]}, training=True)
     every = model.terms(batch, found)
     cameras, rotmats, betas = (
-        tf.split(found.iterates[name], model.config.iterations)
+        tf.split(found.intermediate[name], model.config.iterations)
         for name in ("camera", "rotmats", "betas")
     )
     for name in ("keypoints_2d", "joints_3d", "rotmats", "betas"):

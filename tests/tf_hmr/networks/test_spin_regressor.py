@@ -13,8 +13,8 @@ def test_the_start_is_split_by_the_bodys_sizes(rng):
     layer.build((None, 5))
     assert layer.init_pose.shape == (1, 6 * 26)
     assert layer.init_shape.shape == (1, 12)
-    assert_close("exact", layer.given()[0], start)
-    layer.start_from(2 * start)
+    assert_close("exact", layer.initial_estimate()[0], start)
+    layer.initialize_from_mean(2 * start)
     assert_close("exact", layer.init_shape[0], 2 * start[-12:])
     assert [theta.shape for theta in layer(tf.zeros((2, 5)))] == [
         (2, len(start))

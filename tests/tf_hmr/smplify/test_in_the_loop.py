@@ -121,7 +121,7 @@ def start(folder, body):
     pose = np.reshape(rotations.rotmat_to_rotvec(rotmats), (PEOPLE, 72))
     rows = np.concatenate([pose, betas], axis=1)[[TRUE, FAR]]
     rows[FAR, :3] = 0  # With the back to the camera.
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     store.update(np.array([TRUE, FAR]), rows)
     store.save(folder, 0)
 

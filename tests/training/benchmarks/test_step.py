@@ -64,7 +64,7 @@ def test_the_loop_and_the_bare_step_do_the_same_work():
 
 
 def test_a_round_lasts_from_line_to_line(tmp_path):
-    book = run_log.Journal(tmp_path, 0)
+    book = run_log.RunLog(tmp_path, 0)
     for number in range(12):
         time.sleep(0.3 if number == 5 else 0.01)
         book.scalars(number, "train", {"loss": 1.0})

@@ -38,7 +38,7 @@ def batch_of(keys, seed=0):
 
 def test_a_fit_comes_back_as_each_crop_shows_it(rng):
     """Written from one crop and read for it: the same; all crops agree."""
-    store, keys = fit_store.Store(), [5, 6, 7, 8, 9, 10]
+    store, keys = fit_store.FitStore(), [5, 6, 7, 8, 9, 10]
     found = random_fits(rng, len(keys))
     first = batch_of(keys)
     assert {0.0, 1.0} == set(first["flip"].numpy())
@@ -79,7 +79,7 @@ def test_what_is_kept_is_what_the_record_holds(tmp_path):
 
 
 def test_only_better_ones_are_written_and_the_last_of_several(rng):
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     old, new = rng.normal(size=(2, 4, 82)).astype(np.float32)
     keys = np.array([1, 2, 3, 2])
     store.update(keys[:3], old[:3])
@@ -90,7 +90,7 @@ def test_only_better_ones_are_written_and_the_last_of_several(rng):
 
 
 def test_a_file_holds_all_and_foreign_ones_are_named(rng, tmp_path):
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     keys, rows = rng.integers(0, 2**62, 300), rng.normal(size=(300, 82))
     for start in range(0, 300, 7):
         part = slice(start, start + 7)
@@ -102,7 +102,7 @@ def test_a_file_holds_all_and_foreign_ones_are_named(rng, tmp_path):
         "fits-12.npz",
         "fits-8.npz",
     ]
-    begun = fit_store.Store([str(fit_store.path_of(tmp_path, 8))])
+    begun = fit_store.FitStore([str(fit_store.path_of(tmp_path, 8))])
     begun.update(np.array([3]), np.ones((1, 82), np.float32))
     begun.load(tmp_path, 12)
     assert len(begun) == 300
@@ -115,15 +115,15 @@ def test_a_file_holds_all_and_foreign_ones_are_named(rng, tmp_path):
         begun.load(tmp_path, 12)
     np.savez(path, keys=keys, fits=rows[:, :72])
     with pytest.raises(ValueError, match=r"\(300, 72\).*expected keys"):
-        fit_store.Store([str(path)])
+        fit_store.FitStore([str(path)])
 
 
 def test_workers_that_begin_with_other_fits_are_told(rng):
     keys, rows = np.arange(3), np.float32(rng.normal(size=(3, 82)))
-    digests = [fit_store.Store().digest()]
+    digests = [fit_store.FitStore().digest()]
     for changed in (0.0, 0.0, 1e-6):
         rows[2, 81] += changed
-        store = fit_store.Store()
+        store = fit_store.FitStore()
         store.update(keys, rows)
         digests.append(store.digest())
     fit_store.refuse_apart(digests[1:3], [])
@@ -135,13 +135,15 @@ def test_workers_that_begin_with_other_fits_are_told(rng):
 def test_spins_static_fits_are_of_the_rows_of_its_npz(rng, tmp_path):
     rows = rng.normal(size=(3, 82)).astype(np.float32)
     np.save(tmp_path / "coco_fits.npy", rows)
-    store = fit_store.Store([f"coco_2014_train={tmp_path / 'coco_fits.npy'}"])
+    store = fit_store.FitStore(
+        [f"coco_2014_train={tmp_path / 'coco_fits.npy'}"]
+    )
     key = parsing.example_key(["spin-npz"], ["coco_2014_train-000002"]).numpy()
     assert_close("exact", store.look_up(key)[0][0], rows[2])
     rows[1, 4] = math.nan
     np.save(tmp_path / "coco_fits.npy", rows)
     with pytest.raises(ValueError, match="all finite"):
-        fit_store.Store([f"coco_2014_train={tmp_path / 'coco_fits.npy'}"])
+        fit_store.FitStore([f"coco_2014_train={tmp_path / 'coco_fits.npy'}"])
 
 
 def test_parts_of_a_batch_are_refused(body):

@@ -47,14 +47,14 @@ def test_each_step_reads_what_the_last_one_wrote(
     tmp_path, body, keeper, monkeypatch
 ):
     """Several steps in a call, though writing takes long."""
-    update = fit_store.Store.update
+    update = fit_store.FitStore.update
 
     def slowly(self, keys, rows):
         time.sleep(0.05)
         update(self, keys, rows)
 
     toy_method.run(tmp_path / "one", body)
-    monkeypatch.setattr(fit_store.Store, "update", slowly)
+    monkeypatch.setattr(fit_store.FitStore, "update", slowly)
     many = dataclasses.replace(toy_method.EXPERIMENT, steps_per_call=4)
     many = dataclasses.replace(many, log_every=0)
     toy_method.run(tmp_path / "many", body, many)

@@ -185,13 +185,13 @@ def test_targets_made_in_the_step_push_nothing(tmp_path, body, monkeypatch):
 
 
 def test_journal_is_cut_at_a_restore(tmp_path):
-    book = run_log.Journal(tmp_path, 0)
+    book = run_log.RunLog(tmp_path, 0)
     for step in range(1, 7):
         book.scalars(step, "train", {"loss": float(step)})
     book.close()
     with open(tmp_path / run_log.METRICS_FILE, "a") as file:
         file.write('{"step": 7, "ki')  # A killed writer's last line.
-    run_log.Journal(tmp_path, 4).close()
+    run_log.RunLog(tmp_path, 4).close()
     lines = run_log.read_metrics(tmp_path / run_log.METRICS_FILE)
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     steps = []
@@ -204,7 +204,7 @@ def test_journal_is_cut_at_a_restore(tmp_path):
 
 def test_workdir_refuses_another_configuration(tmp_path):
     workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "float32"})
-    book = run_log.Journal(tmp_path, 0)
+    book = run_log.RunLog(tmp_path, 0)
     book.scalars(1, "train", {"loss": 1.0})
     book.close()
     workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "bfloat16"})

@@ -48,7 +48,7 @@ def pair(folder, records, begun):
 def begun(tmp_path, rng):
     """The workers' folders, with the same fits of nobody."""
     places = [tmp_path / "here", tmp_path / "there"]
-    store = fit_store.Store()
+    store = fit_store.FitStore()
     store.update(np.arange(3), np.float32(rng.normal(size=(3, 82))))
     for place in places:
         store.save(place, 0)
@@ -80,7 +80,7 @@ def test_killed_and_continued_is_as_uninterrupted(
 
 @pytest.mark.slow
 def test_workers_with_other_fits_do_not_begin(tiny_records, tmp_path, begun):
-    store = fit_store.Store([str(begun[1] / "first.npz")])
+    store = fit_store.FitStore([str(begun[1] / "first.npz")])
     store.update(np.arange(1), np.ones((1, 82), np.float32))
     store.save(tmp_path, 0)
     shutil.copy(fit_store.path_of(tmp_path, 0), begun[1] / "first.npz")

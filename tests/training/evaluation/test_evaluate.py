@@ -174,7 +174,7 @@ def test_damaged_predictions_are_refused(arrays, told, tmp_path):
         arrays = {"example_id": ["a", "b"]} | arrays
     np.savez(tmp_path / "p.npz", **arrays)
     with pytest.raises(ValueError, match=told):
-        predictions_file.Predictions(tmp_path / "p.npz")
+        predictions_file.StoredPredictions(tmp_path / "p.npz")
 
 
 def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
@@ -201,7 +201,7 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
         crop=boxes["file"],
         keypoints=seen,
     )
-    file = predictions_file.Predictions(tmp_path / "p.npz")
+    file = predictions_file.StoredPredictions(tmp_path / "p.npz")
     batch = {"example_id": np.array([b"b", b"a"]), "stored_box": boxes["own"]}
     found = file.of(batch, body)
     assert_close("float64", pixels(found.camera, boxes["own"]), seen)
@@ -210,6 +210,6 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     recorder = predictions_file.Recorder(names)
     recorder.add(batch, found)
     recorder.write(tmp_path / "again.npz")
-    again = predictions_file.Predictions(tmp_path / "again.npz")
+    again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.of(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)

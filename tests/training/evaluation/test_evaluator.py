@@ -11,8 +11,9 @@ from tf_hmr import joints, method, rendering
 from training import config
 from training.data.pipeline import statistics
 from training.data.records import schema, shards
-from training.evaluation import evaluator, protocol, protocols
+from training.evaluation import evaluator, protocols
 from training.evaluation.metrics import picture
+from training.evaluation.protocol import Predictions
 
 RULE = protocols.get("synthetic_v1")
 SIZE = 64
@@ -67,9 +68,11 @@ def truth(body):
 
 def measured(body, batch, found_joints, vertices):
     """Figures of the measures that need no picture."""
-    rule = dataclasses.replace(RULE, measures=evaluator.OF_BASELINES)
-    scores = evaluator.Scores(rule, evaluator.given_of(body, body.joint_names))
-    scores.add(batch, protocol.Found(joints=found_joints, vertices=vertices))
+    protocol = dataclasses.replace(RULE, measures=evaluator.OF_BASELINES)
+    scores = evaluator.Scores(
+        protocol, evaluator.make_context(body, body.joint_names)
+    )
+    scores.add(batch, Predictions(joints=found_joints, vertices=vertices))
     return scores
 
 
@@ -115,16 +118,18 @@ def test_only_labelled_examples_count(body, truth):
 
 
 def test_an_unknown_measure_lists_what_there_is(body):
-    rule = dataclasses.replace(RULE, measures=("joints4d",))
+    protocol = dataclasses.replace(RULE, measures=("joints4d",))
     with pytest.raises(ValueError, match="joints3d.*picture"):
-        evaluator.Scores(rule, evaluator.given_of(body, body.joint_names))
+        evaluator.Scores(
+            protocol, evaluator.make_context(body, body.joint_names)
+        )
 
 
 def prediction(posed, camera):
     camera = np.tile(camera, (2, 1)).astype(np.float32)
     found = posed.joints.numpy()
     keypoints = camera[:, None, :1] * (found[..., :2] + camera[:, None, 1:])
-    return protocol.Found(
+    return Predictions(
         camera=camera,
         joints=found,
         keypoints=keypoints,
@@ -133,7 +138,9 @@ def prediction(posed, camera):
 
 
 def pictured(body, batch, found):
-    figures = picture.Measure(RULE, evaluator.given_of(body, body.joint_names))
+    figures = picture.Measure(
+        RULE, evaluator.make_context(body, body.joint_names)
+    )
     figures.add(batch, found)
     return figures.summary()
 
@@ -159,7 +166,7 @@ def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
     batch, _ = truth
     mean = batch["rotmats"][0].copy(), batch["betas"][0]
     mean[0][0] = np.eye(3)
-    given = evaluator.given_of(body, body.joint_names)
+    given = evaluator.make_context(body, body.joint_names)
     errors = {}
     for true_rotation in (True, False):
         baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
@@ -178,7 +185,7 @@ def test_where_no_rotation_is_labelled_no_baseline_has_the_true_one(
 ):
     batch, _ = truth
     mean = batch["rotmats"][0], batch["betas"][0]
-    given = evaluator.given_of(body, body.joint_names)
+    given = evaluator.make_context(body, body.joint_names)
     one_lacks = batch | {"has_pose": np.array([1, 0], np.float32)}
     for true_rotation in (True, False):
         baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)

@@ -10,13 +10,8 @@ from tests.support.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.body import topology
 from tf_hmr.body.model import Body
-from training.evaluation import (
-    evaluator,
-    ground_truth,
-    joint_pairs,
-    protocol,
-    protocols,
-)
+from training.evaluation import evaluator, ground_truth, joint_pairs, protocols
+from training.evaluation.protocol import EvaluationContext, Predictions
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +45,8 @@ def npz_files(monkeypatch):
 
 
 def test_labels_are_posed_by_the_body_of_their_gender(smpl, women, npz_files):
-    rule = protocols.get("3dpw_spin")
-    batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
+    protocol = protocols.get("3dpw_spin")
+    batch = planted.batch(protocol, smpl, ["a", "b", "c", "d"])
     batch["stored_gender"] = np.array([b"neutral", b"female"] * 2, object)
     labels = ground_truth.Labelled(ground_truth.TrueBodies(smpl, women))
     mesh = labels(batch)
@@ -64,22 +59,22 @@ def test_labels_are_posed_by_the_body_of_their_gender(smpl, women, npz_files):
 
 def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
     """The neutral truth against a larger woman: every joint is 1/11 short."""
-    rule = protocols.get("3dpw_spin")
-    batch = planted.batch(rule, smpl, ["a", "b", "c", "d"])
+    protocol = protocols.get("3dpw_spin")
+    batch = planted.batch(protocol, smpl, ["a", "b", "c", "d"])
     batch["stored_gender"] = np.full(4, b"female", object)
-    given = evaluator.given_of(smpl, (), women)
-    found = protocol.Found(vertices=planted.people(smpl).vertices)
-    sides = joint_pairs.Compared(rule, given)(batch, found)
+    given = evaluator.make_context(smpl, (), women)
+    found = Predictions(vertices=planted.people(smpl).vertices)
+    sides = joint_pairs.JointPairs(protocol, given)(batch, found)
     assert_close("body_metres", 1.1 * sides.pred, sides.true)
     assert sides.source.tolist() == ["h36m"] * 4
 
 
 def test_a_missing_gender_names_its_file(smpl, women, npz_files):
-    rule = protocols.get("3dpw_spin")
-    batch = planted.batch(rule, smpl, ["a"])
+    protocol = protocols.get("3dpw_spin")
+    batch = planted.batch(protocol, smpl, ["a"])
     batch["stored_gender"] = np.array([b"male"], object)
     for folder in (women, None):
-        given = evaluator.given_of(smpl, (), folder)
+        given = evaluator.make_context(smpl, (), folder)
         with pytest.raises(FileNotFoundError, match="SMPL_MALE.*true-bodies"):
             given.labelled(batch)
 
@@ -91,7 +86,7 @@ def test_bodies_without_genders_take_the_methods(body):
 
 def test_the_neck_of_h36m_is_the_thorax(body):
     """Row 8 of the regressor, which SPIN compares with LSP's neck."""
-    given = protocol.Given(body, (), None)
+    given = EvaluationContext(body, (), None)
     neck, thorax = joint_pairs.regressor_rows("h36m", ("neck", "thorax"), given)
     assert_close("exact", neck, thorax)
     assert_close("exact", neck, body.data.h36m_rows()[8])
@@ -100,17 +95,17 @@ def test_the_neck_of_h36m_is_the_thorax(body):
 
 
 def test_predictions_without_what_is_needed_are_refused(body):
-    given = protocol.Given(body, ("nose",), None)
+    given = EvaluationContext(body, ("nose",), None)
     points = np.zeros((1, 1, 3))
-    for found in (protocol.Found(), protocol.Found(joints=points)):
+    for found in (Predictions(), Predictions(joints=points)):
         with pytest.raises(ValueError, match="no.*pelvis.*h36m"):
             joint_pairs.predicted("h36m", ("pelvis",), found, given)
 
 
 def test_skeletons_come_from_pose_and_shape(body):
     posed = planted.people(body)
-    given = protocol.Given(body, (), None)
-    found = protocol.Found(rotmats=posed.rotmats, betas=posed.betas)
+    given = EvaluationContext(body, (), None)
+    found = Predictions(rotmats=posed.rotmats, betas=posed.betas)
     got = joint_pairs.predicted("smpl", ("left_hand", "pelvis"), found, given)
     expected = posed.skeleton[:, [joints.SMPL24.index("left_hand"), 0]]
     assert_close("body_metres", got, expected)

@@ -144,9 +144,9 @@ def test_a_planted_error_is_read_where_it_was_planted():
     """
     people, names = batch(), ("left_wrist", "right_knee")
     seeing = SeesTheWrist(people)
-    rule = protocols.get("synthetic_v1")
+    protocol = protocols.get("synthetic_v1")
     found = occlusion.measure_all(
-        seeing, [people], rule, ("circle",), (1, 2), names
+        seeing, [people], protocol, ("circle",), (1, 2), names
     )
     assert seeing.calls == 1 + 2 * len(names)
     for errors in found.values():
@@ -156,7 +156,9 @@ def test_a_planted_error_is_read_where_it_was_planted():
         assert_close("float32_mm", errors.plain_mm, [0, 2 / 3])
         assert errors.count.tolist() == [2, 3]
         assert errors.skipped.tolist() == [1, 0]
-    means = occlusion.errors(seeing, [people], rule, ("circle",), (1, 2), names)
+    means = occlusion.errors(
+        seeing, [people], protocol, ("circle",), (1, 2), names
+    )
     assert list(means) == [occlusion.NONE, ("circle", 1), ("circle", 2)]
     expected = [1 / 3, 16 / 3, 16 / 3]
     assert_close("float32_mm", list(means.values()), expected)
@@ -164,10 +166,12 @@ def test_a_planted_error_is_read_where_it_was_planted():
 
 def test_people_without_the_joints_of_the_rule_do_not_count():
     people = batch()
-    rule = protocols.get("synthetic_v1")
+    protocol = protocols.get("synthetic_v1")
     people["joints3d"][:, joints.KEYPOINTS.index("neck"), 3] = 0
     with pytest.raises(ValueError, match="No record has all joints"):
-        occlusion.errors(SeesTheWrist(people), [people], rule, ("bar",), (1,))
+        occlusion.errors(
+            SeesTheWrist(people), [people], protocol, ("bar",), (1,)
+        )
 
 
 def test_a_protocols_occlusion_covers_what_its_variant_says():
@@ -188,17 +192,17 @@ def test_the_metric_is_that_of_the_rule():
     """An error of the hips moves the root: the loop aligns as the rule."""
     people = batch()
     seeing = SeesTheWrist(people)
-    rule = protocols.get("synthetic_v1")
+    protocol = protocols.get("synthetic_v1")
     hip = joints.LSP14.index("left_hip")
     seeing.true[:, hip, 0] += 0.1
-    index = list(joints.select(rule.joints, of=joints.KEYPOINTS))
+    index = list(joints.select(protocol.joints, of=joints.KEYPOINTS))
     expected = metrics.mpjpe_mm(
-        metrics.align_root(seeing.true, rule.joints, rule.root),
+        metrics.align_root(seeing.true, protocol.joints, protocol.root),
         metrics.align_root(
-            people["joints3d"][:, index, :3], rule.joints, rule.root
+            people["joints3d"][:, index, :3], protocol.joints, protocol.root
         ),
     ).mean()
     found = occlusion.errors(
-        seeing, [people], rule, ("circle",), (1,), ("right_knee",)
+        seeing, [people], protocol, ("circle",), (1,), ("right_knee",)
     )
     assert_close("float32_mm", list(found.values()), [expected] * 2)

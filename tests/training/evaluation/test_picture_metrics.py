@@ -8,8 +8,9 @@ import pytest
 
 from tests.support import record_samples
 from training.data.records import part_codes
-from training.evaluation import mesh_views, protocol
+from training.evaluation import mesh_views
 from training.evaluation.metrics import segmentation, silhouette
+from training.evaluation.protocol import EvaluationContext, Predictions
 
 WIDTH, HEIGHT = 300, 240
 BOX = np.array([40.0, 30.0, 160.0, 160.0])
@@ -36,7 +37,7 @@ def plate_body():
 
 
 def given(labelled=None):
-    return protocol.Given(plate_body(), (), labelled)
+    return EvaluationContext(plate_body(), (), labelled)
 
 
 RULE = types.SimpleNamespace(options={"part_set": "part6"}, name="plates")
@@ -74,7 +75,7 @@ def batch(*drawn, **changes):
 
 
 def found(count=1, camera=CAMERA):
-    return protocol.Found(
+    return Predictions(
         vertices=np.tile(PLATE, (count, 1, 1)),
         camera=np.tile(camera, (count, 1)),
     )
@@ -212,7 +213,7 @@ def test_nothing_to_measure_is_named(module):
     with pytest.raises(ValueError, match="No record has"):
         measure.summary()
     with pytest.raises(ValueError, match="vertices and camera"):
-        measure.add(batch(codes()), protocol.Found())
+        measure.add(batch(codes()), Predictions())
     damaged = batch(codes(), parts_png=np.array([b"none"], object))
     with pytest.raises(ValueError, match="no 8 bit gray PNG"):
         measure.add(damaged, found())

@@ -11,13 +11,8 @@ from tf_hmr import joints
 from training import config
 from training.data.pipeline import batches as pipeline
 from training.data.prepare import lsp
-from training.evaluation import (
-    evaluator,
-    occlusion,
-    protocol,
-    protocols,
-    selection,
-)
+from training.evaluation import evaluator, occlusion, protocols, selection
+from training.evaluation.protocol import Predictions
 
 SIZE = 64
 
@@ -71,20 +66,20 @@ def true_people(scenes, batch, move=0.0):
     ):
         pixels = scene.view.project(scene.people[0].vertices)
         cameras.append(weak_camera(points, pixels + [move, 0], box))
-    return protocol.Found(vertices=vertices, camera=np.array(cameras))
+    return Predictions(vertices=vertices, camera=np.array(cameras))
 
 
 def test_lsp_segmentation_of_the_true_people(scenes, lsp_records, body):
     """They are seen in perspective, so no answer is right at every pixel."""
-    rule = protocols.get("lsp_segmentation")
-    given = evaluator.given_of(body, body.joint_names)
-    found, moved = (evaluator.Scores(rule, given) for _ in range(2))
+    protocol = protocols.get("lsp_segmentation")
+    given = evaluator.make_context(body, body.joint_names)
+    found, moved = (evaluator.Scores(protocol, given) for _ in range(2))
     (batch,) = batches(lsp_records, "test")
     assert batch["part_set"].tolist() == [b"part6"] * 2
     assert not batch["has_parts"].any(), "training does not see six parts"
     found.add(batch, true_people(scenes, batch))
     summary = found.summary()
-    assert set(rule.headline) <= set(summary)
+    assert set(protocol.headline) <= set(summary)
     assert summary["fg_accuracy"] > 97.5 and summary["fg_f1"] > 0.95
     assert summary["parts_accuracy"] > 95 and summary["parts_f1"] > 0.9
     moved.add(batch, true_people(scenes, batch, move=12))
@@ -95,10 +90,10 @@ def test_lsp_segmentation_of_the_true_people(scenes, lsp_records, body):
 
 
 def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
-    rule = protocols.get("surreal_silhouette_smplr")
+    protocol = protocols.get("surreal_silhouette_smplr")
     (batch,) = batches(lsp_records, "test")
-    given = evaluator.given_of(body, body.joint_names)
-    found, moved = (evaluator.Scores(rule, given) for _ in range(2))
+    given = evaluator.make_context(body, body.joint_names)
+    found, moved = (evaluator.Scores(protocol, given) for _ in range(2))
     found.add(batch, true_people(scenes, batch))
     moved.add(batch, true_people(scenes, batch, move=12))
     iou = found.summary()["silhouette_iou"]
@@ -110,27 +105,30 @@ def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
 @pytest.mark.parametrize("pattern", ["bar", "circle", "rectangle"])
 def test_occluded_protocols_are_their_bases_behind_something(base, pattern):
     if base == "synthetic_v1":
-        plain, rule = base, protocols.get(f"{base}_{pattern}")
+        plain, protocol = base, protocols.get(f"{base}_{pattern}")
     else:
-        plain, rule = f"{base}_hmr", protocols.get(f"{base}_{pattern}_hkmr")
+        plain, protocol = f"{base}_hmr", protocols.get(f"{base}_{pattern}_hkmr")
     plain = protocols.get(plain)
-    assert rule.occlusion.pattern == pattern
-    assert len(rule.occlusion.variants) == 5 * 14
-    for field in dataclasses.fields(rule):
+    assert protocol.occlusion.pattern == pattern
+    assert len(protocol.occlusion.variants) == 5 * 14
+    for field in dataclasses.fields(protocol):
         if field.name not in (
             *("name", "measures", "headline", "rule", "occlusion"),
         ):
-            same = getattr(plain, field.name) == getattr(rule, field.name)
+            same = getattr(plain, field.name) == getattr(protocol, field.name)
             assert same, field.name
-    assert rule.rule.root == plain.rule.root
-    assert "by_degree" in rule.rule.ours and plain.name in rule.rule.source
+    assert protocol.description.root == plain.description.root
+    assert (
+        "by_degree" in protocol.description.ours
+        and plain.name in protocol.description.source
+    )
 
 
 def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
     """Evaluation by variants and the loop of the claims: the same figures."""
-    rule = protocols.get("synthetic_v1_circle")
+    protocol = protocols.get("synthetic_v1_circle")
     few = dataclasses.replace(
-        rule.occlusion, degrees=(1, 4), joints=("left_wrist", "head_top")
+        protocol.occlusion, degrees=(1, 4), joints=("left_wrist", "head_top")
     )
     dataset = pipeline.eval_dataset(
         config.Source(str(tiny_records / "synthetic_v1"), split="test"),
@@ -139,13 +137,13 @@ def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
         model.config.crop_scale,
     )
     scores = evaluator.Scores(
-        rule, evaluator.given_of(model.body, model.joint_names)
+        protocol, evaluator.make_context(model.body, model.joint_names)
     )
     for batch, found in evaluator.predictions(model, dataset, occlusion=few):
         scores.add(batch, found)
     details = scores.details()
     loop = occlusion.measure_all(
-        model, dataset, rule, ("circle",), few.degrees, few.joints
+        model, dataset, protocol, ("circle",), few.degrees, few.joints
     )
     expected = {f"{d:g}": errors.mean_mm for (_, d), errors in loop.items()}
     assert list(details["by_degree"]) == ["1", "4"]
@@ -165,7 +163,7 @@ def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
 
 def test_a_part_of_the_people_is_named_as_such():
     rows, ids = np.arange(7) + 3, np.array([f"id{i}" for i in range(7)])
-    people = selection.Chosen(None, "test", rows, ids, {}, ("old",))
+    people = selection.Selection(None, "test", rows, ids, {}, ("old",))
     assert selection.every(people, 1) is people
     third = selection.every(people, 3)
     assert third.rows.tolist() == [3, 6, 9]

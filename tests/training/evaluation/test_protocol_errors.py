@@ -62,24 +62,24 @@ PEOPLE = {
 
 def measured(name, body, change, labels=True) -> dict:
     """The results of a protocol on those of PEOPLE that it chooses."""
-    rule = protocols.get(name)
+    protocol = protocols.get(name)
     own, others = PEOPLE[name]
-    chosen = [each for each in (*others, *own) if rule.chosen(each)]
+    chosen = [each for each in (*others, *own) if protocol.chosen(each)]
     assert chosen == list(own)
-    batch = planted.batch(rule, body, chosen, labels)
-    names, found = planted.found(rule, body, len(chosen), change)
-    given = evaluator.given_of(body, names)
-    got = evaluator.Scores(rule, given)
+    batch = planted.batch(protocol, body, chosen, labels)
+    names, found = planted.found(protocol, body, len(chosen), change)
+    given = evaluator.make_context(body, names)
+    got = evaluator.Scores(protocol, given)
     got.add(batch, found)
-    report = {"splits": {rule.splits[0]: {}}}
-    people = selection.Chosen(
-        Path(), rule.splits[0], np.arange(len(own)), own, report, ()
+    report = {"splits": {protocol.splits[0]: {}}}
+    people = selection.Selection(
+        Path(), protocol.splits[0], np.arange(len(own)), own, report, ()
     )
     results = scores.result(got, {}, people, [], [])
     assert results["measured"] == len(own)
-    assert results["expected"] == (rule.count or len(own))
-    assert results["complete"] is (rule.count is None)
-    assert set(rule.headline) <= results["metrics"].keys()
+    assert results["expected"] == (protocol.count or len(own))
+    assert results["complete"] is (protocol.count is None)
+    assert set(protocol.headline) <= results["metrics"].keys()
     return results
 
 
@@ -104,8 +104,8 @@ def turned(names, points, vertices):
 @pytest.mark.parametrize("name", PEOPLE)
 def test_thirty_millimetres_read_thirty(name, body):
     results = measured(name, body, thirty)
-    metrics, rule = results["metrics"], protocols.get(name)
-    counted = [joint != "pelvis" for joint in rule.joints]
+    metrics, protocol = results["metrics"], protocols.get(name)
+    counted = [joint != "pelvis" for joint in protocol.joints]
     expected = 30 * np.mean(counted)
     assert_close("float32_mm", metrics["mpjpe_mm"], expected)
     each = list(results["per_joint_mm"].values())

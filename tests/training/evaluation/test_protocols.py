@@ -53,38 +53,38 @@ def test_two_of_one_name_are_refused(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rule_says_all_its_parts(name):
-    rule = protocols.get(name).rule
-    for field in dataclasses.fields(rule):
-        text = getattr(rule, field.name)
+    protocol = protocols.get(name).description
+    for field in dataclasses.fields(protocol):
+        text = getattr(protocol, field.name)
         assert field.name == "ours" or len(text) > 3, field.name
     # A public repository's path or a paper's section; or what is ours.
-    assert any(word in rule.source for word in ("paper", ":", "repository"))
+    assert any(word in protocol.source for word in ("paper", ":", "repository"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_joints_roots_and_measures_exist(name):
-    rule = protocols.get(name)
+    protocol = protocols.get(name)
     known = {
         "cocoplus": joints.KEYPOINTS,
         "h36m": (*joints.H36M17, "neck"),
         "smpl": joints.SMPL24,
     }
-    if rule.joints:
-        roots = (*rule.root, *rule.pred_root)
-        joints.select((*rule.joints, *roots), of=known[rule.regressor])
-    for each in set(rule.measures):
+    if protocol.joints:
+        roots = (*protocol.root, *protocol.pred_root)
+        joints.select((*protocol.joints, *roots), of=known[protocol.regressor])
+    for each in set(protocol.measures):
         assert (
             evaluator._kind(each).__module__
             == f"training.evaluation.metrics.{each}"
         )
-    assert rule.splits and rule.headline
+    assert protocol.splits and protocol.headline
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_makes_records_of_that_split_and_rules(name):
     """Its words are options of a reader that exists."""
-    rule = protocols.get(name)
-    reader, *words = shlex.split(rule.prepare)
+    protocol = protocols.get(name)
+    reader, *words = shlex.split(protocol.prepare)
     module = importlib.import_module(
         f"training.data.prepare.{reader.replace('-', '_')}"
     )
@@ -93,9 +93,9 @@ def test_the_command_makes_records_of_that_split_and_rules(name):
         args=[*words, *_required(module.Options)],
     )
     if reader != "synthetic":
-        assert given.split == rule.splits[0]
-    if rule.box_rules:
-        assert given.rules == rule.box_rules
+        assert given.split == protocol.splits[0]
+    if protocol.box_rules:
+        assert given.rules == protocol.box_rules
 
 
 def _required(options) -> list[str]:

@@ -154,7 +154,7 @@ def train_dataset(
         parts = made.pop("parts")
         seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
         has_3d = good * tf.gather(seen, rows)
-        batch = labels.moved(fields, drawn, to_ndc, good, has_3d)
+        batch = labels.augmented(fields, drawn, to_ndc, good, has_3d)
         batch |= made | labels.colours(data.augment, drawn, good)
         if data.parts:
             batch |= labels.part_labels(fields, parts, has_3d)
@@ -291,7 +291,7 @@ def eval_dataset(
         made, good = _pictures(
             crops.plain, crops, fields, [to_ndc, boxes], None
         )
-        batch = labels.moved(fields, drawn, to_ndc, good, good)
+        batch = labels.augmented(fields, drawn, to_ndc, good, good)
         batch |= labels.part_labels(fields, made["parts"], good)
         for name in _UNCHANGED:
             batch[name] = fields[name]

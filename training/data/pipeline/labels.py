@@ -24,7 +24,7 @@ def colours(
     return found
 
 
-def moved(
+def augmented(
     fields: Batch,
     drawn: augment.Augmentation,
     to_ndc: tf.Tensor,

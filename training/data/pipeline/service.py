@@ -169,7 +169,7 @@ def _prepared(
     to_ndc = augment.image_to_ndc(drawn, boxes)
     labelled = tf.constant([s.labels == "all" for s in data.sources])
     has_3d = tf.cast(tf.gather(labelled, mix.sources), tf.float32)
-    made = labels.moved(fields, drawn, to_ndc, tf.ones([block]), has_3d)
+    made = labels.augmented(fields, drawn, to_ndc, tf.ones([block]), has_3d)
     made |= labels.colours(data.augment, drawn, tf.ones([block]))
     size = tf.stack([fields["height"], fields["width"]], axis=1)
     name = tf.strings.join([fields["dataset"], fields["example_id"]], "/")

@@ -24,7 +24,7 @@ SYNTHETIC = "synthetic"
 log = logging.getLogger(__name__)
 
 
-def locate(data: config.Data, words: Sequence[str]) -> config.Data:
+def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
     """`data` with paths for the names of its records.
 
     A name is one path component; anything else is a path already.

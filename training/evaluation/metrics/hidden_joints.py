@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from training.evaluation import protocol
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 _OF_HEAD, _OF_BOX = 0.5, 0.2
 
@@ -29,18 +33,16 @@ class Measure:
 
     RANKED = "error of hidden joints", "px"
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Of the rule's joints."""
-        self._joints = rule.joints
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Of the protocol's joints."""
+        self._joints = protocol.joints
         self._predicted = given.joint_names
         self._found: list[_Joint] = []
         self._worst: list[tuple[int, float]] = []
         self._outside = 0
         self._seen = 0
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch.
 
         Raises:

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from tf_hmr import metrics
-from training.evaluation import joint_pairs, protocol
+from training.evaluation import joint_pairs
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 PERCENTILES = (15, 30, 60, 90, 95)
 """Of HMR's Figure 3 (Kanazawa et al. 2018)."""
@@ -16,19 +21,17 @@ PERCENTILES = (15, 30, 60, 90, 95)
 class Measure:
     """Errors of the protocol's joints, in millimetres."""
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Joints, roots and regressors are the rule's."""
-        self._rule = rule
-        self._compared = joint_pairs.Compared(rule, given)
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Joints, roots and regressors are the protocol's."""
+        self._rule = protocol
+        self._compared = joint_pairs.JointPairs(protocol, given)
         self._rows: list[tuple[np.ndarray, ...]] = []
         self._groups: list[str] = []
         self._films: list[str] = []
         self._sources = collections.Counter()
         self._seen = 0
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch; examples that lack a true joint are left out."""
         sides = self._compared(batch, found)
         self._rows.append(
@@ -50,7 +53,7 @@ class Measure:
         self._seen += len(batch["joints3d"])
 
     def summary(self) -> dict[str, float]:
-        """Means over the examples; as the rule has it, also over actions.
+        """Means over the examples; as the protocol says, also over actions.
 
         Raises:
             ValueError: no example had all joints.

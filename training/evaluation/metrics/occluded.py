@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from tf_hmr import joints, metrics
-from training.evaluation import joint_pairs, occluders, protocol
+from training.evaluation import joint_pairs, occluders
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 
 class Measure:
@@ -16,15 +21,13 @@ class Measure:
     mean over examples, then over joints, as the paper averages.
     """
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Joints, roots and regressors are the rule's."""
-        self._compared = joint_pairs.Compared(rule, given)
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Joints, roots and regressors are the protocol's."""
+        self._compared = joint_pairs.JointPairs(protocol, given)
         self._errors: dict[str, list[np.ndarray]] = {}
         self._not_visible = 0
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch, all of whose pictures are of one variant.
 
         Raises:

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr import metrics
-from training.evaluation import joint_pairs, protocol
+from training.evaluation import joint_pairs
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 
 class Measure:
@@ -15,18 +20,16 @@ class Measure:
     options["pck_aligned"] also after a similarity.
     """
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Joints, roots and regressors are the rule's."""
-        self._compared = joint_pairs.Compared(rule, given)
-        names = rule.options.get("pck_joints", rule.joints)
-        self._index = [rule.joints.index(name) for name in names]
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Joints, roots and regressors are the protocol's."""
+        self._compared = joint_pairs.JointPairs(protocol, given)
+        names = protocol.options.get("pck_joints", protocol.joints)
+        self._index = [protocol.joints.index(name) for name in names]
         self._errors: dict[str, list[np.ndarray]] = {"": []}
-        if rule.options.get("pck_aligned"):
+        if protocol.options.get("pck_aligned"):
             self._errors["_aligned"] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch; examples that lack a true joint are left out."""
         sides = self._compared(batch, found)
         for name, errors in self._errors.items():

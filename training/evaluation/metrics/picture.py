@@ -5,7 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr import joints, metrics, rendering
-from training.evaluation import protocol
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 # Weak perspective as a far pinhole (nkolot/SPIN: constants.py).
 FOCAL_PX = 5000.0
@@ -14,8 +18,8 @@ FOCAL_PX = 5000.0
 class Measure:
     """The predicted mesh and keypoints in the crop against the labels."""
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """All predicted keypoints count, whatever joints the rule names."""
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """All predicted keypoints count, whatever joints the protocol names."""
         self._names = given.joint_names
         self._faces = given.body.data.faces
         self._labels, part_names = given.body.data.parts("part14")
@@ -24,9 +28,7 @@ class Measure:
         self._iou: list[np.ndarray] = []
         self._points: list[tuple[np.ndarray, ...]] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts a batch; what is not predicted is left out."""
         if found.keypoints is not None:
             index = joints.select(self._names, of=joints.KEYPOINTS)

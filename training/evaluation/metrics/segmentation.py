@@ -10,21 +10,26 @@ import numpy as np
 
 from tf_hmr import metrics
 from training.data.records import part_codes
-from training.evaluation import mesh_views, protocol
+from training.evaluation import mesh_views
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 
 class Measure:
     """Foreground and parts of records with parts that people drew.
 
     Args:
-        rule: option "part_set" names the division of the body.
+        protocol: option "part_set" names the division of the body.
         given: whose body is predicted.
     """
 
     RANKED = "wrong foreground", "% of the picture"
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        self._part_set = rule.options["part_set"]
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        self._part_set = protocol.options["part_set"]
         self._faces = given.body.data.faces
         self._labels, names = given.body.data.parts(self._part_set)
         self._masks = metrics.SegmentationCounts(2)
@@ -32,7 +37,7 @@ class Measure:
         self._wrong: list[tuple[int, float]] = []
         self._seen = 0
 
-    def add(self, batch, found: protocol.Found) -> None:
+    def add(self, batch, found: Predictions) -> None:
         """Counts a batch.
 
         Raises:

@@ -9,7 +9,12 @@ import numpy as np
 
 from tf_hmr import joints, metrics, rendering
 from training.data.records import part_codes
-from training.evaluation import mesh_views, protocol
+from training.evaluation import mesh_views
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 _NEAREST_M = 0.1
 _HIPS = list(joints.select(metrics.MID_HIP, of=joints.KEYPOINTS))
@@ -20,7 +25,7 @@ class Measure:
 
     RANKED = "not shared (1 - IoU)", "%"
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
         self._given = given
         self._faces = given.body.data.faces
         self._hips = given.body.data.regressor(metrics.MID_HIP)
@@ -28,7 +33,7 @@ class Measure:
         self._sources: dict[str, int] = {}
         self._seen = 0
 
-    def add(self, batch, found: protocol.Found) -> None:
+    def add(self, batch, found: Predictions) -> None:
         """Counts a batch.
 
         Raises:

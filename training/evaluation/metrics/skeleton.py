@@ -9,7 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr import joints, metrics
-from training.evaluation import joint_pairs, protocol
+from training.evaluation import joint_pairs
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 GROUPS = {
     "head": ("neck", "head"),
@@ -37,18 +42,16 @@ class Measure:
     options["groups_aligned"] chooses the similarity.
     """
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Truth and regressor are the rule's."""
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Truth and regressor are the protocol's."""
         self._given = given
-        self._aligned = rule.options.get("groups_aligned", False)
-        self._compared = joint_pairs.Compared(rule, given, joints.SMPL24)
+        self._aligned = protocol.options.get("groups_aligned", False)
+        self._compared = joint_pairs.JointPairs(protocol, given, joints.SMPL24)
         self._joints: list[np.ndarray] = []
         self._bones: list[np.ndarray] = []
         self._landmarks: list[np.ndarray] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts the labelled examples of a batch."""
         sides = self._compared(batch, found)
         pred = sides.pred
@@ -62,7 +65,7 @@ class Measure:
         if smpl and found.vertices is not None and not self._aligned:
             self._add_landmarks(batch, found, sides)
 
-    def _add_landmarks(self, batch, found, sides: joint_pairs.Sides) -> None:
+    def _add_landmarks(self, batch, found, sides: joint_pairs.Pair) -> None:
         index = list(LANDMARKS)
         mesh = self._given.labelled(batch)
         pred = found.vertices[sides.rows][:, index]

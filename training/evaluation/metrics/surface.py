@@ -5,7 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr import metrics
-from training.evaluation import protocol
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 
 class Measure:
@@ -16,18 +20,16 @@ class Measure:
     skeleton.
     """
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """Options are the rule's."""
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """Options are the protocol's."""
         self._given = given
-        self._root = rule.options.get("surface_root", "none")
-        self._aligned = rule.options.get("surface_aligned", False)
+        self._root = protocol.options.get("surface_root", "none")
+        self._aligned = protocol.options.get("surface_aligned", False)
         self._rows: dict[str, list[np.ndarray]] = {"pve_mm": []}
         if self._aligned:
             self._rows["pve_pa_mm"] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts the labelled examples of a batch, where vertices are given.
 
         Raises:
@@ -45,7 +47,7 @@ class Measure:
         if self._aligned:
             self._rows["pve_pa_mm"].append(metrics.pa_mpjpe_mm(pred, true))
 
-    def _pelvis(self, found: protocol.Found) -> np.ndarray:
+    def _pelvis(self, found: Predictions) -> np.ndarray:
         """(B, 3): a body's first joint stays where its shape has it."""
         if found.betas is not None:
             data = self._given.body.data

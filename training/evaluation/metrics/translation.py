@@ -5,20 +5,23 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr.geometry import crop_views
-from training.evaluation import joint_pairs, protocol
+from training.evaluation import joint_pairs
+from training.evaluation.protocol import (
+    EvaluationContext,
+    Predictions,
+    Protocol,
+)
 
 
 class Measure:
     """Mean distance of the predicted root from the true one."""
 
-    def __init__(self, rule: protocol.Protocol, given: protocol.Given):
-        """The root is the rule's."""
-        self._compared = joint_pairs.Compared(rule, given)
+    def __init__(self, protocol: Protocol, given: EvaluationContext):
+        """The root is the protocol's."""
+        self._compared = joint_pairs.JointPairs(protocol, given)
         self._rows: list[np.ndarray] = []
 
-    def add(
-        self, batch: Mapping[str, np.ndarray], found: protocol.Found
-    ) -> None:
+    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
         """Counts the examples whose true joints are stored with their place.
 
         Nothing where predictions have neither a translation nor a camera.

@@ -8,12 +8,12 @@ import functools
 import importlib
 import pkgutil
 
-from training.evaluation import protocol
+from training.evaluation.protocol import Protocol
 
 
 @functools.cache
-def _all() -> dict[str, protocol.Protocol]:
-    found: dict[str, protocol.Protocol] = {}
+def _all() -> dict[str, Protocol]:
+    found: dict[str, Protocol] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         for row in module.PROTOCOLS:
@@ -28,7 +28,7 @@ def names() -> list[str]:
     return sorted(_all())
 
 
-def get(name: str) -> protocol.Protocol:
+def get(name: str) -> Protocol:
     """The protocol `name`.
 
     Raises:

@@ -10,7 +10,12 @@ h36m_valid_protocol1.npz, whose ids start with the file's name.
 import functools
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule, grouped, matching
+from training.evaluation.protocol import (
+    Description,
+    Protocol,
+    grouped,
+    matching,
+)
 
 FRONTAL = "60457274"
 """Camera 3 of 0 to 3 (karfly/human36m-camera-parameters)."""
@@ -58,7 +63,7 @@ _hmr = functools.partial(
     also=("hmr-tfrecords",),
 )
 _HMR = functools.partial(
-    Rule,
+    Description,
     joints="the 14 LSP joints",
     root="the middle of the hips, on both sides",
     regressor=(
@@ -90,7 +95,7 @@ _spin = functools.partial(
     also=("spin-npz",),
 )
 _SPIN = functools.partial(
-    Rule,
+    Description,
     joints=(
         "14 joints: J_regressor_h36m's limbs, thorax (against the neck) and "
         "top of the head"
@@ -120,7 +125,7 @@ _smplr = functools.partial(
     truth=("smpl",),
 )
 _SMPLR = functools.partial(
-    Rule,
+    Description,
     split="S9 and S11, no camera left out",
     frames=f"{_FRAMES}; the paper counts 110K",
     joints=(
@@ -145,7 +150,7 @@ PROTOCOLS = (
         splits=("p1", "test"),
         prepare="h36m --split p1",
         chosen=matching(_HMR_TESTED),
-        rule=_HMR(
+        protocol=_HMR(
             split=_P1_SPLIT + _CORRUPT,
             frames=_FRAMES,
             source=(
@@ -160,7 +165,7 @@ PROTOCOLS = (
         prepare="h36m --split p2_hmr",
         headline=("pa_mpjpe_mm",),
         chosen=matching(_FIRST),
-        rule=_HMR(
+        protocol=_HMR(
             split=f"S9 and S11, camera {FRONTAL}, first trial of each action",
             frames=_FRAMES,
             source=(
@@ -174,7 +179,7 @@ PROTOCOLS = (
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
         chosen=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
-        rule=_SPIN(
+        protocol=_SPIN(
             split=_P1_SPLIT,
             frames=_FRAMES,
             source="nkolot/SPIN: eval.py, datasets/preprocess/h36m.py",
@@ -192,7 +197,7 @@ PROTOCOLS = (
         chosen=matching(
             rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}|^h36m_valid_protocol2-"
         ),
-        rule=_SPIN(
+        protocol=_SPIN(
             split=f"S9 and S11, camera {FRONTAL}, both trials",
             frames=_FRAMES,
             source=(
@@ -207,7 +212,7 @@ PROTOCOLS = (
         measures=("joints3d", "skeleton", "surface"),
         headline=("mpjpe_mm", "pve_mm"),
         options={"surface_root": "pelvis"},
-        rule=_SMPLR(
+        protocol=_SMPLR(
             root="the pelvis, on both sides, also of the surface",
             alignment="none: the paper's Protocol 1",
         ),
@@ -221,7 +226,7 @@ PROTOCOLS = (
             "surface_aligned": True,
             "groups_aligned": True,
         },
-        rule=_SMPLR(
+        protocol=_SMPLR(
             root="does not matter",
             alignment=(
                 "a similarity per frame from prediction to truth, of the 16 "
@@ -239,7 +244,7 @@ PROTOCOLS = (
         headline=("pa_mpjpe_mm", "mpjpe_mm", "translation_mm"),
         chosen=matching(_TESTED),
         box_rules="",
-        rule=_SPIN(
+        protocol=_SPIN(
             split=_P1_SPLIT,
             frames=f"{_FRAMES}; the paper counts 110,000",
             source=(

@@ -1,6 +1,6 @@
 """Leeds Sports Pose with the silhouettes and parts drawn by UPi-S1h."""
 
-from training.evaluation.protocol import Protocol, Rule
+from training.evaluation.protocol import Description, Protocol
 
 PROTOCOLS = (
     Protocol(
@@ -13,7 +13,7 @@ PROTOCOLS = (
         headline=("fg_accuracy", "fg_f1", "parts_accuracy", "parts_f1"),
         box_rules="spin",
         options={"part_set": "part6"},
-        rule=Rule(
+        description=Description(
             split="im1001 to im2000, one person each",
             frames="each a photograph of its own, in LSP's own size",
             joints=(

@@ -1,7 +1,7 @@
 """MPI-INF-3DHP's test set, six sequences with 3D truth."""
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule, grouped
+from training.evaluation.protocol import Description, Protocol, grouped
 
 # The official script groups 14 of the 17 joints (mpii_compute_3d_pck.m).
 PCK14 = (
@@ -30,7 +30,7 @@ PROTOCOLS = (
         regressor="h36m",
         perspective=True,
         options={"pck_joints": PCK14, "pck_aligned": True},
-        rule=Rule(
+        description=Description(
             split="TS1 to TS6: four indoors, two outdoors",
             frames="the 2,929 that valid_frame marks",
             joints="17 for MPJPE; for PCK and AUC the 14 of the groups",

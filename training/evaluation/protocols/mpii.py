@@ -1,7 +1,7 @@
 """MPII: joints that were annotated though they are not visible."""
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule
+from training.evaluation.protocol import Description, Protocol
 
 PROTOCOLS = (
     Protocol(
@@ -13,7 +13,7 @@ PROTOCOLS = (
         headline=("mpjpe_px", "pck"),
         joints=joints.LSP14,
         box_rules="everyone",
-        rule=Rule(
+        description=Description(
             split="people of annot/valid.json who have a centre and a scale",
             frames="each person of a picture",
             joints=(

@@ -23,17 +23,17 @@ _OURS = (
 
 
 def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
-    rule = dataclasses.replace(
-        row.rule,
+    protocol = dataclasses.replace(
+        row.description,
         split=(
-            f"{row.rule.split}; each once behind every {pattern} "
+            f"{row.description.split}; each once behind every {pattern} "
             f"{_SIZES[pattern]}, in five degrees before each of 14 joints"
         ),
         alignment=(
             "MPJPE without; means over all frames, degrees and covered joints"
         ),
         source=f"the HKMR paper, section 4, {table}, for the rest {row.name}",
-        ours=f"{_OURS} {row.rule.ours}".strip(),
+        ours=f"{_OURS} {row.description.ours}".strip(),
     )
     return dataclasses.replace(
         row,
@@ -41,7 +41,7 @@ def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
         measures=("joints3d", "occluded"),
         headline=("mpjpe_mm",),
         occlusion=occluders.OneJoint(pattern),
-        rule=rule,
+        protocol=protocol,
     )
 
 

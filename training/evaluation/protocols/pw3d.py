@@ -3,7 +3,7 @@
 import functools
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule, grouped
+from training.evaluation.protocol import Description, Protocol, grouped
 
 _row = functools.partial(
     Protocol,
@@ -33,7 +33,7 @@ PROTOCOLS = (
         count=35_515,
         measures=("joints3d", "pck3d", "surface"),
         headline=("pa_mpjpe_mm",),
-        rule=Rule(
+        description=Description(
             split="test, each person of each sequence",
             frames=(
                 "all with a valid camera and a detected person: 35,515 "
@@ -54,7 +54,7 @@ PROTOCOLS = (
         name="3dpw_hund",
         measures=("joints3d",),
         headline=("pa_mpjpe_mm", "mpjpe_mm"),
-        rule=Rule(
+        description=Description(
             split="test, each person of each sequence",
             frames=(
                 "all with a valid camera and a detected person; the paper "

@@ -7,8 +7,8 @@ from training.evaluation.protocols import h36m, surreal, up3d
 
 
 def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
-    rule = dataclasses.replace(
-        row.rule,
+    protocol = dataclasses.replace(
+        row.description,
         joints="the person's silhouette in the whole picture",
         root="none",
         regressor=f"the predicted mesh, seen by its camera; true: {truth}",
@@ -28,7 +28,7 @@ def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
         name=name,
         measures=("silhouette",),
         headline=("silhouette_iou",),
-        rule=rule,
+        protocol=protocol,
     )
 
 

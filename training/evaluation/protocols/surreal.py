@@ -3,7 +3,7 @@
 import functools
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule
+from training.evaluation.protocol import Description, Protocol
 
 _row = functools.partial(
     Protocol,
@@ -17,7 +17,7 @@ _row = functools.partial(
     options={"surface_root": "pelvis"},
 )
 _rule = functools.partial(
-    Rule,
+    Description,
     joints=(
         "16 of SMPL's 24 joints and their groups; lengths of the 23 bones; "
         "18 landmarks and all vertices of the skin"
@@ -45,7 +45,7 @@ PROTOCOLS = (
         splits=("test",),
         prepare="surreal --split test --rules smplr",
         box_rules="smplr",
-        rule=_rule(
+        protocol=_rule(
             split="test, all three renderings",
             frames=f"{_KEPT}; the paper counts 665K",
             source=(
@@ -63,7 +63,7 @@ PROTOCOLS = (
         splits=("val",),
         prepare="surreal --split val --rules smplr",
         box_rules="smplr",
-        rule=_rule(
+        protocol=_rule(
             split="val, all three renderings",
             frames=f"{_KEPT}; the paper counts 27K",
             source=(
@@ -80,7 +80,7 @@ PROTOCOLS = (
         splits=("test",),
         prepare="surreal --split test --rules bodynet",
         box_rules="bodynet",
-        rule=_rule(
+        protocol=_rule(
             split="test, all three renderings",
             frames="the middle one of each clip of T: number ceil(T / 2)",
             source="gulvarol/bodynet: fitting/fit_surreal.py",

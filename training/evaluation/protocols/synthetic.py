@@ -1,7 +1,7 @@
 """Rendered people of the open body, made by `training.prepare synthetic`."""
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule
+from training.evaluation.protocol import Description, Protocol
 
 PROTOCOLS = (
     Protocol(
@@ -14,7 +14,7 @@ PROTOCOLS = (
         headline=("mpjpe_mm", "pa_mpjpe_mm"),
         joints=joints.LSP14,
         synthetic=True,
-        rule=Rule(
+        description=Description(
             split=(
                 "1,000 rendered people of the open body, none of them in any "
                 "training set. SYNTHETIC: not comparable with results on "

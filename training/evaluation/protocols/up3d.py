@@ -1,7 +1,7 @@
 """UP-3D's test list: photographs with SMPL fits."""
 
 from tf_hmr import joints
-from training.evaluation.protocol import Protocol, Rule
+from training.evaluation.protocol import Description, Protocol
 
 PROTOCOLS = (
     Protocol(
@@ -17,7 +17,7 @@ PROTOCOLS = (
         regressor="smpl",
         truth=("smpl",),
         options={"surface_root": "pelvis", "surface_aligned": True},
-        rule=Rule(
+        description=Description(
             split="test.txt of the publisher, 1,389 people",
             frames="each a photograph of its own",
             joints="all 6,890 vertices; 16 of SMPL's joints beside them",

@@ -42,10 +42,10 @@ class Model(_image_encoder.ImageEncoder):
         start = _theta.encode(body, "6d", None, None)
         self.regressor = spin_regressor.Regressor(config.hidden, 0.0, 3, start)
 
-    def start_from(self, rotmats, betas):
+    def initialize_from_mean(self, rotmats, betas):
         """Starts the regressor at the training set's mean."""
         start = _theta.encode(self.body, "6d", rotmats, betas)
-        self.regressor.start_from(start)
+        self.regressor.initialize_from_mean(start)
 
     def call(self, inputs, training=False):
         """Image, box and image_size -> Prediction."""

@@ -35,7 +35,7 @@ def make(folder, with_prior=True):
 def test_names_lie_below_the_root(tmp_path, paper):
     for name in ("h36m", "mpi-inf-3dhp", "coco", "lsp", "poses"):
         make(tmp_path / name)
-    found = sources.locate(paper, (str(tmp_path),))
+    found = sources.resolve(paper, (str(tmp_path),))
     assert [source.records for source in found.sources] == [
         str(tmp_path / source.records) for source in paper.sources
     ]
@@ -49,7 +49,7 @@ def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
         make(tmp_path / name, with_prior=name == "poses")
     words = [str(tmp_path / name) for name in ("lsp", "h36m", "coco")]
     with caplog.at_level(logging.INFO):
-        found = sources.locate(paper, words)
+        found = sources.resolve(paper, words)
     expected = [("h36m", 0.5, "all"), ("coco", 0.3, "2d"), ("lsp", 0.2, "2d")]
     for source, (name, share, labels) in zip(
         found.sources, expected, strict=True
@@ -61,14 +61,14 @@ def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
     assert f" 30.0 % of the pictures: {words[2]}, keyp" in caplog.text
     mine = dataclasses.replace(paper, prior="elsewhere/poses")
     with pytest.raises(FileNotFoundError, match="^elsewhere/poses has"):
-        sources.locate(mine, words)
+        sources.resolve(mine, words)
 
 
 def test_two_folders_of_one_name_are_both_read(tmp_path, paper):
     words = [str(tmp_path / name / "h36m") for name in ("a", "b")]
     for word in words:
         make(tmp_path / word)
-    found = sources.locate(paper, words)
+    found = sources.resolve(paper, words)
     assert {source.records for source in found.sources} == set(words)
 
 
@@ -76,11 +76,11 @@ def test_what_is_there_can_be_trained_on_without_the_rest(tmp_path, paper):
     make(tmp_path / "coco")
     make(tmp_path / "h36m")
     with pytest.raises(FileNotFoundError) as caught:
-        sources.locate(paper, (str(tmp_path),))
+        sources.resolve(paper, (str(tmp_path),))
     _, _, words = str(caught.value).partition(" there: --records ")
     words = words.partition(";")[0].split()
     assert words == [str(tmp_path / name) for name in ("h36m", "coco")]
-    assert len(sources.locate(paper, words).sources) == 2
+    assert len(sources.resolve(paper, words).sources) == 2
 
 
 def test_synthetic_takes_the_place_of_every_dataset(
@@ -88,7 +88,7 @@ def test_synthetic_takes_the_place_of_every_dataset(
 ):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "data" / "synthetic")
-    found = sources.locate(paper, ("synthetic",))
+    found = sources.resolve(paper, ("synthetic",))
     assert {s.records for s in found.sources} == {"data/synthetic"}
     shares = {s.labels: s.share for s in found.sources}
     assert shares == pytest.approx({"all": 0.5, "2d": 0.5})
@@ -101,7 +101,7 @@ def test_missing_unpaired_poses_are_told_with_their_command(tmp_path, paper):
     for source in paper.sources:
         make(tmp_path / source.records, with_prior=False)
     with pytest.raises(FileNotFoundError) as caught:
-        sources.locate(paper, (str(tmp_path),))
+        sources.resolve(paper, (str(tmp_path),))
     message, folder = str(caught.value), tmp_path / paper.prior
     assert f"{folder} has no unpaired poses" in message
     command = "training.prepare poses --root DIR --kind amass"
@@ -116,12 +116,12 @@ def test_own_folders_share_what_the_datasets_had(tmp_path, paper):
     make(tmp_path / "mine", with_prior=False)
     make(tmp_path / "yours")
     words = (str(tmp_path / "mine"), str(tmp_path / "yours"))
-    found = sources.locate(paper, words)
+    found = sources.resolve(paper, words)
     assert sum(s.share for s in found.sources) == pytest.approx(1)
     assert {s.records for s in found.sources} == set(words)
     assert found.prior == words[1]
     unpaired = config.Data(sources=(config.Source("coco", labels="2d"),))
-    (only,) = sources.locate(unpaired, words[1:]).sources
+    (only,) = sources.resolve(unpaired, words[1:]).sources
     assert (only.labels, only.shards) == ("2d", (0, 1))
 
 
@@ -131,7 +131,7 @@ def test_what_is_missing_is_named_with_its_command(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as caught:
-        sources.locate(paper, words)
+        sources.resolve(paper, words)
     message = str(caught.value)
     first = {"root": "root/h36m", "synthetic": "data/synthetic", "a": "a"}
     first = first[words[0]]
@@ -152,10 +152,10 @@ def test_what_is_missing_is_named_with_its_command(
 def test_a_set_that_has_a_reader_is_not_said_to_lack_it(tmp_path, name, known):
     data = config.Data(sources=(config.Source(name),), prior="")
     with pytest.raises(FileNotFoundError) as caught:
-        sources.locate(data, (str(tmp_path),))
+        sources.resolve(data, (str(tmp_path),))
     assert ("no reader" in str(caught.value)) != known
 
 
 def test_no_folder_at_all_is_refused(paper):
     with pytest.raises(ValueError, match="--records is empty"):
-        sources.locate(paper, ())
+        sources.resolve(paper, ())

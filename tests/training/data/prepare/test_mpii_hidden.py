@@ -98,7 +98,9 @@ def units_of(batch):
 
 def scores():
     rule = protocols.get("mpii_invisible_hkmr")
-    return evaluator.Scores(rule, protocol.Given(None, joints.LSP14, None))
+    return evaluator.Scores(
+        rule, protocol.EvaluationContext(None, joints.LSP14, None)
+    )
 
 
 def answer(batch, pixels, units):
@@ -106,7 +108,7 @@ def answer(batch, pixels, units):
     index = list(joints.select(joints.LSP14, of=joints.KEYPOINTS))
     points = batch["keypoints"][:, index, :2].copy()
     points[..., 0] += pixels / units[:, np.newaxis]
-    return protocol.Found(keypoints=points)
+    return protocol.Predictions(keypoints=points)
 
 
 def test_pixels_are_those_of_the_publishers_picture(batch):
@@ -162,7 +164,7 @@ def test_what_is_missing_is_named(batch):
     with pytest.raises(ValueError, match="--split valid --rules everyone"):
         empty.summary()
     with pytest.raises(ValueError, match="give the predictions' keypoints"):
-        empty.add(batch, protocol.Found())
+        empty.add(batch, protocol.Predictions())
     no_head = json.dumps({"hidden": ["neck"], "head_px": 0.0, "shrunk": 1})
     facts = np.array([no_head.encode(), b"", b""], object)
     seen = batch["keypoints"].copy()
