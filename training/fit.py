@@ -4,6 +4,7 @@
     python -m training.fit quick --workdir runs/q --steps 9000
     python -m training.fit hmr --workdir runs/hmr --optim.lr 1e-5
     python -m training.fit hmr --devices gpu:0,1 --records /data/records
+    python -m training.fit hkmr --print-config
 
 The same command continues a run that was stopped or killed.
 """
@@ -11,6 +12,7 @@ The same command continues a run that was stopped or killed.
 import contextlib
 import dataclasses
 import importlib
+import json
 import logging
 import pkgutil
 import re
@@ -50,7 +52,7 @@ TOO_LARGE = (
     "A step does not fit the device. Use a smaller --data.batch-size, take "
     "the batch in parts with --optim.accumulate, or --precision bfloat16."
 )
-# What is told in one line: their messages say what to do.
+# Errors shown as one line, because the message names the fix.
 ERRORS = (
     OSError,
     ValueError,
@@ -62,7 +64,7 @@ ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Where:
-    """Where a run reads, writes and computes; not part of the science."""
+    """Folders and devices of a run; no part of the science."""
 
     workdir: Path
     """Checkpoints, metrics.jsonl, TensorBoard and the best model go here; of
@@ -74,6 +76,8 @@ class Where:
     """'open' (shipped), or an SMPL .pkl, .npz or folder."""
     devices: str = "auto"
     """auto, cpu, cpu:2 (two virtual devices), gpu, gpu:0,1."""
+    print_config: bool = False
+    """Prints every value of the experiment as JSON, and trains nothing."""
 
 
 def names() -> list[str]:
@@ -93,8 +97,13 @@ def experiment(name: str) -> config.Experiment:
     return module.EXPERIMENT
 
 
-def fit(chosen: config.Experiment, where: Where) -> Path:
+def fit(chosen: config.Experiment, where: Where, name: str = "") -> Path:
     """Runs or continues an experiment; returns the folder of its best model.
+
+    Args:
+        chosen: every value of it.
+        where: its folders and devices.
+        name: of the experiment, stored for those who read its results.
 
     Raises:
         FileNotFoundError: records or body are missing; says what to do.
@@ -117,7 +126,7 @@ def fit(chosen: config.Experiment, where: Where) -> Path:
     with contextlib.ExitStack() as stack:
         if cluster.read().chief:
             stack.enter_context(workdir.held(where.workdir))
-            workdir.claim(where.workdir, chosen, choices)
+            workdir.claim(where.workdir, chosen, choices, name)
         cluster.agree(strategy)
         settled = workdir.settled(where.workdir, chosen)
         workdir.check_same_data(where.workdir, settled, choices)
@@ -285,6 +294,13 @@ def _can_validate(source: config.Source) -> bool:
     return bool(split) and split.get("labels", {}).get("joints3d", 1) > 0
 
 
+def name_and_flags(arguments: list[str]) -> tuple[str, list[str]]:
+    """The experiment's name, `quick` where none is typed, and the flags."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    return "quick", arguments
+
+
 def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
     """The command line: an experiment's name, then its fields.
 
@@ -292,10 +308,7 @@ def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
         ValueError: unknown experiment, or a flag that its method no longer
             has, with another value than its old default.
     """
-    if arguments and not arguments[0].startswith("-"):
-        name, rest = arguments[0], arguments[1:]
-    else:
-        name, rest = "quick", arguments
+    name, rest = name_and_flags(arguments)
     chosen = experiment(name)
     rest = _without_retired(type(chosen.method), rest)
     default = Where(workdir=Path("runs") / name)
@@ -378,12 +391,17 @@ def run_and_report(work: Callable[[], None]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; a status of training.engine.exit_status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # It tells of each variable's reduction.
+    # TensorFlow would log the reduction of every variable.
     tf.get_logger().setLevel(logging.WARNING)
 
     def work():
-        chosen, where = parse(sys.argv[1:] if arguments is None else arguments)
-        print(f"Best model: {fit(chosen, where)}")
+        words = sys.argv[1:] if arguments is None else arguments
+        chosen, where = parse(words)
+        if where.print_config:
+            print(json.dumps(workdir.as_dict(chosen), indent=2))
+            return
+        name, _ = name_and_flags(words)
+        print(f"Best model: {fit(chosen, where, name)}")
 
     return run_and_report(work)
 

@@ -16,13 +16,14 @@ from tests.support.paths import ROOT
 PACKAGES = ("tf_hmr", "training", "edge")
 WORDS = frozenset(
     """
-    about again all alone also another apart asked away being beside both called
-    carried chosen done drawn each either else every everyone everything far found
-    given going gone held here into its kept known laid lies lost made many meant
-    missed moved much near needed needs next now other others own place placed
-    places put said seen several shown some spoilt such taken tell tells that
-    theirs them there thing things this those told turned until upon used wanted
-    what where which whole whom whose without
+    about again all alone also another apart asked away being beside both
+    called carried chosen done drawn each either else every everyone
+    everything far found given going gone held here into its kept known laid
+    lies lost made many meant missed moved much near needed needs next now
+    other others own place placed places put said seen several shown some
+    spoilt such taken tell tells that theirs them there thing things this
+    those told turned until upon used wanted what where which whole whom
+    whose without
     """.split()
 )
 

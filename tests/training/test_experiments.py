@@ -2,13 +2,14 @@
 
 import dataclasses
 import importlib
+import json
 import re
 import shlex
 
 import numpy as np
 import pytest
 
-from tests.support import record_samples
+from tests.support import record_samples, resolved_experiments
 from training import config, fit
 from training.data.pipeline import order
 from training.recipes import hmr_recipe
@@ -169,3 +170,22 @@ def test_flags_that_left_a_method_are_refused_at_other_values(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("training.fit: ") and re.search(message, line)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", fit.names())
+def test_resolved_values_are_the_stored_ones(name):
+    """What a change of a recipe changes is read in the diff of these files."""
+    stored = (resolved_experiments.FOLDER / f"{name}.json").read_text()
+    assert resolved_experiments.text(name) == stored, (
+        "if this is wanted: python -m tests.support.resolved_experiments"
+    )
+
+
+def test_an_experiment_is_printed_whole_and_not_trained(capsys, tmp_path):
+    folder = tmp_path / "run"
+    words = ["quick", "--print-config", f"--workdir={folder}", "--steps=7"]
+    assert fit.main(words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    expected = json.loads(resolved_experiments.text("quick"))
+    assert printed == expected | {"steps": 7}
+    assert not folder.exists()

@@ -53,7 +53,7 @@ class EdgeBody:
         regressor = data.regressor(self.joint_names).astype(np.float64)
         self._rest_blends, self._rest_template = _rest(data)
         self._rounds = _rounds(data.parents)
-        self._surface = _arranged(body_points.of_surface(data))
+        self._surface = _arranged(body_points.surface_points(data))
         points, self._gather = body_points.of_keypoints(data, regressor)
         self._keypoints = _arranged(points)
 

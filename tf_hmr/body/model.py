@@ -80,7 +80,7 @@ class Body:
             self._rest_blends = _constant(
                 rest_blends.reshape(self.num_betas, -1)
             )
-            self._surface = _points(body_points.of_surface(data))
+            self._surface = _points(body_points.surface_points(data))
             points, gather = body_points.of_keypoints(data, regressor)
             self._keypoints, self._gather = _points(points), _constant(gather)
         arranged = _compiled if jit else _plain

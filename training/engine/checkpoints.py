@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill: whole or absent, the last two kept."""
+"""Checkpoints that survive a kill: complete or absent, the last two."""
 
 import logging
 import shutil
@@ -12,7 +12,7 @@ from training.engine import step as steps
 from training.engine import workdir as workdirs
 
 FOLDER = workdirs.CHECKPOINTS
-# What TensorFlow raises for files that are cut short, altered or foreign.
+# Errors of TensorFlow on files that are cut short, altered or foreign.
 DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Checkpoints:
         method: methods.Method,
         stages: list[steps.Step],
         mean: run_log.Mean,
-        kept: fit_store.FitStore | None = None,
+        fits: fit_store.FitStore | None = None,
     ):
         """Gathers the state.
 
@@ -38,10 +38,10 @@ class Checkpoints:
             workdir: of the run.
             method: with every variable made.
             stages: the compiled steps of the run.
-            mean: of the steps since the last line of the journal.
-            kept: the fits, where the method makes labels of them.
+            mean: of the steps since the last line of the log.
+            fits: where the method makes labels of them.
         """
-        self._kept = kept
+        self._fits = fits
         self.workdir, self.folder = workdir, workdir / FOLDER
         self.step = tf.Variable(
             0,
@@ -63,33 +63,33 @@ class Checkpoints:
             step=self.step,
             mean=mean,
         )
-        # All workers save, as reading the state may need all of them; what
-        # the chief wrote is kept.
-        here = cluster.read()
+        # All workers save, as reading the state may need all of them; the
+        # chief's files remain.
+        worker = cluster.read()
         self._own = self.folder
         leftovers = self.folder.glob("ckpt-*_temp")
-        if not here.chief:
-            self._own = self.folder / f"worker-{here.index}_temp"
+        if not worker.chief:
+            self._own = self.folder / f"worker-{worker.index}_temp"
             leftovers = [self._own]
         for leftover in leftovers:
             shutil.rmtree(leftover, ignore_errors=True)
         self._damaged: list[str] = []
-        self._whole: list[str] = []
+        self._intact: list[str] = []
         self._manager = None
 
     def save(self, step: int) -> None:
         """Writes the state after `step` steps."""
         self.step.assign(step)
         if self._manager is None:
-            # Only now: the other workers are done with reading.
+            # Only now have the other workers finished reading.
             if self._damaged and self._own == self.folder:
                 self._set_aside()
             self._manager = tf.train.CheckpointManager(
                 self._state, str(self._own), max_to_keep=2
             )
-        # Before it: a checkpoint says that its fits are there.
-        if self._kept is not None and self._own == self.folder:
-            self._kept.save(self.workdir, step)
+        # First, as a checkpoint implies that its fits exist.
+        if self._fits is not None and self._own == self.folder:
+            self._fits.save(self.workdir, step)
         self._manager.save(checkpoint_number=step)
         if self._own == self.folder:
             fit_store.keep_only(
@@ -97,27 +97,30 @@ class Checkpoints:
             )
 
     def close(self) -> None:
-        """Removes what another worker than the chief has written."""
+        """Removes the files of a worker that is not the chief."""
         if self._own != self.folder:
             shutil.rmtree(self._own, ignore_errors=True)
 
     def restore(self) -> int:
-        """Restores the newest whole checkpoint; 0 where there is none.
+        """Restores the newest intact checkpoint.
 
-        Every worker reads the chief's. Newer ones that cannot be read are set
-        aside by the first save, so that they take no whole one's place.
+        Every worker reads the chief's. Newer ones that cannot be read are
+        renamed by the first save, so that they take no intact one's place.
+
+        Returns:
+            Its step; 0 where there is none.
 
         Raises:
             NoCheckpointError: there are checkpoints and none can be read.
         """
         numbers = workdirs.saved_steps(self.workdir)
         paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
-        for place, path in reversed(list(enumerate(paths))):
+        for index, path in reversed(list(enumerate(paths))):
             try:
                 status = self._state.restore(path)
                 status.assert_existing_objects_matched()
-                if self._kept is not None:
-                    self._kept.load(self.workdir, numbers[place])
+                if self._fits is not None:
+                    self._fits.load(self.workdir, numbers[index])
             except DAMAGE as error:
                 first = str(error).strip().splitlines()[0]
                 log.warning(
@@ -127,8 +130,8 @@ class Checkpoints:
                     first,
                 )
                 continue
-            self._damaged = paths[place + 1 :]
-            self._whole = paths[: place + 1]
+            self._damaged = paths[index + 1 :]
+            self._intact = paths[: index + 1]
             return int(self.step.numpy())
         if paths:
             raise NoCheckpointError(
@@ -144,10 +147,10 @@ class Checkpoints:
                 file.rename(file.with_name(f"damaged-{file.name}"))
         tf.compat.v1.train.update_checkpoint_state(
             str(self.folder),
-            self._whole[-1],
-            all_model_checkpoint_paths=self._whole,
+            self._intact[-1],
+            all_model_checkpoint_paths=self._intact,
             # Without them TensorFlow's manager leaves the list out.
             all_model_checkpoint_timestamps=[
-                Path(f"{path}.index").stat().st_mtime for path in self._whole
+                Path(f"{path}.index").stat().st_mtime for path in self._intact
             ],
         )

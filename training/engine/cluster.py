@@ -1,9 +1,9 @@
-"""The workers of one run: which one this is, and whether all are there.
+"""The workers of one run: which one this process is, and their agreement.
 
 TF_CONFIG names them, as for any TensorFlow program: {"cluster": {"worker":
 ["host:port", ...]}, "task": {"type": "worker", "index": 0}}, the same cluster
-on each and the index its own. The first is the chief: it alone writes what
-the run leaves. All read the same --workdir.
+on each and the index its own. The first is the chief: it alone writes the
+files of the run. All read the same --workdir.
 """
 
 import contextlib
@@ -30,34 +30,34 @@ class PeerLostError(RuntimeError):
 
 
 class ClusterError(ValueError):
-    """TF_CONFIG, or what the workers share, is not as it must be."""
+    """TF_CONFIG, or a folder that the workers share, is wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Where this process stands among the workers of its run."""
+    """The workers of a run, and which of them this process is."""
 
     workers: tuple[str, ...] = ("here",)
     """Addresses, the chief's first."""
     index: int = 0
-    """This process' place among them."""
+    """Index of this process among them."""
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes what the run leaves."""
+        """Whether this process writes the files of the run."""
         return self.index == 0
 
     @property
     def several(self) -> bool:
-        """Whether there are others."""
+        """Whether there is more than one worker."""
         return len(self.workers) > 1
 
 
 def read() -> Cluster:
-    """What TF_CONFIG says; one worker without it.
+    """Reads TF_CONFIG; one worker without it.
 
     Raises:
-        ClusterError: it is not what TensorFlow expects; says what is wrong.
+        ClusterError: it does not name a task of a cluster of workers.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -71,8 +71,8 @@ def read() -> Cluster:
         task = content["task"]
         kind, index = task["type"], int(task["index"])
         address = jobs[kind][index]
-        others = sorted(set(jobs) - set(JOBS))
-        if others or index < 0 or kind not in JOBS:
+        unknown_jobs = sorted(set(jobs) - set(JOBS))
+        if unknown_jobs or index < 0 or kind not in JOBS:
             raise ValueError(f"its jobs are {sorted(jobs)}, expected {JOBS}")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
         raise ClusterError(
@@ -83,14 +83,14 @@ def read() -> Cluster:
 
 
 def connect(cluster: Cluster) -> tf.distribute.Strategy:
-    """The strategy over all workers; waits until the last has come.
+    """Makes the strategy over all workers, once all of them have started.
 
-    TensorFlow waits outside of Python, holds its lock and takes SIGTERM for
-    itself: until all are there, only SIGKILL ends a worker. It has nothing to
-    lose then.
+    TensorFlow waits outside of Python, holds its lock and handles SIGTERM
+    itself: until all have started, only SIGKILL ends a worker, which has
+    nothing to lose then.
 
     Raises:
-        ClusterError: this worker's address cannot be listened at.
+        ClusterError: this worker cannot listen at its address.
     """
     count, address = len(cluster.workers), cluster.workers[cluster.index]
     log.info(
@@ -111,35 +111,40 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
-    """Waits until all workers have come here; the number of each."""
-    here = read()
-    if not here.several:
+    """Waits until all workers call this; returns the number of each."""
+    cluster = read()
+    if not cluster.several:
         return [number]
 
     @tf.function
-    def gathered():
+    def all_numbers():
         def replica():
             context = tf.distribute.get_replica_context()
-            own = tf.one_hot(here.index, len(here.workers), float(number))
-            ones = tf.one_hot(here.index, len(here.workers))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, [own, ones])
+            index, count = cluster.index, len(cluster.workers)
+            numbers = tf.one_hot(index, count, float(number))
+            # How often a worker's number counts: once per replica.
+            replicas = tf.one_hot(index, count)
+            return context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [numbers, replicas]
+            )
 
         return strategy.run(replica)
 
-    own, ones = gathered()
-    first = strategy.experimental_local_results
-    return [int(n) for n in (first(own)[0] / first(ones)[0]).numpy()]
+    numbers, replicas = (
+        strategy.experimental_local_results(value)[0] for value in all_numbers()
+    )
+    return [int(number) for number in (numbers / replicas).numpy()]
 
 
 def is_loss(error: BaseException) -> bool:
-    """Whether this is how TensorFlow tells that a worker went away."""
+    """Whether TensorFlow raised this because another worker went away."""
     lost = isinstance(error, tf.errors.UnavailableError)
     return read().several and (lost or ABORTED in str(error))
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """What TensorFlow raises when a worker goes away, as one error.
+    """Turns TensorFlow's errors about a lost worker into one of ours.
 
     Raises:
         PeerLostError: a worker went away.

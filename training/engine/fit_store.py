@@ -1,10 +1,10 @@
-"""Bodies fitted to the keypoints of examples, kept from step to step.
+"""Bodies fitted to the keypoints of examples, stored from step to step.
 
-Kept by dataset and example id, in the frame of the picture as it is stored:
-the rotation and the flip of a crop are undone when a fit is written and done
-when it is read (nkolot/SPIN: train/fits_dict.py). A file of all of them
-belongs to each checkpoint, so that a run that continues has the fits of its
-step; every worker holds the same.
+The keys are dataset and example id, the frame is that of the stored image: the
+rotation and the flip of a crop are undone when a fit is written and redone
+when it is read (nkolot/SPIN: train/fits_dict.py). A file of all fits belongs
+to each checkpoint, so that a continued run has the fits of its step; every
+worker holds the same.
 """
 
 import os
@@ -31,7 +31,7 @@ _EXPECTED = f"keys (n,) int64 and fits (n, {POSE + BETAS}): pose and betas"
 
 
 def path_of(workdir: Path, step: int) -> Path:
-    """The file that belongs to the checkpoint of a step."""
+    """Path of the file that belongs to the checkpoint of a step."""
     return workdir / FOLDER / f"fits-{step}.npz"
 
 
@@ -39,19 +39,19 @@ class FitStore:
     """The fits of all examples; (82,) numbers each, pose and betas."""
 
     def __init__(self, start: Sequence[str] = ()):
-        """Begins with the fits of files.
+        """Loads initial fits.
 
         Args:
             start: each a fits-*.npz of another run, or STEM=FILE.npy, SPIN's
                 static fits (N, 82) of the people in STEM.npz.
 
         Raises:
-            FileNotFoundError, ValueError: a file is not there or no such.
+            FileNotFoundError, ValueError: a file is missing, or holds no fits.
         """
         self._lock = threading.Lock()
         self._clear()
-        for word in start:
-            self.update(*_started(word))
+        for source in start:
+            self.update(*_initial(source))
 
     def _clear(self) -> None:
         self._rows: dict[int, int] = {}
@@ -64,21 +64,23 @@ class FitStore:
         """Fits (B, 82), and 1 (B,) where there is one, else 0."""
         with self._lock:
             rows = [self._rows.get(key, -1) for key in keys.tolist()]
-            known = np.array(rows, np.int64) >= 0
-            found = np.zeros((len(keys), POSE + BETAS), np.float32)
-            found[known] = self._fits[np.array(rows, np.int64)[known]]
-        return found, known.astype(np.float32)
+            has_fit = np.array(rows, np.int64) >= 0
+            fits = np.zeros((len(keys), POSE + BETAS), np.float32)
+            fits[has_fit] = self._fits[np.array(rows, np.int64)[has_fit]]
+        return fits, has_fit.astype(np.float32)
 
     def update(self, keys: np.ndarray, fits: np.ndarray) -> None:
-        """Keeps fits (n, 82); of an example's several ones the last."""
+        """Stores fits (n, 82); the last one of an example with several."""
         with self._lock:
             for key in keys.tolist():
                 self._rows.setdefault(key, len(self._rows))
             if len(self._rows) > len(self._fits):
-                # Twice as many, so that not every step copies all of them.
-                room = np.zeros((2 * len(self._rows), POSE + BETAS), np.float32)
-                room[: len(self._fits)] = self._fits
-                self._fits = room
+                # Twice as large, so that not every step copies all of them.
+                larger = np.zeros(
+                    (2 * len(self._rows), POSE + BETAS), np.float32
+                )
+                larger[: len(self._fits)] = self._fits
+                self._fits = larger
             for key, fit in zip(keys.tolist(), fits, strict=True):
                 self._fits[self._rows[key]] = fit
 
@@ -92,9 +94,9 @@ class FitStore:
         os.replace(part, path)
 
     def digest(self) -> int:
-        """20 bits of all keys and fits, as many as cluster.agree can compare.
+        """Hashes all keys and fits to 20 bits, which cluster.agree can compare.
 
-        Other fits have the same ones with a chance of 1e-6.
+        Different fits have equal digests with a chance of 1e-6.
         """
         keys, fits = self._arrays()
         return zlib.crc32(fits, zlib.crc32(keys)) % 2**20
@@ -104,7 +106,7 @@ class FitStore:
         return keys, self._fits[: len(keys)]
 
     def load(self, workdir: Path, step: int) -> None:
-        """Takes the fits of a step in the place of all there are.
+        """Replaces all fits by those of a step.
 
         Raises:
             ValueError: the file is missing or damaged.
@@ -117,37 +119,36 @@ class FitStore:
         self.update(keys, fits)
 
     def read(self, batch: dict[str, tf.Tensor]) -> method.Fits:
-        """In the step: the fits of a batch, turned and mirrored as it is."""
+        """Reads, inside the step, fits of a batch as its crops show them."""
         keys = batch["example_key"]
-        rows, kept = tf.numpy_function(
+        rows, has_fit = tf.numpy_function(
             self.look_up, [keys], (tf.float32, tf.float32)
         )
         rows = tf.ensure_shape(rows, [*keys.shape, POSE + BETAS])
         rotvecs = tf.reshape(rows[:, :POSE], (-1, len(joints.SMPL24), 3))
         rotmats = augment.rotmats(
-            _drawn(batch), rotations.rotvec_to_rotmat(rotvecs)
+            _augmentation(batch), rotations.rotvec_to_rotmat(rotvecs)
         )
-        kept = tf.ensure_shape(kept, keys.shape)
-        return method.Fits(rotmats, rows[:, POSE:], kept)
+        has_fit = tf.ensure_shape(has_fit, keys.shape)
+        return method.Fits(rotmats, rows[:, POSE:], has_fit)
 
     def write(self, keys, fits, better) -> tf.Tensor:
-        """In the step: keeps `fits` (G, 82) where `better` (G,) is 1.
+        """Stores, inside the step, `fits` (G, 82) where `better` (G,) is 1.
 
         Returns:
-            () 0, to wait for.
+            A scalar that exists once the fits are stored.
         """
 
-        def keep(keys, fits, better):
-            chosen = better > 0
-            self.update(keys[chosen], fits[chosen])
+        def store(keys, fits, better):
+            self.update(keys[better > 0], fits[better > 0])
             return np.int32(0)
 
-        done = tf.numpy_function(keep, [keys, fits, better], tf.int32)
-        return tf.ensure_shape(done, ())
+        written = tf.numpy_function(store, [keys, fits, better], tf.int32)
+        return tf.ensure_shape(written, ())
 
 
-def refuse_apart(digests: Sequence[int], start: Sequence[str]) -> None:
-    """Workers must begin with the same fits: each updates its own copy.
+def check_same(digests: Sequence[int], start: Sequence[str]) -> None:
+    """Checks that all workers begin with the same fits; each has a copy.
 
     Args:
         digests: of each worker's store.
@@ -166,64 +167,66 @@ def refuse_apart(digests: Sequence[int], start: Sequence[str]) -> None:
 
 
 def keep_only(workdir: Path, steps: Sequence[int]) -> None:
-    """Removes the files of steps that have no checkpoint any more."""
-    whole = {path_of(workdir, step) for step in steps}
+    """Removes the files of steps without a checkpoint."""
+    in_use = {path_of(workdir, step) for step in steps}
     for path in (workdir / FOLDER).glob("fits-*.npz"):
-        if path not in whole:
+        if path not in in_use:
             path.unlink()
 
 
 def rows(batch: dict[str, tf.Tensor], fits: method.Fits) -> tf.Tensor:
-    """Fits as a crop shows them -> (B, 82) as the stored picture does."""
-    rotmats = augment.undone_rotmats(_drawn(batch), fits.rotmats)
+    """Turns fits as crops show them to (B, 82) as stored images do."""
+    rotmats = augment.undone_rotmats(_augmentation(batch), fits.rotmats)
     pose = tf.reshape(rotations.rotmat_to_rotvec(rotmats), (-1, POSE))
     return tf.concat([pose, fits.betas], axis=1)
 
 
-def gathered(
-    batch: dict[str, tf.Tensor], found: method.Fits, targets: dict
+def gather(
+    batch: dict[str, tf.Tensor], new_fits: method.Fits, targets: dict
 ) -> tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]:
-    """In a replica: what all replicas found, in the order of the batch.
+    """Gathers, inside a replica, the new fits of all replicas.
 
     Args:
         batch: of this replica.
-        found: its new fits.
-        targets: what its method made of it.
+        new_fits: of its examples.
+        targets: of its method, whose `fits_*` entries (B,) are logged.
 
     Returns:
-        The arguments of `write`; and the mean, over the whole batch, of what
-        targets tells of fits, with `fits_better`, the share that is replaced.
+        The arguments of `write`, in the order of the batch; and means over
+        all replicas' batches by name: of the `fits_*` entries, and
+        `fits_better`, the share of examples whose fit is replaced.
     """
-    told = {k: targets[k] for k in targets if k.startswith("fits_")}
-    told["fits_better"] = found.kept
+    logged = {k: targets[k] for k in targets if k.startswith("fits_")}
+    logged["fits_better"] = new_fits.kept
     columns = tf.concat(
-        [rows(batch, found), tf.stack(list(told.values()), axis=1)], axis=1
+        [rows(batch, new_fits), tf.stack(list(logged.values()), axis=1)],
+        axis=1,
     )
     keys = batch["example_key"]
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
-        # What a worker's pipeline yields is on no device, which a gather
-        # asks for.
+        # Tensors of a worker's pipeline are on no device; a gather needs one.
         keys = tf.identity(keys)
         keys, columns = context.all_gather([keys, columns], axis=0)
-    fits, told_columns = tf.split(columns, [POSE + BETAS, len(told)], axis=1)
-    means = tf.unstack(tf.reduce_mean(told_columns, axis=0))
-    better = told_columns[:, list(told).index("fits_better")]
-    return (keys, fits, better), dict(zip(told, means, strict=True))
+    fits, values = tf.split(columns, [POSE + BETAS, len(logged)], axis=1)
+    means = tf.unstack(tf.reduce_mean(values, axis=0))
+    better = values[:, list(logged).index("fits_better")]
+    return (keys, fits, better), dict(zip(logged, means, strict=True))
 
 
-def _drawn(batch: dict[str, tf.Tensor]) -> augment.Augmentation:
-    nothing = augment.nothing(tf.shape(batch["flip"])[0])
-    return nothing._replace(
+def _augmentation(batch: dict[str, tf.Tensor]) -> augment.Augmentation:
+    """The rotation and the flip that the crops of a batch have."""
+    identity = augment.nothing(tf.shape(batch["flip"])[0])
+    return identity._replace(
         flip=batch["flip"], rotation_rad=batch["rotation_rad"]
     )
 
 
-def _started(word: str) -> tuple[np.ndarray, np.ndarray]:
-    """Keys (n,) and fits (n, 82) of a word of data.fits."""
-    stem, equals, file = word.partition("=")
+def _initial(source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Keys (n,) and fits (n, 82) of an entry of data.fits."""
+    stem, equals, file = source.partition("=")
     if not equals:
-        return _read(Path(word))
+        return _read(Path(source))
     path = Path(file)
     expected = f"SPIN's static fits of {stem}.npz, (N, {POSE + BETAS})"
     cure = "Fetch it again (nkolot/SPIN: fetch_data.sh)."
@@ -252,9 +255,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check(path: Path, fits: np.ndarray, expected: str) -> None:
-    whole = fits.ndim == 2 and fits.shape[1] == POSE + BETAS
-    numbers = np.issubdtype(fits.dtype, np.floating)
-    if not (whole and numbers and np.isfinite(fits).all()):
+    right_shape = fits.ndim == 2 and fits.shape[1] == POSE + BETAS
+    floats = np.issubdtype(fits.dtype, np.floating)
+    if not (right_shape and floats and np.isfinite(fits).all()):
         raise ValueError(
             f"{path}: fits are {fits.dtype} of the shape {fits.shape}, "
             f"expected {expected}, all finite."

@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation gives the loop."""
+    """The result of an evaluation."""
 
     score: float
     """Lower is better; the best model is kept."""
     values: dict[str, float]
     """Figures to log."""
-    picture: np.ndarray | None = None
-    """(H, W, 3) uint8 for TensorBoard."""
+    image: np.ndarray | None = None
+    """(H, W, 3) uint8 RGB for TensorBoard."""
 
 
 class NonFiniteError(RuntimeError):
@@ -50,11 +50,11 @@ class NonFiniteError(RuntimeError):
 
 
 class StoppedError(RuntimeError):
-    """SIGTERM came, and the state is saved; the message says at which step."""
+    """SIGTERM came and the state is saved; the message names the step."""
 
 
 class UnwrittenError(RuntimeError):
-    """A file of the run could not be written; says what is whole."""
+    """A file of the run could not be written; names the last checkpoint."""
 
 
 def train(
@@ -91,44 +91,52 @@ def train(
             f"A stage may not be named {EVALUATION!r}: metrics.jsonl calls "
             "the measurements so. Choose another name."
         )
-    _refuse_uneven(experiment, strategy.num_replicas_in_sync)
-    here = cluster.read()
+    _check_batch_divides(experiment, strategy.num_replicas_in_sync)
+    chief = cluster.read().chief
     mean = run_log.Mean()
-    kept = None
+    fits = None
     if method.keeps_fits:
-        kept = fit_store.FitStore(experiment.data.fits)
+        fits = fit_store.FitStore(experiment.data.fits)
     with strategy.scope():
         compiled = [
-            steps.Step(strategy, method, stage, kept) for stage in stages
+            steps.Step(strategy, method, stage, fits) for stage in stages
         ]
-        saved = checkpoints.Checkpoints(workdir, method, compiled, mean, kept)
+        saved = checkpoints.Checkpoints(workdir, method, compiled, mean, fits)
     step = saved.restore()
-    _refuse_apart(cluster.agree(strategy, step), workdir)
-    if kept is not None:
-        digests = cluster.agree(strategy, kept.digest())
-        fit_store.refuse_apart(digests, experiment.data.fits)
+    _check_same_step(cluster.agree(strategy, step), workdir)
+    if fits is not None:
+        digests = cluster.agree(strategy, fits.digest())
+        fit_store.check_same(digests, experiment.data.fits)
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
-    with _writing(step, workdir):
-        kind = run_log.RunLog if here.chief else run_log.NullRunLog
-        book = kind(workdir, step)
-    with _closed_at_failure(book), signals.stop_requested() as asked:
-        run = _Run(
-            *(experiment, method, make_dataset, evaluate),
-            *(workdir, saved, book, mean, asked, here.chief),
+    with _explain_write_errors(step, workdir):
+        kind = run_log.RunLog if chief else run_log.NullRunLog
+        lines = kind(workdir, step)
+    with _close_on_error(lines), signals.stop_requested() as stop_requested:
+        run = TrainingRun(
+            experiment=experiment,
+            method=method,
+            make_dataset=make_dataset,
+            evaluate=evaluate,
+            workdir=workdir,
+            saved=saved,
+            log=lines,
+            mean=mean,
+            stop_requested=stop_requested,
+            chief=chief,
         )
-        run.catch_up(step)
+        run.evaluate_if_missed(step)
         start = 0
         for stage, stage_step in zip(stages, compiled, strict=True):
             end = start + stage.steps
             if step < end and not run.stopped:
                 step = run.stage(stage.name, stage_step, step, end)
             start = end
-        # Nobody leaves before all have saved.
+        # All workers have saved before any of them ends.
         cluster.agree(strategy, step)
-    with _writing(step, workdir):
-        book.close()
+    with _explain_write_errors(step, workdir):
+        lines.close()
     saved.close()
     if step < total:
         raise StoppedError(
@@ -138,8 +146,8 @@ def train(
 
 
 @dataclasses.dataclass
-class _Run:
-    """What stays the same over a run's stages."""
+class TrainingRun:
+    """A run over all of its stages."""
 
     experiment: config.Experiment
     method: methods.Method
@@ -147,9 +155,9 @@ class _Run:
     evaluate: Callable | None
     workdir: Path
     saved: checkpoints.Checkpoints
-    book: run_log.RunLog
+    log: run_log.RunLog
     mean: run_log.Mean
-    asked: Callable[[], bool]
+    stop_requested: Callable[[], bool]
     chief: bool
 
     def __post_init__(self):
@@ -159,25 +167,25 @@ class _Run:
         scores = {
             line["step"]: line["score"] for line in lines if "score" in line
         }
-        self.measured = set(scores)
+        self.evaluated_steps = set(scores)
         self.best = min(
             filter(math.isfinite, scores.values()), default=math.inf
         )
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
 
-    def catch_up(self, step: int) -> None:
-        """Measures what a run that died after a save did not come to."""
-        if self.chief and step and self._measures(step):
+    def evaluate_if_missed(self, step: int) -> None:
+        """Evaluates where a kill came between a save and its evaluation."""
+        if self.chief and step and self._evaluation_due(step):
             if self.evaluate is None:
-                done = (self.workdir / BEST_FOLDER).exists()
+                evaluated = (self.workdir / BEST_FOLDER).exists()
             else:
-                done = step in self.measured
-            if not done:
+                evaluated = step in self.evaluated_steps
+            if not evaluated:
                 self._evaluate(step)
 
     def stage(self, name, stage_step, step, end) -> int:
-        """Steps from `step` to `end`; returns the step it came to."""
+        """Takes the steps from `step` to `end`; returns the last step taken."""
         batches = batches_from(self.make_dataset, step, stage_step.strategy)
         bar = tqdm.tqdm(
             total=end,
@@ -186,32 +194,37 @@ class _Run:
             unit="step",
             disable=not (self.chief and sys.stderr.isatty()),
         )
-        every = self.experiment
+        log_every, save_every = (
+            self.experiment.log_every,
+            self.experiment.save_every,
+        )
         while step < end and not self.stopped:
-            began = time.monotonic()
+            start_s = time.monotonic()
             count = self._until_due(step, end)
-            values, self.stopped = stage_step(batches, count, self.asked())
+            values, self.stopped = stage_step(
+                batches, count, self.stop_requested()
+            )
             for row in _rows(values):
                 step += 1
                 check_finite(row, step, self._examples)
                 self.mean.add(row)
-            self.mean.seconds += time.monotonic() - began
+            self.mean.seconds += time.monotonic() - start_s
             bar.update(step - bar.n)
-            measure = self._measures(step)
-            with _writing(step, self.workdir):
-                if measure or _due(every.log_every, step) or step == end:
+            evaluation_due = self._evaluation_due(step)
+            with _explain_write_errors(step, self.workdir):
+                if evaluation_due or _due(log_every, step) or step == end:
                     self._log(name, step, bar)
-                if _due(every.save_every, step) or step == end or self.stopped:
-                    self.book.flush()
+                if _due(save_every, step) or step == end or self.stopped:
+                    self.log.flush()
                     self.saved.save(step)
-            # After the save: it may take long, and whatever ends it loses
-            # nothing but itself.
-            if measure and not self.stopped:
+            # After the save: an evaluation may take long, and a kill during it
+            # loses nothing else.
+            if evaluation_due and not self.stopped:
                 self._evaluate(step)
         bar.close()
         return step
 
-    def _measures(self, step: int) -> bool:
+    def _evaluation_due(self, step: int) -> bool:
         learner = steps.learner(self.method, self.experiment.stage_at(step - 1))
         due = _due(self.experiment.eval_every, step)
         # A part that learns poses alone moves nothing of what is measured.
@@ -228,21 +241,26 @@ class _Run:
         return [text.decode("utf-8", "replace") for text in batch[IDS].numpy()]
 
     def _until_due(self, step: int, end: int) -> int:
-        """Steps until something is to be done outside of the graph."""
-        every = self.experiment
-        periods = (every.log_every, every.eval_every, every.save_every)
-        left = [period - step % period for period in periods if period]
-        return min(every.steps_per_call, end - step, *left)
+        """Number of steps until the next work outside of the graph."""
+        experiment = self.experiment
+        periods = (
+            experiment.log_every,
+            experiment.eval_every,
+            experiment.save_every,
+        )
+        remaining = [period - step % period for period in periods if period]
+        return min(experiment.steps_per_call, end - step, *remaining)
 
     def _log(self, name, step, bar) -> None:
         means, mean = self.mean.means(), self.mean
-        # Steps alone, over all the starts of this run; the learning curve.
+        # Seconds in steps alone, over all starts of this run: the x axis of
+        # its learning curve.
         self.trained_s += mean.seconds
         images = mean.count * self.experiment.data.batch_size
         speed = images / mean.seconds
         mean.reset()
         bar.set_postfix(loss=f"{means['loss']:.3f}", img_s=f"{speed:.0f}")
-        self.book.scalars(
+        self.log.scalars(
             step,
             name,
             {**means, "images_per_s": speed, "trained_s": self.trained_s},
@@ -258,10 +276,10 @@ class _Run:
             )
 
     def _evaluate(self, step: int) -> None:
-        """Measures, writes it down and keeps the best model so far."""
+        """Evaluates, logs the result and saves the best model so far."""
         if self.evaluate is None:
-            with _writing(step, self.workdir):
-                self._keep()
+            with _explain_write_errors(step, self.workdir):
+                self._save_best()
             return
         result = self.evaluate(self.method)
         values = {
@@ -269,37 +287,37 @@ class _Run:
             "trained_s": self.trained_s,
             **result.values,
         }
-        with _writing(step, self.workdir):
-            # Kept before it is noted: a note says that it is there.
+        with _explain_write_errors(step, self.workdir):
+            # Saved before it is logged: the log implies that it exists.
             if result.score <= self.best:
                 self.best = result.score
-                self._keep()
-            self.book.scalars(step, EVALUATION, values)
-            if result.picture is not None:
-                self.book.picture(step, "predictions", result.picture)
-            self.book.flush()
-        shown = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
-        tqdm.tqdm.write(f"step {step}: {shown}", file=sys.stderr)
+                self._save_best()
+            self.log.scalars(step, EVALUATION, values)
+            if result.image is not None:
+                self.log.image(step, "predictions", result.image)
+            self.log.flush()
+        figures = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
+        tqdm.tqdm.write(f"step {step}: {figures}", file=sys.stderr)
 
-    def _keep(self) -> None:
+    def _save_best(self) -> None:
         """Writes the best model so far."""
         if self.chief:
             methods.save(self.method, self.workdir / BEST_FOLDER)
 
 
 @contextlib.contextmanager
-def _closed_at_failure(book: run_log.RunLog) -> Iterator[None]:
+def _close_on_error(log: run_log.RunLog) -> Iterator[None]:
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError, tf.errors.OpError):
-            book.close()
+            log.close()
         raise
 
 
 @contextlib.contextmanager
-def _writing(step: int, workdir: Path) -> Iterator[None]:
-    """What cannot be written is told as such."""
+def _explain_write_errors(step: int, workdir: Path) -> Iterator[None]:
+    """Turns errors of writing into one that says how the run continues."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
@@ -316,7 +334,7 @@ def _writing(step: int, workdir: Path) -> Iterator[None]:
         ) from error
 
 
-def _refuse_uneven(experiment: config.Experiment, replicas: int) -> None:
+def _check_batch_divides(experiment: config.Experiment, replicas: int) -> None:
     for stage in experiment.all_stages():
         parts = replicas * stage.optim.accumulate
         if experiment.data.batch_size % parts:
@@ -327,7 +345,7 @@ def _refuse_uneven(experiment: config.Experiment, replicas: int) -> None:
             )
 
 
-def _refuse_apart(steps_of_workers: list[int], workdir: Path) -> None:
+def _check_same_step(steps_of_workers: list[int], workdir: Path) -> None:
     if len(set(steps_of_workers)) > 1:
         raise cluster.ClusterError(
             f"The workers stand at steps {steps_of_workers}: they do not see "

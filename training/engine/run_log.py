@@ -1,8 +1,8 @@
-"""A run's written memory: metrics.jsonl and TensorBoard, cut at a restore.
+"""The log of a run: metrics.jsonl and TensorBoard, cut at a restore.
 
 A run that is killed and started again continues from its checkpoint; lines
-and events after that step are dropped, so that the record reads as if the
-run had never stopped.
+and events after that step are dropped, so that the log reads as if the run
+had never stopped.
 """
 
 import json
@@ -20,11 +20,11 @@ class RunLog:
     """Appends one JSON line and TensorBoard events per logged step."""
 
     def __init__(self, workdir: Path, step: int):
-        """Cuts what was written after `step`, then opens for appending."""
+        """Drops the lines and events after `step`, and opens for appending."""
         workdir.mkdir(parents=True, exist_ok=True)
         cut_metrics(workdir / METRICS_FILE, step)
         cut_events(workdir / EVENTS_FOLDER, step)
-        # Line by line: a killed run keeps all it has written.
+        # Line by line, so that a killed run loses none.
         self._lines = open(workdir / METRICS_FILE, "a", buffering=1)
         self._events = tf.summary.create_file_writer(
             str(workdir / EVENTS_FOLDER)
@@ -38,8 +38,8 @@ class RunLog:
             for name, value in values.items():
                 tf.summary.scalar(f"{kind}/{name}", value)
 
-    def picture(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes an (H, W, 3) uint8 RGB picture to TensorBoard."""
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes an (H, W, 3) uint8 RGB image to TensorBoard."""
         with self._events.as_default(step=step):
             tf.summary.image(name, image[None])
         self._events.flush()
@@ -50,21 +50,21 @@ class RunLog:
         self._events.flush()
 
     def close(self) -> None:
-        """Ends the journal."""
+        """Closes the files."""
         self._lines.close()
         self._events.close()
 
 
 class NullRunLog(RunLog):
-    """Of a worker that is not the chief: it writes nothing."""
+    """No-op log of the workers that are not the chief."""
 
     def __init__(self, workdir: Path, step: int):
-        """Leaves the chief's files alone."""
+        """Opens nothing: the files are the chief's."""
 
     def scalars(self, step, kind, values):
         """Nothing."""
 
-    def picture(self, step, name, image):
+    def image(self, step, name, image):
         """Nothing."""
 
     def flush(self):
@@ -75,10 +75,10 @@ class NullRunLog(RunLog):
 
 
 class Mean(tf.train.experimental.PythonState):
-    """The mean of the steps since the last line; part of a checkpoint.
+    """Means over the steps since the last line; part of a checkpoint.
 
-    So a run may be stopped between two lines and still write the second one
-    as if it had not been.
+    So a run that is stopped between two lines writes the second one as if it
+    had not been.
     """
 
     def __init__(self):
@@ -86,23 +86,23 @@ class Mean(tf.train.experimental.PythonState):
         self.reset()
 
     def reset(self) -> None:
-        """Begins anew, after a line."""
+        """Starts the next means."""
         self.sums: dict[str, float] = {}
         self.count = 0
         self.seconds = 0.0
 
     def add(self, values: dict[str, float]) -> None:
-        """One step."""
+        """Adds the values of one step."""
         for key, value in values.items():
             self.sums[key] = self.sums.get(key, 0.0) + value
         self.count += 1
 
     def means(self) -> dict[str, float]:
-        """Of every value."""
+        """Means by name."""
         return {key: value / self.count for key, value in self.sums.items()}
 
     def serialize(self) -> str:
-        """For TensorFlow's checkpoints."""
+        """Text for TensorFlow's checkpoints."""
         return json.dumps([self.sums, self.count, self.seconds])
 
     def deserialize(self, text: str | bytes) -> None:
@@ -111,7 +111,7 @@ class Mean(tf.train.experimental.PythonState):
 
 
 def read_metrics(path: Path, kind: str | None = None) -> list[dict]:
-    """The lines of a metrics.jsonl; a last half-written line is left out."""
+    """Reads the lines of a metrics.jsonl, without a half-written last one."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -125,9 +125,9 @@ def cut_metrics(path: Path, step: int) -> None:
     """Drops the lines after `step`."""
     if not path.exists():
         return
-    kept = [line for line in read_metrics(path) if line["step"] <= step]
+    lines = [line for line in read_metrics(path) if line["step"] <= step]
     part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
     part.replace(path)
 
 
@@ -150,7 +150,7 @@ def cut_events(folder: Path, step: int) -> None:
 
 
 def _whole_records(path: Path):
-    """The records of an event file; a killed writer leaves half a one."""
+    """Yields the records of an event file up to a half-written one."""
     try:
         for record in tf.data.TFRecordDataset(str(path)):
             yield record.numpy()

@@ -1,4 +1,4 @@
-"""SIGTERM, as schedulers send it: a wish to stop, heard between steps."""
+"""Graceful shutdown: SIGTERM is honoured between steps."""
 
 import contextlib
 import signal
@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Hears SIGTERM inside the block; a second one ends the process at once.
+    """Catches SIGTERM inside the block; a second one ends the process.
 
     Yields:
-        Whether one has come. Always False outside of the main thread, where
-        Python installs no handlers.
+        A function that says whether SIGTERM has come. Always False outside of
+        the main thread, where Python installs no handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    heard = threading.Event()
+    received = threading.Event()
 
     def handler(*_):
-        heard.set()
+        received.set()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    before = signal.signal(signal.SIGTERM, handler)
+    previous = signal.signal(signal.SIGTERM, handler)
     try:
-        yield heard.is_set
+        yield received.is_set
     finally:
-        # None: it was not Python that installed it.
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        # None: the handler before was not installed by Python.
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)

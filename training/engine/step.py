@@ -21,9 +21,10 @@ from training.engine import fit_store
 # meaning (the regressor's mean).
 NO_DECAY = ("bias", "gamma", "beta", "mean")
 ADVERSARY = "adversary/"
-# Functions of a step are traced as they are written: autograph, which would
-# read every line of a method and its body first, adds a seventh to the start.
-_as_written = tf.autograph.experimental.do_not_convert
+# Autograph would read every line of a method and its body before tracing them,
+# and adds a seventh to the start of a run.
+no_autograph = tf.autograph.experimental.do_not_convert
+Batch = dict[str, tf.Tensor]
 
 
 def schedule(optim: config.Optim, lr: float, steps: int):
@@ -54,20 +55,20 @@ def optimizer(
     """
     rate = schedule(optim, lr, steps)
     if optim.weight_decay:
-        made = keras.optimizers.AdamW(rate, weight_decay=optim.weight_decay)
-        made.exclude_from_weight_decay(var_names=list(NO_DECAY))
+        adam = keras.optimizers.AdamW(rate, weight_decay=optim.weight_decay)
+        adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
     else:
-        made = keras.optimizers.Adam(rate)
-    made.build(variables)
-    return made
+        adam = keras.optimizers.Adam(rate)
+    adam.build(variables)
+    return adam
 
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """One side of the game: its terms, what they move, and how."""
+    """One side of the game: its terms, the variables they move, and how."""
 
     prefix: str
-    """Stands before the names of its values."""
+    """Prefix of its values' names in the log."""
     terms: Callable[..., dict[str, methods.Term]]
     variables: list[keras.Variable]
     optimizer: keras.optimizers.Optimizer
@@ -81,49 +82,38 @@ class Step:
         strategy: tf.distribute.Strategy,
         method: methods.Method,
         stage: config.Stage,
-        kept: fit_store.FitStore | None = None,
+        store: fit_store.FitStore | None = None,
     ):
         """Makes the optimisers; must run inside `strategy.scope()`.
 
         Args:
             strategy: the devices.
-            method: or the part of it that the stage names, learns.
-            stage: what to do.
-            kept: the fits of a method that keeps some; it writes there.
+            method: learns, or the part of it that the stage names.
+            stage: what to train, and how.
+            store: fits of the training examples, which a method with
+                `keeps_fits` reads and improves.
 
         Raises:
-            ValueError: the stage names a sub-model the method has not, or
+            ValueError: the stage names a sub-model that the method lacks, or
                 accumulates gradients of a method that makes its targets.
         """
         self.strategy = strategy
-        method = self.method = learner(method, stage)
+        self.learner = learner(method, stage)
         self.optim = stage.optim
-        self.kept = kept if method.keeps_fits else None
+        self.store = store if self.learner.keeps_fits else None
         if self.optim.accumulate > 1:
-            _refuse_made_targets(method)
-
-        def player(prefix, terms, variables, lr):
-            made = optimizer(stage.optim, lr, stage.steps, variables)
-            return Player(prefix, terms, variables, made)
-
-        variables = _player_variables(method, stage)
-        self.players = [player("", method.terms, variables, self.optim.lr)]
-        if method.adversary is not None:
-            variables = method.adversary.trainable_variables
-            lr = self.optim.lr_adversary
-            self.players.append(
-                player(ADVERSARY, method.adversary_terms, variables, lr)
-            )
+            _refuse_made_targets(self.learner)
+        self.players = _players(self.learner, stage)
         self._names: list[str] = []
         self._run = tf.function(self._steps)
 
     def __call__(
         self, batches, count: int, stop: bool = False
     ) -> tuple[dict[str, np.ndarray], bool]:
-        """Up to `count` steps in one call of the graph.
+        """Takes up to `count` steps in one call of the graph.
 
-        A step in which a value is not finite changes no trainable weight,
-        and is the last. The first step is the last, with all it changes,
+        A step with a value that is not finite changes no trainable weight,
+        and is the last. The first step is the last, with all its changes,
         where any worker asks to stop.
 
         Args:
@@ -133,7 +123,7 @@ class Step:
             stop: whether this worker asks to stop.
 
         Returns:
-            The values of each step taken, (n,) float32: every weighted term,
+            The values of each step, (n,) float32: every weighted term,
             "loss" and "gradient_norm"; the adversary's as "adversary/<name>".
             And whether any worker asked to stop.
         """
@@ -145,112 +135,118 @@ class Step:
 
     def _steps(self, batches, count, stop):
         rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
-        taken, going, stopped = 0, True, False
-        while going and taken < count:
+        step, running, stopped = 0, True, False
+        while running and step < count:
             row, finite, stopped = self._step(next(batches), stop)
-            rows = rows.write(taken, row)
-            going = finite and not stopped
-            taken += 1
+            rows = rows.write(step, row)
+            running = finite and not stopped
+            step += 1
         return rows.stack(), stopped
 
     def _step(self, batch, stop):
-        values, gradients, asked, found = self.strategy.run(
-            _as_written(self._replica), args=(batch, stop)
+        """One step on all replicas: values, whether finite, whether to stop."""
+        values, gradients, stop_votes, new_fits = self.strategy.run(
+            no_autograph(self._replica_step), args=(batch, stop)
         )
         self._names = list(values)
         row = tf.stack([self._first(value) for value in values.values()])
         finite = tf.reduce_all(tf.math.is_finite(row))
-        # Here and not in the replicas, which cannot meet inside a condition.
-        written = 0
+        # Outside of strategy.run: collectives are not allowed in a tf.cond.
         if finite:
-            self.strategy.run(_as_written(self._update), args=(gradients,))
-            if self.kept is not None:
-                written = self.kept.write(*map(self._first, found))
-        # The next step reads what this one has written.
-        going = finite and written == 0
-        return row, going, self._first(asked) > 0
+            self.strategy.run(no_autograph(self._apply), args=(gradients,))
+            finite = self._store_fits(new_fits, finite)
+        return row, finite, self._first(stop_votes) > 0
 
-    def _first(self, value) -> tf.Tensor:
-        """The first replica's; for what is the same on all of them."""
-        return self.strategy.experimental_local_results(value)[0]
+    def _replica_step(self, batch, stop):
+        """The step of one replica, up to the gradients that are applied.
 
-    def _replica(self, batch, stop):
-        """Global values, clipped gradients, how many ask to stop, new fits."""
-        batch = warp.finish(batch, self.method.image_size)
-        sums, scales, after = None, None, []
+        Args:
+            batch: this replica's share.
+            stop: 1 where this worker asks to stop.
+
+        Returns:
+            Values by name and clipped gradients, the same on all replicas;
+            how many replicas ask to stop; and the fits to store.
+        """
+        batch = warp.finish(batch, self.learner.image_size)
         parts = _split(batch, self.optim.accumulate)
+        scales, sums, previous = None, None, []
         for part in parts:
-            # In turn, so that a part's activations are gone before the next
-            # part's are made.
+            # A part's activations are freed before the next part's are made.
             with (
-                tf.control_dependencies(after),
+                tf.control_dependencies(previous),
                 tf.GradientTape(persistent=True) as tape,
             ):
-                inputs = self.method.inputs(part)
-                prediction = self.method(inputs, training=True)
+                # Forward.
+                inputs = self.learner.inputs(part)
+                prediction = self.learner(inputs, training=True)
+                # Targets: no gradient flows through them.
                 with tape.stop_recording():
-                    targets, new = self._targets(part, prediction)
+                    targets, new_fits = self._targets(part, prediction)
+                # Terms.
                 terms = self._terms(targets, prediction)
                 totals = {
-                    prefix: _stacked(t.total for t in each.values())
-                    for prefix, each in terms.items()
+                    prefix: _summed(term.total for term in group.values())
+                    for prefix, group in terms.items()
                 }
+            # Counts of all parts on all replicas; they need no prediction.
             if scales is None:
-                # Methods that make targets take no parts.
-                others = [self._terms(p, prediction) for p in parts[1:]]
-                scales, asked = _scales([terms, *others], stop)
+                all_terms = [terms] + [
+                    self._terms(labels, prediction) for labels in parts[1:]
+                ]
+                counts, stop_votes = _sum_counts(all_terms, stop)
+                scales = _scales(terms, counts)
+            # Gradients of weight * sum(total) / sum(count).
             gradients = self._gradients(tape, totals, scales)
-            after = [tf.group(*tf.nest.flatten(gradients))]
-            found = (totals, gradients)
-            sums = found if sums is None else _added(sums, found)
-        totals, gradients = _all_reduced(sums)
+            previous = [tf.group(*tf.nest.flatten(gradients))]
+            sums = _added(sums, (totals, gradients))
+        totals, gradients = _sum_over_replicas(sums)
+        # Clip.
         values = {}
-        for prefix, each in terms.items():
+        for prefix, group in terms.items():
             weighted = totals[prefix] * scales[prefix]
-            for name, value in zip(each, tf.unstack(weighted), strict=True):
-                values[prefix + name] = value
-            values[prefix + "loss"] = tf.reduce_sum(weighted)
+            values |= _named(prefix, group, weighted)
             gradients[prefix], norm = self._clipped(gradients[prefix])
-            values[prefix + "gradient_norm"] = norm
-        found = ()
-        if self.kept is not None:
-            found, told = fit_store.gathered(batch, new, targets)
-            values |= told
-        return values, gradients, asked, found
+            values[f"{prefix}gradient_norm"] = norm
+        new_fits, fit_values = self._exchange_fits(batch, new_fits, targets)
+        return values | fit_values, gradients, stop_votes, new_fits
 
-    def _targets(self, batch, prediction) -> tuple[dict, methods.Fits | None]:
-        """What the terms are given, and new fits."""
-        kept = None if self.kept is None else self.kept.read(batch)
-        targets = self.method.targets(batch, prediction, kept)
+    def _targets(self, batch, prediction) -> tuple[Batch, methods.Fits | None]:
+        """The batch with the labels that the terms compare, and new fits."""
+        fits = None if self.store is None else self.store.read(batch)
+        targets = self.learner.targets(batch, prediction, fits)
         targets = tf.nest.map_structure(tf.stop_gradient, targets)
-        new = targets.get("fits")
-        return {k: v for k, v in targets.items() if k != "fits"}, new
+        new_fits = targets.get("fits")
+        return {k: v for k, v in targets.items() if k != "fits"}, new_fits
 
     def _terms(self, targets, prediction) -> dict[str, dict[str, methods.Term]]:
         """Each player's terms, by prefix; a player without any is left out."""
         terms = {p.prefix: p.terms(targets, prediction) for p in self.players}
-        return {prefix: each for prefix, each in terms.items() if each}
+        return {prefix: group for prefix, group in terms.items() if group}
 
     def _gradients(self, tape, totals, scales):
-        """By prefix and number of the variable, of all that terms reach.
+        """Gradients by prefix and number of the variable.
 
-        A variable that no term reaches stays as it is, decay included.
+        A variable that no term reaches has none: it stays as it is, decay
+        included.
         """
         gradients = {}
         for player in self.players:
             if player.prefix in totals:
-                found = tape.gradient(
+                of_variables = tape.gradient(
                     totals[player.prefix],
                     player.variables,
                     output_gradients=scales[player.prefix],
                 )
                 gradients[player.prefix] = {
-                    i: g for i, g in enumerate(found) if g is not None
+                    number: gradient
+                    for number, gradient in enumerate(of_variables)
+                    if gradient is not None
                 }
         return gradients
 
     def _clipped(self, gradients):
-        """The gradients of one player after the sum, and their norm."""
+        """The gradients of one player, clipped, and their norm before."""
         norm = tf.linalg.global_norm(list(gradients.values()))
         if not self.optim.clip_norm:
             return gradients, norm
@@ -259,15 +255,63 @@ class Step:
         )
         return dict(zip(gradients, clipped, strict=True)), norm
 
-    def _update(self, gradients) -> None:
-        # The optimisers sum over replicas once more.
+    def _apply(self, gradients) -> None:
+        """Moves the variables of every player."""
+        # The gradients are sums already, and the optimisers sum once more.
         replicas = self.strategy.num_replicas_in_sync
         for player in self.players:
-            found = gradients.get(player.prefix, {})
+            by_number = gradients.get(player.prefix, {})
             player.optimizer.apply(
-                [gradient / replicas for gradient in found.values()],
-                [player.variables[i] for i in found],
+                [gradient / replicas for gradient in by_number.values()],
+                [player.variables[number] for number in by_number],
             )
+
+    def _exchange_fits(self, batch, new_fits, targets):
+        """New fits of all replicas, and their values in the log."""
+        if self.store is None:
+            return (), {}
+        return fit_store.gather(batch, new_fits, targets)
+
+    def _store_fits(self, new_fits, finite) -> tf.Tensor:
+        """Stores the fits of a step; `finite`, once they are stored."""
+        if self.store is None:
+            return finite
+        written = self.store.write(*map(self._first, new_fits))
+        # Iterations of a tf.while may overlap: the loop's condition waits for
+        # this write, so that the next step reads it.
+        with tf.control_dependencies([written]):
+            return tf.identity(finite)
+
+    def _first(self, value) -> tf.Tensor:
+        """The first replica's value, where all replicas have the same."""
+        return self.strategy.experimental_local_results(value)[0]
+
+
+def _players(learning: methods.Learner, stage: config.Stage) -> list[Player]:
+    """The learner, and its adversary where it has one, with optimisers."""
+    optim = stage.optim
+
+    def player(prefix, terms, variables, lr):
+        return Player(
+            prefix,
+            terms,
+            variables,
+            optimizer(optim, lr, stage.steps, variables),
+        )
+
+    variables = _player_variables(learning, stage)
+    players = [player("", learning.terms, variables, optim.lr)]
+    if learning.adversary is not None:
+        variables = learning.adversary.trainable_variables
+        players.append(
+            player(
+                ADVERSARY,
+                learning.adversary_terms,
+                variables,
+                optim.lr_adversary,
+            )
+        )
+    return players
 
 
 def learner(method: methods.Method, stage: config.Stage) -> methods.Learner:
@@ -313,7 +357,7 @@ def _player_variables(method, stage: config.Stage) -> list[keras.Variable]:
     return variables
 
 
-def _split(batch, count: int) -> list:
+def _split(batch: Batch, count: int) -> list[Batch]:
     """The batch in `count` equal parts."""
     if count == 1:
         return [batch]
@@ -324,38 +368,66 @@ def _split(batch, count: int) -> list:
     ]
 
 
-def _stacked(values) -> tf.Tensor:
+def _summed(values) -> tf.Tensor:
+    """Sums over the examples: tensors (B,) to one (n,)."""
     return tf.stack([tf.reduce_sum(value) for value in values])
 
 
-def _added(a, b):
-    return tf.nest.map_structure(tf.add, a, b)
+def _added(sums, values):
+    """Running sums of a nest; None before the first."""
+    if sums is None:
+        return values
+    return tf.nest.map_structure(tf.add, sums, values)
 
 
-def _all_reduced(values):
-    """Sums over all replicas."""
+def _named(prefix: str, names, weighted: tf.Tensor) -> Batch:
+    """The weighted terms (n,) of a player by name, and their sum."""
+    values = {
+        f"{prefix}{name}": value
+        for name, value in zip(names, tf.unstack(weighted), strict=True)
+    }
+    return values | {f"{prefix}loss": tf.reduce_sum(weighted)}
+
+
+def _sum_over_replicas(values):
+    """A nest of tensors, summed over all replicas."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def _scales(parts: list[dict[str, dict[str, methods.Term]]], stop):
-    """Weight / count of every term, by prefix, and how many ask to stop.
+def _sum_counts(
+    parts: list[dict[str, dict[str, methods.Term]]], stop
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Counts of every term over all parts and replicas, and the stop vote.
+
+    One small message between replicas serves both.
 
     Args:
-        parts: the terms of each part of this replica's batch. Only their
-            counts are used, which come from the labels alone.
-        stop: 1 where this replica asks to stop.
+        parts: the terms of each part of this replica's batch; their counts
+            come from the labels alone.
+        stop: 1 where this worker asks to stop.
+
+    Returns:
+        Counts (n,) in the order of the terms, and how many replicas ask to
+        stop.
     """
-    terms = parts[0]
-    flat = [
-        [t for each in part.values() for t in each.values()] for part in parts
-    ]
-    counts = tf.add_n([_stacked(t.count for t in part) for part in flat])
-    # One small message between replicas.
-    sums = _all_reduced(tf.concat([counts, [stop]], axis=0))
-    weights = tf.constant([term.weight for term in flat[0]])
-    scales = tf.math.divide_no_nan(weights, sums[:-1])
-    sizes = [len(each) for each in terms.values()]
-    return dict(zip(terms, tf.split(scales, sizes), strict=True)), sums[-1]
+    counts = tf.add_n(
+        [_summed(term.count for term in _flat(terms)) for terms in parts]
+    )
+    sums = _sum_over_replicas(tf.concat([counts, [stop]], axis=0))
+    return sums[:-1], sums[-1]
+
+
+def _scales(terms, counts: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Weight / count of every term, (n,) by prefix; 0 without any label."""
+    weights = tf.constant([term.weight for term in _flat(terms)])
+    scales = tf.math.divide_no_nan(weights, counts)
+    sizes = [len(group) for group in terms.values()]
+    return dict(zip(terms, tf.split(scales, sizes), strict=True))
+
+
+def _flat(terms: dict[str, dict[str, methods.Term]]) -> list[methods.Term]:
+    """The terms of all players in one list."""
+    return [term for group in terms.values() for term in group.values()]

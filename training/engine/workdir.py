@@ -19,6 +19,8 @@ from training.engine import run_log
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
+NAME = "experiment"
+"""Key of the experiment's name in CONFIG_FILE; runs of before have none."""
 CHECKPOINTS = "checkpoints"
 LOCK_FILE = "lock"
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
@@ -51,7 +53,10 @@ def migrate(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def claim(
-    workdir: Path, experiment: config.Experiment, choices: dict[str, Any]
+    workdir: Path,
+    experiment: config.Experiment,
+    choices: dict[str, Any],
+    name: str = "",
 ) -> None:
     """Writes configuration, environment and the choices of a new run.
 
@@ -62,6 +67,7 @@ def claim(
         workdir: of the run.
         experiment: the configuration.
         choices: what the first start settles for all later ones.
+        name: of the experiment, for those who read its results.
 
     Raises:
         ValueError: the folder belongs to another configuration; the message
@@ -71,29 +77,29 @@ def claim(
         settled(workdir, experiment)
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / CONFIG_FILE, as_dict(experiment))
+    write_json(workdir / CONFIG_FILE, {NAME: name, **as_dict(experiment)})
     write_json(workdir / ENVIRONMENT_FILE, environment() | choices)
 
 
 def begun(workdir: Path) -> bool:
-    """Whether a run has left anything there."""
-    lines = workdir / run_log.METRICS_FILE
-    logged = lines.exists() and lines.stat().st_size > 0
+    """Whether a run has logged or saved a step there."""
+    metrics = workdir / run_log.METRICS_FILE
+    logged = metrics.exists() and metrics.stat().st_size > 0
     return logged or bool(saved_steps(workdir))
 
 
 def noted(workdir: Path) -> dict[str, Any]:
-    """What the run of a workdir settled, and in what environment; or {}."""
+    """Reads the choices and the environment of a run; {} without a run."""
     path = workdir / ENVIRONMENT_FILE
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 @contextlib.contextmanager
 def held(workdir: Path) -> Iterator[None]:
-    """Keeps other processes on this machine from training there.
+    """Locks a folder against other processes of this machine.
 
     Raises:
-        ValueError: one does.
+        ValueError: another process trains there.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / LOCK_FILE, "w") as file:
@@ -111,24 +117,28 @@ def held(workdir: Path) -> Iterator[None]:
 
 
 def saved_steps(workdir: Path) -> list[int]:
-    """The steps there are checkpoints of, in order.
+    """The steps of the checkpoints, in order.
 
     By the files, not by TensorFlow's list of them, which a damaged or older
     'checkpoint' file would leave empty without a word.
     """
-    found = (workdir / CHECKPOINTS).glob("ckpt-*.index")
-    numbers = [path.stem.removeprefix("ckpt-") for path in found]
+    files = (workdir / CHECKPOINTS).glob("ckpt-*.index")
+    numbers = [path.stem.removeprefix("ckpt-") for path in files]
     return sorted(int(number) for number in numbers if number.isdigit())
 
 
 def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
-    """What the first start of this run wrote with `claim`.
+    """Reads the choices that the first start of this run wrote.
+
+    Args:
+        workdir: of the run.
+        experiment: must have the values of the run.
 
     Raises:
-        ValueError: as `claim`, or there is nothing.
+        ValueError: see `claim`, or a file of `claim` is missing.
     """
     try:
-        there = json.loads((workdir / CONFIG_FILE).read_text())
+        stored = json.loads((workdir / CONFIG_FILE).read_text())
         choices = json.loads((workdir / ENVIRONMENT_FILE).read_text())
     except FileNotFoundError as error:
         raise ValueError(
@@ -136,16 +146,17 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "cannot be continued; where several workers train, --workdir must "
             "be one folder that all of them see."
         ) from error
+    stored.pop(NAME, None)  # Two experiments of equal values are one.
     try:
-        there = migrate(there)
+        stored = migrate(stored)
     except ValueError as error:
         raise ValueError(f"{workdir / CONFIG_FILE}: {error}") from error
-    there = _with_defaults(there, experiment)
-    different = differences(there, as_dict(experiment))
+    stored = _with_defaults(stored, experiment)
+    different = differences(stored, as_dict(experiment))
     if different:
         lines = "\n".join(
-            f"  {name}: {there!r} in the folder, {asked!r} asked for"
-            for name, (there, asked) in different.items()
+            f"  {field}: {before!r} in the folder, {now!r} asked for"
+            for field, (before, now) in different.items()
         )
         raise ValueError(
             f"{workdir} belongs to another configuration:\n{lines}\n"
@@ -154,16 +165,16 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
     return choices
 
 
-def _with_defaults(there: dict[str, Any], asked: Any) -> dict[str, Any]:
-    """What an older version wrote, with today's default of each new field.
+def _with_defaults(stored: dict[str, Any], experiment: Any) -> dict[str, Any]:
+    """Fills the fields that an older version did not write, with defaults.
 
     Args:
-        there: a dataclass as it was written.
-        asked: one of its kind.
+        stored: a dataclass as it was written.
+        experiment: one of its kind.
     """
-    filled = dict(there)
-    for field in dataclasses.fields(asked):
-        value = getattr(asked, field.name)
+    filled = dict(stored)
+    for field in dataclasses.fields(experiment):
+        value = getattr(experiment, field.name)
         if isinstance(filled.get(field.name), dict):
             filled[field.name] = _with_defaults(filled[field.name], value)
         elif field.name not in filled and (
@@ -180,51 +191,51 @@ def _plain(value: Any) -> Any:
 
 
 def check_same_data(
-    workdir: Path, there: dict[str, Any], asked: dict[str, Any]
+    workdir: Path, stored: dict[str, Any], choices: dict[str, Any]
 ) -> None:
-    """A run goes on with the records and the body that it began with.
+    """Checks that a run goes on with its own records and body.
 
-    Folders may have moved: of their paths only the last part counts.
+    Folders may have moved: only the last part of their paths counts.
 
     Args:
         workdir: of the run.
-        there: what it settled; "sources" and "topology" are compared.
-        asked: the same of this start.
+        stored: its first choices; "sources" and "topology" are compared.
+        choices: those of this start.
 
     Raises:
         ValueError: they differ.
     """
 
-    def known(choices):
+    def comparable(choices):
         sources = json.loads(json.dumps(choices.get("sources")))
         for source in sources:
             source["records"] = Path(source["records"]).name
         return {"records": sources, "body": choices.get("topology")}
 
-    different = differences(known(there), known(asked))
+    different = differences(comparable(stored), comparable(choices))
     if different:
-        told = "; ".join(
-            f"its {name} were {was}, now {now} are asked for"
-            for name, (was, now) in different.items()
+        changes = "; ".join(
+            f"its {name} were {before}, now {now} are asked for"
+            for name, (before, now) in different.items()
         )
         raise ValueError(
-            f"{workdir} was trained on other data: {told}. Pass the same "
+            f"{workdir} was trained on other data: {changes}. Pass the same "
             "--records and --body, or choose another --workdir."
         )
 
 
 def differences(
-    there: dict, asked: dict, prefix: str = ""
+    before: dict, now: dict, prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
     """Fields of two nested dictionaries that differ, by dotted name."""
-    found = {}
-    for key in sorted(there.keys() | asked.keys()):
-        a, b = there.get(key), asked.get(key)
+    different = {}
+    for key in sorted(before.keys() | now.keys()):
+        a, b = before.get(key), now.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found |= differences(a, b, f"{prefix}{key}.")
+            different |= differences(a, b, f"{prefix}{key}.")
         elif a != b:
-            found[f"{prefix}{key}"] = (a, b)
-    return found
+            different[f"{prefix}{key}"] = (a, b)
+    return different
 
 
 def environment() -> dict[str, Any]:

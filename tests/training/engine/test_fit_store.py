@@ -126,10 +126,10 @@ def test_workers_that_begin_with_other_fits_are_told(rng):
         store = fit_store.FitStore()
         store.update(keys, rows)
         digests.append(store.digest())
-    fit_store.refuse_apart(digests[1:3], [])
+    fit_store.check_same(digests[1:3], [])
     for apart in (digests[:2], digests[2:]):
         with pytest.raises(cluster.ClusterError, match="copy the same files"):
-            fit_store.refuse_apart(apart, ["one.npz"])
+            fit_store.check_same(apart, ["one.npz"])
 
 
 def test_spins_static_fits_are_of_the_rows_of_its_npz(rng, tmp_path):
