@@ -41,7 +41,7 @@ def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
         measures=("joints3d", "occluded"),
         headline=("mpjpe_mm",),
         occlusion=occluders.OneJoint(pattern),
-        protocol=protocol,
+        description=protocol,
     )
 
 

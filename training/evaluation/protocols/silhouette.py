@@ -28,7 +28,7 @@ def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
         name=name,
         measures=("silhouette",),
         headline=("silhouette_iou",),
-        protocol=protocol,
+        description=protocol,
     )
 
 
