@@ -30,10 +30,24 @@ NAME = "3dpw"
 SOURCE = "https://virtualhumans.mpi-inf.mpg.de/3DPW (for research)"
 # OpenPose's neck is the middle of the shoulders: no joint of KEYPOINTS.
 JOINTS = (
-    *("nose", "", "right_shoulder", "right_elbow", "right_wrist"),
-    *("left_shoulder", "left_elbow", "left_wrist", "right_hip"),
-    *("right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
-    *("right_eye", "left_eye", "right_ear", "left_ear"),
+    "nose",
+    "",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
 )
 
 _MAX_ABS = 1e6

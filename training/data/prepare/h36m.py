@@ -38,11 +38,38 @@ SOURCE = "http://vision.imar.ro/human3.6m (registration, for research)"
 # The 32 joints of the files; of repeated joints one is named.
 # Thorax is also what SPIN trains the neck of LSP with (h36m_idx, global_idx).
 JOINTS = (
-    *("pelvis", "right_hip", "right_knee", "right_ankle", "", ""),
-    *("left_hip", "left_knee", "left_ankle", "", "", "", "spine", "thorax"),
-    *("neck_nose", "head_top", "", "left_shoulder", "left_elbow"),
-    *("left_wrist", "", "", "", "", "neck", "right_shoulder", "right_elbow"),
-    *("right_wrist", "", "", "", ""),
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "",
+    "",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "",
+    "",
+    "",
+    "spine",
+    "thorax",
+    "neck_nose",
+    "head_top",
+    "",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "",
+    "",
+    "",
+    "",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "",
+    "",
+    "",
+    "",
 )
 CORRUPT = (("S11", "Directions", "54138969"),)
 """Its video is broken (akanazawa/hmr: src/benchmark/evaluate_h36m.py;
@@ -52,9 +79,20 @@ _SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8")}
 _TEST_SUBJECTS = ("S9", "S11")
 _FRONTAL = "60457274"
 _ACTIONS = (
-    *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo"),
-    *("Posing", "Purchases", "Sitting", "Smoking", "Waiting", "WalkDog"),
-    *("WalkTogether", "Walking"),
+    "Directions",
+    "Discussion",
+    "Eating",
+    "Greeting",
+    "Phoning",
+    "Photo",
+    "Posing",
+    "Purchases",
+    "Sitting",
+    "Smoking",
+    "Waiting",
+    "WalkDog",
+    "WalkTogether",
+    "Walking",
 )
 # Names of the first trials (metadata.xml of the dataset).
 _FIRST_TRIALS = {

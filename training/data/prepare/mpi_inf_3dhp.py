@@ -40,10 +40,23 @@ NAME = "mpi-inf-3dhp"
 MIN_INSIDE = 8  # of 14 joints, HMR's rule
 SOURCE = "https://vcai.mpi-inf.mpg.de/3dhp-dataset (a form, for research)"
 TEST_JOINTS = (
-    *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist"),
-    *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee"),
-    *("right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis"),
-    *("spine", "neck_nose"),
+    "head_top",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "pelvis",
+    "spine",
+    "neck_nose",
 )
 
 _SUBJECTS = {

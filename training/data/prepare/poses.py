@@ -248,7 +248,13 @@ def _cmu(task: Task) -> FilePoses:
 
 # Errors that reading a malformed file may raise.
 _DAMAGE_ERRORS = (
-    *(ValueError, OSError, MemoryError, KeyError, TypeError, IndexError),
-    *(AttributeError, OverflowError),
+    ValueError,
+    OSError,
+    MemoryError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
 )
 _READERS = {"amass": _amass, "mosh": _mosh, "cmu": _cmu}

@@ -26,8 +26,16 @@ TOPOLOGY = "smpl"
 # either with the same joint of its body, and no dataset has both.
 JOINTS24 = (
     *joints.LSP14,
-    *("pelvis", "thorax", "spine", "neck_nose", "head_h36m", "nose"),
-    *("left_eye", "right_eye", "left_ear", "right_ear"),
+    "pelvis",
+    "thorax",
+    "spine",
+    "neck_nose",
+    "head_h36m",
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
 )
 
 _SHAPES = {

@@ -8,7 +8,7 @@ from tf_hmr.formats import json_files
 from training.data.readers import pinhole
 
 FILE = "camera-parameters.json"
-"""As github.com/karfly/human36m-camera-parameters ships it."""
+"""File name in github.com/karfly/human36m-camera-parameters."""
 
 
 def intrinsics(

@@ -4,8 +4,8 @@
 `im1001_part_segmentation.png`, 0 background, 1 to 6 a part, 255 not judged
 (nkolot/SPIN: datasets/preprocess/lsp_dataset.py). The parts have the order in
 which SPIN renders predictions to compare (nkolot/GraphCMR:
-data/cube_parts.npy with vertex_texture.npy); classner/up uses another order in its own code, so
-`check_sides` compares the parts with the joints.
+data/cube_parts.npy with vertex_texture.npy); classner/up uses another order in
+its own code, so `check_sides` compares the parts with the joints.
 """
 
 from collections.abc import Iterable

@@ -38,7 +38,11 @@ HEAD_SHARE = 0.6
 microsoft/human-pose-estimation.pytorch: lib/dataset/mpii.py (SC_BIAS)."""
 
 _MALFORMED = (
-    *(ValueError, TypeError, KeyError, AttributeError, IndexError),
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
     OverflowError,
 )
 
