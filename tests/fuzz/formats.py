@@ -49,8 +49,8 @@ def reader(name: str, *patches: tuple[str, str, Any], **options: Any):
         def take(name, options, tasks, read):
             nonlocal kept, skipped
             for task in tasks:
-                for found in map(writing.checked, read(task)):
-                    good = not isinstance(found, writing.Skipped)
+                for person in map(writing.checked, read(task)):
+                    good = not isinstance(person, writing.Skipped)
                     kept, skipped = kept + good, skipped + (not good)
 
         chosen = {

@@ -1,7 +1,7 @@
-"""Photographs of COCO with the 17 keypoints of people.
+"""COCO: photographs of people with 17 keypoints.
 
 `annotations/person_keypoints_{split}{year}.json` and the folder
-`{split}{year}` of pictures: COCO_train2014_000000000009.jpg of 2014,
+`{split}{year}` of images: COCO_train2014_000000000009.jpg of 2014,
 000000000009.jpg of 2017. An annotation has keypoints [x, y, v] * 17 with v 0
 not labelled, 1 hidden, 2 visible; bbox [x, y, w, h]; and a segmentation,
 polygons or run lengths (akanazawa/hmr: src/datasets/coco_to_tfrecords.py;
@@ -18,10 +18,10 @@ from training.data.readers import coco as coco_files
 from training.data.readers import hmr_boxes, writing
 
 NAME = "coco"
-WHOM = "https://cocodataset.org (no registration)"
+SOURCE = "https://cocodataset.org (no registration)"
 
-LEAST_VISIBLE = 6
-LEAST_SIDE_PX = 60
+MIN_VISIBLE = 6
+MIN_SIDE_PX = 60
 
 _PEOPLE_PER_TASK = 32
 _BODY = tuple(name for name in joints.COCO17 if name not in joints.FACE5)
@@ -31,22 +31,22 @@ _BODY = tuple(name for name in joints.COCO17 if name not in joints.FACE5)
 class Options(writing.Options):
     """Reads COCO's people with keypoints.
 
-    --root holds annotations/person_keypoints_train2014.json and the pictures
-    in train2014/, as the archives of the publisher unpack.
+    --root holds annotations/person_keypoints_train2014.json and the images in
+    train2014/, as the publisher's archives unpack.
     """
 
     split: Literal["train", "val"] = "train"
-    """One of COCO's."""
+    """Split of COCO."""
     year: Literal[2014, 2017] = 2014
-    """2014 is what HMR and SPIN train on; 2017 is the same, split otherwise."""
+    """HMR and SPIN train on 2014; 2017 has the same images in other splits."""
     rules: Literal["hmr", "spin"] = "hmr"
-    """hmr: 6 keypoints that are visible, one of them below the shoulders, and
-    a mask longer than 60 px; the box is the square that HMR makes 150 px.
+    """hmr: at least 6 visible keypoints, one of them below the shoulders, and
+    a mask longer than 60 px; the box is the square that HMR scales to 150 px.
     spin: all 12 keypoints of the body are labelled; the box is COCO's."""
 
 
 class Task(NamedTuple):
-    """People of neighbouring pictures."""
+    """People of neighbouring images."""
 
     folder: Path
     rules: str
@@ -54,16 +54,18 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records."""
-    part = f"{options.split}{options.year}"
-    path = options.root / "annotations" / f"person_keypoints_{part}.json"
+    """Writes the records."""
+    split_name = f"{options.split}{options.year}"
+    path = options.root / "annotations" / f"person_keypoints_{split_name}.json"
     if not path.exists():
-        what = "the keypoints of people, of annotations_trainval"
-        raise requirements.missing_file(path, f"{what}{options.year}.zip", WHOM)
-    folder = options.root / part
+        contents = "the keypoints of people, of annotations_trainval"
+        raise requirements.missing_file(
+            path, f"{contents}{options.year}.zip", SOURCE
+        )
+    folder = options.root / split_name
     if not folder.is_dir():
         raise requirements.missing_file(
-            folder, f"the pictures, of {part}.zip", WHOM
+            folder, f"the pictures, of {split_name}.zip", SOURCE
         )
     people = coco_files.read(path)
     tasks = [
@@ -74,30 +76,30 @@ def run(options: Options) -> None:
 
 
 def read(task: Task):
-    """The people of a task."""
-    for each in task.people:
+    """Reads the people of a task."""
+    for annotated in task.people:
         yield coco_files.person(
-            task.folder, each, RULES[task.rules], dataset_name=NAME
+            task.folder, annotated, RULES[task.rules], dataset_name=NAME
         )
 
 
-def _hmr(each: coco_files.Annotated, points: coco_files.Points):
+def _hmr(annotated: coco_files.Annotated, points: coco_files.Points):
     """akanazawa/hmr: src/datasets/coco_to_tfrecords.py get_anns_details."""
-    if sum(flag == 2 for *_, flag in points.values()) < LEAST_VISIBLE:
-        return f"fewer than {LEAST_VISIBLE} visible keypoints"
-    if max(coco_files.mask_box(each)[2:]) - 1 <= LEAST_SIDE_PX:
-        return f"not longer than {LEAST_SIDE_PX} px"
-    places = {name: point[:2] for name, point in points.items()}
-    if not hmr_boxes.has_body(places):
+    if sum(flag == 2 for *_, flag in points.values()) < MIN_VISIBLE:
+        return f"fewer than {MIN_VISIBLE} visible keypoints"
+    if max(coco_files.mask_box(annotated)[2:]) - 1 <= MIN_SIDE_PX:
+        return f"not longer than {MIN_SIDE_PX} px"
+    xy = {name: point[:2] for name, point in points.items()}
+    if not hmr_boxes.has_body(xy):
         return "only face and shoulders"
-    return hmr_boxes.coco(places) or "all keypoints in one place"
+    return hmr_boxes.coco(xy) or "all keypoints in one place"
 
 
-def _spin(each: coco_files.Annotated, points: coco_files.Points):
+def _spin(annotated: coco_files.Annotated, points: coco_files.Points):
     """nkolot/SPIN: datasets/preprocess/coco.py."""
     if not points.keys() >= set(_BODY):
         return "not all 12 keypoints of the body"
-    return tuple(each.annotation["bbox"])
+    return tuple(annotated.annotation["bbox"])
 
 
 RULES = {"hmr": _hmr, "spin": _spin}

@@ -1,4 +1,4 @@
-"""Human3.6M: four films of each sequence, positions of 32 joints.
+"""Human3.6M: four videos of each sequence, positions of 32 joints.
 
 Of each subject S1, S5, S6, S7, S8, S9, S11 the dataset ships
 `MyPoseFeatures/D3_Positions_mono/Directions 1.54138969.cdf`, positions in mm
@@ -7,8 +7,8 @@ pixels; `Videos/Directions 1.54138969.mp4`; and `Directions 1.54138969.mat` in
 `MySegmentsMat/ground_truth_bb` (or `_bs`), a mask per frame that is 1 in the
 person's rectangle (nkolot/SPIN: datasets/preprocess/h36m.py;
 open-mmlab/mmhuman3d: mmhuman3d/data/data_converters/h36m.py). Frame k of the
-positions is frame k of the film, and picture k + 1 where somebody extracted
-it: as `images/S1_Directions_1.54138969_000001.jpg` (SPIN) or
+positions is frame k of the video, and image k + 1 if the video was extracted:
+as `images/S1_Directions_1.54138969_000001.jpg` (SPIN) or
 `S1/images/S1_Directions_1.54138969/` and the same file name (mmhuman3d).
 """
 
@@ -33,31 +33,69 @@ from training.data.readers import (
 )
 
 NAME = "h36m"
-STEP = 5  # frames: 50 a second become 10, in HMR and SPIN
-WHOM = "http://vision.imar.ro/human3.6m (registration, for research)"
-# The 32 joints of the files; of those that occur several times, one is named.
+STEP = 5  # frames: 50 per second become 10, as in HMR and SPIN
+SOURCE = "http://vision.imar.ro/human3.6m (registration, for research)"
+# The 32 joints of the files; of repeated joints one is named.
 # Thorax is also what SPIN trains the neck of LSP with (h36m_idx, global_idx).
 JOINTS = (
-    *("pelvis", "right_hip", "right_knee", "right_ankle", "", ""),
-    *("left_hip", "left_knee", "left_ankle", "", "", "", "spine", "thorax"),
-    *("neck_nose", "head_top", "", "left_shoulder", "left_elbow"),
-    *("left_wrist", "", "", "", "", "neck", "right_shoulder", "right_elbow"),
-    *("right_wrist", "", "", "", ""),
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "",
+    "",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "",
+    "",
+    "",
+    "spine",
+    "thorax",
+    "neck_nose",
+    "head_top",
+    "",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "",
+    "",
+    "",
+    "",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "",
+    "",
+    "",
+    "",
 )
 CORRUPT = (("S11", "Directions", "54138969"),)
-"""Its film is broken (akanazawa/hmr: src/benchmark/evaluate_h36m.py;
+"""Its video is broken (akanazawa/hmr: src/benchmark/evaluate_h36m.py;
 anibali/h36m-fetch: process_all.py)."""
 
 _SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8")}
-_TESTED = ("S9", "S11")
+_TEST_SUBJECTS = ("S9", "S11")
 _FRONTAL = "60457274"
 _ACTIONS = (
-    *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo"),
-    *("Posing", "Purchases", "Sitting", "Smoking", "Waiting", "WalkDog"),
-    *("WalkTogether", "Walking"),
+    "Directions",
+    "Discussion",
+    "Eating",
+    "Greeting",
+    "Phoning",
+    "Photo",
+    "Posing",
+    "Purchases",
+    "Sitting",
+    "Smoking",
+    "Waiting",
+    "WalkDog",
+    "WalkTogether",
+    "Walking",
 )
-# How the first trials are called (metadata.xml of the dataset).
-_FIRST = {
+# Names of the first trials (metadata.xml of the dataset).
+_FIRST_TRIALS = {
     "S9": {f"{action} 1" for action in _ACTIONS} | {"SittingDown"},
     "S11": {f"{action} 1" for action in _ACTIONS}
     - {"Greeting 1", "Phoning 1", "Smoking 1"}
@@ -73,26 +111,26 @@ class Options(writing.Options):
     """Reads every 5th frame of Human3.6M: 3D joints, keypoints, boxes.
 
     --root holds S1, S5, ..., S11 with MyPoseFeatures, Videos (or extracted
-    pictures) and, for SPIN's boxes, MySegmentsMat, as they unpack; the cameras
+    images) and, for SPIN's boxes, MySegmentsMat, as they unpack; the cameras
     are in camera-parameters.json of github.com/karfly/
     human36m-camera-parameters, or are fitted to the positions without it.
     """
 
     split: Literal["train", "p1", "p2_spin", "p2_hmr"] = "train"
     """train: S1, S5 to S8. p1: S9 and S11, all cameras. p2_spin: the frontal
-    camera of p1. p2_hmr: of that the first trial of each action."""
+    camera of p1. p2_hmr: the first trial of each action in p2_spin."""
     rules: Literal["hmr", "spin"] = "hmr"
-    """hmr: the box is the square that HMR makes 150 px, of the keypoints.
-    spin: of MySegmentsMat's rectangle, so that 1.2 boxes are SPIN's crop."""
+    """hmr: the box is the square around the keypoints that HMR scales to
+    150 px. spin: from MySegmentsMat's rectangle; 1.2 boxes are SPIN's crop."""
     mosh: Path | None = None
-    """Folder of MoSh's S1/Directions 1_cam0_aligned.pkl, where you have it."""
+    """Folder of MoSh's S1/Directions 1_cam0_aligned.pkl, if you have it."""
     neural_annot: Path | None = None
     """Folder of NeuralAnnot's Human36M_subject1_SMPL_NeuralAnnot.json and
     ..._camera.json; needs metadata.xml in --root."""
 
 
 class Task(NamedTuple):
-    """Some frames of one film."""
+    """Some frames of one video."""
 
     root: Path
     subject: str
@@ -104,16 +142,16 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records.
+    """Writes the records.
 
     Raises:
-        ValueError: both kinds of SMPL parameters are asked for.
+        ValueError: both --mosh and --neural-annot are given.
     """
     if options.mosh and options.neural_annot:
         raise ValueError("Give --mosh or --neural-annot, not both.")
     tasks = [
         task
-        for subject in _SUBJECTS.get(options.split, _TESTED)
+        for subject in _SUBJECTS.get(options.split, _TEST_SUBJECTS)
         for task in _tasks_of(options, subject)
     ]
     writing.write(NAME, options, tasks, read)
@@ -122,35 +160,42 @@ def run(options: Options) -> None:
 def _tasks_of(options: Options, subject: str) -> Iterator[Task]:
     folder = _positions(options.root, subject, "D3_Positions_mono")
     if not folder.is_dir():
-        what = f"positions in the camera's frame of {subject}"
-        raise requirements.missing_file(folder, what, WHOM)
-    fitted = None
+        contents = f"positions in the camera's frame of {subject}"
+        raise requirements.missing_file(folder, contents, SOURCE)
+    neural_annot = None
     if options.neural_annot:
-        fitted = h36m_smpl.NeuralAnnot(
+        neural_annot = h36m_smpl.NeuralAnnot(
             options.neural_annot, options.root / "metadata.xml", subject
         )
     for path in sorted(folder.glob("*.cdf")):
         name, camera = path.stem.split(".")
-        if name == "_ALL" or not _is_chosen(
+        if name == "_ALL" or not _is_in_split(
             options.split, subject, name, camera
         ):
             continue
-        kept = range(0, cdf_files.count(path), STEP)
-        for start in range(0, len(kept), _PEOPLE_PER_TASK):
-            numbers = kept[start : start + _PEOPLE_PER_TASK]
-            fit = fitted and fitted(name, camera, numbers)
+        selected_frames = range(0, cdf_files.count(path), STEP)
+        for start in range(0, len(selected_frames), _PEOPLE_PER_TASK):
+            numbers = selected_frames[start : start + _PEOPLE_PER_TASK]
+            fit = neural_annot and neural_annot(name, camera, numbers)
             if options.mosh:
                 fit = h36m_smpl.mosh(
                     options.mosh, subject, name, camera, numbers
                 )
-            film = (options.root, subject, name, camera)
-            yield Task(*film, numbers, options.rules, fit)
+            yield Task(
+                options.root,
+                subject,
+                name,
+                camera,
+                numbers,
+                options.rules,
+                fit,
+            )
 
 
-def _is_chosen(split: str, subject: str, name: str, camera: str) -> bool:
+def _is_in_split(split: str, subject: str, name: str, camera: str) -> bool:
     if split in ("train", "p1"):
         return True
-    if split == "p2_hmr" and name not in _FIRST[subject]:
+    if split == "p2_hmr" and name not in _FIRST_TRIALS[subject]:
         return False
     return camera == _FRONTAL
 
@@ -159,13 +204,13 @@ def _positions(root: Path, subject: str, kind: str) -> Path:
     return root / subject / "MyPoseFeatures" / kind
 
 
-def read(task: Task) -> Iterator[writing.Found]:
-    """The people of a task."""
-    film = f"{task.name}.{task.camera}"
-    ids = [_picture_name(task, number) for number in task.numbers]
+def read(task: Task) -> Iterator[writing.ReadPerson]:
+    """Reads the people of a task."""
+    video = f"{task.name}.{task.camera}"
+    ids = [_image_name(task, number) for number in task.numbers]
     if (task.subject, task.name, task.camera) in CORRUPT:
-        cause = f"the film {task.subject} {film} is corrupt"
-        yield from (writing.Skipped(each, cause) for each in ids)
+        cause = f"the film {task.subject} {video} is corrupt"
+        yield from (writing.Skipped(name, cause) for name in ids)
         return
     points3d, points = (
         cdf_files.positions(_cdf(task, kind), len(JOINTS), axes)
@@ -175,7 +220,7 @@ def read(task: Task) -> Iterator[writing.Found]:
         task.root / h36m_cameras.FILE, task.camera, points, points3d
     )
     rectangles = _rectangles(task)
-    sources = _pictures(task)
+    sources = _frame_sources(task)
     for row, (number, source, rectangle) in enumerate(
         zip(task.numbers, sources, rectangles, strict=True)
     ):
@@ -200,32 +245,32 @@ def _cdf(task: Task, kind: str) -> Path:
     path = folder / f"{task.name}.{task.camera}.cdf"
     if not path.exists():
         raise requirements.missing_file(
-            path, f"positions of {task.subject}", WHOM
+            path, f"positions of {task.subject}", SOURCE
         )
     return path
 
 
-def _picture_name(task: Task, number: int) -> str:
+def _image_name(task: Task, number: int) -> str:
     action = task.name.replace(" ", "_")
     return f"{task.subject}_{action}.{task.camera}_{number + 1:06d}"
 
 
-def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
-    """The frames, from extracted pictures where there are some."""
-    names = [_picture_name(task, number) for number in task.numbers]
-    folder = names[0].rpartition("_")[0]
-    for place in (
-        task.root / task.subject / "images" / folder,
+def _frame_sources(task: Task) -> Iterator[Path | np.ndarray | None]:
+    """The frames, from extracted images if there are any."""
+    names = [_image_name(task, number) for number in task.numbers]
+    sequence = names[0].rpartition("_")[0]
+    for image_folder in (
+        task.root / task.subject / "images" / sequence,
         task.root / "images",
     ):
-        if (place / f"{names[0]}.jpg").exists():
-            return iter([place / f"{name}.jpg" for name in names])
-    film = f"{task.name}.{task.camera}.mp4"
-    path = task.root / task.subject / "Videos" / film
+        if (image_folder / f"{names[0]}.jpg").exists():
+            return iter([image_folder / f"{name}.jpg" for name in names])
+    video_name = f"{task.name}.{task.camera}.mp4"
+    path = task.root / task.subject / "Videos" / video_name
     if not path.exists():
-        what = f"a film of {task.subject}, which is not extracted either"
-        raise requirements.missing_file(path, what, WHOM)
-    return frames.of_video(path, task.numbers)
+        contents = f"a film of {task.subject}, which is not extracted either"
+        raise requirements.missing_file(path, contents, SOURCE)
+    return frames.read_video(path, task.numbers)
 
 
 def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
@@ -236,16 +281,16 @@ def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
         path = folder / f"{task.name}.{task.camera}.mat"
         if path.exists():
             return mat73_files.cells(path, "Masks", task.numbers)
-    what = f"rectangles of {task.subject}, for the boxes of --rules spin"
-    raise requirements.missing_file(path, what, WHOM)
+    contents = f"rectangles of {task.subject}, for the boxes of --rules spin"
+    raise requirements.missing_file(path, contents, SOURCE)
 
 
 def _box(task: Task, mask: np.ndarray | None, keypoints) -> crop.Box:
     if task.rules == "hmr":
-        known = joints.select(joints.LSP14, joints.KEYPOINTS)
-        points = keypoints[list(known), :2]
+        lsp_indices = joints.select(joints.LSP14, joints.KEYPOINTS)
+        points = keypoints[list(lsp_indices), :2]
         points = dict(zip(joints.LSP14, points, strict=True))
-        return hmr_boxes.whole(points) or (0, 0, 0, 0)
+        return hmr_boxes.whole_person(points) or (0, 0, 0, 0)
     if mask is None or mask.ndim != 2 or not (mask == 1).any():
         return (0, 0, 0, 0)
     columns = np.flatnonzero((mask == 1).any(axis=0))
@@ -256,7 +301,7 @@ def _box(task: Task, mask: np.ndarray | None, keypoints) -> crop.Box:
 
 
 def _smpl(fit: h36m_smpl.Fit | None, row: int) -> dict:
-    if fit is None or not fit.known[row]:
+    if fit is None or not fit.available[row]:
         return {}
     return {
         "pose": fit.pose[row],

@@ -1,9 +1,9 @@
-"""HMR's own TFRecords: images with labels, or poses of motion capture.
+"""HMR's TFRecords: images with labels, or poses of motion capture.
 
 Images: train_*.tfrecord, or train/*.tfrecord, made by akanazawa/hmr:
 src/datasets/*_to_tfrecords.py: x, y and visibility of the 14 LSP joints, and
-of the face where COCO has it; people are 150 px long. 3D sets hold joints in
-metres of the camera, and pose and shape of SMPL where meta/has_3d says so.
+of the face if COCO has it; people are 150 px long. 3D sets hold joints in
+metres in the camera's frame, and SMPL's pose and shape if meta/has_3d is set.
 Motion capture: neutrSMPL_{CMU,H3.6,jointLim}_*.tfrecord of pose and shape.
 """
 
@@ -23,7 +23,7 @@ from training.data.records import schema
 
 NAME = "hmr-tfrecords"
 TOPOLOGY = "smpl"
-WHOM = (
+SOURCE = (
     "the authors of HMR, or make them with akanazawa/hmr: prepare_datasets.sh"
 )
 
@@ -34,7 +34,7 @@ _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 @dataclasses.dataclass
 class Options(writing.Options):
-    """Reads a folder of the TFRecords that the original HMR trains on.
+    """Reads a folder of TFRecords that the original HMR trains on.
 
     --root is the folder of one set: of images (lsp, coco, mpi_inf_3dhp,
     tf_records_human36m_wjoints), which become records; or mocap_neutrMosh,
@@ -42,41 +42,41 @@ class Options(writing.Options):
     """
 
     every: int = 1
-    """Of motion capture, only every n-th pose: neighbours are alike."""
+    """Keeps every n-th pose of motion capture: neighbours are alike."""
 
 
 class Task(NamedTuple):
-    """Some records of a file."""
+    """Some records of a file: start and length of each, and first number."""
 
     path: Path
-    places: list[tuple[int, int]]
+    byte_ranges: list[tuple[int, int]]
     first: int
 
 
 def run(options: Options) -> None:
-    """Makes the records, or the prior."""
-    mocap = sorted(options.root.glob("neutrSMPL_*.tfrecord"))
-    if mocap:
-        _write_prior(options, mocap)
+    """Writes the records, or the prior."""
+    mocap_paths = sorted(options.root.glob("neutrSMPL_*.tfrecord"))
+    if mocap_paths:
+        _write_prior(options, mocap_paths)
         return
     paths = sorted(options.root.glob(f"{options.split}_*.tfrecord"))
     paths += sorted(options.root.glob(f"{options.split}/*.tfrecord"))
     if not paths:
         path = options.root / f"{options.split}_000.tfrecord"
-        raise requirements.missing_file(path, "records of HMR", WHOM)
+        raise requirements.missing_file(path, "records of HMR", SOURCE)
     tasks = [
-        Task(path, places[start : start + _PEOPLE_PER_TASK], start)
+        Task(path, byte_ranges[start : start + _PEOPLE_PER_TASK], start)
         for path in paths
-        for places in [tf_examples.places(path)]
-        for start in range(0, len(places), _PEOPLE_PER_TASK)
+        for byte_ranges in [tf_examples.places(path)]
+        for start in range(0, len(byte_ranges), _PEOPLE_PER_TASK)
     ]
     writing.write(NAME, options, tasks, read)
 
 
 def read(task: Task):
-    """The people of a task."""
-    found = tf_examples.read(task.path, task.places)
-    for number, fields in enumerate(found, start=task.first):
+    """Reads the people of a task."""
+    records = tf_examples.read(task.path, task.byte_ranges)
+    for number, fields in enumerate(records, start=task.first):
         folder = task.path.parent.name
         example_id = f"{folder}-{task.path.stem}-{number:05d}"
         try:
@@ -127,26 +127,29 @@ def _labels3d(fields: tf_examples.Fields) -> dict:
 def _write_prior(options: Options, paths: list[Path]) -> None:
     workers = options.workers or processes.cores()
     jobs = [(path, options.every) for path in paths]
-    parts = []
+    arrays = []
     with processes.pool(workers) as pool:
-        found = processes.in_order(pool, _read_poses, jobs, 4 * workers)
-        for part in tqdm.tqdm(found, "poses", len(jobs), disable=None):
-            parts.append(part)
-    both = np.concatenate(parts)
-    if not len(both):
+        rows_by_file = processes.in_order(pool, _read_poses, jobs, 4 * workers)
+        for rows in tqdm.tqdm(rows_by_file, "poses", len(jobs), disable=None):
+            arrays.append(rows)
+    pose_and_shape = np.concatenate(arrays)
+    if not len(pose_and_shape):
         raise ValueError(f"{options.root}: no record holds pose and shape.")
     options.out.mkdir(parents=True, exist_ok=True)
-    prior.write(options.out, prior.Prior(both[:, :72], both[:, 72:], TOPOLOGY))
-    print(f"prior: {len(both)} poses and shapes in {options.out}")
+    prior.write(
+        options.out,
+        prior.Prior(pose_and_shape[:, :72], pose_and_shape[:, 72:], TOPOLOGY),
+    )
+    print(f"prior: {len(pose_and_shape)} poses and shapes in {options.out}")
 
 
 def _read_poses(job: tuple[Path, int]) -> np.ndarray:
-    """(n, 82) pose and shape of a file; records without them are left out."""
-    path, every = job
-    chosen = tf_examples.places(path)[::every]
+    """(n, 82) pose and shape of a file; records without them are skipped."""
+    path, step = job
+    byte_ranges = tf_examples.places(path)[::step]
     rows = [
         np.concatenate([fields["pose"], fields["shape"]])
-        for fields in tf_examples.read(path, chosen)
+        for fields in tf_examples.read(path, byte_ranges)
         if {"pose", "shape"} <= fields.keys()
         and len(fields["pose"]) == 72
         and len(fields["shape"]) == 10

@@ -1,9 +1,9 @@
-"""Leeds Sports Pose: 1,000 photographs to train on, 1,000 to test.
+"""Leeds Sports Pose: 1,000 photographs for training and 1,000 for tests.
 
 `joints.mat` with `joints` (3, 14, 2000), whose flag is 1 where a joint is
-HIDDEN, and `images/im0001.jpg` ... `images/im2000.jpg`; the first half is to
-train on (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py). Of the people to
-test on, UPi-S1h has silhouettes and six parts (lsp_parts.py).
+HIDDEN, and `images/im0001.jpg` ... `images/im2000.jpg`; the first half is the
+training set (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py). UPi-S1h has
+silhouettes and six parts of the test set (lsp_parts.py).
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from training.data.readers import frames, lsp_parts, writing
 from training.data.readers import lsp as lsp_files
 
 NAME = "lsp"
-WHAT = "the labels of the Leeds Sports Pose dataset, of lsp_dataset.zip"
-WHOM = "Sam Johnson, http://sam.johnson.io/research/lsp.html"
+LABELS_FILE = "the labels of the Leeds Sports Pose dataset, of lsp_dataset.zip"
+SOURCE = "Sam Johnson, http://sam.johnson.io/research/lsp.html"
 TRAIN = 1000
 
 
@@ -33,17 +33,16 @@ class Options(writing.Options):
     """
 
     split: Literal["train", "test"] = "train"
-    """The first or the second thousand."""
+    """The first or the second thousand images."""
     rules: Literal["hmr", "spin"] = "hmr"
-    """hmr: visible joints are labels, the box is a square of 150 px, to which
-    the publisher scaled the people. spin: all joints, and the box around
-    them."""
+    """hmr: visible joints, and a box of 150 px, to which the publisher scaled
+    the people. spin: all joints, and the box around them."""
     parts: Path | None = None
-    """Folder upi-s1h/data/lsp, whose silhouettes and parts are stored, too."""
+    """Folder upi-s1h/data/lsp of silhouettes and parts to store, too."""
 
 
 class Task(NamedTuple):
-    """Some of the people: numbers of their pictures, and (n, 14, 3)."""
+    """Some of the people: image numbers, and labels (n, 14, 3)."""
 
     root: Path
     rules: str
@@ -53,8 +52,10 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records."""
-    labels = lsp_files.joints_of(options.root / "joints.mat", WHAT, WHOM)
+    """Writes the records."""
+    labels = lsp_files.read_joints(
+        options.root / "joints.mat", LABELS_FILE, SOURCE
+    )
     split = slice(TRAIN) if options.split == "train" else slice(TRAIN, None)
     numbers, labels = range(1, len(labels) + 1)[split], labels[split]
     if options.parts:
@@ -74,7 +75,7 @@ def run(options: Options) -> None:
 
 
 def read(task: Task):
-    """The people of a task."""
+    """Reads the people of a task."""
     for number, labels in zip(task.numbers, task.joints, strict=True):
         path = task.root / "images" / f"im{number:04d}.jpg"
         try:
@@ -86,19 +87,19 @@ def read(task: Task):
 
 
 def _person(path, labels, rules: str, parts: np.ndarray | None):
-    xy, shown = labels[:, :2], labels[:, 2] == 0
+    xy, visible = labels[:, :2], labels[:, 2] == 0
     if not np.isfinite(labels).all():
         return writing.Skipped(path.stem, "a joint is not finite")
     if rules == "spin":
-        box, shown = lsp_files.tight_box(xy), np.ones(len(xy), bool)
+        box, visible = lsp_files.tight_box(xy), np.ones(len(xy), bool)
     else:
-        box = lsp_files.box_of_150_px(xy, shown)
+        box = lsp_files.box_of_150_px(xy, visible)
     if box is None:
         return writing.Skipped(path.stem, "no visible joints")
     return frames.example(
         path,
         parts,
-        keypoints=frames.by_name(joints.LSP14, xy, shown),
+        keypoints=frames.by_name(joints.LSP14, xy, visible),
         box=box,
         dataset=NAME,
         example_id=path.stem,

@@ -1,19 +1,19 @@
-"""MPI-INF-3DHP: films of 14 cameras for training, pictures for the test.
+"""MPI-INF-3DHP: videos of 14 cameras for training, images for the test.
 
 Training: `S1/Seq1/annot.mat` (version 5) with `frames` (N, 1) from 0, and
 cells by camera `annot2` (N, 56) pixels and `annot3` (N, 84) mm in that
 camera's frame, of 28 joints; `camera.calibration`, seven lines per camera;
 `imageSequence/video_0.avi`, or extracted
-`imageFrames/video_0/frame_000001.jpg`, the number is the frame's plus one
+`imageFrames/video_0/frame_000001.jpg`, numbered by the frame plus one
 (nkolot/SPIN: datasets/preprocess/mpi_inf_3dhp.py; akanazawa/hmr:
-src/datasets/mpi_inf_3dhp/read_mpi_inf_3dhp.py). Seq2 of S6 has a camera whose
-film is short: the frames that lack are counted.
+src/datasets/mpi_inf_3dhp/read_mpi_inf_3dhp.py). One camera of S6's Seq2 has a
+short video: its missing frames are counted as skipped.
 
 Test: `mpi_inf_3dhp_test_set/TS1/annot_data.mat` (version 7.3) with
 `valid_frame` (N, 1), `annot2` (N, 1, 17, 2), `annot3` and `univ_annot3` (N, 1,
 17, 3), `activity_annotation` (N, 1), and `imageSequence/img_000001.jpg`. The
-3D joints are univ_annot3, as in SPIN; annot3 only tells the camera, whose
-principal point is not in the middle.
+3D joints are univ_annot3, as in SPIN; annot3 serves only to fit the camera,
+whose principal point is not in the middle.
 """
 
 import dataclasses
@@ -37,13 +37,26 @@ from training.data.readers import (
 )
 
 NAME = "mpi-inf-3dhp"
-LEAST_INSIDE = 8  # of 14 joints, HMR's rule
-WHOM = "https://vcai.mpi-inf.mpg.de/3dhp-dataset (a form, for research)"
+MIN_INSIDE = 8  # of 14 joints, HMR's rule
+SOURCE = "https://vcai.mpi-inf.mpg.de/3dhp-dataset (a form, for research)"
 TEST_JOINTS = (
-    *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist"),
-    *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee"),
-    *("right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis"),
-    *("spine", "neck_nose"),
+    "head_top",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "pelvis",
+    "spine",
+    "neck_nose",
 )
 
 _SUBJECTS = {
@@ -60,30 +73,30 @@ class Options(writing.Options):
     """Reads MPI-INF-3DHP: 3D joints and keypoints of 17 joints.
 
     --root holds S1 to S8 as the publisher's script fetches them, with the
-    chest-high cameras' films or their extracted pictures, and for --split test
-    mpi_inf_3dhp_test_set.
+    videos of the chest-high cameras or their extracted images, and for --split
+    test mpi_inf_3dhp_test_set.
     """
 
     split: Literal["train", "val", "test"] = "train"
-    """val is S8, by HMR's rules; SPIN trains on it, too."""
+    """val is S8 by HMR's rules; SPIN trains on it."""
     rules: Literal["hmr", "spin"] = "hmr"
-    """hmr: frames in which a joint moved 200 mm since the last one, 8 joints
-    are inside; of the test all valid frames. spin: every 10th frame whose 17
-    joints are inside, of the test each such frame."""
+    """hmr: frames in which a joint moved 200 mm since the last one, if 8 joints
+    are inside; in the test set all valid frames. spin: every 10th frame with
+    all 17 joints inside; in the test set each such frame."""
 
 
 class Task(NamedTuple):
-    """Frames of one film, or pictures of a test sequence."""
+    """Frames of one video, or images of a test sequence."""
 
-    film: Path | None
-    pictures: str
-    """Path of extracted ones; {} stands for the frame's number plus one."""
+    video: Path | None
+    image_pattern: str
+    """Path of extracted images; {} stands for the frame's number plus one."""
     names: tuple[str, ...]
-    """Of the joints."""
+    """Names of the joints."""
     numbers: np.ndarray
-    """(n,) of the frames, from 0."""
+    """(n,) frame numbers from 0."""
     points: np.ndarray
-    """(n, joints, 2) pixels, and"""
+    """(n, joints, 2) pixels."""
     points3d: np.ndarray
     """(n, joints, 3) mm in the camera's frame."""
     camera: np.ndarray
@@ -92,10 +105,10 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records.
+    """Writes the records.
 
     Raises:
-        ValueError: SPIN's rules know no split val.
+        ValueError: SPIN's rules have no split val.
     """
     if options.split == "test":
         tasks = _test_tasks(options)
@@ -118,9 +131,9 @@ def _train_tasks(options: Options) -> Iterator[Task]:
 
 def _tasks_of(folder: Path, rules: str) -> Iterator[Task]:
     path = folder / "annot.mat"
-    head = f"{folder.parent.name}_{folder.name}"
+    sequence = f"{folder.parent.name}_{folder.name}"
     numbers, points, points3d = (
-        mat_files.read(path, name, f"the annotations of {head}", WHOM)
+        mat_files.read(path, name, f"the annotations of {sequence}", SOURCE)
         for name in ("frames", "annot2", "annot3")
     )
     numbers = np.atleast_1d(numbers)
@@ -133,28 +146,30 @@ def _tasks_of(folder: Path, rules: str) -> Iterator[Task]:
     calibration = folder / "camera.calibration"
     if not calibration.exists():
         raise requirements.missing_file(
-            calibration, f"the cameras of {head}", WHOM
+            calibration, f"the cameras of {sequence}", SOURCE
         )
     cameras = mpi_inf_3dhp.calibration(calibration)
     for number in mpi_inf_3dhp.CAMERAS:
         camera = cameras[number]
-        seen, places = (
+        pixels, camera_points = (
             mpi_inf_3dhp.points(path, cells, number, len(numbers), axes)
             for cells, axes in ((points, 2), (points3d, 3))
         )
-        rows = mpi_inf_3dhp.chosen(rules, seen, places, camera.size)
-        film = f"video_{number}"
-        whole = Task(
-            folder / "imageSequence" / f"{film}.avi",
-            str(folder / "imageFrames" / film / "frame_{:06d}.jpg"),
+        rows = mpi_inf_3dhp.select_rows(
+            rules, pixels, camera_points, camera.size
+        )
+        video = f"video_{number}"
+        task = Task(
+            folder / "imageSequence" / f"{video}.avi",
+            str(folder / "imageFrames" / video / "frame_{:06d}.jpg"),
             mpi_inf_3dhp.JOINTS,
             numbers[rows],
-            seen[rows],
-            places[rows],
+            pixels[rows],
+            camera_points[rows],
             camera.intrinsics,
             rules,
         )
-        yield from _split(whole, f"{head}_{film}")
+        yield from _split(task, f"{sequence}_{video}")
 
 
 def _test_tasks(options: Options) -> Iterator[Task]:
@@ -162,10 +177,10 @@ def _test_tasks(options: Options) -> Iterator[Task]:
         folder = options.root / "mpi_inf_3dhp_test_set" / f"TS{number}"
         path = folder / "annot_data.mat"
         if not path.exists():
-            what = f"the annotations of TS{number}, of the test set"
-            raise requirements.missing_file(path, what, WHOM)
+            contents = f"the annotations of TS{number}, of the test set"
+            raise requirements.missing_file(path, contents, SOURCE)
         valid = mat73_files.array(path, "valid_frame", (None, 1))[:, 0]
-        points, places, universal = (
+        points, camera_points, universal_points = (
             mat73_files.array(path, name, (len(valid), 1, 17, axes))[:, 0]
             for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
         )
@@ -173,42 +188,42 @@ def _test_tasks(options: Options) -> Iterator[Task]:
             path, "activity_annotation", (len(valid), 1)
         )
         rows = np.flatnonzero(valid)
-        whole = Task(
+        task = Task(
             None,
             str(folder / "imageSequence" / "img_{:06d}.jpg"),
             TEST_JOINTS,
             rows,
             points[rows],
-            universal[rows],
-            pinhole.fit(points[rows], places[rows]),
+            universal_points[rows],
+            pinhole.fit(points[rows], camera_points[rows]),
             options.rules,
         )
-        ends = [f"_a{each:.0f}" for each in activity[rows, 0]]
-        yield from _split(whole, f"TS{number}", ends)
+        suffixes = [f"_a{label:.0f}" for label in activity[rows, 0]]
+        yield from _split(task, f"TS{number}", suffixes)
 
 
-def _split(whole: Task, head: str, ends=None) -> Iterator[Task]:
-    """Tasks of a few people; their ids are made here."""
-    ends = ends or [""] * len(whole.numbers)
+def _split(task: Task, prefix: str, suffixes=None) -> Iterator[Task]:
+    """Splits a task into tasks of a few people and gives them ids."""
+    suffixes = suffixes or [""] * len(task.numbers)
     ids = tuple(
-        f"{head}_{number + 1:06d}{end}"
-        for number, end in zip(whole.numbers, ends, strict=True)
+        f"{prefix}_{number + 1:06d}{suffix}"
+        for number, suffix in zip(task.numbers, suffixes, strict=True)
     )
     for start in range(0, len(ids), _PEOPLE_PER_TASK):
         rows = slice(start, start + _PEOPLE_PER_TASK)
-        yield whole._replace(
-            numbers=whole.numbers[rows],
-            points=whole.points[rows],
-            points3d=whole.points3d[rows],
+        yield task._replace(
+            numbers=task.numbers[rows],
+            points=task.points[rows],
+            points3d=task.points3d[rows],
             ids=ids[rows],
         )
 
 
-def read(task: Task) -> Iterator[writing.Found]:
-    """The people of a task."""
-    for row, source in enumerate(_pictures(task)):
+def read(task: Task) -> Iterator[writing.ReadPerson]:
+    """Reads the people of a task."""
+    for row, source in enumerate(_frame_sources(task)):
         keypoints = frames.by_name(task.names, task.points[row])
-        found = frames.example(
+        person = frames.example(
             source,
             box=_box(task.rules, keypoints),
             keypoints=keypoints,
@@ -217,43 +232,44 @@ def read(task: Task) -> Iterator[writing.Found]:
             dataset=NAME,
             example_id=task.ids[row],
         )
-        yield _by_rules(task, found)
+        yield _apply_rules(task, person)
 
 
-def _pictures(task: Task) -> Iterator[Path | np.ndarray | None]:
-    paths = [Path(task.pictures.format(n + 1)) for n in task.numbers]
-    if task.film is None or any(path.exists() for path in paths[:1]):
+def _frame_sources(task: Task) -> Iterator[Path | np.ndarray | None]:
+    paths = [Path(task.image_pattern.format(n + 1)) for n in task.numbers]
+    if task.video is None or any(path.exists() for path in paths[:1]):
         return iter(paths)
-    if not task.film.exists():
-        what = "a film, which is not extracted either"
-        raise requirements.missing_file(task.film, what, WHOM)
-    return frames.of_video(task.film, task.numbers.tolist())
+    if not task.video.exists():
+        contents = "a film, which is not extracted either"
+        raise requirements.missing_file(task.video, contents, SOURCE)
+    return frames.read_video(task.video, task.numbers.tolist())
 
 
 def _box(rules: str, keypoints: np.ndarray) -> crop.Box:
-    """The square that HMR makes 150 px; or of which SPIN crops 1.2."""
+    """The square that HMR scales to 150 px; or the box that SPIN enlarges."""
     if rules == "hmr":
         points = dict(zip(joints.LSP14, keypoints[_LSP, :2], strict=True))
-        return hmr_boxes.whole(points) or (0, 0, 0, 0)
+        return hmr_boxes.whole_person(points) or (0, 0, 0, 0)
     if not np.isfinite(keypoints).all():
         return (0, 0, 0, 0)
     return crop.box_of_keypoints(keypoints[:, :2], keypoints[:, 2])
 
 
-def _by_rules(task: Task, found: writing.Found) -> writing.Found:
-    """The example, or why it is left out; what is outside is invisible."""
-    if isinstance(found, writing.Skipped):
-        return found
-    visible = found.keypoints[:, 2]
-    known = found.joints3d[:, 3] > 0
-    if task.rules == "spin" and not visible[known].all():
+def _apply_rules(task: Task, person: writing.ReadPerson) -> writing.ReadPerson:
+    """Skips an example that breaks the rules.
+
+    Joints outside the image are invisible here, as frames.example marks them.
+    """
+    if isinstance(person, writing.Skipped):
+        return person
+    visible = person.keypoints[:, 2]
+    has_joint = person.joints3d[:, 3] > 0
+    if task.rules == "spin" and not visible[has_joint].all():
         cause = "a joint is outside the picture"
     elif (
-        task.rules == "hmr"
-        and task.film
-        and visible[_LSP].sum() < (LEAST_INSIDE)
+        task.rules == "hmr" and task.video and visible[_LSP].sum() < MIN_INSIDE
     ):
-        cause = f"fewer than {LEAST_INSIDE} joints inside the picture"
+        cause = f"fewer than {MIN_INSIDE} joints inside the picture"
     else:
-        return found
-    return writing.Skipped(found.example_id, cause)
+        return person
+    return writing.Skipped(person.example_id, cause)

@@ -1,8 +1,8 @@
-"""MPII Human Pose: photographs with the 16 joints of people.
+"""MPII Human Pose: photographs of people with 16 joints.
 
 `annotations/mpii_human_pose_v1_u12_1.mat` and `images/`, as the archives of
 the publisher unpack; or `annot/{train,valid,trainval}.json` of
-microsoft/human-pose-estimation.pytorch beside the same pictures.
+microsoft/human-pose-estimation.pytorch with the same images.
 """
 
 import dataclasses
@@ -18,15 +18,17 @@ from training.data.records import schema
 
 NAME = "mpii"
 MAT = "annotations/mpii_human_pose_v1_u12_1.mat"
-WHAT = "MPII's annotations, version 1.2, of mpii_human_pose_v1_u12_2.zip"
-WHOM = "MPI Informatics, http://human-pose.mpi-inf.mpg.de"
+ANNOTATIONS_FILE = (
+    "MPII's annotations, version 1.2, of mpii_human_pose_v1_u12_2.zip"
+)
+SOURCE = "MPI Informatics, http://human-pose.mpi-inf.mpg.de"
 
 _PEOPLE_PER_TASK = 16
 _HMR_JOINTS = tuple(
     name for name in mpii_files.MPII16 if name not in ("pelvis", "thorax")
 )
-# Of the size that MPII notes, so that no feet are cut off.
-_DOWN_PX, _WIDER = 15, 1.25
+# Relative to MPII's scale, so that no feet are cut off.
+_SHIFT_DOWN_PX, _ENLARGEMENT = 15, 1.25
 _SPIN_ROOM = 1.2
 
 
@@ -38,15 +40,15 @@ class Options(writing.Options):
     """
 
     split: Literal["train", "valid", "trainval"] = "train"
-    """The Matlab file has the joints of all of them; who is in valid, only
-    annot/valid.json says."""
+    """The Matlab file has the joints of all splits; annot/valid.json lists the
+    people of valid."""
     labels: Literal["mat", "json"] = "mat"
     """The publisher's Matlab file, or annot/SPLIT.json."""
     rules: Literal["hmr", "spin", "everyone"] = "hmr"
-    """hmr: people whom nobody is near (the Matlab file tells) and of whom an
-    ankle or the torso is annotated; the box is the square that HMR makes
-    150 px. spin: all 16 joints are annotated; the box follows MPII's scale.
-    everyone: as spin, whatever joints are annotated."""
+    """hmr: people with nobody near (as the Matlab file says) and an annotated
+    ankle or torso; the box is the square that HMR scales to 150 px. spin: all
+    16 joints are annotated; the box follows MPII's scale. everyone: as spin,
+    with any annotated joints."""
 
 
 class Task(NamedTuple):
@@ -58,12 +60,12 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records."""
+    """Writes the records."""
     people = _people(options)
     folder = options.root / "images"
     if not folder.is_dir():
         raise requirements.missing_file(
-            folder, "the pictures, of mpii_human_pose_v1.tar.gz", WHOM
+            folder, "the pictures, of mpii_human_pose_v1.tar.gz", SOURCE
         )
     tasks = [
         Task(folder, options.rules, people[start : start + _PEOPLE_PER_TASK])
@@ -73,31 +75,33 @@ def run(options: Options) -> None:
 
 
 def read(task: Task):
-    """The people of a task."""
+    """Reads the people of a task."""
     for person in task.people:
         name = f"{Path(person.image).stem}-{person.number}"
-        chosen = RULES[task.rules](person)
-        if isinstance(chosen, str):
-            yield writing.Skipped(name, chosen)
+        box_or_cause = RULES[task.rules](person)
+        if isinstance(box_or_cause, str):
+            yield writing.Skipped(name, box_or_cause)
             continue
-        xy, known = person.joints[:, :2], person.joints[:, 2]
-        found = frames.example(
+        xy, annotated = person.joints[:, :2], person.joints[:, 2]
+        example = frames.example(
             task.folder / person.image,
-            keypoints=frames.by_name(mpii_files.MPII16, xy, known),
-            box=chosen,
+            keypoints=frames.by_name(mpii_files.MPII16, xy, annotated),
+            box=box_or_cause,
             dataset=NAME,
             example_id=name,
         )
-        if person.hidden is not None and isinstance(found, schema.Example):
-            shrunk = float(found.box[2]) / chosen[2]
-            found.facts = _facts(person, shrunk)
-        yield found
+        if person.hidden is not None and isinstance(example, schema.Example):
+            shrunk = float(example.box[2]) / box_or_cause[2]
+            example.facts = _facts(person, shrunk)
+        yield example
 
 
 def _facts(person: mpii_files.Person, shrunk: float) -> str:
-    """hidden: names of joints annotated though they are not visible;
-    head_px: length of the head in pixels of the publisher's picture;
-    shrunk: pixels of the stored picture to one of the publisher's.
+    """JSON of a record's facts.
+
+    hidden: names of joints annotated though they are not visible;
+    head_px: length of the head in pixels of the publisher's image;
+    shrunk: pixels of the stored image per pixel of the publisher's.
     """
     names = zip(mpii_files.MPII16, person.hidden, strict=True)
     hidden = [name for name, flag in names if flag]
@@ -106,19 +110,23 @@ def _facts(person: mpii_files.Person, shrunk: float) -> str:
 
 
 def _people(options: Options) -> list[mpii_files.Person]:
-    listed = None
+    listed_people = None
     if options.labels == "json" or options.split == "valid":
         path = options.root / "annot" / f"{options.split}.json"
         if not path.exists():
-            whom = "microsoft/human-pose-estimation.pytorch (its README)"
+            source = "microsoft/human-pose-estimation.pytorch (its README)"
             raise requirements.missing_file(
-                path, "MPII's annotations as json", whom
+                path, "MPII's annotations as json", source
             )
-        listed = mpii_files.read_json(path)
+        listed_people = mpii_files.read_json(path)
     if options.labels == "json":
-        return listed
-    people = mpii_files.read_mat(options.root / MAT, WHAT, WHOM)
-    return people if listed is None else mpii_files.listed(people, listed)
+        return listed_people
+    people = mpii_files.read_mat(options.root / MAT, ANNOTATIONS_FILE, SOURCE)
+    return (
+        people
+        if listed_people is None
+        else mpii_files.select_listed(people, listed_people)
+    )
 
 
 def _hmr(person: mpii_files.Person) -> crop.Box | str:
@@ -129,10 +137,10 @@ def _hmr(person: mpii_files.Person) -> crop.Box | str:
         return "somebody else is near"
     points = {
         name: (x, y)
-        for name, (x, y, known) in zip(
+        for name, (x, y, annotated) in zip(
             mpii_files.MPII16, person.joints, strict=True
         )
-        if known and name in _HMR_JOINTS
+        if annotated and name in _HMR_JOINTS
     }
     if len(points) < 2:
         return "fewer than 2 joints"
@@ -150,18 +158,18 @@ def _spin(person: mpii_files.Person) -> crop.Box | str:
     inside = person.joints[:, :2] + 1 > 0
     if not (person.joints[:, 2].all() and inside.all()):
         return "not all 16 joints"
-    return _everyone(person)
+    return _all_people(person)
 
 
-def _everyone(person: mpii_files.Person) -> crop.Box | str:
+def _all_people(person: mpii_files.Person) -> crop.Box | str:
     """The box of MPII's centre and scale."""
     if person.joints is None:
         return "no joints"
     if person.centre is None or not person.scale > 0:
         return "neither centre nor scale"
-    side = 200 * person.scale * _WIDER / _SPIN_ROOM
-    x, y = person.centre + (0, _DOWN_PX * person.scale)
+    side = 200 * person.scale * _ENLARGEMENT / _SPIN_ROOM
+    x, y = person.centre + (0, _SHIFT_DOWN_PX * person.scale)
     return x + 0.5 - side / 2, y + 0.5 - side / 2, side, side
 
 
-RULES = {"hmr": _hmr, "spin": _spin, "everyone": _everyone}
+RULES = {"hmr": _hmr, "spin": _spin, "everyone": _all_people}

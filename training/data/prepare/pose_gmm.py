@@ -1,7 +1,7 @@
 """A mixture of Gaussians over poses, the pose prior of SMPLify.
 
-As Bogo et al. 2016: 8 Gaussians with full covariances over the 69 numbers of
-a pose without its global rotation, fitted by scikit-learn.
+Following Bogo et al. 2016: 8 Gaussians with full covariances over the 69
+numbers of a pose without its global rotation, fitted by scikit-learn.
 """
 
 import dataclasses
@@ -25,72 +25,73 @@ _SAMPLES = 2  # Poses drawn from each Gaussian for the sheet.
 class Options:
     """Fits the pose prior to the unpaired poses of a folder of records.
 
-    Writes OUT and, beside it, a sheet of each Gaussian's mean and of poses
-    drawn from it, OUT with the ending .png.
+    Writes OUT and a contact sheet of each Gaussian's mean and samples beside
+    it: OUT with the ending .png.
     """
 
     poses: Path
-    """Folder with prior.npz, as `prepare synthetic` and `poses` make it."""
+    """Folder with prior.npz, written by `prepare synthetic` or `poses`."""
     out: Path
-    """The .npz to write."""
+    """Path of the .npz to write."""
     components: int = 8
-    """How many Gaussians."""
+    """Number of Gaussians."""
     count: int = 20000
-    """Most poses to fit to, evenly spaced; a tenth is held out."""
+    """Maximum number of poses, evenly spaced; a tenth is held out."""
     floor: float = 1e-3
     """Squared radians added to every variance: 1e-3 is 1.8 degrees."""
     seed: int = 0
-    """Where the fit starts, and which poses are held out and drawn."""
+    """Seed of the start of the fit, the held-out poses and the samples."""
     body: Path = Path("open")
-    """Body for the sheet; that of the poses."""
+    """Body of the poses, for the sheet."""
 
 
 def run(options: Options) -> None:
-    """Fits, writes and shows the mixture.
+    """Fits, writes and draws the mixture.
 
     Raises:
         FileNotFoundError: the folder has no poses.
-        ValueError: they are of another body, or too few.
+        ValueError: the poses are of another body, or too few.
     """
     from training.data.readers import pose_sheet
 
-    found = mocap.read(options.poses)
-    data = BodyData.load(options.body)
-    data.check_same_topology(found.topology, f"{options.poses}/prior.npz")
-    if len(found.pose) < 2 * priors.NUM_POSE * options.components:
+    prior = mocap.read(options.poses)
+    body = BodyData.load(options.body)
+    body.check_same_topology(prior.topology, f"{options.poses}/prior.npz")
+    if len(prior.pose) < 2 * priors.NUM_POSE * options.components:
         raise ValueError(
-            f"{options.poses} holds {len(found.pose)} poses, too few for "
+            f"{options.poses} holds {len(prior.pose)} poses, too few for "
             f"{options.components} Gaussians of {priors.NUM_POSE} numbers. "
             "Prepare more poses or choose fewer --components."
         )
-    fitted, held_out = _split(found.pose, options)
-    mixture = fit(fitted, options, found.topology)
+    training_poses, held_out_poses = _split(prior.pose, options)
+    mixture = fit(training_poses, options, prior.topology)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     mixture.save(options.out)
-    poses, captions = _shown(mixture, options.seed)
+    sheet_poses, captions = _sheet_poses(mixture, options.seed)
     sheet = options.out.with_suffix(".png")
-    rest = data.J_regressor @ data.v_template
-    pose_sheet.write(sheet, poses, rest, captions)
-    single = dataclasses.replace(options, components=1)
+    rest_joints = body.J_regressor @ body.v_template
+    pose_sheet.write(sheet, sheet_poses, rest_joints, captions)
+    one_gaussian = dataclasses.replace(options, components=1)
+    baseline = fit(training_poses, one_gaussian, prior.topology)
     print(
         f"{options.components} Gaussians in {options.out}, shown in {sheet}\n"
-        f"  {len(held_out)} held-out poses, nats per pose: "
-        f"{_nats(mixture, held_out):.1f}, of a single Gaussian "
-        f"{_nats(fit(fitted, single, found.topology), held_out):.1f}"
+        f"  {len(held_out_poses)} held-out poses, nats per pose: "
+        f"{_nats_per_pose(mixture, held_out_poses):.1f}, of a single "
+        f"Gaussian {_nats_per_pose(baseline, held_out_poses):.1f}"
     )
     print(f"  made by: {writing.command(NAME, options)}")
 
 
 def _split(pose: np.ndarray, options: Options) -> tuple:
     rows = np.linspace(0, len(pose) - 1, min(options.count, len(pose)))
-    chosen = pose[rows.round().astype(int), 3:].astype(np.float64)
-    order = np.random.default_rng(options.seed).permutation(len(chosen))
-    count = max(1, int(_HELD_OUT * len(chosen)))
-    return chosen[order[count:]], chosen[order[:count]]
+    poses = pose[rows.round().astype(int), 3:].astype(np.float64)
+    order = np.random.default_rng(options.seed).permutation(len(poses))
+    count = max(1, int(_HELD_OUT * len(poses)))
+    return poses[order[count:]], poses[order[:count]]
 
 
 def fit(pose: np.ndarray, options: Options, topology: str) -> priors.Mixture:
-    """The mixture of poses (N, 69), by expectation maximisation."""
+    """Fits a mixture to poses (N, 69) by expectation maximisation."""
     from sklearn import exceptions, mixture
 
     model = mixture.GaussianMixture(
@@ -102,16 +103,18 @@ def fit(pose: np.ndarray, options: Options, topology: str) -> priors.Mixture:
         verbose_interval=1,
     )
     with warnings.catch_warnings():
-        # Sixty rounds are enough; what a prior lacks then is below a nat.
+        # Sixty rounds are enough; more would gain less than a nat.
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         model.fit(pose)
-    found = (model.means_, model.covariances_, model.weights_)
-    # As they are stored, so that the checks see what is read back.
-    return priors.Mixture(*(a.astype(np.float32) for a in found), topology)
+    parameters = (model.means_, model.covariances_, model.weights_)
+    # float32 as in the file, so that checks see the stored numbers.
+    return priors.Mixture(*(a.astype(np.float32) for a in parameters), topology)
 
 
-def _shown(mixture: priors.Mixture, seed: int) -> tuple[np.ndarray, list[str]]:
-    """(N, 72) poses for the sheet: means, and poses drawn beside them."""
+def _sheet_poses(
+    mixture: priors.Mixture, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """(N, 72) poses for the sheet: each mean and its samples; and captions."""
     rng = np.random.default_rng(seed)
     poses, captions = [], []
     for number in np.argsort(-mixture.weights):
@@ -124,11 +127,11 @@ def _shown(mixture: priors.Mixture, seed: int) -> tuple[np.ndarray, list[str]]:
     return np.concatenate([np.zeros((len(body), 3)), body], axis=1), captions
 
 
-def _nats(mixture: priors.Mixture, pose: np.ndarray) -> float:
+def _nats_per_pose(mixture: priors.Mixture, pose: np.ndarray) -> float:
     """Mean negative log likelihood of poses (N, 69)."""
     from scipy import special, stats
 
-    each = [
+    log_densities = [
         np.log(weight) + stats.multivariate_normal(mean, covar).logpdf(pose)
         for mean, covar, weight in zip(
             mixture.means.astype(np.float64),
@@ -137,4 +140,4 @@ def _nats(mixture: priors.Mixture, pose: np.ndarray) -> float:
             strict=True,
         )
     ]
-    return -float(special.logsumexp(each, axis=0).mean())
+    return -float(special.logsumexp(log_densities, axis=0).mean())

@@ -1,11 +1,12 @@
-"""SPIN's npz of any dataset, with its folder of pictures.
+"""SPIN's npz of any dataset, with its folder of images.
 
 Arrays of N people: imgname (N,), center (N, 2), scale (N,) with a crop of
-200 scale px; and what the dataset has of part (N, 24, 3) x, y and confidence,
-S (N, 24, 4) metres of the camera and confidence, pose (N, 72), shape (N, 10),
-has_smpl (N,), gender (N,) "m" or "f" (nkolot/SPIN: datasets/base_dataset.py,
-constants.py). OpenPose's detections, which SPIN gives no weight, and masks
-are not read. Many later papers ship such files, too.
+200 scale px; and, as far as the dataset has them, part (N, 24, 3) x, y and
+confidence, S (N, 24, 4) metres in the camera's frame and confidence, pose
+(N, 72), shape (N, 10), has_smpl (N,), gender (N,) "m" or "f" (nkolot/SPIN:
+datasets/base_dataset.py, constants.py). OpenPose's detections, which SPIN
+gives no weight, and masks are not read. Many later papers ship such files,
+too.
 """
 
 import dataclasses
@@ -25,8 +26,16 @@ TOPOLOGY = "smpl"
 # either with the same joint of its body, and no dataset has both.
 JOINTS24 = (
     *joints.LSP14,
-    *("pelvis", "thorax", "spine", "neck_nose", "head_h36m", "nose"),
-    *("left_eye", "right_eye", "left_ear", "right_ear"),
+    "pelvis",
+    "thorax",
+    "spine",
+    "neck_nose",
+    "head_h36m",
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
 )
 
 _SHAPES = {
@@ -47,16 +56,16 @@ _PEOPLE_PER_TASK = 64
 class Options(writing.Options):
     """Reads one of SPIN's npz files.
 
-    --root is the folder that its picture names start from, --split what the
-    people are called here.
+    --root is the folder that image names are relative to, --split the name
+    of the people's split here.
     """
 
     npz: Path
-    """The file, as dataset_extras/coco_2014_train.npz."""
+    """The file, for example dataset_extras/coco_2014_train.npz."""
 
 
 class Task(NamedTuple):
-    """Some of the people: rows of each array that the file has."""
+    """Some of the people: rows of each array of the file."""
 
     root: Path
     stem: str
@@ -65,11 +74,11 @@ class Task(NamedTuple):
 
 
 def run(options: Options) -> None:
-    """Makes the records."""
+    """Writes the records."""
     if not options.npz.exists():
-        what = "labels of a dataset, of SPIN's dataset_extras.tar.gz"
+        contents = "labels of a dataset, of SPIN's dataset_extras.tar.gz"
         raise requirements.missing_file(
-            options.npz, what, "nkolot/SPIN (fetch_data.sh)"
+            options.npz, contents, "nkolot/SPIN (fetch_data.sh)"
         )
     arrays = read_arrays(options.npz)
     step = _PEOPLE_PER_TASK
@@ -86,25 +95,25 @@ def run(options: Options) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """What the file has of the arrays that are read.
+    """Reads the known arrays of a file.
 
     Raises:
-        ValueError: it is damaged, or an array has another shape.
+        ValueError: the file is damaged, or an array has another shape.
     """
     expected = "SPIN's imgname, center, scale and labels"
     cure = "Fetch it again."
     stored = array_files.read_npz(path, expected, cure)
-    wanted = ["imgname", *_SHAPES, "gender"]
-    found = {name: stored[name] for name in wanted if name in stored}
+    names = ["imgname", *_SHAPES, "gender"]
+    arrays = {name: stored[name] for name in names if name in stored}
     for name in ("imgname", "center", "scale"):
-        if name not in found:
+        if name not in arrays:
             raise ValueError(f"{path} has no {name}, expected {expected}.")
-    count = found["imgname"].size
-    for name, rows in found.items():
+    count = arrays["imgname"].size
+    for name, rows in arrays.items():
         shape = (count, *_SHAPES.get(name, ()))
-        numbers = name not in ("imgname", "gender")
+        is_numeric = name not in ("imgname", "gender")
         if rows.size != np.prod(shape) or (
-            numbers
+            is_numeric
             and not np.issubdtype(rows.dtype, np.number)
             and rows.dtype != bool
         ):
@@ -112,16 +121,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 f"{path}: {name} is {rows.dtype} of the shape {rows.shape}, "
                 f"expected {shape}. {cure}"
             )
-        found[name] = rows.reshape(shape)
-    return found
+        arrays[name] = rows.reshape(shape)
+    return arrays
 
 
 def read(task: Task):
-    """The people of a task."""
-    for place in range(len(task.rows["imgname"])):
-        row = {name: rows[place] for name, rows in task.rows.items()}
+    """Reads the people of a task."""
+    for index in range(len(task.rows["imgname"])):
+        row = {name: rows[index] for name, rows in task.rows.items()}
         name = str(row["imgname"])
-        example_id = f"{task.stem}-{task.first + place:06d}"
+        example_id = f"{task.stem}-{task.first + index:06d}"
         if not np.isfinite([*row["center"], row["scale"]]).all():
             yield writing.Skipped(example_id, "center or scale is not finite")
             continue
@@ -137,22 +146,22 @@ def read(task: Task):
 
 
 def _labels(row: dict) -> dict:
-    found = {}
+    labels = {}
     for name, label in (("part", "keypoints"), ("S", "joints3d")):
         if name in row:
             points, flags = row[name][:, :-1], row[name][:, -1] > 0
             if flags.any():
                 names = _names(flags)
-                found[label] = frames.by_name(names, points, flags)
+                labels[label] = frames.by_name(names, points, flags)
     if "pose" in row and row.get("has_smpl", 1) > 0:
-        found["pose"], found["topology"] = row["pose"], TOPOLOGY
+        labels["pose"], labels["topology"] = row["pose"], TOPOLOGY
         if "shape" in row:
-            found["betas"] = row["shape"]
-    return found
+            labels["betas"] = row["shape"]
+    return labels
 
 
 def _names(flags: np.ndarray) -> tuple[str, ...]:
     if flags[JOINTS24.index("head_top")]:
         return JOINTS24
-    others = {"head_top": "", "head_h36m": "head_top"}
-    return tuple(others.get(name, name) for name in JOINTS24)
+    renamed = {"head_top": "", "head_h36m": "head_top"}
+    return tuple(renamed.get(name, name) for name in JOINTS24)

@@ -1,8 +1,7 @@
 """Rendered people of the open body as records.
 
-Several processes render, this one writes. A run that was stopped goes on
-after its last finished shard; the pictures are the same whatever the number
-of processes.
+Several processes render, this one writes. A stopped run continues after its
+last finished shard; the images do not depend on the number of processes.
 """
 
 import dataclasses
@@ -32,26 +31,26 @@ class Options:
     """Renders people of the open body, with labels of every kind."""
 
     out: Path
-    """Folder of the records; made if needed."""
+    """Folder of the records; created if missing."""
     count: int | None = None
-    """How many people for training."""
+    """Number of people for training."""
     val: int = 500
-    """How many more, of other seeds, to choose the best model by."""
+    """Number of additional people, of other seeds, to choose the model by."""
     protocol: Literal["synthetic_v1"] | None = None
-    """Instead: the frozen people of an evaluation protocol, as split test."""
+    """Renders instead the frozen people of a protocol, as split test."""
     size: int = 256
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
     seed: int = 0
-    """Which people."""
+    """Seed of the people."""
     workers: int | None = None
-    """Processes that render; one per core by default."""
+    """Number of rendering processes; by default one per core."""
     shard_size: int | None = None
-    """People per file; by default 1000, or fewer so that there are four."""
+    """People per file; by default 1000, or fewer to make four files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Split:
-    """One split to make: the people's seed, number and pictures."""
+    """One split to make: seed, number and image settings of its people."""
 
     name: str
     seed: int
@@ -61,11 +60,11 @@ class _Split:
 
 
 def run(options: Options) -> None:
-    """Makes what is missing of the records, the prior and the sheets.
+    """Makes missing records, prior and contact sheets.
 
     Raises:
-        ValueError: options that contradict each other, or the folder holds
-            people of other options.
+        ValueError: options contradict each other, or the folder holds people
+            made with other options.
     """
     splits = _plan(options)
     workers = options.workers or processes.cores()
@@ -98,7 +97,9 @@ def _plan(options: Options) -> list[_Split]:
             )
         frozen = synthetic.SYNTHETIC_V1
         frozen.check()
-        chosen = [(frozen.split, frozen.seed, frozen.count, frozen.settings)]
+        split_settings = [
+            (frozen.split, frozen.seed, frozen.count, frozen.settings)
+        ]
     elif not options.count or options.count < 1 or options.val < 0:
         raise ValueError(
             "Say how many people to render, as in --count 20000 (and --val 500 "
@@ -106,13 +107,13 @@ def _plan(options: Options) -> list[_Split]:
         )
     else:
         settings = synthetic.Settings(size=options.size)
-        chosen = [
+        split_settings = [
             ("val", options.seed, options.val, settings),
             ("train", options.seed, options.count, settings),
         ]
     return [
         _Split(name, seed, count, _shard_size(options, count), settings)
-        for name, seed, count, settings in chosen
+        for name, seed, count, settings in split_settings
         if count
     ]
 
@@ -122,7 +123,7 @@ def _shard_size(options: Options, count: int) -> int:
 
 
 def _claim(out: Path, split: _Split) -> None:
-    """Notes what the split is made with; refuses to mix it with another.
+    """Saves the split's options; refuses a folder made with others.
 
     Raises:
         ValueError: the folder holds the split, made with other options.
@@ -132,30 +133,30 @@ def _claim(out: Path, split: _Split) -> None:
     made_with |= made_with.pop("settings")
     made_with = json.loads(json.dumps(made_with))  # Tuples become lists.
     if path.exists():
-        found = json.loads(path.read_text())
-        keys = sorted(found.keys() | made_with.keys())
-        other = [k for k in keys if found.get(k) != made_with.get(k)]
+        stored = json.loads(path.read_text())
+        keys = sorted(stored.keys() | made_with.keys())
+        changed_keys = [k for k in keys if stored.get(k) != made_with.get(k)]
         # A longer run of the same people continues a shorter unfinished one.
-        if not _is_finished(out, split.name) and other == ["count"]:
-            other = []
-        if other:
+        if not _is_finished(out, split.name) and changed_keys == ["count"]:
+            changed_keys = []
+        if changed_keys:
             raise ValueError(
                 f"{out} holds {split.name} people made with other options: "
                 + ", ".join(
-                    f"{k} was {found.get(k)}, is {made_with.get(k)}"
-                    for k in other
+                    f"{k} was {stored.get(k)}, is {made_with.get(k)}"
+                    for k in changed_keys
                 )
                 + ". Delete the folder, repeat the options, or choose "
                 "another --out."
             )
-    _note(path, made_with)
+    _write_options(path, made_with)
 
 
 def _options_path(out: Path, name: str) -> Path:
     return out / f"{name}.options.json"
 
 
-def _note(path: Path, made_with: dict) -> None:
+def _write_options(path: Path, made_with: dict) -> None:
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(made_with, indent=1) + "\n")
     os.replace(aside, path)
@@ -197,7 +198,7 @@ def _write_split(pool, workers: int, options: Options, split: _Split) -> None:
 
 
 def _command(options: Options) -> str:
-    """What to type for the same records."""
+    """Command line that makes the same records."""
     words = ["python", "-m", "training.prepare", "synthetic"]
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
@@ -207,21 +208,24 @@ def _command(options: Options) -> str:
 
 
 def _make_prior(pool, options: Options) -> None:
-    """Poses and shapes of nobody in the pictures, for the adversary."""
+    """Makes poses and shapes unpaired with images, for the adversary."""
     made_with = synthetic.versions()
     made_with |= {"seed": options.seed, "count": options.count}
-    noted = _options_path(options.out, "prior")
-    # Noted when it is written: without the note there may be half of it.
-    if noted.exists() and json.loads(noted.read_text()) == made_with:
+    options_path = _options_path(options.out, "prior")
+    # Its options are saved last: without them it may be incomplete.
+    if (
+        options_path.exists()
+        and json.loads(options_path.read_text()) == made_with
+    ):
         try:
             count = len(mocap.read(options.out).pose)
         except (FileNotFoundError, ValueError):
-            count = 0  # Gone or damaged: made again.
+            count = 0  # Missing or damaged: make it again.
         if count == options.count:
             print(f"prior: {count} unpaired people are there already")
             return
     _write_prior(pool, options)
-    _note(noted, made_with)
+    _write_options(options_path, made_with)
 
 
 def _write_prior(pool, options: Options) -> None:
@@ -232,13 +236,13 @@ def _write_prior(pool, options: Options) -> None:
     bar = tqdm.tqdm(
         total=options.count, desc="unpaired people", unit="", disable=None
     )
-    drawn = []
+    bodies_by_chunk = []
     with bar:
         for bodies in pool.map(_draw_bodies, chunks):
-            drawn.append(bodies)
+            bodies_by_chunk.append(bodies)
             bar.update(len(bodies[0]))
     rotvecs, betas, genders = (
-        np.concatenate(parts) for parts in zip(*drawn, strict=True)
+        np.concatenate(parts) for parts in zip(*bodies_by_chunk, strict=True)
     )
     topology = records_folder.read_report(options.out)["topology"]
     unpaired = mocap.Prior(
@@ -252,7 +256,7 @@ def _write_prior(pool, options: Options) -> None:
 
 
 def _write_sheet(path: Path, split: _Split) -> None:
-    """The first people, once with keypoints and once with parts."""
+    """Draws the first people, with keypoints and with parts."""
     from training.data.readers import label_sheet
 
     people = synthetic.People(split.seed, split.name, split.settings)

@@ -1,1 +1,1 @@
-"""What the readers of datasets share; the commands are in prepare."""
+"""Shared code of the dataset readers; the commands are in prepare."""

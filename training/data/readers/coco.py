@@ -16,12 +16,12 @@ from tf_hmr.geometry import crop
 from training.data.formats import requirements
 from training.data.readers import frames, writing
 
-_FAR = 10  # sides of the picture
+_MAX_DISTANCE = 10  # of a polygon's corner, in image sides
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 class Annotated(NamedTuple):
-    """A person of a file: the picture's name and (W, H), and what it says."""
+    """A person's annotation, with the name and (W, H) of the image."""
 
     file: str
     size: tuple[int, int]
@@ -32,31 +32,39 @@ Points = dict[str, np.ndarray]
 """x, y and flag of each labelled joint."""
 
 Rules = Callable[[Annotated, Points], "Sequence[float] | str"]
-"""From a person to the box, or to why the person is left out."""
+"""Maps a person to the box, or to the cause of skipping the person."""
 
 
 def read(path: Path) -> list[Annotated]:
-    """The people of a file, those of a picture together; no crowds.
+    """The people of a file without crowds, grouped by image.
 
     Raises:
         ValueError: the file is not in COCO's format.
     """
     try:
-        content = json_files.loads(path.read_text("utf-8"), object_hook=_needed)
-        pictures = {
-            int(each["id"]): (
-                str(each["file_name"]),
-                (int(each["width"]), int(each["height"])),
+        content = json_files.loads(
+            path.read_text("utf-8"), object_hook=_drop_unused
+        )
+        images = {
+            int(image["id"]): (
+                str(image["file_name"]),
+                (int(image["width"]), int(image["height"])),
             )
-            for each in content["images"]
+            for image in content["images"]
         }
         people = [
-            Annotated(*pictures[each["image_id"]], each)
-            for each in content["annotations"]
-            if each.get("category_id", 1) == 1 and not each.get("iscrowd")
+            Annotated(*images[annotation["image_id"]], annotation)
+            for annotation in content["annotations"]
+            if annotation.get("category_id", 1) == 1
+            and not annotation.get("iscrowd")
         ]
-        # Neighbours in a task read their picture once.
-        people.sort(key=lambda each: (each[2]["image_id"], each[2]["id"]))
+        # Neighbours in a task read their image once.
+        people.sort(
+            key=lambda annotated: (
+                annotated.annotation["image_id"],
+                annotated.annotation["id"],
+            )
+        )
     except _MALFORMED as error:
         raise ValueError(
             f"{path} is not in COCO's format ({error!r}): expected images "
@@ -68,25 +76,25 @@ def read(path: Path) -> list[Annotated]:
 
 def person(
     folder: Path,
-    each: Annotated,
+    annotated: Annotated,
     rules: Rules,
     dataset_name: str,
     names: Sequence[str] = joints.COCO17,
-    opened: Callable[[Path], Path | np.ndarray] = Path,
-) -> writing.Found:
-    """One annotated person.
+    open_image: Callable[[Path], Path | np.ndarray] = Path,
+) -> writing.ReadPerson:
+    """Reads one annotated person.
 
     Args:
-        folder: of the pictures.
-        each: the person.
-        rules: who is kept, and with which box.
-        dataset_name: of the record.
-        names: of the keypoints in their order; those that a record has no
-            place for are left out.
-        opened: from a picture's path to what frames.example reads.
+        folder: folder of the images.
+        annotated: the person.
+        rules: selects people and gives their box.
+        dataset_name: name of the dataset in the record.
+        names: names of the keypoints in their order; those that records do
+            not store are dropped.
+        open_image: maps an image's path to a source of frames.example.
     """
-    annotation = each.annotation
-    example_id = f"{Path(each.file).stem}-{annotation['id']}"
+    annotation = annotated.annotation
+    example_id = f"{Path(annotated.file).stem}-{annotation['id']}"
     keypoints = annotation.get("keypoints")
     if keypoints is None:
         return writing.Skipped(example_id, "no keypoints")
@@ -101,68 +109,66 @@ def person(
         }
         if not points:
             return writing.Skipped(example_id, "no keypoints")
-        chosen = rules(each, points)
-        if not isinstance(chosen, str):
-            chosen = np.array(chosen, np.float64).reshape(4)
+        box_or_cause = rules(annotated, points)
+        if not isinstance(box_or_cause, str):
+            box_or_cause = np.array(box_or_cause, np.float64).reshape(4)
     except _MALFORMED:
         return writing.Skipped(example_id, "the annotation is malformed")
-    if isinstance(chosen, str):
-        return writing.Skipped(example_id, chosen)
+    if isinstance(box_or_cause, str):
+        return writing.Skipped(example_id, box_or_cause)
     return frames.example(
-        opened(folder / each.file),
+        open_image(folder / annotated.file),
         keypoints=frames.by_name(names, labels[:, :2], labels[:, 2] > 0),
-        box=chosen,
+        box=box_or_cause,
         dataset=dataset_name,
         example_id=example_id,
     )
 
 
-def mask_box(each: Annotated) -> crop.Box:
-    """x, y, w, h of the segmentation; COCO's own box where there is none.
+def mask_box(annotated: Annotated) -> crop.Box:
+    """x, y, w, h of the segmentation; COCO's own box without one.
 
     Raises:
-        ValueError: the segmentation is malformed; also other errors of
-            reading what should be numbers.
+        ValueError: the segmentation is malformed. Other errors of parsing
+            malformed numbers are possible, too.
     """
-    found = each.annotation.get("segmentation")
-    if not found:
-        return tuple(each.annotation["bbox"])
-    coco_mask, (width, height) = (
-        requirements.library("pycocotools.mask"),
-        each.size,
-    )
-    if isinstance(found, list):
-        # The library walks along the lines: far corners would take for ever.
-        if not max(np.abs(line).max() for line in found) <= _FAR * max(
-            each.size
+    mask = annotated.annotation.get("segmentation")
+    if not mask:
+        return tuple(annotated.annotation["bbox"])
+    coco_mask = requirements.library("pycocotools.mask")
+    width, height = annotated.size
+    if isinstance(mask, list):
+        # The library walks along the edges: far corners would take for ever.
+        if not max(np.abs(line).max() for line in mask) <= _MAX_DISTANCE * max(
+            annotated.size
         ):
             raise ValueError("polygons far outside of the picture")
-        lines = [line.tolist() for line in found]
-        found = coco_mask.merge(coco_mask.frPyObjects(lines, height, width))
-    elif list(found["size"]) != [height, width]:
+        polygons = [line.tolist() for line in mask]
+        mask = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    elif list(mask["size"]) != [height, width]:
         raise ValueError("run lengths of a picture of another size")
-    elif isinstance(found["counts"], list):
-        found = coco_mask.frPyObjects(found, height, width)
-    return tuple(coco_mask.toBbox(found).tolist())
+    elif isinstance(mask["counts"], list):
+        mask = coco_mask.frPyObjects(mask, height, width)
+    return tuple(coco_mask.toBbox(mask).tolist())
 
 
-def _needed(read_object: dict) -> dict:
-    """What is asked for, while it is read: the rest would fill the memory."""
+def _drop_unused(read_object: dict) -> dict:
+    """Drops unused fields while parsing; all fields would fill the memory."""
     for unused in ("license", "coco_url", "flickr_url", "date_captured"):
         read_object.pop(unused, None)
     if not read_object.get("num_keypoints", 1):
         read_object["keypoints"] = read_object["segmentation"] = None
-    # Numbers of Python are eight times as large.
+    # Python's numbers are eight times as large.
     if "keypoints" in read_object:
-        read_object["keypoints"] = _packed(read_object["keypoints"])
+        read_object["keypoints"] = _to_array(read_object["keypoints"])
     outlines = read_object.get("segmentation")
     if isinstance(outlines, list):
-        read_object["segmentation"] = [_packed(line) for line in outlines]
+        read_object["segmentation"] = [_to_array(line) for line in outlines]
     return read_object
 
 
-def _packed(values: list) -> np.ndarray | list:
-    """Numbers as an array; anything else is found to be malformed later."""
+def _to_array(values: list) -> np.ndarray | list:
+    """Numbers as an array; other values are rejected later as malformed."""
     try:
         return np.array(values, np.float32) if values else values
     except (ValueError, TypeError, OverflowError):

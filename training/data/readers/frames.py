@@ -1,9 +1,9 @@
-"""From a dataset's picture or video frame to what a record stores.
+"""Converts a dataset's image or video frame to the form stored in records.
 
-A JPEG that is not larger than LARGEST_PX is stored byte for byte. What is
-larger is cut around the person, with the room that augmentation looks into,
-made no larger than LARGEST_PX and encoded anew; keypoints, box, intrinsics
-and parts move along. What is no JPEG is encoded anew, too.
+A JPEG no larger than LARGEST_PX is stored byte for byte. A larger image is
+cut around the person, with room for augmentation, shrunk to LARGEST_PX and
+encoded again; keypoints, box, intrinsics and parts are adjusted. Other image
+formats are encoded as JPEG, too.
 """
 
 import dataclasses
@@ -29,25 +29,26 @@ ROOM = 2.2
 sides, enlarged by 1 / 0.8 and moved by 20 px of 224 either way, sees 2.13."""
 
 _JPEG = b"\xff\xd8"
-_MOST_GRABS = 300  # Frames that are rather passed over than sought.
+_MAX_GRABS = 300  # Longer gaps are crossed by seeking, not by grabbing.
 
 
 def example(
     source: Path | np.ndarray | None,
     parts: np.ndarray | None = None,
     **fields: Any,
-) -> writing.Found:
-    """A person in a picture, as records store it.
+) -> writing.ReadPerson:
+    """A person in an image, as records store it.
 
     Args:
-        source: the picture's file; or (H, W, 3) uint8 BGR as OpenCV decodes
-            it; or None, where a video lacks the frame.
+        source: path of the image; or (H, W, 3) uint8 BGR as OpenCV decodes
+            it; or None if the video lacks the frame.
         parts: (H, W) uint8, one plus the part14 label, 0 elsewhere.
-        **fields: of records.Example for the whole picture, but for image,
-            height and width. Keypoints outside the picture become invisible.
+        **fields: fields of records.Example for the whole image, without
+            image, height and width. Keypoints outside the image become
+            invisible.
 
     Returns:
-        The example, or why there is none.
+        The example, or Skipped with the cause.
 
     Raises:
         ValueError: a field has another shape than records.Example says.
@@ -56,36 +57,38 @@ def example(
     if source is None:
         return writing.Skipped(name, "the video lacks the frame")
     try:
-        jpeg, picture, (width, height) = _read(source)
+        jpeg, image, (width, height) = _read(source)
     except FileNotFoundError:
         return writing.Skipped(name, "the picture's file is missing")
     except pixels.BadImage as error:
         return writing.Skipped(name, str(error))
     label = schema.Example(jpeg, height, width, **fields)
-    cause = _unfit(label, parts)
+    cause = _reject_cause(label, parts)
     if cause:
         return writing.Skipped(name, cause)
-    label = _with_visible_inside(label)
+    label = _hide_keypoints_outside(label)
     if jpeg and max(width, height) <= LARGEST_PX:
         return dataclasses.replace(label, parts=_png(parts))
     try:
-        if picture is None:
-            picture = _decoded(jpeg, (width, height))
+        if image is None:
+            image = _decoded(jpeg, (width, height))
     except pixels.BadImage as error:
         return writing.Skipped(name, str(error))
-    return _cut(label, picture, parts)
+    return _cut(label, image, parts)
 
 
-def of_video(path: Path, numbers: Sequence[int]) -> Iterator[np.ndarray | None]:
-    """Frames of a video, one after the other.
+def read_video(
+    path: Path, numbers: Sequence[int]
+) -> Iterator[np.ndarray | None]:
+    """Reads frames of a video in order.
 
     Args:
-        path: the video.
-        numbers: of the frames, rising, the first frame is 0.
+        path: path of the video.
+        numbers: ascending frame numbers; the first frame is 0.
 
     Yields:
-        For each number (H, W, 3) uint8 BGR, or None where the video ends
-        before it, or does not open.
+        (H, W, 3) uint8 BGR for each number; None if the video ends before it
+        or does not open.
     """
     capture = cv2.VideoCapture(str(path))
     try:
@@ -97,14 +100,14 @@ def of_video(path: Path, numbers: Sequence[int]) -> Iterator[np.ndarray | None]:
 
 def _frame(capture: cv2.VideoCapture, number: int) -> np.ndarray | None:
     start = int(capture.get(cv2.CAP_PROP_POS_FRAMES))
-    if number - start > _MOST_GRABS:
+    if number - start > _MAX_GRABS:
         capture.set(cv2.CAP_PROP_POS_FRAMES, number)
         start = int(capture.get(cv2.CAP_PROP_POS_FRAMES))
     for _ in range(number - start):
         if not capture.grab():
             return None
-    found, picture = capture.read()
-    return picture if found else None
+    success, image = capture.read()
+    return image if success else None
 
 
 def _read(source: Path | np.ndarray):
@@ -116,16 +119,16 @@ def _read(source: Path | np.ndarray):
 
 @functools.lru_cache(maxsize=1)  # The next person is often in the same file.
 def _read_file(path: Path):
-    data = path.read_bytes()
-    if data[:2] == _JPEG:
-        return data, None, pixels.jpeg_size(data)
+    encoded = path.read_bytes()
+    if encoded[:2] == _JPEG:
+        return encoded, None, pixels.jpeg_size(encoded)
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # an empty file, or a header that asks for too much
-        picture = None
-    if picture is None:
+        image = None
+    if image is None:
         raise pixels.BadImage("picture does not decode")
-    return b"", picture, picture.shape[1::-1]
+    return b"", image, image.shape[1::-1]
 
 
 @functools.lru_cache(maxsize=1)
@@ -134,8 +137,12 @@ def _decoded(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
     return cv2.cvtColor(pixels.decode_jpeg(jpeg, size), cv2.COLOR_RGB2BGR)
 
 
-def _unfit(label: schema.Example, parts: np.ndarray | None) -> str:
-    """A cause that is the same for all of a kind; records' names numbers."""
+def _reject_cause(label: schema.Example, parts: np.ndarray | None) -> str:
+    """Cause of skipping an example, or an empty string.
+
+    Without numbers, unlike messages of schema.check, so that equal causes are
+    counted together.
+    """
     x, y, w, h = label.box.tolist()
     if not np.isfinite(label.box).all() or min(w, h) <= 0:
         return "the box is empty or not finite"
@@ -146,48 +153,48 @@ def _unfit(label: schema.Example, parts: np.ndarray | None) -> str:
     return ""
 
 
-def _with_visible_inside(label: schema.Example) -> schema.Example:
+def _hide_keypoints_outside(label: schema.Example) -> schema.Example:
     if label.keypoints is None:
         return label
     keypoints = label.keypoints.copy()
     size = np.array([label.width, label.height])
-    # Pixel centres are integers, so a picture reaches from -0.5.
+    # Pixel centres are integers, so an image starts at -0.5.
     inside = (keypoints[:, :2] >= -0.5) & (keypoints[:, :2] <= size - 0.5)
     keypoints[:, 2] *= inside.all(axis=1)
     return dataclasses.replace(label, keypoints=keypoints)
 
 
-def _cut(label, picture, parts) -> schema.Example:
-    """What is kept of the picture, encoded anew, and its labels."""
+def _cut(label, image, parts) -> schema.Example:
+    """Cuts and shrinks the image, encodes it and adjusts the labels."""
     left, top, right, bottom = _window(label)
-    picture = picture[top:bottom, left:right]
+    image = image[top:bottom, left:right]
     size = np.array([right - left, bottom - top])
     shrunk = np.rint(size * min(1, LARGEST_PX / size.max())).astype(int)
     shrunk = np.maximum(shrunk, 1)
     if (shrunk != size).any():
-        picture = cv2.resize(
-            picture, shrunk.tolist(), interpolation=cv2.INTER_AREA
-        )
+        image = cv2.resize(image, shrunk.tolist(), interpolation=cv2.INTER_AREA)
     if parts is not None:
         parts = cv2.resize(
             parts[top:bottom, left:right],
             shrunk.tolist(),
             interpolation=cv2.INTER_NEAREST_EXACT,
         )
-    kept = dataclasses.replace(
+    cut_example = dataclasses.replace(
         label,
-        image=_jpeg(picture),
+        image=_jpeg(image),
         original_size=np.array([label.width, label.height]),
         cut=np.array([left, top, right - left, bottom - top]),
         width=int(shrunk[0]),
         height=int(shrunk[1]),
         parts=_png(parts),
     )
-    return _moved(kept, np.array([left, top], float), shrunk / size)
+    return _with_labels_cut(
+        cut_example, np.array([left, top], float), shrunk / size
+    )
 
 
 def _window(label: schema.Example) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of what is kept of a picture."""
+    """Left, top, right, bottom of the stored part of the image."""
     if max(label.width, label.height) <= LARGEST_PX:
         return 0, 0, label.width, label.height
     x, y, side, _ = crop.square_box(label.box, ROOM)
@@ -196,32 +203,43 @@ def _window(label: schema.Example) -> tuple[int, int, int, int]:
     return max(math.floor(x), 0), max(math.floor(y), 0), right, bottom
 
 
-def _moved(label, corner: np.ndarray, scale: np.ndarray) -> schema.Example:
-    """Labels in a cut that starts at `corner` and is scaled."""
+def _with_labels_cut(
+    label, corner: np.ndarray, scale: np.ndarray
+) -> schema.Example:
+    """The example with labels in pixels of the cut.
 
-    def centres(xy: np.ndarray) -> np.ndarray:
-        # Edges of pixels coincide, centres are half a pixel inside.
+    Args:
+        label: example with labels in pixels of the whole image.
+        corner: (2,) left and top of the cut.
+        scale: (2,) pixels of the stored image per pixel of the cut.
+    """
+
+    def pixel_centres(xy: np.ndarray) -> np.ndarray:
+        # Pixel edges scale; centres lie half a pixel inside.
         return (xy - corner + 0.5) * scale - 0.5
 
     box = label.box.astype(np.float64)
-    moved = {"box": [*((box[:2] - corner) * scale), *(box[2:] * scale)]}
+    labels = {"box": [*((box[:2] - corner) * scale), *(box[2:] * scale)]}
     if label.keypoints is not None:
         keypoints = label.keypoints.astype(np.float64)
-        keypoints[:, :2] = centres(keypoints[:, :2])
-        moved["keypoints"] = keypoints
+        keypoints[:, :2] = pixel_centres(keypoints[:, :2])
+        labels["keypoints"] = keypoints
     if label.landmarks is not None:
         landmarks = label.landmarks.astype(np.float64)
-        landmarks[:, :2] = centres(landmarks[:, :2])
-        moved["landmarks"] = landmarks
+        landmarks[:, :2] = pixel_centres(landmarks[:, :2])
+        labels["landmarks"] = landmarks
     if label.intrinsics is not None:
         camera = label.intrinsics.astype(np.float64)
-        moved["intrinsics"] = [*(camera[:2] * scale), *centres(camera[2:])]
-    return dataclasses.replace(label, **moved)
+        labels["intrinsics"] = [
+            *(camera[:2] * scale),
+            *pixel_centres(camera[2:]),
+        ]
+    return dataclasses.replace(label, **labels)
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
+def _jpeg(image: np.ndarray) -> bytes:
     settings = (cv2.IMWRITE_JPEG_QUALITY, QUALITY)
-    return cv2.imencode(".jpg", picture, settings)[1].tobytes()
+    return cv2.imencode(".jpg", image, settings)[1].tobytes()
 
 
 def _png(parts: np.ndarray | None) -> bytes:
@@ -233,21 +251,21 @@ def _png(parts: np.ndarray | None) -> bytes:
 
 
 def by_name(
-    names: Sequence[str], points: np.ndarray, known: Any = 1
+    names: Sequence[str], points: np.ndarray, flags: Any = 1
 ) -> np.ndarray:
     """A dataset's points in the order of joints.KEYPOINTS.
 
     Args:
-        names: of the points; those that are no KEYPOINTS are dropped.
+        names: names of the points; those not in KEYPOINTS are dropped.
         points: (n, 2) pixels or (n, 3) metres.
-        known: (n,) 0 or 1, or one for all.
+        flags: (n,) 0 or 1, or one flag for all.
 
     Returns:
-        (K, 3) or (K, 4): the points and 1, or 0 where there is none.
+        (K, 3) or (K, 4): the points and 1; all 0 for a missing point.
     """
-    found = np.zeros((len(joints.KEYPOINTS), points.shape[1] + 1))
-    flags = np.broadcast_to(known, len(names))
-    for name, point, flag in zip(names, points, flags, strict=True):
+    ordered = np.zeros((len(joints.KEYPOINTS), points.shape[1] + 1))
+    point_flags = np.broadcast_to(flags, len(names))
+    for name, point, flag in zip(names, points, point_flags, strict=True):
         if name in joints.KEYPOINTS and flag:
-            found[joints.KEYPOINTS.index(name)] = [*point, 1]
-    return found
+            ordered[joints.KEYPOINTS.index(name)] = [*point, 1]
+    return ordered

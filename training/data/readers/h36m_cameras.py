@@ -1,4 +1,4 @@
-"""Intrinsics of Human3.6M's cameras, without their lenses' distortion."""
+"""Intrinsics of Human3.6M's cameras, without lens distortion."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from tf_hmr.formats import json_files
 from training.data.readers import pinhole
 
 FILE = "camera-parameters.json"
-"""As github.com/karfly/human36m-camera-parameters ships it."""
+"""File name in github.com/karfly/human36m-camera-parameters."""
 
 
 def intrinsics(
     path: Path, camera: str, points: np.ndarray, points3d: np.ndarray
 ) -> np.ndarray:
-    """A camera as a file has it; without the file fitted to what it saw.
+    """A camera's intrinsics from a file, or fitted to points without it.
 
     Args:
-        path: of the file, which may be absent.
-        camera: its id.
+        path: path of the file, which may be missing.
+        camera: id of the camera.
         points: (..., 2) pixels.
         points3d: (..., 3) in the camera's frame, any unit.
 

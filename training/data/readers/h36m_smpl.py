@@ -1,7 +1,7 @@
-"""SMPL parameters that others fitted to Human3.6M.
+"""Published SMPL parameters fitted to Human3.6M.
 
 MoSh, as HMR and SPIN trained on it: `S1/Directions 1_cam0_aligned.pkl` with
-`new_poses` (N, 72), ten a second, and `betas` (10,). Its people are upside
+`new_poses` (N, 72), ten per second, and `betas` (10,). Its people are upside
 down: their global rotation is multiplied by half a turn about x from the
 right (nkolot/SPIN and open-mmlab/mmhuman3d:
 mmhuman3d/data/data_converters/h36m.py; akanazawa/hmr: issue 50). No longer
@@ -10,9 +10,8 @@ offered for download.
 NeuralAnnot: `Human36M_subject1_SMPL_NeuralAnnot.json`, from action, subaction
 and frame to pose, shape and trans in the world, with the cameras in
 `Human36M_subject1_camera.json`, R and others by number 1 to 4
-(mks0601/I2L-MeshNet_RELEASE: data/Human36M/Human36M.py). Which action a
-sequence is, is told by the dataset's own metadata.xml (anibali/h36m-fetch:
-metadata.py).
+(mks0601/I2L-MeshNet_RELEASE: data/Human36M/Human36M.py). The dataset's
+metadata.xml maps sequences to actions (anibali/h36m-fetch: metadata.py).
 """
 
 import xml.etree.ElementTree as ET
@@ -27,8 +26,8 @@ from tf_hmr.formats import json_files, unpickle
 from training.data.formats import requirements
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
-_MOST = 1e6
-MOSH_STEP = 5  # frames of the film per pose of MoSh
+_MAX_ABS = 1e6
+MOSH_STEP = 5  # video frames per pose of MoSh
 
 _HALF_TURN = Rotation.from_rotvec([np.pi, 0, 0])
 _TRIALS = 32  # rows of metadata.xml that name sequences
@@ -38,25 +37,25 @@ class Fit(NamedTuple):
     """Bodies of n frames.
 
     pose (n, 72), the first rotation in the camera's frame; betas (n, 10);
-    known (n,) bool.
+    available (n,) bool, whether the frame has a body.
     """
 
     pose: np.ndarray
     betas: np.ndarray
-    known: np.ndarray
+    available: np.ndarray
 
 
 def mosh(
     folder: Path, subject: str, name: str, camera: str, numbers: Sequence[int]
 ) -> Fit | None:
-    """MoSh's bodies of frames of a film; None where it has no file.
+    """MoSh's bodies of frames of a video; None if the file is missing.
 
     Args:
-        folder: holds S1, S5, ...
-        subject: as S1.
-        name: of the sequence, as "Directions 1".
-        camera: its id.
-        numbers: of the frames.
+        folder: folder that holds S1, S5, ...
+        subject: for example S1.
+        name: name of the sequence, for example "Directions 1".
+        camera: id of the camera.
+        numbers: frame numbers.
 
     Raises:
         ValueError: the file is damaged.
@@ -73,18 +72,18 @@ def mosh(
             f"{path} holds new_poses {pose.shape} and betas {betas.shape}, "
             "expected (N, 72) and (10,). Is it a file of MoSh's neutral SMPL?"
         )
-    # Larger ones, of damaged files, overflow where they are squared.
-    if not (np.abs(pose.astype(np.float64)) < _MOST).all():
+    # Larger values, in damaged files, overflow when they are squared.
+    if not (np.abs(pose.astype(np.float64)) < _MAX_ABS).all():
         raise ValueError(
             f"{path} holds poses that are no angles. It may be damaged; copy "
             "it again."
         )
     rows = np.asarray(numbers) // MOSH_STEP
-    known = rows < len(pose)  # it may be a little shorter than the film
-    found = pose[np.minimum(rows, len(pose) - 1)].astype(np.float64)
-    upright = Rotation.from_rotvec(found[:, :3]) * _HALF_TURN
-    found[:, :3] = upright.as_rotvec()
-    return Fit(found, np.tile(betas[:10], (len(rows), 1)), known)
+    available = rows < len(pose)  # it may be a little shorter than the video
+    frame_pose = pose[np.minimum(rows, len(pose) - 1)].astype(np.float64)
+    global_rotation = Rotation.from_rotvec(frame_pose[:, :3]) * _HALF_TURN
+    frame_pose[:, :3] = global_rotation.as_rotvec()
+    return Fit(frame_pose, np.tile(betas[:10], (len(rows), 1)), available)
 
 
 class NeuralAnnot:
@@ -94,44 +93,45 @@ class NeuralAnnot:
         """Reads the subject's files.
 
         Args:
-            folder: with the json files.
-            metadata: metadata.xml of the dataset.
-            subject: as S1.
+            folder: folder of the json files.
+            metadata: path of the dataset's metadata.xml.
+            subject: for example S1.
 
         Raises:
             FileNotFoundError: a file is missing.
             ValueError: a file is damaged.
         """
-        whom = "the authors of NeuralAnnot (github.com/mks0601/NeuralAnnot)"
-        head = f"Human36M_subject{subject.removeprefix('S')}"
-        fits = folder / f"{head}_SMPL_NeuralAnnot.json"
-        self._fits = _json(fits, "the fitted SMPL parameters", whom)
-        cameras = folder / f"{head}_camera.json"
-        self._cameras = _json(cameras, "the cameras of the annotations", whom)
+        source = "the authors of NeuralAnnot (github.com/mks0601/NeuralAnnot)"
+        prefix = f"Human36M_subject{subject.removeprefix('S')}"
+        fits = folder / f"{prefix}_SMPL_NeuralAnnot.json"
+        self._fits = _json(fits, "the fitted SMPL parameters", source)
+        cameras = folder / f"{prefix}_camera.json"
+        self._cameras = _json(cameras, "the cameras of the annotations", source)
         self._actions = _actions(metadata, subject)
         self._path = fits
 
     def __call__(self, name: str, camera: str, numbers: Sequence[int]) -> Fit:
-        """Bodies of frames of a film; arguments as of mosh().
+        """Bodies of frames of a video; for the arguments see mosh().
 
         Raises:
-            ValueError: entries of another form than expected.
+            ValueError: the entries have an unexpected form.
         """
         try:
             number = str(CAMERAS.index(camera) + 1)
             matrix = np.reshape(self._cameras[number]["R"], (3, 3))
-            if not (np.abs(matrix) < _MOST).all():
+            if not (np.abs(matrix) < _MAX_ABS).all():
                 raise ValueError("R is no rotation")
-            turn = Rotation.from_matrix(matrix)
+            camera_rotation = Rotation.from_matrix(matrix)
             action, subaction = self._actions.get(name, ("", ""))
             frames = self._fits.get(action, {}).get(subaction, {})
-            known = np.array([str(n) in frames for n in numbers])
-            pose, betas = np.zeros((len(known), 72)), np.zeros((len(known), 10))
-            for row in np.flatnonzero(known):
-                found = frames[str(numbers[row])]
-                pose[row] = np.reshape(found["pose"], 72)
-                betas[row] = np.reshape(found["shape"], 10)
-            if not (np.abs(pose) < _MOST).all():
+            available = np.array([str(n) in frames for n in numbers])
+            pose = np.zeros((len(available), 72))
+            betas = np.zeros((len(available), 10))
+            for row in np.flatnonzero(available):
+                fit = frames[str(numbers[row])]
+                pose[row] = np.reshape(fit["pose"], 72)
+                betas[row] = np.reshape(fit["shape"], 10)
+            if not (np.abs(pose) < _MAX_ABS).all():
                 raise ValueError("a pose is no angles")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
@@ -139,13 +139,13 @@ class NeuralAnnot:
                 f"form ({error!r}): expected pose (72), shape (10) by action, "
                 "subaction and frame, and R (3, 3) of cameras 1 to 4."
             ) from error
-        seen = turn * Rotation.from_rotvec(pose[:, :3])
-        pose[:, :3] = seen.as_rotvec()
-        return Fit(pose, betas, known)
+        global_rotation = camera_rotation * Rotation.from_rotvec(pose[:, :3])
+        pose[:, :3] = global_rotation.as_rotvec()
+        return Fit(pose, betas, available)
 
 
 def _actions(path: Path, subject: str) -> dict[str, tuple[str, str]]:
-    """(action, subaction) of a subject's sequences by name."""
+    """(action, subaction) of each sequence of a subject, by name."""
     if not path.exists():
         raise requirements.missing_file(
             path, "the names of all sequences, of the code", "the authors"
@@ -156,21 +156,21 @@ def _actions(path: Path, subject: str) -> dict[str, tuple[str, str]]:
             for row in ET.parse(path).getroot().find("mapping")
         ]
         column = rows[0].index(subject)
-        found = {row[column]: (row[0], row[1]) for row in rows[1:_TRIALS]}
+        actions = {row[column]: (row[0], row[1]) for row in rows[1:_TRIALS]}
     except (ET.ParseError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
             f"{path} could not be read ({error!r}), expected the metadata of "
             "Human3.6M: a table `mapping` with a column per subject."
         ) from error
-    return found
+    return actions
 
 
-def _json(path: Path, what: str, whom: str) -> dict:
+def _json(path: Path, contents: str, source: str) -> dict:
     if not path.exists():
-        raise requirements.missing_file(path, what, whom)
+        raise requirements.missing_file(path, contents, source)
     try:
         return dict(json_files.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} is damaged ({error}), expected {what}. Fetch it again."
+            f"{path} is damaged ({error}), expected {contents}. Fetch it again."
         ) from error

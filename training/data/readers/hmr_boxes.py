@@ -1,8 +1,8 @@
-"""The square around a person by which HMR's converters scale a picture.
+"""The square around a person by which HMR's converters scale an image.
 
 They make a whole person 150 px long and crop 224 px, which a method with
-`crop_scale = 224 / 150` repeats for boxes of this size. Somebody cut off by
-the picture is judged by the torso (akanazawa/hmr:
+`crop_scale = 224 / 150` repeats for boxes of this size. The size of a person
+cut off by the image is estimated from the torso (akanazawa/hmr:
 src/datasets/coco_to_tfrecords.py and mpii_to_tfrecords.py, parse_people).
 """
 
@@ -22,14 +22,14 @@ _PERSON_PX, _TORSO_PX, _SHOULDER_PX, _REST_PX = 150, 75, 56, 50
 
 
 def coco(points: Points) -> crop.Box | None:
-    """The square of a person of COCO.
+    """Square around a person of COCO.
 
     Args:
         points: x, y pixels of each labelled joint.
 
     Returns:
-        x, y, side, side around the middle of the joints; None for a face
-        and shoulders alone, which are left out.
+        x, y, side, side around the middle of the joints; None if only face
+        and shoulders are labelled, which is skipped.
     """
     if any(name in points for name in _ANKLES):
         return _square(points, _extent(points))
@@ -42,7 +42,7 @@ def coco(points: Points) -> crop.Box | None:
 
 
 def mpii(points: Points) -> crop.Box | None:
-    """The same for MPII; None where no torso is labelled: too close."""
+    """Square around a person of MPII; None without a torso: too close."""
     if any(name in points for name in _ANKLES):
         return _square(points, _extent(points))
     for pairs, px in ((_HEAD_TO_HIPS, _TORSO_PX), (_TORSO, _SHOULDER_PX)):
@@ -52,8 +52,8 @@ def mpii(points: Points) -> crop.Box | None:
     return None
 
 
-def whole(points: Points) -> crop.Box | None:
-    """The square of a person of whom all joints are known."""
+def whole_person(points: Points) -> crop.Box | None:
+    """Square around a person with all joints labelled."""
     return _square(points, _extent(points))
 
 
@@ -65,7 +65,7 @@ def has_body(points: Points) -> bool:
 
 def _square(points: Points, side: float) -> crop.Box | None:
     low, high = _corners(points)
-    if not side > 0:  # all labels in one place
+    if not side > 0:  # all labels at one point
         return None
     x, y = (low + high) / 2 + 0.5 - side / 2
     return float(x), float(y), float(side), float(side)
@@ -77,8 +77,8 @@ def _extent(points: Points) -> float:
 
 
 def _corners(points: Points) -> tuple[np.ndarray, np.ndarray]:
-    places = np.array(list(points.values()), np.float64)
-    return places.min(axis=0), places.max(axis=0)
+    xy = np.array(list(points.values()), np.float64)
+    return xy.min(axis=0), xy.max(axis=0)
 
 
 def _lengths(points: Points, pairs: Sequence[tuple[str, str]]) -> list[float]:

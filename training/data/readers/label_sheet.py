@@ -1,4 +1,4 @@
-"""Contact sheets of records: pictures with the labels drawn on them."""
+"""Contact sheets of records: images with the labels drawn on them."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from training.data.synthetic import kinematics
 
 PANEL_PX = 192
 COLUMNS = 4
-# Room around the person where the picture is larger than a person.
-_AROUND = 1.4
-# The skeleton that is drawn ends at the top of the head.
+# Room around the person if the image is much larger than the person.
+_ROOM = 1.4
+# The drawn skeleton ends at the top of the head.
 _SMPL_NAMES = tuple(n.replace("head", "head_top") for n in joints.SMPL24)
 
 
@@ -34,91 +34,97 @@ def write(path: Path, examples: Iterable[schema.Example]) -> None:
 
 
 def draw_labels(example: schema.Example, size: int) -> np.ndarray:
-    """Two panels: box and keypoints; and parts, or 3D joints, or the pose.
+    """Draws two panels: box and keypoints; and parts, 3D joints or the pose.
 
-    A picture more than twice as large as the person is cut around it. 3D
-    joints, or else those of the posed open body, are drawn as seen from the
-    person's side: a wrong sign of the depth or of y is seen at once.
+    An image more than twice as large as the person is cut around the person.
+    3D joints, or else those of the posed open body, are drawn from the side:
+    a wrong sign of the depth or of y shows at once.
 
     Args:
-        example: an example with a picture.
+        example: an example with an image.
         size: side of each panel, pixels.
 
     Returns:
-        (size, 2 * size + gap, 3) uint8 RGB; keypoints that have a place and
+        (size, 2 * size + gap, 3) uint8 RGB; keypoints with a position that
         are not visible are grey.
     """
     view = _view(example)
-    picture = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-    picture = crop.crop_image(picture[..., ::-1], view, size)
+    image = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
+    image = crop.crop_image(image[..., ::-1], view, size)
     to_panel = crop.crop_affine(view, size)
-    first = picture.copy()
+    image_panel = image.copy()
     corners = example.box[:2] - 0.5, example.box[:2] + example.box[2:] - 0.5
     low, high = (
         np.rint(to_panel[:, :2] @ corner + to_panel[:, 2]).astype(int).tolist()
         for corner in corners
     )
-    cv2.rectangle(first, low, high, (255, 220, 0), 1)
+    cv2.rectangle(image_panel, low, high, (255, 220, 0), 1)
     if example.keypoints is not None:
-        places = example.keypoints[:, :2] @ to_panel[:, :2].T + to_panel[:, 2]
-        # Those that nobody labelled stand at 0, 0: in a corner.
-        places[~example.keypoints.any(axis=1)] = np.nan
-        first = rendering.skeleton(
-            first, places, joints.KEYPOINTS, example.keypoints[:, 2]
+        keypoints = (
+            example.keypoints[:, :2] @ to_panel[:, :2].T + to_panel[:, 2]
         )
-    second = picture
+        # Unlabelled keypoints have the position 0, 0: a corner.
+        keypoints[~example.keypoints.any(axis=1)] = np.nan
+        image_panel = rendering.skeleton(
+            image_panel, keypoints, joints.KEYPOINTS, example.keypoints[:, 2]
+        )
+    label_panel = image
     if example.parts:
-        second = _parts(example, view, picture)
+        label_panel = _draw_parts(example, view, image)
     elif example.joints3d is not None:
-        known = np.where(example.joints3d[:, 3:] > 0, example.joints3d, np.nan)
-        second = _from_the_side(known, joints.KEYPOINTS, size)
+        points3d = np.where(
+            example.joints3d[:, 3:] > 0, example.joints3d, np.nan
+        )
+        label_panel = _side_view(points3d, joints.KEYPOINTS, size)
     elif example.pose is not None:
-        second = _from_the_side(_posed(example.pose), _SMPL_NAMES, size)
-    return visualization.beside([first, second])
+        label_panel = _side_view(
+            _joints_of_pose(example.pose), _SMPL_NAMES, size
+        )
+    return visualization.beside([image_panel, label_panel])
 
 
 def _view(example: schema.Example) -> tuple[float, float, float, float]:
-    """The whole picture, or a square around the person in it."""
-    whole = (0.0, 0.0, float(example.width), float(example.height))
-    around = crop.square_box(example.box, _AROUND)
-    large = 2 * around[2] < min(whole[2:])
-    return around if large else crop.square_box(whole)
+    """The whole image, or a square around a person who is small in it."""
+    full_image = (0.0, 0.0, float(example.width), float(example.height))
+    person_square = crop.square_box(example.box, _ROOM)
+    is_small = 2 * person_square[2] < min(full_image[2:])
+    return person_square if is_small else crop.square_box(full_image)
 
 
-def _parts(example, view, picture) -> np.ndarray:
-    size = len(picture)
+def _draw_parts(example, view, image) -> np.ndarray:
+    size = len(image)
     parts = cv2.imdecode(np.frombuffer(example.parts, np.uint8), 0)
     parts = cv2.warpAffine(
         parts, crop.crop_affine(view, size), (size, size), flags=0
     )
     colours = cv2.applyColorMap(parts * 17, cv2.COLORMAP_TURBO)[..., ::-1]
-    mixed = cv2.addWeighted(picture, 0.3, np.ascontiguousarray(colours), 0.7, 0)
-    return np.where(parts[..., None] > 0, mixed, picture)
+    blended = cv2.addWeighted(image, 0.3, np.ascontiguousarray(colours), 0.7, 0)
+    return np.where(parts[..., None] > 0, blended, image)
 
 
-def _posed(pose: np.ndarray) -> np.ndarray:
-    """(24, 3) SMPL's joints, as the camera sees them."""
+def _joints_of_pose(pose: np.ndarray) -> np.ndarray:
+    """(24, 3) SMPL joints in the camera's frame."""
     rotmats = Rotation.from_rotvec(np.reshape(pose, (-1, 3))).as_matrix()
-    return kinematics.forward(rotmats[None], _rest())[1][0]
+    return kinematics.forward(rotmats[None], _rest_joints())[1][0]
 
 
 @functools.cache
-def _rest() -> np.ndarray:
-    """(24, 3) of the open body; other bodies bend alike."""
+def _rest_joints() -> np.ndarray:
+    """(24, 3) joints of the resting open body; close enough for others."""
     body = BodyData.load("open")
     return body.J_regressor @ body.v_template
 
 
-def _from_the_side(
+def _side_view(
     points: np.ndarray, names: Sequence[str], size: int
 ) -> np.ndarray:
-    """Joints (z, y), NaN where unknown, the camera to the left, on grey."""
+    """Draws joints (z, y), the camera to the left, on grey; NaN is missing."""
     points = points[:, [2, 1]]
     canvas = np.full((size, size, 3), 235, np.uint8)
-    seen = points[np.isfinite(points).all(axis=1)]
-    if not len(seen):
+    finite = points[np.isfinite(points).all(axis=1)]
+    if not len(finite):
         return canvas
-    centre = (seen.min(axis=0) + seen.max(axis=0)) / 2
-    span = max(float(np.ptp(seen, axis=0).max()), 1e-6)
-    places = (points - centre) * (0.8 * size / span) + size / 2
-    return rendering.skeleton(canvas, places, names)
+    centre = (finite.min(axis=0) + finite.max(axis=0)) / 2
+    span = max(float(np.ptp(finite, axis=0).max()), 1e-6)
+    panel_points = (points - centre) * (0.8 * size / span) + size / 2
+    return rendering.skeleton(canvas, panel_points, names)

@@ -1,4 +1,4 @@
-"""joints.mat of the Leeds Sports Pose datasets, and what they all share.
+"""joints.mat of the Leeds Sports Pose datasets, and their common boxes.
 
 A variable `joints` of x, y and a flag, as (3, 14, N) or (14, 3, N): the
 datasets differ (akanazawa/hmr: src/datasets/lsp_to_tfrecords.py). The
@@ -16,38 +16,38 @@ PEOPLE_PER_TASK = 32
 _PERSON_PX = 150
 
 
-def joints_of(path: Path, what: str, whom: str) -> np.ndarray:
-    """The labels in the order joints.LSP14.
+def read_joints(path: Path, contents: str, source: str) -> np.ndarray:
+    """Reads the labels in the order joints.LSP14.
 
     Args:
-        path: of joints.mat.
-        what: it is, and which download holds it.
-        whom: where to request it.
+        path: path of joints.mat.
+        contents: what the file is, and which download holds it.
+        source: where to request it.
 
     Returns:
         (N, 14, 3) x, y pixels and the flag, whose meaning differs.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or of another shape.
+        FileNotFoundError: the file is missing.
+        ValueError: it is damaged, or the labels have another shape.
     """
-    found = mat_files.read(path, "joints", what, whom)
-    shape = getattr(found, "shape", ())
+    labels = mat_files.read(path, "joints", contents, source)
+    shape = getattr(labels, "shape", ())
     if shape[:2] == (3, 14) and len(shape) == 3:
-        found = found.transpose(2, 1, 0)
+        labels = labels.transpose(2, 1, 0)
     elif shape[:2] == (14, 3) and len(shape) == 3:
-        found = found.transpose(2, 0, 1)
+        labels = labels.transpose(2, 0, 1)
     else:
         raise ValueError(
             f"{path} holds joints of the shape {shape}, expected (3, 14, N) "
-            f"or (14, 3, N): {what}. Fetch it again from {whom}."
+            f"or (14, 3, N): {contents}. Fetch it again from {source}."
         )
-    if not np.issubdtype(found.dtype, np.number):
+    if not np.issubdtype(labels.dtype, np.number):
         raise ValueError(
-            f"{path} holds joints of the type {found.dtype}, expected "
-            f"numbers: {what}. Fetch it again from {whom}."
+            f"{path} holds joints of the type {labels.dtype}, expected "
+            f"numbers: {contents}. Fetch it again from {source}."
         )
-    return found.astype(np.float64)
+    return labels.astype(np.float64)
 
 
 def box_of_150_px(xy: np.ndarray, visible: np.ndarray) -> crop.Box | None:
@@ -64,15 +64,19 @@ def box_of_150_px(xy: np.ndarray, visible: np.ndarray) -> crop.Box | None:
         x, y, w, h around the middle of the visible joints; None if no joint
         is visible.
     """
-    seen = xy[visible]
-    if not len(seen):
+    visible_xy = xy[visible]
+    if not len(visible_xy):
         return None
-    x, y = (seen.min(axis=0) + seen.max(axis=0)) / 2 + 0.5 - _PERSON_PX / 2
+    x, y = (
+        (visible_xy.min(axis=0) + visible_xy.max(axis=0)) / 2
+        + 0.5
+        - _PERSON_PX / 2
+    )
     return float(x), float(y), float(_PERSON_PX), float(_PERSON_PX)
 
 
 def tight_box(xy: np.ndarray) -> crop.Box | None:
-    """The box of all joints, which SPIN enlarges by 1.2; None if a point.
+    """The box of all joints, which SPIN enlarges by 1.2; None if it is empty.
 
     Source: nkolot/SPIN: datasets/preprocess/lsp_dataset.py.
     """

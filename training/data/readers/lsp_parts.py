@@ -1,11 +1,11 @@
-"""Silhouettes and six parts that people drew on LSP's pictures: UPi-S1h.
+"""Silhouettes and six parts annotated on LSP's images: UPi-S1h.
 
-`im1001_segmentation.png`, 0 or not, and `im1001_part_segmentation.png`, 0
-background, 1 to 6 a part, 255 not to be judged (nkolot/SPIN:
-datasets/preprocess/lsp_dataset.py). The order of the parts is that in which
-SPIN renders predictions to compare (nkolot/GraphCMR: data/cube_parts.npy with
-vertex_texture.npy); classner/up numbers them otherwise in its own code, so
-`check_sides` holds them against the joints.
+`im1001_segmentation.png`, 0 off the person, and
+`im1001_part_segmentation.png`, 0 background, 1 to 6 a part, 255 not judged
+(nkolot/SPIN: datasets/preprocess/lsp_dataset.py). The parts have the order in
+which SPIN renders predictions to compare (nkolot/GraphCMR:
+data/cube_parts.npy with vertex_texture.npy); classner/up uses another order in
+its own code, so `check_sides` compares the parts with the joints.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from training.data.records import part_codes
 
 PART_SET = "part6"
 SOMEWHERE, NOT_JUDGED = part_codes.SOMEWHERE, part_codes.NOT_JUDGED
-WHOM = "http://files.is.tuebingen.mpg.de/classner/up (UPi-S1h)"
+SOURCE = "http://files.is.tuebingen.mpg.de/classner/up (UPi-S1h)"
 
 _CODES = ("left_arm", "right_arm", "head", "left_leg", "right_leg", "torso")
 _LIMBS = {
@@ -35,19 +35,20 @@ _LIMBS = {
     )
 }
 _PEOPLE_CHECKED = 50
-_LEAST_AGREED = 0.5
+_MIN_AGREEMENT = 0.5
 
 
 def read(folder: Path, number: int) -> np.ndarray | None:
-    """The label image of a picture as records store it.
+    """Reads the part labels of an image as records store them.
 
     Args:
-        folder: upi-s1h/data/lsp.
-        number: of the picture, from 1.
+        folder: folder upi-s1h/data/lsp.
+        number: number of the image, from 1.
 
     Returns:
-        (H, W) uint8 of 0, one plus the part6 label, SOMEWHERE on the person
-        and NOT_JUDGED beside; None where there are no files of the picture.
+        (H, W) uint8: 0 background, one plus the part6 label, SOMEWHERE on
+        the person without a part, NOT_JUDGED for 255 off the person; None if
+        the image has no files.
 
     Raises:
         pixels.BadImage: a file is damaged, or the two differ in size.
@@ -56,15 +57,15 @@ def read(folder: Path, number: int) -> np.ndarray | None:
     paths = [folder / f"im{number:04d}_{name}.png" for name in names]
     if not all(path.exists() for path in paths):
         return None
-    mask, codes = (_decoded(path) for path in paths)
+    mask, codes = (_decode(path) for path in paths)
     if mask.shape != codes.shape:
         raise pixels.BadImage("silhouette and parts differ in size")
     if not np.isin(codes, (*range(len(_CODES) + 1), 255)).all():
         raise pixels.BadImage("parts hold other labels than 0 to 6 and 255")
-    ours = tuple(body_parts.PARTS[PART_SET])
+    part_names = tuple(body_parts.PARTS[PART_SET])
     table = np.zeros(256, np.uint8)
     for code, name in enumerate(_CODES, start=1):
-        table[code] = ours.index(name) + 1
+        table[code] = part_names.index(name) + 1
     labels = table[codes]
     labels[(codes == 255) & (mask == 0)] = NOT_JUDGED
     labels[(labels == 0) & (mask > 0)] = SOMEWHERE
@@ -74,19 +75,19 @@ def read(folder: Path, number: int) -> np.ndarray | None:
 def check_sides(
     folder: Path, numbers: Iterable[int], labels: np.ndarray
 ) -> None:
-    """Refuses parts whose left arm is where the labels have the right one.
+    """Checks that the parts of left and right agree with the joints.
 
     Args:
-        folder: upi-s1h/data/lsp.
-        numbers: of the pictures, from 1.
-        labels: (N, 14, 3) of lsp_files.joints_of.
+        folder: folder upi-s1h/data/lsp.
+        numbers: numbers of the images, from 1.
+        labels: (N, 14, 3) from lsp_files.read_joints.
 
     Raises:
-        FileNotFoundError: there are no parts in the folder.
-        ValueError: most limbs lie in other parts than their names say.
+        FileNotFoundError: the folder holds no parts.
+        ValueError: most limbs lie in parts of another name.
     """
     names = tuple(body_parts.PARTS[PART_SET])
-    people = agreed = seen = 0
+    people = matching = compared = 0
     for number, person in zip(numbers, labels, strict=True):
         try:
             parts = read(folder, number)
@@ -97,29 +98,29 @@ def check_sides(
         people += 1
         for limb, part in _LIMBS.items():
             x, y, hidden = person[joints.LSP14.index(limb)]
-            found = 0 if hidden else _at(parts, x, y)
-            # A torso before it says nothing of the sides.
-            if 0 < found <= len(names) and names[found - 1] != "torso":
-                seen += 1
-                agreed += names[found - 1] == part
+            label = 0 if hidden else _label_at(parts, x, y)
+            # A torso in front of the limb tells nothing about sides.
+            if 0 < label <= len(names) and names[label - 1] != "torso":
+                compared += 1
+                matching += names[label - 1] == part
         if people == _PEOPLE_CHECKED:
             break
     if not people:
         raise FileNotFoundError(
             f"{folder} holds no im1001_segmentation.png and "
             "im1001_part_segmentation.png or later ones: silhouettes and parts "
-            f"of LSP's people. Request UPi-S1h from {WHOM}, and pass its "
+            f"of LSP's people. Request UPi-S1h from {SOURCE}, and pass its "
             "folder upi-s1h/data/lsp as --parts with --split test."
         )
-    if agreed < _LEAST_AGREED * seen:
+    if matching < _MIN_AGREEMENT * compared:
         raise ValueError(
-            f"{folder}: of {seen} wrists, elbows, knees and ankles of {people} "
-            f"people only {agreed} lie in the arm or leg of their name. "
-            f"Expected the parts 1 to 6 to be {', '.join(_CODES)}."
+            f"{folder}: of {compared} wrists, elbows, knees and ankles of "
+            f"{people} people only {matching} lie in the arm or leg of their "
+            f"name. Expected the parts 1 to 6 to be {', '.join(_CODES)}."
         )
 
 
-def _at(parts: np.ndarray, x: float, y: float) -> int:
+def _label_at(parts: np.ndarray, x: float, y: float) -> int:
     if not (np.isfinite((x, y)).all() and x > -0.5 and y > -0.5):
         return 0
     column, row = round(float(x)), round(float(y))
@@ -127,12 +128,12 @@ def _at(parts: np.ndarray, x: float, y: float) -> int:
     return int(parts[row, column]) if inside else 0
 
 
-def _decoded(path: Path) -> np.ndarray:
-    stored = np.frombuffer(path.read_bytes(), np.uint8)
+def _decode(path: Path) -> np.ndarray:
+    encoded = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        found = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
     except cv2.error:  # an empty file, or a header that asks for too much
-        found = None
-    if found is None:
+        image = None
+    if image is None:
         raise pixels.BadImage("the parts do not decode")
-    return found
+    return image

@@ -1,4 +1,4 @@
-"""The annotated films of MPI-INF-3DHP: cameras, joints, who is kept."""
+"""The annotated videos of MPI-INF-3DHP: cameras, joints, frame selection."""
 
 import re
 from pathlib import Path
@@ -8,40 +8,62 @@ import numpy as np
 
 from tf_hmr import joints
 
-CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # at the height of a chest
+CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # at chest height
 MOVED_MM = 200
 SPIN_STEP = 10
 # anibali/margipose: src/margipose/data/mpi_inf_3dhp/common.py; `head` is
 # where SPIN puts the jaw of Human3.6M.
 JOINTS = (
-    *("spine3", "spine4", "spine2", "spine", "pelvis", "neck", "neck_nose"),
-    *("head_top", "left_clavicle", "left_shoulder", "left_elbow"),
-    *("left_wrist", "left_hand", "right_clavicle", "right_shoulder"),
-    *("right_elbow", "right_wrist", "right_hand", "left_hip", "left_knee"),
-    *("left_ankle", "left_foot", "left_toe", "right_hip", "right_knee"),
-    *("right_ankle", "right_foot", "right_toe"),
+    "spine3",
+    "spine4",
+    "spine2",
+    "spine",
+    "pelvis",
+    "neck",
+    "neck_nose",
+    "head_top",
+    "left_clavicle",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "left_hand",
+    "right_clavicle",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "right_hand",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "left_foot",
+    "left_toe",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "right_foot",
+    "right_toe",
 )
 
 
 class Camera(NamedTuple):
-    """(4,) fx, fy, cx, cy in pixels, and the (W, H) of its pictures."""
+    """(4,) fx, fy, cx, cy in pixels, and (W, H) of the images."""
 
     intrinsics: np.ndarray
     size: tuple[int, int]
 
 
 def calibration(path: Path) -> list[Camera]:
-    """The cameras of a sequence.
+    """Reads the cameras of a sequence.
 
     Args:
-        path: of camera.calibration: a title, then for each camera lines of a
-            word and numbers: name, sensor, size, animated, intrinsic and
+        path: path of camera.calibration: a title, then for each camera lines
+            of a word and numbers: name, sensor, size, animated, intrinsic and
             extrinsic (4 x 4), radial.
 
     Raises:
         ValueError: the file is damaged, or lacks one of CAMERAS.
     """
-    found, size = [], None
+    cameras, size = [], None
     for line in path.read_text(errors="replace").splitlines():
         match = re.fullmatch(r"\s*(size|intrinsic)\s+(.+)", line)
         try:
@@ -53,15 +75,17 @@ def calibration(path: Path) -> list[Camera]:
             elif match:
                 matrix = np.reshape(numbers, (4, 4))
                 camera = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
-                found.append(Camera(camera, size))
+                cameras.append(Camera(camera, size))
         except (ValueError, IndexError, OverflowError) as error:
             raise ValueError(f"{path} is damaged ({error}): {line}") from error
-    if len(found) <= max(CAMERAS) or None in {camera.size for camera in found}:
+    if len(cameras) <= max(CAMERAS) or None in {
+        camera.size for camera in cameras
+    }:
         raise ValueError(
-            f"{path} is damaged: it describes {len(found)} cameras, expected "
+            f"{path} is damaged: it describes {len(cameras)} cameras, expected "
             "14 with size and intrinsic. Fetch it again."
         )
-    return found
+    return cameras
 
 
 def points(
@@ -70,11 +94,11 @@ def points(
     """(count, 28, axes) float32 from the cells of annot2 or annot3.
 
     Raises:
-        ValueError: the camera's cell is not there or of another shape.
+        ValueError: the camera's cell is missing or has another shape.
     """
     try:
-        found = np.asarray(cells[camera], np.float32)
-        return found.reshape(count, len(JOINTS), axes)
+        numbers = np.asarray(cells[camera], np.float32)
+        return numbers.reshape(count, len(JOINTS), axes)
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: annot{axes} of camera {camera} does not hold {count} x "
@@ -82,37 +106,37 @@ def points(
         ) from error
 
 
-def chosen(
+def select_rows(
     rules: str,
     points: np.ndarray,
     points3d: np.ndarray,
     size: tuple[int, int],
 ) -> list[int]:
-    """Rows of a film that are kept.
+    """Selects rows of a video.
 
     Args:
-        rules: "hmr": those in which one of the joints of LSP moved 200 mm
-            since the last one kept (akanazawa/hmr:
+        rules: "hmr": rows in which one of the joints of LSP moved 200 mm
+            since the last selected row (akanazawa/hmr:
             src/datasets/mpi_inf_3dhp_to_tfrecords.py). "spin": every 10th of
-            those with all 17 joints inside (nkolot/SPIN, which counts on from
-            film to film, in the order of an unsorted folder).
+            the rows with all 17 joints inside (nkolot/SPIN, which goes on
+            counting in the next video, in the order of an unsorted folder).
         points: (N, 28, 2) pixels.
         points3d: (N, 28, 3) mm.
-        size: (W, H) of the film.
+        size: (W, H) of the video.
     """
     if rules == "spin":
-        known = [name in joints.KEYPOINTS for name in JOINTS]
-        seen = points[:, known]
-        inside = ((seen >= 0) & (seen < size)).all(axis=(1, 2))
+        is_keypoint = [name in joints.KEYPOINTS for name in JOINTS]
+        keypoints = points[:, is_keypoint]
+        inside = ((keypoints >= 0) & (keypoints < size)).all(axis=(1, 2))
         return np.flatnonzero(inside)[::SPIN_STEP].tolist()
-    kept, last = [], None
-    for row, place in enumerate(
+    rows, last_joints = [], None
+    for row, joints_mm in enumerate(
         points3d[:, joints.select(joints.LSP14, JOINTS)]
     ):
-        if last is not None:
-            moved = np.linalg.norm(place - last, axis=1)
-            if not (moved >= MOVED_MM).any():
+        if last_joints is not None:
+            distances = np.linalg.norm(joints_mm - last_joints, axis=1)
+            if not (distances >= MOVED_MM).any():
                 continue
-        kept.append(row)
-        last = place
-    return kept
+        rows.append(row)
+        last_joints = joints_mm
+    return rows

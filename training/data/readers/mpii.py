@@ -1,8 +1,8 @@
 """People of MPII, from the publisher's Matlab file or from json.
 
-The Matlab file is one struct RELEASE; where an annotation is missing, its
-field is empty, or is not there; one element is no array; is_visible is "1",
-"0", 1, 0 or empty (akanazawa/hmr: src/datasets/mpii_to_tfrecords.py). The
+The Matlab file is one struct RELEASE; the field of a missing annotation is
+empty or missing; a single element is not an array; is_visible is "1", "0", 1,
+0 or empty (akanazawa/hmr: src/datasets/mpii_to_tfrecords.py). The
 json files of microsoft/human-pose-estimation.pytorch (lib/dataset/mpii.py)
 hold a list of people. Both count pixels from 1; here they start at 0.
 """
@@ -34,11 +34,15 @@ MPII16 = (
     "left_wrist",
 )
 HEAD_SHARE = 0.6
-"""Of the diagonal of the head's box: the length of a head in PCKh, as
+"""Head length of PCKh over the diagonal of the head's box, as in
 microsoft/human-pose-estimation.pytorch: lib/dataset/mpii.py (SC_BIAS)."""
 
 _MALFORMED = (
-    *(ValueError, TypeError, KeyError, AttributeError, IndexError),
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
     OverflowError,
 )
 
@@ -47,16 +51,15 @@ class Person(NamedTuple):
     """One annotated person.
 
     Attributes:
-        image: name of the picture.
-        number: from 1 in its picture.
-        joints: (16, 3) x, y pixels and 1 where annotated, or None where no
-            joint is.
-        centre: (2,) pixels, or None where it is not annotated.
-        scale: height of the person over 200 px; 0 where not annotated.
-        single: whether nobody else is near; None where the file is silent.
+        image: file name of the image.
+        number: number of the person in the image, from 1.
+        joints: (16, 3) x, y pixels and 1 where annotated; None without any.
+        centre: (2,) pixels; None if not annotated.
+        scale: height of the person over 200 px; 0 if not annotated.
+        single: whether nobody else is near; None if the file does not say.
         hidden: (16,) bool, joints annotated though they are not visible; None
-            where the file is silent.
-        head_px: length of the head, as PCKh has it; 0 where not annotated.
+            if the file does not say.
+        head_px: head length of PCKh; 0 if not annotated.
     """
 
     image: str
@@ -69,58 +72,58 @@ class Person(NamedTuple):
     head_px: float = 0.0
 
 
-def read_mat(path: Path, what: str, whom: str) -> list[Person]:
-    """The people of the pictures to train on, in the order of the file.
+def read_mat(path: Path, contents: str, source: str) -> list[Person]:
+    """Reads the people of the training images, in the order of the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged or of another layout.
+        FileNotFoundError: the file is missing.
+        ValueError: it is damaged or has another layout.
     """
-    release = mat_files.read(path, "RELEASE", what, whom)
+    release = mat_files.read(path, "RELEASE", contents, source)
     try:
         people = []
-        for picture, train, single in zip(
-            _list(release.annolist),
-            _list(release.img_train),
-            _list(release.single_person),
+        for entry, train, single in zip(
+            _as_list(release.annolist),
+            _as_list(release.img_train),
+            _as_list(release.single_person),
             strict=True,
         ):
             if not int(train):
                 continue
-            alone = {int(number) for number in _list(single)}
-            name = str(picture.image.name)
-            rects = _list(getattr(picture, "annorect", []))
+            single_numbers = {int(number) for number in _as_list(single)}
+            name = str(entry.image.name)
+            rects = _as_list(getattr(entry, "annorect", []))
             people += [
-                _person(name, number, rect, number in alone)
+                _person(name, number, rect, number in single_numbers)
                 for number, rect in enumerate(rects, start=1)
             ]
     except _MALFORMED as error:
         raise ValueError(
             f"{path} has not the layout of MPII's version 1.2 ({error!r}), "
-            f"expected {what}. Fetch it again from {whom}."
+            f"expected {contents}. Fetch it again from {source}."
         ) from error
     return people
 
 
 def read_json(path: Path) -> list[Person]:
-    """The people of a json file, in its order.
+    """Reads the people of a json file, in its order.
 
     Raises:
-        ValueError: it is damaged or of another layout.
+        ValueError: it is damaged or has another layout.
     """
     try:
-        found, numbers = [], {}
-        for each in json_files.loads(path.read_bytes()):
-            image = str(each["image"])
+        people, numbers = [], {}
+        for entry in json_files.loads(path.read_bytes()):
+            image = str(entry["image"])
             numbers[image] = numbers.get(image, 0) + 1
-            points = np.array(each["joints"], np.float64).reshape(16, 2) - 1
-            flags = np.array(each["joints_vis"], np.float64).reshape(16) > 0
-            centre = np.array(each["center"], np.float64).reshape(2) - 1
+            points = np.array(entry["joints"], np.float64).reshape(16, 2) - 1
+            flags = np.array(entry["joints_vis"], np.float64).reshape(16) > 0
+            centre = np.array(entry["center"], np.float64).reshape(2) - 1
             joints = np.column_stack([points, flags]) if flags.any() else None
-            scale = float(each["scale"])
-            if each["center"][0] == -1:
+            scale = float(entry["scale"])
+            if entry["center"][0] == -1:
                 centre, scale = None, 0.0
-            found.append(
+            people.append(
                 Person(image, numbers[image], joints, centre, scale, None)
             )
     except _MALFORMED as error:
@@ -129,56 +132,65 @@ def read_json(path: Path) -> list[Person]:
             "image, joints (16, 2), joints_vis (16), center and scale of "
             "each. It may be damaged; fetch it again."
         ) from error
-    return found
+    return people
 
 
-def listed(people: list[Person], wanted: list[Person]) -> list[Person]:
-    """Those of `people` who are also in another list, in its order.
+def select_listed(
+    people: list[Person], listed_people: list[Person]
+) -> list[Person]:
+    """The people who are also in another list, in that list's order.
 
-    They are known by their picture and the place where they stand, for the
-    lists number them otherwise.
+    People are matched by image and centre, because the lists number them
+    differently.
 
     Args:
-        people: of the Matlab file.
-        wanted: of a json file.
+        people: people of the Matlab file.
+        listed_people: people of a json file.
     """
-    standing = {
-        (each.image, *np.rint(each.centre).astype(int).tolist()): each
-        for each in people
-        if each.centre is not None
+    by_position = {
+        (person.image, *np.rint(person.centre).astype(int).tolist()): person
+        for person in people
+        if person.centre is not None
     }
     keys = [
-        (each.image, *np.rint(each.centre).astype(int).tolist())
-        for each in wanted
-        if each.centre is not None
+        (person.image, *np.rint(person.centre).astype(int).tolist())
+        for person in listed_people
+        if person.centre is not None
     ]
-    return [standing[key] for key in keys if key in standing]
+    return [by_position[key] for key in keys if key in by_position]
 
 
 def _person(name: str, number: int, rect: Any, single: bool) -> Person:
     joints, hidden = np.zeros((16, 3)), np.zeros(16, bool)
-    points = _list(getattr(getattr(rect, "annopoints", None), "point", []))
+    points = _as_list(getattr(getattr(rect, "annopoints", None), "point", []))
     for point in points:
-        # Annotated is what counts, hidden or not, as in HMR's converter.
+        # Annotated joints count, hidden or not, as in HMR's converter.
         joints[int(point.id)] = float(point.x) - 1, float(point.y) - 1, 1
         flag = np.ravel(getattr(point, "is_visible", []))
         hidden[int(point.id)] = len(flag) == 1 and float(flag[0]) == 0
-    place, scale = getattr(rect, "objpos", None), getattr(rect, "scale", 0.0)
+    position, scale = getattr(rect, "objpos", None), getattr(rect, "scale", 0.0)
     centre = None
-    if hasattr(place, "x"):
-        centre = np.array([place.x, place.y], np.float64) - 1
+    if hasattr(position, "x"):
+        centre = np.array([position.x, position.y], np.float64) - 1
     scale = float(scale) if np.size(scale) == 1 else 0.0
-    known = joints if points else None
+    annotated_joints = joints if points else None
     corners = [getattr(rect, end, np.nan) for end in ("x1", "y1", "x2", "y2")]
     head_px = 0.0
     if all(np.size(corner) == 1 for corner in corners):
         x1, y1, x2, y2 = map(float, corners)
         head_px = HEAD_SHARE * np.nan_to_num(np.hypot(x2 - x1, y2 - y1))
     return Person(
-        name, number, known, centre, scale, single, hidden, float(head_px)
+        name,
+        number,
+        annotated_joints,
+        centre,
+        scale,
+        single,
+        hidden,
+        float(head_px),
     )
 
 
-def _list(value: Any) -> list:
-    """What Matlab calls an array; scipy gives one element as itself."""
+def _as_list(value: Any) -> list:
+    """A Matlab array as a list; scipy returns a single element as itself."""
     return list(np.asarray(value, object).ravel())

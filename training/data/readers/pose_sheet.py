@@ -1,4 +1,4 @@
-"""Contact sheets of poses that have no picture."""
+"""Contact sheets of poses without images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ PANEL_PX = 160
 COLUMNS = 6
 POSES = 24
 _SPAN_M = 2.2  # height of a panel
-# The skeleton that is drawn ends at the top of the head.
+# The drawn skeleton ends at the top of the head.
 _NAMES = tuple("head_top" if n == "head" else n for n in joints.SMPL24)
 
 
@@ -25,13 +25,14 @@ def write(
     rest: np.ndarray,
     captions: Sequence[str] | None = None,
 ) -> None:
-    """Draws some poses as sticks, from the front and from their left.
+    """Draws poses as stick figures, from the front and from their left.
 
     Args:
-        path: of the PNG.
-        poses: (N, 72) rotation vectors; the global one is left out.
+        path: path of the PNG.
+        poses: (N, 72) rotation vectors; the global rotation is ignored.
         rest: (24, 3) joints of the resting body, metres, y up.
-        captions: of each pose, all of which are then drawn; else numbers.
+        captions: one text per pose, which draws all poses; without captions
+            POSES of them are drawn with their numbers.
     """
     count = len(captions) if captions else POSES
     rows = np.linspace(0, len(poses) - 1, count).round().astype(int)
@@ -40,19 +41,22 @@ def write(
     rotvecs = rotvecs.reshape(len(rows), -1, 3).copy()
     rotvecs[:, 0] = 0
     rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
-    _, places = kinematics.forward(rotmats.reshape(*rotvecs.shape, 3), rest)
-    told = captions or list(map(str, rows))
-    cells = [(text, _draw(p)) for text, p in zip(told, places, strict=True)]
+    _, positions = kinematics.forward(rotmats.reshape(*rotvecs.shape, 3), rest)
+    texts = captions or list(map(str, rows))
+    cells = [
+        (text, _draw(joint_positions))
+        for text, joint_positions in zip(texts, positions, strict=True)
+    ]
     sheet = visualization.sheet(cells, columns=COLUMNS)
     cv2.imwrite(str(path), sheet[..., ::-1])
 
 
-def _draw(places: np.ndarray) -> np.ndarray:
+def _draw(positions: np.ndarray) -> np.ndarray:
     scale = PANEL_PX / _SPAN_M
     views = []
-    # From the front its left is to our right; from its left it looks left.
-    for across in (places[:, 0], -places[:, 2]):
-        points = np.stack([across, -places[:, 1]], axis=1)
+    # Seen from the front, left is on our right; from its left it looks left.
+    for across in (positions[:, 0], -positions[:, 2]):
+        points = np.stack([across, -positions[:, 1]], axis=1)
         middle = (points.min(axis=0) + points.max(axis=0)) / 2
         canvas = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
         pixels = (points - middle) * scale + PANEL_PX / 2

@@ -1,4 +1,4 @@
-"""Processes that make examples: one thread each, and no TensorFlow."""
+"""Worker processes with one thread each and without TensorFlow."""
 
 import collections
 import concurrent.futures
@@ -14,7 +14,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def cores() -> int:
-    """How many of the machine's cores this process may use."""
+    """Number of the machine's cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -22,13 +22,13 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def pool(workers: int) -> Iterator[concurrent.futures.Executor]:
-    """Fresh processes with one thread each; no TensorFlow is in them.
+    """Opens a pool of fresh processes with one thread each, no TensorFlow.
 
     Args:
-        workers: how many processes.
+        workers: number of processes.
     """
     before = {name: os.environ.get(name) for name in _THREADS}
-    # Read by numpy when it is imported, which is before any of our code runs.
+    # numpy reads them when imported, before any of our code runs.
     os.environ |= dict.fromkeys(_THREADS, "1")
     executor = concurrent.futures.ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _start_worker
@@ -50,7 +50,7 @@ def in_order(
     arguments: Iterable,
     ahead: int,
 ) -> Iterator:
-    """Results of the tasks in order, at most `ahead` of them begun.
+    """Yields the results of tasks in order, with at most `ahead` submitted.
 
     Args:
         executor: from `pool`, or of threads.
@@ -73,6 +73,6 @@ def _start_worker() -> None:
 
 
 def _exit_with_parent() -> None:
-    # A killed parent cannot tell its workers, which would wait for ever.
+    # A killed parent cannot stop its workers, which would wait for ever.
     multiprocessing.parent_process().join()
     os._exit(1)

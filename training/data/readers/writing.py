@@ -1,9 +1,9 @@
-"""What the readers of datasets share: from their files to a records folder.
+"""Steps shared by all dataset readers: from their files to a records folder.
 
 A reader lists tasks, which are small and travel to other processes, and reads
-a task into examples. Here the processes are run, broken pictures and labels
-are counted by cause, the order is kept, and a stopped run goes on after its
-last finished file.
+a task into examples. This module runs the processes, counts broken images
+and labels by cause, keeps the order, and lets a stopped run continue after
+its last finished file.
 """
 
 import collections
@@ -28,16 +28,16 @@ _LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
 
 @dataclasses.dataclass
 class Options:
-    """What every reader is told; a reader's Options may add to it."""
+    """Options of every reader; a reader may add its own."""
 
     root: Path
     """Folder of the dataset as its publisher ships it."""
     out: Path
-    """Folder of the records; made if needed."""
+    """Folder of the records; created if missing."""
     split: str = "train"
-    """Which part of the dataset."""
+    """Split of the dataset."""
     workers: int | None = None
-    """Processes that read; one per core by default."""
+    """Number of reading processes; by default one per core."""
     shard_size: int = 1000
     """People per file."""
 
@@ -46,13 +46,13 @@ class Skipped(NamedTuple):
     """A person who is not stored."""
 
     example_id: str
-    """Who."""
+    """Id that the record would have had."""
     cause: str
-    """Why, in a few words that are the same for all of a kind."""
+    """Reason in a few words; the same words for all people of a kind."""
 
 
-Found = schema.Example | Skipped
-Read = Callable[[Any], Iterable[Found]]
+ReadPerson = schema.Example | Skipped
+Read = Callable[[Any], Iterable[ReadPerson]]
 
 
 def write(
@@ -61,19 +61,20 @@ def write(
     """Reads all tasks into a split of a records folder.
 
     Args:
-        name: of the dataset, as in `training.prepare NAME`.
-        options: of the reader; noted, and a folder of others is refused.
+        name: name of the dataset, as in `training.prepare NAME`.
+        options: options of the reader; they are saved in the folder, and a
+            folder with other options is refused.
         tasks: picklable; a few dozen people each keep the processes busy.
-        read: a function of a module (it travels to processes) from a task to
-            its people, in a fixed order.
+        read: module-level function (it is pickled) that maps a task to its
+            people, in a fixed order.
 
     Returns:
         The split's part of report.json: count, shards, "skipped" by cause,
-        and under "labels" how many people have each.
+        and under "labels" the number of people with each label.
 
     Raises:
-        ValueError: nothing was found; or the folder holds people of other
-            options.
+        ValueError: no person was read; or the folder holds people read with
+            other options.
     """
     folder = options.out
     if _is_finished(folder, options.split):
@@ -86,7 +87,7 @@ def write(
         folder, options.split, options.shard_size, progress.shards
     )
     if len(writer.counts) != progress.shards:
-        progress = _Progress()  # a file is gone or damaged: all anew
+        progress = _Progress()  # A file is missing or damaged: start over.
         writer = records_folder.Writer(
             folder, options.split, options.shard_size
         )
@@ -105,7 +106,7 @@ def write(
 
 
 def command(name: str, options: Options) -> str:
-    """What to type for the same records."""
+    """Command line that makes the same records."""
     words = ["python", "-m", "training.prepare", name]
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
@@ -114,31 +115,31 @@ def command(name: str, options: Options) -> str:
     return shlex.join(words)
 
 
-def checked(found: Found) -> Found:
-    """The example, or why it cannot be stored: its picture is decoded."""
-    if isinstance(found, Skipped):
-        return found
+def checked(person: ReadPerson) -> ReadPerson:
+    """Decodes an example's image; returns Skipped if it cannot be stored."""
+    if isinstance(person, Skipped):
+        return person
     try:
-        pixels.decode_jpeg(found.image, (found.width, found.height))
-        schema.check(found)
+        pixels.decode_jpeg(person.image, (person.width, person.height))
+        schema.check(person)
     except pixels.BadImage as error:
-        return Skipped(found.example_id, str(error))
+        return Skipped(person.example_id, str(error))
     except ValueError as error:
         # "... is not written: CAUSE."
         cause = str(error).rpartition("written: ")[2].rstrip(".")
-        return Skipped(found.example_id, cause)
-    return found
+        return Skipped(person.example_id, cause)
+    return person
 
 
 @dataclasses.dataclass
 class _Progress:
-    """Where a run stands after its last finished file."""
+    """State of a run after its last finished file; stored as JSON."""
 
     shards: int = 0
     task: int = 0
-    """The task that the next person comes from,"""
+    """Index of the task that the next person comes from."""
     used: int = 0
-    """and how many of it are dealt with."""
+    """Number of people of that task that are already stored or skipped."""
     skipped: collections.Counter = dataclasses.field(
         default_factory=collections.Counter
     )
@@ -175,11 +176,13 @@ def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
     )
     jobs = [(read, task) for task in tasks[progress.task :]]
     with bar, processes.pool(workers) as pool:
-        results = processes.in_order(pool, _found, jobs, _AHEAD * workers)
-        for found in results:
-            for each in found[progress.used :]:
+        people_by_task = processes.in_order(
+            pool, _read_and_check, jobs, _AHEAD * workers
+        )
+        for people in people_by_task:
+            for person in people[progress.used :]:
                 progress.used += 1
-                _store(each, writer, progress)
+                _store(person, writer, progress)
                 if len(writer.counts) > progress.shards and (
                     writer.counts[-1] == writer.shard_size
                 ):
@@ -192,18 +195,18 @@ def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
             )
 
 
-def _found(job: tuple[Read, Any]) -> list[Found]:
+def _read_and_check(job: tuple[Read, Any]) -> list[ReadPerson]:
     read, task = job
-    return [checked(found) for found in read(task)]
+    return [checked(person) for person in read(task)]
 
 
-def _store(found: Found, writer, progress: _Progress) -> None:
-    if isinstance(found, Skipped):
-        progress.skipped[found.cause] += 1
+def _store(person: ReadPerson, writer, progress: _Progress) -> None:
+    if isinstance(person, Skipped):
+        progress.skipped[person.cause] += 1
         return
-    writer.write(found)
+    writer.write(person)
     for label in _LABELS:
-        progress.labels[label] += found.has(label)
+        progress.labels[label] += person.has(label)
 
 
 def _is_finished(folder: Path, split: str) -> bool:
@@ -213,21 +216,28 @@ def _is_finished(folder: Path, split: str) -> bool:
 
 
 def _claim(folder: Path, name: str, options: Options) -> None:
-    """Notes what the split is read with; refuses to mix it with another."""
+    """Saves the options of the split; refuses a folder with other options."""
     path = folder / f"{options.split}.options.json"
-    given = {"dataset": name} | dataclasses.asdict(options)
-    del given["workers"]
-    given = json.loads(json.dumps(given, default=str))
-    found = json.loads(path.read_text()) if path.exists() else given
-    other = {k for k in found | given if found.get(k) != given.get(k)}
-    if other:
-        told = [f"{k} was {found.get(k)}, is {given.get(k)}" for k in other]
+    split_options = {"dataset": name} | dataclasses.asdict(options)
+    del split_options["workers"]
+    split_options = json.loads(json.dumps(split_options, default=str))
+    stored = json.loads(path.read_text()) if path.exists() else split_options
+    changed_keys = {
+        k
+        for k in stored | split_options
+        if stored.get(k) != split_options.get(k)
+    }
+    if changed_keys:
+        changes = [
+            f"{k} was {stored.get(k)}, is {split_options.get(k)}"
+            for k in changed_keys
+        ]
         raise ValueError(
             f"{folder} holds {options.split!r} people of other options: "
-            f"{'; '.join(sorted(told))}. Delete the folder, repeat the "
+            f"{'; '.join(sorted(changes))}. Delete the folder, repeat the "
             "options, or choose another --out."
         )
-    _write_json(path, given)
+    _write_json(path, split_options)
 
 
 def _write_json(path: Path, content: dict) -> None:
@@ -237,7 +247,7 @@ def _write_json(path: Path, content: dict) -> None:
 
 
 def _show(folder: Path, split: str, progress: _Progress) -> None:
-    """The contact sheet, of what was stored, and the counts."""
+    """Writes a contact sheet of the stored people and prints the counts."""
     from training.data.readers import label_sheet
 
     stored = shards.Records(folder, split)

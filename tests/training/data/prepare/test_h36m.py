@@ -152,7 +152,7 @@ def test_bodies_of_neural_annot(tmp_path, root, scenes):
         betas = scene.people[0].betas
         np.testing.assert_allclose(example.betas, betas, atol=1e-6)
     assert found[2].pose is None
-    assert not fitted("Directions", CAMERA, range(0, 15, 5)).known.any()
+    assert not fitted("Directions", CAMERA, range(0, 15, 5)).available.any()
 
 
 def options(root, out, **changes):

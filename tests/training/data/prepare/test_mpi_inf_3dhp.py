@@ -33,7 +33,7 @@ def root(scenes, tmp_path_factory):
 
 def tasks(root, rules="hmr"):
     found = mpi_inf_3dhp._tasks_of(root / "S1" / "Seq1", rules)
-    return [task for task in found if "video_7" in task.pictures]
+    return [task for task in found if "video_7" in task.image_pattern]
 
 
 def read(root, rules="hmr"):
@@ -80,7 +80,7 @@ def test_hmr_keeps_frames_in_which_a_joint_moved_200_mm():
         np.arange(7)[:, None] * 500
     )
     nobody = np.zeros((7, 28, 2))
-    kept = mpi_inf_3dhp_films.chosen("hmr", nobody, places, (9, 9))
+    kept = mpi_inf_3dhp_films.select_rows("hmr", nobody, places, (9, 9))
     assert kept == [0, 3, 5, 6]
 
 
@@ -88,7 +88,7 @@ def test_spin_keeps_every_10th_frame_with_all_17_joints_inside():
     points = np.full((35, 28, 2), 5.0)
     points[:, mpi_inf_3dhp_films.JOINTS.index("left_hand")] = -1
     points[4, mpi_inf_3dhp_films.JOINTS.index("head_top"), 0] = 10
-    kept = mpi_inf_3dhp_films.chosen("spin", points, None, (10, 20))
+    kept = mpi_inf_3dhp_films.select_rows("spin", points, None, (10, 20))
     assert kept == [0, 11, 21, 31]
 
 

@@ -85,13 +85,15 @@ def test_smplr_keeps_frames_that_moved_5_cm_in_the_mean():
     places = np.zeros((6, 24, 3))
     places[:, :12, 0] = np.array([0, 0.09, 0.101, 0.15, 0.21, 0.3])[:, None]
     empty = np.array([False, False, False, False, False, True])
-    assert surreal.kept("smplr", places, empty) == [0, 2, 4]
+    assert surreal.select_frames("smplr", places, empty) == [0, 2, 4]
 
 
 @pytest.mark.parametrize(("count", "middle"), [(1, 0), (100, 49), (99, 49)])
 def test_bodynet_keeps_the_middle_frame(count, middle):
     places = np.zeros((count, 24, 3))
-    assert surreal.kept("bodynet", places, places.any((1, 2))) == [middle]
+    assert surreal.select_frames("bodynet", places, places.any((1, 2))) == [
+        middle
+    ]
 
 
 def test_a_dataset_becomes_records(tmp_path, scenes):

@@ -182,18 +182,18 @@ def test_the_frames_asked_for_are_the_frames_given(tmp_path, ending, code):
         writer.write(frame)
     writer.release()
     for asked in ([0, 5, 10], [7, 8], [400, 405, 899], [0, 650]):
-        found = frames.of_video(path, asked)
+        found = frames.read_video(path, asked)
         assert [shown_number(frame) for frame in found] == asked
-    assert list(frames.of_video(path, [950, 960])) == [None, None]
-    first, last = frames.of_video(path, [898, 900])
+    assert list(frames.read_video(path, [950, 960])) == [None, None]
+    first, last = frames.read_video(path, [898, 900])
     assert shown_number(first) == 898 and last is None
 
 
 def test_a_damaged_video_has_no_frames(tmp_path):
     path = tmp_path / "film.mp4"
     path.write_bytes(b"no film" * 100)
-    assert list(frames.of_video(path, [0, 5])) == [None, None]
-    missing = frames.of_video(tmp_path / "none.avi", [3])
+    assert list(frames.read_video(path, [0, 5])) == [None, None]
+    missing = frames.read_video(tmp_path / "none.avi", [3])
     assert list(missing) == [None]
 
 
