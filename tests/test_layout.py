@@ -75,6 +75,22 @@ def test_every_import_is_a_declared_dependency(module):
             )
 
 
+def undocumented(page: str) -> set[str]:
+    """Dependencies that the table of a page does not have."""
+    rows = re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE)
+    words = {word.strip(",") for row in rows for word in row.split()}
+    return declared_dependencies() - words
+
+
+def test_every_dependency_is_in_the_table_of_the_docs():
+    assert undocumented((ROOT / "docs" / "design.md").read_text()) == set()
+
+
+def test_a_planted_dependency_is_missed():
+    page = (ROOT / "docs" / "design.md").read_text()
+    assert undocumented(page.replace("| trimesh |", "| mesh |")) == {"trimesh"}
+
+
 def test_device_runner_is_python_3_8_and_stands_alone():
     source = (ROOT / "edge" / "run.py").read_text()
     ast.parse(source, feature_version=(3, 8))
@@ -135,10 +151,15 @@ def assert_no_machine_path(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["README.md", "CHANGELOG.md", "Makefile", "setup.cfg", "pyproject.toml"],
-)
+def house_files() -> list[str]:
+    """What ships beside the code, and is read: names below the root."""
+    files = ["README.md", "CHANGELOG.md", "Makefile", "setup.cfg"]
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "edge").rglob("*.md")]
+    names = sorted(str(page.relative_to(ROOT)) for page in pages)
+    return [*files, "pyproject.toml", *names]
+
+
+@pytest.mark.parametrize("name", house_files())
 def test_house_files_name_no_machine(name):
     assert_no_machine_path((ROOT / name).read_text())
 

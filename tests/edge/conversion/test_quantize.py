@@ -1,10 +1,13 @@
 """Precisions: which numbers are stored how, and what is raised when."""
 
+import dataclasses
+import typing
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge import lint
+from edge import export, lint
 from edge.conversion import calibration, compare, mixed_precision, quantize
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
@@ -163,3 +166,13 @@ def test_a_card_leaves_quantized_weights_alone(files, inputs, precision):
     )
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_every_precision_has_a_recipe_and_a_budget():
+    """The three places that docs/extend.md names."""
+    kinds = {
+        field.name: field.type for field in dataclasses.fields(export.Args)
+    }
+    precisions = typing.get_args(kinds["precision"])
+    assert precisions == ("float32", *quantize.PARTS)
+    assert set(compare.MEAN_MM) == set(quantize.PARTS)
