@@ -7,7 +7,6 @@ to each checkpoint, so that a continued run has the fits of its step; every
 worker holds the same.
 """
 
-import os
 import threading
 import zlib
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import joints, method
-from tf_hmr.formats import array_files
+from tf_hmr.formats import array_files, atomic
 from tf_hmr.geometry import rotations
 from training.data.pipeline import augment
 from training.data.records import parsing
@@ -88,10 +87,9 @@ class FitStore:
         """Writes the file of a step, whole or not at all."""
         path = path_of(workdir, step)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name("part.npz")
         keys, fits = self._arrays()
-        np.savez(part, keys=keys, fits=fits)
-        os.replace(part, path)
+        with atomic.replacing(path) as part:
+            np.savez(part, keys=keys, fits=fits)
 
     def digest(self) -> int:
         """Hashes all keys and fits to 20 bits, which cluster.agree can compare.

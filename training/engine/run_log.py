@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
+from tf_hmr.formats import atomic
+
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
 
@@ -126,9 +128,8 @@ def cut_metrics(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = [line for line in read_metrics(path) if line["step"] <= step]
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    part.replace(path)
+    with atomic.replacing(path) as part:
+        part.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def cut_events(folder: Path, step: int) -> None:

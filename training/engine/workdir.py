@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_hmr import method as methods
+from tf_hmr.formats import atomic
 from training import config
 from training.engine import run_log
 
@@ -274,6 +275,5 @@ def commit() -> str:
 def write_json(path: Path, content: Any) -> None:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name("part." + path.name)
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    part.replace(path)
+    with atomic.replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n")

@@ -7,7 +7,6 @@ last finished shard; the images do not depend on the number of processes.
 import dataclasses
 import json
 import math
-import os
 import shlex
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from typing import Literal
 import numpy as np
 import tqdm
 
+from tf_hmr.formats import atomic
 from training.data.readers import workers as processes
 from training.data.records import mocap, records_folder, schema
 from training.data.synthetic import people as synthetic
@@ -157,9 +157,8 @@ def _options_path(out: Path, name: str) -> Path:
 
 
 def _write_options(path: Path, made_with: dict) -> None:
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(made_with, indent=1) + "\n")
-    os.replace(aside, path)
+    with atomic.replacing(path) as part:
+        part.write_text(json.dumps(made_with, indent=1) + "\n")
 
 
 def _is_finished(out: Path, split: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tqdm
 
+from tf_hmr.formats import atomic
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
 from training.data.records import records_folder, schema, shards
@@ -241,9 +242,8 @@ def _claim(folder: Path, name: str, options: Options) -> None:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(content, indent=1) + "\n")
-    aside.replace(path)
+    with atomic.replacing(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _show(folder: Path, split: str, progress: _Progress) -> None:
