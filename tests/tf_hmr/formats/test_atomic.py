@@ -30,9 +30,14 @@ def test_the_new_file_takes_the_place_of_the_old(tmp_path):
 def test_a_failing_writer_leaves_the_old_file_alone(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
-    with pytest.raises(OSError, match="full"), atomic.replacing(path) as part:
-        part.write_text("half")
-        raise OSError("the disk is full")
+
+    def fail():
+        with atomic.replacing(path) as part:
+            part.write_text("half")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
