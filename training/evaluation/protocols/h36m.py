@@ -150,7 +150,7 @@ PROTOCOLS = (
         splits=("p1", "test"),
         prepare="h36m --split p1",
         chosen=matching(_HMR_TESTED),
-        protocol=_HMR(
+        description=_HMR(
             split=_P1_SPLIT + _CORRUPT,
             frames=_FRAMES,
             source=(
@@ -165,7 +165,7 @@ PROTOCOLS = (
         prepare="h36m --split p2_hmr",
         headline=("pa_mpjpe_mm",),
         chosen=matching(_FIRST),
-        protocol=_HMR(
+        description=_HMR(
             split=f"S9 and S11, camera {FRONTAL}, first trial of each action",
             frames=_FRAMES,
             source=(
@@ -179,7 +179,7 @@ PROTOCOLS = (
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
         chosen=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
-        protocol=_SPIN(
+        description=_SPIN(
             split=_P1_SPLIT,
             frames=_FRAMES,
             source="nkolot/SPIN: eval.py, datasets/preprocess/h36m.py",
@@ -197,7 +197,7 @@ PROTOCOLS = (
         chosen=matching(
             rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}|^h36m_valid_protocol2-"
         ),
-        protocol=_SPIN(
+        description=_SPIN(
             split=f"S9 and S11, camera {FRONTAL}, both trials",
             frames=_FRAMES,
             source=(
@@ -212,7 +212,7 @@ PROTOCOLS = (
         measures=("joints3d", "skeleton", "surface"),
         headline=("mpjpe_mm", "pve_mm"),
         options={"surface_root": "pelvis"},
-        protocol=_SMPLR(
+        description=_SMPLR(
             root="the pelvis, on both sides, also of the surface",
             alignment="none: the paper's Protocol 1",
         ),
@@ -226,7 +226,7 @@ PROTOCOLS = (
             "surface_aligned": True,
             "groups_aligned": True,
         },
-        protocol=_SMPLR(
+        description=_SMPLR(
             root="does not matter",
             alignment=(
                 "a similarity per frame from prediction to truth, of the 16 "
@@ -244,7 +244,7 @@ PROTOCOLS = (
         headline=("pa_mpjpe_mm", "mpjpe_mm", "translation_mm"),
         chosen=matching(_TESTED),
         box_rules="",
-        protocol=_SPIN(
+        description=_SPIN(
             split=_P1_SPLIT,
             frames=f"{_FRAMES}; the paper counts 110,000",
             source=(

@@ -23,7 +23,7 @@ _OURS = (
 
 
 def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
-    protocol = dataclasses.replace(
+    description = dataclasses.replace(
         row.description,
         split=(
             f"{row.description.split}; each once behind every {pattern} "
@@ -41,7 +41,7 @@ def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
         measures=("joints3d", "occluded"),
         headline=("mpjpe_mm",),
         occlusion=occluders.OneJoint(pattern),
-        protocol=protocol,
+        description=description,
     )
 
 

@@ -7,7 +7,7 @@ from training.evaluation.protocols import h36m, surreal, up3d
 
 
 def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
-    protocol = dataclasses.replace(
+    description = dataclasses.replace(
         row.description,
         joints="the person's silhouette in the whole picture",
         root="none",
@@ -28,7 +28,7 @@ def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
         name=name,
         measures=("silhouette",),
         headline=("silhouette_iou",),
-        protocol=protocol,
+        description=description,
     )
 
 
