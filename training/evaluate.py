@@ -101,7 +101,7 @@ def evaluate(flags: Evaluate) -> list[Path]:
     for protocol in rules:
         try:
             people = selection.find(flags.records, protocol)
-            people = selection.every(people, flags.every)
+            people = selection.subsample(people, flags.every)
             paths.append(by_protocol(flags, protocol, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
             if not everything:
@@ -268,7 +268,7 @@ def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     """What the run was trained on, as it noted itself; or as told."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
-    noted = predictors.noted(flags.weights).get("sources", ())
+    noted = predictors.run_notes(flags.weights).get("sources", ())
     return tuple(
         config.Source(**{**source, "shards": tuple(source["shards"])})
         for source in noted

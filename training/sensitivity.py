@@ -233,10 +233,10 @@ def run(flags: Sensitivity) -> Path:
 
 def _draw(flags: Sensitivity, images: np.ndarray, grown: np.ndarray) -> None:
     grows = "Joints move by" if flags.photo else "Errors grow by"
-    mean = sensitivity_maps.of_joints(
+    mean = sensitivity_maps.joint_sheet(
         images, grown, joints.LSP14, f"{grows} (mm), where a square is"
     )
-    each = sensitivity_maps.of_people(images, grown)
+    each = sensitivity_maps.people_sheet(images, grown)
     for name, picture in (("maps", mean), ("people", each)):
         path = str(flags.out / f"{name}.png")
         cv2.imwrite(path, picture[..., ::-1])

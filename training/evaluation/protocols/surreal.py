@@ -1,11 +1,11 @@
-"""SURREAL: rendered films, as SMPLR and BodyNet sample them."""
+"""SURREAL: rendered videos, as SMPLR and BodyNet sample them."""
 
 import functools
 
 from tf_hmr import joints
 from training.evaluation.protocol import Description, Protocol
 
-_row = functools.partial(
+_protocol = functools.partial(
     Protocol,
     records="surreal",
     measures=("joints3d", "skeleton", "surface"),
@@ -16,7 +16,7 @@ _row = functools.partial(
     truth=("smpl",),
     options={"surface_root": "pelvis"},
 )
-_rule = functools.partial(
+_description = functools.partial(
     Description,
     joints=(
         "16 of SMPL's 24 joints and their groups; lengths of the 23 bones; "
@@ -40,12 +40,12 @@ _OURS = (
 )
 
 PROTOCOLS = (
-    _row(
+    _protocol(
         name="surreal_smplr",
         splits=("test",),
         prepare="surreal --split test --rules smplr",
         box_rules="smplr",
-        description=_rule(
+        description=_description(
             split="test, all three renderings",
             frames=f"{_KEPT}; the paper counts 665K",
             source=(
@@ -58,12 +58,12 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _row(
+    _protocol(
         name="surreal_smplr_val",
         splits=("val",),
         prepare="surreal --split val --rules smplr",
         box_rules="smplr",
-        description=_rule(
+        description=_description(
             split="val, all three renderings",
             frames=f"{_KEPT}; the paper counts 27K",
             source=(
@@ -75,12 +75,12 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _row(
+    _protocol(
         name="surreal_bodynet",
         splits=("test",),
         prepare="surreal --split test --rules bodynet",
         box_rules="bodynet",
-        description=_rule(
+        description=_description(
             split="test, all three renderings",
             frames="the middle one of each clip of T: number ceil(T / 2)",
             source="gulvarol/bodynet: fitting/fit_surreal.py",
