@@ -56,9 +56,9 @@ def _(paragraph: page.Text) -> str:
 
 
 @block.register
-def _(items: page.Items) -> str:
-    items = "\n".join(f"<li>{_text(item)}</li>" for item in items.items)
-    return f'<ul class="{items.kind}">\n{items}\n</ul>'
+def _(bullets: page.Items) -> str:
+    items = "\n".join(f"<li>{_text(item)}</li>" for item in bullets.items)
+    return f'<ul class="{bullets.kind}">\n{items}\n</ul>'
 
 
 @block.register
@@ -95,10 +95,10 @@ def _(counts: page.Counts) -> str:
 
 
 @block.register
-def _(links: page.Links) -> str:
+def _(navigation: page.Links) -> str:
     links = "\n".join(
         f'<a href="#{html.escape(anchor)}">{_text(text)}</a>'
-        for text, anchor in links.links
+        for text, anchor in navigation.links
     )
     return f"<nav>{links}</nav>"
 

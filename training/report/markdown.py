@@ -40,8 +40,8 @@ def _(paragraph: page.Text, folder: Path) -> Iterator[str]:
 
 
 @block.register
-def _(items: page.Items, folder: Path) -> Iterator[str]:
-    yield from (f"- {item}" for item in items.items)
+def _(bullets: page.Items, folder: Path) -> Iterator[str]:
+    yield from (f"- {item}" for item in bullets.items)
 
 
 @block.register
@@ -71,8 +71,8 @@ def _(counts: page.Counts, folder: Path) -> Iterator[str]:
 
 
 @block.register
-def _(links: page.Links, folder: Path) -> Iterator[str]:
-    yield " · ".join(text for text, _ in links.links)
+def _(navigation: page.Links, folder: Path) -> Iterator[str]:
+    yield " · ".join(text for text, _ in navigation.links)
 
 
 @block.register
