@@ -58,7 +58,7 @@ def run(args: Args) -> bool:
     summaries = {}
     for split in splits:
         stored = shards.Records(args.records, split)
-        findings = _examined(stored, split, args.images)
+        findings = _examine(stored, split, args.images)
         summaries[split] = _summarise(findings, len(stored))
         print(table(split, len(stored), summaries[split]))
         path = args.sheet or args.records / f"{split}.doctor.png"
@@ -76,7 +76,7 @@ def run(args: Args) -> bool:
     return max(shares) <= args.limit
 
 
-def _examined(
+def _examine(
     stored: shards.Records, split: str, images: bool
 ) -> dict[str, examination.Finding]:
     examined = examination.Examination(stored, images)

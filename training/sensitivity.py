@@ -252,14 +252,14 @@ def _draw(
 def _facts(flags: Sensitivity, plain, increases) -> dict:
     by_joint = increases.mean(axis=0)
     by_square = by_joint.reshape(-1, by_joint.shape[-1])
-    middles = square_centres(flags.stride)
+    centres = square_centres(flags.stride)
     rows = {
         name: {
             "plain_mm": float(plain[:, j].mean()),
             "mean_grown_mm": float(by_square[:, j].mean()),
             "most_grown_mm": float(by_square[:, j].max()),
             "most_at_px": [
-                float(middles[i])
+                float(centres[i])
                 for i in np.unravel_index(
                     by_square[:, j].argmax(), by_joint.shape[:2]
                 )[::-1]
@@ -271,7 +271,7 @@ def _facts(flags: Sensitivity, plain, increases) -> dict:
         "truth": "the prediction itself" if flags.photo else "records",
         "people": len(plain),
         "square_px": flags.square,
-        "places": len(middles) ** 2,
+        "places": len(centres) ** 2,
         "joints": rows,
         "weights": str(flags.weights),
         "source": str(flags.photo or flags.records),

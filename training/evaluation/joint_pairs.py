@@ -69,7 +69,7 @@ class JointPairs:
         """
         true, source = self._truth(batch)
         rows = np.flatnonzero(source != "")
-        pred = predicted(
+        pred = predicted_joints(
             self._protocol.regressor,
             self._pred_names,
             predictions,
@@ -102,7 +102,7 @@ class JointPairs:
         for truth in self._protocol.truth:
             missing = source == ""
             if truth == "records":
-                available, joints3d = stored(names, batch)
+                available, joints3d = stored_joints(names, batch)
             else:
                 available, joints3d = self._regressed(
                     truth, names, batch, missing
@@ -125,7 +125,7 @@ class JointPairs:
         return available, rows @ mesh.vertices.astype(np.float64)
 
 
-def stored(names, batch) -> tuple[np.ndarray, np.ndarray]:
+def stored_joints(names, batch) -> tuple[np.ndarray, np.ndarray]:
     """(B,) bool: all these joints are labelled; and the joints (B, J, 3)."""
     available = set(names) <= set(joints.KEYPOINTS)
     if not available:
@@ -148,7 +148,7 @@ def regressor_rows(
     return data.regressor(names)
 
 
-def predicted(
+def predicted_joints(
     regressor: str,
     names: Sequence[str],
     predictions: Predictions,

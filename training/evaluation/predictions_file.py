@@ -39,7 +39,7 @@ _SHAPES = {
     "crop": (4,),
     "keypoints": ("J", 2),
 }
-_CURE = "See `python -m training.evaluate --help`."
+_HELP = "See `python -m training.evaluate --help`."
 
 
 class StoredPredictions:
@@ -60,14 +60,14 @@ class StoredPredictions:
     def __init__(self, path: Path):
         self._path = path
         expected = f"example_id and some of {sorted(_SHAPES)}"
-        stored = array_files.read_npz(path, expected, _CURE)
+        stored = array_files.read_npz(path, expected, _HELP)
         if "example_id" not in stored:
-            raise ValueError(f"{path} has no example_id. {_CURE}")
+            raise ValueError(f"{path} has no example_id. {_HELP}")
         ids = [str(example_id) for example_id in stored["example_id"].ravel()]
         self._rows = {example_id: row for row, example_id in enumerate(ids)}
         if len(self._rows) != len(ids):
-            twice = next(x for i, x in enumerate(ids) if self._rows[x] != i)
-            raise ValueError(f"{path} has the example_id {twice!r} twice.")
+            duplicate = next(x for i, x in enumerate(ids) if self._rows[x] != i)
+            raise ValueError(f"{path} has the example_id {duplicate!r} twice.")
         self.joint_names = tuple(map(str, stored.get("joint_names", ())))
         self._arrays = {
             name: stored[name] for name in _SHAPES if name in stored
@@ -83,7 +83,7 @@ class StoredPredictions:
             raise ValueError(
                 f"{name} of {self._path} is {array.dtype} of the shape "
                 f"{array.shape}, expected numbers {shape}: one row for each "
-                f"example_id, joints as joint_names has them. {_CURE}"
+                f"example_id, joints as joint_names has them. {_HELP}"
             )
         finite = np.isfinite(array).reshape(len(ids), -1).all(axis=1)
         if not finite.all():

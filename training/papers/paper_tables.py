@@ -243,8 +243,10 @@ def _with_requirements(
     """A Column or Row; entries that are not its fields are requirements."""
     fields = {field.name for field in dataclasses.fields(kind)}
     attributes = {key: value for key, value in entry.items() if key in fields}
-    rest = {key: value for key, value in entry.items() if key not in fields}
-    requirements = _with_tuples(common | rest)
+    requirement_entries = {
+        key: value for key, value in entry.items() if key not in fields
+    }
+    requirements = _with_tuples(common | requirement_entries)
     unknown = requirements.keys() - {
         field.name for field in dataclasses.fields(Requirements)
     }

@@ -211,11 +211,17 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
             for name, (actual, expected) in changed
         ]
         return "trained with " + "; ".join(changes)
-    wanted_run = parse_experiment(requirements.experiment, requirements.options)
-    records = {Path(source.records).name for source in wanted_run.data.sources}
+    required_run = parse_experiment(
+        requirements.experiment, requirements.options
+    )
+    required_records = {
+        Path(source.records).name for source in required_run.data.sources
+    }
     trained_on = {Path(folder).name for folder in content.get("trained_on", ())}
-    if trained_on != records:
-        return f"trained on {sorted(trained_on)}, not {sorted(records)}"
+    if trained_on != required_records:
+        return (
+            f"trained on {sorted(trained_on)}, not {sorted(required_records)}"
+        )
     return ""
 
 

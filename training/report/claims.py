@@ -65,10 +65,10 @@ def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
     for name in dict.fromkeys([*rules.CLAIMS, *sorted(contents)]):
         claim, content = rules.CLAIMS.get(name), contents.get(name)
         state = STATES[content["agrees"]] if content else "not run"
-        says = content["claim"] if content else claim.text
+        statement = content["claim"] if content else claim.text
         source = content["source"] if content else claim.source
         entries = [Entry(name, "label")]
-        entries += [Entry(text, "words") for text in (says, source)]
+        entries += [Entry(text, "words") for text in (statement, source)]
         entries.append(Entry(state, f"words {state.replace(' ', '-')}"))
         lines.append(Line(tuple(entries), "paper" if content else "context"))
     return Grid((tuple(head),), tuple(lines))
@@ -77,8 +77,8 @@ def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
 def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
     state = STATES[content["agrees"]]
     yield Heading(3, f"{name}: {state}", f"claim-{name}", content["source"])
-    says = content["claim"]
-    yield Text(f"{says[:1].upper()}{says[1:]}.")
+    statement = content["claim"]
+    yield Text(f"{statement[:1].upper()}{statement[1:]}.")
     if content.get("paper"):
         yield Text(f"In the paper: {content['paper']}.", "small")
     yield Text(f"SYNTHETIC, measured: {content['text']}.")

@@ -156,5 +156,5 @@ def _data_uri(path: Path) -> str:
         flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         kind = "jpeg"
         content = cv2.imencode(".jpg", image, flags)[1].tobytes()
-    coded = base64.b64encode(content).decode("ascii")
-    return f"data:image/{kind};base64,{coded}"
+    encoded = base64.b64encode(content).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}"

@@ -94,12 +94,12 @@ def _joined(
     groups: Sequence[page.Entry], names: Sequence[page.Entry]
 ) -> list[page.Entry]:
     """Column names prefixed by their group: Markdown has one header row."""
-    over = [group.text for group in groups for _ in range(group.span)]
+    headings = [group.text for group in groups for _ in range(group.span)]
     return [
         dataclasses.replace(
             name, text=f"{group}: {name.text}" if group else name.text
         )
-        for group, name in zip(over, names, strict=True)
+        for group, name in zip(headings, names, strict=True)
     ]
 
 

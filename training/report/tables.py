@@ -70,13 +70,15 @@ def grid(table: Table, verdicts: Verdicts) -> Grid:
         enumerate(table.rows), lambda pair: pair[1].group
     ):
         if group:
-            wide = Entry(group, "label", span=1 + width)
-            lines.append(Line((wide,), "group"))
+            group_label = Entry(group, "label", span=1 + width)
+            lines.append(Line((group_label,), "group"))
         for number, row in rows:
             lines.append(_printed(table, row))
-            mine = {j: c for (i, j), c in table.cells.items() if i == number}
-            if mine and not alike:
-                lines.append(_ours(width, mine, verdicts))
+            own_cells = {
+                j: c for (i, j), c in table.cells.items() if i == number
+            }
+            if own_cells and not alike:
+                lines.append(_ours(width, own_cells, verdicts))
     if alike:
         label = Entry("ours, all rows", "label")
         entries = (label, _missing(states.pop(), width))
@@ -90,7 +92,11 @@ def _head(table: Table) -> tuple[tuple[Entry, ...], ...]:
         unit = f" ({column.unit})" if column.unit else ""
         marks = _marks(table, "", column.name)
         names.append(
-            Entry(column.heading + unit, _look(table, column), mark=marks)
+            Entry(
+                column.heading + unit,
+                _kind_of_column(table, column),
+                mark=marks,
+            )
         )
     if not any(column.group for column in table.columns):
         return (tuple(names),)
@@ -100,7 +106,7 @@ def _head(table: Table) -> tuple[tuple[Entry, ...], ...]:
     return tuple(groups), tuple(names)
 
 
-def _look(table: Table, column: paper_tables.Column) -> str:
+def _kind_of_column(table: Table, column: paper_tables.Column) -> str:
     """The kind "words" for a column of text that holds no counts."""
     index = table.columns.index(column)
     values = [row.values[index] for row in table.rows]
@@ -113,7 +119,7 @@ def _printed(table: Table, row: paper_tables.Row) -> Line:
     entries = [
         Entry(
             value,
-            _look(table, column),
+            _kind_of_column(table, column),
             mark=_marks(table, row.label, column.name),
         )
         for column, value in zip(table.columns, row.values, strict=True)
@@ -161,7 +167,7 @@ def _kind(state: State) -> str:
     return state.value.replace(" ", "-")
 
 
-def _lettered(table: Table) -> dict[str, paper_tables.Remark]:
+def _remarks_by_letter(table: Table) -> dict[str, paper_tables.Remark]:
     """Remarks about particular rows or columns, by letter."""
     remarks = [
         remark for remark in table.remarks if remark.rows or remark.columns
@@ -172,7 +178,7 @@ def _lettered(table: Table) -> dict[str, paper_tables.Remark]:
 def _marks(table: Table, row: str, column: str) -> str:
     """Letters of the remarks about exactly this row, column or field."""
     letters = []
-    for letter, remark in _lettered(table).items():
+    for letter, remark in _remarks_by_letter(table).items():
         by_row = row in remark.rows if remark.rows else not row
         by_column = column in remark.columns if remark.columns else not column
         if by_row and by_column:
@@ -181,7 +187,7 @@ def _marks(table: Table, row: str, column: str) -> str:
 
 
 def _remarks(table: Table) -> Iterator[str]:
-    for letter, remark in _lettered(table).items():
+    for letter, remark in _remarks_by_letter(table).items():
         yield f"{letter}: {remark.text}"
     for remark in table.remarks:
         if not remark.rows and not remark.columns:
@@ -207,13 +213,13 @@ def _tolerances(cells: Sequence[Cell]) -> Iterator[str]:
     )
     for reason, sizes in columns_by_size.items():
         parts = [
-            size if is_single else f"{size} ({_named(columns)})"
+            size if is_single else f"{size} ({_short_names(columns)})"
             for size, columns in sizes.items()
         ]
         yield f"Tolerance: {', '.join(parts)}. {reason}"
 
 
-def _named(columns: Sequence[str]) -> str:
+def _short_names(columns: Sequence[str]) -> str:
     """Short column names: by heading if all share it, else by group."""
     pairs = [column.rpartition(": ")[::2] for column in columns]
     headings = {heading for _, heading in pairs}

@@ -48,7 +48,7 @@ def test_two_of_one_name_are_refused(monkeypatch):
     rules = importlib.import_module("training.evaluation.protocols.synthetic")
     monkeypatch.setattr(rules, "PROTOCOLS", 2 * rules.PROTOCOLS)
     with pytest.raises(ValueError, match="Two protocols.*synthetic_v1"):
-        protocols._all.__wrapped__()
+        protocols._by_name.__wrapped__()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ from training.evaluation.protocol import (
     Protocol,
 )
 
-_OF_HEAD, _OF_BOX = 0.5, 0.2
+_HEAD_FRACTION, _BOX_FRACTION = 0.5, 0.2
 
 
 class _Joint(NamedTuple):
@@ -99,11 +99,11 @@ class Measure:
         error, head, box = np.array(self._errors).T
         values = {
             "mpjpe_px": float(error.mean()),
-            "pck02_box": 100 * float((error <= _OF_BOX * box).mean()),
+            "pck02_box": 100 * float((error <= _BOX_FRACTION * box).mean()),
         }
         measured = head > 0
         if measured.any():
-            right = error[measured] <= _OF_HEAD * head[measured]
+            right = error[measured] <= _HEAD_FRACTION * head[measured]
             values["pck"] = 100 * float(right.mean())
         return values
 

@@ -60,7 +60,7 @@ class Measure:
         Raises:
             ValueError: no example has all joints.
         """
-        _, _, mpjpe, pa_mpjpe = self._joined()
+        _, _, mpjpe, pa_mpjpe = self._concatenated()
         if not len(mpjpe):
             raise ValueError(
                 f"No record has all joints of {self._protocol.name}: "
@@ -78,7 +78,7 @@ class Measure:
 
     def details(self) -> dict[str, Any]:
         """Tables for the results file."""
-        _, per_joint, mpjpe, pa_mpjpe = self._joined()
+        _, per_joint, mpjpe, pa_mpjpe = self._concatenated()
         joint_means = per_joint.mean(axis=0).tolist()
         percentiles = np.percentile(mpjpe, PERCENTILES).tolist()
         names = self._joint_pairs.names
@@ -94,7 +94,7 @@ class Measure:
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the examples in the order added, and their MPJPE."""
-        index, _, mpjpe, _ = self._joined()
+        index, _, mpjpe, _ = self._concatenated()
         return index, mpjpe
 
     def _per_action(self, mpjpe, pa_mpjpe) -> dict[str, dict[str, float]]:
@@ -108,7 +108,7 @@ class Measure:
             for name in np.unique(groups)
         }
 
-    def _joined(self) -> list[np.ndarray]:
+    def _concatenated(self) -> list[np.ndarray]:
         return [np.concatenate(part) for part in zip(*self._rows, strict=True)]
 
 

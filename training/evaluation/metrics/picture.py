@@ -75,7 +75,10 @@ class Measure:
         )
         torso = metrics.torso_diameter(true[..., :2], self._names)
         ends = joints.select(("left_shoulder", "right_hip"), of=self._names)
-        seen = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
+        is_measured = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
         return metrics.pck2d(
-            pred[seen], true[seen, :, :2], true[seen, :, 2], torso[seen]
+            pred[is_measured],
+            true[is_measured, :, :2],
+            true[is_measured, :, 2],
+            torso[is_measured],
         )

@@ -49,8 +49,8 @@ class Measure:
                 "Silhouettes and parts are drawn from the predicted mesh: "
                 "give the predictions' vertices and camera."
             )
-        drawn = batch["part_set"] == self._part_set.encode()
-        for row in np.flatnonzero(drawn & (batch["parts_png"] != b"")):
+        has_parts = batch["part_set"] == self._part_set.encode()
+        for row in np.flatnonzero(has_parts & (batch["parts_png"] != b"")):
             codes = part_codes.decode(batch["parts_png"][row])
             labels = mesh_views.pasted(
                 (predictions.vertices[row], self._faces),
@@ -62,7 +62,7 @@ class Measure:
             self.count(labels, codes)
             wrong = (labels > 0) != part_codes.silhouette(codes)
             self._wrong.append((self._num_examples + row, 100 * wrong.mean()))
-        self._num_examples += len(drawn)
+        self._num_examples += len(has_parts)
 
     def count(self, labels: np.ndarray, codes: np.ndarray) -> None:
         """Adds one image's predicted labels and annotated codes."""

@@ -12,7 +12,7 @@ from training.evaluation.protocol import Protocol
 
 
 @functools.cache
-def _all() -> dict[str, Protocol]:
+def _by_name() -> dict[str, Protocol]:
     by_name: dict[str, Protocol] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
@@ -25,7 +25,7 @@ def _all() -> dict[str, Protocol]:
 
 def names() -> list[str]:
     """Names of all protocols, sorted."""
-    return sorted(_all())
+    return sorted(_by_name())
 
 
 def get(name: str) -> Protocol:
@@ -34,8 +34,8 @@ def get(name: str) -> Protocol:
     Raises:
         ValueError: unknown or ambiguous name; the message lists the choices.
     """
-    if name in _all():
-        return _all()[name]
+    if name in _by_name():
+        return _by_name()[name]
     candidates = [
         candidate for candidate in names() if candidate.startswith(f"{name}_")
     ]

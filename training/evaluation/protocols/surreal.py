@@ -29,7 +29,7 @@ _description = functools.partial(
     ),
     alignment="none; means over all frames",
 )
-_KEPT = (
+_FRAMES = (
     "a frame is left out when its joints moved less than 5 cm in the mean "
     "since the last one kept"
 )
@@ -47,7 +47,7 @@ PROTOCOLS = (
         box_rules="smplr",
         description=_description(
             split="test, all three renderings",
-            frames=f"{_KEPT}; the paper counts 665K",
+            frames=f"{_FRAMES}; the paper counts 665K",
             source=(
                 "the SMPLR paper, 4.1, 4.3 and Table 3; "
                 "meysam-madadi/SMPLR: test.py"
@@ -65,7 +65,7 @@ PROTOCOLS = (
         box_rules="smplr",
         description=_description(
             split="val, all three renderings",
-            frames=f"{_KEPT}; the paper counts 27K",
+            frames=f"{_FRAMES}; the paper counts 27K",
             source=(
                 "the SMPLR paper, 4.3 and Table 1; meysam-madadi/SMPLR: test.py"
             ),
