@@ -32,9 +32,9 @@ class Pair(NamedTuple):
     true: np.ndarray
     """(n, J, 3) metres about the root."""
     pred_root: np.ndarray
-    """(n, 3) metres, what was subtracted."""
+    """(n, 3) metres, the subtracted root."""
     true_root: np.ndarray
-    """(n, 3) metres, what was subtracted."""
+    """(n, 3) metres, the subtracted root."""
     source: np.ndarray
     """(n,) str: the entry of Protocol.truth that the true joints are from."""
 

@@ -46,7 +46,7 @@ def visible(points: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class OneJoint:
-    """One pattern before one joint at a time: a protocol's occlusion.
+    """One pattern in front of one joint at a time: a protocol's occlusion.
 
     Where the joint is not visible in the crop, the image stays as it is.
     """

@@ -32,8 +32,24 @@ GROUPS = {
     "foot": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
 }
 LANDMARKS = (
-    *(3042, 4428, 3503, 4311, 822, 4361, 877, 4386, 898, 3222, 6620, 2544),
-    *(2820, 1258, 4116, 5365, 5989, 331),
+    3042,
+    4428,
+    3503,
+    4311,
+    822,
+    4361,
+    877,
+    4386,
+    898,
+    3222,
+    6620,
+    2544,
+    2820,
+    1258,
+    4116,
+    5365,
+    5989,
+    331,
 )
 """Vertices of SMPL: breasts, belly, hips, thighs, back, feet, hands, arms and
 a point of the face that the repository calls the top of the head."""
