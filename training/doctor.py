@@ -1,12 +1,12 @@
-r"""Looks for the faults in records that broke others' training.
+r"""Checks records for known faults that break training.
 
     python -m training.doctor data/coco
     python -m training.doctor data/h36m --split train --images --json found.json
 
-Says which share of the records shows each fault, with the worst example and
-what it mostly comes from. The worst are drawn in RECORDS/SPLIT.doctor.png: box
-and keypoints beside the 3D joints seen from the person's side. The exit status
-is 1 where a fault's share is above --limit, and 0 otherwise.
+Prints the share of records with each fault, its worst example and its usual
+cause. The worst examples are drawn in RECORDS/SPLIT.doctor.png: box and
+keypoints beside the 3D joints seen from the person's side. The exit status is
+1 if the share of any fault is above --limit, and 0 otherwise.
 """
 
 import dataclasses
@@ -30,23 +30,23 @@ class Args:
     records: tyro.conf.Positional[Path]
     """A records folder."""
     split: str = ""
-    """One of its splits; default: all of them."""
+    """A split of the folder; default: all of them."""
     limit: float = 0.01
-    """Share of the records that may show a fault."""
+    """Largest accepted share of records with a fault."""
     images: bool = False
-    """Decode every picture as well, at some hundred records a second."""
+    """Decode every image as well, at some hundred records a second."""
     json: Path | None = None
     """File to write the findings to."""
     sheet: Path | None = None
-    """Picture of the worst examples; default: RECORDS/SPLIT.doctor.png."""
+    """Figure of the worst examples; default: RECORDS/SPLIT.doctor.png."""
 
 
 def run(args: Args) -> bool:
-    """Examines, prints, writes; whether every share is within the limit.
+    """Examines the records; returns whether all shares are within the limit.
 
     Raises:
         FileNotFoundError: no records, or no such split.
-        ValueError: they are damaged, or the limit is no share.
+        ValueError: they are damaged, or the limit is not from 0 to 1.
     """
     if not 0 <= args.limit <= 1:
         raise ValueError(
@@ -55,24 +55,28 @@ def run(args: Args) -> bool:
     splits = [args.split]
     if not args.split:
         splits = sorted(records_folder.read_report(args.records)["splits"])
-    told = {}
+    summaries = {}
     for split in splits:
         stored = shards.Records(args.records, split)
-        findings = _examined(stored, split, args.images)
-        told[split] = _told(findings, len(stored))
-        print(table(split, len(stored), told[split]))
+        findings = _examine(stored, split, args.images)
+        summaries[split] = _summarise(findings, len(stored))
+        print(table(split, len(stored), summaries[split]))
         path = args.sheet or args.records / f"{split}.doctor.png"
         if args.sheet and len(splits) > 1:
             path = path.with_stem(f"{path.stem}.{split}")
         if _draw(path, stored, findings):
             print(f"The worst examples are shown in {path}")
     if args.json:
-        args.json.write_text(json.dumps(told, indent=1) + "\n")
-    shares = [each["share"] for found in told.values() for each in found]
+        args.json.write_text(json.dumps(summaries, indent=1) + "\n")
+    shares = [
+        summary["share"]
+        for split_summaries in summaries.values()
+        for summary in split_summaries
+    ]
     return max(shares) <= args.limit
 
 
-def _examined(
+def _examine(
     stored: shards.Records, split: str, images: bool
 ) -> dict[str, examination.Finding]:
     examined = examination.Examination(stored, images)
@@ -83,39 +87,45 @@ def _examined(
     return examined.findings
 
 
-def _told(findings: dict[str, examination.Finding], count: int) -> list[dict]:
-    """One dict per fault, the most frequent first."""
-    told = [
+def _summarise(
+    findings: dict[str, examination.Finding], count: int
+) -> list[dict]:
+    """One dict per fault, most frequent first."""
+    summaries = [
         {
             "fault": name,
-            "share": found.records / count,
-            "records": found.records,
-            "checked": found.checked,
-            "worst": [example_id for *_, example_id in found.worst],
+            "share": finding.records / count,
+            "records": finding.records,
+            "checked": finding.checked,
+            "worst": [example_id for *_, example_id in finding.worst],
             "look": faults.LOOK[name],
         }
-        for name, found in findings.items()
+        for name, finding in findings.items()
     ]
-    return sorted(told, key=lambda each: -each["share"])
+    return sorted(summaries, key=lambda summary: -summary["share"])
 
 
-def table(split: str, count: int, told: list[dict]) -> str:
-    """The findings of a split as text; faults that nobody shows in one line."""
+def table(split: str, count: int, summaries: list[dict]) -> str:
+    """The findings of a split as text; faults not found share one line."""
     lines = [f"{split}: {count} records"]
-    for each in told:
-        if each["records"]:
+    for summary in summaries:
+        if summary["records"]:
             lines.append(
-                f"{each['share']:8.2%}  {each['fault']}: {each['look']}.\n"
-                f"{'':10}{each['records']} of {each['checked']} that could "
-                f"show it, the worst is {each['worst'][0]}"
+                f"{summary['share']:8.2%}  {summary['fault']}: "
+                f"{summary['look']}.\n"
+                f"{'':10}{summary['records']} of {summary['checked']} that "
+                f"could show it, the worst is {summary['worst'][0]}"
             )
-    unseen = [each for each in told if not each["records"]]
-    for title, some in (
-        ("none", [each for each in unseen if each["checked"]]),
-        ("no labels for", [each for each in unseen if not each["checked"]]),
+    not_shown = [summary for summary in summaries if not summary["records"]]
+    for title, faults_in_line in (
+        ("none", [summary for summary in not_shown if summary["checked"]]),
+        (
+            "no labels for",
+            [summary for summary in not_shown if not summary["checked"]],
+        ),
     ):
-        if some:
-            names = "; ".join(each["fault"] for each in some)
+        if faults_in_line:
+            names = "; ".join(summary["fault"] for summary in faults_in_line)
             lines.append(f"{title:>8}  {names}")
     return "\n".join(lines)
 
@@ -125,12 +135,12 @@ def _draw(
     stored: shards.Records,
     findings: dict[str, examination.Finding],
 ) -> bool:
-    """Draws the worst examples; False where there is nothing to draw."""
+    """Draws the worst examples; False if there are none."""
     examples = []
-    for fault, found in findings.items():
+    for fault, finding in findings.items():
         if fault == faults.DAMAGED:
             continue
-        for _, number, example_id in found.worst:
+        for _, number, example_id in finding.worst:
             name = f"{fault}: {example_id}"
             example = examination.drawable(stored.read(number), name)
             if example is not None:

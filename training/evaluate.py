@@ -4,13 +4,13 @@ r"""Measures a trained model, or predictions in a file, by named protocols.
         --out data/synthetic_v1
     python -m training.evaluate --weights runs/demo --protocol synthetic_v1
 
-The first makes the protocol's records, once; those of `make demo` are found
-with --records runs/demo/data. The second writes
-WEIGHTS/results/<protocol>.json, and pictures of the examples at the 15th,
+The first command makes the protocol's records, once; the records of
+`make demo` are used with --records runs/demo/data. The second writes
+WEIGHTS/results/<protocol>.json, and figures of the examples at the 15th,
 30th, 60th, 90th and 95th percentile of the error and of the worst ones.
 
 --predictions FILE.npz measures another system by the same code: example_id
-(N,), and of the rest what the protocol needs: joints3d (N, J, 3) metres, x
+(N,), and the arrays that the protocol needs: joints3d (N, J, 3) metres, x
 right, y down, z forward, with joint_names (J,); rotmats (N, 24, 3, 3) and
 betas (N, 10); vertices (N, V, 3); translation (N, 3); camera (N, 3) s, tx, ty
 of crop (N, 4); keypoints (N, J, 2) pixels. --save-predictions writes one.
@@ -38,7 +38,7 @@ from training.evaluation import (
     protocols,
     selection,
 )
-from training.evaluation import results as scores
+from training.evaluation import results as result_files
 from training.evaluation.protocol import Protocol
 
 # Name -> whether the global rotation is taken from the labels.
@@ -55,56 +55,55 @@ class Evaluate:
     weights: Path | None = None
     """A model folder, or the workdir of a run."""
     predictions: Path | None = None
-    """Instead of --weights: predictions in a file."""
+    """A file of predictions, instead of --weights."""
     protocol: tuple[str, ...] = ("synthetic_v1",)
-    """The rules, one or several names; 'all' takes those whose records are
-    there."""
+    """Names of protocols; 'all' selects those whose records exist."""
     records: Path = Path("data")
-    """The folder of record folders; or the protocol's own folder."""
+    """The folder of record folders, or the protocol's own folder."""
     train_records: str = ""
     """Records whose mean is the baseline; default: those of the run."""
     body: str = "open"
     """'open', or the SMPL files the model was trained with."""
     true_bodies: Path | None = None
     """Folder of SMPL_FEMALE.pkl and SMPL_MALE.pkl, for gendered labels;
-    default: where --body is."""
+    default: the folder of --body."""
     out: Path | None = None
-    """Where results go; default: the folder 'results' beside the model."""
+    """Folder of the results; default: 'results' beside the model."""
     save_predictions: Path | None = None
-    """Also writes what is predicted, to be read by --predictions; of several
-    protocols the name is put before the file's."""
+    """File to write the predictions to, for --predictions; with several
+    protocols, each file name starts with the protocol's."""
     experiment: str = ""
-    """What the results are called; default: the run's experiment."""
+    """Experiment named in the results; default: the run's."""
     every: int = 1
-    """2 measures every second example alone, and so on; the result is then
-    not complete. Occluded protocols predict 70 times from each."""
+    """Measure only every n-th example; above 1 the result is not complete.
+    Occluded protocols predict 70 times per example."""
     devices: str = "auto"
-    """auto, cpu, gpu or gpu:0,1: these share each batch."""
+    """auto, cpu, gpu or gpu:0,1; several share each batch."""
     batch_size: int = 50
     """Images per prediction."""
 
 
 def evaluate(flags: Evaluate) -> list[Path]:
-    """Measures, draws, writes; returns the paths of the results.
+    """Measures by all protocols; returns the paths of the results.
 
     Raises:
         FileNotFoundError: no model, or no records of a protocol.
-        ValueError: unknown protocol, foreign body, unfit predictions.
+        ValueError: unknown protocol, another body, unsuitable predictions.
     """
-    everything = ALL in flags.protocol
-    names = protocols.names() if everything else flags.protocol
-    rules = [protocols.get(name) for name in names]
+    all_protocols = ALL in flags.protocol
+    names = protocols.names() if all_protocols else flags.protocol
+    selected = [protocols.get(name) for name in names]
     if (flags.weights is None) == (flags.predictions is None):
         raise ValueError("Give --weights or --predictions, one of them.")
     source, mean = _source(flags), _training_mean(flags)
     paths = []
-    for protocol in rules:
+    for protocol in selected:
         try:
             people = selection.find(flags.records, protocol)
-            people = selection.every(people, flags.every)
+            people = selection.subsample(people, flags.every)
             paths.append(by_protocol(flags, protocol, source, people, mean))
         except (FileNotFoundError, ValueError) as error:
-            if not everything:
+            if not all_protocols:
                 raise
             log.info("%s is left out: %s", protocol.name, error)
     if not paths:
@@ -130,31 +129,33 @@ def by_protocol(
     people: selection.Selection,
     mean: Mean | None = None,
 ) -> Path:
-    """Measures by one protocol, draws, writes; the results' path.
+    """Measures by one protocol; returns the path of the results.
 
     Args:
         flags: the command line.
         protocol: the protocol.
-        source: of the predictions.
-        people: of the protocol.
+        source: source of the predictions.
+        people: the protocol's people.
         mean: rotmats (24, 3, 3) and betas (10,) of the baselines, if any.
 
     Raises:
-        ValueError: the labels or the predictions do not fit.
+        ValueError: the labels or the predictions do not suit the protocol.
     """
     foreign = _foreign_labels(protocol, source, people)
-    kept = source.has(people.ids)
-    rows, missing = people.rows[kept], people.ids[~kept].tolist()
+    is_predicted = source.has(people.ids)
+    rows = people.rows[is_predicted]
+    missing = people.ids[~is_predicted].tolist()
     if not len(rows):
         raise ValueError(
-            f"{flags.predictions} predicts none of the {len(kept)} people of "
-            f"{protocol.name}. They are called as {str(people.ids[0])!r}."
+            f"{flags.predictions} predicts none of the {len(people.ids)} "
+            f"people of {protocol.name}. They are called as "
+            f"{str(people.ids[0])!r}."
         )
-    given = evaluator.make_context(
+    context = evaluator.make_context(
         source.body, source.joint_names, _bodies(flags)
     )
-    found = evaluator.Scores(protocol, given)
-    baselines = _baselines(mean, protocol, source.body, given)
+    scores = evaluator.Scores(protocol, context)
+    baselines = _baselines(mean, protocol, source.body, context)
     recorder = predictions_file.Recorder(source.joint_names)
     dataset = _dataset(flags, source, people, rows)
     for batch, predicted in _progress(
@@ -162,17 +163,17 @@ def by_protocol(
     ):
         if foreign:
             batch = evaluator.without_bodies(batch)
-        found.add(batch, predicted)
+        scores.add(batch, predicted)
         for baseline in baselines.values():
             baseline.add(batch)
         if flags.save_predictions:
             recorder.add(batch, predicted)
-    results = scores.result(found, baselines, people, missing, foreign)
+    results = result_files.result(scores, baselines, people, missing, foreign)
     out = (flags.out or source.folder / "results") / f"{protocol.name}.json"
     if flags.save_predictions:
-        recorder.write(_named(flags, protocol))
-    drawn = _draw(flags, source, people, rows, found, out)
-    results |= source.facts() | {"picture": drawn}
+        recorder.write(_predictions_path(flags, protocol))
+    figure = _draw_examples(flags, source, people, rows, scores, out)
+    results |= source.facts() | {"picture": figure}
     if flags.experiment:
         results["experiment"] = flags.experiment
     results["command"] = results["environment"]["command"]
@@ -182,22 +183,22 @@ def by_protocol(
 
 
 def _foreign_labels(protocol, source, people) -> list[str]:
-    """The deviation where the labels are of another body.
+    """The deviation if the labels are of another body; else empty.
 
     Raises:
-        ValueError: the protocol cannot do without them.
+        ValueError: the protocol needs labels of the predicted body.
     """
-    stored, own = people.report["topology"], source.body.data.topology
-    if stored in ("", own):
+    stored, predicted = people.report["topology"], source.body.data.topology
+    if stored in ("", predicted):
         return []
     if protocol.synthetic or "records" not in protocol.truth:
         raise ValueError(
             f"{people.folder} belongs to topology {stored!r}, the model to "
-            f"{own!r}. Prepare the records with the model's body."
+            f"{predicted!r}. Prepare the records with the model's body."
         )
     return [
         f"the labelled bodies are of topology {stored!r}, the predicted ones "
-        f"of {own!r}: only stored joints are compared"
+        f"of {predicted!r}: only stored joints are compared"
     ]
 
 
@@ -220,58 +221,64 @@ def _dataset(flags, source, people, rows):
     )
 
 
-def _named(flags: Evaluate, protocol: Protocol) -> Path:
+def _predictions_path(flags: Evaluate, protocol: Protocol) -> Path:
     path = flags.save_predictions
-    several = len(flags.protocol) > 1 or ALL in flags.protocol
-    return path.with_name(f"{protocol.name}-{path.name}") if several else path
+    needs_prefix = len(flags.protocol) > 1 or ALL in flags.protocol
+    return (
+        path.with_name(f"{protocol.name}-{path.name}") if needs_prefix else path
+    )
 
 
 def _progress(stream, protocol: Protocol, count: int):
     variants = len(protocol.occlusion.variants) if protocol.occlusion else 1
-    hidden = not sys.stderr.isatty()
+    is_disabled = not sys.stderr.isatty()
     with tqdm.tqdm(
-        total=count * variants, desc=protocol.name, disable=hidden
+        total=count * variants, desc=protocol.name, disable=is_disabled
     ) as bar:
-        for batch, found in stream:
-            yield batch, found
+        for batch, predictions in stream:
+            yield batch, predictions
             bar.update(len(batch["image"]))
 
 
-def _draw(flags, source, people, rows, found, out: Path) -> str:
-    """Draws the examples again that stand for the others; the file's name."""
-    index, errors = found.ranking()
-    if not len(index) or found.protocol.occlusion:
+def _draw_examples(flags, source, people, rows, scores, out: Path) -> str:
+    """Draws typical and worst examples; returns the name of the file."""
+    index, errors = scores.ranking()
+    if not len(index) or scores.protocol.occlusion:
         return ""
 
-    def show(chosen: list[int]) -> dict[int, np.ndarray]:
-        again = rows[index[chosen]]
-        dataset = _dataset(flags, source, people, again)
+    def draw_rows(positions: list[int]) -> dict[int, np.ndarray]:
+        selected = rows[index[positions]]
+        dataset = _dataset(flags, source, people, selected)
         faces = source.body.data.faces
-        shown = example_pages.examples(source.stream(dataset), faces)
-        return dict(zip(chosen, shown, strict=False))
+        overlays = example_pages.examples(source.stream(dataset), faces)
+        return dict(zip(positions, overlays, strict=False))
 
-    return example_pages.draw(out, errors, show, found.ranked)
+    return example_pages.draw(out, errors, draw_rows, scores.ranked)
 
 
-def _baselines(mean, protocol, body, given) -> dict[str, evaluator.Baseline]:
-    """Always answering with the training set's mean; {} without one."""
+def _baselines(mean, protocol, body, context) -> dict[str, evaluator.Baseline]:
+    """Baselines that predict the training set's mean; {} without a mean."""
     if mean is None or protocol.occlusion:
         return {}
-    made = {
-        name: evaluator.Baseline(body, mean, protocol, given, true_rotation)
+    baselines = {
+        name: evaluator.Baseline(body, mean, protocol, context, true_rotation)
         for name, true_rotation in BASELINES.items()
     }
-    return {name: each for name, each in made.items() if each.measures}
+    return {
+        name: baseline
+        for name, baseline in baselines.items()
+        if baseline.measures
+    }
 
 
 def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
-    """What the run was trained on, as it noted itself; or as told."""
+    """Training sources recorded by the run, or given by --train-records."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
-    noted = predictors.noted(flags.weights).get("sources", ())
+    sources = predictors.run_notes(flags.weights).get("sources", ())
     return tuple(
         config.Source(**{**source, "shards": tuple(source["shards"])})
-        for source in noted
+        for source in sources
     )
 
 
@@ -306,7 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for path in paths:
         results = json.loads(path.read_text())
-        print(f"\n{results['protocol']}\n{scores.table(results)}")
+        print(f"\n{results['protocol']}\n{result_files.table(results)}")
         print(f"Results: {path}")
         if results["picture"]:
             print(f"Picture: {path.with_name(results['picture'])}")

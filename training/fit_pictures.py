@@ -1,4 +1,4 @@
-r"""Draws fits that a run keeps: the example with its keypoints, the fit on it.
+r"""Draws the SMPLify fits stored by a run over their examples.
 
 python -m training.fit_pictures runs/spin --out fits.png
 """
@@ -31,24 +31,24 @@ _COLUMNS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to draw."""
+    """Command line of `training.fit_pictures`."""
 
     run: tyro.conf.Positional[Path]
-    """A workdir of an experiment that keeps fits."""
+    """Workdir of an experiment that stores fits."""
     out: Path
-    """The picture to write, a .png."""
+    """The figure to write, a .png."""
     count: int = 12
-    """How many fits, the first that are met in the records."""
+    """Number of fits: the first ones in the order of the records."""
     body: str = "open"
     """The body of the run: 'open', or an SMPL .pkl, .npz or folder."""
 
 
 def draw(options: Options) -> int:
-    """Writes the picture; returns how many fits are in it.
+    """Writes the figure; returns the number of fits in it.
 
     Raises:
-        ValueError: the run keeps no fits, or of none of its records, or is of
-            another body; the picture is no .png.
+        ValueError: the run has no fits, or none of its own records, or has
+            another body; the figure is not a .png.
     """
     if options.out.suffix != ".png" or options.count < 1:
         raise ValueError(
@@ -64,16 +64,16 @@ def draw(options: Options) -> int:
     for batch, row in _examples(options.run, store):
         if len(rows) == options.count:
             break
-        rows.append(_drawn(body, batch, row, store))
+        rows.append(_draw_fit(body, batch, row, store))
     if not rows:
         raise ValueError(
             f"None of the {len(store)} fits in {options.run} is of the "
             "records that the run names. Bring them back to where they were."
         )
     title = f"step {step}: {len(rows)} of {len(store)} fits"
-    sheet = visualization.sheet(rows, title, columns=_COLUMNS)
+    figure = visualization.sheet(rows, title, columns=_COLUMNS)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(options.out), sheet[..., ::-1])
+    cv2.imwrite(str(options.out), figure[..., ::-1])
     return len(rows)
 
 
@@ -94,49 +94,61 @@ def _examples(
     run: Path, store: fit_store.FitStore
 ) -> Iterator[tuple[dict, int]]:
     """Batches and rows of the examples that have a fit."""
-    noted = [
+    sources = [
         config.Source(**source | {"shards": tuple(source["shards"])})
         for source in workdir.noted(run)["sources"]
     ]
-    chosen = json.loads((run / workdir.CONFIG_FILE).read_text())
-    scale = chosen["method"]["crop_scale"]
-    # Those without poses first: there are the fits.
-    for source in sorted(noted, key=lambda source: source.labels != "2d"):
+    run_config = json.loads((run / workdir.CONFIG_FILE).read_text())
+    scale = run_config["method"]["crop_scale"]
+    # Sources without labelled poses first, since the fits are of those.
+    for source in sorted(sources, key=lambda source: source.labels != "2d"):
         for batch in batches.eval_dataset(source, _BATCH, SIDE, scale):
-            _, known = store.look_up(batch["example_key"].numpy())
-            for row in np.flatnonzero(known):
+            _, has_fit = store.look_up(batch["example_key"].numpy())
+            for row in np.flatnonzero(has_fit):
                 yield batch, int(row)
 
 
-def _drawn(body, batch, row: int, store) -> tuple[str, np.ndarray]:
-    """Caption and picture."""
-    one = {name: value[row : row + 1] for name, value in batch.items()}
-    kept = store.read(one)
-    vertices, found, _ = body(kept.rotmats, kept.betas)
+def _draw_fit(body, batch, row: int, store) -> tuple[str, np.ndarray]:
+    """Caption and overlay of the fit of one row of the batch."""
+    batch_of_one = {name: value[row : row + 1] for name, value in batch.items()}
+    fit = store.read(batch_of_one)
+    vertices, joint_positions, _ = body(fit.rotmats, fit.betas)
     index = joints.select(body.joint_names, of=joints.KEYPOINTS)
-    true = tf.gather(one["keypoints"], index, axis=1)
+    true = tf.gather(batch_of_one["keypoints"], index, axis=1)
     half = in_the_loop.SIDE / 2
-    at = translation.estimate(
-        found, true * (half, half, 1.0), in_the_loop.FOCAL, in_the_loop.CENTRE
+    offset = translation.estimate(
+        joint_positions,
+        true * (half, half, 1.0),
+        in_the_loop.FOCAL,
+        in_the_loop.CENTRE,
     )
-    scale = in_the_loop.FOCAL / half / at[:, 2:]
-    weak = tf.concat([scale, at[:, :2]], axis=1)
-    placed = camera.project_perspective(
-        found + at[:, None], in_the_loop.FOCAL / half, in_the_loop.CENTRE
+    scale = in_the_loop.FOCAL / half / offset[:, 2:]
+    weak_camera = tf.concat([scale, offset[:, :2]], axis=1)
+    projected = camera.project_perspective(
+        joint_positions + offset[:, None],
+        in_the_loop.FOCAL / half,
+        in_the_loop.CENTRE,
     )
-    error = half * tf.norm(placed - true[..., :2], axis=-1)
-    seen = true[..., 2] > 0
-    mean = tf.reduce_mean(error[seen])
-    arrays = (kept.rotmats, kept.betas, weak, found, placed, vertices)
+    error = half * tf.norm(projected - true[..., :2], axis=-1)
+    is_visible = true[..., 2] > 0
+    mean = tf.reduce_mean(error[is_visible])
+    arrays = (
+        fit.rotmats,
+        fit.betas,
+        weak_camera,
+        joint_positions,
+        projected,
+        vertices,
+    )
     prediction = method.Prediction(*(value.numpy() for value in arrays))
-    shown = {name: value.numpy() for name, value in one.items()}
-    name = shown["example_id"][0].decode(errors="replace")
-    picture = visualization.example(shown, prediction, 0, body.data.faces)
-    return f"{name}: {mean:.1f} px of {SIDE}", picture
+    example = {name: value.numpy() for name, value in batch_of_one.items()}
+    name = example["example_id"][0].decode(errors="replace")
+    overlay = visualization.example(example, prediction, 0, body.data.faces)
+    return f"{name}: {mean:.1f} px of {SIDE}", overlay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; its exit status."""
+    """Command line; returns the exit status."""
     options = tyro.cli(
         Options,
         prog="python -m training.fit_pictures",

@@ -1,19 +1,19 @@
-r"""Which parts of a picture a method needs: errors behind a sliding square.
+r"""Measures which image regions a method relies on, with a sliding square.
 
     python -m training.sensitivity --weights runs/demo \
         --records data/synthetic_v1 --split test --out sensitivity
     python -m training.sensitivity --weights runs/demo --photo photo.jpg \
         --box 100 40 320 480 --out sensitivity
 
-A grey square slides over the crop; at each place the method predicts anew. Of
-records the maps show by how many millimetres the error of each joint grows,
-of a photo, whose truth is not known, how far each joint moves. Written are
-maps.png (the mean over the people, of each joint and of all), people.png (the
-first few one by one), maps.npz and sensitivity.json.
+A grey square slides over the crop; at each position the method predicts anew.
+For records, the maps show the increase of each joint's error in millimetres;
+for a photo, which has no truth, how far each joint moves. The outputs are
+maps.png (means over the people, for each joint and all joints), people.png
+(the first few people), maps.npz and sensitivity.json.
 
-The idea, squares of 40 px in a crop of 224, is that of PARE's occlusion
-analysis (Kocabas et al. 2021, mkocabas/PARE: scripts/occlusion_analysis.py),
-where they are the mean of ImageNet and do not overlap.
+The idea, squares of 40 px in a crop of 224, is from PARE's occlusion analysis
+(Kocabas et al. 2021, mkocabas/PARE: scripts/occlusion_analysis.py), where
+squares have the mean colour of ImageNet and do not overlap.
 """
 
 import dataclasses
@@ -48,48 +48,48 @@ class Sensitivity:
     weights: Path
     """A model folder, or the workdir of a run."""
     out: Path
-    """Folder for pictures and numbers."""
+    """Folder of the outputs."""
     records: Path | None = None
     """A folder of records with 3D joints."""
     split: str = "test"
-    """Which split of it."""
+    """Split of the records."""
     photo: Path | None = None
-    """Instead of records: one photo."""
+    """One photo, instead of records."""
     box: tuple[float, float, float, float] | None = None
-    """Of the person in the photo: x y w h in pixels; default: all of it."""
+    """Box of the person in the photo: x y w h in pixels; default: all of it."""
     body: str = "open"
     """'open', or the SMPL files the model was trained with."""
     people: int = 50
-    """How many records, evenly spread over the split."""
+    """Number of records, evenly spread over the split."""
     square: float = 40.0
     """Side of the square, in pixels of a crop of 224."""
     stride: float = 20.0
-    """From one place to the next, likewise."""
+    """Distance of neighbouring squares, in the same pixels."""
 
 
-def places(stride: float) -> np.ndarray:
-    """(P,) middles of the squares along either axis, in px of 224.
+def square_centres(stride: float) -> np.ndarray:
+    """(P,) centres of the squares along either axis, in px of 224.
 
-    Evenly spread, and as far from the borders as half their distance.
+    Evenly spread; the outermost are half a stride from the borders.
     """
     count = max(1, round(REFERENCE_PX / stride))
     return (np.arange(count) + 0.5) * REFERENCE_PX / count
 
 
 def covered(image: np.ndarray, square: float, stride: float) -> np.ndarray:
-    """A crop with a grey square at each place, row by row.
+    """Copies of a crop with a grey square at each position, row by row.
 
     Args:
         image: (S, S, 3) 0..255.
-        square: side in pixels of a crop of 224.
-        stride: see `places`.
+        square: side of the square in pixels of a crop of 224.
+        stride: see `square_centres`.
 
     Returns:
         (P * P, S, S, 3) float32.
     """
     size = len(image)
     along = (np.arange(size) + 0.5) * REFERENCE_PX / size
-    inside = np.abs(along - places(stride)[:, np.newaxis]) <= square / 2
+    inside = np.abs(along - square_centres(stride)[:, np.newaxis]) <= square / 2
     masks = inside[:, np.newaxis, :, np.newaxis] & inside[:, np.newaxis]
     masks = masks.reshape(-1, size, size, 1)
     return np.where(masks, np.float32(GREY), image.astype(np.float32))
@@ -102,58 +102,58 @@ def maps(
     stride: float,
     names: tuple[str, ...] = joints.LSP14,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Errors of the joints behind the square, about the middle of the hips.
+    """Joint errors with a square in front, relative to the middle of the hips.
 
     Args:
-        method: to measure.
-        examples: each with what the method reads, image (S, S, 3) and the
-            others without a batch; and joints3d (K, 4) where they are known,
-            else a joint's error is how far it moves.
+        method: the method to measure.
+        examples: the method's inputs without a batch axis, such as image
+            (S, S, 3); and joints3d (K, 4) if they are labelled, otherwise the
+            error of a joint is how far it moves.
         square: see `covered`.
-        stride: see `places`.
-        names: the joints that are judged.
+        stride: see `square_centres`.
+        names: the joints to measure.
 
     Yields:
-        For each example its image, the errors (J,) in mm with nothing
-        covered, and by how much more they are (P, P, J) at each place.
+        For each example its image, the errors (J,) in mm without a square,
+        and their increases (P, P, J) for each position of the square.
     """
     index = joints.select(names, of=method.joint_names)
-    seen: list[dict[str, np.ndarray]] = []
+    current_example: list[dict[str, np.ndarray]] = []
 
     def stream():
-        for each in examples:
-            seen[:] = [each]
-            images = covered(each["image"], square, stride)
-            images = np.concatenate([each["image"][np.newaxis], images])
-            others = {
-                name: tf.repeat(each[name][np.newaxis], len(images), axis=0)
+        for example in examples:
+            current_example[:] = [example]
+            images = covered(example["image"], square, stride)
+            images = np.concatenate([example["image"][np.newaxis], images])
+            other_inputs = {
+                name: tf.repeat(example[name][np.newaxis], len(images), axis=0)
                 for name in method.input_names
                 if name != "image"
             }
-            yield {"image": tf.constant(images), **others}
+            yield {"image": tf.constant(images), **other_inputs}
 
-    count = len(places(stride))
-    for _, found in evaluator.predictions(method, stream()):
-        pred = metrics.align_root(found.joints[:, index], names, ROOT)
-        true = _truth(seen[0], names, pred[0])
+    count = len(square_centres(stride))
+    for _, predictions in evaluator.predictions(method, stream()):
+        pred = metrics.align_root(predictions.joints[:, index], names, ROOT)
+        true = _truth(current_example[0], names, pred[0])
         errors = metrics.per_joint_error_mm(
             pred, np.broadcast_to(true, pred.shape)
         )
-        grown = (errors[1:] - errors[0]).reshape(count, count, len(names))
-        yield seen[0]["image"], errors[0], grown
+        increases = (errors[1:] - errors[0]).reshape(count, count, len(names))
+        yield current_example[0]["image"], errors[0], increases
 
 
-def _truth(example, names, otherwise: np.ndarray) -> np.ndarray:
+def _truth(example, names, default: np.ndarray) -> np.ndarray:
     if "joints3d" not in example:
-        return otherwise
+        return default
     index = list(joints.select(names, of=joints.KEYPOINTS))
     return metrics.align_root(example["joints3d"][index, :3], names, ROOT)
 
 
-def of_records(
+def record_examples(
     flags: Sensitivity, method: methods.Method
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Some people of a records folder, those with all 14 joints.
+    """Yields people of a records folder that have all 14 joints.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records.
@@ -175,13 +175,14 @@ def of_records(
             yield {**inputs, "joints3d": joints3d}
 
 
-def of_photo(
+def photo_examples(
     flags: Sensitivity, method: methods.Method
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The crop of the photo's person.
+    """Yields the crop of the person in the photo.
 
     Raises:
-        FileNotFoundError, ValueError: no photo, or no box in it.
+        FileNotFoundError: there is no photo.
+        ValueError: the box is not in the photo, or the photo is damaged.
     """
     photo = inference.read_photo(flags.photo)
     box = crop.square_box((0, 0, photo.shape[1], photo.shape[0]))
@@ -193,7 +194,7 @@ def of_photo(
 
 
 def run(flags: Sensitivity) -> Path:
-    """Measures, draws, writes; returns the folder.
+    """Measures and writes the maps; returns their folder.
 
     Raises:
         FileNotFoundError: no model, records or photo.
@@ -207,7 +208,9 @@ def run(flags: Sensitivity) -> Path:
             f"and {flags.stride:g} px."
         )
     method = methods.load(flags.weights, flags.body, jit=False)
-    examples = (of_photo if flags.photo else of_records)(flags, method)
+    examples = (photo_examples if flags.photo else record_examples)(
+        flags, method
+    )
     measured = list(
         tqdm.tqdm(
             maps(method, examples, flags.square, flags.stride),
@@ -219,42 +222,46 @@ def run(flags: Sensitivity) -> Path:
         raise ValueError(
             f"No record of {flags.records} has the joints {joints.LSP14}."
         )
-    images, plain, grown = (
+    images, plain, increases = (
         np.stack(part) for part in zip(*measured, strict=True)
     )
     flags.out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(flags.out / "maps.npz", plain_mm=plain, grown_mm=grown)
-    _draw(flags, images, grown)
+    np.savez_compressed(
+        flags.out / "maps.npz", plain_mm=plain, grown_mm=increases
+    )
+    _draw(flags, images, increases)
     workdir.write_json(
-        flags.out / "sensitivity.json", _facts(flags, plain, grown)
+        flags.out / "sensitivity.json", _facts(flags, plain, increases)
     )
     return flags.out
 
 
-def _draw(flags: Sensitivity, images: np.ndarray, grown: np.ndarray) -> None:
-    grows = "Joints move by" if flags.photo else "Errors grow by"
-    mean = sensitivity_maps.of_joints(
-        images, grown, joints.LSP14, f"{grows} (mm), where a square is"
+def _draw(
+    flags: Sensitivity, images: np.ndarray, increases: np.ndarray
+) -> None:
+    label = "Joints move by" if flags.photo else "Errors grow by"
+    joint_maps = sensitivity_maps.joint_sheet(
+        images, increases, joints.LSP14, f"{label} (mm), where a square is"
     )
-    each = sensitivity_maps.of_people(images, grown)
-    for name, picture in (("maps", mean), ("people", each)):
+    people_maps = sensitivity_maps.people_sheet(images, increases)
+    for name, figure in (("maps", joint_maps), ("people", people_maps)):
         path = str(flags.out / f"{name}.png")
-        cv2.imwrite(path, picture[..., ::-1])
+        cv2.imwrite(path, figure[..., ::-1])
 
 
-def _facts(flags: Sensitivity, plain, grown) -> dict:
-    by_joint = grown.mean(axis=0)
-    worst = by_joint.reshape(-1, by_joint.shape[-1])
-    middles = places(flags.stride)
+def _facts(flags: Sensitivity, plain, increases) -> dict:
+    by_joint = increases.mean(axis=0)
+    by_square = by_joint.reshape(-1, by_joint.shape[-1])
+    centres = square_centres(flags.stride)
     rows = {
         name: {
             "plain_mm": float(plain[:, j].mean()),
-            "mean_grown_mm": float(worst[:, j].mean()),
-            "most_grown_mm": float(worst[:, j].max()),
+            "mean_grown_mm": float(by_square[:, j].mean()),
+            "most_grown_mm": float(by_square[:, j].max()),
             "most_at_px": [
-                float(middles[i])
+                float(centres[i])
                 for i in np.unravel_index(
-                    worst[:, j].argmax(), by_joint.shape[:2]
+                    by_square[:, j].argmax(), by_joint.shape[:2]
                 )[::-1]
             ],
         }
@@ -264,7 +271,7 @@ def _facts(flags: Sensitivity, plain, grown) -> dict:
         "truth": "the prediction itself" if flags.photo else "records",
         "people": len(plain),
         "square_px": flags.square,
-        "places": len(middles) ** 2,
+        "places": len(centres) ** 2,
         "joints": rows,
         "weights": str(flags.weights),
         "source": str(flags.photo or flags.records),

@@ -1,7 +1,7 @@
-"""Pictures of predictions: numpy in, numpy out.
+"""Figures of predictions: numpy in, numpy out.
 
-Pictures are (H, W, 3) uint8 RGB. Drawing libraries are imported inside the
-functions, so that a run which draws nothing does not load them.
+Images and figures are (H, W, 3) uint8 RGB. Drawing libraries are imported in
+the functions, so that a run that draws nothing does not load them.
 """
 
 import math
@@ -16,7 +16,7 @@ PERCENTILES = (15, 30, 60, 90, 95)
 """Error percentiles of HMR's Figure 3 (Kanazawa et al. 2018)."""
 
 FOCAL_PX = 5000.0
-"""Long enough that perspective shows what weak perspective predicted."""
+"""Long enough that perspective looks like weak perspective."""
 
 _WHITE, _INK = 255, (40, 40, 40)
 _CAPTION_PX = 22
@@ -41,26 +41,26 @@ def overlay(
         size: side of each panel in pixels.
 
     Returns:
-        (size, 3 * size + gaps, 3) picture.
+        (size, 3 * size + gaps, 3) figure.
     """
     import cv2
 
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     shrink = cv2.INTER_AREA if len(pixels) > size else cv2.INTER_LINEAR
     pixels = cv2.resize(pixels, (size, size), interpolation=shrink)
-    placed = rendering.place(
+    vertices = rendering.place(
         prediction.vertices, prediction.camera, size, FOCAL_PX
     )
     view = rendering.View.of_crop(size, FOCAL_PX)
-    mesh = rendering.shade(placed, faces, view, background=pixels)
-    side = rendering.side_view(prediction.vertices, faces, size)
-    given = pixels if truth is None else draw_truth(pixels, truth)
-    return beside([given, mesh, side])
+    mesh_panel = rendering.shade(vertices, faces, view, background=pixels)
+    side_panel = rendering.side_view(prediction.vertices, faces, size)
+    input_panel = pixels if truth is None else draw_truth(pixels, truth)
+    return beside([input_panel, mesh_panel, side_panel])
 
 
 def example(
     batch: Mapping[str, np.ndarray],
-    found: method.Prediction,
+    predictions: method.Prediction,
     row: int,
     faces: np.ndarray,
 ) -> np.ndarray:
@@ -68,28 +68,32 @@ def example(
 
     Args:
         batch: of pipeline.eval_dataset, as numpy.
-        found: predictions for it, as numpy, with vertices.
-        row: which example.
+        predictions: predictions for it, as numpy, with vertices.
+        row: row of the example in the batch.
         faces: (F, 3) triangles of the vertices.
     """
-    one = found._replace(vertices=found.vertices[row], camera=found.camera[row])
-    return overlay(batch["image"][row], one, faces, batch["keypoints"][row])
+    prediction = predictions._replace(
+        vertices=predictions.vertices[row], camera=predictions.camera[row]
+    )
+    return overlay(
+        batch["image"][row], prediction, faces, batch["keypoints"][row]
+    )
 
 
 def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The picture with the visible ones of (K, 3) true keypoints, in ndc."""
+    """Draws the visible ones of (K, 3) true keypoints, x, y in [-1, 1]."""
     size = np.array([image.shape[1], image.shape[0]])
     visible = truth[:, 2] > 0
     pixels = (truth[:, :2] + 1) / 2 * size - 0.5
-    # Points that are not finite are not drawn; invisible ones have no place.
+    # Points that are not finite are not drawn.
     pixels = np.where(visible[:, None], pixels, np.nan)
     return rendering.skeleton(image, pixels, joints.KEYPOINTS)
 
 
-def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one height side by side, with white gaps."""
-    gap = np.full((len(pictures[0]), _GAP_PX, 3), _WHITE, np.uint8)
-    parts = [part for picture in pictures for part in (gap, picture)][1:]
+def beside(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images of equal height side by side, with white gaps."""
+    gap = np.full((len(images[0]), _GAP_PX, 3), _WHITE, np.uint8)
+    parts = [part for image in images for part in (gap, image)][1:]
     return np.concatenate(parts, axis=1)
 
 
@@ -99,8 +103,8 @@ def caption(text: str, width: int) -> np.ndarray:
 
     strip = np.full((_CAPTION_PX, width, 3), _WHITE, np.uint8)
     font, thickness, scale = cv2.FONT_HERSHEY_SIMPLEX, 1, 0.5
-    needed = cv2.getTextSize(text, font, scale, thickness)[0][0] + 8
-    scale *= min(1.0, width / needed)
+    text_width = cv2.getTextSize(text, font, scale, thickness)[0][0] + 8
+    scale *= min(1.0, width / text_width)
     corner = (4, _CAPTION_PX - 7)
     cv2.putText(strip, text, corner, font, scale, _INK, thickness, cv2.LINE_AA)
     return strip
@@ -109,12 +113,12 @@ def caption(text: str, width: int) -> np.ndarray:
 def sheet(
     rows: Sequence[tuple[str, np.ndarray]], title: str = "", columns: int = 1
 ) -> np.ndarray:
-    """Captioned pictures on one white sheet.
+    """Captioned images on one white sheet.
 
     Args:
-        rows: (caption, picture) in reading order; sizes may differ.
+        rows: (caption, image) in reading order; sizes may differ.
         title: first line of the sheet, if any.
-        columns: pictures per line.
+        columns: images per line.
 
     Returns:
         The sheet.
@@ -124,12 +128,12 @@ def sheet(
     """
     if not rows:
         raise ValueError("A sheet needs at least one (caption, picture).")
-    height = max(picture.shape[0] for _, picture in rows)
-    width = max(picture.shape[1] for _, picture in rows)
+    height = max(image.shape[0] for _, image in rows)
+    width = max(image.shape[1] for _, image in rows)
     cells = []
-    for text, picture in rows:
+    for text, image in rows:
         cell = np.full((height, width, 3), _WHITE, np.uint8)
-        cell[: picture.shape[0], : picture.shape[1]] = picture
+        cell[: image.shape[0], : image.shape[1]] = image
         cells.append(np.concatenate([caption(text, width), cell]))
     blank = np.full_like(cells[0], _WHITE)
     cells += [blank] * (math.ceil(len(cells) / columns) * columns - len(cells))
@@ -145,15 +149,15 @@ def sheet(
 def percentile_rows(
     errors: np.ndarray, percentiles: Sequence[float] = PERCENTILES
 ) -> dict[float, int]:
-    """The example that stands at each percentile of the errors.
+    """The example at each percentile of the errors.
 
     Args:
-        errors: (N,) one error per example; NaN where there is none.
+        errors: (N,) one error per example; NaN if it has none.
         percentiles: 0..100.
 
     Returns:
-        Percentile -> row of `errors`. The example is the one whose error is
-        the smallest that at least so many percent do not exceed.
+        Percentile -> row of `errors`: the smallest error that at least so
+        many percent of the errors do not exceed.
 
     Raises:
         ValueError: no error is finite.
@@ -163,8 +167,8 @@ def percentile_rows(
         raise ValueError("No example has a finite error; nothing to rank.")
     ranked = rows[np.argsort(errors[rows], kind="stable")]
     last = len(ranked) - 1
-    places = {p: math.ceil(p / 100 * len(ranked)) - 1 for p in percentiles}
-    return {p: int(ranked[min(max(i, 0), last)]) for p, i in places.items()}
+    ranks = {p: math.ceil(p / 100 * len(ranked)) - 1 for p in percentiles}
+    return {p: int(ranked[min(max(i, 0), last)]) for p, i in ranks.items()}
 
 
 def percentile_sheet(
@@ -178,11 +182,11 @@ def percentile_sheet(
 
     Args:
         errors: (N,) one error per example.
-        draw: makes the picture of an example from its row in `errors`, for
-            instance with `overlay`; called once per percentile.
-        percentiles: which examples to show.
-        metric: what the errors are, for the captions.
-        unit: of the errors.
+        draw: draws an example, given its row in `errors`, for instance with
+            `overlay`; called once per percentile.
+        percentiles: percentiles of the examples to show.
+        metric: name of the errors, for the captions.
+        unit: unit of the errors.
 
     Returns:
         The sheet.
@@ -206,11 +210,11 @@ def curve(
 
     Args:
         points: name -> (x values, y values) of each line.
-        baselines: name -> y of a dashed line across the picture. A baseline
-            named as a line is drawn in the line's colour.
-        path: where to write; its folder is made.
-        xlabel: what x is.
-        ylabel: what y is, with its unit.
+        baselines: name -> y of a dashed line across the plot. A baseline with
+            the name of a line has the colour of the line.
+        path: file to write; its folder is created.
+        xlabel: label of x.
+        ylabel: label of y, with its unit.
 
     Returns:
         The path.

@@ -13,11 +13,15 @@ from training.papers import paper_tables, parity
 def commands() -> list[str]:
     """Every distinct command of the numbers whose code is there."""
     found = {}
-    for needs in (cell.needs for cell in paper_tables.cells()):
+    for requirements in (cell.requirements for cell in paper_tables.cells()):
         # Asking parity.judge would build the models whose numbers it counts.
-        counted = needs.metric == paper_tables.PARAMETERS
-        if not (counted or needs.not_reproducible or parity.lacking(needs)):
-            found |= dict.fromkeys(parity.commands(needs))
+        counted = requirements.metric == paper_tables.PARAMETERS
+        if not (
+            counted
+            or requirements.not_reproducible
+            or parity.missing_code(requirements)
+        ):
+            found |= dict.fromkeys(parity.commands(requirements))
     return list(found)
 
 

@@ -53,37 +53,39 @@ def test_a_remark_reaches_its_number():
 
 def test_every_tolerance_has_a_reason_and_is_small():
     for cell in paper_tables.cells():
-        if not cell.needs.not_reproducible:
-            assert len(cell.needs.tolerance_reason) > 10, cell
+        if not cell.requirements.not_reproducible:
+            assert len(cell.requirements.tolerance_reason) > 10, cell
             assert 0 < cell.tolerance <= 0.1 * cell.value, cell
 
 
 def test_run_times_and_held_out_labels_are_not_reproducible():
     cells = paper_tables.cells()
     for cell in cells:
-        if cell.needs.unit == "s" or str(cell).startswith("HUND Table 2"):
-            assert cell.needs.not_reproducible, cell
-    assert sum(bool(cell.needs.not_reproducible) for cell in cells) == 22
+        if cell.requirements.unit == "s" or str(cell).startswith(
+            "HUND Table 2"
+        ):
+            assert cell.requirements.not_reproducible, cell
+    assert sum(bool(cell.requirements.not_reproducible) for cell in cells) == 22
 
 
 def test_a_mistyped_name_does_not_pass_for_a_planned_one():
     """It would read as not implemented for ever."""
     for cell in paper_tables.cells():
-        needs = cell.needs
-        if needs.not_reproducible or PLANNED & {
-            needs.method,
-            needs.experiment,
-            needs.protocol,
+        requirements = cell.requirements
+        if requirements.not_reproducible or PLANNED & {
+            requirements.method,
+            requirements.experiment,
+            requirements.protocol,
         }:
             continue
-        assert parity.lacking(needs) == "", cell
+        assert parity.missing_code(requirements) == "", cell
 
 
 def test_metrics_are_in_the_unit_of_the_printed_number():
     for cell in paper_tables.cells():
-        if not cell.needs.not_reproducible:
-            unit = "mm" if cell.needs.unit == "mm" else ""
-            named = cell.needs.metric.rpartition("_")[2]
+        if not cell.requirements.not_reproducible:
+            unit = "mm" if cell.requirements.unit == "mm" else ""
+            named = cell.requirements.metric.rpartition("_")[2]
             assert (named == "mm") == (unit == "mm"), cell
 
 

@@ -33,7 +33,7 @@ def judged(cell, folder) -> parity.Verdict:
 )
 def test_the_edge_of_the_tolerance_passes(cell, tmp_path, off, state):
     planted_results.write(
-        tmp_path, planted_results.content(cell.needs, 87.97 + off)
+        tmp_path, planted_results.content(cell.requirements, 87.97 + off)
     )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (state, pytest.approx(87.97 + off))
@@ -41,8 +41,10 @@ def test_the_edge_of_the_tolerance_passes(cell, tmp_path, off, state):
 
 
 def test_tolerance_is_never_below_the_printed_precision(cell):
-    needs = dataclasses.replace(cell.needs, tolerance_percent=1e-6)
-    exact = dataclasses.replace(cell, needs=needs)
+    requirements = dataclasses.replace(
+        cell.requirements, tolerance_percent=1e-6
+    )
+    exact = dataclasses.replace(cell, requirements=requirements)
     assert exact.agrees(87.974)
     assert not exact.agrees(87.976)
     one_decimal = dataclasses.replace(exact, printed="88.0")
@@ -77,7 +79,7 @@ def test_without_results_the_commands_are_told(cell, tmp_path):
 )
 def test_what_is_not_the_papers_never_counts(cell, tmp_path, changes, why):
     planted_results.write(
-        tmp_path, planted_results.content(cell.needs, 87.97, **changes)
+        tmp_path, planted_results.content(cell.requirements, 87.97, **changes)
     )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (State.NO_RESULT, None)
@@ -88,11 +90,13 @@ def test_what_is_not_the_papers_never_counts(cell, tmp_path, changes, why):
 def test_synthetic_protocols_fill_no_cell(tmp_path):
     """Whatever a result says of itself, and whichever numbers it holds."""
     assert not any(
-        each.needs.protocol.startswith("synthetic")
+        each.requirements.protocol.startswith("synthetic")
         for each in paper_tables.cells()
     )
     cell = planted_results.cell(*planted_results.HMR_P1)
-    result = planted_results.content(cell.needs, 87.97, protocol="synthetic_v1")
+    result = planted_results.content(
+        cell.requirements, 87.97, protocol="synthetic_v1"
+    )
     planted_results.write(tmp_path, result)
     assert parity.read_results([tmp_path])[0].is_synthetic
     assert judged(cell, tmp_path).state == State.NO_RESULT
@@ -102,7 +106,7 @@ def test_synthetic_protocols_fill_no_cell(tmp_path):
 
 
 def test_a_changed_training_does_not_count(cell, tmp_path):
-    content = planted_results.content(cell.needs, 87.97)
+    content = planted_results.content(cell.requirements, 87.97)
     content["configuration"]["steps"] = 1000
     planted_results.write(tmp_path, content)
     found = judged(cell, tmp_path)
@@ -111,7 +115,7 @@ def test_a_changed_training_does_not_count(cell, tmp_path):
 
 
 def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
-    content = planted_results.content(cell.needs, 87.97)
+    content = planted_results.content(cell.requirements, 87.97)
     there = content["configuration"]
     there |= {"seed": 5, "save_every": 7, "precision": "bfloat16"}
     # A field that the code of that day had not.
@@ -122,7 +126,7 @@ def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
 
 def test_results_of_before_fields_left_a_method_count(cell, tmp_path):
     """HMR's Config once held what SPIN and fits in the loop read."""
-    content = planted_results.content(cell.needs, 87.97)
+    content = planted_results.content(cell.requirements, 87.97)
     there = content["configuration"]["method"]
     there |= {"regressor": "hmr", "fits": "none", "focal": 0.0}
     planted_results.write(tmp_path / "plain", content)
@@ -137,15 +141,15 @@ def test_results_of_before_fields_left_a_method_count(cell, tmp_path):
 def test_an_option_must_have_been_given(tmp_path):
     """A plain HKMR does not stand for one of a single outer step."""
     cell = planted_results.cell("HKMR", "Table 3, left", "P1", "1")
-    assert cell.needs.options
-    right = planted_results.content(cell.needs, 93.79)
+    assert cell.requirements.options
+    right = planted_results.content(cell.requirements, 93.79)
     planted_results.write(tmp_path / "right", right)
     assert judged(cell, tmp_path / "right").state == State.PASS
     full = planted_results.cell("HKMR", "Table 3, left", "P1", "3")
-    plain = planted_results.content(full.needs, 93.79)
+    plain = planted_results.content(full.requirements, 93.79)
     planted_results.write(tmp_path / "plain", plain)
     assert judged(cell, tmp_path / "plain").state == State.NO_RESULT
-    old = planted_results.content(full.needs, 93.79)
+    old = planted_results.content(full.requirements, 93.79)
     del old["configuration"]["method"]["outer_steps"]
     planted_results.write(tmp_path / "old", old)
     assert judged(cell, tmp_path / "old").state == State.NO_RESULT
@@ -154,14 +158,16 @@ def test_an_option_must_have_been_given(tmp_path):
 def test_the_latest_result_counts_not_the_best(cell, tmp_path):
     for at, value in ((1, 87.97), (3, 95.0), (2, 88.0)):
         planted_results.write(
-            tmp_path / str(at), planted_results.content(cell.needs, value), at
+            tmp_path / str(at),
+            planted_results.content(cell.requirements, value),
+            at,
         )
     found = judged(cell, tmp_path)
     assert (found.state, found.value) == (State.FAIL, 95.0)
 
 
 def test_a_copied_folder_is_one_result(cell, tmp_path):
-    content = planted_results.content(cell.needs, 87.97)
+    content = planted_results.content(cell.requirements, 87.97)
     planted_results.write(tmp_path / "run", content)
     planted_results.write(tmp_path / "run" / "saved", content)
     assert len(parity.read_results([tmp_path])) == 1
@@ -174,8 +180,10 @@ def test_what_is_not_there_is_told(cell):
         ({"options": ("--method.wings", "2")}, "no --method.wings 2"),
         ({"protocol": "h36m_p9"}, "no protocol 'h36m_p9'"),
     ):
-        needs = dataclasses.replace(cell.needs, **changes)
-        found = parity.judge(dataclasses.replace(cell, needs=needs), [])
+        requirements = dataclasses.replace(cell.requirements, **changes)
+        found = parity.judge(
+            dataclasses.replace(cell, requirements=requirements), []
+        )
         assert found.state == State.NOT_IMPLEMENTED
         assert lack in found.reason
 
@@ -207,9 +215,13 @@ def test_the_suite_passes_fails_or_skips_a_number(cell, tmp_path):
     def record(name, value):
         properties.append((name, value))
 
-    planted_results.write(tmp_path, planted_results.content(cell.needs, 87.0))
+    planted_results.write(
+        tmp_path, planted_results.content(cell.requirements, 87.0)
+    )
     parity_cells.check(cell, parity.read_results([tmp_path]), record)
-    planted_results.write(tmp_path, planted_results.content(cell.needs, 97.0))
+    planted_results.write(
+        tmp_path, planted_results.content(cell.requirements, 97.0)
+    )
     with pytest.raises(AssertionError, match=r"87\.97 in the paper, 97 in"):
         parity_cells.check(cell, parity.read_results([tmp_path]), record)
     with pytest.raises(pytest.skip.Exception, match="no result yet"):

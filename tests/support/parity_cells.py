@@ -16,7 +16,7 @@ def check(cell, results, record_property) -> None:
         assert cell.agrees(verdict.value), (
             f"{cell} is {cell.printed} in the paper, {verdict.value:g} in "
             f"{where}; the tolerance is {cell.tolerance:g}: "
-            f"{cell.needs.tolerance_reason}"
+            f"{cell.requirements.tolerance_reason}"
         )
         return
     told = [

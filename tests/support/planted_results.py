@@ -17,24 +17,29 @@ def cell(paper: str, table: str, row: str, column: str) -> paper_tables.Cell:
 HMR_P1 = ("HMR", "Table 2", "HMR", "MPJPE")
 
 
-def content(needs: paper_tables.Needs, value: float, **changes) -> dict:
-    """What a result holds that stands for a number of these needs."""
-    asked = parity.asked(needs.experiment, needs.options)
+def content(
+    requirements: paper_tables.Requirements, value: float, **changes
+) -> dict:
+    """The content of a result that reproduces a number."""
+    experiment = parity.parse_experiment(
+        requirements.experiment, requirements.options
+    )
     whole = {
-        "protocol": needs.protocol,
+        "protocol": requirements.protocol,
         "rule": {"split": "S9 and S11"},
         "measured": 109_764,
         "complete": True,
         "deviations": [],
         "synthetic": False,
-        "metrics": {needs.metric: value},
-        "method": needs.method,
-        "experiment": needs.experiment,
-        "configuration": workdir.as_dict(asked),
-        "trained_on": [f"/data/{s.records}" for s in asked.data.sources],
+        "metrics": {requirements.metric: value},
+        "method": requirements.method,
+        "experiment": requirements.experiment,
+        "configuration": workdir.as_dict(experiment),
+        "trained_on": [f"/data/{s.records}" for s in experiment.data.sources],
         "body": "neutral",
-        "weights": f"runs/{needs.experiment}",
-        "command": f"python -m training.evaluate --protocol {needs.protocol}",
+        "weights": f"runs/{requirements.experiment}",
+        "command": "python -m training.evaluate --protocol "
+        + requirements.protocol,
         "environment": {"commit": "abc1234"},
         "picture": "",
     }

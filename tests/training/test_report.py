@@ -20,7 +20,7 @@ VOID = {"meta", "img", "br"}
 def parameters():
     """Building the models is tests/parity's part."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity, "parameters", lambda *needs: 26_800_000)
+        patch.setattr(parity, "parameters", lambda *requirements: 26_800_000)
         yield
 
 
@@ -29,10 +29,12 @@ def runs(tmp_path_factory):
     """One number of HMR, a run that is not HMR, rendered people, a claim."""
     root = tmp_path_factory.mktemp("runs")
     cell = planted_results.cell(*planted_results.HMR_P1)
-    right = planted_results.content(cell.needs, 86.2)
+    right = planted_results.content(cell.requirements, 86.2)
     right["metrics"]["pa_mpjpe_mm"] = 63.1
     planted_results.write(root / "hmr", right)
-    other = planted_results.content(cell.needs, 43.21, experiment="quick")
+    other = planted_results.content(
+        cell.requirements, 43.21, experiment="quick"
+    )
     planted_results.write(root / "other", other | {"weights": "runs/other"})
     planted_results.write(root / "quick", synthetic())
     cv2.imwrite(

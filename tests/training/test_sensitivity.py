@@ -55,7 +55,10 @@ def person(rng):
 
 def expected(square, stride):
     """(P, P) bool: whether a square there covers the pixel's middle."""
-    near = np.abs(sensitivity.places(stride)[:, None] - EYE_PX) <= square / 2
+    near = (
+        np.abs(sensitivity.square_centres(stride)[:, None] - EYE_PX)
+        <= square / 2
+    )
     return near[:, :1] & near[:, 1]
 
 
@@ -86,7 +89,7 @@ def test_without_labels_a_joint_is_held_to_itself(person):
 def test_squares_have_their_size_and_reach_every_pixel():
     image = np.zeros((112, 112, 3), np.uint8)
     crops = sensitivity.covered(image, 40, 20)
-    count = len(sensitivity.places(20))
+    count = len(sensitivity.square_centres(20))
     assert count == 11 and crops.shape == (count**2, 112, 112, 3)
     grey = (crops == sensitivity.GREY).all(axis=-1)
     inner = grey.reshape(count, count, 112, 112)[1:-1, 1:-1]
@@ -137,17 +140,17 @@ def test_a_photo_is_cropped_at_its_box(model, tmp_path):
     cv2.imwrite(str(photo), pixels[..., ::-1])
     flags = sensitivity.Sensitivity(model, tmp_path, photo=photo)
     boxed = dataclasses.replace(flags, box=(20, 10, 60, 70))
-    (example,) = sensitivity.of_photo(boxed, model)
+    (example,) = sensitivity.photo_examples(boxed, model)
     box = crop.square_box(boxed.box, model.config.crop_scale)
     expected = crop.crop_image(pixels, box, model.image_size)
     assert (example["image"] == expected).all()
     ((_, plain, grown),) = sensitivity.maps(model, [example], 60, 75)
     assert not plain.any() and grown.max() > 1
-    (whole,) = sensitivity.of_photo(flags, model)
+    (whole,) = sensitivity.photo_examples(flags, model)
     assert (whole["image"] != example["image"]).any()
     outside = dataclasses.replace(flags, box=(500, 0, 9, 9))
     with pytest.raises(ValueError, match="outside the image"):
-        list(sensitivity.of_photo(outside, model))
+        list(sensitivity.photo_examples(outside, model))
 
 
 @pytest.mark.parametrize(

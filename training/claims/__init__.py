@@ -1,1 +1,1 @@
-"""The papers' claims, measured on rendered people."""
+"""Claims of the papers, measured on rendered people."""

@@ -1,12 +1,12 @@
-r"""Measures what the papers claim, as far as rendered people can decide it.
+r"""Measures claims of the papers that rendered people can decide.
 
-    python -m training.claims                    # what there is, and its state
+    python -m training.claims                    # lists all with their state
     python -m training.claims hkmr-1 hkmr-2
     python -m training.claims hkmr-1 --steps 8000 --seeds 0 1 2 3 4
 
 Networks are trained on the records of `training.prepare synthetic` with a few
-seeds each and measured on synthetic_v1; claims share them. The same command
-continues after a kill. OUT/claims/<claim>.json holds every value, and
+seeds each and measured on synthetic_v1; claims share networks. The same
+command continues after a kill. OUT/claims/<claim>.json holds every value, and
 `training.report --results OUT` shows them.
 """
 
@@ -29,21 +29,21 @@ class Flags:
     claims: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.UseAppendAction
     ] = ()
-    """Which claims to measure; none lists all."""
+    """Claims to measure; without any, all are listed."""
     out: Path = Path("runs/claims")
     """Folder of runs and results."""
     records: str = "data"
     """Folder that holds the records `synthetic` and `synthetic_v1`."""
     steps: int = 1500
-    """Training steps of each network, of 32 pictures."""
+    """Training steps of each network, with 32 images each."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """One network of each configuration for each of these."""
+    """Seeds; one network of each configuration is trained for each."""
     occluded_people: int = 100
-    """How many people are measured behind each occluder."""
+    """Number of people measured behind each occluder."""
 
 
 def measure(name: str, flags: Flags) -> Path:
-    """Trains what is missing, judges, draws; returns the path of the result.
+    """Trains missing networks, judges, plots; returns the path of the result.
 
     Raises:
         runs.RunError: a command failed.
@@ -52,14 +52,12 @@ def measure(name: str, flags: Flags) -> Path:
     claim = rules.get(name)
     size = runs.Size(flags.steps, flags.occluded_people)
     measured = {configuration: [] for configuration in claim.configurations}
-    # Seeds outside: what is there after a while compares all.
+    # Seeds in the outer loop: every finished seed compares all configurations.
     for seed in flags.seeds:
         for configuration in claim.configurations:
             print(f"{name}: {configuration}, seed {seed}", flush=True)
             measured[configuration].append(
-                runs.result(
-                    *(configuration, seed, size, flags.out, flags.records)
-                )
+                runs.result(configuration, seed, size, flags.out, flags.records)
             )
     configurations = {
         configuration: {
@@ -70,7 +68,7 @@ def measure(name: str, flags: Flags) -> Path:
         }
         for configuration, seeds in measured.items()
     }
-    found = rules.verdict(
+    verdict = rules.verdict(
         claim, {name: c["metrics"] for name, c in configurations.items()}
     )
     folder = flags.out / "claims"
@@ -81,8 +79,8 @@ def measure(name: str, flags: Flags) -> Path:
         "claim": claim.text,
         "source": claim.source,
         "paper": claim.paper,
-        "agrees": found.agrees,
-        "text": "; ".join(found.lines),
+        "agrees": verdict.agrees,
+        "text": "; ".join(verdict.lines),
         "configurations": configurations,
         "size": f"{flags.steps} steps of 32 pictures, {runs.PROTOCOL}",
         "cost_s": sum(
@@ -97,7 +95,7 @@ def measure(name: str, flags: Flags) -> Path:
 
 
 def listing(out: Path) -> str:
-    """Every claim with its state."""
+    """The list of all claims with their states."""
     lines = []
     for name, claim in rules.CLAIMS.items():
         path = out / "claims" / f"{name}.json"
@@ -113,7 +111,7 @@ def _state(content: dict) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; 0 when all that was asked for is measured."""
+    """Command line; 0 when all named claims are measured."""
     flags = tyro.cli(
         Flags,
         prog="python -m training.claims",

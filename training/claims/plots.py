@@ -14,31 +14,31 @@ COLOURS = ("#4477aa", "#cc6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
 
 def draw(name: str, runs: Runs, out: Path) -> list[str]:
-    """Draws what suits the claim; returns the names of the files.
+    """Draws the plots that suit the claim; returns their file names.
 
     Args:
         name: the claim.
         runs: configuration -> metrics of each seed.
-        out: folder of the pictures.
+        out: folder of the plots.
     """
     metrics = sorted({c.a[1] for c in rules.get(name).comparisons})
     figure = _bars(metrics, runs)
-    pictures = [_saved(figure, out / f"{name}.png")]
+    file_names = [_save(figure, out / f"{name}.png")]
     if any(metric.endswith("_lost_mm") for metric in metrics):
         figure = _degrees(runs)
-        pictures.append(_saved(figure, out / f"{name}_degrees.png"))
-    return pictures
+        file_names.append(_save(figure, out / f"{name}_degrees.png"))
+    return file_names
 
 
 def _bars(metrics: Sequence[str], runs: Runs) -> matplotlib.figure.Figure:
     """One panel for each metric: a bar per configuration, a dot per seed."""
     figure, panels = _panels(len(metrics))
     for metric, panel in zip(metrics, panels, strict=True):
-        for place, seeds in enumerate(runs.values()):
+        for index, seeds in enumerate(runs.values()):
             values = [seed[metric] for seed in seeds]
-            colour = COLOURS[place % len(COLOURS)]
-            panel.bar(place, np.mean(values), color=colour, alpha=0.6)
-            panel.plot([place] * len(values), values, "k.", markersize=4)
+            colour = COLOURS[index % len(COLOURS)]
+            panel.bar(index, np.mean(values), color=colour, alpha=0.6)
+            panel.plot([index] * len(values), values, "k.", markersize=4)
         panel.set_xticks(range(len(runs)), runs, rotation=20, ha="right")
         panel.set_title(metric)
     return figure
@@ -73,6 +73,6 @@ def _panels(count: int):
     return figure, list(np.ravel(figure.subplots(1, count)))
 
 
-def _saved(figure: matplotlib.figure.Figure, path: Path) -> str:
+def _save(figure: matplotlib.figure.Figure, path: Path) -> str:
     figure.savefig(path, dpi=110)
     return path.name

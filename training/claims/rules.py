@@ -1,8 +1,8 @@
-"""What the papers claim, as comparisons that a small protocol can decide.
+"""Claims of the papers as comparisons that a small protocol can decide.
 
 Only the order, the ratio and the mechanism count; absolute millimetres belong
-to the papers' data. A comparison holds where it holds for every seed: both
-sides see the same people in the same order, so seeds are compared in pairs.
+to the papers' data. A comparison holds if it holds for every seed: both sides
+see the same people in the same order, so seeds are compared in pairs.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 
 from training.evaluation import occluders
 
-# Of each configuration: metric -> one value for each seed.
+# Configuration -> metric -> one value for each seed.
 Metrics = Mapping[str, Mapping[str, Sequence[float]]]
 
 
@@ -22,16 +22,16 @@ class Configuration:
     """One network to train."""
 
     experiment: str
-    """As training.fit takes it."""
+    """Name of the experiment for training.fit."""
     options: tuple[str, ...] = ()
-    """Further words of training.fit."""
+    """Further arguments of training.fit."""
     occluded: bool = False
-    """Whether it is also measured behind occluders."""
+    """Measure it behind occluders, too."""
 
 
 CONFIGURATIONS = {
     "hmr": Configuration("quick"),
-    # As its paper, and HKMR, which is compared with it.
+    # Rotation vectors, as in HMR's paper and in HKMR, its opponent.
     "hmr_rotvec": Configuration(
         "quick", ("--method.rotation", "rotvec"), occluded=True
     ),
@@ -63,16 +63,16 @@ CONFIGURATIONS = {
 
 
 class Comparison(NamedTuple):
-    """A statement that numbers can refute."""
+    """A falsifiable statement about two numbers."""
 
     text: str
-    """With {a} and {b} for the two sides, mean and spread."""
+    """The statement; {a} and {b} stand for mean and spread of the sides."""
     a: tuple[str, str]
-    """Configuration and metric that is said to be the smaller."""
+    """Configuration and metric claimed to be smaller."""
     b: tuple[str, str]
-    """Configuration and metric that is said to be the larger."""
+    """Configuration and metric claimed to be larger."""
     factor: float = 1.0
-    """a * factor < b is the statement."""
+    """The statement is a * factor < b."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +91,21 @@ def _less(metric: str, a: str, b: str, text: str, factor=1.0) -> Comparison:
     return Comparison(text, (a, metric), (b, metric), factor)
 
 
-def _all(metric, best, others, what) -> tuple[Comparison, ...]:
+def _less_than_each(metric, best, worse, label) -> tuple[Comparison, ...]:
     return tuple(
-        _less(metric, best, other, f"{what}: {best} {{a}} < {other} {{b}}")
-        for other in others
+        _less(metric, best, name, f"{label}: {best} {{a}} < {name} {{b}}")
+        for name in worse
     )
 
 
 _ABLATIONS = ("hkmr_no_hierarchy", "hkmr_forward_only", "hkmr_discriminator")
+_PASSES = (
+    "hkmr_1_outer",
+    "hkmr_2_outer",
+    "hkmr_4_outer",
+    "hkmr_2_inner",
+    "hkmr_6_inner",
+)
 _MPJPE = "MPJPE (mm)"
 
 CLAIMS = {
@@ -112,11 +119,12 @@ CLAIMS = {
         comparisons=(
             _less(
                 "pck2d_torso02",
-                *("hmr_unpaired", "hmr_no_adversary"),
+                "hmr_unpaired",
+                "hmr_no_adversary",
                 "2D PCK (%) stays within a tenth: 0.9 x {a} < {b}",
                 0.9,
             ),
-            *_all(
+            *_less_than_each(
                 "pa_mpjpe_mm",
                 "hmr_unpaired",
                 ("hmr_no_adversary",),
@@ -124,7 +132,8 @@ CLAIMS = {
             ),
             _less(
                 "implausible_pct",
-                *("hmr_unpaired", "hmr_no_adversary"),
+                "hmr_unpaired",
+                "hmr_no_adversary",
                 "share of implausible poses (%) doubles: 2 x {a} < {b}",
                 2.0,
             ),
@@ -136,10 +145,13 @@ CLAIMS = {
         paper="PA-MPJPE 56.8 mm and 66.5 mm",
         configurations=("hmr", "hmr_unpaired"),
         comparisons=(
-            *_all("pa_mpjpe_mm", "hmr", ("hmr_unpaired",), "PA-MPJPE (mm)"),
+            *_less_than_each(
+                "pa_mpjpe_mm", "hmr", ("hmr_unpaired",), "PA-MPJPE (mm)"
+            ),
             _less(
                 "pa_mpjpe_mm",
-                *("hmr_unpaired", "hmr"),
+                "hmr_unpaired",
+                "hmr",
                 "unpaired stays within a third: {a} < 4/3 x {b}",
                 0.75,
             ),
@@ -151,7 +163,7 @@ CLAIMS = {
         source="HMR section 3.2",
         paper="no figures",
         configurations=("hmr", "hmr_1_iteration", "hmr_each_supervised"),
-        comparisons=_all(
+        comparisons=_less_than_each(
             "mpjpe_mm",
             "hmr",
             ("hmr_1_iteration", "hmr_each_supervised"),
@@ -165,7 +177,7 @@ CLAIMS = {
         paper="no figures",
         configurations=("hmr_unpaired", "hmr_joint_adversary"),
         comparisons=(
-            *_all(
+            *_less_than_each(
                 "pa_mpjpe_mm",
                 "hmr_unpaired",
                 ("hmr_joint_adversary",),
@@ -173,7 +185,8 @@ CLAIMS = {
             ),
             _less(
                 "implausible_pct",
-                *("hmr_unpaired", "hmr_joint_adversary"),
+                "hmr_unpaired",
+                "hmr_joint_adversary",
                 "share of implausible poses (%) doubles: 2 x {a} < {b}",
                 2.0,
             ),
@@ -186,8 +199,10 @@ CLAIMS = {
         paper="87.97 mm and 71.08 mm MPJPE; 26.8 M and 26.2 M parameters",
         configurations=("hmr_rotvec", "hkmr"),
         comparisons=(
-            *_all("mpjpe_mm", "hkmr", ("hmr_rotvec",), _MPJPE),
-            *_all("parameters", "hkmr", ("hmr_rotvec",), "parameters"),
+            *_less_than_each("mpjpe_mm", "hkmr", ("hmr_rotvec",), _MPJPE),
+            *_less_than_each(
+                "parameters", "hkmr", ("hmr_rotvec",), "parameters"
+            ),
         ),
     ),
     "hkmr-2": Claim(
@@ -198,7 +213,8 @@ CLAIMS = {
         comparisons=tuple(
             _less(
                 f"{pattern}_lost_mm",
-                *("hkmr", "hmr_rotvec"),
+                "hkmr",
+                "hmr_rotvec",
                 f"MPJPE lost behind a {pattern} (mm, mean of the degrees): "
                 "hkmr {a} < hmr_rotvec {b}",
             )
@@ -210,65 +226,56 @@ CLAIMS = {
         source="HKMR Table 2",
         paper="without them 77.10, 75.99, 74.21 mm; with all 71.08 mm",
         configurations=("hkmr", *_ABLATIONS),
-        comparisons=_all("mpjpe_mm", "hkmr", _ABLATIONS, _MPJPE),
+        comparisons=_less_than_each("mpjpe_mm", "hkmr", _ABLATIONS, _MPJPE),
     ),
     "hkmr-4": Claim(
         text="3 outer and 4 inner passes are best",
         source="HKMR Table 3",
         paper="1 to 4 outer: 93.79, 80.96, 71.08, 73.16 mm",
-        configurations=(
-            *("hkmr", "hkmr_1_outer", "hkmr_2_outer", "hkmr_4_outer"),
-            *("hkmr_2_inner", "hkmr_6_inner"),
-        ),
-        comparisons=_all(
-            "mpjpe_mm",
-            "hkmr",
-            (
-                *("hkmr_1_outer", "hkmr_2_outer", "hkmr_4_outer"),
-                *("hkmr_2_inner", "hkmr_6_inner"),
-            ),
-            _MPJPE,
-        ),
+        configurations=("hkmr", *_PASSES),
+        comparisons=_less_than_each("mpjpe_mm", "hkmr", _PASSES, _MPJPE),
     ),
     "hkmr-5": Claim(
         text="the gain stays with SMPLify in the loop",
         source="HKMR Table 4",
         paper="65.60 mm and 64.02 mm MPJPE",
         configurations=("spin", "hkmr_mf"),
-        comparisons=_all("mpjpe_mm", "hkmr_mf", ("spin",), _MPJPE),
+        comparisons=_less_than_each("mpjpe_mm", "hkmr_mf", ("spin",), _MPJPE),
     ),
 }
 
 
 class Verdict(NamedTuple):
-    """What the numbers say of a claim."""
+    """The verdict of the numbers on a claim."""
 
     agrees: bool
-    """Whether every comparison holds for every seed."""
+    """Every comparison holds for every seed."""
     lines: tuple[str, ...]
     """One sentence for each comparison."""
 
 
 def verdict(claim: Claim, metrics: Metrics) -> Verdict:
-    """Holds a claim against measured values.
+    """Compares a claim with measured values.
 
     Raises:
         KeyError: a configuration or metric that the claim needs is missing.
     """
-    held, lines = [], []
+    agreed, lines = [], []
     for comparison in claim.comparisons:
         a, b = (
             np.asarray(metrics[name][metric], float)
             for name, metric in (comparison.a, comparison.b)
         )
-        seeds = a * comparison.factor < b
-        text = comparison.text.format(a=_shown(a), b=_shown(b))
-        lines.append(f"{text}: {seeds.sum()} of {len(seeds)} seeds")
-        held.append(bool(seeds.all()))
-    return Verdict(all(held), tuple(lines))
+        holds = a * comparison.factor < b
+        text = comparison.text.format(
+            a=_mean_and_spread(a), b=_mean_and_spread(b)
+        )
+        lines.append(f"{text}: {holds.sum()} of {len(holds)} seeds")
+        agreed.append(bool(holds.all()))
+    return Verdict(all(agreed), tuple(lines))
 
 
-def _shown(values: np.ndarray) -> str:
+def _mean_and_spread(values: np.ndarray) -> str:
     if len(set(values)) == 1 and values[0] > 1000:
         return f"{values[0]:,.0f}"
     if len(values) == 1:
@@ -280,7 +287,7 @@ def get(name: str) -> Claim:
     """The claim `name`.
 
     Raises:
-        ValueError: unknown; the message lists what there is.
+        ValueError: unknown claim; the message lists all.
     """
     if name not in CLAIMS:
         raise ValueError(f"Unknown claim {name!r}. There are: {list(CLAIMS)}.")

@@ -1,8 +1,8 @@
 """Trains and measures the networks that claims compare.
 
-Each run has a workdir of its own, OUT/<configuration>/seed-<k>, which
-training.fit continues after a kill; what was measured of it lies there in
-claims.json, beside the size it was measured at. Claims share runs.
+Each run has its own workdir, OUT/<configuration>/seed-<k>, which training.fit
+continues after a kill; claims.json there holds the measured values with the
+size of the run. Claims share runs.
 """
 
 import dataclasses
@@ -24,35 +24,35 @@ from training.evaluation import evaluator, occlusion, protocols
 
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"
-# A joint is turned implausibly when it is further from its mean rotation than
-# all but one in a thousand of the real poses.
+# The rotation of a joint is implausible when it is further from the joint's
+# mean rotation than in all but one of a thousand real poses.
 IMPLAUSIBLE = 99.9
 BATCH = 50
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """What a run costs; results of different sizes are not compared."""
+    """The cost of a run; results of different sizes are not compared."""
 
     steps: int
     """Training steps."""
     occluded_people: int
-    """How many people are measured behind each occluder."""
+    """Number of people measured behind each occluder."""
 
 
 class RunError(RuntimeError):
-    """A command failed; names it."""
+    """A command failed; the message names it."""
 
 
 def result(
     name: str, seed: int, size: Size, out: Path, records: str
 ) -> dict[str, float]:
-    """Metrics of one run, which is made where it is not there yet.
+    """Metrics of one run, which is trained and measured if it is missing.
 
     Args:
         name: of rules.CONFIGURATIONS.
-        seed: of weights and data.
-        size: what to spend.
+        seed: seed of weights and data.
+        size: the cost of the run.
         out: folder of the runs.
         records: folder of the record folders.
 
@@ -60,39 +60,41 @@ def result(
         RunError: training or evaluation failed.
     """
     folder = out / name / f"seed-{seed}"
-    known = stored(name, seed, size, out)
-    if known is not None:
-        return known
-    wanted = rules.CONFIGURATIONS[name]
+    stored_metrics = stored(name, seed, size, out)
+    if stored_metrics is not None:
+        return stored_metrics
+    configuration = rules.CONFIGURATIONS[name]
     _run(
         "training.fit",
-        wanted.experiment,
+        configuration.experiment,
         *("--workdir", folder, "--records", records),
         *("--steps", size.steps, "--seed", seed, "--data.seed", seed),
         # One evaluation, at the end.
-        *("--eval-every", size.steps, *wanted.options),
+        *("--eval-every", size.steps, *configuration.options),
     )
     _run(
         "training.evaluate",
         *("--weights", folder, "--protocol", PROTOCOL, "--records", records),
     )
     method = methods.load(folder)
-    folder_of_people = str(Path(records) / PROTOCOL)
+    test_records = str(Path(records) / PROTOCOL)
     dataset = batches.eval_dataset(
-        config.Source(folder_of_people, split="test"),
+        config.Source(test_records, split="test"),
         BATCH,
         method.image_size,
         method.config.crop_scale,
     )
-    found = json.loads((folder / "results" / f"{PROTOCOL}.json").read_text())
-    metrics = found["metrics"] | {
-        "parameters": found["parameters"],
+    evaluation = json.loads(
+        (folder / "results" / f"{PROTOCOL}.json").read_text()
+    )
+    metrics = evaluation["metrics"] | {
+        "parameters": evaluation["parameters"],
         "trained_s": _trained_s(folder),
         "implausible_pct": implausible_pct(
             method, dataset, mocap.read(str(Path(records) / "synthetic"))
         ),
     }
-    if wanted.occluded:
+    if configuration.occluded:
         metrics |= _occluded(method, dataset, size)
     workdir.write_json(
         folder / RESULT, {**dataclasses.asdict(size), "metrics": metrics}
@@ -103,7 +105,7 @@ def result(
 def stored(
     name: str, seed: int, size: Size, out: Path
 ) -> dict[str, float] | None:
-    """What was measured of a run of this size; None if nothing was."""
+    """Stored metrics of a run of this size; None if it is not measured."""
     path = out / name / f"seed-{seed}" / RESULT
     if not path.is_file():
         return None
@@ -118,44 +120,50 @@ def stored(
 
 
 def implausible_pct(method, dataset, real: mocap.Prior) -> float:
-    """Share of predicted poses, in per cent, with a joint no person has.
+    """Per cent of predicted poses with an implausible joint rotation.
 
     Args:
-        method: to predict with.
+        method: the method to measure.
         dataset: of pipeline.eval_dataset.
-        real: the poses that say what people do.
+        real: real poses, which define the plausible range.
     """
     mean = statistics.mean_of_prior(real)[0][1:]
     pose = real.pose.reshape(len(real.pose), -1, 3)[:, 1:]
     bounds = np.percentile(
         _from_mean(rotations.rotvec_to_rotmat(pose), mean), IMPLAUSIBLE, axis=0
     )
-    found = [
+    is_implausible = [
         (_from_mean(prediction.rotmats[:, 1:], mean) > bounds).any(axis=1)
         for _, prediction in evaluator.predictions(method, dataset)
     ]
-    return 100 * float(np.concatenate(found).mean())
+    return 100 * float(np.concatenate(is_implausible).mean())
 
 
 def _from_mean(rotmats, mean) -> np.ndarray:
-    """(N, J, 3, 3) against (J, 3, 3) -> (N, J) angles."""
+    """Angles (N, J) between rotations (N, J, 3, 3) and means (J, 3, 3)."""
     mean = np.broadcast_to(mean.astype(np.float32), rotmats.shape)
     return rotations.geodesic_distance(rotmats, mean).numpy()
 
 
 def _occluded(method, dataset, size: Size) -> dict[str, float]:
-    """Errors behind occluders, and what is lost against none."""
+    """Errors behind occluders, and their increase over no occluder."""
     people = dataset.unbatch().take(size.occluded_people).batch(BATCH)
     errors = occlusion.errors(method, people, protocols.get(PROTOCOL))
-    bare = errors[occlusion.NONE]
-    metrics = {"unoccluded_mpjpe_mm": bare}
+    unoccluded = errors[occlusion.NONE]
+    metrics = {"unoccluded_mpjpe_mm": unoccluded}
     for pattern in occlusion.PATTERNS:
-        each = [errors[pattern, degree] for degree in occlusion.DEGREES]
+        pattern_errors = [
+            errors[pattern, degree] for degree in occlusion.DEGREES
+        ]
         metrics |= {
             f"{pattern}_{degree}_mpjpe_mm": error
-            for degree, error in zip(occlusion.DEGREES, each, strict=True)
+            for degree, error in zip(
+                occlusion.DEGREES, pattern_errors, strict=True
+            )
         }
-        metrics[f"{pattern}_lost_mm"] = float(np.mean(each)) - bare
+        metrics[f"{pattern}_lost_mm"] = (
+            float(np.mean(pattern_errors)) - unoccluded
+        )
     return metrics
 
 
@@ -166,7 +174,7 @@ def _trained_s(folder: Path) -> float:
 
 def _run(module: str, *words) -> None:
     command = [sys.executable, "-m", module, *map(str, words)]
-    shown = " ".join(["python", *command[1:]])
-    print(f"  {shown}", flush=True)
+    command_text = " ".join(["python", *command[1:]])
+    print(f"  {command_text}", flush=True)
     if subprocess.run(command).returncode:
-        raise RunError(f"This command failed: {shown}")
+        raise RunError(f"This command failed: {command_text}")

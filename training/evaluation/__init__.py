@@ -1,1 +1,1 @@
-"""What protocols ask for, how predictions are measured, and what is drawn."""
+"""Evaluation: protocols, sources of predictions, measures and figures."""

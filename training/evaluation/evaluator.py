@@ -1,4 +1,4 @@
-"""Runs a method, or a baseline, over records and through the measures."""
+"""Runs a method or a baseline over records and measures its predictions."""
 
 import importlib
 import math
@@ -22,41 +22,41 @@ from training.evaluation.protocol import (
 
 Batch = dict[str, np.ndarray]
 OF_BASELINES = ("joints3d", "surface", "pck3d")
-"""Measures that need no picture."""
+"""Measures that need no image."""
 
 
 class Scores:
     """All measures of a protocol over the same stream of batches."""
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """Makes the measures; the protocol names them.
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Creates the measures that the protocol names.
 
         Raises:
-            ValueError: there is no measure of a name.
+            ValueError: unknown measure.
         """
         self.protocol = protocol
         self.examples = 0
-        """How many have been added."""
+        """Number of examples added so far."""
         self._measures = [
-            _kind(name)(protocol, given)
+            _measure_class(name)(protocol, context)
             for name in dict.fromkeys(protocol.measures)
         ]
 
-    def add(self, batch: Batch, found: Predictions) -> None:
-        """Counts a batch."""
+    def add(self, batch: Batch, predictions: Predictions) -> None:
+        """Adds a batch to every measure."""
         for measure in self._measures:
-            measure.add(batch, found)
+            measure.add(batch, predictions)
         self.examples += len(batch["image"])
 
     def summary(self) -> dict[str, float]:
-        """The figures of all measures."""
-        figures: dict[str, float] = {}
+        """The metrics of all measures."""
+        metrics: dict[str, float] = {}
         for measure in self._measures:
-            figures |= measure.summary()
-        return figures
+            metrics |= measure.summary()
+        return metrics
 
     def details(self) -> dict[str, Any]:
-        """The tables of all measures that have some."""
+        """The tables of all measures that have any."""
         tables: dict[str, Any] = {}
         for measure in self._measures:
             if hasattr(measure, "details"):
@@ -64,9 +64,10 @@ class Scores:
         return tables
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places in the stream (N,) and errors (N,) of the first that ranks.
+        """Indices in the stream (N,) and errors (N,).
 
-        Empty where no measure does.
+        They are those of the first measure that ranks examples; empty where
+        no measure does.
         """
         for measure in self._measures:
             if hasattr(measure, "ranking"):
@@ -75,21 +76,21 @@ class Scores:
 
     @property
     def ranked(self) -> tuple[str, str]:
-        """What `ranking` ranks by, and its unit."""
+        """Name and unit of the error that `ranking` returns."""
         for measure in self._measures:
             if hasattr(measure, "ranking"):
                 return getattr(measure, "RANKED", ("MPJPE", "mm"))
         return "", ""
 
 
-def _kind(name: str) -> type[Measure]:
+def _measure_class(name: str) -> type[Measure]:
     try:
         module = importlib.import_module(f"training.evaluation.metrics.{name}")
     except ModuleNotFoundError as error:
         folder = Path(__file__).parent / "metrics"
-        there = sorted(p.stem for p in folder.glob("[a-z]*.py"))
+        available = sorted(p.stem for p in folder.glob("[a-z]*.py"))
         raise ValueError(
-            f"There is no measure {name!r}. There are: {there}."
+            f"There is no measure {name!r}. There are: {available}."
         ) from error
     return module.Measure
 
@@ -99,11 +100,11 @@ def make_context(
     joint_names: tuple[str, ...],
     true_bodies: Path | None = None,
 ) -> EvaluationContext:
-    """What measures know of predictions of these joints by this body.
+    """The context of measures for predictions of these joints by this body.
 
     Args:
-        body: that of the predicted vertices.
-        joint_names: of the predicted joints.
+        body: body of the predicted vertices.
+        joint_names: names of the predicted joints.
         true_bodies: folder of SMPL's female and male files.
     """
     bodies_of_labels = ground_truth.TrueBodies(body, true_bodies)
@@ -118,44 +119,44 @@ def predictions(
     occlusion: Occlusion | None = None,
     multiple: int = 1,
 ) -> Iterator[tuple[Batch, Predictions]]:
-    """Batches and what the method predicts for them, as numpy.
+    """Batches and the method's predictions for them, as numpy.
 
-    The last, smaller batch is filled up for the method: another batch size
-    would compile another graph.
+    The last, smaller batch is padded for the method: another batch size would
+    compile another graph.
 
     Args:
         method: its `inputs` and `infer` are called.
         dataset: of pipeline.eval_dataset.
-        occlusion: put in front of the people, a batch per variant, which it
-            then names as `variant`.
-        multiple: what the size of a batch that `infer` sees is made of.
+        occlusion: occluder put in front of the people. Each batch is yielded
+            once per variant, with the variant's name as `variant`.
+        multiple: the batch size that `infer` sees is a multiple of this.
     """
-    full = 0
+    batch_size = 0
     for tensors in dataset:
-        plain = {key: value.numpy() for key, value in tensors.items()}
-        for batch in _covered(plain, occlusion):
+        numpy_batch = {key: value.numpy() for key, value in tensors.items()}
+        for batch in _occluded(numpy_batch, occlusion):
             count = len(batch["image"])
-            full = max(full, math.ceil(count / multiple) * multiple)
+            batch_size = max(batch_size, math.ceil(count / multiple) * multiple)
             inputs = {
-                name: _padded(rows, full)
+                name: _padded(rows, batch_size)
                 for name, rows in method.inputs(batch).items()
             }
-            found = method.infer(inputs)[: len(_PREDICTED)]
-            values = (v if v is None else v.numpy()[:count] for v in found)
-            yield batch, Predictions(*values)
+            prediction = method.infer(inputs)[: len(_METHOD_FIELDS)]
+            arrays = (v if v is None else v.numpy()[:count] for v in prediction)
+            yield batch, Predictions(*arrays)
 
 
 def _padded(rows: np.ndarray, count: int) -> tf.Tensor:
-    """(N, ...) -> (count, ...): the last row again and again."""
-    spare = [rows[-1:]] * (count - len(rows))
-    return tf.constant(np.concatenate([rows, *spare]))
+    """(N, ...) -> (count, ...), padded with copies of the last row."""
+    padding = [rows[-1:]] * (count - len(rows))
+    return tf.constant(np.concatenate([rows, *padding]))
 
 
-# Beside these a Prediction holds what training needs.
-_PREDICTED = Predictions._fields[:-1]
+# method.Prediction has further fields that only training needs.
+_METHOD_FIELDS = Predictions._fields[:-1]
 
 
-def _covered(batch: Batch, occlusion: Occlusion | None) -> Iterator[Batch]:
+def _occluded(batch: Batch, occlusion: Occlusion | None) -> Iterator[Batch]:
     if occlusion is None:
         yield batch
         return
@@ -165,7 +166,7 @@ def _covered(batch: Batch, occlusion: Occlusion | None) -> Iterator[Batch]:
 
 
 def without_bodies(batch: Batch) -> Batch:
-    """The batch without labels that belong to a body."""
+    """The batch with its labels of a body marked as missing."""
     flags = ("has_pose", "has_betas", "has_parts")
     return batch | {name: np.zeros_like(batch[name]) for name in flags}
 
@@ -173,23 +174,24 @@ def without_bodies(batch: Batch) -> Batch:
 def measure(
     method: methods.Method, dataset: Iterable, protocol: Protocol
 ) -> Scores:
-    """The scores of a method whose body is also that of the labels."""
+    """Scores of a method whose body is also the body of the labels."""
     scores = Scores(protocol, make_context(method.body, method.joint_names))
-    for batch, found in predictions(method, dataset):
-        scores.add(batch, found)
+    for batch, predicted in predictions(method, dataset):
+        scores.add(batch, predicted)
     return scores
 
 
 class Baseline:
-    """Scores of always answering with the training set's mean.
+    """Scores of always predicting the training set's mean pose and shape.
 
     Args:
-        body: to pose.
+        body: body to pose.
         mean: rotmats (J, 3, 3) and betas (P,).
-        protocol: its measures that need no picture are taken.
-        given: as of Scores.
-        true_rotation: take the global rotation from the labels; where one
-            lacks it, there is no such baseline, and `measures` become empty.
+        protocol: of its measures, those that need no image are used.
+        context: as in Scores.
+        true_rotation: take the global rotation from the labels. A label
+            without one makes this baseline impossible: `measures` becomes
+            empty.
     """
 
     def __init__(
@@ -197,21 +199,21 @@ class Baseline:
         body: Body,
         mean: tuple[np.ndarray, np.ndarray],
         protocol: Protocol,
-        given: EvaluationContext,
+        context: EvaluationContext,
         true_rotation: bool,
     ):
         self._body, self._mean = body, mean
         self._true_rotation = true_rotation
         self.measures = {
-            name: _kind(name)(
-                protocol, given._replace(joint_names=body.joint_names)
+            name: _measure_class(name)(
+                protocol, context._replace(joint_names=body.joint_names)
             )
             for name in OF_BASELINES
             if name in protocol.measures
         }
 
     def add(self, batch: Batch) -> None:
-        """Counts a batch of labels."""
+        """Adds a batch of labels."""
         if self._true_rotation and not np.all(batch["has_pose"]):
             self.measures = {}
         if not self.measures:
@@ -222,18 +224,18 @@ class Baseline:
             rotmats[:, 0] = batch["rotmats"][:, 0]
         betas = np.tile(self._mean[1], (count, 1)).astype(np.float32)
         posed = self._body(rotmats, betas)
-        found = Predictions(
+        predicted = Predictions(
             rotmats=rotmats,
             betas=betas,
             joints=posed.joints.numpy(),
             vertices=posed.vertices.numpy(),
         )
         for measure in self.measures.values():
-            measure.add(batch, found)
+            measure.add(batch, predicted)
 
     def summary(self) -> dict[str, float]:
-        """Its figures."""
-        figures: dict[str, float] = {}
+        """The metrics of all its measures."""
+        metrics: dict[str, float] = {}
         for measure in self.measures.values():
-            figures |= measure.summary()
-        return figures
+            metrics |= measure.summary()
+        return metrics

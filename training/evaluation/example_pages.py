@@ -1,4 +1,4 @@
-"""Pictures of a result: examples by percentile of the error, and the worst."""
+"""Figures of a result: examples by percentile of the error, and the worst."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,48 +16,52 @@ WORST = 6
 def examples(
     stream: Iterable[tuple[evaluator.Batch, Predictions]], faces: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The overlay of each example; none where no mesh is predicted."""
-    for batch, found in stream:
-        if found.vertices is None or found.camera is None:
+    """The overlay of each example; nothing where no mesh is predicted."""
+    for batch, predictions in stream:
+        if predictions.vertices is None or predictions.camera is None:
             return
         for row in range(len(batch["image"])):
-            yield visualization.example(batch, found, row, faces)
+            yield visualization.example(batch, predictions, row, faces)
 
 
 def draw(
     results: Path,
     errors: np.ndarray,
-    show: Callable[[list[int]], dict[int, np.ndarray]],
+    draw_rows: Callable[[list[int]], dict[int, np.ndarray]],
     ranked: tuple[str, str] = ("MPJPE", "mm"),
 ) -> str:
-    """Writes the pictures beside a results file.
+    """Writes the figures beside a results file.
 
     Args:
-        results: the file; its pictures are named after it.
+        results: the file; its figures are named after it.
         errors: (N,), high is worse.
-        show: pictures of rows of the errors, by row; {} where there is
-            nothing to draw.
-        ranked: what the errors are, and their unit.
+        draw_rows: draws examples, given rows of `errors`; returns the
+            drawings by row, {} where there is nothing to draw.
+        ranked: name and unit of the errors.
 
     Returns:
-        Name of the picture by percentile; "" where there is none.
+        File name of the figure by percentile; "" where nothing is drawn.
     """
-    standing = visualization.percentile_rows(errors)
+    rows_by_percentile = visualization.percentile_rows(errors)
     worst = np.argsort(errors, kind="stable")[::-1][:WORST].tolist()
-    shown = show(sorted({*standing.values(), *worst}))
-    if not shown:
+    overlays = draw_rows(sorted({*rows_by_percentile.values(), *worst}))
+    if not overlays:
         return ""
     metric, unit = ranked
     by_percentile = visualization.percentile_sheet(
-        errors, shown.__getitem__, metric=metric, unit=unit
+        errors, overlays.__getitem__, metric=metric, unit=unit
     )
-    last = [(f"{metric} {errors[row]:.1f} {unit}", shown[row]) for row in worst]
+    captioned = [
+        (f"{metric} {errors[row]:.1f} {unit}", overlays[row]) for row in worst
+    ]
     results.parent.mkdir(parents=True, exist_ok=True)
     for name, sheet in (
         (f"{results.stem}.png", by_percentile),
         (
             f"{results.stem}_worst.png",
-            visualization.sheet(last, f"The worst of {len(errors)}", columns=2),
+            visualization.sheet(
+                captioned, f"The worst of {len(errors)}", columns=2
+            ),
         ),
     ):
         cv2.imwrite(str(results.with_name(name)), sheet[..., ::-1])

@@ -1,4 +1,4 @@
-"""Bodies that the labels of a batch describe."""
+"""Labelled bodies: the meshes that the labels of a batch describe."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,17 +10,17 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 
 GENDERED_FILES = {"female": "SMPL_FEMALE.pkl", "male": "SMPL_MALE.pkl"}
-_WHOM = (
+_PUBLISHER = (
     "https://smpl.is.tue.mpg.de (register, then rename "
     "basicmodel_{f,m}_lbs_10_207_0_v1.1.0.pkl)"
 )
 
 
 class Mesh(NamedTuple):
-    """B labelled bodies as numpy; rows without pose and betas mean nothing."""
+    """B labelled bodies as numpy; unlabelled rows hold meaningless values."""
 
-    has: np.ndarray
-    """(B,) bool."""
+    is_labelled: np.ndarray
+    """(B,) bool: the example has labelled pose and betas."""
     vertices: np.ndarray
     """(B, V, 3) metres."""
     skeleton: np.ndarray
@@ -28,47 +28,50 @@ class Mesh(NamedTuple):
 
 
 class TrueBodies:
-    """The body of a gender: SMPL's own files where the labels are gendered.
+    """Bodies by gender: SMPL's own files where the labels are gendered.
 
     Args:
-        body: the method's; that of gender "neutral", and of all genders
-            where the topology is not SMPL's.
-        folder: holds SMPL_FEMALE.pkl and SMPL_MALE.pkl; None for none.
+        body: the method's body; used for "neutral", and for all genders
+            where its topology is not SMPL's.
+        folder: holds SMPL_FEMALE.pkl and SMPL_MALE.pkl; None where the files
+            are not available.
     """
 
     def __init__(self, body: Body, folder: Path | None = None):
         self._body = body
         self._folder = folder
-        self._made: dict[str, Body] = {}
+        self._bodies: dict[str, Body] = {}
 
     def __call__(self, gender: str) -> Body:
         """The body of "neutral", "female" or "male".
 
         Raises:
-            FileNotFoundError: its file is missing; says who publishes it.
+            FileNotFoundError: its file is missing; the message says who
+                publishes it.
         """
         name = GENDERED_FILES.get(gender)
         if name is None or self._body.data.topology != "smpl":
             return self._body
-        if gender not in self._made:
+        if gender not in self._bodies:
             path = None if self._folder is None else self._folder / name
             if path is None or not path.is_file():
                 raise FileNotFoundError(
                     f"The labels are of {gender} bodies, whose file {name} "
-                    f"is not in {self._folder}. Get it from {_WHOM}, and pass "
-                    "its folder as --true-bodies."
+                    f"is not in {self._folder}. Get it from {_PUBLISHER}, and "
+                    "pass its folder as --true-bodies."
                 )
             data = BodyData.load(path, self._body.num_betas)
-            own = self._body.data.topology
-            data.check_same_topology(own, str(path))
-            # Keypoints are taken from the vertices, by the method's body.
+            topology = self._body.data.topology
+            data.check_same_topology(topology, str(path))
+            # The method's body regresses keypoints from the vertices, so
+            # this body's own keypoints are not used.
             names = list(data.keypoint_regressor)[:1]
-            self._made[gender] = Body(data, names, jit=False)
-        return self._made[gender]
+            self._bodies[gender] = Body(data, names, jit=False)
+        return self._bodies[gender]
 
 
 class Labelled:
-    """Poses the labels of a batch, once however many measures ask."""
+    """Poses the labels of a batch once for all measures."""
 
     def __init__(self, true_body: Callable[[str], Body]):
         self._true_body = true_body
@@ -82,12 +85,12 @@ class Labelled:
         return self._mesh
 
     def _posed(self, batch) -> Mesh:
-        has = batch["has_pose"] * batch["has_betas"] > 0
+        is_labelled = batch["has_pose"] * batch["has_betas"] > 0
         genders = _genders(batch)
-        chosen = sorted(set(genders[has])) or ["neutral"]
+        present = sorted(set(genders[is_labelled])) or ["neutral"]
         vertices = skeleton = None
-        for gender in chosen:
-            # Whole batches: another size would be compiled anew.
+        for gender in present:
+            # The full batch: another size would be compiled anew.
             posed = self._true_body(gender)(batch["rotmats"], batch["betas"])
             if vertices is None:
                 vertices = posed.vertices.numpy()
@@ -96,7 +99,7 @@ class Labelled:
                 rows = (genders == gender)[:, np.newaxis, np.newaxis]
                 vertices = np.where(rows, posed.vertices.numpy(), vertices)
                 skeleton = np.where(rows, posed.skeleton.numpy(), skeleton)
-        return Mesh(has, vertices, skeleton)
+        return Mesh(is_labelled, vertices, skeleton)
 
 
 def _genders(batch) -> np.ndarray:
@@ -104,4 +107,4 @@ def _genders(batch) -> np.ndarray:
     stored = batch.get("stored_gender")
     if stored is None:
         return np.full(count, "neutral")
-    return np.array([each.decode() for each in stored])
+    return np.array([gender.decode() for gender in stored])

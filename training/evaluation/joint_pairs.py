@@ -1,6 +1,6 @@
-"""The joints that a protocol compares, on the side of truth and of prediction.
+"""The true and predicted joints that a protocol compares.
 
-Each protocol names its joints and where either side's come from; see
+Each protocol names its joints and the sources of both sides; see
 protocol.Protocol.regressor and .truth.
 """
 
@@ -23,35 +23,35 @@ H36M_NAMES = (*joints.H36M17, "neck")
 
 
 class Pair(NamedTuple):
-    """n examples of a batch that have all true joints."""
+    """Joints of the n examples of a batch that have all true joints."""
 
     rows: np.ndarray
-    """(n,) which ones of the batch."""
+    """(n,) rows of the batch."""
     pred: np.ndarray
     """(n, J, 3) metres about the root."""
     true: np.ndarray
     """(n, J, 3) metres about the root."""
     pred_root: np.ndarray
-    """(n, 3) metres, what was subtracted."""
+    """(n, 3) metres, the subtracted root."""
     true_root: np.ndarray
-    """(n, 3) metres, what was subtracted."""
+    """(n, 3) metres, the subtracted root."""
     source: np.ndarray
-    """(n,) str: which of the protocol's truths."""
+    """(n,) str: the entry of Protocol.truth that the true joints are from."""
 
 
 class JointPairs:
-    """Both sides' joints by the rules of a protocol."""
+    """Pairs predicted and true joints by the rules of a protocol."""
 
     def __init__(
         self,
         protocol: Protocol,
-        given: EvaluationContext,
+        context: EvaluationContext,
         names: Sequence[str] | None = None,
     ):
-        """Of the joints `names`, by default those of the protocol."""
+        """Compares the joints `names`, by default those of the protocol."""
         self.names = tuple(protocol.joints if names is None else names)
-        self._rule = protocol
-        self._given = given
+        self._protocol = protocol
+        self._context = context
         roots = (protocol.pred_root or protocol.root, protocol.root)
         self._pred_names, self._true_names = (
             tuple(dict.fromkeys((*self.names, *root))) for root in roots
@@ -59,28 +59,31 @@ class JointPairs:
         self._pred_root, self._true_root = roots
 
     def __call__(
-        self, batch: Mapping[str, np.ndarray], found: Predictions
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
     ) -> Pair:
-        """The examples of a batch whose true joints are all known.
+        """The examples of a batch that have all true joints.
 
         Raises:
-            ValueError: the predictions do not hold what is needed.
+            ValueError: the predictions lack what the regressor needs.
             FileNotFoundError: the body lacks a regressor.
         """
         true, source = self._truth(batch)
         rows = np.flatnonzero(source != "")
-        pred = predicted(
-            self._rule.regressor, self._pred_names, found, self._given
+        pred = predicted_joints(
+            self._protocol.regressor,
+            self._pred_names,
+            predictions,
+            self._context,
         )[rows].astype(np.float64)
         true, count = true[rows], len(self.names)
         pred_root = _mean_of(pred, self._pred_names, self._pred_root)
         true_root = _mean_of(true, self._true_names, self._true_root)
         rooted = metrics.align_root(pred, self._pred_names, self._pred_root)
-        if self._rule.perspective:
-            turns = crop_views.rotation_to_crop_ray(
+        if self._protocol.perspective:
+            rotations = crop_views.rotation_to_crop_ray(
                 batch["stored_box"][rows], batch["stored_intrinsics"][rows]
             )
-            rooted = rooted @ np.swapaxes(turns, 1, 2)
+            rooted = rooted @ np.swapaxes(rotations, 1, 2)
         true = metrics.align_root(true, self._true_names, self._true_root)
         return Pair(
             rows,
@@ -92,38 +95,40 @@ class JointPairs:
         )
 
     def _truth(self, batch) -> tuple[np.ndarray, np.ndarray]:
-        """(B, J, 3) joints and (B,) where they come from, "" for nowhere."""
+        """(B, J, 3) joints and (B,) their sources, "" where there is none."""
         count, names = len(batch["joints3d"]), self._true_names
         points = np.zeros((count, len(names), 3))
         source = np.full(count, "", "<U16")
-        for each in self._rule.truth:
+        for truth in self._protocol.truth:
             missing = source == ""
-            if each == "records":
-                has, values = stored(names, batch)
+            if truth == "records":
+                available, joints3d = stored_joints(names, batch)
             else:
-                has, values = self._regressed(each, names, batch, missing)
-            rows = missing & has
-            points[rows], source[rows] = values[rows], each
+                available, joints3d = self._regressed(
+                    truth, names, batch, missing
+                )
+            rows = missing & available
+            points[rows], source[rows] = joints3d[rows], truth
         return points, source
 
-    def _regressed(self, regressor, names, batch, wanted):
-        """Of the labelled bodies; posed only where some are wanted."""
-        has = (batch["has_pose"] * batch["has_betas"] > 0) & wanted
-        if not has.any():
-            return has, np.zeros((len(has), len(names), 3))
-        mesh = self._given.labelled(batch)
+    def _regressed(self, regressor, names, batch, missing):
+        """Joints of the labelled bodies, for rows that still miss them."""
+        available = (batch["has_pose"] * batch["has_betas"] > 0) & missing
+        if not available.any():
+            return available, np.zeros((len(available), len(names), 3))
+        mesh = self._context.labelled(batch)
         if regressor == "smpl":
-            order = self._given.body.data.joint_names
+            order = self._context.body.data.joint_names
             index = list(joints.select(names, of=order))
-            return has, mesh.skeleton[:, index]
-        rows = regressor_rows(regressor, names, self._given)
-        return has, rows @ mesh.vertices.astype(np.float64)
+            return available, mesh.skeleton[:, index]
+        rows = regressor_rows(regressor, names, self._context)
+        return available, rows @ mesh.vertices.astype(np.float64)
 
 
-def stored(names, batch) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) which examples have all these joints, and (B, J, 3) of them."""
-    known = set(names) <= set(joints.KEYPOINTS)
-    if not known:
+def stored_joints(names, batch) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) bool: all these joints are labelled; and the joints (B, J, 3)."""
+    available = set(names) <= set(joints.KEYPOINTS)
+    if not available:
         shape = (len(batch["joints3d"]), len(names), 3)
         return np.zeros(shape[0], bool), np.zeros(shape)
     index = list(joints.select(names, of=joints.KEYPOINTS))
@@ -132,10 +137,10 @@ def stored(names, batch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def regressor_rows(
-    regressor: str, names: Sequence[str], given: EvaluationContext
+    regressor: str, names: Sequence[str], context: EvaluationContext
 ) -> np.ndarray:
-    """Rows (J, V) of "h36m" or "cocoplus" for these joints."""
-    data = given.body.data
+    """Rows (J, V) of the "h36m" or "cocoplus" regressor for these joints."""
+    data = context.body.data
     if regressor == "h36m":
         rows = data.h36m_rows()
         rows = np.concatenate([rows, rows[[joints.H36M17.index("thorax")]]])
@@ -143,31 +148,31 @@ def regressor_rows(
     return data.regressor(names)
 
 
-def predicted(
+def predicted_joints(
     regressor: str,
     names: Sequence[str],
-    found: Predictions,
-    given: EvaluationContext,
+    predictions: Predictions,
+    context: EvaluationContext,
 ) -> np.ndarray:
     """Predicted joints (B, J, 3), metres.
 
-    From vertices or pose where the regressor asks for them; a predictions
-    file may hold the joints themselves.
+    They are computed from vertices or pose where the regressor needs those; a
+    predictions file may hold the joints themselves.
 
     Raises:
         ValueError: the predictions hold neither.
         FileNotFoundError: the body lacks the regressor.
     """
-    if regressor == "h36m" and found.vertices is not None:
-        return regressor_rows(regressor, names, given) @ found.vertices
-    if regressor == "smpl" and found.rotmats is not None:
-        index = list(joints.select(names, of=given.body.data.joint_names))
-        posed = given.body(found.rotmats, found.betas)
+    if regressor == "h36m" and predictions.vertices is not None:
+        return regressor_rows(regressor, names, context) @ predictions.vertices
+    if regressor == "smpl" and predictions.rotmats is not None:
+        index = list(joints.select(names, of=context.body.data.joint_names))
+        posed = context.body(predictions.rotmats, predictions.betas)
         return posed.skeleton.numpy()[:, index]
-    missing = [name for name in names if name not in given.joint_names]
-    if found.joints is not None and not missing:
-        index = list(joints.select(names, of=given.joint_names))
-        return found.joints[:, index]
+    missing = [name for name in names if name not in context.joint_names]
+    if predictions.joints is not None and not missing:
+        index = list(joints.select(names, of=context.joint_names))
+        return predictions.joints[:, index]
     raise ValueError(
         f"The predictions have no {missing or list(names)}. Give joints3d of "
         f"these names, or what the protocol's regressor {regressor!r} makes "

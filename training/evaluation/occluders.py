@@ -5,9 +5,9 @@ an oriented bar 10 to 50 px wide, a circle of radius 10 to 50 px, or a
 rectangle of 3,000 to 15,000 square pixels, in five degrees; one joint at a
 time is covered, and the MPJPE of the whole body is averaged over the joints.
 
-The paper does not say the rest; these are our choices, so that results are
+The paper leaves the rest open; these are our choices, so that results are
 "as HKMR", not HKMR's own. The pixels are those of a crop of 224 px, scaled to
-the method's crop. Occluders are black, their middle is the projected true
+the method's crop. Occluders are black and centred on the projected true
 joint. A bar runs across the whole crop at an angle, a rectangle stands
 upright with an aspect from 1:2 to 2:1; angle and aspect are drawn per example
 from a fixed seed and its name, and are the same for all joints and degrees,
@@ -26,41 +26,41 @@ from tf_hmr import joints
 PATTERNS = ("bar", "circle", "rectangle")
 DEGREES = (1, 2, 3, 4, 5)
 REFERENCE_PX = 224
-"""The crop in whose pixels the sizes are meant."""
+"""Side of the crop in whose pixels the sizes are given."""
 SEED = 2020
 STEP_PX = {"bar": 10.0, "circle": 10.0, "rectangle": 3000.0}
-"""What a degree adds: to the width, the radius, and the area (px squared)."""
+"""Growth per degree of the width, the radius, and the area (px squared)."""
 _LARGEST_ASPECT = 2.0
 
 
 def numbers_of(names: np.ndarray) -> np.ndarray:
-    """(B,) integers of B example ids, bytes or texts: of each its checksum."""
+    """(B,) checksums of B example ids, which are bytes or str."""
     names = [n if isinstance(n, bytes) else str(n).encode() for n in names]
     return np.array([zlib.crc32(name) for name in names], np.int64)
 
 
 def visible(points: np.ndarray) -> np.ndarray:
-    """(B,) bool: which of (B, 3) x, y in [-1, 1] and visibility are seen."""
+    """(B,) bool: points (B, 3) of x, y, visibility that the crop shows."""
     return (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1).all(axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class OneJoint:
-    """One pattern before one joint at a time: a protocol's occlusion.
+    """One pattern in front of one joint at a time: a protocol's occlusion.
 
-    Where the joint is not visible in the crop, the picture stays as it is.
+    Where the joint is not visible in the crop, the image stays as it is.
     """
 
     pattern: str
     """One of PATTERNS."""
     degrees: tuple[float, ...] = DEGREES
-    """How large."""
+    """Sizes, in multiples of STEP_PX."""
     joints: tuple[str, ...] = joints.LSP14
-    """Which are covered, in turn."""
+    """Joints to cover, in turn."""
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """Each degree with each joint: "3 left_knee"."""
+        """Every pair of degree and joint, such as "3 left_knee"."""
         return tuple(
             f"{degree:g} {name}"
             for degree in self.degrees
@@ -71,10 +71,10 @@ class OneJoint:
         self, batch: Mapping[str, np.ndarray], variant: str
     ) -> np.ndarray:
         """The images (B, S, S, 3) of a numpy batch with one joint covered."""
-        place = joints.KEYPOINTS.index(joint_of(variant))
+        index = joints.KEYPOINTS.index(joint_of(variant))
         return occlude(
             batch["image"],
-            batch["keypoints"][:, place],
+            batch["keypoints"][:, index],
             self.pattern,
             float(degree_of(variant)),
             numbers_of(batch["example_id"]),
@@ -99,7 +99,7 @@ def occlude(
     numbers: np.ndarray,
     seed: int = SEED,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Covers one joint in each crop; what is random depends on number and seed.
+    """Covers one joint in each crop; random draws depend on number and seed.
 
     Args:
         images: (B, S, S, 3), any type.
@@ -110,17 +110,19 @@ def occlude(
         seed: of the angles and aspects.
 
     Returns:
-        Images (B, S, S, 3) of the same type, black where covered, and (B,)
-        bool: whether anything was, for a joint that is not visible or is
-        outside of the crop leaves its image as it is.
+        Images (B, S, S, 3) of the same type, black where covered; and (B,)
+        bool: whether the joint is covered. A joint that is not visible or is
+        outside the crop leaves its image unchanged.
 
     Raises:
         ValueError: unknown pattern, or the degree is not above 0.
     """
-    shown = visible(points)
+    is_visible = visible(points)
     covered = masks(images.shape[1], points, pattern, degree, numbers, seed)
-    covered &= shown[:, None, None]
-    return np.where(covered[..., None], images.dtype.type(0), images), shown
+    covered &= is_visible[:, None, None]
+    return np.where(
+        covered[..., None], images.dtype.type(0), images
+    ), is_visible
 
 
 def masks(
@@ -131,16 +133,17 @@ def masks(
     numbers: np.ndarray,
     seed: int = SEED,
 ) -> np.ndarray:
-    """(B, size, size) bool: where an occluder on each point lies.
+    """(B, size, size) bool: the mask of an occluder on each point.
 
-    Pixels whose centre it covers; the arguments are those of `occlude`.
+    A pixel is set where the occluder covers its centre. Arguments are those
+    of `occlude`.
     """
     if pattern not in PATTERNS or not degree > 0:
         raise ValueError(
             f"There is no pattern {pattern!r} of degree {degree!r}. Choose "
             f"one of {PATTERNS} and a degree above 0; HKMR's are {DEGREES}."
         )
-    # In pixels of the reference, so that lengths and areas scale alike.
+    # In reference pixels, so that lengths and areas scale alike.
     along = ((np.arange(size) + 0.5) * REFERENCE_PX / size).astype(np.float32)
     centre = (np.nan_to_num(points[:, :2]) + 1) * (REFERENCE_PX / 2)
     x = along[None, None, :] - centre[:, 0, None, None].astype(np.float32)
@@ -153,7 +156,7 @@ def masks(
     if pattern == "bar":
         angle = np.float32(np.pi) * first
         return np.abs(np.cos(angle) * y - np.sin(angle) * x) <= extent / 2
-    # Uniform in the logarithm: lying and standing ones are as frequent.
+    # Log-uniform: wide and tall rectangles are equally frequent.
     aspect = np.float32(_LARGEST_ASPECT) ** (2 * draws[:, 1, None, None] - 1)
     width, height = np.sqrt(extent * aspect), np.sqrt(extent / aspect)
     return (np.abs(x) <= width / 2) & (np.abs(y) <= height / 2)

@@ -1,6 +1,6 @@
 """Errors of a method with one joint of the person covered: HKMR's Figure 6.
 
-What covers it is in occluders.py. An example in whose crop the joint is not
+Occluders are in occluders.py. An example in whose crop the joint is not
 visible is left out of that joint's mean, and counted.
 """
 
@@ -21,14 +21,14 @@ NONE = ("none", 0)
 
 
 class Errors(NamedTuple):
-    """Errors under one pattern and degree, for J joints covered in turn."""
+    """Errors for one pattern and degree, with J joints covered in turn."""
 
     joints: tuple[str, ...]
-    """(J,) which joint was covered."""
+    """(J,) names of the covered joints."""
     mpjpe_mm: np.ndarray
     """(J,) MPJPE of the body; NaN where no example shows the joint."""
     own_mm: np.ndarray
-    """(J,) error of the covered joint itself; NaN where it is not judged."""
+    """(J,) error of the covered joint; NaN if the protocol leaves it out."""
     plain_mm: np.ndarray
     """(J,) MPJPE of the same examples with nothing covered."""
     count: np.ndarray
@@ -55,39 +55,39 @@ def measure_all(
     degrees: Sequence[float] = DEGREES,
     names: Sequence[str] = joints.LSP14,
 ) -> dict[tuple[str, float], Errors]:
-    """Errors under each pattern and degree, one joint covered at a time.
+    """Errors for each pattern and degree, one joint covered at a time.
 
     The cost is that of len(patterns) * len(degrees) * len(names) + 1
     predictions per example: 211 by default.
 
     Args:
-        method: to measure.
+        method: the method to measure.
         dataset: batches of pipeline.eval_dataset, or of some of its people.
-        protocol: which joints are compared, and how they are aligned.
+        protocol: defines the compared joints and their alignment.
         patterns: of PATTERNS.
         degrees: above 0.
         names: the joints to cover, of joints.KEYPOINTS.
 
     Raises:
-        ValueError: no example has the joints of `rule`.
+        ValueError: no example has the joints of `protocol`.
     """
     runs = [(p, d, name) for p in patterns for d in degrees for name in names]
     tables = {(p, d): _Table(names, protocol) for p, d, _ in runs}
     compare = joint_pairs.JointPairs(
         protocol, evaluator.make_context(method.body, method.joint_names)
     )
-    people: list[evaluator.Batch] = []
+    current_batch: list[evaluator.Batch] = []
     plain = np.zeros(0)
-    stream = _covered(dataset, runs, people)
-    for item, found in evaluator.predictions(method, stream):
-        sides = compare(people[-1], found)
-        each = metrics.per_joint_error_mm(sides.pred, sides.true)
-        if item["run"] < 0:
-            plain = each.mean(axis=1)
+    stream = _occluded(dataset, runs, current_batch)
+    for inputs, predictions in evaluator.predictions(method, stream):
+        pairs = compare(current_batch[-1], predictions)
+        joint_errors = metrics.per_joint_error_mm(pairs.pred, pairs.true)
+        if inputs["run"] < 0:
+            plain = joint_errors.mean(axis=1)
             continue
-        pattern, degree, name = runs[item["run"]]
-        shown = item["shown"][sides.rows]
-        tables[pattern, degree].add(name, each, plain, shown)
+        pattern, degree, name = runs[inputs["run"]]
+        is_visible = inputs["is_visible"][pairs.rows]
+        tables[pattern, degree].add(name, joint_errors, plain, is_visible)
     if not any(table.examples for table in tables.values()):
         raise ValueError(
             f"No record has all joints of {protocol.name}: {protocol.joints}. "
@@ -112,7 +112,7 @@ def errors(
     """
     measured = measure_all(method, dataset, protocol, patterns, degrees, names)
     plain = next(iter(measured.values())).plain_mean_mm
-    return {NONE: plain} | {k: found.mean_mm for k, found in measured.items()}
+    return {NONE: plain} | {k: table.mean_mm for k, table in measured.items()}
 
 
 class _Table:
@@ -126,22 +126,22 @@ class _Table:
 
     @property
     def examples(self) -> int:
-        """How many were added, for all joints together."""
+        """Number of examples added, summed over all joints."""
         return int(self._sums[-1].sum() + self._skipped.sum())
 
-    def add(self, name: str, each, plain, shown) -> None:
-        """Errors (B, J) with `name` covered, and (B,) with nothing covered."""
-        own = np.nan
+    def add(self, name: str, joint_errors, plain, is_visible) -> None:
+        """Adds errors (B, J) with `name` covered and (B,) without occluder."""
+        own_error = np.nan
         if name in self._judged:
-            own = each[shown, self._judged.index(name)].sum()
+            own_error = joint_errors[is_visible, self._judged.index(name)].sum()
         row = self._names.index(name)
         self._sums[:, row] += (
-            each[shown].mean(axis=1).sum(),
-            own,
-            plain[shown].sum(),
-            shown.sum(),
+            joint_errors[is_visible].mean(axis=1).sum(),
+            own_error,
+            plain[is_visible].sum(),
+            is_visible.sum(),
         )
-        self._skipped[row] += (~shown).sum()
+        self._skipped[row] += (~is_visible).sum()
 
     def errors(self) -> Errors:
         *sums, count = self._sums
@@ -154,27 +154,29 @@ class _Table:
         )
 
 
-def _covered(
-    dataset: Iterable, runs: Sequence[tuple], people: list[evaluator.Batch]
+def _occluded(
+    dataset: Iterable,
+    runs: Sequence[tuple],
+    current_batch: list[evaluator.Batch],
 ) -> Iterator[dict[str, tf.Tensor]]:
-    """Each batch as it is (run -1), then covered in all ways.
+    """Each batch unoccluded (run -1), then once for each of `runs`.
 
-    The batch itself, with its labels, is put at the end of `people`.
+    The batch with its labels is left as the only entry of `current_batch`.
     """
     for batch in dataset:
         batch = {key: np.asarray(value) for key, value in batch.items()}
-        people[:] = [batch]
+        current_batch[:] = [batch]
         images = batch["image"]
         numbers = occluders.numbers_of(batch["example_id"])
-        yield _item(images, np.zeros(len(images), bool), -1)
+        yield _inputs(images, np.zeros(len(images), bool), -1)
         for run, (pattern, degree, name) in enumerate(runs):
             points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]
             covered = occluders.occlude(
                 images, points, pattern, degree, numbers
             )
-            yield _item(*covered, run)
+            yield _inputs(*covered, run)
 
 
-def _item(images, shown, run: int) -> dict[str, tf.Tensor]:
-    values = {"image": images, "shown": shown, "run": run}
+def _inputs(images, is_visible, run: int) -> dict[str, tf.Tensor]:
+    values = {"image": images, "is_visible": is_visible, "run": run}
     return {key: tf.constant(value) for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""Predictions in a file: another system's, measured by the same code.
+"""Predictions in a file, so that the same code measures another system.
 
 An .npz of plain arrays, a row per example, in any order:
 
@@ -11,10 +11,10 @@ An .npz of plain arrays, a row per example, in any order:
     translation   (N, 3)        metres, from that frame to the camera's
     camera        (N, 3)        s, tx, ty in a square crop [-1, 1], and
     crop          (N, 4)        x, y, w, h of that crop, pixels of the record
-    keypoints     (N, J, 2)     pixels of the record's picture, of joint_names
+    keypoints     (N, J, 2)     pixels of the record's image, of joint_names
 
-Any of them may be missing but the first; a protocol says what it needs.
-Where rotmats and betas are given and vertices are not, the body makes them.
+All but the first are optional; a protocol's measures say what they need.
+Where rotmats and betas are given without vertices, the body computes them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ from tf_hmr.body.model import Body
 from tf_hmr.formats import array_files
 from training.evaluation.protocol import Predictions
 
-# The file's schema, whatever body it is measured with.
+# The schema of the file does not depend on the body it is measured with.
 _ROTMATS, _BETAS = len(joints.SMPL24), 10
 _SHAPES = {
     "joints3d": ("J", 3),
@@ -39,7 +39,7 @@ _SHAPES = {
     "crop": (4,),
     "keypoints": ("J", 2),
 }
-_CURE = "See `python -m training.evaluate --help`."
+_HELP = "See `python -m training.evaluate --help`."
 
 
 class StoredPredictions:
@@ -49,25 +49,25 @@ class StoredPredictions:
         path: the .npz.
 
     Attributes:
-        joint_names: of joints3d and keypoints; () without them.
+        joint_names: of joints3d and keypoints; () where the file has neither.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it is damaged, an array has another shape, a number is
-            not finite, or an example_id comes twice.
+        OSError: the file is missing.
+        ValueError: it is damaged, an array has the wrong shape, a number is
+            not finite, or an example_id is duplicated.
     """
 
     def __init__(self, path: Path):
         self._path = path
         expected = f"example_id and some of {sorted(_SHAPES)}"
-        stored = array_files.read_npz(path, expected, _CURE)
+        stored = array_files.read_npz(path, expected, _HELP)
         if "example_id" not in stored:
-            raise ValueError(f"{path} has no example_id. {_CURE}")
-        ids = [str(each) for each in stored["example_id"].ravel()]
-        self._rows = {each: row for row, each in enumerate(ids)}
+            raise ValueError(f"{path} has no example_id. {_HELP}")
+        ids = [str(example_id) for example_id in stored["example_id"].ravel()]
+        self._rows = {example_id: row for row, example_id in enumerate(ids)}
         if len(self._rows) != len(ids):
-            twice = next(x for i, x in enumerate(ids) if self._rows[x] != i)
-            raise ValueError(f"{path} has the example_id {twice!r} twice.")
+            duplicate = next(x for i, x in enumerate(ids) if self._rows[x] != i)
+            raise ValueError(f"{path} has the example_id {duplicate!r} twice.")
         self.joint_names = tuple(map(str, stored.get("joint_names", ())))
         self._arrays = {
             name: stored[name] for name in _SHAPES if name in stored
@@ -83,7 +83,7 @@ class StoredPredictions:
             raise ValueError(
                 f"{name} of {self._path} is {array.dtype} of the shape "
                 f"{array.shape}, expected numbers {shape}: one row for each "
-                f"example_id, joints as joint_names has them. {_CURE}"
+                f"example_id, joints as joint_names has them. {_HELP}"
             )
         finite = np.isfinite(array).reshape(len(ids), -1).all(axis=1)
         if not finite.all():
@@ -100,23 +100,28 @@ class StoredPredictions:
     def __contains__(self, example_id: str) -> bool:
         return example_id in self._rows
 
-    def of(self, batch: Mapping[str, np.ndarray], body: Body) -> Predictions:
-        """The predictions for the people of a batch, who must all be there."""
-        rows = [self._rows[each.decode()] for each in batch["example_id"]]
-        found = {name: array[rows] for name, array in self._arrays.items()}
+    def for_batch(
+        self, batch: Mapping[str, np.ndarray], body: Body
+    ) -> Predictions:
+        """The predictions for a batch; all its people must be in the file."""
+        rows = [
+            self._rows[example_id.decode()]
+            for example_id in batch["example_id"]
+        ]
+        fields = {name: array[rows] for name, array in self._arrays.items()}
         box = batch["stored_box"].astype(np.float64)
-        crops = found.pop("crop", box)
-        if "camera" in found:
-            found["camera"] = _in_crop(found["camera"], crops, box)
-        if "keypoints" in found:
-            edges = found["keypoints"] + 0.5 - box[:, np.newaxis, :2]
-            found["keypoints"] = 2 * edges / box[:, np.newaxis, 2:] - 1
-        if "joints3d" in found:
-            found["joints"] = found.pop("joints3d")
-        if "vertices" not in found and {"rotmats", "betas"} <= found.keys():
-            posed = body(found["rotmats"], found["betas"])
-            found["vertices"] = posed.vertices.numpy()
-        return Predictions(**found)
+        crops = fields.pop("crop", box)
+        if "camera" in fields:
+            fields["camera"] = _in_crop(fields["camera"], crops, box)
+        if "keypoints" in fields:
+            edges = fields["keypoints"] + 0.5 - box[:, np.newaxis, :2]
+            fields["keypoints"] = 2 * edges / box[:, np.newaxis, 2:] - 1
+        if "joints3d" in fields:
+            fields["joints"] = fields.pop("joints3d")
+        if "vertices" not in fields and {"rotmats", "betas"} <= fields.keys():
+            posed = body(fields["rotmats"], fields["betas"])
+            fields["vertices"] = posed.vertices.numpy()
+        return Predictions(**fields)
 
     def stream(
         self, dataset, body: Body
@@ -124,11 +129,11 @@ class StoredPredictions:
         """Batches of a dataset and the predictions for them."""
         for tensors in dataset:
             batch = {key: value.numpy() for key, value in tensors.items()}
-            yield batch, self.of(batch, body)
+            yield batch, self.for_batch(batch, body)
 
 
 def _in_crop(camera, crops, boxes) -> np.ndarray:
-    """Weak cameras of `crops` as those of `boxes`."""
+    """Weak-perspective cameras of `crops`, converted to those of `boxes`."""
     scale = camera[:, :1] * crops[:, 2:3] / boxes[:, 2:3]
     middle = crops[:, :2] + crops[:, 2:] / 2 - boxes[:, :2] - boxes[:, 2:] / 2
     return np.concatenate(
@@ -137,40 +142,44 @@ def _in_crop(camera, crops, boxes) -> np.ndarray:
 
 
 class Recorder:
-    """Collects predictions and writes them: tens of numbers a joint."""
+    """Collects predictions and writes them to a predictions file."""
 
     def __init__(self, joint_names: tuple[str, ...]):
-        """Of joints in this order."""
+        """Records joints in this order."""
         self._names = joint_names
         self._parts: list[dict[str, np.ndarray]] = []
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Notes a batch; vertices only where pose and shape are not given."""
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch; vertices only where pose or shape is missing."""
         box = batch["stored_box"][:, np.newaxis].astype(np.float64)
         part = {
             "example_id": np.array([x.decode() for x in batch["example_id"]]),
             "crop": batch["stored_box"],
-            "joints3d": found.joints,
-            "rotmats": found.rotmats,
-            "betas": found.betas,
-            "camera": found.camera,
-            "translation": found.translation,
+            "joints3d": predictions.joints,
+            "rotmats": predictions.rotmats,
+            "betas": predictions.betas,
+            "camera": predictions.camera,
+            "translation": predictions.translation,
         }
-        if found.keypoints is not None:
-            edges = (found.keypoints + 1) / 2 * box[..., 2:] + box[..., :2]
+        if predictions.keypoints is not None:
+            edges = (predictions.keypoints + 1) / 2 * box[..., 2:] + box[
+                ..., :2
+            ]
             part["keypoints"] = edges - 0.5
-        if found.rotmats is None or found.betas is None:
-            part["vertices"] = found.vertices
+        if predictions.rotmats is None or predictions.betas is None:
+            part["vertices"] = predictions.vertices
         self._parts.append({k: v for k, v in part.items() if v is not None})
 
     def write(self, path: Path) -> None:
-        """Writes the .npz, whole or not at all."""
+        """Writes the .npz atomically."""
         arrays = {
             name: np.concatenate([part[name] for part in self._parts])
             for name in self._parts[0]
         }
-        aside = path.with_name(f"part.{path.name}")
+        partial = path.with_name(f"part.{path.name}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
+        with partial.open("wb") as file:
             np.savez_compressed(file, joint_names=list(self._names), **arrays)
-        aside.replace(path)
+        partial.replace(path)

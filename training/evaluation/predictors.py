@@ -1,4 +1,4 @@
-"""What is measured: a model that predicts, or a file of predictions."""
+"""Sources of predictions: a model, or a file of predictions."""
 
 import concurrent.futures
 import json
@@ -22,39 +22,39 @@ Stream = Iterator[tuple[evaluator.Batch, Predictions]]
 
 
 class Source(Protocol):
-    """Where predictions come from."""
+    """A source of predictions."""
 
     body: Body
     joint_names: tuple[str, ...]
     folder: Path
-    """Where it lies: results go there."""
+    """Folder of the model or file; results are written there."""
     image_size: int
     crop_scale: float
     input_names: tuple[str, ...]
-    """What predictions are made from; () where they are there already."""
+    """Inputs of the method; () for a file of predictions."""
 
     def has(self, ids: np.ndarray) -> np.ndarray:
-        """Whether there are predictions for these examples."""
+        """(N,) bool: the source has a prediction for the example."""
 
     def stream(self, dataset: tf.data.Dataset, occlusion: Any = None) -> Stream:
-        """Batches and predictions, as numpy."""
+        """Batches and their predictions, as numpy."""
 
     def facts(self) -> dict[str, Any]:
-        """What the results say of it."""
+        """Entries of the results file that describe the source."""
 
 
 class Model:
-    """A method's model folder."""
+    """A trained method, loaded from a model folder."""
 
     def __init__(
         self,
         method: methods.Method,
         folder: Path,
-        others: Sequence[methods.Method] = (),
+        replicas: Sequence[methods.Method] = (),
     ):
-        """A method that is loaded, and its copies on further devices."""
+        """Wraps a loaded method and its replicas on further devices."""
         self.folder, self._method = folder, method
-        self._copies = (method, *others)
+        self._copies = (method, *replicas)
         self._pool = concurrent.futures.ThreadPoolExecutor(len(self._copies))
         self._traced: set[int] = set()  # Sizes of batches.
         self.body = method.body
@@ -70,10 +70,10 @@ class Model:
         data: BodyData,
         strategy: tf.distribute.Strategy,
     ) -> "Model":
-        """That of a folder, once on each device of the strategy.
+        """Loads a folder's model once on each device of the strategy.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the folder holds no model.
             ValueError: it was trained on another body.
         """
         if strategy.num_replicas_in_sync == 1:
@@ -86,11 +86,11 @@ class Model:
         return cls(copies[0], weights, copies[1:])
 
     def inputs(self, batch: evaluator.Batch) -> Any:
-        """The method's."""
+        """The inputs of the method for a batch."""
         return self._method.inputs(batch)
 
     def infer(self, inputs: dict[str, tf.Tensor]) -> methods.Prediction:
-        """The method's; each device takes its part of the batch."""
+        """Predicts; each device takes its part of the batch."""
         if len(self._copies) == 1:
             return self._method.infer(inputs)
         parts = {
@@ -101,20 +101,20 @@ class Model:
             (copy.infer, {name: part[n] for name, part in parts.items()})
             for n, copy in enumerate(self._copies)
         ]
-        # Graphs are traced one after the other: Keras has global state.
+        # Graphs are traced sequentially, because Keras has global state.
         count = len(next(iter(inputs.values())))
-        each = self._pool.map if count in self._traced else map
-        found = list(each(lambda job: job[0](job[1]), jobs))
+        apply = self._pool.map if count in self._traced else map
+        predictions = list(apply(lambda job: job[0](job[1]), jobs))
         self._traced.add(count)
         return methods.Prediction(
             *(
                 None if values[0] is None else tf.concat(values, 0)
-                for values in zip(*found, strict=True)
+                for values in zip(*predictions, strict=True)
             )
         )
 
     def has(self, ids: np.ndarray) -> np.ndarray:
-        """All."""
+        """All true: a model predicts every example."""
         return np.ones(len(ids), bool)
 
     def stream(self, dataset, occlusion=None) -> Stream:
@@ -141,10 +141,10 @@ class PredictionsFile:
     """A predictions file; see training.evaluation.predictions_file."""
 
     def __init__(self, path: Path, data: BodyData):
-        """Reads it.
+        """Reads the file.
 
         Raises:
-            OSError: there is none.
+            OSError: it is missing.
             ValueError: it is damaged.
         """
         self._path = path
@@ -158,14 +158,16 @@ class PredictionsFile:
         self.input_names = ()
 
     def has(self, ids: np.ndarray) -> np.ndarray:
-        """Those in the file."""
-        return np.array([each in self._predictions for each in ids], bool)
+        """(N,) bool: the file holds the example."""
+        return np.array(
+            [example_id in self._predictions for example_id in ids], bool
+        )
 
     def stream(self, dataset, occlusion=None) -> Stream:
         """See Source.
 
         Raises:
-            ValueError: pictures were to be changed before the prediction.
+            ValueError: the protocol occludes images before prediction.
         """
         if occlusion is not None:
             raise ValueError(
@@ -187,15 +189,15 @@ class PredictionsFile:
         }
 
 
-def noted(weights: Path | None) -> dict[str, Any]:
-    """What the run of a model noted of itself; {} for other models."""
+def run_notes(weights: Path | None) -> dict[str, Any]:
+    """The notes that the run of a model left; {} for other models."""
     if weights is None:
         return {}
     return workdir.noted(weights) or workdir.noted(weights.parent)
 
 
 def configuration(weights: Path) -> dict[str, Any]:
-    """What the run of a model settled before its first step; {} without."""
+    """The configuration of the run of a model; {} where there is none."""
     for folder in (weights, weights.parent):
         path = folder / workdir.CONFIG_FILE
         if path.is_file():
@@ -204,8 +206,8 @@ def configuration(weights: Path) -> dict[str, Any]:
 
 
 def experiment(weights: Path) -> str:
-    """The experiment that was typed for the run; "" for other models."""
-    command = noted(weights).get("command", "")
-    found = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
-    # As training.fit has it: without a name it trains `quick`.
-    return (found[1] or "quick") if found else ""
+    """The experiment named in the run's command; "" for other models."""
+    command = run_notes(weights).get("command", "")
+    match = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
+    # training.fit trains `quick` where no experiment is named.
+    return (match[1] or "quick") if match else ""

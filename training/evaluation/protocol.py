@@ -1,7 +1,7 @@
-"""What a result means: the rules of a protocol as data.
+"""Evaluation protocols as data, and the interfaces of measures.
 
-"Protocol" is about accuracy; speed is measured by benchmarks. The protocols
-are in the package `protocols`, which finds them by name.
+A protocol is about accuracy; speed is measured by benchmarks. The package
+`protocols` holds the protocols and finds them by name.
 """
 
 import dataclasses
@@ -21,37 +21,37 @@ class Description:
     """The rules in words, each with section or repo:path of its source."""
 
     split: str
-    """Whose pictures: subjects, sequences, cameras."""
+    """The images: subjects, sequences, cameras."""
     frames: str
-    """Which of them, and how many the source counts."""
+    """The selected frames, and how many the source counts."""
     joints: str
-    """What is compared: which joints, or the surface."""
+    """The compared joints, or the surface."""
     root: str
-    """What is subtracted from either side; "none" where nothing is."""
+    """The origin subtracted from both sides; "none" for no subtraction."""
     regressor: str
-    """Where the predicted and the true joints come from."""
+    """Source of the predicted and of the true joints."""
     alignment: str
-    """What is fitted before the error is taken, and how errors are averaged."""
+    """Alignment before the error is computed, and how errors are averaged."""
     source: str
     """Paper and section, repo:path."""
     ours: str = ""
-    """What the source leaves open, as decided here."""
+    """Our decisions where the source leaves something open."""
 
 
 class Occlusion(typing.Protocol):
-    """Changes the pictures before the method sees them."""
+    """Changes the images before the method sees them."""
 
     variants: tuple[str, ...]
-    """Every example is measured once with each, and all count alike."""
+    """Every example is measured once per variant, with equal weight."""
 
     def apply(
         self, batch: Mapping[str, np.ndarray], variant: str
     ) -> np.ndarray:
-        """The images (B, S, S, 3) of a numpy batch with something in front."""
+        """The occluded images (B, S, S, 3) of a numpy batch."""
 
 
 class Predictions(NamedTuple):
-    """Predictions of a batch as numpy; None for what is not predicted.
+    """Predictions of a batch as numpy; None for fields not predicted.
 
     The fields of method.Prediction, and a translation.
     """
@@ -63,121 +63,123 @@ class Predictions(NamedTuple):
     camera: np.ndarray | None = None
     """(B, 3) weak perspective of the crop."""
     joints: np.ndarray | None = None
-    """(B, J, 3) metres, named by Given.joint_names."""
+    """(B, J, 3) metres, named by EvaluationContext.joint_names."""
     keypoints: np.ndarray | None = None
     """(B, J, 2) of the crop, in [-1, 1]."""
     vertices: np.ndarray | None = None
     """(B, V, 3) metres."""
     translation: np.ndarray | None = None
     """(B, 3) metres: joints and vertices plus it are in the frame of the
-    picture's camera. None where only `camera` says where the person is."""
+    image's camera. None where only `camera` locates the person."""
 
 
 class EvaluationContext(NamedTuple):
-    """What a measure knows of the predictions beside the rules."""
+    """Facts about the predictions that a measure needs beside the protocol."""
 
     body: Body
     """The method's body, whose vertices are predicted."""
     joint_names: tuple[str, ...]
-    """The rows of Prediction.joints and .keypoints."""
+    """Names of the rows of Predictions.joints and .keypoints."""
     labelled: Callable[[Mapping[str, np.ndarray]], Any]
-    """Bodies that the labels of a batch describe: labelled.Mesh with has,
-    vertices, skeleton; posed once per batch."""
+    """Bodies that the labels of a batch describe: ground_truth.Mesh, posed
+    once per batch."""
 
 
 class Measure(typing.Protocol):
     """Class `Measure` of a module training/evaluation/metrics/<name>.py."""
 
-    def __init__(self, protocol: "Protocol", given: EvaluationContext): ...
+    def __init__(self, protocol: "Protocol", context: EvaluationContext): ...
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts a batch of pipeline.eval_dataset; all leaves are numpy.
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch of pipeline.eval_dataset; all leaves are numpy.
 
-        What a predictions file does not hold is None in `found`.
+        Fields that a predictions file does not hold are None in `predictions`.
         """
 
     def summary(self) -> dict[str, float]:
-        """The figures so far, for `metrics` of the results."""
+        """The metrics so far, for `metrics` of the results."""
 
 
 def all_examples(example_id: str) -> bool:
-    """Chooses all records."""
+    """Selects all records."""
     return True
 
 
 def matching(pattern: str) -> Callable[[str], bool]:
-    """Chooses the records in whose example_id the pattern is found."""
+    """Selects records whose example_id contains a match of the pattern."""
     compiled = re.compile(pattern)
     return lambda example_id: compiled.search(example_id) is not None
 
 
 def excluding(pattern: str) -> Callable[[str], bool]:
-    """Chooses the records in whose example_id the pattern is not found."""
+    """Selects records whose example_id contains no match of the pattern."""
     compiled = re.compile(pattern)
     return lambda example_id: compiled.search(example_id) is None
 
 
 def grouped(pattern: str) -> Callable[[str], str]:
-    """Groups by what the pattern's first bracket matches in an example_id."""
+    """Groups example_ids by the first capture group of the pattern."""
     compiled = re.compile(pattern)
 
     def group(example_id: str) -> str:
-        found = compiled.search(example_id)
-        return found[1] if found else ""
+        match = compiled.search(example_id)
+        return match[1] if match else ""
 
     return group
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """The rules under which errors are counted."""
+    """The rules of one evaluation."""
 
     name: str
-    """The name a result carries."""
+    """Name of the protocol in results and on the command line."""
     records: str
     """Name of the records folder below --records."""
     splits: tuple[str, ...]
-    """Splits that hold these pictures; the first that is there is read."""
+    """Splits that hold these images; the first that exists is read."""
     prepare: str
-    """What makes the records: the words after `python -m training.prepare`."""
-    also: tuple[str, ...] = ()
-    """Other readers whose records of these people serve as well."""
+    """Arguments of `python -m training.prepare` that make the records."""
+    other_readers: tuple[str, ...] = ()
+    """Other readers whose records of these people are accepted as well."""
     measures: tuple[str, ...]
-    """What is measured: modules of training.evaluation.metrics."""
+    """Modules of training.evaluation.metrics."""
     description: Description
     """The rules in words."""
     headline: tuple[str, ...]
-    """Keys of the metrics that the source prints for it."""
+    """Keys of the metrics that the source prints."""
     count: int | None = None
-    """How many examples it has by its source or by its frozen records; a
-    result over fewer is not complete. None: as many as the split holds."""
-    chosen: Callable[[str], bool] = all_examples
-    """Which records of the split, by example_id."""
+    """Number of examples by the source or the frozen records; a result over
+    fewer is not complete. None: as many as the split holds."""
+    includes: Callable[[str], bool] = all_examples
+    """Whether the record of an example_id belongs to the protocol."""
     group: Callable[[str], str] | None = None
     """The action of an example_id, for a table by action."""
     sequence: Callable[[str], str] | None = None
-    """The film of an example_id, where the source also prints the mean over
-    actions of the films' means."""
+    """The video of an example_id, where the source also prints the mean over
+    actions of the videos' means."""
     box_rules: str = ""
-    """The --rules that the records are to be made with; "" for any."""
+    """The --rules that the records must be made with; "" for any."""
     joints: tuple[str, ...] = ()
     """The joints whose errors are averaged."""
     root: tuple[str, ...] = metrics.MID_HIP
-    """Both sides are moved so that the mean of these is the origin."""
+    """Both sides are translated so that the mean of these is the origin."""
     pred_root: tuple[str, ...] = ()
-    """The predicted side's root where it is another one."""
+    """Root of the predicted side where it differs from `root`."""
     regressor: str = "cocoplus"
     """Predicted joints: "cocoplus" the method's own; "h36m" the rows of
     J_regressor_h36m on its vertices; "smpl" the 24 joints of the skeleton."""
     truth: tuple[str, ...] = ("records",)
-    """True joints, the first source that an example has: "records" those
-    stored, or a regressor's on the labelled body: "cocoplus", "h36m",
-    "smpl"."""
+    """Sources of true joints; the first that an example has is used:
+    "records" for stored joints, or a regressor on the labelled body:
+    "cocoplus", "h36m", "smpl"."""
     perspective: bool = False
-    """Turn predicted poses by the ray through the middle of the crop."""
+    """Rotate predicted poses to the ray through the centre of the crop."""
     occlusion: Occlusion | None = None
-    """What is put in front of the person."""
+    """Occluder in front of the person."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """More that a measure of this protocol asks for."""
+    """Further options of the measures."""
     synthetic: bool = False
-    """Rendered records of ours: not comparable with any paper."""
+    """Our own rendered records: not comparable with any paper."""

@@ -1,4 +1,4 @@
-"""A protocol's result, as json and as a table."""
+"""The result of a protocol, as JSON and as a table."""
 
 import dataclasses
 from typing import Any
@@ -23,14 +23,14 @@ def result(
     missing: list[str],
     deviations: list[str],
 ) -> dict[str, Any]:
-    """What was measured, and whether it is the protocol's whole.
+    """The content of a results file.
 
     Args:
-        scores: of the predictions.
-        baselines: by name.
-        people: whom the protocol has in the records.
-        missing: ids of those without a prediction.
-        deviations: what else is otherwise than the protocol has it.
+        scores: scores of the predictions.
+        baselines: baselines by name.
+        people: the protocol's people in the records.
+        missing: ids of people without a prediction.
+        deviations: further deviations from the protocol.
     """
     protocol = scores.protocol
     metrics, details = scores.summary(), scores.details()
@@ -38,17 +38,19 @@ def result(
     index, _ = scores.ranking()
     measured = (len(index) or scores.examples) // variants
     expected = protocol.count or len(people.rows)
-    told = [*people.deviations, *deviations]
-    lacking = [key for key in protocol.headline if key not in metrics]
-    if lacking:
-        told.append(f"predictions or labels give no {', '.join(lacking)}")
+    all_deviations = [*people.deviations, *deviations]
+    missing_metrics = [key for key in protocol.headline if key not in metrics]
+    if missing_metrics:
+        all_deviations.append(
+            f"predictions or labels give no {', '.join(missing_metrics)}"
+        )
     return {
         "protocol": protocol.name,
         "rule": dataclasses.asdict(protocol.description),
         "measured": measured,
         "expected": expected,
-        "complete": measured == expected and not told and not missing,
-        "deviations": told,
+        "complete": measured == expected and not all_deviations and not missing,
+        "deviations": all_deviations,
         "synthetic": protocol.synthetic,
         "metrics": metrics,
         "headline": list(protocol.headline),
@@ -66,26 +68,30 @@ def result(
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results as text: the model beside the baselines, then by action."""
+    """The results as text: the model with the baselines, then by action."""
     metrics, baselines = results["metrics"], results["baselines"]
-    shown = [key for key in TITLES if key in metrics]
+    titled = [key for key in TITLES if key in metrics]
     lines = []
-    if shown:
+    if titled:
         rows = {"model": metrics, **baselines}
         cells = {
-            name: [f"{row[key]:.1f}" if key in row else "" for key in shown]
+            name: [f"{row[key]:.1f}" if key in row else "" for key in titled]
             for name, row in rows.items()
         }
-        lines += _aligned([TITLES[key] for key in shown], cells)
-    lines += [_below(metrics, name, row) for name, row in baselines.items()]
-    others = {k: v for k, v in metrics.items() if k not in TITLES}
-    if others:
-        lines.append(", ".join(f"{k} {v:.3f}" for k, v in others.items()))
+        lines += _aligned([TITLES[key] for key in titled], cells)
+    lines += [
+        _improvement(metrics, name, row) for name, row in baselines.items()
+    ]
+    untitled = {k: v for k, v in metrics.items() if k not in TITLES}
+    if untitled:
+        lines.append(", ".join(f"{k} {v:.3f}" for k, v in untitled.items()))
     lines += _by_action(results.get("per_action", {}))
-    each = results.get("per_joint_mm", {})
-    if each:
-        told = ", ".join(f"{name} {mm:.0f}" for name, mm in each.items())
-        lines.append(f"joints (mm): {told}")
+    per_joint = results.get("per_joint_mm", {})
+    if per_joint:
+        joint_errors = ", ".join(
+            f"{name} {mm:.0f}" for name, mm in per_joint.items()
+        )
+        lines.append(f"joints (mm): {joint_errors}")
     return "\n".join([*lines, *_warnings(results)])
 
 
@@ -97,13 +103,13 @@ def _aligned(titles: list[str], cells: dict[str, list[str]]) -> list[str]:
     return lines
 
 
-def _below(metrics, name: str, row) -> str:
-    told = ", ".join(
+def _improvement(metrics, name: str, row) -> str:
+    improvements = ", ".join(
         f"{TITLES[key].split()[0]} {100 - 100 * metrics[key] / row[key]:.1f} %"
         for key in ("mpjpe_mm", "pa_mpjpe_mm")
         if key in row
     )
-    return f"below {name}: {told}"
+    return f"below {name}: {improvements}"
 
 
 def _by_action(actions: dict[str, dict[str, float]]) -> list[str]:
@@ -137,5 +143,7 @@ def _warnings(results: dict[str, Any]) -> list[str]:
             f"{', '.join(missing['first'])}"
             + (", ..." if missing["count"] > len(missing["first"]) else "")
         )
-    told = results["deviations"]
-    return lines + [f"NOT THE PROTOCOL: {each}." for each in told]
+    deviations = results["deviations"]
+    return lines + [
+        f"NOT THE PROTOCOL: {deviation}." for deviation in deviations
+    ]

@@ -1,4 +1,4 @@
-"""The records of a protocol: found, chosen, and held against its rules."""
+"""Selects the records of a protocol and checks how they were made."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,17 @@ class Selection(NamedTuple):
     folder: Path
     split: str
     rows: np.ndarray
-    """(N,) their numbers in the split."""
+    """(N,) indices of their records in the split."""
     ids: np.ndarray
     """(N,) str: their example_id; "" where a record is damaged."""
     report: dict
-    """Of the folder."""
+    """The report of the records folder."""
     deviations: tuple[str, ...]
-    """What is otherwise than the protocol has it."""
+    """Deviations from the protocol."""
 
 
-def every(people: Selection, step: int) -> Selection:
-    """Every `step`-th of the people, from the first, named as a deviation.
+def subsample(selection: Selection, step: int) -> Selection:
+    """Every `step`-th person from the first, recorded as a deviation.
 
     Raises:
         ValueError: the step is below 1.
@@ -37,12 +37,12 @@ def every(people: Selection, step: int) -> Selection:
     if step < 1:
         raise ValueError(f"Expected every 1st example or fewer, got {step}.")
     if step == 1:
-        return people
-    told = f"of {len(people.rows)} examples one in {step} was measured"
-    return people._replace(
-        rows=people.rows[::step],
-        ids=people.ids[::step],
-        deviations=(*people.deviations, told),
+        return selection
+    deviation = f"of {len(selection.rows)} examples one in {step} was measured"
+    return selection._replace(
+        rows=selection.rows[::step],
+        ids=selection.ids[::step],
+        deviations=(*selection.deviations, deviation),
     )
 
 
@@ -51,11 +51,12 @@ def find(root: Path, protocol: Protocol) -> Selection:
 
     Args:
         root: the folder of record folders, or the records folder itself.
-        protocol: whose people.
+        protocol: the protocol.
 
     Raises:
-        FileNotFoundError: there are no such records; says how to make them.
-        ValueError: none of the records is one of the protocol's.
+        FileNotFoundError: the records are missing; the message says how to
+            make them.
+        ValueError: none of the records belongs to the protocol.
     """
     folder = (
         root if (root / "report.json").is_file() else root / protocol.records
@@ -74,24 +75,26 @@ def find(root: Path, protocol: Protocol) -> Selection:
             f"{folder} has {sorted(report['splits'])}. Make it with: {command}"
         )
     ids = example_ids(folder, split)
-    chosen = [bool(each) and protocol.chosen(each) for each in ids]
-    rows = np.flatnonzero(chosen)
+    included = [
+        bool(example_id) and protocol.includes(example_id) for example_id in ids
+    ]
+    rows = np.flatnonzero(included)
     if not len(rows):
         raise ValueError(
             f"None of the {len(ids)} records of {folder} {split!r} is one of "
             f"{protocol.name}: {protocol.description.split}. The first is "
             f"called {str(ids[0])!r}."
         )
-    told = deviations(folder, split, protocol)
-    return Selection(folder, split, rows, ids[rows], report, told)
+    notes = deviations(folder, split, protocol)
+    return Selection(folder, split, rows, ids[rows], report, notes)
 
 
 def example_ids(folder: Path, split: str) -> np.ndarray:
-    """(N,) str: the example_id of each record; "" of a damaged one."""
+    """(N,) str: the example_id of each record; "" if it is damaged."""
     stored = shards.Records(folder, split)
     spec = {"example_id": tf.io.FixedLenFeature((), tf.string)}
     blank = schema.blank()
-    found: list[str] = []
+    ids: list[str] = []
     for start in range(0, len(stored), _CHUNK):
         serialized = []
         for row in range(start, min(start + _CHUNK, len(stored))):
@@ -100,23 +103,25 @@ def example_ids(folder: Path, split: str) -> np.ndarray:
             except shards.DamagedRecord:
                 serialized.append(blank)
         fields = tf.io.parse_example(serialized, spec)
-        found += [each.decode() for each in fields["example_id"].numpy()]
-    return np.array(found)
+        ids += [
+            example_id.decode() for example_id in fields["example_id"].numpy()
+        ]
+    return np.array(ids)
 
 
 def deviations(folder: Path, split: str, protocol: Protocol) -> tuple[str, ...]:
-    """How the records were made otherwise than the protocol says."""
+    """Deviations from the protocol in how the records were made."""
     path = folder / f"{split}.options.json"
     options = json.loads(path.read_text()) if path.is_file() else {}
-    told = []
+    notes = []
     reader = protocol.prepare.split()[0]
     made_by = options.get("dataset", reader)
-    if made_by not in (reader, *protocol.also):
-        told.append(f"the records were made by {made_by}, not by {reader}")
-    given = options.get("rules", protocol.box_rules)
-    if protocol.box_rules and given != protocol.box_rules:
-        told.append(
-            f"the records were made with --rules {given}, the protocol has "
+    if made_by not in (reader, *protocol.other_readers):
+        notes.append(f"the records were made by {made_by}, not by {reader}")
+    rules = options.get("rules", protocol.box_rules)
+    if protocol.box_rules and rules != protocol.box_rules:
+        notes.append(
+            f"the records were made with --rules {rules}, the protocol has "
             f"those of {protocol.box_rules}"
         )
-    return tuple(told)
+    return tuple(notes)

@@ -1,17 +1,17 @@
-"""The tables that the four papers print, and what each number of theirs needs.
+"""The tables that the four papers print, and how to reproduce their numbers.
 
 One file of the folder paper_tables is one printed table (or one half of it):
 
-    paper, year, table, title, source   whose it is
-    [cell]        what holds for all of the paper's own numbers
-    [[columns]]   heading, perhaps a group over several; `text` for words
+    paper, year, table, title, source   identify the table
+    [cell]        requirements of all of the paper's own numbers
+    [[columns]]   heading, optionally a group of several; `text` for words
     [[rows]]      label, values as printed; `own` for the paper's own rows
-    [[remarks]]   doubts, of all or of named rows and columns
+    [[remarks]]   doubts about the table, or about named rows and columns
 
-A number of a row that is the paper's own is a Cell. What it needs (the fields
-of `Needs`) is written where it holds: [cell], the column, then the row, each
-over the one before. Other rows are context; `checked` names columns of such a
-row that are about a method of ours.
+A number in one of the paper's own rows is a Cell. The fields of its
+`Requirements` are written in [cell], in the column and in the row; a later one
+overrides an earlier one. Other rows are context; `checked` names columns of
+such a row that are about a method of ours.
 """
 
 import dataclasses
@@ -28,45 +28,45 @@ PARAMETERS = "parameters"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What makes a number, and how near ours has to come."""
+class Requirements:
+    """How to reproduce a number, and the tolerance of the comparison."""
 
     method: str
     """The method of tf_hmr.methods."""
     experiment: str = ""
     """The experiment of training.experiments."""
     options: tuple[str, ...] = ()
-    """Words after it that change the experiment."""
+    """Command line options that change the experiment."""
     protocol: str = ""
     """The protocol of training.evaluation.protocols."""
     metric: str = ""
     """The metric of its results; "parameters" is counted in the model."""
     unit: str = ""
-    """Of the printed number and of the metric."""
+    """Unit of the printed number and of the metric."""
     tolerance: float = 0.0
-    """Largest difference, either way, in the unit."""
+    """Largest absolute difference, in the unit."""
     tolerance_percent: float = 0.0
     """The same in percent of the printed number; the larger one holds."""
     tolerance_reason: str = ""
-    """Why so much."""
+    """Reason for the size of the tolerance."""
     not_reproducible: str = ""
-    """Why nobody else can measure it; empty where they can."""
+    """Reason why only the authors can measure it; "" if others can."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Remark:
-    """A doubt about what is printed."""
+    """A doubt about a printed table."""
 
     text: str
     doubt: int = 0
-    """Its number in the list of doubts of whoever typed the tables; 0: none."""
+    """Its number in the typist's list of doubts; 0: not in the list."""
     rows: tuple[str, ...] = ()
-    """Labels of the rows it is about; all when empty."""
+    """Labels of the rows it concerns; all when empty."""
     columns: tuple[str, ...] = ()
-    """Names of the columns it is about; all when empty."""
+    """Names of the columns it concerns; all when empty."""
 
     def is_about(self, row: str, column: str) -> bool:
-        """Whether it is about this number in particular."""
+        """Tests whether it concerns this number in particular."""
         if not self.rows and not self.columns:
             return False
         return (not self.rows or row in self.rows) and (
@@ -82,8 +82,8 @@ class Column:
     group: str = ""
     """A heading over this and its neighbours of the same group."""
     text: bool = False
-    """It holds words or counts, nothing that is measured."""
-    needs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The column holds words or counts, no measurements."""
+    requirements: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -91,7 +91,7 @@ class Column:
 
     @property
     def unit(self) -> str:
-        return "" if self.text else self.needs.get("unit", "")
+        return "" if self.text else self.requirements.get("unit", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +102,10 @@ class Row:
     values: tuple[str, ...]
     group: str = ""
     own: bool = False
-    """It is the paper's own method."""
+    """The row is about the paper's own method."""
     checked: tuple[str, ...] = ()
-    """Of another's row: columns about a method that is here."""
-    needs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """In a row of another paper: columns about a method implemented here."""
+    requirements: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -114,15 +114,15 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A number of the paper's own."""
+    """A number that a paper prints for its own method."""
 
     paper: str
     table: str
     row: str
     column: str
     printed: str
-    """As in the paper."""
-    needs: Needs
+    """The text in the paper."""
+    requirements: Requirements
     remarks: tuple[Remark, ...] = ()
 
     @property
@@ -131,13 +131,13 @@ class Cell:
 
     @property
     def tolerance(self) -> float:
-        """Largest difference that passes; the printed precision at least."""
+        """Largest passing difference, at least the printed precision."""
         decimals = len(NUMBER.match(self.printed)[0].partition(".")[2])
-        share = self.needs.tolerance_percent / 100 * self.value
-        return max(self.needs.tolerance, share, 0.5 * 10**-decimals)
+        share = self.requirements.tolerance_percent / 100 * self.value
+        return max(self.requirements.tolerance, share, 0.5 * 10**-decimals)
 
     def agrees(self, value: float) -> bool:
-        """Whether `value` is within the tolerance, its edge included."""
+        """Tests whether `value` is within the tolerance, inclusively."""
         return abs(value - self.value) <= self.tolerance + 1e-9
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class Table:
 
     @functools.cached_property
     def cells(self) -> dict[tuple[int, int], Cell]:
-        """The paper's own numbers, by row and column from 0."""
+        """The paper's own numbers by (row, column), counted from 0."""
         return {
             (i, j): self._cell(row, column, row.values[j])
             for i, row in enumerate(self.rows)
@@ -177,7 +177,7 @@ class Table:
             row=row.name,
             column=column.name,
             printed=printed,
-            needs=Needs(**column.needs | row.needs),
+            requirements=Requirements(**column.requirements | row.requirements),
             remarks=tuple(
                 remark
                 for remark in self.remarks
@@ -188,9 +188,9 @@ class Table:
 
 @functools.cache
 def tables() -> tuple[Table, ...]:
-    """All tables, the papers by year."""
-    found = [read(path) for path in sorted(FOLDER.glob("*.toml"))]
-    return tuple(sorted(found, key=lambda each: (each.year, each.name)))
+    """All tables, sorted by the year of the paper."""
+    tables = [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return tuple(sorted(tables, key=lambda table: (table.year, table.name)))
 
 
 def cells() -> list[Cell]:
@@ -199,10 +199,10 @@ def cells() -> list[Cell]:
 
 
 def read(path: Path) -> Table:
-    """One file.
+    """Reads one table.
 
     Raises:
-        ValueError: it is no such table; names file and fault.
+        ValueError: the file is not such a table; the message says why.
     """
     try:
         return _table(path.stem, tomllib.loads(path.read_text("utf-8")))
@@ -211,50 +211,59 @@ def read(path: Path) -> Table:
 
 
 def _table(name: str, content: dict[str, Any]) -> Table:
-    lacking = {"paper", "table", "columns", "rows"} - content.keys()
-    if lacking:
-        raise ValueError(f"it lacks {sorted(lacking)}")
+    missing = {"paper", "table", "columns", "rows"} - content.keys()
+    if missing:
+        raise ValueError(f"it lacks {sorted(missing)}")
     common = content.pop("cell", {})
     table = Table(
         name=name,
         number=content.pop("table"),
         columns=tuple(
-            _with_needs(Column, column, common)
+            _with_requirements(Column, column, common)
             for column in content.pop("columns")
         ),
-        rows=tuple(_with_needs(Row, row, {}) for row in content.pop("rows")),
+        rows=tuple(
+            _with_requirements(Row, row, {}) for row in content.pop("rows")
+        ),
         remarks=tuple(
-            Remark(**_with_tuples(each)) for each in content.pop("remarks", ())
+            Remark(**_with_tuples(remark))
+            for remark in content.pop("remarks", ())
         ),
         **content,
     )
     _check_names(table)
     for cell in table.cells.values():
-        _check_needs(cell)
+        _check_requirements(cell)
     return table
 
 
-def _with_needs(kind: type, given: dict[str, Any], common: dict[str, Any]):
-    """A Column or Row; what is none of its fields is what its cells need."""
+def _with_requirements(
+    kind: type, entry: dict[str, Any], common: dict[str, Any]
+):
+    """A Column or Row; entries that are not its fields are requirements."""
     fields = {field.name for field in dataclasses.fields(kind)}
-    own = {key: value for key, value in given.items() if key in fields}
-    rest = {key: value for key, value in given.items() if key not in fields}
-    needs = _with_tuples(common | rest)
-    unknown = needs.keys() - {each.name for each in dataclasses.fields(Needs)}
+    attributes = {key: value for key, value in entry.items() if key in fields}
+    requirement_entries = {
+        key: value for key, value in entry.items() if key not in fields
+    }
+    requirements = _with_tuples(common | requirement_entries)
+    unknown = requirements.keys() - {
+        field.name for field in dataclasses.fields(Requirements)
+    }
     if unknown:
         raise ValueError(f"nothing is called {sorted(unknown)}")
-    return kind(**_with_tuples(own), needs=needs)
+    return kind(**_with_tuples(attributes), requirements=requirements)
 
 
-def _with_tuples(given: dict[str, Any]) -> dict[str, Any]:
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in given.items()
+        for key, value in entry.items()
     }
 
 
 def _check_names(table: Table) -> None:
-    """Rows are as long as there are columns; what remarks name is there."""
+    """Checks that rows have a value per column and remarks name real ones."""
     columns = [column.name for column in table.columns]
     labels = [row.label for row in table.rows]
     if len(set(columns)) != len(columns):
@@ -265,25 +274,27 @@ def _check_names(table: Table) -> None:
                 f"{row.name!r} has {len(row.values)} values for "
                 f"{len(columns)} columns"
             )
-    named = {name for each in table.remarks for name in each.columns}
+    named = {name for remark in table.remarks for name in remark.columns}
     named |= {name for row in table.rows for name in row.checked}
-    lost = named - set(columns)
-    lost |= {name for each in table.remarks for name in each.rows} - set(labels)
-    if lost:
-        raise ValueError(f"no row or column is called {sorted(lost)}")
+    unknown = named - set(columns)
+    unknown |= {name for remark in table.remarks for name in remark.rows} - set(
+        labels
+    )
+    if unknown:
+        raise ValueError(f"no row or column is called {sorted(unknown)}")
 
 
-def _check_needs(cell: Cell) -> None:
-    needs = cell.needs
-    if needs.not_reproducible:
+def _check_requirements(cell: Cell) -> None:
+    requirements = cell.requirements
+    if requirements.not_reproducible:
         return
-    wanted = {
-        "experiment": needs.experiment,
-        "metric": needs.metric,
-        "protocol": needs.protocol or needs.metric == PARAMETERS,
-        "tolerance": needs.tolerance or needs.tolerance_percent,
-        "tolerance_reason": needs.tolerance_reason,
+    expected = {
+        "experiment": requirements.experiment,
+        "metric": requirements.metric,
+        "protocol": requirements.protocol or requirements.metric == PARAMETERS,
+        "tolerance": requirements.tolerance or requirements.tolerance_percent,
+        "tolerance_reason": requirements.tolerance_reason,
     }
-    lacking = [name for name, value in wanted.items() if not value]
-    if lacking:
-        raise ValueError(f"{cell} lacks {lacking}")
+    missing = [name for name, value in expected.items() if not value]
+    if missing:
+        raise ValueError(f"{cell} lacks {missing}")

@@ -1,15 +1,15 @@
-"""How near this repository comes to each number that the papers print.
+"""Compares our results with the numbers that the papers print.
 
-A number of a paper's own row is in one of five states, which are never mixed:
+A number of a paper's own row is in exactly one of five states:
 
     pass              the right model's result is within the tolerance
     fail              it is not
     no result yet     two commands make it: training.fit, training.evaluate
-    not implemented   method, experiment, option or protocol is not there yet
-    not reproducible  nobody but its authors can measure it
+    not implemented   method, experiment, option or protocol does not exist yet
+    not reproducible  only its authors can measure it
 
-Only results count that are complete, of photographs, and of the experiment
-that stands for the number, trained on its datasets, with nothing changed.
+A result counts only if it is complete, measured on photographs, and of the
+experiment that reproduces the number: unchanged, trained on its datasets.
 """
 
 import contextlib
@@ -34,17 +34,17 @@ from training.evaluation import protocols
 from training.papers import paper_tables
 
 RESULTS_FOLDER = "results"
-# So many results that do not count are named with each number.
-MOST_TOLD = 2
-# Of an experiment's fields: what a result does not depend on.
-INDIFFERENT = re.compile(
+# At most so many results that do not count are named for a number.
+MAX_REASONS = 2
+# Fields of an experiment that its results do not depend on.
+IRRELEVANT = re.compile(
     r"seed|(eval|save|log)_every|steps_per_call|precision"
     r"|data\.(seed|service|warp)|optim\.accumulate"
 )
 
 
 class State(enum.StrEnum):
-    """Where a number stands."""
+    """The state of a printed number."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -61,38 +61,40 @@ class Result(NamedTuple):
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether it is about rendered people; when in doubt, it is."""
-        named = str(self.content["protocol"]).startswith("synthetic")
-        return named or bool(self.content.get("synthetic", True))
+        """Tests whether it is of rendered people; true when in doubt."""
+        by_name = str(self.content["protocol"]).startswith("synthetic")
+        return by_name or bool(self.content.get("synthetic", True))
 
     @property
     def commit(self) -> str:
-        """Of the code that measured."""
+        """The commit of the code that measured."""
         return self.content.get("environment", {}).get("commit", "not known")
 
     @property
     def command(self) -> str:
-        """What was typed to measure; older results have the script's path."""
+        """The command that measured, with old script paths as modules."""
         environment = self.content.get("environment", {})
-        told = self.content.get("command") or environment.get("command", "")
-        return re.sub(r"^\S*training/(\w+)\.py", r"python -m training.\1", told)
+        command = self.content.get("command") or environment.get("command", "")
+        return re.sub(
+            r"^\S*training/(\w+)\.py", r"python -m training.\1", command
+        )
 
 
 class Verdict(NamedTuple):
-    """What is known of a number."""
+    """The state of a number and the result that decides it."""
 
     state: State
     reason: str = ""
-    """Why it has no value; results that nearly count are named."""
+    """Why there is no value, with the results that nearly count."""
     value: float | None = None
     result: Result | None = None
-    """Where the value is from; None when it was counted in the model."""
+    """Source of the value; None if it was counted in the model."""
     missing_commands: tuple[str, ...] = ()
-    """What makes the value, where there is none."""
+    """Commands that make the missing value."""
 
 
 def read_results(folders: Iterable[Path]) -> list[Result]:
-    """All results in workdirs, or folders of workdirs; the oldest first.
+    """All results in workdirs or folders of workdirs, oldest first.
 
     Raises:
         FileNotFoundError: a folder is missing.
@@ -108,19 +110,19 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
             )
         pattern = "*.json" if folder.name == RESULTS_FOLDER else ""
         paths |= set(folder.glob(pattern or f"**/{RESULTS_FOLDER}/*.json"))
-    found = [_read(path) for path in sorted(paths)]
-    results = [result for result in found if result is not None]
+    files = [_read(path) for path in sorted(paths)]
+    results = [result for result in files if result is not None]
     results.sort(key=lambda result: result.path.stat().st_mtime)
-    # A copied folder is no second measurement.
+    # A copied folder is not a second measurement.
     return [
         result
-        for place, result in enumerate(results)
-        if all(result.content != other.content for other in results[:place])
+        for index, result in enumerate(results)
+        if all(result.content != earlier.content for earlier in results[:index])
     ]
 
 
 def _read(path: Path) -> Result | None:
-    """A result; None for the JSON of something else."""
+    """Reads a result; None for other JSON files."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -135,32 +137,41 @@ def _read(path: Path) -> Result | None:
 
 
 def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
-    """The state of a number, given all results there are."""
-    needs = cell.needs
-    if needs.not_reproducible:
-        return Verdict(State.NOT_REPRODUCIBLE, needs.not_reproducible)
-    lack = lacking(needs)
-    if lack:
-        return Verdict(State.NOT_IMPLEMENTED, lack)
-    if needs.metric == paper_tables.PARAMETERS:
-        count = parameters(needs.experiment, needs.options) / 1e6
+    """The verdict on a number, given all results."""
+    requirements = cell.requirements
+    if requirements.not_reproducible:
+        return Verdict(State.NOT_REPRODUCIBLE, requirements.not_reproducible)
+    obstacle = missing_code(requirements)
+    if obstacle:
+        return Verdict(State.NOT_IMPLEMENTED, obstacle)
+    if requirements.metric == paper_tables.PARAMETERS:
+        count = parameters(requirements.experiment, requirements.options) / 1e6
         return Verdict(_compared(cell, count), value=count)
-    near = [r for r in results if r.content["protocol"] == needs.protocol]
-    faults = {result.path: misfit(needs, result) for result in near}
-    good = [result for result in near if not faults[result.path]]
-    if not good:
-        # What was meant for this number comes first.
-        near.sort(key=lambda r: r.content.get("experiment") != needs.experiment)
-        told = [f"{each.path}: {faults[each.path]}" for each in near]
-        reason = "; ".join(told[:MOST_TOLD])
-        if len(told) > MOST_TOLD:
-            reason += f"; and {len(told) - MOST_TOLD} more"
+    candidates = [
+        r for r in results if r.content["protocol"] == requirements.protocol
+    ]
+    mismatches = {
+        result.path: mismatch(requirements, result) for result in candidates
+    }
+    matching = [result for result in candidates if not mismatches[result.path]]
+    if not matching:
+        # Results of the required experiment come first.
+        candidates.sort(
+            key=lambda r: r.content.get("experiment") != requirements.experiment
+        )
+        reasons = [
+            f"{candidate.path}: {mismatches[candidate.path]}"
+            for candidate in candidates
+        ]
+        reason = "; ".join(reasons[:MAX_REASONS])
+        if len(reasons) > MAX_REASONS:
+            reason += f"; and {len(reasons) - MAX_REASONS} more"
         return Verdict(
-            State.NO_RESULT, reason, missing_commands=commands(needs)
+            State.NO_RESULT, reason, missing_commands=commands(requirements)
         )
     # The latest, not the best: choosing by the error would flatter.
-    latest = good[-1]
-    value = float(latest.content["metrics"][needs.metric])
+    latest = matching[-1]
+    value = float(latest.content["metrics"][requirements.metric])
     return Verdict(_compared(cell, value), value=value, result=latest)
 
 
@@ -168,8 +179,8 @@ def _compared(cell: paper_tables.Cell, value: float) -> State:
     return State.PASS if cell.agrees(value) else State.FAIL
 
 
-def misfit(needs: paper_tables.Needs, result: Result) -> str:
-    """Why a result of the right protocol does not count; "" where it does."""
+def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
+    """Why a result of the right protocol does not count; "" if it does."""
     content = result.content
     if result.is_synthetic:
         return "measured on rendered people"
@@ -177,95 +188,109 @@ def misfit(needs: paper_tables.Needs, result: Result) -> str:
         return "; ".join(content["deviations"])
     if not content.get("complete"):
         return f"not complete: {content.get('measured', 0)} examples"
-    if needs.metric not in content["metrics"]:
-        return f"without the metric {needs.metric}"
-    there = content.get("configuration")
-    if not there:
+    if requirements.metric not in content["metrics"]:
+        return f"without the metric {requirements.metric}"
+    configuration = content.get("configuration")
+    if not configuration:
         return "how the model was trained is not recorded"
     try:
-        there = workdir.migrate(there)
+        configuration = workdir.migrate(configuration)
     except ValueError as error:
         return str(error)
-    if there.get("method_name") != needs.method:
-        return f"of the method {there.get('method_name')!r}"
-    named = content.get("experiment")
-    if named and named != needs.experiment:
-        return f"of the experiment {named!r}, not {needs.experiment!r}"
-    changed = differences(needs, there)
+    if configuration.get("method_name") != requirements.method:
+        return f"of the method {configuration.get('method_name')!r}"
+    experiment = content.get("experiment")
+    if experiment and experiment != requirements.experiment:
+        return (
+            f"of the experiment {experiment!r}, not {requirements.experiment!r}"
+        )
+    changed = differences(requirements, configuration)
     if changed:
-        told = [f"{name} {was}, not {want}" for name, (was, want) in changed]
-        return "trained with " + "; ".join(told)
-    chosen = asked(needs.experiment, needs.options)
-    wanted = {Path(source.records).name for source in chosen.data.sources}
-    had = {Path(folder).name for folder in content.get("trained_on", ())}
-    if had != wanted:
-        return f"trained on {sorted(had)}, not {sorted(wanted)}"
+        changes = [
+            f"{name} {actual}, not {expected}"
+            for name, (actual, expected) in changed
+        ]
+        return "trained with " + "; ".join(changes)
+    required_run = parse_experiment(
+        requirements.experiment, requirements.options
+    )
+    required_records = {
+        Path(source.records).name for source in required_run.data.sources
+    }
+    trained_on = {Path(folder).name for folder in content.get("trained_on", ())}
+    if trained_on != required_records:
+        return (
+            f"trained on {sorted(trained_on)}, not {sorted(required_records)}"
+        )
     return ""
 
 
 def differences(
-    needs: paper_tables.Needs, there: dict[str, Any]
+    requirements: paper_tables.Requirements, configuration: dict[str, Any]
 ) -> list[tuple[str, tuple[Any, Any]]]:
-    """Fields of a run's configuration that are not as a number needs them.
+    """Fields of a run's configuration that differ from the required ones.
 
-    Fields that the code did not have when the run began are as they are now,
-    but for those that `needs.options` change.
+    Fields that did not exist when the run began count as having their present
+    defaults, except for those that `requirements.options` change.
     """
-    plain = workdir.as_dict(fit.experiment(needs.experiment))
-    wanted = workdir.as_dict(asked(needs.experiment, needs.options))
-    optional = workdir.differences(plain, wanted)
+    defaults = workdir.as_dict(fit.experiment(requirements.experiment))
+    expected = workdir.as_dict(
+        parse_experiment(requirements.experiment, requirements.options)
+    )
+    optional = workdir.differences(defaults, expected)
     return [
         (name, pair)
-        for name, pair in workdir.differences(there, wanted).items()
-        if not INDIFFERENT.fullmatch(name)
+        for name, pair in workdir.differences(configuration, expected).items()
+        if not IRRELEVANT.fullmatch(name)
         and (pair[0] is not None or name in optional)
     ]
 
 
-def lacking(needs: paper_tables.Needs) -> str:
-    """What of the code is not there yet; "" where all is."""
-    if needs.method not in method.names():
-        return f"there is no method {needs.method!r}"
-    if needs.experiment not in fit.names():
-        return f"there is no experiment {needs.experiment!r}"
-    if asked(needs.experiment, needs.options) is None:
-        words = shlex.join(needs.options)
-        return f"the experiment {needs.experiment!r} has no {words}"
-    if needs.protocol and needs.protocol not in protocols.names():
-        return f"there is no protocol {needs.protocol!r}"
+def missing_code(requirements: paper_tables.Requirements) -> str:
+    """Names the code that does not exist yet; "" if all does."""
+    if requirements.method not in method.names():
+        return f"there is no method {requirements.method!r}"
+    if requirements.experiment not in fit.names():
+        return f"there is no experiment {requirements.experiment!r}"
+    if parse_experiment(requirements.experiment, requirements.options) is None:
+        words = shlex.join(requirements.options)
+        return f"the experiment {requirements.experiment!r} has no {words}"
+    if requirements.protocol and requirements.protocol not in protocols.names():
+        return f"there is no protocol {requirements.protocol!r}"
     return ""
 
 
 @functools.cache
-def asked(
-    experiment: str, options: tuple[str, ...]
+def parse_experiment(
+    experiment: str, words: tuple[str, ...]
 ) -> config.Experiment | None:
-    """What a command of training.fit asks for; None: it has no such options."""
+    """The experiment of a training.fit command; None for unknown options."""
     try:
-        # Of a wrong option tyro prints at length, then ends the program.
+        # For a wrong option tyro prints a long message and exits.
         with contextlib.redirect_stderr(io.StringIO()):
-            return fit.parse([experiment, *options])[0]
+            return fit.parse([experiment, *words])[0]
     except (SystemExit, ValueError):
         return None
 
 
-def commands(needs: paper_tables.Needs) -> tuple[str, ...]:
-    """What trains and measures a number, as typed in the repository."""
+def commands(requirements: paper_tables.Requirements) -> tuple[str, ...]:
+    """The commands that train and measure, as typed in the repository."""
     words = [
-        word.strip("-").partition(".")[2] or word for word in needs.options
+        word.strip("-").partition(".")[2] or word
+        for word in requirements.options
     ]
-    folder = "runs/" + "_".join([needs.experiment, *words])
-    train = ["python", "-m", "training.fit", needs.experiment]
-    train += [*needs.options, "--workdir", folder]
+    folder = "runs/" + "_".join([requirements.experiment, *words])
+    train = ["python", "-m", "training.fit", requirements.experiment]
+    train += [*requirements.options, "--workdir", folder]
     measure = ["python", "-m", "training.evaluate", "--weights", folder]
-    measure += ["--protocol", needs.protocol]
+    measure += ["--protocol", requirements.protocol]
     return shlex.join(train), shlex.join(measure)
 
 
 @functools.cache
 def parameters(experiment: str, options: tuple[str, ...] = ()) -> int:
-    """Trainable numbers of an experiment's model, without its adversary."""
-    chosen = asked(experiment, options)
+    """Number of trainable parameters of a model, without its adversary."""
+    experiment_config = parse_experiment(experiment, options)
     data = BodyData.load("open")
-    model = method.build(chosen.method, Body(data, jit=False))
+    model = method.build(experiment_config.method, Body(data, jit=False))
     return sum(int(np.prod(v.shape)) for v in model.player_variables())

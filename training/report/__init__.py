@@ -1,1 +1,1 @@
-"""The papers' tables with our results, and what is measured besides."""
+"""Report: the papers' tables with our results, other results and claims."""

@@ -1,12 +1,12 @@
-r"""One page of what the papers print and what was measured here.
+r"""Writes one page with the papers' numbers and our results.
 
     python -m training.report --results runs --out out/report
     python -m training.report --results runs/hmr runs/claims --out out/report
 
-Reads what training.evaluate and training.claims wrote below the folders and
+Reads the results of training.evaluate and training.claims in the folders and
 writes OUT/RESULTS.md and OUT/results.html: all tables of the four papers with
 our value, the difference, the commit and the command, or the command that
-would make it; results on rendered people in tables of their own; claims.
+would make it; results on rendered people in separate tables; claims.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ class Report:
     results: tuple[Path, ...] = (Path("runs"),)
     """Workdirs, or folders of workdirs."""
     out: Path = Path("out/report")
-    """Folder of the two pages and of the pictures."""
+    """Folder of the two pages and their figures."""
 
 
 def report(flags: Report) -> tuple[Path, Path]:
@@ -59,7 +59,7 @@ def report(flags: Report) -> tuple[Path, Path]:
 
     Raises:
         FileNotFoundError: a folder of results is missing.
-        ValueError: a result, a claim or a picture cannot be read.
+        ValueError: a result, a claim or a figure cannot be read.
     """
     results = parity.read_results(flags.results)
     verdicts = tables.judge_all(results)
@@ -77,28 +77,28 @@ def report(flags: Report) -> tuple[Path, Path]:
 
 def _blocks(flags, results, verdicts, plots: Path) -> Iterator[Block]:
     yield from _overview(results, verdicts, plots)
-    for paper, printed in itertools.groupby(
+    for paper, printed_tables in itertools.groupby(
         paper_tables.tables(), lambda table: table.paper
     ):
-        printed = list(printed)
+        printed_tables = list(printed_tables)
         yield Heading(2, paper, paper.lower())
-        yield Text(f"{printed[0].source}.", "small")
-        for table in printed:
+        yield Text(f"{printed_tables[0].source}.", "small")
+        for table in printed_tables:
             yield from tables.blocks(table, verdicts)
-    used = {v.result.path for v in verdicts.values() if v.result}
-    yield from pages.others(results, used)
+    tabulated = {v.result.path for v in verdicts.values() if v.result}
+    yield from pages.other_results(results, tabulated)
     yield from pages.synthetic(results, plots)
     yield from claims.blocks(flags.results)
 
 
 def _overview(results, verdicts, plots: Path) -> Iterator[Block]:
-    counts = tables.counted(verdicts)
-    told = workdir.environment()
+    counts = tables.count_states(verdicts)
+    environment = workdir.environment()
     yield Text(
         f"{len(counts)} papers, {len(paper_tables.tables())} tables, "
         f"{len(verdicts)} numbers of the papers' own rows, held against "
         f"{len(results)} results. Written by `python -m training.report "
-        f"{' '.join(sys.argv[1:])}` at commit {told['commit']}.",
+        f"{' '.join(sys.argv[1:])}` at commit {environment['commit']}.",
         "small",
     )
     total = {s: sum(c[s] for c in counts.values()) for s in State}
@@ -121,7 +121,7 @@ def _overview(results, verdicts, plots: Path) -> Iterator[Block]:
 
 
 def plot(counts: Mapping[str, Mapping[State, int]], folder: Path) -> Path:
-    """A bar of states for each paper."""
+    """Draws a bar of states for each paper."""
     # Figure, not pyplot: no display is touched and no global state is left.
     from matplotlib.figure import Figure as Plot
 

@@ -1,4 +1,4 @@
-"""What the papers claim beside their tables, as far as it was measured."""
+"""The section of the claims that papers make outside their tables."""
 
 import json
 import statistics
@@ -19,7 +19,7 @@ from training.report.document import (
 )
 
 STATES = {True: "agrees", False: "does not agree", None: "undecided"}
-# More columns than these do not fit a page; all are in the json.
+# More columns do not fit a page; the JSON has all of them.
 MOST_COLUMNS = 8
 
 
@@ -27,48 +27,48 @@ def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     """The claims measured in some folders, by name; the latest counts.
 
     Raises:
-        ValueError: a file in a `claims` folder is none.
+        ValueError: a file in a `claims` folder is not a measured claim.
     """
     paths = {p for folder in folders for p in folder.glob("**/claims/*.json")}
-    found = {}
+    measured = {}
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         try:
             content = json.loads(path.read_text("utf-8"))
-            found[content["id"]] = (path, content)
+            measured[content["id"]] = (path, content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path} is not a measured claim ({error!r}). Remove it, or "
                 "measure again with `python -m training.claims`."
             ) from error
-    return found
+    return measured
 
 
 def blocks(folders: Sequence[Path]) -> Iterator[Block]:
-    """The section of the claims: a list, then each that was run."""
-    found = read(folders)
+    """The section of the claims: a list, then details of measured ones."""
+    measured = read(folders)
     yield Heading(2, "Claims", "claims")
     yield Text(
         "What the papers say beside their tables, tried with small networks "
         "on rendered people. Only order, ratio and mechanism count here; "
         "absolute millimetres belong to the papers' data."
     )
-    yield _list(found)
-    for name, (path, content) in sorted(found.items()):
+    yield _list(measured)
+    for name, (path, content) in sorted(measured.items()):
         yield from _claim(name, path, content)
 
 
-def _list(found: Mapping[str, tuple[Path, dict]]) -> Grid:
+def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
     head = [Entry("claim", "label")]
     head += [Entry(text, "words") for text in ("says", "source", "state")]
     lines = []
-    told = {name: content for name, (_, content) in found.items()}
-    for name in dict.fromkeys([*rules.CLAIMS, *sorted(told)]):
-        rule, content = rules.CLAIMS.get(name), told.get(name)
+    contents = {name: content for name, (_, content) in measured.items()}
+    for name in dict.fromkeys([*rules.CLAIMS, *sorted(contents)]):
+        claim, content = rules.CLAIMS.get(name), contents.get(name)
         state = STATES[content["agrees"]] if content else "not run"
-        says = content["claim"] if content else rule.text
-        source = content["source"] if content else rule.source
+        statement = content["claim"] if content else claim.text
+        source = content["source"] if content else claim.source
         entries = [Entry(name, "label")]
-        entries += [Entry(text, "words") for text in (says, source)]
+        entries += [Entry(text, "words") for text in (statement, source)]
         entries.append(Entry(state, f"words {state.replace(' ', '-')}"))
         lines.append(Line(tuple(entries), "paper" if content else "context"))
     return Grid((tuple(head),), tuple(lines))
@@ -77,8 +77,8 @@ def _list(found: Mapping[str, tuple[Path, dict]]) -> Grid:
 def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
     state = STATES[content["agrees"]]
     yield Heading(3, f"{name}: {state}", f"claim-{name}", content["source"])
-    says = content["claim"]
-    yield Text(f"{says[:1].upper()}{says[1:]}.")
+    statement = content["claim"]
+    yield Text(f"{statement[:1].upper()}{statement[1:]}.")
     if content.get("paper"):
         yield Text(f"In the paper: {content['paper']}.", "small")
     yield Text(f"SYNTHETIC, measured: {content['text']}.")
@@ -96,13 +96,14 @@ def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
 
 
 def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
-    """Mean and spread over the seeds; first of what the claim compares."""
-    rule = rules.CLAIMS.get(name)
-    compared = [each.a[1] for each in rule.comparisons] if rule else []
+    """Mean and spread over the seeds, compared metrics first."""
+    claim = rules.CLAIMS.get(name)
+    comparisons = claim.comparisons if claim else ()
+    compared_metrics = [comparison.a[1] for comparison in comparisons]
     metrics = {name: c["metrics"] for name, c in configurations.items()}
-    keys = [k for k in compared if any(k in each for each in metrics.values())]
-    keys += [k for each in metrics.values() for k in each]
-    keys = list(dict.fromkeys(keys))[:MOST_COLUMNS]
+    measured = [key for values in metrics.values() for key in values]
+    keys = [key for key in compared_metrics if key in measured]
+    keys = list(dict.fromkeys([*keys, *measured]))[:MOST_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
     head += [Entry(results.title(key)) for key in keys]
     lines = []
@@ -115,11 +116,11 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
 
 
 def _spread(values: Sequence[float]) -> Entry:
-    """Mean, and the standard deviation over the seeds."""
+    """The mean and standard deviation over the seeds."""
     if not values:
         return Entry()
-    mean = results.shown(statistics.fmean(values))
+    mean = results.format_metric(statistics.fmean(values))
     if min(values) == max(values):
         return Entry(mean)
-    spread = results.shown(statistics.stdev(values))
+    spread = results.format_metric(statistics.stdev(values))
     return Entry(mean, aside=f"± {spread}")

@@ -1,6 +1,6 @@
-"""A page as data: blocks that html and markdown both write.
+"""A page as data: blocks that html and markdown write.
 
-Texts are plain; what stands between backticks is code.
+Texts are plain; text between backticks is code.
 """
 
 import dataclasses
@@ -9,18 +9,18 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
-    """A title; the anchor is what links lead to."""
+    """A title; links lead to its anchor."""
 
     level: int
     text: str
     anchor: str = ""
     aside: str = ""
-    """Small words beside it."""
+    """Small text in front of the title."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A paragraph. `kind` "warning" stands out, "small" stands back."""
+    """A paragraph; `kind` is "", "warning" or "small"."""
 
     text: str
     kind: str = ""
@@ -28,7 +28,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Items:
-    """A list; kind as of Text."""
+    """A list; `kind` as in Text."""
 
     items: tuple[str, ...]
     kind: str = ""
@@ -36,19 +36,19 @@ class Items:
 
 @dataclasses.dataclass(frozen=True)
 class Commands:
-    """Lines to type."""
+    """Shell commands, one a line."""
 
     lines: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A picture file."""
+    """An image file with a caption."""
 
     path: Path
     caption: str
     half: bool = False
-    """Two fit beside each other."""
+    """Half the width of the page."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Entry:
     kind: str = ""
     span: int = 1
     aside: str = ""
-    """After it, smaller: a difference."""
+    """Smaller text after it, such as a difference."""
     mark: str = ""
     """Letters of the remarks about it."""
 
@@ -86,7 +86,7 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """Blocks behind a title that opens them."""
+    """Blocks folded behind a title."""
 
     title: str
     blocks: tuple["Block", ...]
@@ -94,7 +94,7 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Numbers with a name each, as (name, number, kind)."""
+    """Named numbers, as (name, number, kind)."""
 
     numbers: tuple[tuple[str, int, str], ...]
 
@@ -113,7 +113,7 @@ Block = (
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A whole page."""
+    """A page."""
 
     title: str
     blocks: tuple[Block, ...]

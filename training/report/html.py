@@ -1,4 +1,4 @@
-"""A document as one HTML file that needs no other."""
+"""Writes a document as one self-contained HTML file."""
 
 import base64
 import functools
@@ -12,13 +12,13 @@ import cv2
 from training.report import document as page
 
 STYLE = Path(__file__).with_name("report.css")
-# Photographs are stored as JPEG of at most so many pixels across.
+# Photographs are stored as JPEG of at most this width.
 WIDEST_PX = 1000
 JPEG_QUALITY = 85
 
 
 def write(document: page.Document, path: Path) -> None:
-    """Writes the page, its pictures inside."""
+    """Writes the page with its images embedded."""
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -33,85 +33,86 @@ def write(document: page.Document, path: Path) -> None:
 
 
 @functools.singledispatch
-def block(what: page.Block) -> str:
+def block(content: page.Block) -> str:
     """The HTML of one block.
 
     Raises:
-        TypeError: it is no block.
+        TypeError: the argument is not a block.
     """
-    raise TypeError(f"{type(what).__name__} is no block of a report.")
+    raise TypeError(f"{type(content).__name__} is no block of a report.")
 
 
 @block.register
-def _(what: page.Heading) -> str:
-    aside = f"<small>{_text(what.aside)}</small> " if what.aside else ""
-    tag = f"h{what.level}"
-    anchor = f' id="{html.escape(what.anchor)}"' if what.anchor else ""
-    return f"<{tag}{anchor}>{aside}{_text(what.text)}</{tag}>"
+def _(heading: page.Heading) -> str:
+    aside = f"<small>{_text(heading.aside)}</small> " if heading.aside else ""
+    tag = f"h{heading.level}"
+    anchor = f' id="{html.escape(heading.anchor)}"' if heading.anchor else ""
+    return f"<{tag}{anchor}>{aside}{_text(heading.text)}</{tag}>"
 
 
 @block.register
-def _(what: page.Text) -> str:
-    return f'<p class="{what.kind}">{_text(what.text)}</p>'
+def _(paragraph: page.Text) -> str:
+    return f'<p class="{paragraph.kind}">{_text(paragraph.text)}</p>'
 
 
 @block.register
-def _(what: page.Items) -> str:
-    items = "\n".join(f"<li>{_text(item)}</li>" for item in what.items)
-    return f'<ul class="{what.kind}">\n{items}\n</ul>'
+def _(bullets: page.Items) -> str:
+    items = "\n".join(f"<li>{_text(item)}</li>" for item in bullets.items)
+    return f'<ul class="{bullets.kind}">\n{items}\n</ul>'
 
 
 @block.register
-def _(what: page.Commands) -> str:
-    return f"<pre>{html.escape(chr(10).join(what.lines))}</pre>"
+def _(commands: page.Commands) -> str:
+    return f"<pre>{html.escape(chr(10).join(commands.lines))}</pre>"
 
 
 @block.register
-def _(what: page.Figure) -> str:
-    alt = html.escape(what.caption.replace("`", ""), quote=True)
-    kind = "half" if what.half else ""
+def _(figure: page.Figure) -> str:
+    alt = html.escape(figure.caption.replace("`", ""), quote=True)
+    kind = "half" if figure.half else ""
+    source = _data_uri(figure.path)
     return (
-        f'<figure class="{kind}"><img src="{_inlined(what.path)}" alt="{alt}">'
-        f"<figcaption>{_text(what.caption)}</figcaption></figure>"
+        f'<figure class="{kind}"><img src="{source}" alt="{alt}">'
+        f"<figcaption>{_text(figure.caption)}</figcaption></figure>"
     )
 
 
 @block.register
-def _(what: page.Fold) -> str:
-    inside = "\n".join(map(block, what.blocks))
-    title = _text(what.title)
+def _(fold: page.Fold) -> str:
+    inside = "\n".join(map(block, fold.blocks))
+    title = _text(fold.title)
     return f"<details><summary>{title}</summary>\n{inside}\n</details>"
 
 
 @block.register
-def _(what: page.Counts) -> str:
+def _(counts: page.Counts) -> str:
     fields = "".join(
         f'<div class="{kind * bool(number)}"><b>{number}</b> '
         f"{_text(name)}</div>"
-        for name, number, kind in what.numbers
+        for name, number, kind in counts.numbers
     )
     return f'<div class="counts">{fields}</div>'
 
 
 @block.register
-def _(what: page.Links) -> str:
+def _(navigation: page.Links) -> str:
     links = "\n".join(
         f'<a href="#{html.escape(anchor)}">{_text(text)}</a>'
-        for text, anchor in what.links
+        for text, anchor in navigation.links
     )
     return f"<nav>{links}</nav>"
 
 
 @block.register
-def _(what: page.Grid) -> str:
+def _(grid: page.Grid) -> str:
     head = "\n".join(
-        f"<tr>{_fields(entries, 'th')}</tr>" for entries in what.head
+        f"<tr>{_fields(entries, 'th')}</tr>" for entries in grid.head
     )
     body = "\n".join(
         f'<tr class="{line.kind}">{_fields(line.entries, "td")}</tr>'
-        for line in what.lines
+        for line in grid.lines
     )
-    kind = "wide" if len(what.head[-1]) > 8 else ""
+    kind = "wide" if len(grid.head[-1]) > 8 else ""
     return (
         f'<div class="grid {kind}"><table><thead>{head}</thead>\n'
         f"<tbody>{body}</tbody></table></div>"
@@ -133,27 +134,27 @@ def _fields(entries: Sequence[page.Entry], tag: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, with code where there are backticks."""
+    """The escaped text, with backticks turned into code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
 
 
-def _inlined(path: Path) -> str:
-    """A picture as a data URI: plots as they are, large ones as JPEG.
+def _data_uri(path: Path) -> str:
+    """An image as a data URI: plots unchanged, large images as JPEG.
 
     Raises:
-        ValueError: it is no picture.
+        ValueError: the file is not an image.
     """
-    picture = cv2.imread(str(path))
-    if picture is None:
+    image = cv2.imread(str(path))
+    if image is None:
         raise ValueError(f"{path} is not a picture. Measure again.")
     kind, content = "png", path.read_bytes()
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if len(content) > 200_000:
         if width > WIDEST_PX:
             size = (WIDEST_PX, round(height * WIDEST_PX / width))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         kind = "jpeg"
-        content = cv2.imencode(".jpg", picture, flags)[1].tobytes()
-    coded = base64.b64encode(content).decode("ascii")
-    return f"data:image/{kind};base64,{coded}"
+        content = cv2.imencode(".jpg", image, flags)[1].tobytes()
+    encoded = base64.b64encode(content).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}"

@@ -1,4 +1,4 @@
-"""A document as Markdown; pictures are files beside it."""
+"""Writes a document as Markdown; images are files beside it."""
 
 import dataclasses
 import functools
@@ -10,77 +10,80 @@ from training.report import document as page
 
 
 def write(document: page.Document, path: Path) -> None:
-    """Writes the page; links to pictures are relative to it."""
+    """Writes the page; links to images are relative to it."""
     lines = [f"# {document.title}"]
-    for each in document.blocks:
-        lines += ["", *block(each, path.parent)]
+    for content in document.blocks:
+        lines += ["", *block(content, path.parent)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @functools.singledispatch
-def block(what: page.Block, folder: Path) -> Iterator[str]:
-    """The lines of one block; `folder` is where the page will be.
+def block(content: page.Block, folder: Path) -> Iterator[str]:
+    """The lines of one block; `folder` is the folder of the page.
 
     Raises:
-        TypeError: it is no block.
+        TypeError: the argument is not a block.
     """
-    raise TypeError(f"{type(what).__name__} is no block of a report.")
+    raise TypeError(f"{type(content).__name__} is no block of a report.")
 
 
 @block.register
-def _(what: page.Heading, folder: Path) -> Iterator[str]:
-    aside = f"{what.aside}, " if what.aside else ""
-    yield f"{'#' * what.level} {aside}{what.text}"
+def _(heading: page.Heading, folder: Path) -> Iterator[str]:
+    aside = f"{heading.aside}, " if heading.aside else ""
+    yield f"{'#' * heading.level} {aside}{heading.text}"
 
 
 @block.register
-def _(what: page.Text, folder: Path) -> Iterator[str]:
-    yield f"**{what.text}**" if what.kind == "warning" else what.text
+def _(paragraph: page.Text, folder: Path) -> Iterator[str]:
+    text = paragraph.text
+    yield f"**{text}**" if paragraph.kind == "warning" else text
 
 
 @block.register
-def _(what: page.Items, folder: Path) -> Iterator[str]:
-    yield from (f"- {item}" for item in what.items)
+def _(bullets: page.Items, folder: Path) -> Iterator[str]:
+    yield from (f"- {item}" for item in bullets.items)
 
 
 @block.register
-def _(what: page.Commands, folder: Path) -> Iterator[str]:
-    yield from ("```sh", *what.lines, "```")
+def _(commands: page.Commands, folder: Path) -> Iterator[str]:
+    yield from ("```sh", *commands.lines, "```")
 
 
 @block.register
-def _(what: page.Figure, folder: Path) -> Iterator[str]:
-    link = os.path.relpath(what.path, folder)
-    yield f"![{what.caption.replace('`', '')}]({link})"
+def _(figure: page.Figure, folder: Path) -> Iterator[str]:
+    link = os.path.relpath(figure.path, folder)
+    yield f"![{figure.caption.replace('`', '')}]({link})"
 
 
 @block.register
-def _(what: page.Fold, folder: Path) -> Iterator[str]:
-    yield f"{what.title}:"
-    for each in what.blocks:
+def _(fold: page.Fold, folder: Path) -> Iterator[str]:
+    yield f"{fold.title}:"
+    for content in fold.blocks:
         yield ""
-        yield from block(each, folder)
+        yield from block(content, folder)
 
 
 @block.register
-def _(what: page.Counts, folder: Path) -> Iterator[str]:
-    yield ", ".join(f"**{number}** {name}" for name, number, _ in what.numbers)
+def _(counts: page.Counts, folder: Path) -> Iterator[str]:
+    yield ", ".join(
+        f"**{number}** {name}" for name, number, _ in counts.numbers
+    )
 
 
 @block.register
-def _(what: page.Links, folder: Path) -> Iterator[str]:
-    yield " · ".join(text for text, _ in what.links)
+def _(navigation: page.Links, folder: Path) -> Iterator[str]:
+    yield " · ".join(text for text, _ in navigation.links)
 
 
 @block.register
-def _(what: page.Grid, folder: Path) -> Iterator[str]:
-    names = list(what.head[-1])
-    if len(what.head) > 1:
-        names = _joined(what.head[0], names)
+def _(grid: page.Grid, folder: Path) -> Iterator[str]:
+    names = list(grid.head[-1])
+    if len(grid.head) > 1:
+        names = _joined(grid.head[0], names)
     yield _row([_entry(entry, "") for entry in names])
     rules = [":--" if e.kind in ("label", "words") else "--:" for e in names]
     yield _row(rules)
-    for line in what.lines:
+    for line in grid.lines:
         fields = []
         for entry in line.entries:
             fields += [_entry(entry, line.kind)] + [""] * (entry.span - 1)
@@ -90,13 +93,13 @@ def _(what: page.Grid, folder: Path) -> Iterator[str]:
 def _joined(
     groups: Sequence[page.Entry], names: Sequence[page.Entry]
 ) -> list[page.Entry]:
-    """Column names with the heading over them in front: Markdown has one."""
-    over = [group.text for group in groups for _ in range(group.span)]
+    """Column names prefixed by their group: Markdown has one header row."""
+    headings = [group.text for group in groups for _ in range(group.span)]
     return [
         dataclasses.replace(
             name, text=f"{group}: {name.text}" if group else name.text
         )
-        for group, name in zip(over, names, strict=True)
+        for group, name in zip(headings, names, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Results that are no number of a paper: rendered people, other models."""
+"""Results without a paper's number: rendered people, other models."""
 
 import itertools
 import math
@@ -31,9 +31,9 @@ TITLES = {
     "part_accuracy": "part accuracy",
     "part_f1": "part F1",
 }
-# training.claims leaves it in the workdir of each of its networks.
+# training.claims writes this file to the workdir of each of its networks.
 CLAIM = "claims.json"
-# More columns than these do not fit a page; all are in the json.
+# More columns do not fit a page; the JSON has all of them.
 MOST_COLUMNS = 10
 WARNING = (
     "SYNTHETIC: rendered people of the open body. These numbers compare "
@@ -43,8 +43,8 @@ WARNING = (
 
 
 def synthetic(results: Sequence[Result], plots: Path) -> Iterator[Block]:
-    """Tables of results on rendered people, their plots and pictures."""
-    mine = [
+    """Tables of results on rendered people, with plots and figures."""
+    synthetic_results = [
         result
         for result in _latest(results)
         if result.is_synthetic
@@ -52,42 +52,44 @@ def synthetic(results: Sequence[Result], plots: Path) -> Iterator[Block]:
     ]
     yield Heading(2, "Synthetic results", "synthetic")
     yield Text(WARNING, "warning")
-    if not mine:
+    if not synthetic_results:
         yield Text("No result yet.")
-    for name, group in _by_protocol(mine):
+    for name, group in _by_protocol(synthetic_results):
         yield Heading(3, f"SYNTHETIC {name}", f"synthetic-{name}")
-        yield from _rule(group[-1])
+        yield from _description(group[-1])
         yield grid(group)
         yield _sources(group)
         for path, caption in _plots(name, group, plots):
             yield Figure(path, f"SYNTHETIC {name}: {caption}")
         for result in group:
-            yield from _picture(result)
+            yield from _figure(result)
 
 
-def others(results: Sequence[Result], used: set[Path]) -> Iterator[Block]:
-    """Results on photographs that stand for no number of a paper."""
-    rest = [
+def other_results(
+    results: Sequence[Result], tabulated: set[Path]
+) -> Iterator[Block]:
+    """Results on photographs that reproduce no number of a paper."""
+    unused = [
         result
         for result in _latest(results)
-        if not result.is_synthetic and result.path not in used
+        if not result.is_synthetic and result.path not in tabulated
     ]
-    if not rest:
+    if not unused:
         return
     yield Heading(2, "Other results", "others")
     yield Text(
         "On photographs, but of another experiment than a paper's, not "
         "complete, or by a protocol of no table."
     )
-    for name, group in _by_protocol(rest):
+    for name, group in _by_protocol(unused):
         yield Heading(3, name, f"others-{name}")
-        yield from _rule(group[-1])
+        yield from _description(group[-1])
         yield grid(group)
         yield _sources(group)
 
 
 def grid(results: Sequence[Result]) -> Grid:
-    """One line for each result, its baselines below it in grey."""
+    """One line per result, with its baselines below it in grey."""
     keys = columns(results)
     head = [Entry("model", "label"), Entry("experiment", "words")]
     head += [Entry("people")]
@@ -95,35 +97,35 @@ def grid(results: Sequence[Result]) -> Grid:
     lines = []
     for result in results:
         content = result.content
-        said = content.get("experiment") or "not recorded"
+        experiment = content.get("experiment") or "not recorded"
         count = f"{content.get('measured', 0):,}"
         if not content.get("complete"):
             count += " (not complete)"
-        first = [Entry(_name(result), "label"), Entry(said, "words")]
+        first = [Entry(_folder_of(result), "label"), Entry(experiment, "words")]
         row = [*first, Entry(count), *_numbers(content["metrics"], keys)]
         lines.append(Line(tuple(row), "paper"))
         for name, metrics in content.get("baselines", {}).items():
-            said = Entry(f"baseline: {name.replace('_', ' ')}", "label", 2)
-            row = [said, Entry(), *_numbers(metrics, keys)]
+            label = Entry(f"baseline: {name.replace('_', ' ')}", "label", 2)
+            row = [label, Entry(), *_numbers(metrics, keys)]
             lines.append(Line(tuple(row), "context"))
     return Grid((tuple(head),), tuple(lines))
 
 
 def columns(results: Sequence[Result]) -> list[str]:
-    """The metrics to show: what the protocol puts first, then the known."""
-    there = dict.fromkeys(k for r in results for k in r.content["metrics"])
-    first = [k for r in results for k in r.content.get("headline", ())]
-    ranked = dict.fromkeys([*first, *TITLES, *there])
-    return [key for key in ranked if key in there][:MOST_COLUMNS]
+    """The metrics to show: the protocol's headline first, then TITLES."""
+    available = dict.fromkeys(k for r in results for k in r.content["metrics"])
+    headline = [k for r in results for k in r.content.get("headline", ())]
+    ordered = dict.fromkeys([*headline, *TITLES, *available])
+    return [key for key in ordered if key in available][:MOST_COLUMNS]
 
 
 def title(metric: str) -> str:
-    """A metric's name for people."""
+    """The displayed name of a metric."""
     return TITLES.get(metric, metric.replace("_", " "))
 
 
-def shown(value: float) -> str:
-    """Fractions with three decimals, counts with none, all else with one."""
+def format_metric(value: float) -> str:
+    """Fractions with three decimals, counts with none, others with one."""
     if abs(value) >= 10_000 or not math.isfinite(value):
         return f"{value:,.0f}"
     return f"{value:.{3 if abs(value) < 1 else 1}f}"
@@ -131,22 +133,24 @@ def shown(value: float) -> str:
 
 def _numbers(metrics, keys: Sequence[str]) -> list[Entry]:
     return [
-        Entry(shown(metrics[key]) if metrics.get(key) is not None else "")
+        Entry(
+            format_metric(metrics[key]) if metrics.get(key) is not None else ""
+        )
         for key in keys
     ]
 
 
 def _latest(results: Sequence[Result]) -> list[Result]:
-    """Of each model by each protocol the last one measured."""
-    found = {}
+    """The last result of each model by each protocol."""
+    latest = {}
     for result in results:
         content = result.content
-        whose = content.get("weights") or content.get("predictions")
-        key = whose or result.path, content["protocol"]
-        # So that it stands where the last one would.
-        found.pop(key, None)
-        found[key] = result
-    return list(found.values())
+        source = content.get("weights") or content.get("predictions")
+        key = source or result.path, content["protocol"]
+        # Removed first, so that the order is that of the last results.
+        latest.pop(key, None)
+        latest[key] = result
+    return list(latest.values())
 
 
 def _by_protocol(
@@ -159,40 +163,40 @@ def _by_protocol(
         yield protocol, list(group)
 
 
-def _name(result: Result) -> str:
-    """The folder of what was measured: the workdir, mostly."""
+def _folder_of(result: Result) -> str:
+    """The folder of the measured model, usually its workdir."""
     return str(result.path.parent.parent)
 
 
-def _rule(result: Result) -> Iterator[Block]:
-    """The protocol in words; older results have one text."""
-    rule = result.content.get("rule", "")
-    if isinstance(rule, str):
-        yield Text(rule, "small")
+def _description(result: Result) -> Iterator[Block]:
+    """The protocol in words; older results have a single text."""
+    description = result.content.get("rule", "")
+    if isinstance(description, str):
+        yield Text(description, "small")
         return
-    said = [f"{name}: {text}" for name, text in rule.items() if text]
-    yield Fold("The rule of this protocol", (Items(tuple(said), "small"),))
+    lines = [f"{name}: {text}" for name, text in description.items() if text]
+    yield Fold("The rule of this protocol", (Items(tuple(lines), "small"),))
 
 
 def _sources(results: Sequence[Result]) -> Items:
-    told = []
+    lines = []
     for result in results:
         content = result.content
         notes = "".join(f"; {text}" for text in content.get("deviations", ()))
-        told.append(
-            f"`{_name(result)}`: commit {result.commit}, body "
+        lines.append(
+            f"`{_folder_of(result)}`: commit {result.commit}, body "
             f"{content.get('body')}: `{result.command}`{notes}"
         )
-    return Items(tuple(told), "small")
+    return Items(tuple(lines), "small")
 
 
-def _picture(result: Result) -> Iterator[Block]:
+def _figure(result: Result) -> Iterator[Block]:
     name = result.content.get("picture", "")
     path = result.path.parent / name
     if name and path.is_file():
         yield Figure(
             path,
-            f"SYNTHETIC {result.content['protocol']}, `{_name(result)}`: "
+            f"SYNTHETIC {result.content['protocol']}, `{_folder_of(result)}`: "
             "people from good to bad, at percentiles of the error.",
             half=True,
         )
@@ -201,26 +205,28 @@ def _picture(result: Result) -> Iterator[Block]:
 def _plots(
     name: str, results: Sequence[Result], folder: Path
 ) -> Iterator[tuple[Path, str]]:
-    """Error by percentile and by joint, of all models in one picture."""
+    """Error by percentile and by joint, of all models in one figure."""
     # Figure, not pyplot: no display is touched and no global state is left.
     from matplotlib.figure import Figure as Plot
 
-    drawn = [r for r in results if r.content.get("percentiles_mpjpe_mm")]
-    if not drawn:
+    plotted = [r for r in results if r.content.get("percentiles_mpjpe_mm")]
+    if not plotted:
         return
     plot = Plot(figsize=(9, 3.6), layout="constrained")
     left, right = plot.subplots(1, 2, width_ratios=(1, 1.5))
     left.set(xlabel="percentile", ylabel="MPJPE (mm)")
     right.set(ylabel="error (mm)")
-    for place, result in enumerate(drawn):
+    for index, result in enumerate(plotted):
         points = result.content["percentiles_mpjpe_mm"]
         ranks = [float(rank) for rank in points]
-        label = _name(result)
+        label = _folder_of(result)
         left.plot(ranks, list(points.values()), "o-", ms=3, label=label)
         joints = result.content.get("per_joint_mm", {})
-        width = 0.8 / len(drawn)
-        places = [i + (place + 0.5) * width - 0.4 for i in range(len(joints))]
-        right.bar(places, list(joints.values()), width, label=label)
+        width = 0.8 / len(plotted)
+        positions = [
+            i + (index + 0.5) * width - 0.4 for i in range(len(joints))
+        ]
+        right.bar(positions, list(joints.values()), width, label=label)
         names = [joint.replace("_", " ") for joint in joints]
         right.set_xticks(range(len(joints)), names, rotation=60, ha="right")
     left.legend(frameon=False, fontsize=8)

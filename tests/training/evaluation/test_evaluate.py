@@ -203,7 +203,7 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     )
     file = predictions_file.StoredPredictions(tmp_path / "p.npz")
     batch = {"example_id": np.array([b"b", b"a"]), "stored_box": boxes["own"]}
-    found = file.of(batch, body)
+    found = file.for_batch(batch, body)
     assert_close("float64", pixels(found.camera, boxes["own"]), seen)
     edges = (found.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
     assert_close("float64", edges + boxes["own"][:, None, :2] - 0.5, seen)
@@ -211,5 +211,5 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     recorder.add(batch, found)
     recorder.write(tmp_path / "again.npz")
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
-    other = again.of(batch | {"stored_box": boxes["file"]}, body)
+    other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)

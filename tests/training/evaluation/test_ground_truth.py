@@ -99,13 +99,15 @@ def test_predictions_without_what_is_needed_are_refused(body):
     points = np.zeros((1, 1, 3))
     for found in (Predictions(), Predictions(joints=points)):
         with pytest.raises(ValueError, match="no.*pelvis.*h36m"):
-            joint_pairs.predicted("h36m", ("pelvis",), found, given)
+            joint_pairs.predicted_joints("h36m", ("pelvis",), found, given)
 
 
 def test_skeletons_come_from_pose_and_shape(body):
     posed = planted.people(body)
     given = EvaluationContext(body, (), None)
     found = Predictions(rotmats=posed.rotmats, betas=posed.betas)
-    got = joint_pairs.predicted("smpl", ("left_hand", "pelvis"), found, given)
+    got = joint_pairs.predicted_joints(
+        "smpl", ("left_hand", "pelvis"), found, given
+    )
     expected = posed.skeleton[:, [joints.SMPL24.index("left_hand"), 0]]
     assert_close("body_metres", got, expected)

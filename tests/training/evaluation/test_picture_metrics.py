@@ -246,7 +246,7 @@ def labelled_batch(**changes):
 
 def labelled(batch):
     return types.SimpleNamespace(
-        has=np.array([True]), vertices=PLATE[np.newaxis].copy()
+        is_labelled=np.array([True]), vertices=PLATE[np.newaxis].copy()
     )
 
 

@@ -113,7 +113,8 @@ def test_occluded_protocols_are_their_bases_behind_something(base, pattern):
     assert len(protocol.occlusion.variants) == 5 * 14
     for field in dataclasses.fields(protocol):
         if field.name not in (
-            *("name", "measures", "headline", "rule", "occlusion"),
+            *("name", "measures", "headline"),
+            *("description", "occlusion"),
         ):
             same = getattr(plain, field.name) == getattr(protocol, field.name)
             assert same, field.name
@@ -164,10 +165,10 @@ def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
 def test_a_part_of_the_people_is_named_as_such():
     rows, ids = np.arange(7) + 3, np.array([f"id{i}" for i in range(7)])
     people = selection.Selection(None, "test", rows, ids, {}, ("old",))
-    assert selection.every(people, 1) is people
-    third = selection.every(people, 3)
+    assert selection.subsample(people, 1) is people
+    third = selection.subsample(people, 3)
     assert third.rows.tolist() == [3, 6, 9]
     assert third.ids.tolist() == ["id0", "id3", "id6"]
     assert third.deviations == ("old", "of 7 examples one in 3 was measured")
     with pytest.raises(ValueError, match="got 0"):
-        selection.every(people, 0)
+        selection.subsample(people, 0)

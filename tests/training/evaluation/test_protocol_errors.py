@@ -64,7 +64,7 @@ def measured(name, body, change, labels=True) -> dict:
     """The results of a protocol on those of PEOPLE that it chooses."""
     protocol = protocols.get(name)
     own, others = PEOPLE[name]
-    chosen = [each for each in (*others, *own) if protocol.chosen(each)]
+    chosen = [each for each in (*others, *own) if protocol.includes(each)]
     assert chosen == list(own)
     batch = planted.batch(protocol, body, chosen, labels)
     names, found = planted.found(protocol, body, len(chosen), change)

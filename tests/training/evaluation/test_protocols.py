@@ -48,7 +48,7 @@ def test_two_of_one_name_are_refused(monkeypatch):
     rules = importlib.import_module("training.evaluation.protocols.synthetic")
     monkeypatch.setattr(rules, "PROTOCOLS", 2 * rules.PROTOCOLS)
     with pytest.raises(ValueError, match="Two protocols.*synthetic_v1"):
-        protocols._all.__wrapped__()
+        protocols._by_name.__wrapped__()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +74,7 @@ def test_joints_roots_and_measures_exist(name):
         joints.select((*protocol.joints, *roots), of=known[protocol.regressor])
     for each in set(protocol.measures):
         assert (
-            evaluator._kind(each).__module__
+            evaluator._measure_class(each).__module__
             == f"training.evaluation.metrics.{each}"
         )
     assert protocol.splits and protocol.headline
@@ -115,4 +115,4 @@ def test_the_rules_that_differ_between_papers_differ():
     assert spin.root == ("pelvis",)
     assert (hmr.regressor, spin.regressor) == ("cocoplus", "h36m")
     second = "S9_Walking.60457274_000001"
-    assert spin.chosen(second) and not hmr.chosen(second)
+    assert spin.includes(second) and not hmr.includes(second)

@@ -1,4 +1,4 @@
-"""What can be measured: each module holds a class `Measure`.
+"""Measures: each module defines a class `Measure`, see protocol.Measure.
 
-A protocol names the modules; nothing lists them. See protocol.Measure.
+Protocols name the modules; there is no list of them.
 """

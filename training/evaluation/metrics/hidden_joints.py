@@ -1,7 +1,7 @@
-"""Joints that were annotated though they are not visible, in pixels.
+"""Errors in pixels of joints that are annotated but not visible.
 
 For records whose `facts` name them (training.data.prepare.mpii). Errors are
-in pixels of the publisher's picture, not of the stored one or the crop.
+in pixels of the publisher's image, not of the stored image or the crop.
 """
 
 import json
@@ -17,7 +17,7 @@ from training.evaluation.protocol import (
     Protocol,
 )
 
-_OF_HEAD, _OF_BOX = 0.5, 0.2
+_HEAD_FRACTION, _BOX_FRACTION = 0.5, 0.2
 
 
 class _Joint(NamedTuple):
@@ -29,89 +29,94 @@ class _Joint(NamedTuple):
 
 
 class Measure:
-    """Mean error and PCK of the hidden joints of all people together."""
+    """Mean error and PCK over the hidden joints of all people."""
 
     RANKED = "error of hidden joints", "px"
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """Of the protocol's joints."""
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Measures the protocol's joints."""
         self._joints = protocol.joints
-        self._predicted = given.joint_names
-        self._found: list[_Joint] = []
+        self._predicted_names = context.joint_names
+        self._errors: list[_Joint] = []
         self._worst: list[tuple[int, float]] = []
         self._outside = 0
-        self._seen = 0
+        self._num_examples = 0
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts a batch.
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch.
 
         Raises:
             ValueError: the predictions have no keypoints, or not all joints.
         """
-        if found.keypoints is None:
+        if predictions.keypoints is None:
             raise ValueError(
                 "Hidden joints are compared in the picture: give the "
                 "predictions' keypoints."
             )
         for row in np.flatnonzero(batch["facts"] != b""):
             facts = json.loads(batch["facts"][row])
-            of_person = list(self._of(facts, batch, found.keypoints[row], row))
-            self._found += of_person
-            if of_person:
-                mean = float(np.mean([each.error for each in of_person]))
-                self._worst.append((self._seen + int(row), mean))
-        self._seen += len(batch["facts"])
+            keypoints = predictions.keypoints[row]
+            joint_errors = list(
+                self._joint_errors(facts, batch, keypoints, row)
+            )
+            self._errors += joint_errors
+            if joint_errors:
+                mean = float(np.mean([joint.error for joint in joint_errors]))
+                self._worst.append((self._num_examples + int(row), mean))
+        self._num_examples += len(batch["facts"])
 
-    def _of(self, facts, batch, pred, row):
-        # Half the crop's side is one unit of either coordinate.
+    def _joint_errors(self, facts, batch, pred, row):
+        # One unit of the normalised coordinates is half the crop's side.
         unit = batch["stored_box"][row, 2] / 2 / facts["shrunk"]
         true = batch["keypoints"][row]
-        known = true[true[:, 2] > 0, :2]
+        points = true[true[:, 2] > 0, :2]
         for name in facts["hidden"]:
             if name not in self._joints:
                 continue
             x, y, annotated = true[joints.KEYPOINTS.index(name)]
-            if not annotated:  # It lies outside the stored picture.
+            if not annotated:  # The joint is outside the stored image.
                 self._outside += 1
                 continue
-            (place,) = joints.select([name], of=self._predicted)
-            error = np.hypot(*(pred[place] - (x, y))) * unit
-            box = np.ptp(known, axis=0).max() * unit
+            (index,) = joints.select([name], of=self._predicted_names)
+            error = np.hypot(*(pred[index] - (x, y))) * unit
+            box = np.ptp(points, axis=0).max() * unit
             yield _Joint(float(error), facts["head_px"], float(box))
 
     def summary(self) -> dict[str, float]:
-        """Pixels, and per cent of the joints.
+        """Mean error in pixels, and PCK in per cent of the joints.
 
         Raises:
             ValueError: no record names hidden joints.
         """
-        if not self._found:
+        if not self._errors:
             raise ValueError(
                 "No record names joints that are not visible. Prepare MPII "
                 "from the Matlab file: `python -m training.prepare mpii "
                 "--split valid --rules everyone ...`."
             )
-        error, head, box = np.array(self._found).T
+        error, head, box = np.array(self._errors).T
         values = {
             "mpjpe_px": float(error.mean()),
-            "pck02_box": 100 * float((error <= _OF_BOX * box).mean()),
+            "pck02_box": 100 * float((error <= _BOX_FRACTION * box).mean()),
         }
         measured = head > 0
         if measured.any():
-            right = error[measured] <= _OF_HEAD * head[measured]
+            right = error[measured] <= _HEAD_FRACTION * head[measured]
             values["pck"] = 100 * float(right.mean())
         return values
 
     def details(self) -> dict[str, Any]:
-        """How many joints and people were counted."""
+        """Numbers of joints and people."""
         return {
-            "hidden_joints": len(self._found),
+            "hidden_joints": len(self._errors),
             "people_with_hidden_joints": len(self._worst),
             "outside_the_picture": self._outside,
-            "without_a_head_box": sum(not each.head for each in self._found),
+            "without_a_head_box": sum(not joint.head for joint in self._errors),
         }
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the people, and the mean error of each in pixels."""
+        """Indices of the people and their mean errors in pixels."""
         index, errors = zip(*self._worst, strict=True)
         return np.array(index), np.array(errors)

@@ -1,4 +1,4 @@
-"""MPJPE and PA-MPJPE, of each joint, action and example."""
+"""MPJPE and PA-MPJPE: per joint, per action and per example."""
 
 import collections
 from collections.abc import Mapping
@@ -15,73 +15,75 @@ from training.evaluation.protocol import (
 )
 
 PERCENTILES = (15, 30, 60, 90, 95)
-"""Of HMR's Figure 3 (Kanazawa et al. 2018)."""
+"""The percentiles of HMR's Figure 3 (Kanazawa et al. 2018)."""
 
 
 class Measure:
     """Errors of the protocol's joints, in millimetres."""
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """Joints, roots and regressors are the protocol's."""
-        self._rule = protocol
-        self._compared = joint_pairs.JointPairs(protocol, given)
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Takes joints, roots and regressors from the protocol."""
+        self._protocol = protocol
+        self._joint_pairs = joint_pairs.JointPairs(protocol, context)
         self._rows: list[tuple[np.ndarray, ...]] = []
         self._groups: list[str] = []
-        self._films: list[str] = []
+        self._videos: list[str] = []
         self._sources = collections.Counter()
-        self._seen = 0
+        self._num_examples = 0
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts a batch; examples that lack a true joint are left out."""
-        sides = self._compared(batch, found)
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch; examples that lack a true joint are left out."""
+        pairs = self._joint_pairs(batch, predictions)
         self._rows.append(
             (
-                self._seen + sides.rows,
-                metrics.per_joint_error_mm(sides.pred, sides.true),
-                metrics.mpjpe_mm(sides.pred, sides.true),
-                metrics.pa_mpjpe_mm(sides.pred, sides.true),
+                self._num_examples + pairs.rows,
+                metrics.per_joint_error_mm(pairs.pred, pairs.true),
+                metrics.mpjpe_mm(pairs.pred, pairs.true),
+                metrics.pa_mpjpe_mm(pairs.pred, pairs.true),
             )
         )
-        self._sources.update(sides.source.tolist())
-        for name, kept in (
-            (self._rule.group, self._groups),
-            (self._rule.sequence, self._films),
+        self._sources.update(pairs.source.tolist())
+        for label_of, labels in (
+            (self._protocol.group, self._groups),
+            (self._protocol.sequence, self._videos),
         ):
-            if name:
-                ids = batch["example_id"][sides.rows]
-                kept += [name(each.decode()) for each in ids]
-        self._seen += len(batch["joints3d"])
+            if label_of:
+                ids = batch["example_id"][pairs.rows]
+                labels += [label_of(example_id.decode()) for example_id in ids]
+        self._num_examples += len(batch["joints3d"])
 
     def summary(self) -> dict[str, float]:
-        """Means over the examples; as the protocol says, also over actions.
+        """Means over the examples, and over actions if the protocol says so.
 
         Raises:
-            ValueError: no example had all joints.
+            ValueError: no example has all joints.
         """
-        _, _, mpjpe, pa_mpjpe = self._joined()
+        _, _, mpjpe, pa_mpjpe = self._concatenated()
         if not len(mpjpe):
             raise ValueError(
-                f"No record has all joints of {self._rule.name}: "
-                f"{self._rule.joints}, from {self._rule.truth}. Nothing to "
-                "measure."
+                f"No record has all joints of {self._protocol.name}: "
+                f"{self._protocol.joints}, from {self._protocol.truth}. "
+                "Nothing to measure."
             )
         errors = {"mpjpe_mm": mpjpe, "pa_mpjpe_mm": pa_mpjpe}
-        found = {name: float(each.mean()) for name, each in errors.items()}
-        if self._rule.sequence:
-            for name, each in errors.items():
-                films, first = _means(each, self._films)
-                actions, _ = _means(films, np.array(self._groups)[first])
-                found[f"{name}_over_actions"] = float(actions.mean())
-        return found
+        means = {name: float(values.mean()) for name, values in errors.items()}
+        if self._protocol.sequence:
+            for name, values in errors.items():
+                videos, first = _means(values, self._videos)
+                actions, _ = _means(videos, np.array(self._groups)[first])
+                means[f"{name}_over_actions"] = float(actions.mean())
+        return means
 
     def details(self) -> dict[str, Any]:
         """Tables for the results file."""
-        _, each, mpjpe, pa_mpjpe = self._joined()
-        means = each.mean(axis=0).tolist()
+        _, per_joint, mpjpe, pa_mpjpe = self._concatenated()
+        joint_means = per_joint.mean(axis=0).tolist()
         percentiles = np.percentile(mpjpe, PERCENTILES).tolist()
-        names = self._compared.names
+        names = self._joint_pairs.names
         return {
-            "per_joint_mm": dict(zip(names, means, strict=True)),
+            "per_joint_mm": dict(zip(names, joint_means, strict=True)),
             "per_action": self._per_action(mpjpe, pa_mpjpe),
             "percentiles_mpjpe_mm": {
                 f"{p:g}": value
@@ -91,8 +93,8 @@ class Measure:
         }
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the examples in what was added, and their MPJPE."""
-        index, _, mpjpe, _ = self._joined()
+        """Indices of the examples in the order added, and their MPJPE."""
+        index, _, mpjpe, _ = self._concatenated()
         return index, mpjpe
 
     def _per_action(self, mpjpe, pa_mpjpe) -> dict[str, dict[str, float]]:
@@ -106,11 +108,11 @@ class Measure:
             for name in np.unique(groups)
         }
 
-    def _joined(self) -> list[np.ndarray]:
+    def _concatenated(self) -> list[np.ndarray]:
         return [np.concatenate(part) for part in zip(*self._rows, strict=True)]
 
 
 def _means(values, names) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of the values of each name, and where each name is first."""
+    """The mean of the values per name, and the first index of each name."""
     _, first, number = np.unique(names, return_index=True, return_inverse=True)
     return np.bincount(number, values) / np.bincount(number), first

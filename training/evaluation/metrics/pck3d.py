@@ -1,4 +1,4 @@
-"""3D PCK and its area under the curve, as MPI-INF-3DHP counts them."""
+"""3D PCK and its area under the curve, as MPI-INF-3DHP defines them."""
 
 from collections.abc import Mapping
 
@@ -16,38 +16,40 @@ from training.evaluation.protocol import (
 class Measure:
     """PCK at 150 mm and AUC over all joints of all examples.
 
-    Of options["pck_joints"], or of the protocol's joints; with
-    options["pck_aligned"] also after a similarity.
+    options["pck_joints"] names the joints, by default the protocol's; with
+    options["pck_aligned"] both are measured after a similarity, too.
     """
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """Joints, roots and regressors are the protocol's."""
-        self._compared = joint_pairs.JointPairs(protocol, given)
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Takes joints, roots and regressors from the protocol."""
+        self._joint_pairs = joint_pairs.JointPairs(protocol, context)
         names = protocol.options.get("pck_joints", protocol.joints)
         self._index = [protocol.joints.index(name) for name in names]
         self._errors: dict[str, list[np.ndarray]] = {"": []}
         if protocol.options.get("pck_aligned"):
             self._errors["_aligned"] = []
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts a batch; examples that lack a true joint are left out."""
-        sides = self._compared(batch, found)
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch; examples that lack a true joint are left out."""
+        pairs = self._joint_pairs(batch, predictions)
         for name, errors in self._errors.items():
-            # The similarity is that of all joints, as PA-MPJPE has it.
+            # The similarity is fitted to all joints, as for PA-MPJPE.
             pred = (
-                metrics.procrustes(sides.pred, sides.true)
+                metrics.procrustes(pairs.pred, pairs.true)
                 if name
-                else sides.pred
+                else pairs.pred
             )
-            each = metrics.per_joint_error_mm(pred, sides.true)
-            errors.append(each[:, self._index])
+            joint_errors = metrics.per_joint_error_mm(pred, pairs.true)
+            errors.append(joint_errors[:, self._index])
 
     def summary(self) -> dict[str, float]:
-        """Percent."""
-        figures = {}
+        """PCK and AUC in per cent."""
+        percentages = {}
         for name, errors in self._errors.items():
             joined = np.concatenate(errors)
             if joined.size:
-                figures[f"pck3d_150mm{name}"] = metrics.pck3d(joined)
-                figures[f"auc3d{name}"] = metrics.auc3d(joined)
-        return figures
+                percentages[f"pck3d_150mm{name}"] = metrics.pck3d(joined)
+                percentages[f"auc3d{name}"] = metrics.auc3d(joined)
+        return percentages

@@ -1,4 +1,4 @@
-"""Pooled 2D figures of rendered people: keypoints, silhouettes, 14 parts."""
+"""Pooled 2D metrics of rendered people: keypoints, silhouettes, 14 parts."""
 
 from collections.abc import Mapping
 
@@ -16,34 +16,39 @@ FOCAL_PX = 5000.0
 
 
 class Measure:
-    """The predicted mesh and keypoints in the crop against the labels."""
+    """Compares the predicted mesh and keypoints in the crop with the labels."""
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """All predicted keypoints count, whatever joints the protocol names."""
-        self._names = given.joint_names
-        self._faces = given.body.data.faces
-        self._labels, part_names = given.body.data.parts("part14")
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Counts all predicted keypoints, not only the protocol's joints."""
+        self._names = context.joint_names
+        self._faces = context.body.data.faces
+        self._labels, part_names = context.body.data.parts("part14")
         self._masks = metrics.SegmentationCounts(2)
         self._parts = metrics.SegmentationCounts(len(part_names) + 1)
         self._iou: list[np.ndarray] = []
         self._points: list[tuple[np.ndarray, ...]] = []
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts a batch; what is not predicted is left out."""
-        if found.keypoints is not None:
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds a batch; fields that are not predicted are left out."""
+        if predictions.keypoints is not None:
             index = joints.select(self._names, of=joints.KEYPOINTS)
             true = batch["keypoints"][:, index]
-            self._points.append((found.keypoints, true))
-        if found.vertices is None or found.camera is None:
+            self._points.append((predictions.keypoints, true))
+        if predictions.vertices is None or predictions.camera is None:
             return
         size = batch["image"].shape[1]
         view = rendering.View.of_crop(size, FOCAL_PX)
         for row in np.flatnonzero(batch["has_parts"]):
-            placed = rendering.place(
-                found.vertices[row], found.camera[row], size, FOCAL_PX
+            vertices = rendering.place(
+                predictions.vertices[row],
+                predictions.camera[row],
+                size,
+                FOCAL_PX,
             )
             labels = rendering.part_labels(
-                placed, self._faces, self._labels, view
+                vertices, self._faces, self._labels, view
             )
             truth = batch["parts"][row]
             self._parts.add(labels, truth)
@@ -51,7 +56,7 @@ class Measure:
             self._iou.append(metrics.silhouette_iou(labels > 0, truth > 0))
 
     def summary(self) -> dict[str, float]:
-        """PCK, IoU, accuracies and F1 so far; what has no label is absent."""
+        """PCK, IoU, accuracy and F1 so far, of those that have labels."""
         values = {}
         if self._points:
             values["pck2d_torso02"] = self._pck2d()
@@ -70,7 +75,10 @@ class Measure:
         )
         torso = metrics.torso_diameter(true[..., :2], self._names)
         ends = joints.select(("left_shoulder", "right_hip"), of=self._names)
-        seen = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
+        is_measured = (true[:, ends, 2] > 0).all(axis=1) & (torso > 0)
         return metrics.pck2d(
-            pred[seen], true[seen, :, :2], true[seen, :, 2], torso[seen]
+            pred[is_measured],
+            true[is_measured, :, :2],
+            true[is_measured, :, 2],
+            torso[is_measured],
         )

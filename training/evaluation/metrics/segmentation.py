@@ -1,9 +1,9 @@
-"""Drawn silhouettes and parts against the predicted mesh, pixels pooled.
+"""Annotated silhouettes and parts against the predicted mesh, pixels pooled.
 
-Counts are pooled over the whole set and cover whole pictures (nkolot/SPIN:
+Counts are pooled over the whole set and cover full images (nkolot/SPIN:
 eval.py): accuracy over all pixels, F1 as the mean over the classes,
-background included. Pixels that are not judged are background in the accuracy
-and left out of the F1 of the parts.
+background included. Pixels to ignore are background in the accuracy and left
+out of the F1 of the parts.
 """
 
 import numpy as np
@@ -19,53 +19,53 @@ from training.evaluation.protocol import (
 
 
 class Measure:
-    """Foreground and parts of records with parts that people drew.
+    """Foreground and parts of records with manually annotated parts.
 
     Args:
         protocol: option "part_set" names the division of the body.
-        given: whose body is predicted.
+        context: holds the predicted body.
     """
 
     RANKED = "wrong foreground", "% of the picture"
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
         self._part_set = protocol.options["part_set"]
-        self._faces = given.body.data.faces
-        self._labels, names = given.body.data.parts(self._part_set)
+        self._faces = context.body.data.faces
+        self._labels, names = context.body.data.parts(self._part_set)
         self._masks = metrics.SegmentationCounts(2)
         self._parts = metrics.SegmentationCounts(len(names) + 1)
         self._wrong: list[tuple[int, float]] = []
-        self._seen = 0
+        self._num_examples = 0
 
-    def add(self, batch, found: Predictions) -> None:
-        """Counts a batch.
+    def add(self, batch, predictions: Predictions) -> None:
+        """Adds a batch.
 
         Raises:
             ValueError: the predictions lack vertices or cameras, or stored
                 parts are damaged.
         """
-        if found.vertices is None or found.camera is None:
+        if predictions.vertices is None or predictions.camera is None:
             raise ValueError(
                 "Silhouettes and parts are drawn from the predicted mesh: "
                 "give the predictions' vertices and camera."
             )
-        drawn = batch["part_set"] == self._part_set.encode()
-        for row in np.flatnonzero(drawn & (batch["parts_png"] != b"")):
+        has_parts = batch["part_set"] == self._part_set.encode()
+        for row in np.flatnonzero(has_parts & (batch["parts_png"] != b"")):
             codes = part_codes.decode(batch["parts_png"][row])
             labels = mesh_views.pasted(
-                (found.vertices[row], self._faces),
-                found.camera[row],
+                (predictions.vertices[row], self._faces),
+                predictions.camera[row],
                 self._labels,
                 batch["stored_box"][row],
                 codes.shape[::-1],
             )
             self.count(labels, codes)
             wrong = (labels > 0) != part_codes.silhouette(codes)
-            self._wrong.append((self._seen + row, 100 * wrong.mean()))
-        self._seen += len(drawn)
+            self._wrong.append((self._num_examples + row, 100 * wrong.mean()))
+        self._num_examples += len(has_parts)
 
     def count(self, labels: np.ndarray, codes: np.ndarray) -> None:
-        """Counts one picture's predicted labels against its drawn codes."""
+        """Adds one image's predicted labels and annotated codes."""
         self._masks.add(labels > 0, part_codes.silhouette(codes))
         self._parts.add(labels, part_codes.parts(codes), part_codes.IGNORE)
 
@@ -73,7 +73,7 @@ class Measure:
         """Accuracies in per cent, F1 as fractions.
 
         Raises:
-            ValueError: no record has such parts.
+            ValueError: no record has annotated parts.
         """
         if not self._masks.counts.any():
             raise ValueError(
@@ -89,11 +89,11 @@ class Measure:
         }
 
     def details(self) -> dict:
-        """How many pictures had drawn parts."""
+        """Numbers of images with and without annotated parts."""
         count = len(self._wrong)
-        return {"segmented": count, "not_segmented": self._seen - count}
+        return {"segmented": count, "not_segmented": self._num_examples - count}
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the pictures, and per cent of wrong foreground pixels."""
+        """Indices of the images and their wrong foreground pixels, per cent."""
         index, wrong = zip(*self._wrong, strict=True)
         return np.array(index), np.array(wrong)

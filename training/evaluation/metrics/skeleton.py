@@ -1,4 +1,4 @@
-"""SMPLR's figures: groups of joints, lengths of bones, landmarks of the skin.
+"""SMPLR's metrics: groups of joints, lengths of bones, landmarks of the skin.
 
 Groups: meysam-madadi/SMPLR: test.py. Bones: equations 2 and 3 of the paper.
 Landmarks: the vertices of the same repository's Data/datagenerator_cloth3d.py.
@@ -20,7 +20,10 @@ GROUPS = {
     "head": ("neck", "head"),
     "torso": ("spine1", "spine2", "spine3"),
     "shoulder": (
-        *("left_collar", "right_collar", "left_shoulder", "right_shoulder"),
+        "left_collar",
+        "right_collar",
+        "left_shoulder",
+        "right_shoulder",
     ),
     "elbow": ("left_elbow", "right_elbow"),
     "wrist": ("left_wrist", "right_wrist"),
@@ -29,68 +32,94 @@ GROUPS = {
     "foot": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
 }
 LANDMARKS = (
-    *(3042, 4428, 3503, 4311, 822, 4361, 877, 4386, 898, 3222, 6620, 2544),
-    *(2820, 1258, 4116, 5365, 5989, 331),
+    3042,
+    4428,
+    3503,
+    4311,
+    822,
+    4361,
+    877,
+    4386,
+    898,
+    3222,
+    6620,
+    2544,
+    2820,
+    1258,
+    4116,
+    5365,
+    5989,
+    331,
 )
 """Vertices of SMPL: breasts, belly, hips, thighs, back, feet, hands, arms and
 a point of the face that the repository calls the top of the head."""
 
 
 class Measure:
-    """Errors about the pelvis, or after a similarity of joints to truth.
+    """Errors relative to the pelvis, or after aligning joints by a similarity.
 
-    options["groups_aligned"] chooses the similarity.
+    options["groups_aligned"] selects the similarity.
     """
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """Truth and regressor are the protocol's."""
-        self._given = given
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Takes truth and regressor from the protocol."""
+        self._context = context
         self._aligned = protocol.options.get("groups_aligned", False)
-        self._compared = joint_pairs.JointPairs(protocol, given, joints.SMPL24)
+        self._joint_pairs = joint_pairs.JointPairs(
+            protocol, context, joints.SMPL24
+        )
         self._joints: list[np.ndarray] = []
         self._bones: list[np.ndarray] = []
         self._landmarks: list[np.ndarray] = []
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts the labelled examples of a batch."""
-        sides = self._compared(batch, found)
-        pred = sides.pred
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds the labelled examples of a batch."""
+        pairs = self._joint_pairs(batch, predictions)
+        pred = pairs.pred
         if self._aligned:
-            pred = metrics.procrustes(pred, sides.true)
-        self._joints.append(metrics.per_joint_error_mm(pred, sides.true))
-        # Lengths before any alignment: a similarity would change them.
-        off = np.abs(bone_lengths(sides.pred) - bone_lengths(sides.true))
-        self._bones.append(1000 * off)
-        smpl = self._given.body.data.topology == "smpl"
-        if smpl and found.vertices is not None and not self._aligned:
-            self._add_landmarks(batch, found, sides)
+            pred = metrics.procrustes(pred, pairs.true)
+        self._joints.append(metrics.per_joint_error_mm(pred, pairs.true))
+        # Unaligned: a similarity would change the lengths.
+        differences = np.abs(
+            bone_lengths(pairs.pred) - bone_lengths(pairs.true)
+        )
+        self._bones.append(1000 * differences)
+        smpl = self._context.body.data.topology == "smpl"
+        if smpl and predictions.vertices is not None and not self._aligned:
+            self._add_landmarks(batch, predictions, pairs)
 
-    def _add_landmarks(self, batch, found, sides: joint_pairs.Pair) -> None:
+    def _add_landmarks(
+        self, batch, predictions, pairs: joint_pairs.Pair
+    ) -> None:
         index = list(LANDMARKS)
-        mesh = self._given.labelled(batch)
-        pred = found.vertices[sides.rows][:, index]
-        true = mesh.vertices[sides.rows][:, index]
+        mesh = self._context.labelled(batch)
+        pred = predictions.vertices[pairs.rows][:, index]
+        true = mesh.vertices[pairs.rows][:, index]
         self._landmarks.append(
             metrics.per_joint_error_mm(
-                pred - sides.pred_root[:, np.newaxis],
-                true - sides.true_root[:, np.newaxis],
+                pred - pairs.pred_root[:, np.newaxis],
+                true - pairs.true_root[:, np.newaxis],
             )
         )
 
     def summary(self) -> dict[str, float]:
-        """Millimetres."""
-        each = np.concatenate(self._joints).mean(axis=0)
-        figures = {
+        """Errors of groups, bones and landmarks in millimetres."""
+        joint_means = np.concatenate(self._joints).mean(axis=0)
+        errors_mm = {
             f"group_{name}_mm": float(
-                each[list(joints.select(members, of=joints.SMPL24))].mean()
+                joint_means[
+                    list(joints.select(members, of=joints.SMPL24))
+                ].mean()
             )
             for name, members in GROUPS.items()
         }
-        figures["bone_length_mm"] = float(np.concatenate(self._bones).mean())
+        errors_mm["bone_length_mm"] = float(np.concatenate(self._bones).mean())
         if self._landmarks:
             landmarks = np.concatenate(self._landmarks)
-            figures["landmarks_mm"] = float(landmarks.mean())
-        return figures
+            errors_mm["landmarks_mm"] = float(landmarks.mean())
+        return errors_mm
 
 
 def bone_lengths(points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far the root is from where it stands in the camera's frame."""
+"""Error of the root's position in the camera's frame."""
 
 from collections.abc import Mapping
 
@@ -16,33 +16,39 @@ from training.evaluation.protocol import (
 class Measure:
     """Mean distance of the predicted root from the true one."""
 
-    def __init__(self, protocol: Protocol, given: EvaluationContext):
-        """The root is the protocol's."""
-        self._compared = joint_pairs.JointPairs(protocol, given)
+    def __init__(self, protocol: Protocol, context: EvaluationContext):
+        """Takes the root from the protocol."""
+        self._joint_pairs = joint_pairs.JointPairs(protocol, context)
         self._rows: list[np.ndarray] = []
 
-    def add(self, batch: Mapping[str, np.ndarray], found: Predictions) -> None:
-        """Counts the examples whose true joints are stored with their place.
+    def add(
+        self, batch: Mapping[str, np.ndarray], predictions: Predictions
+    ) -> None:
+        """Adds examples whose true joints are stored in the camera's frame.
 
-        Nothing where predictions have neither a translation nor a camera.
+        Adds nothing if predictions have neither a translation nor a camera.
         """
-        sides = self._compared(batch, found)
-        placed = sides.source == "records"
-        rows = sides.rows[placed]
-        if found.translation is not None:
-            moved = found.translation[rows]
-        elif found.camera is not None:
-            moved = crop_views.translation(
-                found.camera[rows],
+        pairs = self._joint_pairs(batch, predictions)
+        is_absolute = pairs.source == "records"
+        rows = pairs.rows[is_absolute]
+        if predictions.translation is not None:
+            translation = predictions.translation[rows]
+        elif predictions.camera is not None:
+            translation = crop_views.translation(
+                predictions.camera[rows],
                 batch["stored_box"][rows],
                 batch["stored_intrinsics"][rows],
             )
         else:
             return
-        off = sides.pred_root[placed] + moved - sides.true_root[placed]
-        self._rows.append(1000 * np.linalg.norm(off, axis=1))
+        differences = (
+            pairs.pred_root[is_absolute]
+            + translation
+            - pairs.true_root[is_absolute]
+        )
+        self._rows.append(1000 * np.linalg.norm(differences, axis=1))
 
     def summary(self) -> dict[str, float]:
-        """Millimetres; nothing where no example has a place."""
+        """Mean error in millimetres; {} where no example has one."""
         errors = np.concatenate([*self._rows, np.zeros(0)])
         return {"translation_mm": float(errors.mean())} if errors.size else {}

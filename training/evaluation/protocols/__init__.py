@@ -1,7 +1,7 @@
 """Protocols by name: one name for each set of rules.
 
-They are the rows PROTOCOLS of the modules of this package, one for each
-dataset; a new module is found by its place.
+Every module of this package, one for each dataset, lists its protocols in
+PROTOCOLS. A new module is found without being registered.
 """
 
 import functools
@@ -12,35 +12,36 @@ from training.evaluation.protocol import Protocol
 
 
 @functools.cache
-def _all() -> dict[str, Protocol]:
-    found: dict[str, Protocol] = {}
+def _by_name() -> dict[str, Protocol]:
+    by_name: dict[str, Protocol] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         for row in module.PROTOCOLS:
-            if row.name in found:
+            if row.name in by_name:
                 raise ValueError(f"Two protocols are called {row.name!r}.")
-            found[row.name] = row
-    return found
+            by_name[row.name] = row
+    return by_name
 
 
 def names() -> list[str]:
-    """All protocols."""
-    return sorted(_all())
+    """Names of all protocols, sorted."""
+    return sorted(_by_name())
 
 
 def get(name: str) -> Protocol:
     """The protocol `name`.
 
     Raises:
-        ValueError: unknown, or a name that means several things; the message
-            lists what there is.
+        ValueError: unknown or ambiguous name; the message lists the choices.
     """
-    if name in _all():
-        return _all()[name]
-    meant = [each for each in names() if each.startswith(f"{name}_")]
-    if meant:
+    if name in _by_name():
+        return _by_name()[name]
+    candidates = [
+        candidate for candidate in names() if candidate.startswith(f"{name}_")
+    ]
+    if candidates:
         raise ValueError(
             f"{name!r} means different things in different papers. Choose "
-            f"one of {meant}."
+            f"one of {candidates}."
         )
     raise ValueError(f"Unknown protocol {name!r}. There are: {names()}.")

@@ -1,8 +1,8 @@
 """Human3.6M, as five papers count it. No two of these are the same number.
 
 Example ids are as training.data.prepare.h36m makes them:
-S9_Directions_1.54138969_000001, picture number from 1. The lists that HMR and
-SPIN published serve as well: HMR's TFRecords of the test people, whose ids are
+S9_Directions_1.54138969_000001, image number from 1. The lists that HMR and
+SPIN published are read as well: HMR's TFRecords of the test people, with ids
 test-S9_Directions_0_cam3-00000 by trial and camera from 0, and SPIN's
 h36m_valid_protocol1.npz, whose ids start with the file's name.
 """
@@ -20,9 +20,9 @@ from training.evaluation.protocol import (
 FRONTAL = "60457274"
 """Camera 3 of 0 to 3 (karfly/human36m-camera-parameters)."""
 
-# Frame k is picture k + 1: every 5th one ends in 1 or 6.
+# Frame k is image k + 1: every 5th one ends in 1 or 6.
 _FIFTH = r"\d*[16]$"
-# A first trial is called "Action 1", but for these (metadata.xml of
+# A first trial is called "Action 1", except for these (metadata.xml of
 # anibali/h36m-fetch).
 _ACTIONS = (
     "Directions|Discussion|Eating|Greeting|Phoning|Photo|Posing|Purchases|"
@@ -55,12 +55,12 @@ _row = functools.partial(
 _hmr = functools.partial(
     _row,
     measures=("joints3d",),
-    # Subject, action, trial and camera: all before the picture's number.
+    # Subject, action, trial and camera: everything before the image number.
     sequence=grouped(r"^(.*)[_-]\d+$"),
     joints=joints.LSP14,
     truth=("cocoplus", "records"),
     box_rules="hmr",
-    also=("hmr-tfrecords",),
+    other_readers=("hmr-tfrecords",),
 )
 _HMR = functools.partial(
     Description,
@@ -92,7 +92,7 @@ _spin = functools.partial(
     root=("pelvis",),
     regressor="h36m",
     box_rules="spin",
-    also=("spin-npz",),
+    other_readers=("spin-npz",),
 )
 _SPIN = functools.partial(
     Description,
@@ -118,7 +118,7 @@ _smplr = functools.partial(
     _row,
     splits=("p1",),
     prepare="h36m --split p1 --neural-annot FOLDER",
-    chosen=matching(_TESTED),
+    includes=matching(_TESTED),
     joints=joints.SMPLR16,
     root=("pelvis",),
     regressor="smpl",
@@ -149,7 +149,7 @@ PROTOCOLS = (
         name="h36m_p1_hmr",
         splits=("p1", "test"),
         prepare="h36m --split p1",
-        chosen=matching(_HMR_TESTED),
+        includes=matching(_HMR_TESTED),
         description=_HMR(
             split=_P1_SPLIT + _CORRUPT,
             frames=_FRAMES,
@@ -164,7 +164,7 @@ PROTOCOLS = (
         splits=("p2_hmr", "p2_spin", "p1", "test"),
         prepare="h36m --split p2_hmr",
         headline=("pa_mpjpe_mm",),
-        chosen=matching(_FIRST),
+        includes=matching(_FIRST),
         description=_HMR(
             split=f"S9 and S11, camera {FRONTAL}, first trial of each action",
             frames=_FRAMES,
@@ -178,7 +178,7 @@ PROTOCOLS = (
         name="h36m_p1_spin",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
-        chosen=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
+        includes=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
         description=_SPIN(
             split=_P1_SPLIT,
             frames=_FRAMES,
@@ -194,7 +194,7 @@ PROTOCOLS = (
         name="h36m_p2_spin",
         splits=("p2_spin", "p1"),
         prepare="h36m --split p2_spin --rules spin",
-        chosen=matching(
+        includes=matching(
             rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}|^h36m_valid_protocol2-"
         ),
         description=_SPIN(
@@ -239,10 +239,10 @@ PROTOCOLS = (
         name="h36m_p1_hund",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
-        also=(),
+        other_readers=(),
         measures=("joints3d", "translation"),
         headline=("pa_mpjpe_mm", "mpjpe_mm", "translation_mm"),
-        chosen=matching(_TESTED),
+        includes=matching(_TESTED),
         box_rules="",
         description=_SPIN(
             split=_P1_SPLIT,

@@ -5,9 +5,20 @@ from training.evaluation.protocol import Description, Protocol, grouped
 
 # The official script groups 14 of the 17 joints (mpii_compute_3d_pck.m).
 PCK14 = (
-    *("head_top", "neck", "left_shoulder", "right_shoulder", "left_elbow"),
-    *("right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
-    *("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    "head_top",
+    "neck",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
 )
 JOINTS17 = (*joints.LSP14, "pelvis", "spine", "neck_nose")
 
@@ -22,8 +33,12 @@ PROTOCOLS = (
         group=grouped(r"_(a\d)$"),
         measures=("joints3d", "pck3d"),
         headline=(
-            *("pck3d_150mm", "auc3d", "mpjpe_mm"),
-            *("pck3d_150mm_aligned", "auc3d_aligned", "pa_mpjpe_mm"),
+            "pck3d_150mm",
+            "auc3d",
+            "mpjpe_mm",
+            "pck3d_150mm_aligned",
+            "auc3d_aligned",
+            "pa_mpjpe_mm",
         ),
         joints=JOINTS17,
         root=("pelvis",),

@@ -1,4 +1,4 @@
-"""MPII: joints that were annotated though they are not visible."""
+"""MPII: joints that are annotated but not visible."""
 
 from tf_hmr import joints
 from training.evaluation.protocol import Description, Protocol

@@ -1,4 +1,4 @@
-"""HKMR's occlusions: the people of other protocols behind one pattern."""
+"""HKMR's occlusions: other protocols with the people behind one pattern."""
 
 import dataclasses
 
@@ -22,26 +22,26 @@ _OURS = (
 )
 
 
-def _occluded(row: Protocol, name: str, pattern: str, table: str) -> Protocol:
-    protocol = dataclasses.replace(
-        row.description,
+def _occluded(base: Protocol, name: str, pattern: str, table: str) -> Protocol:
+    description = dataclasses.replace(
+        base.description,
         split=(
-            f"{row.description.split}; each once behind every {pattern} "
+            f"{base.description.split}; each once behind every {pattern} "
             f"{_SIZES[pattern]}, in five degrees before each of 14 joints"
         ),
         alignment=(
             "MPJPE without; means over all frames, degrees and covered joints"
         ),
-        source=f"the HKMR paper, section 4, {table}, for the rest {row.name}",
-        ours=f"{_OURS} {row.description.ours}".strip(),
+        source=f"the HKMR paper, section 4, {table}, for the rest {base.name}",
+        ours=f"{_OURS} {base.description.ours}".strip(),
     )
     return dataclasses.replace(
-        row,
+        base,
         name=name,
         measures=("joints3d", "occluded"),
         headline=("mpjpe_mm",),
         occlusion=occluders.OneJoint(pattern),
-        description=protocol,
+        description=description,
     )
 
 

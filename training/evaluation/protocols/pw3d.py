@@ -5,12 +5,12 @@ import functools
 from tf_hmr import joints
 from training.evaluation.protocol import Description, Protocol, grouped
 
-_row = functools.partial(
+_protocol = functools.partial(
     Protocol,
     records="3dpw",
     splits=("test",),
     prepare="3dpw --split test --rules spin",
-    also=("spin-npz",),
+    other_readers=("spin-npz",),
     box_rules="spin",
     group=grouped(r"^(.+)_\d+_\d+$"),
     joints=joints.LSP14,
@@ -28,7 +28,7 @@ _ALIGNMENT = (
 )
 
 PROTOCOLS = (
-    _row(
+    _protocol(
         name="3dpw_spin",
         count=35_515,
         measures=("joints3d", "pck3d", "surface"),
@@ -50,7 +50,7 @@ PROTOCOLS = (
             ours="PVE of the meshes as the bodies give them, unaligned.",
         ),
     ),
-    _row(
+    _protocol(
         name="3dpw_hund",
         measures=("joints3d",),
         headline=("pa_mpjpe_mm", "mpjpe_mm"),

@@ -1,4 +1,4 @@
-"""Silhouettes as SMPLR's Table 4 compares them."""
+"""Silhouettes, compared as in SMPLR's Table 4."""
 
 import dataclasses
 
@@ -6,9 +6,9 @@ from training.evaluation.protocol import Protocol
 from training.evaluation.protocols import h36m, surreal, up3d
 
 
-def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
-    protocol = dataclasses.replace(
-        row.description,
+def _silhouettes(base: Protocol, name: str, truth: str) -> Protocol:
+    description = dataclasses.replace(
+        base.description,
         joints="the person's silhouette in the whole picture",
         root="none",
         regressor=f"the predicted mesh, seen by its camera; true: {truth}",
@@ -24,11 +24,11 @@ def _silhouettes(row: Protocol, name: str, truth: str) -> Protocol:
         ),
     )
     return dataclasses.replace(
-        row,
+        base,
         name=name,
         measures=("silhouette",),
         headline=("silhouette_iou",),
-        description=protocol,
+        description=description,
     )
 
 

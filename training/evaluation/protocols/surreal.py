@@ -1,11 +1,11 @@
-"""SURREAL: rendered films, as SMPLR and BodyNet sample them."""
+"""SURREAL: rendered videos, as SMPLR and BodyNet sample them."""
 
 import functools
 
 from tf_hmr import joints
 from training.evaluation.protocol import Description, Protocol
 
-_row = functools.partial(
+_protocol = functools.partial(
     Protocol,
     records="surreal",
     measures=("joints3d", "skeleton", "surface"),
@@ -16,7 +16,7 @@ _row = functools.partial(
     truth=("smpl",),
     options={"surface_root": "pelvis"},
 )
-_rule = functools.partial(
+_description = functools.partial(
     Description,
     joints=(
         "16 of SMPL's 24 joints and their groups; lengths of the 23 bones; "
@@ -29,7 +29,7 @@ _rule = functools.partial(
     ),
     alignment="none; means over all frames",
 )
-_KEPT = (
+_FRAMES = (
     "a frame is left out when its joints moved less than 5 cm in the mean "
     "since the last one kept"
 )
@@ -40,14 +40,14 @@ _OURS = (
 )
 
 PROTOCOLS = (
-    _row(
+    _protocol(
         name="surreal_smplr",
         splits=("test",),
         prepare="surreal --split test --rules smplr",
         box_rules="smplr",
-        description=_rule(
+        description=_description(
             split="test, all three renderings",
-            frames=f"{_KEPT}; the paper counts 665K",
+            frames=f"{_FRAMES}; the paper counts 665K",
             source=(
                 "the SMPLR paper, 4.1, 4.3 and Table 3; "
                 "meysam-madadi/SMPLR: test.py"
@@ -58,14 +58,14 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _row(
+    _protocol(
         name="surreal_smplr_val",
         splits=("val",),
         prepare="surreal --split val --rules smplr",
         box_rules="smplr",
-        description=_rule(
+        description=_description(
             split="val, all three renderings",
-            frames=f"{_KEPT}; the paper counts 27K",
+            frames=f"{_FRAMES}; the paper counts 27K",
             source=(
                 "the SMPLR paper, 4.3 and Table 1; meysam-madadi/SMPLR: test.py"
             ),
@@ -75,12 +75,12 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _row(
+    _protocol(
         name="surreal_bodynet",
         splits=("test",),
         prepare="surreal --split test --rules bodynet",
         box_rules="bodynet",
-        description=_rule(
+        description=_description(
             split="test, all three renderings",
             frames="the middle one of each clip of T: number ceil(T / 2)",
             source="gulvarol/bodynet: fitting/fit_surreal.py",
