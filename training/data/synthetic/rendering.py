@@ -1,8 +1,8 @@
 """Posing and drawing many people fast, without TensorFlow.
 
 `Skinner` is the SMPL formula for batches in numpy and scipy's sparse
-matrices: the processes that make training pictures start in a fraction of
-the time TensorFlow needs. A test holds it against `tf_hmr.body.model.Body`.
+matrices: the processes that make training images start in a fraction of the
+time TensorFlow needs. A test compares it with `tf_hmr.body.model.Body`.
 """
 
 from typing import NamedTuple
@@ -81,7 +81,7 @@ class Skinner:
             people, -1
         )
         # People are the last axis throughout: every operation is then a long
-        # contiguous one, and a sparse matrix meets all people at once.
+        # contiguous one, and a sparse matrix applies to all people at once.
         shaped = self._template + self._shapedirs @ betas.T
         shaped += self._posedirs @ np.ascontiguousarray(feature.T)
         shaped = shaped.reshape(-1, 3, people)
@@ -93,8 +93,8 @@ class Skinner:
         moves = np.concatenate([rotations, shift[..., None]], axis=-1)
         moves = np.moveaxis(moves, 0, -1).reshape(self.data.num_joints, -1)
         moves = (self._weights @ moves).reshape(-1, 3, 4, people)
-        turned = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
-        vertices = turned + moves[:, :, 3]
+        rotated = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
+        vertices = rotated + moves[:, :, 3]
         # Blended rotations shrink a little at the joints; light forgives it.
         normals = np.einsum("vabn,vb->van", moves[:, :, :3], self._normals)
         keypoints = self._regressor @ vertices.reshape(len(vertices), -1)
@@ -107,7 +107,7 @@ class Skinner:
 def square_view(
     vertices: np.ndarray, size: int, margin: float
 ) -> tuple[rendering.View, np.ndarray]:
-    """The view of a square around a mesh, as if cut from a larger photo.
+    """Computes the view of a square around a mesh, as cut from a photo.
 
     Args:
         vertices: (V, 3) in front of the camera, metres.
@@ -115,8 +115,8 @@ def square_view(
         margin: its side over the longer side of the mesh's box.
 
     Returns:
-        The view, its principal point where the optical axis is, and the
-        mesh's box in it: (4,) x, y, w, h in pixel edges.
+        The view, with its principal point on the optical axis, and the mesh's
+        box in it: (4,) x, y, w, h in pixel edges.
     """
     low, high = bounds(vertices[:, :2] / vertices[:, 2:])
     focal_px = size / (margin * float((high - low).max()))
@@ -142,7 +142,7 @@ def draw(
     vertex_colours: np.ndarray,
     vertex_labels: np.ndarray,
 ) -> Drawing:
-    """Draws one person, antialiased, and the part seen at each pixel.
+    """Draws one person, antialiased, and the visible part at each pixel.
 
     Args:
         background: (H, W, 3) uint8 RGB, of the view's size.
