@@ -24,7 +24,7 @@ LEAST_PEOPLE = 50  # of a dataset, for its median to count
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Labels of N records; what a record does not have is 0.
+    """Labels of N records; 0 where a record lacks them.
 
     Attributes:
         names: N pairs of dataset and example id.

@@ -24,8 +24,8 @@ POSE = "pose disagrees with the joints"
 MIRRORED = bones.MIRRORED
 
 _LEAST_JOINTS = 6
-# Misfits of 3,000 good synthetic people, and why the limits are above:
-# pose against joints3d: at most 0.15 with somebody else's body shape.
+# The limits exceed the misfits of 3,000 good synthetic people. Pose against
+# joints3d: at most 0.15 with somebody else's body shape.
 _POSE_LIMIT = 0.3
 # Keypoints against joints3d: 0 with the camera's intrinsics, so this is for
 # the annotators' noise: 12 px of somebody 200 px tall. Without intrinsics

@@ -1,4 +1,4 @@
-"""Motion capture as Acclaim files: .asf, a skeleton, and .amc, its motion.
+"""Reads Acclaim files of motion capture: .asf, a skeleton; .amc, its motion.
 
 A bone has a direction at rest, axes (three angles about x, y, z, in this
 order about fixed axes) and the rotations that it is free to make about them;

@@ -1,4 +1,4 @@
-"""Human3.6M's files of positions: CDF, the format of NASA's space physics.
+"""Reads Human3.6M's files of positions: CDF, NASA's format of space physics.
 
 The variable `Pose` holds one record, (frames, points times axes) numbers
 (nkolot/SPIN: datasets/preprocess/h36m.py).

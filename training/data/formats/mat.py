@@ -1,4 +1,4 @@
-"""Matlab files of datasets, version 5, in numpy."""
+"""Reads Matlab files of datasets, version 5, into numpy."""
 
 from pathlib import Path
 from typing import Any

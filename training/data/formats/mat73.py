@@ -1,4 +1,4 @@
-"""Matlab files of datasets, version 7.3, which are HDF5, in numpy.
+"""Reads Matlab files of version 7.3, which are HDF5, into numpy.
 
 Axes are reversed: Matlab's (3, 17, 1, N) is stored as (N, 1, 17, 3). Only
 numbers and cells of numbers are read.

@@ -23,7 +23,7 @@ def library(name: str) -> ModuleType:
 def missing_file(
     path: Path, description: str, provider: str
 ) -> FileNotFoundError:
-    """The error for a required file of a dataset.
+    """Makes the error for a missing file of a dataset.
 
     Args:
         path: where it was expected.

@@ -1,4 +1,4 @@
-"""Training batches by TensorFlow's own operations, for other processes.
+"""Training batches by TensorFlow's own operations, for a tf.data service.
 
 The local pipeline (batches.py) calls back into this process, so a tf.data
 service cannot run it. Here everything is an operation of TensorFlow: workers

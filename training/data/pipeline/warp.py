@@ -14,7 +14,7 @@ Batch = dict[str, tf.Tensor]
 
 
 def canvas_side(image_size: int) -> int:
-    """Side of the canvas for crops of `image_size` pixels: half as much more.
+    """Side of the canvas for crops of `image_size` pixels: 1.5 times as large.
 
     The upright box around a turned square is at most sqrt(2) times as wide,
     so that the canvas, whatever the rotation, is no coarser than the crop.

@@ -1,4 +1,4 @@
-"""Serialized records to tensors, a batch at a time, in a TensorFlow graph."""
+"""Parses serialized records to tensors, by batch, in a TensorFlow graph."""
 
 import numpy as np
 import tensorflow as tf

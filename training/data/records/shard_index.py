@@ -13,7 +13,7 @@ _CURE = "Restore it from a backup, or prepare the dataset again."
 
 
 def path_of(shard: pathlib.Path) -> pathlib.Path:
-    """The index file of a shard."""
+    """Path of a shard's index file."""
     return shard.with_suffix(".index.npy")
 
 

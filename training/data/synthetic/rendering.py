@@ -19,7 +19,7 @@ _SUPERSAMPLE = 2  # Samples per pixel and axis: antialiased edges.
 
 
 class Posed(NamedTuple):
-    """N people, in the frame that their global rotation puts them in.
+    """N people, in the frame of their global rotation.
 
     vertices (N, V, 3) and joints (N, K, 3), the latter in the order of
     joints.KEYPOINTS, in metres; the pelvis stays at its place in the resting
@@ -128,7 +128,7 @@ def square_view(
 
 
 class Drawing(NamedTuple):
-    """picture (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
+    """Image (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
 
     picture: np.ndarray
     parts: np.ndarray
@@ -155,13 +155,13 @@ def draw(
     Returns:
         The drawing; a pixel has a part where at least half of it is covered.
     """
-    picture, parts = background.copy(), np.zeros(background.shape[:2], np.uint8)
+    image, parts = background.copy(), np.zeros(background.shape[:2], np.uint8)
     low, high = bounds(view.project(vertices))
     low, high = np.floor(low).astype(int) - 1, np.ceil(high).astype(int) + 2
     left, top = np.clip(low, 0, (view.width, view.height))
     right, bottom = np.clip(high, 0, (view.width, view.height))
     if right <= left or bottom <= top:
-        return Drawing(picture, parts)
+        return Drawing(image, parts)
     window = view.window(
         left, top, right - left, bottom - top, zoom=_SUPERSAMPLE
     )
@@ -176,9 +176,9 @@ def draw(
         fine, (right - left, bottom - top), interpolation=cv2.INTER_AREA
     )
     cover = coarse[..., 3]
-    region = picture[top:bottom, left:right]
+    region = image[top:bottom, left:right]
     rest = cv2.multiply(region, cv2.merge([255 - cover] * 3), scale=1 / 255)
-    picture[top:bottom, left:right] = cv2.add(
+    image[top:bottom, left:right] = cv2.add(
         rest, np.ascontiguousarray(coarse[..., :3])
     )
     labels = np.append(np.asarray(vertex_labels) + 1, 0).astype(np.uint8)[ids]
@@ -187,7 +187,7 @@ def draw(
         np.maximum(labels[1::2, 0::2], labels[1::2, 1::2]),
     )
     parts[top:bottom, left:right] = np.where(cover >= 127, labels, 0)
-    return Drawing(picture, parts)
+    return Drawing(image, parts)
 
 
 def bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
