@@ -1,1 +1,1 @@
-"""Faults of records that training would not tell."""
+"""Checks of records for faults that training would not report."""

@@ -19,16 +19,16 @@ LIMBS = tuple(
 )
 IN_KEYPOINTS = list(joints.select(LIMBS, joints.KEYPOINTS))
 IN_SMPL = list(joints.select(LIMBS, joints.SMPL24))
-MANY = 50
+LEAST_PEOPLE = 50  # of a dataset, for its median to count
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Labels of N records; what a record does not have is 0.
+    """Labels of N records; 0 where a record lacks them.
 
     Attributes:
         names: N pairs of dataset and example id.
-        size: (N, 2) width and height of the picture, pixels.
+        size: (N, 2) width and height of the image, pixels.
         box: (N, 4) x, y, w, h, pixels.
         keypoints: (N, K, 3) x, y, visible.
         joints3d: (N, K, 4) metres in the camera's frame, valid.
@@ -56,44 +56,44 @@ class Columns:
         return len(self.names)
 
     def points(self, name: str) -> np.ndarray:
-        """(N, 3) of a joint of joints3d."""
+        """Positions (N, 3) of a joint of joints3d."""
         return self.joints3d[:, joints.KEYPOINTS.index(name), :3]
 
     def valid(self, *names: str) -> np.ndarray:
-        """(N,) whether all these joints of joints3d are valid."""
+        """Whether all these joints of joints3d are valid, (N,) bool."""
         index = list(joints.select(names, joints.KEYPOINTS))
         return (self.joints3d[:, index, 3] > 0).all(axis=1)
 
-    def judged(
+    def scores(
         self, values: np.ndarray, limit: float, limit_of_many: float
     ) -> np.ndarray:
-        """Scores of a measure by which one person says less than many.
+        """Scores of a measure that tells more of many people than of one.
 
         Args:
             values: (N,) NaN where not known.
             limit: for one person.
-            limit_of_many: for the median of a dataset's people, if there
-                are MANY of them: above it all of them are at fault.
+            limit_of_many: for the median of a dataset with LEAST_PEOPLE or
+                more: above it all of its people are at fault.
         """
         scores = values / limit
-        sets = np.array([dataset for dataset, _ in self.names])
-        for dataset in np.unique(sets):
-            rows = (sets == dataset) & np.isfinite(values)
-            if rows.sum() >= MANY:
-                middle = np.median(values[rows]) / limit_of_many
-                scores[rows] = np.maximum(scores[rows], middle)
+        datasets = np.array([dataset for dataset, _ in self.names])
+        for dataset in np.unique(datasets):
+            rows = (datasets == dataset) & np.isfinite(values)
+            if rows.sum() >= LEAST_PEOPLE:
+                of_median = np.median(values[rows]) / limit_of_many
+                scores[rows] = np.maximum(scores[rows], of_median)
         return scores
 
     @functools.cached_property
     def limbs(self) -> np.ndarray:
-        """(N, 12, 3) LIMBS of the posed body; its own shape if it is open.
+        """(N, 12, 3) LIMBS of the posed body; the open one has its own shape.
 
         Other bodies are posed with the open body's mean shape: angles mean
-        the same, and nobody needs their files.
+        the same, and their files are not needed.
         """
         rest, dirs, topology = _rest()
-        known = (self.topology == topology) & self.has["betas"]
-        betas = np.where(known[:, None], self.betas, 0)
+        has_own_shape = (self.topology == topology) & self.has["betas"]
+        betas = np.where(has_own_shape[:, None], self.betas, 0)
         rests = rest + np.einsum("jcp,np->njc", dirs, betas)
         rotmats = Rotation.from_rotvec(self.pose.reshape(-1, 3)).as_matrix()
         rotmats = rotmats.reshape(*self.pose.shape, 3)
@@ -101,12 +101,12 @@ class Columns:
 
     @functools.cached_property
     def global_rotmats(self) -> np.ndarray:
-        """(N, 3, 3)."""
+        """Rotations (N, 3, 3) of the pelvis, in the camera's frame."""
         return Rotation.from_rotvec(self.pose[:, 0]).as_matrix()
 
 
 def of_fields(fields: dict[str, np.ndarray]) -> Columns:
-    """From what parsing.parse gives of a batch, as numpy arrays."""
+    """Columns of a batch of parsing.parse, as numpy arrays."""
     has = {
         label: fields[f"has_{label}"] > 0
         for label in ("keypoints", "joints3d", "pose", "betas")

@@ -15,7 +15,7 @@ from training.data.records import parsing, shards
 from training.data.records import schema as records
 
 BATCH = 1000
-_KEPT = 4  # worst examples of each fault
+_WORST_COUNT = 4  # worst examples of each fault
 _THREADS = 2
 
 
@@ -24,8 +24,8 @@ class Finding:
     """One fault in a set of records.
 
     Attributes:
-        records: how many show it.
-        checked: how many have the labels that can show it.
+        records: number of records that show it.
+        checked: number of records with the labels that can show it.
         worst: (score, number of the record, id), the worst first.
     """
 
@@ -40,21 +40,21 @@ class Finding:
         self.checked += int((~np.isnan(scores)).sum())
         rows = np.flatnonzero(scores > 1)
         self.records += len(rows)
-        rows = rows[np.argsort(-scores[rows], kind="stable")][:_KEPT]
+        rows = rows[np.argsort(-scores[rows], kind="stable")][:_WORST_COUNT]
         self.worst += [
             (float(scores[row]), int(numbers[row]), ids[row]) for row in rows
         ]
-        self.worst.sort(key=lambda each: -each[0])
-        del self.worst[_KEPT:]
+        self.worst.sort(key=lambda entry: -entry[0])
+        del self.worst[_WORST_COUNT:]
 
 
 class Examination:
     """Looks for faults in the records of a split, batch by batch."""
 
     def __init__(self, stored: shards.Records, images: bool = False):
-        """`images` decodes every picture, which takes most of the time."""
+        """`images` decodes every image, which takes most of the time."""
         self._stored, self._images = stored, images
-        self._seen: set[tuple[str, str]] = set()
+        self._known_names: set[tuple[str, str]] = set()
         self.findings = {
             name: Finding()
             for name in faults.LOOK
@@ -62,26 +62,28 @@ class Examination:
         }
 
     def run(self) -> Iterator[int]:
-        """Yields how many records each step has dealt with."""
+        """Yields the number of records of each step."""
         for start in range(0, len(self._stored), BATCH):
             numbers = range(start, min(start + BATCH, len(self._stored)))
             self._examine(*self._read(numbers))
             yield len(numbers)
 
     def _read(self, numbers: range) -> tuple[list[int], list[bytes]]:
-        """The records that are what was written, and their numbers."""
-        kept, serialized, lost = [], [], []
+        """Numbers and bytes of the records whose checksums match."""
+        readable, serialized, damaged = [], [], []
         for number in numbers:
             try:
                 serialized.append(self._stored.read(number))
-                kept.append(number)
+                readable.append(number)
             except shards.DamagedRecord as error:
-                lost.append((number, str(error)))
-        scores = np.array([2.0] * len(lost) + [0.0] * len(kept))
-        every = np.array([number for number, _ in lost] + kept, int)
-        ids = [name for _, name in lost] + [""] * len(kept)
-        self.findings[faults.DAMAGED].add(scores, every, ids)
-        return kept, serialized
+                damaged.append((number, str(error)))
+        scores = np.array([2.0] * len(damaged) + [0.0] * len(readable))
+        all_numbers = np.array(
+            [number for number, _ in damaged] + readable, int
+        )
+        ids = [name for _, name in damaged] + [""] * len(readable)
+        self.findings[faults.DAMAGED].add(scores, all_numbers, ids)
+        return readable, serialized
 
     def _examine(self, numbers: list[int], serialized: list[bytes]) -> None:
         if not numbers:
@@ -92,7 +94,7 @@ class Examination:
         scores = faults.check(columns)
         scores[faults.DUPLICATE] = self._duplicates(columns)
         if self._images:
-            scores[faults.PICTURE] = _pictures(fields)
+            scores[faults.PICTURE] = _image_scores(fields)
         ids = [name for _, name in columns.names]
         for name, values in scores.items():
             self.findings[name].add(values, np.array(numbers), ids)
@@ -100,13 +102,13 @@ class Examination:
     def _duplicates(self, columns: record_columns.Columns) -> np.ndarray:
         scores = np.zeros(len(columns))
         for row, name in enumerate(columns.names):
-            scores[row] = 2.0 * (name in self._seen)
-            self._seen.add(name)
+            scores[row] = 2.0 * (name in self._known_names)
+            self._known_names.add(name)
         return scores
 
 
-def _pictures(fields: dict[str, np.ndarray]) -> np.ndarray:
-    """2 for a picture, or parts, that do not decode to the stored size."""
+def _image_scores(fields: dict[str, np.ndarray]) -> np.ndarray:
+    """2 where an image, or its parts, do not decode to the stored size."""
     names = ("image", "parts", "width", "height")
     rows = zip(*(fields[name] for name in names), strict=True)
     with futures.ThreadPoolExecutor(_THREADS) as pool:
@@ -127,12 +129,12 @@ def _decodes(row: tuple[bytes, bytes, int, int]) -> bool:
 
 
 def drawable(serialized: bytes, name: str) -> records.Example | None:
-    """A record that can be drawn whatever is wrong with it, called `name`."""
+    """Decodes a record so that it can be drawn with its faults, as `name`."""
     example = records.decode(serialized)
-    picture = cv2.imdecode(np.frombuffer(example.image or b"0", np.uint8), 1)
-    if picture is None:
+    image = cv2.imdecode(np.frombuffer(example.image or b"0", np.uint8), 1)
+    if image is None:
         return None
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     box = np.nan_to_num(example.box)
     if min(box[2:]) <= 0 or np.abs(box).max() > 10 * max(width, height):
         box = np.array([0, 0, width, height])
@@ -141,6 +143,6 @@ def drawable(serialized: bytes, name: str) -> records.Example | None:
         value = getattr(example, label)
         if value is not None:
             value = np.nan_to_num(value, posinf=0, neginf=0)
-            # OpenCV draws no lines to places that are very far.
+            # OpenCV draws no lines to points that are very far.
             changes[label] = np.clip(value, -1e4, 1e4)
     return dataclasses.replace(example, example_id=name, **changes)

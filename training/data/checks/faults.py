@@ -1,8 +1,8 @@
-"""The faults that broke others' training, looked for in records.
+"""Checks of records for faults that are known to break training.
 
-Every check takes Columns of many records and gives scores (N,) by the name of
-the fault: above 1 is a fault, the higher the worse; NaN where a record does
-not have the labels that could show it.
+Every check takes Columns of many records and returns scores (N,) by the name
+of the fault: above 1 is a fault, the higher the worse; NaN where a record
+lacks the labels that could show it.
 """
 
 import numpy as np
@@ -37,28 +37,28 @@ LOOK = {
     label_pairs.PROJECTION: "keypoints and joints3d are of two people or views",
     label_pairs.POSE: "pose and joints are of two people, or of two frames",
 }
-"""What each fault mostly comes from."""
+"""The usual cause of each fault."""
 
 # Files that count pixels from 1, and rounding.
 _OUTSIDE_PX = 2.0
-# HMR's crop is 224 / 150 of the box: what is beyond is not seen.
+# HMR's crop is 224 / 150 of the box: points beyond it are not visible.
 _CROP = 224 / 150
 _BEYOND_CROP = 0.25  # share of the visible keypoints
-# Of the box's side, from its middle to that of at least _WHOLE keypoints. Of
-# synthetic people 0.02 in the middle and 0.28 at most; where corners are
-# taken for sizes, up to a half for one, and 0.2 and more for many.
+# Distance from the box's middle to that of at least _FULL_BODY keypoints, in
+# sides of the box. Synthetic people: median 0.02, at most 0.28; where corners
+# are taken for sizes, up to a half for one, and 0.2 and more for many.
 _OFF_CENTRE, _OFF_CENTRE_OF_MANY = 0.35, 0.15
 _LEAST_FILLED = 0.15  # HMR's box of a face and arms alone is filled by 0.24
-_LEAST_KEYPOINTS, _WHOLE = 6, 12
+_LEAST_KEYPOINTS, _FULL_BODY = 6, 12
 
 
 def check(columns: Columns) -> dict[str, np.ndarray]:
-    """Scores of all faults but those of files, ids and pictures.
+    """Scores of all faults except those of files, ids and images.
 
     Labels that are zero, or bones in another order, contradict everything:
-    only the first cause is told.
+    only the first cause is reported.
     """
-    found = {
+    all_scores = {
         NOT_FINITE: np.where([bool(b) for b in columns.broken], 2.0, 0.0),
         ZERO: _zero(columns),
         OUTSIDE: _outside(columns),
@@ -66,22 +66,22 @@ def check(columns: Columns) -> dict[str, np.ndarray]:
     }
     bones = bone_faults.check(columns)
     pairs = label_pairs.check(columns)
-    zero = found[ZERO] > 1
+    zero = all_scores[ZERO] > 1
     disordered = zero | (bones[bone_faults.ORDER] > 1)
-    found[BOX][zero] = 0
+    all_scores[BOX][zero] = 0
     for name, scores in bones.items():
-        found[name] = np.where(zero, np.fmin(scores, 0), scores)
+        all_scores[name] = np.where(zero, np.fmin(scores, 0), scores)
     for name, scores in pairs.items():
-        found[name] = np.where(disordered, np.fmin(scores, 0), scores)
-    return found
+        all_scores[name] = np.where(disordered, np.fmin(scores, 0), scores)
+    return all_scores
 
 
 def _zero(columns: Columns) -> np.ndarray:
     keypoints, joints3d = columns.keypoints, columns.joints3d
-    no_place = (keypoints[..., 2] > 0) & ~keypoints[..., :2].any(axis=2)
-    no_point = (joints3d[..., 3] > 0) & ~joints3d[..., :3].any(axis=2)
+    no_keypoint = (keypoints[..., 2] > 0) & ~keypoints[..., :2].any(axis=2)
+    no_joint = (joints3d[..., 3] > 0) & ~joints3d[..., :3].any(axis=2)
     # One joint may be the origin.
-    count = no_place.sum(axis=1) + np.maximum(no_point.sum(axis=1) - 1, 0)
+    count = no_keypoint.sum(axis=1) + np.maximum(no_joint.sum(axis=1) - 1, 0)
     # A person at rest and upside down, where nothing else is zero.
     no_pose = columns.has["pose"] & ~columns.pose.any(axis=(1, 2))
     return 2.0 * (count + no_pose)
@@ -89,8 +89,8 @@ def _zero(columns: Columns) -> np.ndarray:
 
 def _outside(columns: Columns) -> np.ndarray:
     points, visible = columns.keypoints[..., :2], columns.keypoints[..., 2] > 0
-    far = np.maximum(-0.5 - points, points - columns.size[:, None] + 0.5)
-    worst = np.where(visible, far.max(axis=2), 0).max(axis=1) / _OUTSIDE_PX
+    outside = np.maximum(-0.5 - points, points - columns.size[:, None] + 0.5)
+    worst = np.where(visible, outside.max(axis=2), 0).max(axis=1) / _OUTSIDE_PX
     return np.where(visible.any(axis=1), np.maximum(worst, 0), np.nan)
 
 
@@ -98,16 +98,16 @@ def _box(columns: Columns) -> np.ndarray:
     points, visible = columns.keypoints[..., :2], columns.keypoints[..., 2] > 0
     side = np.maximum(columns.box[:, 2:].max(axis=1), 1e-6)
     centre = columns.box[:, :2] + columns.box[:, 2:] / 2 - 0.5
-    away = np.abs(points - centre[:, None]).max(axis=2) / side[:, None]
+    distances = np.abs(points - centre[:, None]).max(axis=2) / side[:, None]
     count = np.maximum(visible.sum(axis=1), 1)
-    beyond = (visible & (away > _CROP / 2)).sum(axis=1) / count
+    beyond = (visible & (distances > _CROP / 2)).sum(axis=1) / count
     low = np.where(visible[..., None], points, np.inf).min(axis=1)
     high = np.where(visible[..., None], points, -np.inf).max(axis=1)
     with np.errstate(invalid="ignore"):
-        off = np.abs((low + high) / 2 - centre).max(axis=1) / side
+        off_centre = np.abs((low + high) / 2 - centre).max(axis=1) / side
         filled = (high - low).max(axis=1) / side
-    off = np.where(count >= _WHOLE, off, np.nan)
-    off = columns.judged(off, _OFF_CENTRE, _OFF_CENTRE_OF_MANY)
-    score = np.fmax(beyond / _BEYOND_CROP, off)
+    off_centre = np.where(count >= _FULL_BODY, off_centre, np.nan)
+    off_centre = columns.scores(off_centre, _OFF_CENTRE, _OFF_CENTRE_OF_MANY)
+    score = np.fmax(beyond / _BEYOND_CROP, off_centre)
     score = np.maximum(score, _LEAST_FILLED / np.maximum(filled, 1e-6))
     return np.where(visible.sum(axis=1) >= _LEAST_KEYPOINTS, score, np.nan)

@@ -1,9 +1,10 @@
-"""Motion capture as Acclaim files: .asf, a skeleton, and .amc, its motion.
+"""Reads Acclaim files of motion capture: .asf, a skeleton; .amc, its motion.
 
 A bone has a direction at rest, axes (three angles about x, y, z, in this
-order about fixed axes) and the rotations it is free to make in them, which
-stand in .amc in the same order, frame by frame (gsimchoni/mocap: inst/extdata;
-the CMU Graphics Lab's subjects are alike). x is the person's left, y up.
+order about fixed axes) and the rotations that it is free to make about them;
+.amc lists these in the same order, frame by frame (gsimchoni/mocap:
+inst/extdata; the CMU Graphics Lab's subjects are alike). x is the person's
+left, y up.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 ROOT = "root"
-_MOST_NUMBERS = 50_000_000  # of a motion: hours of it
+_MOST_NUMBERS = 50_000_000  # in one motion: hours of it
 
 
 class Bone(NamedTuple):
@@ -23,8 +24,8 @@ class Bone(NamedTuple):
     Attributes:
         parent: name of the bone it begins at, "" for the root.
         direction: (3,) from its beginning to its end; 0 for the root.
-        axes: of its rotations.
-        freedoms: what .amc gives of it: "rx", "ry", "rz"; for the root also
+        axes: orientation of the axes that it rotates about.
+        freedoms: its channels in .amc: "rx", "ry", "rz"; for the root also
             "tx", "ty", "tz".
     """
 
@@ -35,7 +36,7 @@ class Bone(NamedTuple):
 
 
 class Skeleton(NamedTuple):
-    """Bones by name, parents before children; degrees or radians."""
+    """Bones by name, parents before children; angles in degrees or radians."""
 
     bones: dict[str, Bone]
     degrees: bool
@@ -65,12 +66,12 @@ def _skeleton(text: str) -> Skeleton:
             section.append(words)
     units = {words[0]: words[1] for words in sections.get(":units", ())}
     degrees = units.get("angle", "deg") == "deg"
-    found, entry = {}, {}
+    entries, entry = {}, {}
     for words in sections[":bonedata"]:
         if words[0] == "begin":
             entry = {}
         elif words[0] == "end":
-            found[entry["name"][0]] = entry
+            entries[entry["name"][0]] = entry
         else:
             entry[words[0]] = words[1:]
     root = {words[0]: words[1:] for words in sections[":root"]}
@@ -78,7 +79,7 @@ def _skeleton(text: str) -> Skeleton:
     bones = {ROOT: Bone("", np.zeros(3), Rotation.identity(), order)}
     for words in sections[":hierarchy"]:
         for name in words[1:]:
-            bones[name] = _bone(words[0], found[name], degrees)
+            bones[name] = _bone(words[0], entries[name], degrees)
     if any(bone.parent not in ("", *bones) for bone in bones.values()):
         raise ValueError("a bone begins at one that is not there")
     return Skeleton(bones, degrees)
@@ -111,7 +112,7 @@ def read_motion(
         ValueError: the file is damaged or of another skeleton.
     """
     rows: dict[str, list[list[float]]] = {}
-    frame, kept, count = -1, False, 0
+    frame, sampled, number_count = -1, False, 0
     try:
         with path.open(errors="replace") as file:
             for line in file:
@@ -120,43 +121,45 @@ def read_motion(
                     continue
                 if len(words) == 1 and words[0].isdigit():
                     frame += 1
-                    kept = frame % step == 0
-                elif kept:
+                    sampled = frame % step == 0
+                elif sampled:
                     numbers = [float(word) for word in words[1:]]
-                    wanted = len(skeleton.bones[words[0]].freedoms)
-                    if len(numbers) != wanted:
+                    freedom_count = len(skeleton.bones[words[0]].freedoms)
+                    if len(numbers) != freedom_count:
                         raise ValueError(f"{words[0]} has {len(numbers)}")
                     rows.setdefault(words[0], []).append(numbers)
-                    count += wanted
-                    if count > _MOST_NUMBERS:
+                    number_count += freedom_count
+                    if number_count > _MOST_NUMBERS:
                         raise ValueError("more frames than a file can have")
-        found = {name: np.array(values) for name, values in rows.items()}
-        if ROOT not in found or len({len(v) for v in found.values()}) != 1:
+        motion = {name: np.array(values) for name, values in rows.items()}
+        if ROOT not in motion or len({len(v) for v in motion.values()}) != 1:
             raise ValueError("the bones have different numbers of frames")
-        if not all(np.isfinite(value).all() for value in found.values()):
+        if not all(np.isfinite(value).all() for value in motion.values()):
             raise ValueError("an angle is not finite")
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"{path} is no Acclaim motion of its skeleton ({error!r}); it may "
             "be damaged, or belong to another .asf."
         ) from error
-    return found
+    return motion
 
 
 def orientations(
     skeleton: Skeleton, motion: dict[str, np.ndarray]
 ) -> dict[str, Rotation]:
-    """How each bone is turned from its rest, T rotations in the world."""
+    """Rotations of each bone from its rest, T in the world's frame."""
     count = len(motion[ROOT])
-    found = {}
+    rotations = {}
     for name, bone in skeleton.bones.items():
-        turn = Rotation.identity(count)
-        turns = [word for word in bone.freedoms if word.startswith("r")]
-        if name in motion and turns:
-            columns = [bone.freedoms.index(word) for word in turns]
-            order = "".join(word[1] for word in turns)
+        rotation = Rotation.identity(count)
+        rotary = [word for word in bone.freedoms if word.startswith("r")]
+        if name in motion and rotary:
+            columns = [bone.freedoms.index(word) for word in rotary]
+            order = "".join(word[1] for word in rotary)
             angles = motion[name][:, columns]
-            own = Rotation.from_euler(order, angles, skeleton.degrees)
-            turn = bone.axes * own * bone.axes.inv()
-        found[name] = found[bone.parent] * turn if bone.parent else turn
-    return found
+            local_turn = Rotation.from_euler(order, angles, skeleton.degrees)
+            rotation = bone.axes * local_turn * bone.axes.inv()
+        rotations[name] = (
+            rotations[bone.parent] * rotation if bone.parent else rotation
+        )
+    return rotations

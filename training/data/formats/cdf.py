@@ -1,4 +1,4 @@
-"""Human3.6M's files of positions: CDF, the format of NASA's space physics.
+"""Reads Human3.6M's files of positions: CDF, NASA's format of space physics.
 
 The variable `Pose` holds one record, (frames, points times axes) numbers
 (nkolot/SPIN: datasets/preprocess/h36m.py).
@@ -15,7 +15,7 @@ _CURE = "Fetch it again from http://vision.imar.ro/human3.6m."
 
 
 def count(path: Path) -> int:
-    """Frames of a file of positions; its numbers are not read.
+    """Counts the frames of a file of positions without reading its numbers.
 
     Raises:
         ValueError: the file is damaged or holds no `Pose`.
@@ -28,29 +28,29 @@ def count(path: Path) -> int:
 
 
 def positions(path: Path, points: int, axes: int) -> np.ndarray:
-    """(frames, points, axes) float64 of a file of positions.
+    """Reads a file of positions, (frames, points, axes) float64.
 
     Raises:
         ValueError: the file is damaged or of another shape.
     """
     file = _open(path)
     try:
-        found = np.asarray(file.varget("Pose"), np.float64)
+        pose = np.asarray(file.varget("Pose"), np.float64)
     except Exception as error:
         raise _damaged(path, error) from error
-    if found.ndim != 3 or len(found) != 1 or found.shape[2] != points * axes:
+    if pose.ndim != 3 or len(pose) != 1 or pose.shape[2] != points * axes:
         raise ValueError(
-            f"{path}: Pose has the shape {found.shape}, expected (1, frames, "
+            f"{path}: Pose has the shape {pose.shape}, expected (1, frames, "
             f"{points * axes}): {points} points of {axes} numbers. {_CURE}"
         )
-    return found.reshape(-1, points, axes)
+    return pose.reshape(-1, points, axes)
 
 
 def _open(path: Path):
     cdflib = requirements.library("cdflib")
 
     class Bounded(cdflib.CDF):
-        """Where cdflib 1.3 would count for minutes, damage is an error."""
+        """Raises at damaged counts, where cdflib 1.3 would loop for minutes."""
 
         def _read_gdr(self, byte_loc):
             # Variables of two kinds, attributes, dimensions.

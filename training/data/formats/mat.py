@@ -1,4 +1,4 @@
-"""Matlab files of datasets, version 5, in numpy."""
+"""Reads Matlab files of datasets, version 5, into numpy."""
 
 from pathlib import Path
 from typing import Any
@@ -8,25 +8,25 @@ import scipy.io
 from training.data.formats import mat_tags, requirements
 
 
-def read(path: Path, name: str, what: str, whom: str) -> Any:
-    """One variable of a Matlab file; no code of it is run.
+def read(path: Path, name: str, description: str, provider: str) -> Any:
+    """Reads one variable of a Matlab file; runs no code of the file.
 
     Args:
         path: of the file.
         name: of the variable.
-        what: the file is, and which download holds it.
-        whom: where to request it.
+        description: of the file, and the download that holds it.
+        provider: where to request it.
 
     Returns:
         An array. Structs are objects with fields, or arrays of them; what
         Matlab stores as (1, 1) is a plain value.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file is missing.
         ValueError: it is damaged, or does not hold the variable.
     """
     if not path.exists():
-        raise requirements.missing_file(path, what, whom)
+        raise requirements.missing_file(path, description, provider)
     try:
         mat_tags.check(path, path.stat().st_mtime_ns)
         content = scipy.io.loadmat(
@@ -35,15 +35,15 @@ def read(path: Path, name: str, what: str, whom: str) -> Any:
             squeeze_me=True,
             variable_names=[name],  # others may be many times larger
         )
-        found = [known for known, *_ in scipy.io.whosmat(path)]
+        names = [variable for variable, *_ in scipy.io.whosmat(path)]
     except Exception as error:  # a damaged file raises almost anything
         raise ValueError(
             f"{path} could not be read as a Matlab file ({error!r}), expected "
-            f"{what}. Fetch it again from {whom}."
+            f"{description}. Fetch it again from {provider}."
         ) from error
     if name not in content:
         raise ValueError(
-            f"{path} holds {found or 'nothing'}, expected {name!r}: {what}. "
-            f"Fetch it again from {whom}."
+            f"{path} holds {names or 'nothing'}, expected {name!r}: "
+            f"{description}. Fetch it again from {provider}."
         )
     return content[name]

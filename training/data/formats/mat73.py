@@ -1,4 +1,4 @@
-"""Matlab files of datasets, version 7.3, which are HDF5, in numpy.
+"""Reads Matlab files of version 7.3, which are HDF5, into numpy.
 
 Axes are reversed: Matlab's (3, 17, 1, N) is stored as (N, 1, 17, 3). Only
 numbers and cells of numbers are read.
@@ -11,15 +11,19 @@ import numpy as np
 
 from training.data.formats import requirements
 
-# A damaged size may be more than any memory.
 _DAMAGE = (
-    *(OSError, KeyError, TypeError, ValueError, RuntimeError),
-    *(AttributeError, MemoryError),
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    MemoryError,  # a damaged size may be more than any memory
 )
 
 
 def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """One variable, in the file's order of axes.
+    """Reads one variable, in the file's order of axes.
 
     Args:
         path: of the file.
@@ -32,33 +36,33 @@ def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """
     try:
         with _open(path) as file:
-            found = np.asarray(file[name][()], np.float64)
+            variable = np.asarray(file[name][()], np.float64)
     except _DAMAGE as error:
         raise _damaged(path, f"the variable {name!r}", error) from error
-    fits = len(shape) == found.ndim and all(
-        wanted in (None, length)
-        for wanted, length in zip(shape, found.shape, strict=True)
+    has_shape = len(shape) == variable.ndim and all(
+        expected in (None, length)
+        for expected, length in zip(shape, variable.shape, strict=True)
     )
-    if not fits:
+    if not has_shape:
         raise ValueError(
-            f"{path}: {name} has the shape {found.shape}, expected {shape}, "
+            f"{path}: {name} has the shape {variable.shape}, expected {shape}, "
             "None for any length. Fetch the file again."
         )
-    return found
+    return variable
 
 
 def cells(
     path: Path, name: str, rows: Sequence[int]
 ) -> Iterator[np.ndarray | None]:
-    """Entries of a column of cells, as Matlab shows them.
+    """Reads entries of a column of cells, with the axes as in Matlab.
 
     Args:
         path: of the file.
         name: of the variable, cells (N, 1).
-        rows: which, from 0.
+        rows: numbers of the entries, from 0.
 
     Yields:
-        The array of each row; None where there is no such row.
+        The array of each row; None for a row beyond the last.
 
     Raises:
         ValueError: the file is damaged or has no such cells.
@@ -79,8 +83,8 @@ def _open(path: Path):
     return requirements.library("h5py").File(path, "r")
 
 
-def _damaged(path: Path, what: str, error: Exception) -> ValueError:
+def _damaged(path: Path, content: str, error: Exception) -> ValueError:
     return ValueError(
-        f"{path} could not be read as a Matlab 7.3 file with {what} "
+        f"{path} could not be read as a Matlab 7.3 file with {content} "
         f"({error}). It may be damaged; fetch it again."
     )

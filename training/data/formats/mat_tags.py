@@ -1,7 +1,7 @@
-"""Looks through a Matlab file of version 5 before scipy reads it.
+"""Checks the tags of a Matlab file of version 5 before scipy reads it.
 
-scipy 1.17 looks types up in a table without asking whether they are in it: a
-damaged file ends the process. Layout: MAT-File Format, MathWorks, chapter 1,
+scipy 1.17 looks types up in a table without checking that they are in it: a
+damaged file crashes the process. Layout: MAT-File Format, MathWorks, chapter 1,
 and scipy: scipy/io/matlab/_mio5.py.
 """
 
@@ -19,21 +19,21 @@ _CELL, _STRUCT, _OPAQUE = 1, 2, 17
 _DEEPEST = 50
 
 
-@functools.lru_cache(maxsize=4)  # A file's variables are read one by one.
-def check(path: Path, changed: int) -> None:
-    """Refuses a file that scipy could not survive.
+@functools.lru_cache(maxsize=4)  # One check for all variables of a file.
+def check(path: Path, modified_ns: int) -> None:
+    """Refuses a file that would crash scipy.
 
     Args:
         path: of the file.
-        changed: when, in nanoseconds.
+        modified_ns: time of its last change, part of the cache's key.
 
     Raises:
         ValueError: the file is of version 5, and damaged.
     """
-    del changed
+    del modified_ns
     data = memoryview(path.read_bytes())
     if len(data) < _HEADER or 0 in data[:4].tobytes():
-        return  # version 4, or nothing: those scipy reads with care
+        return  # version 4, or empty: scipy reads those with care
     order = ">" if data[126:128] == b"MI" else "<"
     for kind, content in _elements(data[_HEADER:], order):
         if kind == _COMPRESSED:
@@ -50,17 +50,17 @@ def _inflated(content: memoryview) -> memoryview:
 
 
 def _elements(data: memoryview, order: str) -> Iterator:
-    """(type, content) of the elements that follow each other."""
-    place = 0
-    while place + 8 <= len(data):
-        kind, size = struct.unpack_from(f"{order}II", data, place)
-        start = place + 8
-        place = start + size
+    """(type, content) of consecutive elements."""
+    offset = 0
+    while offset + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, offset)
+        start = offset + 8
+        offset = start + size
         if kind >> 16:  # up to four bytes stand in the tag itself
             kind, size = kind & 0xFFFF, kind >> 16
-            start, place = start - 4, start
+            start, offset = start - 4, start
         elif kind != _COMPRESSED:
-            place += -place % 8
+            offset += -offset % 8
         if kind not in _TYPES or start + size > len(data):
             raise ValueError(f"an element has the type {kind}, {size} bytes")
         yield kind, data[start : start + size]
@@ -82,6 +82,6 @@ def _check_matrix(data: memoryview, order: str, depth: int) -> None:
     sizes = struct.unpack_from(f"{order}{count}i", parts[1][1])
     if kind in (_CELL, _STRUCT) and math.prod(sizes) > len(data):
         raise ValueError(f"an array of the sizes {sizes} in {len(data)} bytes")
-    for inner, content in parts[2:]:
-        if inner == _MATRIX:
+    for part_kind, content in parts[2:]:
+        if part_kind == _MATRIX:
             _check_matrix(content, order, depth + 1)

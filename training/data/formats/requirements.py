@@ -1,4 +1,4 @@
-"""What a reader of a dataset cannot do without: libraries and files."""
+"""Libraries and files that a reader of a dataset requires."""
 
 import importlib
 from pathlib import Path
@@ -20,15 +20,17 @@ def library(name: str) -> ModuleType:
         ) from error
 
 
-def missing_file(path: Path, what: str, whom: str) -> FileNotFoundError:
-    """The error for a required file of a dataset.
+def missing_file(
+    path: Path, description: str, provider: str
+) -> FileNotFoundError:
+    """Makes the error for a missing file of a dataset.
 
     Args:
         path: where it was expected.
-        what: what it is, and which download holds it.
-        whom: where to request it.
+        description: of the file, and the download that holds it.
+        provider: where to request it.
     """
     return FileNotFoundError(
-        f"{path} does not exist: {what}. Request it from {whom}, and pass the "
-        "folder that holds it as --root."
+        f"{path} does not exist: {description}. Request it from {provider}, "
+        "and pass the folder that holds it as --root."
     )

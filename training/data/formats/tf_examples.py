@@ -1,9 +1,9 @@
-"""Files of tf.train.Example read without TensorFlow.
+"""Reads files of tf.train.Example without TensorFlow.
 
-Processes that prepare data start in a fraction of TensorFlow's time. A file
-is a sequence of length (8 bytes), its checksum (4), data, its checksum (4)
-(tensorflow/tensorflow: tensorflow/core/lib/io/record_writer.h); an Example is
-a protocol buffer (tensorflow/core/example/feature.proto).
+Processes that prepare data then start in a fraction of TensorFlow's time. A
+file is a sequence of length (8 bytes), its checksum (4), data, its checksum
+(4) (tensorflow/tensorflow: tensorflow/core/lib/io/record_writer.h); an Example
+is a protocol buffer (tensorflow/core/example/feature.proto).
 """
 
 import struct
@@ -25,36 +25,36 @@ def places(path: Path) -> list[tuple[int, int]]:
     Raises:
         ValueError: the file is cut short or holds something else.
     """
-    found, place, size = [], 0, path.stat().st_size
+    spans, offset, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
-        while place < size:
-            file.seek(place)
+        while offset < size:
+            file.seek(offset)
             header = file.read(_HEADER)
             length = int.from_bytes(header[:8], "little")
-            end = place + _HEADER + length + _FOOTER
+            end = offset + _HEADER + length + _FOOTER
             if len(header) < _HEADER or end > size:
                 raise ValueError(
-                    f"{path} is cut short after {len(found)} records, or is "
+                    f"{path} is cut short after {len(spans)} records, or is "
                     "no TFRecord file. Fetch it again."
                 )
-            found.append((place + _HEADER, length))
-            place = end
-    return found
+            spans.append((offset + _HEADER, length))
+            offset = end
+    return spans
 
 
-def read(path: Path, chosen: list[tuple[int, int]]) -> Iterator[Fields]:
-    """The features of some records by name.
+def read(path: Path, spans: list[tuple[int, int]]) -> Iterator[Fields]:
+    """Reads the features of some records, by name.
 
     Args:
         path: of the file.
-        chosen: from `places`.
+        spans: start and length of each record, from `places`.
 
     Yields:
         float32 or int64 arrays, or lists of bytes; {} for a record that is
-        no tf.train.Example.
+        not a tf.train.Example.
     """
     with path.open("rb") as file:
-        for start, length in chosen:
+        for start, length in spans:
             file.seek(start)
             try:
                 yield parse(file.read(length))
@@ -63,37 +63,37 @@ def read(path: Path, chosen: list[tuple[int, int]]) -> Iterator[Fields]:
 
 
 def parse(data: bytes) -> Fields:
-    """The features of a serialized tf.train.Example by name.
+    """Parses the features of a serialized tf.train.Example, by name.
 
     Raises:
-        ValueError: the bytes are none; also IndexError and struct.error.
+        ValueError, IndexError, struct.error: the bytes are no Example.
     """
-    found = {}
+    fields = {}
     for _, features in _blocks(data):
         for _, entry in _blocks(features):
             parts = dict(_blocks(entry))
             name = bytes(parts[1]).decode() if 1 in parts else ""
             for kind, values in _blocks(parts.get(2, b"")):
-                found[name] = _values(kind, values)
-    return found
+                fields[name] = _values(kind, values)
+    return fields
 
 
 def _values(kind: int, data: memoryview) -> np.ndarray | list[bytes]:
     if kind == _BYTES:
-        return [bytes(each) for _, each in _blocks(data)]
+        return [bytes(payload) for _, payload in _blocks(data)]
     values = []
-    for field, wire, each in _fields(data):
+    for field, wire, payload in _fields(data):
         if field != 1:
             continue
         if kind == _FLOATS:
-            values.append(np.frombuffer(each, "<f4"))
+            values.append(np.frombuffer(payload, "<f4"))
         elif wire == _BLOCK:
-            place = 0
-            while place < len(each):
-                value, place = _varint(each, place)
+            offset = 0
+            while offset < len(payload):
+                value, offset = _varint(payload, offset)
                 values.append(value)
         else:
-            values.append(each)
+            values.append(payload)
     if kind == _FLOATS:
         return np.concatenate(values) if values else np.zeros(0, np.float32)
     if kind != _INTEGERS:
@@ -110,34 +110,34 @@ def _blocks(data) -> Iterator[tuple[int, memoryview]]:
 
 def _fields(data) -> Iterator[tuple[int, int, memoryview | int]]:
     """Number, wire type and value of each field of a message."""
-    data, place = memoryview(data), 0
-    while place < len(data):
-        key, place = _varint(data, place)
+    data, offset = memoryview(data), 0
+    while offset < len(data):
+        key, offset = _varint(data, offset)
         field, wire = key >> 3, key & 7
         if wire == _VARINT:
-            value, place = _varint(data, place)
+            value, offset = _varint(data, offset)
             yield field, wire, value
             continue
         if wire == _BLOCK:
-            length, place = _varint(data, place)
+            length, offset = _varint(data, offset)
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
         else:
             raise ValueError(f"wire type {wire}")
-        if place + length > len(data):
+        if offset + length > len(data):
             raise ValueError("a field longer than its message")
-        yield field, wire, data[place : place + length]
-        place += length
+        yield field, wire, data[offset : offset + length]
+        offset += length
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """A number of seven bits per byte, and the place after it."""
+def _varint(data: memoryview, offset: int) -> tuple[int, int]:
+    """Decodes seven bits per byte: the number, and the offset after it."""
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
-            return value & (2**64 - 1), place
+            return value & (2**64 - 1), offset
         if shift > 63:
             raise ValueError("a number of more than ten bytes")

@@ -1,4 +1,4 @@
-"""Augmentation: drawn once per example, then applied alike to every label.
+"""Augmentation, drawn once per example and applied alike to every label.
 
 The pixels are warped with the very matrix that moves the keypoints
 (image_to_ndc; pixels.py), 3D joints and rotations turn and mirror
@@ -23,11 +23,11 @@ _OCCLUDER = (0.1, 0.4)
 
 
 class Augmentation(NamedTuple):
-    """What happens to each of B examples.
+    """Augmentation of each of B examples.
 
     Attributes:
         flip: (B,) 1 mirrors left and right, else 0.
-        rotation_rad: (B,) turns the picture from its x towards its y axis.
+        rotation_rad: (B,) turns the image from its x towards its y axis.
         scale: (B,) above 1 makes the person larger.
         shift: (B, 2) moves the crop's centre, in sides of the crop.
         gain: (B, 3) factors of red, green and blue.
@@ -46,7 +46,7 @@ class Augmentation(NamedTuple):
 
 
 def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
-    """Draws for `count` examples; a function of its arguments alone.
+    """Draws augmentations; the same arguments always give the same ones.
 
     Args:
         options: ranges and probabilities.
@@ -71,16 +71,16 @@ def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
         stddev=math.radians(options.rotation_deg),
         alg="philox",
     )
-    rotated = tf.cast(turn[:, 0] < options.rotation_probability, tf.float32)
-    hidden = tf.cast(hide < options.occlude, tf.float32)
+    is_rotated = tf.cast(turn[:, 0] < options.rotation_probability, tf.float32)
+    is_occluded = tf.cast(hide < options.occlude, tf.float32)
     return Augmentation(
         flip=tf.cast(flip[:, 0] < options.flip, tf.float32),
-        rotation_rad=angle * rotated,
+        rotation_rad=angle * is_rotated,
         scale=low + (high - low) * scale[:, 0],
         shift=(2.0 * shift - 1.0) * options.shift,
         gain=1.0 + (2.0 * gain - 1.0) * options.colour,
         occluder=tf.concat(
-            [2.0 * box[:, :2] - 1.0, hidden * half_sizes], axis=1
+            [2.0 * box[:, :2] - 1.0, is_occluded * half_sizes], axis=1
         ),
         occluder_rgb=255.0 * rgb,
     )
@@ -101,7 +101,7 @@ def nothing(count: tf.Tensor | int) -> Augmentation:
 
 
 def square_boxes(boxes: tf.Tensor, scale: float) -> tf.Tensor:
-    """crop.square_box for a batch (B, 4) of boxes x, y, w, h."""
+    """Computes crop.square_box for a batch (B, 4) of boxes x, y, w, h."""
     x, y, w, h = tf.split(boxes, 4, axis=1)
     side = tf.maximum(w, h) * scale
     return tf.concat(
@@ -109,11 +109,11 @@ def square_boxes(boxes: tf.Tensor, scale: float) -> tf.Tensor:
     )
 
 
-def image_to_ndc(drawn: Augmentation, boxes: tf.Tensor) -> tf.Tensor:
-    """The maps from source pixels to [-1, 1] of the augmented crop.
+def image_to_ndc(augmentation: Augmentation, boxes: tf.Tensor) -> tf.Tensor:
+    """Affine maps from source pixels to [-1, 1] of the augmented crop.
 
     Args:
-        drawn: B augmentations.
+        augmentation: of B examples.
         boxes: (B, 4) square boxes, pixel edges.
 
     Returns:
@@ -121,16 +121,16 @@ def image_to_ndc(drawn: Augmentation, boxes: tf.Tensor) -> tf.Tensor:
     """
     side = boxes[:, 2:3]
     # Edge coordinates are 0.5 more than those of pixel centres.
-    centre = boxes[:, :2] + side * (0.5 + drawn.shift) - 0.5
-    per_pixel = (2.0 * drawn.scale)[:, None, None] / side[:, :, None]
-    linear = per_pixel * _turn_and_flip(drawn)
+    centre = boxes[:, :2] + side * (0.5 + augmentation.shift) - 0.5
+    per_pixel = (2.0 * augmentation.scale)[:, None, None] / side[:, :, None]
+    linear = per_pixel * _turn_and_flip(augmentation)
     return tf.concat([linear, -linear @ centre[:, :, None]], axis=2)
 
 
 def keypoints(
-    drawn: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
+    augmentation: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
 ) -> tf.Tensor:
-    """Keypoints (B, K, 3) of source pixels, in ndc of the crop.
+    """Maps keypoints (B, K, 3) from source pixels to ndc of the crop.
 
     A keypoint that leaves the crop keeps its visibility; one that was never
     visible becomes 0, 0, 0.
@@ -138,65 +138,69 @@ def keypoints(
     visible = points[:, :, 2:]
     xy = tf.matmul(points[:, :, :2], to_ndc[:, :, :2], transpose_b=True)
     xy = tf.where(visible > 0, xy + to_ndc[:, None, :, 2], 0.0)
-    return _swap_sides(drawn, tf.concat([xy, visible], axis=2))
+    return _swap_sides(augmentation, tf.concat([xy, visible], axis=2))
 
 
 def landmarks(
-    drawn: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
+    augmentation: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
 ) -> tf.Tensor:
-    """Landmarks (B, 33, 7) of source pixels as those of method_inputs.INPUTS.
+    """Maps landmarks (B, 33, 7) of source pixels to method_inputs.INPUTS.
 
-    What is not known, with a visibility of 0, stays 0.
+    Unknown landmarks, with a visibility of 0, stay 0.
     """
-    pixels, metres, seen = tf.split(points, (2, 3, 2), axis=2)
+    pixels, metres, flags = tf.split(points, (2, 3, 2), axis=2)
     xy = tf.matmul(pixels, to_ndc[:, :, :2], transpose_b=True)
-    xy = tf.where(seen[:, :, :1] > 0, xy + to_ndc[:, None, :, 2], 0.0)
-    across = tf.matmul(
-        metres[:, :, :2], _turn_and_flip(drawn), transpose_b=True
+    xy = tf.where(flags[:, :, :1] > 0, xy + to_ndc[:, None, :, 2], 0.0)
+    rotated = tf.matmul(
+        metres[:, :, :2], _turn_and_flip(augmentation), transpose_b=True
     )
-    moved = tf.concat([xy, across, metres[:, :, 2:], seen], axis=2)
-    return _swap_sides(drawn, moved, joints.BLAZEPOSE33)
+    augmented = tf.concat([xy, rotated, metres[:, :, 2:], flags], axis=2)
+    return _swap_sides(augmentation, augmented, joints.BLAZEPOSE33)
 
 
-def joints3d(drawn: Augmentation, points: tf.Tensor) -> tf.Tensor:
-    """3D joints (B, K, 4), camera frame and valid flag, after `drawn`."""
-    linear = _turn_and_flip(drawn)
+def joints3d(augmentation: Augmentation, points: tf.Tensor) -> tf.Tensor:
+    """Augments 3D joints (B, K, 4), camera frame and valid flag."""
+    linear = _turn_and_flip(augmentation)
     xy = tf.matmul(points[:, :, :2], linear, transpose_b=True)
-    return _swap_sides(drawn, tf.concat([xy, points[:, :, 2:]], axis=2))
+    return _swap_sides(augmentation, tf.concat([xy, points[:, :, 2:]], axis=2))
 
 
-def rotmats(drawn: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
-    """Joint rotations (B, 24, 3, 3), the first one global, after `drawn`."""
-    about_z = tf.pad(drawn.rotation_rad[:, None], [[0, 0], [2, 0]])
-    turned = geometry.rotvec_to_rotmat(about_z)[:, None] @ rotations[:, :1]
-    turned = tf.concat([turned, rotations[:, 1:]], axis=1)
-    flip = drawn.flip[:, None, None, None] > 0
-    return tf.where(flip, geometry.mirror_rotmats(turned), turned)
+def rotmats(augmentation: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
+    """Augments joint rotations (B, 24, 3, 3), the first one global."""
+    about_z = tf.pad(augmentation.rotation_rad[:, None], [[0, 0], [2, 0]])
+    rotated = geometry.rotvec_to_rotmat(about_z)[:, None] @ rotations[:, :1]
+    rotated = tf.concat([rotated, rotations[:, 1:]], axis=1)
+    flip = augmentation.flip[:, None, None, None] > 0
+    return tf.where(flip, geometry.mirror_rotmats(rotated), rotated)
 
 
-def undone_rotmats(drawn: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
-    """The inverse of `rotmats`: as they were before `drawn`."""
-    flip = drawn.flip[:, None, None, None] > 0
-    upright = tf.where(flip, geometry.mirror_rotmats(rotations), rotations)
-    # Mirrored last, so first to be undone.
-    back = drawn._replace(
-        flip=tf.zeros_like(drawn.flip), rotation_rad=-drawn.rotation_rad
+def undone_rotmats(
+    augmentation: Augmentation, rotations: tf.Tensor
+) -> tf.Tensor:
+    """Inverts `rotmats`: the rotations before the augmentation."""
+    flip = augmentation.flip[:, None, None, None] > 0
+    unflipped = tf.where(flip, geometry.mirror_rotmats(rotations), rotations)
+    # `rotmats` mirrors last, so the mirroring is undone first.
+    inverse = augmentation._replace(
+        flip=tf.zeros_like(augmentation.flip),
+        rotation_rad=-augmentation.rotation_rad,
     )
-    return rotmats(back, upright)
+    return rotmats(inverse, unflipped)
 
 
-def _turn_and_flip(drawn: Augmentation) -> tf.Tensor:
+def _turn_and_flip(augmentation: Augmentation) -> tf.Tensor:
     """(B, 2, 2): first the rotation, then the mirroring of x."""
-    cos, sin = tf.cos(drawn.rotation_rad), tf.sin(drawn.rotation_rad)
-    sign = 1.0 - 2.0 * drawn.flip
+    angle = augmentation.rotation_rad
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    sign = 1.0 - 2.0 * augmentation.flip
     rows = [[sign * cos, -sign * sin], [sin, cos]]
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def _swap_sides(
-    drawn: Augmentation,
+    augmentation: Augmentation,
     points: tf.Tensor,
     names: Sequence[str] = joints.KEYPOINTS,
 ) -> tf.Tensor:
     mirrored = tf.gather(points, joints.mirror(names), axis=1)
-    return tf.where(drawn.flip[:, None, None] > 0, mirrored, points)
+    return tf.where(augmentation.flip[:, None, None] > 0, mirrored, points)

@@ -1,9 +1,15 @@
-"""Batches for training and evaluation out of record folders.
+"""Batches for training and evaluation from record folders.
+
+Read train_dataset first. Its `load` makes one batch: it draws the augmentation
+(augment.py), reads and parses the records (reading.py, parsing.py), decodes
+their images (reading.Crops, pixels.py) and computes the labels (labels.py,
+views.py). eval_dataset does the same without augmentation, prior_dataset gives
+unpaired poses alone, and _streamed batches of a tf.data service (service.py).
 
 A training batch is a function of its step: the order comes from arithmetic
 (order.py), the augmentation from (seed, step). So a run that continues at
-step k sees what an uninterrupted one sees, at no cost, and several devices or
-hosts read disjoint parts of the same global batch.
+step k gets the batches of an uninterrupted one, at no cost, and several
+devices or hosts read disjoint parts of the same global batch.
 
 Reading and decoding run in Python callbacks, a batch at a time; OpenCV works
 outside the interpreter lock, so the callbacks of several batches run at once.
@@ -30,15 +36,19 @@ from training.data.records import (
 
 Batch = dict[str, tf.Tensor]
 
-# What an evaluation is given of a record as it is stored.
-_UNCHANGED = (
-    *("dataset", "translation"),
-    *("width", "height", "part_set", "facts"),
+# Fields that an evaluation gets as the record stores them.
+_STORED_FIELDS = (
+    "dataset",
+    "translation",
+    "width",
+    "height",
+    "part_set",
+    "facts",
 )
 
 
 def topology(data: config.Data) -> str:
-    """The body that the 3D labels and unpaired poses belong to; "" if none.
+    """Tag of the body of the 3D labels and unpaired poses; "" if none.
 
     Raises:
         ValueError: they belong to different bodies.
@@ -60,10 +70,10 @@ def topology(data: config.Data) -> str:
 
 
 def check_inputs(source: config.Source, names: Sequence[str]) -> None:
-    """Refuses records that lack what a method reads.
+    """Refuses records that lack inputs of a method.
 
-    All but landmarks follow from what every record has. One record stands for
-    its folder: a person whose landmarks were not found has zeros.
+    All inputs but landmarks follow from fields that every record has. One
+    record stands for its folder: a person without landmarks has zeros.
 
     Args:
         source: `records` is the path of a records folder.
@@ -92,27 +102,27 @@ def train_dataset(
     start_step: int = 0,
     crop_scale: float = method.Config.crop_scale,
 ) -> tf.data.Dataset:
-    """An endless dataset of augmented, mixed batches.
+    """Makes an endless dataset of augmented, mixed batches.
 
     Args:
         sources: the mix; `records` of each is the path of a records folder.
         data: batch size (over all devices), augmentation, prior, seed.
         image_size: side S of the crops in pixels.
-        input_context: which part of the global batch to yield; one element
-            per replica of this input pipeline and step. Without it an element
-            is the whole batch.
+        input_context: the part of the global batch to yield: one element per
+            replica of this input pipeline and step. Without it an element is
+            the whole batch.
         start_step: the first step to yield.
         crop_scale: side of the crop over the longer side of the box, before
             augmentation.
 
     Returns:
-        Dictionaries: the pictures, of which warp.finish makes image (B, S, S,
+        Dictionaries: the images, of which warp.finish makes image (B, S, S,
         3) float32 0..255 in the step; keypoints (B, K, 3) ndc and visibility;
         joints3d (B, K, 4) metres, camera frame, and valid; rotmats (B, 24, 3,
         3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
         has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)
-        int64 of parsing.example_key; flip and rotation_rad (B,), how the crop
-        was mirrored and turned; box, image_size, intrinsics and landmarks of
+        int64 of parsing.example_key; flip and rotation_rad (B,) of the crop's
+        augmentation; box, image_size, intrinsics and landmarks of
         views.of_crops; and, with data.prior, prior_rotmats (P, 24, 3, 3) with
         the identity as global rotation, prior_betas (P, 10) and prior_gender
         (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
@@ -124,7 +134,7 @@ def train_dataset(
     """
     data = dataclasses.replace(data, sources=tuple(sources))
     topology(data)
-    replicas, local, first = _replicas(input_context)
+    replicas, local_replicas, first = _replicas(input_context)
     if data.batch_size % replicas:
         raise ValueError(
             f"batch_size {data.batch_size} does not divide among {replicas} "
@@ -135,34 +145,39 @@ def train_dataset(
             data, image_size, input_context, start_step, crop_scale
         )
     share = data.batch_size // replicas
-    source = reading.Feed(data)
-    crops = reading.Crops(image_size, source.bad, data.parts)
-    make = {"host": crops.augmented, "step": crops.canvases}[data.warp]
+    feed = reading.Feed(data)
+    crops = reading.Crops(image_size, feed.bad, data.parts)
+    decode = {"host": crops.augmented, "step": crops.canvases}[data.warp]
 
     def load(element: tf.Tensor) -> Batch:
-        step, part = element // local, first + element % local
+        step, part = element // local_replicas, first + element % local_replicas
         rows = part * share + tf.range(share, dtype=tf.int64)
-        everyone = augment.draw(
+        batch_augmentation = augment.draw(
             data.augment, tf.stack([data.seed, step]), data.batch_size
         )
-        drawn = augment.Augmentation(*(tf.gather(x, rows) for x in everyone))
-        serialized = tf.numpy_function(source.read, [step, rows], tf.string)
+        augmentation = augment.Augmentation(
+            *(tf.gather(x, rows) for x in batch_augmentation)
+        )
+        serialized = tf.numpy_function(feed.read, [step, rows], tf.string)
         fields = parsing.parse(tf.ensure_shape(serialized, [share]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
-        to_ndc = augment.image_to_ndc(drawn, boxes)
-        made, good = _pictures(make, crops, fields, [to_ndc, drawn.flip], share)
-        parts = made.pop("parts")
-        seen = tf.constant(source.has_3d, tf.float32)[step % len(source.has_3d)]
-        has_3d = good * tf.gather(seen, rows)
-        batch = labels.augmented(fields, drawn, to_ndc, good, has_3d)
-        batch |= made | labels.colours(data.augment, drawn, good)
+        to_ndc = augment.image_to_ndc(augmentation, boxes)
+        images, good = _decoded_images(
+            decode, crops, fields, [to_ndc, augmentation.flip], share
+        )
+        parts = images.pop("parts")
+        cycle_has_3d = tf.constant(feed.has_3d, tf.float32)
+        row_has_3d = cycle_has_3d[step % len(feed.has_3d)]
+        has_3d = good * tf.gather(row_has_3d, rows)
+        batch = labels.augmented(fields, augmentation, to_ndc, good, has_3d)
+        batch |= images | labels.colours(data.augment, augmentation, good)
         if data.parts:
             batch |= labels.part_labels(fields, parts, has_3d)
         if reading.has_prior(data):
-            batch |= _prior(source.poses, step, rows, data)
+            batch |= _prior(feed.poses, step, rows, data)
         return batch
 
-    dataset = tf.data.Dataset.counter(start_step * local)
+    dataset = tf.data.Dataset.counter(start_step * local_replicas)
     return _mapped(dataset, load)
 
 
@@ -171,12 +186,12 @@ def prior_dataset(
     input_context: tf.distribute.InputContext | None = None,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """An endless dataset of unpaired poses alone: no record is opened.
+    """Makes an endless dataset of unpaired poses alone; opens no record.
 
     Args:
-        data: `prior` is a path; data.batch_size * data.prior_per_image poses
-            are a step's, over all devices.
-        input_context: as of train_dataset.
+        data: `prior` is a path; a step has data.batch_size *
+            data.prior_per_image poses, over all devices.
+        input_context: as in train_dataset.
         start_step: the first step to yield.
 
     Returns:
@@ -193,46 +208,16 @@ def prior_dataset(
             f"{data.prior_per_image}. Name a folder with a prior.npz, or "
             "leave the stage out."
         )
-    replicas, local, first = _replicas(input_context)
+    replicas, local_replicas, first = _replicas(input_context)
     share = data.batch_size // replicas
-    source = reading.Poses(data)
+    poses = reading.Poses(data)
 
     def load(element: tf.Tensor) -> Batch:
-        step, part = element // local, first + element % local
+        step, part = element // local_replicas, first + element % local_replicas
         rows = part * share + tf.range(share, dtype=tf.int64)
-        return _prior(source, step, rows, data)
+        return _prior(poses, step, rows, data)
 
-    return _mapped(tf.data.Dataset.counter(start_step * local), load)
-
-
-def _streamed(
-    data: config.Data,
-    image_size: int,
-    input_context: tf.distribute.InputContext | None,
-    start_step: int,
-    crop_scale: float,
-) -> tf.data.Dataset:
-    """Batches of a tf.data service, with this process's unpaired poses."""
-    replicas, local, _ = _replicas(input_context)
-    if local != replicas:
-        raise ValueError(
-            "data.service feeds one training process: several would be given "
-            "the same records. Leave it empty; each process then reads its "
-            "own part of every batch."
-        )
-    batches = service.dataset(data, image_size, crop_scale, replicas)
-    if not reading.has_prior(data):
-        return batches
-    source, share = reading.Poses(data), data.batch_size // replicas
-
-    def load(element: tf.Tensor, batch: Batch) -> Batch:
-        step, part = element // replicas, element % replicas
-        rows = part * share + tf.range(share, dtype=tf.int64)
-        return batch | _prior(source, step, rows, data)
-
-    counted = tf.data.Dataset.counter(start_step * replicas)
-    both = tf.data.Dataset.zip(counted, batches)
-    return both.map(load).prefetch(tf.data.AUTOTUNE)
+    return _mapped(tf.data.Dataset.counter(start_step * local_replicas), load)
 
 
 def eval_dataset(
@@ -243,7 +228,7 @@ def eval_dataset(
     max_bad_share: float = config.Data.max_bad_share,
     rows: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
-    """Every record of a source once, in stored order, not augmented.
+    """Makes a dataset of every record once, in stored order, not augmented.
 
     Args:
         source: `records` is the path of a records folder; its share and
@@ -252,7 +237,7 @@ def eval_dataset(
         image_size: side S of the crops in pixels.
         crop_scale: side of the crop over the longer side of the box.
         max_bad_share: as config.Data.max_bad_share.
-        rows: only these records, in this order; by their number.
+        rows: numbers of the records, in the order to read; all by default.
 
     Returns:
         Dictionaries as from train_dataset, without the prior, with image (B,
@@ -260,7 +245,7 @@ def eval_dataset(
         else 1 + part14 label; has_parts (B,). In pixels of the stored image:
         stored_box (B, 4), the crop's square, and stored_intrinsics (B, 4), 0
         where not known. As stored: translation (B, 3); width and height of the
-        picture (B,) int64; stored_gender, dataset, part_set, facts and
+        image (B,) int64; stored_gender, dataset, part_set, facts and
         parts_png (B,) strings. A bad record has zeros and every has_* 0.
 
     Raises:
@@ -273,11 +258,11 @@ def eval_dataset(
     blank = schema.blank()
 
     def read(start: np.int64) -> np.ndarray:
-        items = rows[start : start + batch_size]
+        numbers = rows[start : start + batch_size]
         return np.array(
             [
-                reading.read_or_blank(stored, int(item), bad, blank)
-                for item in items
+                reading.read_or_blank(stored, int(number), bad, blank)
+                for number in numbers
             ],
             object,
         )
@@ -286,43 +271,73 @@ def eval_dataset(
         serialized = tf.numpy_function(read, [start], tf.string)
         fields = parsing.parse(tf.ensure_shape(serialized, [None]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
-        drawn = augment.nothing(tf.shape(boxes)[0])
-        to_ndc = augment.image_to_ndc(drawn, boxes)
-        made, good = _pictures(
+        augmentation = augment.nothing(tf.shape(boxes)[0])
+        to_ndc = augment.image_to_ndc(augmentation, boxes)
+        images, good = _decoded_images(
             crops.plain, crops, fields, [to_ndc, boxes], None
         )
-        batch = labels.augmented(fields, drawn, to_ndc, good, good)
-        batch |= labels.part_labels(fields, made["parts"], good)
-        for name in _UNCHANGED:
+        batch = labels.augmented(fields, augmentation, to_ndc, good, good)
+        batch |= labels.part_labels(fields, images["parts"], good)
+        for name in _STORED_FIELDS:
             batch[name] = fields[name]
         batch["parts_png"] = fields["parts"]
         batch["stored_gender"] = fields["gender"]
         batch["stored_box"] = boxes
         batch["stored_intrinsics"] = fields["intrinsics"]
-        image = tf.cast(made["image"], tf.float32)
+        image = tf.cast(images["image"], tf.float32)
         return batch | {"image": image}
 
     return _mapped(tf.data.Dataset.range(0, len(rows), batch_size), load)
 
 
+def _streamed(
+    data: config.Data,
+    image_size: int,
+    input_context: tf.distribute.InputContext | None,
+    start_step: int,
+    crop_scale: float,
+) -> tf.data.Dataset:
+    """Batches of a tf.data service, and unpaired poses of this process."""
+    replicas, local_replicas, _ = _replicas(input_context)
+    if local_replicas != replicas:
+        raise ValueError(
+            "data.service feeds one training process: several would be given "
+            "the same records. Leave it empty; each process then reads its "
+            "own part of every batch."
+        )
+    batches = service.dataset(data, image_size, crop_scale, replicas)
+    if not reading.has_prior(data):
+        return batches
+    poses, share = reading.Poses(data), data.batch_size // replicas
+
+    def load(element: tf.Tensor, batch: Batch) -> Batch:
+        step, part = element // replicas, element % replicas
+        rows = part * share + tf.range(share, dtype=tf.int64)
+        return batch | _prior(poses, step, rows, data)
+
+    counter = tf.data.Dataset.counter(start_step * replicas)
+    numbered_batches = tf.data.Dataset.zip(counter, batches)
+    return numbered_batches.map(load).prefetch(tf.data.AUTOTUNE)
+
+
 def _replicas(
     context: tf.distribute.InputContext | None,
 ) -> tuple[int, int, int]:
-    """Replicas of all pipelines, of this one, and this one's first replica."""
+    """Numbers of replicas of all pipelines and of this one; its first one."""
     if context is None:
         return 1, 1, 0
-    local = context.num_replicas_in_sync // context.num_input_pipelines
+    local_replicas = context.num_replicas_in_sync // context.num_input_pipelines
     return (
         context.num_replicas_in_sync,
-        local,
-        context.input_pipeline_id * local,
+        local_replicas,
+        context.input_pipeline_id * local_replicas,
     )
 
 
 def _mapped(
     dataset: tf.data.Dataset, load: Callable[[tf.Tensor], Batch]
 ) -> tf.data.Dataset:
-    # As it is written, which autograph would first spend seconds to read.
+    # Without autograph, which would spend seconds on reading `load`.
     dataset = dataset.map(
         tf.autograph.experimental.do_not_convert(load),
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -331,31 +346,32 @@ def _mapped(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _pictures(
-    make: Callable,
+def _decoded_images(
+    decode: Callable,
     crops: reading.Crops,
     fields: Batch,
     arrays: list[tf.Tensor],
     count: int | None,
 ) -> tuple[Batch, tf.Tensor]:
-    """What a method of `crops` makes of B = `count` records, and good (B,).
+    """Calls `decode`, a method of `crops`, on B = `count` records.
 
     Returns:
-        The arrays by name: `image`, or those of warp.finish; and `parts`.
+        The arrays by name: `image`, or those of warp.finish; and `parts`. And
+        good (B,), 0 where a record is broken.
     """
-    side, labels = crops.side, crops.side if crops.parts else 0
+    side, part_side = crops.side, crops.side if crops.parts else 0
     shapes = {"image": ((side, side, 3), tf.uint8)}
-    if make == crops.canvases:
-        canvas = warp.canvas_side(side)
+    if decode == crops.canvases:
+        canvas_side = warp.canvas_side(side)
         shapes = {
-            "canvas": ((canvas, canvas, 3), tf.uint8),
+            "canvas": ((canvas_side, canvas_side, 3), tf.uint8),
             "filled": ((2,), tf.float32),
             "to_canvas": ((2, 3), tf.float32),
         }
-    shapes["parts"] = ((labels, labels), tf.uint8)
+    shapes["parts"] = ((part_side, part_side), tf.uint8)
     shapes["good"] = ((), tf.float32)
     values = tf.numpy_function(
-        make,
+        decode,
         [
             fields["image"],
             fields["parts"],
@@ -366,22 +382,22 @@ def _pictures(
         ],
         [dtype for _, dtype in shapes.values()],
     )
-    made = {
+    images = {
         name: tf.ensure_shape(value, (count, *shapes[name][0]))
         for name, value in zip(shapes, values, strict=True)
     }
-    return made, made.pop("good")
+    return images, images.pop("good")
 
 
 def _prior(
-    source: reading.Poses, step: tf.Tensor, rows: tf.Tensor, data: config.Data
+    poses: reading.Poses, step: tf.Tensor, rows: tf.Tensor, data: config.Data
 ) -> Batch:
-    """Unpaired poses: data.prior_per_image of them for each of `rows`."""
+    """Reads data.prior_per_image unpaired poses for each of `rows`."""
     per_image = data.prior_per_image
     count = rows.shape[0] * per_image
     rows = rows[0] * per_image + tf.range(count, dtype=tf.int64)
     pose, betas, gender = tf.numpy_function(
-        source.read,
+        poses.read,
         [step, data.batch_size * per_image, rows],
         (tf.float32, tf.float32, tf.float32),
     )

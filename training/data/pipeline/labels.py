@@ -1,4 +1,4 @@
-"""The labels of a batch, beside its pictures."""
+"""Labels of a batch: everything but its images."""
 
 import tensorflow as tf
 
@@ -11,51 +11,51 @@ Batch = dict[str, tf.Tensor]
 
 
 def colours(
-    options: config.Augment, drawn: augment.Augmentation, good: tf.Tensor
+    options: config.Augment, augmentation: augment.Augmentation, good: tf.Tensor
 ) -> Batch:
-    """What warp.finish does to the colours, if there is anything to do."""
-    found = {}
+    """Fields from which warp.finish changes colours, if `options` has any."""
+    changes = {}
     if options.colour:
-        found["gain"] = drawn.gain
+        changes["gain"] = augmentation.gain
     if options.occlude:
-        # A picture that is not there stays black.
-        found["occluder"] = drawn.occluder * good[:, None]
-        found["occluder_rgb"] = drawn.occluder_rgb
-    return found
+        # A missing image stays black.
+        changes["occluder"] = augmentation.occluder * good[:, None]
+        changes["occluder_rgb"] = augmentation.occluder_rgb
+    return changes
 
 
 def augmented(
     fields: Batch,
-    drawn: augment.Augmentation,
+    augmentation: augment.Augmentation,
     to_ndc: tf.Tensor,
     good: tf.Tensor,
     has_3d: tf.Tensor,
 ) -> Batch:
-    """The labels of augmented crops; 0, or the identity, where there is none.
+    """Labels of augmented crops; 0, or the identity, where missing.
 
     Args:
         fields: of parsing.parse.
-        drawn: B augmentations.
+        augmentation: of B examples.
         to_ndc: (B, 2, 3) of augment.image_to_ndc.
         good: (B,) 0 where the record is broken.
-        has_3d: (B,) 0 where 3D labels are not to be seen.
+        has_3d: (B,) 0 where 3D labels must not be used.
     """
     has_pose = has_3d * fields["has_pose"]
     has_betas = has_3d * fields["has_betas"]
     has_joints3d = has_3d * fields["has_joints3d"]
-    points = augment.keypoints(drawn, to_ndc, fields["keypoints"])
-    pose = _where(has_pose, fields["pose"])
+    points = augment.keypoints(augmentation, to_ndc, fields["keypoints"])
+    pose = _masked(has_pose, fields["pose"])
     rotmats = rotations.rotvec_to_rotmat(tf.reshape(pose, [-1, 24, 3]))
-    rotmats = augment.rotmats(drawn, rotmats)
+    rotmats = augment.rotmats(augmentation, rotmats)
     identity = tf.eye(3, batch_shape=[24])
     return {
-        "keypoints": _where(good * fields["has_keypoints"], points),
-        "joints3d": _where(
-            has_joints3d, augment.joints3d(drawn, fields["joints3d"])
+        "keypoints": _masked(good * fields["has_keypoints"], points),
+        "joints3d": _masked(
+            has_joints3d, augment.joints3d(augmentation, fields["joints3d"])
         ),
-        "rotmats": _where(has_pose, rotmats, identity),
-        "betas": _where(has_betas, fields["betas"]),
-        "gender": _where(has_3d, _gender(fields["gender"])),
+        "rotmats": _masked(has_pose, rotmats, identity),
+        "betas": _masked(has_betas, fields["betas"]),
+        "gender": _masked(has_3d, _gender(fields["gender"])),
         "has_pose": has_pose,
         "has_betas": has_betas,
         "has_joints3d": has_joints3d,
@@ -63,13 +63,13 @@ def augmented(
         "example_key": parsing.example_key(
             fields["dataset"], fields["example_id"]
         ),
-        "flip": drawn.flip,
-        "rotation_rad": drawn.rotation_rad,
-    } | views.of_crops(fields, drawn, to_ndc, good)
+        "flip": augmentation.flip,
+        "rotation_rad": augmentation.rotation_rad,
+    } | views.of_crops(fields, augmentation, to_ndc, good)
 
 
 def _gender(names: tf.Tensor) -> tf.Tensor:
-    """Names (B,) as the numbers of mocap.GENDERS, (B,) float32."""
+    """Converts names (B,) to the numbers of mocap.GENDERS, (B,) float32."""
     return tf.add_n(
         [
             number * tf.cast(names == name, tf.float32)
@@ -79,12 +79,12 @@ def _gender(names: tf.Tensor) -> tf.Tensor:
 
 
 def part_labels(fields: Batch, parts: tf.Tensor, flag: tf.Tensor) -> Batch:
-    """Part labels (B, S, S), and whether they are to be seen, (B,)."""
+    """Part labels (B, S, S), and whether they may be used, (B,)."""
     has_parts = flag * fields["has_parts"]
-    return {"parts": _where(has_parts, parts), "has_parts": has_parts}
+    return {"parts": _masked(has_parts, parts), "has_parts": has_parts}
 
 
-def _where(
+def _masked(
     flag: tf.Tensor, values: tf.Tensor, otherwise: tf.Tensor | None = None
 ) -> tf.Tensor:
     """`values` (B, ...) where flag (B,) is set, else `otherwise` or 0."""

@@ -1,7 +1,7 @@
-"""Which record stands at which row of which step: pure arithmetic.
+"""Order of the records: the record at each row of each step, by arithmetic.
 
-Nothing here is drawn in sequence, so step k of a run is the same whether the
-run started at 0 or at k, on one device or on many.
+Nothing is drawn in sequence, so step k of a run is the same whether the run
+started at 0 or at k, on one device or on many.
 """
 
 import functools
@@ -16,8 +16,8 @@ class Order:
 
     Args:
         size: number of items.
-        seed: integers >= 0 that name this order; the number of the pass
-            joins them.
+        seed: integers >= 0 that name this order; the number of the pass is
+            appended to them.
     """
 
     def __init__(self, size: int, seed: Sequence[int]) -> None:
@@ -28,25 +28,25 @@ class Order:
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
         """The items at these positions of the endless sequence."""
-        passes, places = np.divmod(np.asarray(positions, np.int64), self.size)
-        items = np.empty_like(places)
-        for number in np.unique(passes):
-            here = passes == number
-            items[here] = self._pass(int(number))[places[here]]
+        passes, offsets = np.divmod(np.asarray(positions, np.int64), self.size)
+        items = np.empty_like(offsets)
+        for pass_number in np.unique(passes):
+            in_pass = passes == pass_number
+            items[in_pass] = self._pass(int(pass_number))[offsets[in_pass]]
         return items
 
-    def _shuffled(self, number: int) -> np.ndarray:
-        random = np.random.default_rng((*self._seed, number))
+    def _shuffled(self, pass_number: int) -> np.ndarray:
+        random = np.random.default_rng((*self._seed, pass_number))
         return random.permutation(self.size)
 
 
 class Layout:
-    """How the rows of the batches are shared out among the sources.
+    """Distribution of the rows of the batches among the sources.
 
     The number of rows of a source is the same in every batch (the largest
     remainders round up), and the sources alternate, so that any stretch of
-    rows, which is what one device gets, holds nearly the same mix. Where a
-    source would get no row, rows are dealt over a cycle of several batches.
+    rows, such as one device gets, holds nearly the same mix. Where a source
+    would get no row, rows are distributed over a cycle of several batches.
 
     Attributes:
         cycle: batches after which the layout repeats; mostly 1.
@@ -57,7 +57,7 @@ class Layout:
         ValueError: a share is not positive.
     """
 
-    # Of the smallest source in a cycle: its share is exact to an eighth.
+    # Rows of the smallest source in a cycle: its share is exact to an eighth.
     _LEAST_ROWS = 4
 
     def __init__(self, shares: Sequence[float], batch_size: int) -> None:
@@ -69,10 +69,10 @@ class Layout:
             )
         self._batch_size = batch_size
         exact = shares / shares.sum() * batch_size
-        self.cycle, counts = 1, _whole(exact)
+        self.cycle, counts = 1, _rounded(exact)
         if not counts.all():
             self.cycle = int(np.ceil(self._LEAST_ROWS / exact.min()))
-            counts = _whole(exact * self.cycle)
+            counts = _rounded(exact * self.cycle)
         self.counts = tuple(counts.tolist())
         rows = itertools.chain.from_iterable(
             (((rank + 0.5) / count, source, rank) for rank in range(count))
@@ -83,7 +83,7 @@ class Layout:
         self._ranks = np.array(ranks, np.int64)
 
     def rows(self, step: int, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The source of each of `rows` of a batch, and its place in it.
+        """The source of each of `rows` of a batch, and the position in it.
 
         Args:
             step: number of the batch.
@@ -92,15 +92,15 @@ class Layout:
         Returns:
             sources (n,) and positions (n,) in the sources' sequences.
         """
-        cycles, number = divmod(step, self.cycle)
-        places = number * self._batch_size + rows
-        sources = self.sources[places]
+        cycles, batch_in_cycle = divmod(step, self.cycle)
+        slots = batch_in_cycle * self._batch_size + rows
+        sources = self.sources[slots]
         counts = np.array(self.counts)[sources]
-        return sources, cycles * counts + self._ranks[places]
+        return sources, cycles * counts + self._ranks[slots]
 
 
-def _whole(exact: np.ndarray) -> np.ndarray:
-    """Whole numbers of the same sum; the largest remainders round up."""
+def _rounded(exact: np.ndarray) -> np.ndarray:
+    """Rounds to integers of the same sum; the largest remainders go up."""
     counts = np.floor(exact + 1e-9).astype(np.int64)
     by_remainder = np.argsort(counts - exact, kind="stable")
     counts[by_remainder[: round(exact.sum()) - counts.sum()]] += 1

@@ -1,4 +1,4 @@
-"""From stored JPEG and PNG bytes to the pixels of a crop, in OpenCV.
+"""Decodes stored JPEG and PNG bytes to the pixels of a crop, in OpenCV.
 
 Measured on 2 cores: OpenCV decodes and warps a 128 px JPEG in half the CPU
 time of TensorFlow's ops, and an exception here costs one example, where a
@@ -22,26 +22,26 @@ _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-# Standard deviation of the blur before a shrinkage of f, over sqrt(f^2 - 1):
-# of 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
+# Standard deviation of the blur before a shrinkage of f, over sqrt(f^2 - 1).
+# Among 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
 _BLUR = 0.4
 _LEAST_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
 # Pixels around a crop that its blur (2) and interpolation (1) reach.
 _MARGIN = 3
-# Kinds of JPEG markers: among those of frames, tables and an extension; and
-# frames that hold rows in one pass, from the top.
+# Kinds of JPEG markers: tables and an extension, which have codes among those
+# of frames; and frames that hold rows in one pass, from the top.
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
 _SEQUENTIAL = (0xC0, 0xC1)
-_RESTARTS = b"\xff\xdd"  # says that marks follow, which the decoder would miss
+_RESTARTS = b"\xff\xdd"  # announces markers that the decoder would miss
 _BLOCK = 16  # rows that are coded together, at most
 
 
 class BadImage(ValueError):
-    """Stored bytes that give no picture; the message is a short cause."""
+    """Stored bytes that do not decode; the message is a short cause."""
 
 
 def mirrored_parts() -> np.ndarray:
-    """(256,) lookup table of the part labels of a mirrored label image."""
+    """Lookup table (256,) of the part labels of a mirrored label image."""
     names = tuple(body_parts.PARTS["part14"])
     table = np.arange(256, dtype=np.uint8)
     table[1 : len(names) + 1] = np.array(joints.mirror(names)) + 1
@@ -58,7 +58,7 @@ def image_crop(
 
     Args:
         jpeg: bytes of a JPEG.
-        size: (W, H) that it has to have, pixels.
+        size: (W, H) expected of the image, pixels.
         to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
         side: of the crop in pixels.
 
@@ -66,18 +66,18 @@ def image_crop(
         (side, side, 3) uint8 RGB; outside the image the nearest edge pixel.
 
     Raises:
-        BadImage: the bytes give no picture of this size, or the crop is not
+        BadImage: the bytes give no image of this size, or the crop is not
             finite.
     """
-    part, to_crop = _seen_part(jpeg, size, to_ndc, side)
-    picture = cv2.warpAffine(
-        part,
+    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
+    warped = cv2.warpAffine(
+        window,
         to_crop,
         (side, side),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+    return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
 
 def fill_canvas(
@@ -87,35 +87,35 @@ def fill_canvas(
     side: int,
     canvas: np.ndarray,
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """What image_crop would warp, laid into the corner of a canvas.
+    """Copies the pixels that image_crop would warp to a canvas's corner.
 
     Args:
         jpeg: bytes of a JPEG.
-        size: (W, H) that it has to have, pixels.
+        size: (W, H) expected of the image, pixels.
         to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
         side: of the crop in pixels.
         canvas: (C, C, 3) uint8 RGB, written in place.
 
     Returns:
         (2, 3) float64 from pixels of the crop to those of the canvas, and
-        the (w, h) that are filled; beyond it the nearest pixel is meant.
+        the (w, h) that are filled; beyond them the nearest pixel counts.
 
     Raises:
         BadImage: as image_crop.
     """
-    part, to_crop = _seen_part(jpeg, size, to_ndc, side)
+    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
     from_crop = cv2.invertAffineTransform(to_crop)
-    height, width = part.shape[:2]
+    height, width = window.shape[:2]
     shrink = max(width, height) / len(canvas)
     if shrink > 1:
         fitted = round(width / shrink) or 1, round(height / shrink) or 1
-        part = cv2.resize(part, fitted, interpolation=cv2.INTER_LINEAR)
+        window = cv2.resize(window, fitted, interpolation=cv2.INTER_LINEAR)
         factor = np.divide(fitted, (width, height))[:, None]
         # Edges of pixels coincide, centres are half a pixel inside.
         from_crop *= factor
         from_crop[:, 2:] += (factor - 1) / 2
         width, height = fitted
-    cv2.cvtColor(part, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
+    cv2.cvtColor(window, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
     return from_crop, (width, height)
 
 
@@ -130,7 +130,7 @@ def parts_crop(
 
     Args:
         png: bytes of a PNG of part14 labels plus one.
-        size: (W, H) that it has to have, pixels.
+        size: (W, H) expected of the image, pixels.
         to_ndc: (2, 3) from its pixels to [-1, 1] of the crop.
         side: of the crop in pixels.
         mirrored: `to_ndc` mirrors, so left and right parts swap.
@@ -166,25 +166,25 @@ def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """(W, H) that a JPEG's header says; nothing is decoded.
+    """Reads (W, H) from a JPEG's header, without decoding.
 
     Raises:
         BadImage: not a JPEG.
     """
     try:
-        height, width = struct.unpack_from(">HH", jpeg, _frame(jpeg)[1])
+        height, width = struct.unpack_from(">HH", jpeg, _find_frame(jpeg)[1])
     except struct.error:
         raise BadImage("JPEG does not decode") from None
     return width, height
 
 
-def _seen_part(
+def _visible_pixels(
     jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels that a crop sees, BGR, and the map from them to the crop.
+    """Pixels that are visible in a crop, BGR, and the map to the crop.
 
-    They are decoded at the least size that suffices, and smoothed as the
-    crop's coarser grid needs it.
+    They are decoded at the smallest sufficient size, and smoothed for the
+    crop's coarser grid.
     """
     if not np.isfinite(to_ndc).all():
         raise BadImage("box is empty or not finite")
@@ -194,19 +194,19 @@ def _seen_part(
     shape = [math.ceil(length / reduced) for length in size]
     left, top, right, bottom = _window(to_crop, side, shape)
     image = _decode_bgr(jpeg, size, reduced, bottom)
-    part = image[top:bottom, left:right]
+    pixels = image[top:bottom, left:right]
     to_crop[:, 2] += to_crop[:, :2] @ (left, top)
-    rest = shrinkage / reduced
-    sigma = _BLUR * math.sqrt(max(rest * rest - 1, 0))
+    remaining = shrinkage / reduced
+    sigma = _BLUR * math.sqrt(max(remaining * remaining - 1, 0))
     if sigma > _LEAST_BLUR:
-        part = cv2.GaussianBlur(part, (5, 5), sigma)
-    return part, to_crop
+        pixels = cv2.GaussianBlur(pixels, (5, 5), sigma)
+    return pixels, to_crop
 
 
 def _window(
     to_crop: np.ndarray, side: int, size: Sequence[int]
 ) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels that a crop takes up."""
+    """Left, top, right, bottom of the pixels that a crop covers."""
     last, bounds = side - 1, []
     rows = cv2.invertAffineTransform(to_crop).tolist()
     for (p, q, start), length in zip(rows, size, strict=True):
@@ -230,19 +230,19 @@ def _decode_bgr(
     end = jpeg.rfind(b"\xff\xd9", -64)
     if end < 0:
         raise BadImage("JPEG is cut short")
-    kind, place = _frame(jpeg)
-    height, width = struct.unpack_from(">HH", jpeg, place)
+    kind, size_offset = _find_frame(jpeg)
+    height, width = struct.unpack_from(">HH", jpeg, size_offset)
     if (width, height) != tuple(size):
         raise BadImage("JPEG has another size than its record says")
     in_one_pass = kind in _SEQUENTIAL and _RESTARTS not in jpeg
     if bottom is not None and in_one_pass:
-        # The decoder believes the header, and leaves out what is below;
-        # without an end it does not complain of it. The block under the last
-        # one in use colours its lowest row.
-        rows = -(-bottom * reduced // _BLOCK) * _BLOCK + _BLOCK
-        if rows < height:
-            height, jpeg = rows, bytearray(jpeg[:end])
-            struct.pack_into(">H", jpeg, place, rows)
+        # The decoder trusts the header's height and skips the rows below;
+        # without an end marker it does not complain. One block more is kept,
+        # as it affects the colours of the lowest row in use.
+        row_count = -(-bottom * reduced // _BLOCK) * _BLOCK + _BLOCK
+        if row_count < height:
+            height, jpeg = row_count, bytearray(jpeg[:end])
+            struct.pack_into(">H", jpeg, size_offset, row_count)
     image = _decode(jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
     shape = (math.ceil(height / reduced), math.ceil(width / reduced), 3)
     if image is None or image.shape != shape:
@@ -250,18 +250,18 @@ def _decode_bgr(
     return image
 
 
-def _frame(jpeg: bytes) -> tuple[int, int]:
-    """The marker of a JPEG's frame, and where its height and width stand.
+def _find_frame(jpeg: bytes) -> tuple[int, int]:
+    """Kind of a JPEG's frame, and the offset of its height and width.
 
     A marker is 0xff and its kind, then the length of its segment (ITU-T T.81,
     B.1.1.4); in a frame the precision and the size follow (B.2.2).
     """
-    place = 2
-    while place + 9 <= len(jpeg) and jpeg[place] == 0xFF:
-        kind = jpeg[place + 1]
+    offset = 2
+    while offset + 9 <= len(jpeg) and jpeg[offset] == 0xFF:
+        kind = jpeg[offset + 1]
         if 0xC0 <= kind <= 0xCF and kind not in _NO_FRAME:
-            return kind, place + 5
-        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+            return kind, offset + 5
+        offset += 2 + int.from_bytes(jpeg[offset + 2 : offset + 4], "big")
     raise BadImage("JPEG does not decode")
 
 

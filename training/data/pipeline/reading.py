@@ -1,6 +1,6 @@
-"""The Python side of the pipeline: bytes, unpaired poses and pixels, by batch.
+"""The pipeline's Python callbacks: bytes, unpaired poses and pixels, by batch.
 
-Called back from tf.data threads, several batches at once; everything here is
+tf.data's threads call them, several batches at once; everything here is
 read-only after construction except the ledger of bad records.
 """
 
@@ -25,11 +25,11 @@ class Feed:
         data: its sources' and prior's names are paths.
 
     Attributes:
-        layout: which source each row of a batch comes from.
-        has_3d: (cycle, batch_size) whether the row's 3D labels may be seen,
+        layout: the source of each row of a batch.
+        has_3d: (cycle, batch_size) whether the row's 3D labels may be used,
             in the steps of the layout's cycle.
-        bad: the ledger.
-        poses: the unpaired ones; None where there are none.
+        bad: ledger of bad records.
+        poses: unpaired poses; None where there are none.
     """
 
     def __init__(self, data: config.Data) -> None:
@@ -44,8 +44,8 @@ class Feed:
         self.layout = order.Layout(
             [source.share for source in data.sources], data.batch_size
         )
-        labelled = [source.labels == "all" for source in data.sources]
-        self.has_3d = np.array(labelled)[self.layout.sources].reshape(
+        has_all_labels = [source.labels == "all" for source in data.sources]
+        self.has_3d = np.array(has_all_labels)[self.layout.sources].reshape(
             self.layout.cycle, data.batch_size
         )
         total = sum(len(source) for source in self._sources)
@@ -54,21 +54,21 @@ class Feed:
         self.poses = Poses(data) if has_prior(data) else None
 
     def read(self, step: int, rows: np.ndarray) -> np.ndarray:
-        """Serialized records (n,) of these rows of the batch of `step`."""
+        """Reads serialized records (n,): these rows of the batch of `step`."""
         sources, positions = self.layout.rows(int(step), rows)
         serialized = np.empty(len(rows), object)
         for number, source in enumerate(self._sources):
-            places = np.flatnonzero(sources == number)
-            items = self._orders[number](positions[places])
-            for place, item in zip(places, items, strict=True):
-                serialized[place] = read_or_blank(
-                    source, int(item), self.bad, self._blank
+            slots = np.flatnonzero(sources == number)
+            indices = self._orders[number](positions[slots])
+            for slot, index in zip(slots, indices, strict=True):
+                serialized[slot] = read_or_blank(
+                    source, int(index), self.bad, self._blank
                 )
         return serialized
 
 
 class Poses:
-    """Unpaired poses of any rows of any training step.
+    """Reads unpaired poses: any rows of any training step.
 
     Args:
         data: with a prior (has_prior), whose name is a path.
@@ -84,18 +84,18 @@ class Poses:
         )
 
     def read(
-        self, step: int, batch: int, rows: np.ndarray
+        self, step: int, batch_size: int, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`rows` of the step's `batch`.
+        """Reads these rows of the step's batch of `batch_size` poses.
 
         Returns:
             Poses (n, 72), betas (n, 10), and genders (n,) by mocap.GENDERS.
         """
-        items = self._order(int(step) * int(batch) + rows)
+        indices = self._order(int(step) * int(batch_size) + rows)
         return (
-            self._prior.pose[items],
-            self._prior.betas[items],
-            (self._gender[items]),
+            self._prior.pose[indices],
+            self._prior.betas[indices],
+            self._gender[indices],
         )
 
 
@@ -106,30 +106,30 @@ def has_prior(data: config.Data) -> bool:
 
 def read_or_blank(
     source: shards.Records,
-    item: int,
+    index: int,
     bad: bad_records.BadRecords,
     blank: bytes,
 ) -> bytes:
-    """A serialized record, or `blank` where it is damaged on disk."""
+    """Reads a serialized record; `blank` where it is damaged on disk."""
     try:
-        return source.read(item)
+        return source.read(index)
     except shards.DamagedRecord as error:
         bad.add(str(error), "damaged on disk")
         return blank
 
 
 class Crops:
-    """Turns the image bytes of a batch into pixels, whatever their state.
+    """Decodes the images of a batch; broken ones are left black.
 
     Each method takes stored images and parts (B,), names (B,), sizes (B, 2),
     broken (B, N) of parsing.parse, to_ndc (B, 2, 3), and its own last
     argument. The last two arrays that it returns are part labels (B, S, S)
-    uint8, or (B, 0, 0) where they are not asked for, and (B,) float32: 1, or
-    0 for an image that gave none.
+    uint8, or (B, 0, 0) without `parts`, and good (B,) float32: 0 for a broken
+    image, else 1.
 
     Args:
         side: of the crops in pixels.
-        bad: the ledger in which what is broken is entered.
+        bad: ledger in which broken records are entered.
         parts: whether to decode the part labels.
     """
 
@@ -141,19 +141,20 @@ class Crops:
         self.parts = parts
 
     def augmented(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Crops (B, S, S, 3) with augmentation; the last argument: flips."""
+        """Augmented crops (B, S, S, 3); the last argument: flips."""
         *stored, flips = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
 
-        def make(i: int, image: bytes, size, to_ndc) -> None:
+        def decode(i: int, image: bytes, size, to_ndc) -> None:
             crops[i] = pixels.image_crop(image, size, to_ndc, self.side)
 
-        return crops, *self._each(make, *stored, flips)
+        return crops, *self._decode_all(decode, *stored, flips)
 
     def canvases(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """canvas, filled, to_canvas of warp.finish; the last argument: flips.
 
-        The resolution is the crops', their rotation and flip are yet to come.
+        They have the resolution of the crops, but are not yet rotated and
+        flipped.
         """
         *stored, flips = arrays
         side = warp.canvas_side(self.side)
@@ -161,35 +162,40 @@ class Crops:
         filled = np.ones((len(flips), 2), np.float32)
         to_canvas = np.zeros((len(flips), 2, 3), np.float32)
 
-        def make(i: int, image: bytes, size, to_ndc) -> None:
+        def decode(i: int, image: bytes, size, to_ndc) -> None:
             to_canvas[i], filled[i] = pixels.fill_canvas(
                 image, size, to_ndc, self.side, canvas[i]
             )
 
-        return canvas, filled, to_canvas, *self._each(make, *stored, flips)
+        return (
+            canvas,
+            filled,
+            to_canvas,
+            *self._decode_all(decode, *stored, flips),
+        )
 
     def plain(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Crops without augmentation, as a photo is cropped: crop.crop_image.
+        """Crops (B, S, S, 3) of crop.crop_image, as photos are cropped.
 
         The last argument: square boxes (B, 4).
         """
         *stored, boxes = arrays
         crops = _zeros(len(boxes), self.side, self.side, 3)
 
-        def make(i: int, image: bytes, size, to_ndc) -> None:
-            picture = pixels.decode_jpeg(image, size)
+        def decode(i: int, image: bytes, size, to_ndc) -> None:
+            decoded = pixels.decode_jpeg(image, size)
             try:
-                crops[i] = crop.crop_image(picture, boxes[i], self.side)
+                crops[i] = crop.crop_image(decoded, boxes[i], self.side)
             except ValueError as error:
                 raise pixels.BadImage(
                     "box is empty or outside the image"
                 ) from error
 
-        return crops, *self._each(make, *stored, np.zeros(len(boxes)))
+        return crops, *self._decode_all(decode, *stored, np.zeros(len(boxes)))
 
-    def _each(
+    def _decode_all(
         self,
-        make: Callable,
+        decode: Callable,
         images: np.ndarray,
         parts: np.ndarray,
         names: np.ndarray,
@@ -199,22 +205,22 @@ class Crops:
         flips: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         for i in np.flatnonzero(broken.any(axis=1)):
-            which = ", ".join(np.array([*schema.ALL_ARRAYS])[broken[i]])
-            self.bad.add(names[i].decode(), f"{which} not finite")
+            bad_arrays = ", ".join(np.array([*schema.ALL_ARRAYS])[broken[i]])
+            self.bad.add(names[i].decode(), f"{bad_arrays} not finite")
         side = self.side if self.parts else 0
         labels = _zeros(len(images), side, side)
         good = np.zeros(len(images), np.float32)
         for i, image in enumerate(images):
-            if not image:  # a blank; its cause has been entered
+            if not image:  # a blank record; its cause has been entered
                 continue
             try:
-                # Parts first: without them there is no picture either, as a
-                # record whose flags are all 0 is black.
+                # Parts first: if they are broken, the image must stay black
+                # too, as the record's flags will all be 0.
                 if self.parts and parts[i]:
                     labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
-                make(i, image, sizes[i], to_ndc[i])
+                decode(i, image, sizes[i], to_ndc[i])
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))
@@ -222,7 +228,7 @@ class Crops:
 
 
 def _zeros(*shape: int) -> np.ndarray:
-    """Bytes that TensorFlow takes over without a copy: aligned to 64."""
+    """Zeros, aligned to 64 bytes: TensorFlow takes them without a copy."""
     data = np.zeros(math.prod(shape) + 64, np.uint8)
     start = -data.ctypes.data % 64
     return data[start : start + math.prod(shape)].reshape(shape)

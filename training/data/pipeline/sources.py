@@ -1,11 +1,11 @@
-"""Which record folders an experiment's mix is read from.
+"""Resolves the names of an experiment's datasets to record folders.
 
-An experiment names its datasets; where they lie is the user's business:
+An experiment names its datasets; the user says where they are:
 
     --records data               its datasets, as folders of those names in data
     --records data/h36m data/lsp    those of its datasets, in its proportions
-    --records synthetic          rendered people (data/synthetic) in their place
-    --records DIR1 DIR2          the user's own record folders in their place
+    --records synthetic          rendered people (data/synthetic) instead
+    --records DIR1 DIR2          the user's own record folders instead
 """
 
 import dataclasses
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 
 def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
-    """`data` with paths for the names of its records.
+    """Replaces the names of the records in `data` by paths.
 
     A name is one path component; anything else is a path already.
 
     Args:
         data: of an experiment.
-        words: what --records was given, see above.
+        words: values of --records, see above.
 
     Raises:
         FileNotFoundError: records are missing; names dataset, path and the
@@ -47,21 +47,25 @@ def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
         os.path.join(ROOT, word) if word == SYNTHETIC else word
         for word in words
     ]
-    known = {source.records for source in data.sources}
+    dataset_names = {source.records for source in data.sources}
     names = set(map(_name, folders))
-    if list(words) == folders and len(folders) == 1 and not _holds(folders[0]):
-        located = _below(data, folders[0])
-    elif names <= known and len(names) == len(folders):
-        located = _some_of(data, folders)
+    if (
+        list(words) == folders
+        and len(folders) == 1
+        and not _has_records(folders[0])
+    ):
+        located = _under_root(data, folders[0])
+    elif names <= dataset_names and len(names) == len(folders):
+        located = _subset(data, folders)
     else:
-        located = _in_place_of(data, folders)
+        located = _replaced(data, folders)
     _check(located)
-    _tell(located)
+    _log_mix(located)
     return located
 
 
-def _holds(folder: str) -> bool:
-    """Whether records lie in `folder` itself."""
+def _has_records(folder: str) -> bool:
+    """Whether `folder` itself holds records."""
     return (pathlib.Path(folder) / "report.json").is_file()
 
 
@@ -73,7 +77,7 @@ def _is_name(records_or_prior: str) -> bool:
     return bool(records_or_prior) and os.sep not in records_or_prior
 
 
-def _below(data: config.Data, root: str) -> config.Data:
+def _under_root(data: config.Data, root: str) -> config.Data:
     def path(name: str) -> str:
         return str(pathlib.Path(root) / name) if _is_name(name) else name
 
@@ -84,14 +88,14 @@ def _below(data: config.Data, root: str) -> config.Data:
     return dataclasses.replace(data, sources=sources, prior=path(data.prior))
 
 
-def _some_of(data: config.Data, folders: list[str]) -> config.Data:
-    """The experiment's datasets that are among `folders`.
+def _subset(data: config.Data, folders: list[str]) -> config.Data:
+    """Keeps the experiment's datasets that are among `folders`.
 
-    What the others had goes to those with the same kind of labels, so that
+    Shares of the others go to those with the same kind of labels, so that
     as much of a batch has 3D labels as with all of them.
     """
     paths = {_name(folder): folder for folder in folders}
-    there = [source for source in data.sources if source.records in paths]
+    available = [source for source in data.sources if source.records in paths]
 
     def total(sources, labels: str) -> float:
         return sum(s.share for s in sources if s.labels == labels)
@@ -102,19 +106,19 @@ def _some_of(data: config.Data, folders: list[str]) -> config.Data:
             records=paths[source.records],
             share=source.share
             * total(data.sources, source.labels)
-            / total(there, source.labels),
+            / total(available, source.labels),
         )
-        for source in there
+        for source in available
     )
     prior_folder = _prior_of(data.prior, folders)
     return dataclasses.replace(data, sources=sources, prior=prior_folder)
 
 
-def _in_place_of(data: config.Data, folders: list[str]) -> config.Data:
-    """The experiment's shares with and without 3D labels, from `folders`.
+def _replaced(data: config.Data, folders: list[str]) -> config.Data:
+    """Replaces the datasets by `folders`, with the same share of 3D labels.
 
-    Where it has both, no image is seen with its 3D labels and without them:
-    the shards of each folder are dealt to the two.
+    If the experiment has sources with and without 3D labels, each folder's
+    shards are split between the two: no image is used both ways.
     """
     prior_folder = _prior_of(data.prior, folders)
     data = dataclasses.replace(data, prior=prior_folder)
@@ -133,9 +137,9 @@ def _in_place_of(data: config.Data, folders: list[str]) -> config.Data:
 
 
 def _prior_of(name: str, folders: list[str]) -> str:
-    """The folder of the unpaired poses called `name`; a path stays itself.
+    """Folder of the unpaired poses called `name`; a path is returned as is.
 
-    The first of `folders` that has some, or the one beside the first.
+    The first of `folders` that has some, or `name` beside the first.
     """
     if not _is_name(name):
         return name
@@ -149,16 +153,16 @@ def _check(data: config.Data) -> None:
         try:
             records_folder.read_report(folder)
         except FileNotFoundError as error:
-            there = list(filter(_holds, folders))
+            available = list(filter(_has_records, folders))
             raise FileNotFoundError(
-                f"{error}{_advice(folder, there)}"
+                f"{error}{_advice(folder, available)}"
             ) from error
     if data.prior and data.prior_per_image and not mocap.exists(data.prior):
         raise FileNotFoundError(_no_prior(data.prior))
 
 
-def _tell(data: config.Data) -> None:
-    """Says what the batches are made of: the wrong mix is seen here."""
+def _log_mix(data: config.Data) -> None:
+    """Logs the shares of the sources, so that a wrong mix is noticed."""
     total = sum(source.share for source in data.sources)
     for source in data.sources:
         log.info(
@@ -170,31 +174,38 @@ def _tell(data: config.Data) -> None:
 
 
 def _no_prior(folder: str) -> str:
-    """Where unpaired poses come from."""
+    """Error message for missing unpaired poses: how to make them."""
     name = pathlib.Path(folder).name
-    found = f"{folder} has no unpaired poses (prior.npz). Make them with: "
+    problem = f"{folder} has no unpaired poses (prior.npz). Make them with: "
     command = "python -m training.prepare"
     if name == SYNTHETIC:
-        return f"{found}{command} {name} ... --out {folder}"
+        return f"{problem}{command} {name} ... --out {folder}"
     return (
-        f"{found}{command} poses --root DIR --kind amass --out {folder} (or "
+        f"{problem}{command} poses --root DIR --kind amass --out {folder} (or "
         "--kind mosh, cmu), or, of HMR's own TFRecords: "
         f"{command} hmr-tfrecords --root DIR/mocap_neutrMosh --out {folder}; "
         f"or train on rendered people: --records {SYNTHETIC}"
     )
 
 
-def _advice(folder: str, there: list[str]) -> str:
-    """What else can be done where a dataset is missing and others are not."""
+def _advice(folder: str, available: list[str]) -> str:
+    """Advice for a missing dataset: train on the available ones instead."""
     name = pathlib.Path(folder).name
     if name == SYNTHETIC:
         return ""
     reader = name.replace("-", "_")  # as training.commands types it
-    known = re.fullmatch(r"\w+", reader) and importlib.util.find_spec(
+    has_reader = re.fullmatch(r"\w+", reader) and importlib.util.find_spec(
         f"training.data.prepare.{reader}"
     )
-    lacking = "" if known else f" (this version has no reader for {name!r})"
-    some = (
-        f"on what is there: --records {' '.join(there)}; or " if there else ""
+    no_reader = (
+        "" if has_reader else f" (this version has no reader for {name!r})"
     )
-    return f"{lacking}; or train {some}on rendered people: --records synthetic"
+    on_available = (
+        f"on what is there: --records {' '.join(available)}; or "
+        if available
+        else ""
+    )
+    return (
+        f"{no_reader}; or train {on_available}on rendered people: "
+        "--records synthetic"
+    )

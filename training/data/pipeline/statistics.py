@@ -10,18 +10,18 @@ from training import config
 from training.data.records import mocap, parsing, schema, shards
 
 CHUNK = 4096
-# Records: joints that scatter by 40 degrees then have a mean that is right to
-# a third of one.
+# Most records to read: joints that scatter by 40 degrees then have a mean that
+# is right to a third of one.
 MOST = 20_000
 
 
 def mean_pose(
     sources: tuple[config.Source, ...],
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Means over the records whose 3D labels the training sees.
+    """Means over the records whose 3D labels the training uses.
 
     Of more than MOST only every n-th is read, all over the sources: each is
-    read with its picture, in every process of a run, before the first step.
+    read with its image, in every process of a run, before the first step.
 
     Args:
         sources: with `records` as paths.
@@ -35,24 +35,24 @@ def mean_pose(
     total, betas = np.zeros((joints, 3, 3)), np.zeros(schema.ARRAYS["betas"])
     blank = schema.blank()
     poses = shapes = 0
-    seen = [
+    labelled = [
         shards.Records(source.records, source.split, source.shards)
         for source in sources
         if source.labels == "all"
     ]
-    stride = math.ceil(sum(map(len, seen)) / MOST)
-    for stored in seen:
-        chosen = range(0, len(stored), stride)
-        for start in range(0, len(chosen), CHUNK):
-            rows = chosen[start : start + CHUNK]
+    stride = math.ceil(sum(map(len, labelled)) / MOST)
+    for stored in labelled:
+        numbers = range(0, len(stored), stride)
+        for start in range(0, len(numbers), CHUNK):
+            rows = numbers[start : start + CHUNK]
             fields = parsing.parse([_read(stored, i, blank) for i in rows])
-            has = fields["has_pose"].numpy() > 0
-            pose = fields["pose"].numpy()[has].reshape(-1, joints, 3)
+            has_pose = fields["has_pose"].numpy() > 0
+            pose = fields["pose"].numpy()[has_pose].reshape(-1, joints, 3)
             total += rotations.rotvec_to_rotmat(pose).numpy().sum(axis=0)
             poses += len(pose)
-            has = fields["has_betas"].numpy() > 0
-            betas += fields["betas"].numpy()[has].sum(axis=0)
-            shapes += int(has.sum())
+            has_betas = fields["has_betas"].numpy() > 0
+            betas += fields["betas"].numpy()[has_betas].sum(axis=0)
+            shapes += int(has_betas.sum())
     if not poses:
         return None
     return rotations.nearest_rotmat(total / poses), betas / max(shapes, 1)
@@ -92,7 +92,7 @@ def mean_of_body(
 
 
 def _read(stored: shards.Records, index: int, blank: bytes) -> bytes:
-    """The record, or one without labels; training counts and names it."""
+    """Reads a record; blank if damaged, which training counts and names."""
     try:
         return stored.read(index)
     except shards.DamagedRecord:

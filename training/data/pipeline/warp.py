@@ -1,9 +1,9 @@
-"""The end of a training batch, on the device that trains: its pictures.
+"""Finishes the images of a training batch on the device that trains.
 
-The pipeline gives pictures as bytes, a quarter of what float32 takes. Either
-the crops are made (`data.warp=host`), or the processor has only decoded, and
-laid the pixels that a crop sees on a canvas (`data.warp=step`). `finish` makes
-float32 crops of both.
+The pipeline gives images as bytes, a quarter of the size of float32. Either
+they are crops already (`data.warp=host`), or the processor has only decoded
+the pixels of each crop onto a canvas (`data.warp=step`). `finish` makes float32
+crops of both.
 """
 
 import math
@@ -14,7 +14,7 @@ Batch = dict[str, tf.Tensor]
 
 
 def canvas_side(image_size: int) -> int:
-    """Side of the canvas for crops of `image_size` pixels: half as much more.
+    """Side of the canvas for crops of `image_size` pixels: 1.5 times as large.
 
     The upright box around a turned square is at most sqrt(2) times as wide,
     so that the canvas, whatever the rotation, is no coarser than the crop.
@@ -23,12 +23,12 @@ def canvas_side(image_size: int) -> int:
 
 
 def finish(batch: Batch, image_size: int) -> Batch:
-    """The batch as a method takes it: `image` float32, nothing else of it.
+    """Replaces the batch's image fields by `image` in float32.
 
     Args:
         batch: of pipeline.train_dataset. Either `image` (B, S, S, 3) uint8;
             or `canvas` (B, C, C, 3) uint8, `filled` (B, 2) float32, the width
-            and height of it that are a picture, and `to_canvas` (B, 2, 3)
+            and height of it that hold an image, and `to_canvas` (B, 2, 3)
             from pixels of the crop to pixels of the canvas, with, where there
             are occluders, `occluder` (B, 4) and `occluder_rgb` (B, 3)
             (augment.Augmentation). `gain` (B, 3) where colours change. A
@@ -41,31 +41,40 @@ def finish(batch: Batch, image_size: int) -> Batch:
     image = batch.get("image", batch.get("canvas"))
     if image is None or image.dtype != tf.uint8:
         return batch
-    made = {name: batch[name] for name in _PICTURE if name in batch}
-    kept = {name: batch[name] for name in batch if name not in made}
-    return kept | {"image": _finished(made, image_size)}
+    image_fields = {
+        name: batch[name] for name in _IMAGE_FIELDS if name in batch
+    }
+    remaining = {
+        name: batch[name] for name in batch if name not in image_fields
+    }
+    return remaining | {"image": _finished(image_fields, image_size)}
 
 
-_PICTURE = (
-    *("image", "canvas", "filled", "to_canvas"),
-    *("occluder", "occluder_rgb", "gain"),
+_IMAGE_FIELDS = (
+    "image",
+    "canvas",
+    "filled",
+    "to_canvas",
+    "occluder",
+    "occluder_rgb",
+    "gain",
 )
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _finished(made: Batch, image_size: int) -> tf.Tensor:
-    if "canvas" in made:
+def _finished(fields: Batch, image_size: int) -> tf.Tensor:
+    if "canvas" in fields:
         image = _sampled(
-            made["canvas"], made["filled"], made["to_canvas"], image_size
+            fields["canvas"], fields["filled"], fields["to_canvas"], image_size
         )
     else:
-        image = tf.cast(made["image"], tf.float32)
-    if "occluder" in made:
-        hidden = _hidden(made["occluder"], image_size)
-        colour = tf.floor(made["occluder_rgb"])[:, None, None]
+        image = tf.cast(fields["image"], tf.float32)
+    if "occluder" in fields:
+        hidden = _hidden(fields["occluder"], image_size)
+        colour = tf.floor(fields["occluder_rgb"])[:, None, None]
         image = tf.where(hidden, colour, image)
-    if "gain" in made:
-        image = tf.clip_by_value(image * made["gain"][:, None, None], 0, 255)
+    if "gain" in fields:
+        image = tf.clip_by_value(image * fields["gain"][:, None, None], 0, 255)
     return image
 
 
@@ -77,21 +86,21 @@ def _sampled(
     across, down = pixel[None, None, :], pixel[None, :, None]
     last = filled - 1.0
 
-    def place(axis: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def neighbours(axis: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         a, b, c = (to_canvas[:, axis, k, None, None] for k in range(3))
         end = last[:, axis, None, None]
-        at = tf.clip_by_value(a * across + b * down + c, 0.0, end)
-        low = tf.floor(at)
+        position = tf.clip_by_value(a * across + b * down + c, 0.0, end)
+        low = tf.floor(position)
         high = tf.minimum(low + 1.0, end)
-        return at - low, tf.cast(low, tf.int32), tf.cast(high, tf.int32)
+        return position - low, tf.cast(low, tf.int32), tf.cast(high, tf.int32)
 
-    (right, x0, x1), (below, y0, y1) = place(0), place(1)
+    (right, x0, x1), (below, y0, y1) = neighbours(0), neighbours(1)
     width = canvas.shape[1]
     pixels = tf.reshape(canvas, [-1, width * width, 3])
 
     def look_up(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        found = tf.gather(pixels, y * width + x, batch_dims=1)
-        return tf.cast(found, tf.float32)
+        colours = tf.gather(pixels, y * width + x, batch_dims=1)
+        return tf.cast(colours, tf.float32)
 
     right, below = right[..., None], below[..., None]
     top = look_up(x0, y0) * (1 - right) + look_up(x1, y0) * right
@@ -100,7 +109,7 @@ def _sampled(
 
 
 def _hidden(occluder: tf.Tensor, side: int) -> tf.Tensor:
-    """Where (B, S, S, 1) a rectangle lies: as pixels.occlude paints it."""
+    """Masks (B, S, S, 1) of the occluding rectangles."""
     centre, half = occluder[:, :2], occluder[:, 2:]
     low = tf.round((centre - half + 1.0) * (side / 2))
     high = tf.round((centre + half + 1.0) * (side / 2))

@@ -1,1 +1,1 @@
-"""Records: their schema, shards and index, and how they are parsed."""
+"""Records: their schema, shards, index and parsing."""

@@ -1,4 +1,4 @@
-"""The ledger of records that could not be used."""
+"""Ledger of the records that could not be used."""
 
 import collections
 import logging
@@ -8,7 +8,7 @@ _log = logging.getLogger(__name__)
 
 
 class TooManyBadRecords(RuntimeError):
-    """More records are broken than the run was told to bear."""
+    """More records are broken than `max_bad_share` allows."""
 
 
 class BadRecords:
@@ -30,7 +30,7 @@ class BadRecords:
         return dict(collections.Counter(self.causes.values()).most_common())
 
     def add(self, name: str, cause: str) -> None:
-        """Enters a record; one that was entered before changes nothing.
+        """Enters a record, unless it was entered before.
 
         Raises:
             TooManyBadRecords: with the counts by cause.

@@ -1,4 +1,4 @@
-"""Unpaired real poses and shapes: what the adversary takes for human.
+"""Unpaired real poses and shapes: the adversary's examples of real people.
 
 They are stored beside records, in `prior.npz` of a records folder.
 """
@@ -13,12 +13,12 @@ from tf_hmr.formats import array_files
 
 _EXPECTED = "pose (N, 72), betas (N, 10), the topology and maybe gender (N,)"
 GENDERS = {"female": -1.0, "male": 1.0}
-"""As numbers; 0 is neutral, or not known."""
+"""Genders as numbers; 0 is neutral or unknown."""
 _NUMBERS = (0.0, *GENDERS.values())
 
 
 class Prior(NamedTuple):
-    """Poses of people of whom there is no picture.
+    """Poses and shapes of people without images.
 
     Attributes:
         pose: (N, 72) rotation vectors as in records.Example; the first, the
@@ -26,7 +26,7 @@ class Prior(NamedTuple):
         betas: (N, 10).
         topology: tag of the body they belong to.
         gender: (N,) by GENDERS, of the bodies that betas belong to; None
-            where the file does not tell.
+            where the file has no gender.
     """
 
     pose: np.ndarray
@@ -36,7 +36,7 @@ class Prior(NamedTuple):
 
 
 def write(folder: str | os.PathLike, prior: Prior) -> None:
-    """Writes prior.npz, aside first, so that there is never half a file.
+    """Writes prior.npz under another name first: it is never incomplete.
 
     Raises:
         ValueError: wrong shapes, or values that are not finite.
@@ -57,9 +57,9 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
                 f"Expected gender ({len(pose)},) of {_NUMBERS}, received shape "
                 f"{gender.shape}, or other numbers."
             )
-    aside = _path(folder).with_name("prior.tmp.npz")
-    np.savez(aside, **arrays)
-    os.replace(aside, _path(folder))
+    temporary = _path(folder).with_name("prior.tmp.npz")
+    np.savez(temporary, **arrays)
+    os.replace(temporary, _path(folder))
 
 
 def exists(folder: str | os.PathLike) -> bool:
@@ -85,10 +85,14 @@ def read(folder: str | os.PathLike) -> Prior:
     stored = array_files.read_npz(path, _EXPECTED, cure)
     shapes = {name: array.shape for name, array in stored.items()}
     count = len(stored["pose"]) if shapes.get("pose") else 0
-    wanted = {"pose": (count, 72), "betas": (count, 10), "topology": ()}
+    expected_shapes = {
+        "pose": (count, 72),
+        "betas": (count, 10),
+        "topology": (),
+    }
     if "gender" in shapes:  # Older files, and some sources, have none.
-        wanted["gender"] = (count,)
-    if shapes != wanted:
+        expected_shapes["gender"] = (count,)
+    if shapes != expected_shapes:
         raise ValueError(
             f"{path} holds arrays of the shapes {shapes}, expected "
             f"{_EXPECTED}. {cure}"

@@ -1,4 +1,4 @@
-"""Serialized records to tensors, a batch at a time, in a TensorFlow graph."""
+"""Parses serialized records to tensors, by batch, in a TensorFlow graph."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,14 +7,14 @@ from training.data.records import schema
 
 
 def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Parses a vector (B,) of serialized records, in a TensorFlow graph.
+    """Parses a vector (B,) of serialized records.
 
     Returns:
         Tensors by field name: arrays (B, ...) float32, strings (B,), sizes
         (B,) int64, and has_keypoints, has_joints3d, has_pose, has_betas,
         has_parts (B,) float32; has_parts is 0 unless they are part14. An array
         that is not finite is 0, and so is its has_*; `broken` (B, N) bool says
-        which of schema.ALL_ARRAYS it was.
+        which of schema.ALL_ARRAYS were not finite.
     """
     spec = {
         name: tf.io.FixedLenFeature(shape, tf.float32)
@@ -33,15 +33,15 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     fields = tf.io.parse_example(serialized, spec)
     for flag in schema.FLAGS:
         fields[flag] = tf.cast(fields[flag], tf.float32)
-    # Other parts than part14 are for those who read them as such.
+    # Only code that asks for another part set may read its labels.
     rendered = tf.cast(fields["part_set"] == "", tf.float32)
     fields["has_parts"] *= rendered
     broken = []
     for name, shape in schema.ALL_ARRAYS.items():
         finite = tf.math.is_finite(fields[name])
         axes = range(-len(shape), 0)
-        whole = tf.reduce_all(finite, axis=axes, keepdims=True)
-        fields[name] = tf.where(whole, fields[name], 0.0)
+        all_finite = tf.reduce_all(finite, axis=axes, keepdims=True)
+        fields[name] = tf.where(all_finite, fields[name], 0.0)
         broken.append(~tf.reduce_all(finite, axis=axes))
         if name in schema.LABELS:
             fields[f"has_{name}"] *= tf.cast(~broken[-1], tf.float32)
@@ -49,9 +49,9 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def example_key(dataset: tf.Tensor, example_id: tf.Tensor) -> tf.Tensor:
-    """Numbers (B,) int64 that stand for these strings (B,) on any device.
+    """Hashes strings (B,) to numbers (B,) int64, which any device can hold.
 
-    Of a million examples any two are alike with a chance of 5e-8.
+    Among a million examples two share a number with a chance of 5e-8.
     """
     names = tf.strings.join([dataset, example_id], "/")
     return tf.strings.to_hash_bucket_fast(names, np.iinfo(np.int64).max)

@@ -1,6 +1,6 @@
-"""Label images that people drew, in records: what each code says.
+"""Codes of the part label images that people drew, as records hold them.
 
-0 is background, 1 and more one plus a label of the record's part_set.
+0 is background; 1 and more are one plus a label of the record's part_set.
 """
 
 import cv2
@@ -9,11 +9,11 @@ import numpy as np
 SOMEWHERE, NOT_JUDGED = 255, 254
 """A person whose part was not drawn; a background that does not count."""
 IGNORE = 255
-"""Of `parts`: pixels that are not judged."""
+"""Value of `parts` at pixels that are not judged."""
 
 
 def decode(png: bytes) -> np.ndarray:
-    """(H, W) uint8 codes of a record's `parts`.
+    """Decodes the codes (H, W) uint8 of a record's `parts`.
 
     Raises:
         ValueError: the bytes are no 8 bit gray PNG.
@@ -28,10 +28,10 @@ def decode(png: bytes) -> np.ndarray:
 
 
 def silhouette(codes: np.ndarray) -> np.ndarray:
-    """(H, W) bool: where the person is."""
+    """Mask of the person, (H, W) bool."""
     return (codes > 0) & (codes != NOT_JUDGED)
 
 
 def parts(codes: np.ndarray) -> np.ndarray:
-    """(H, W) uint8: 0, one plus a part's label, or IGNORE."""
+    """Labels (H, W) uint8: 0, one plus a part's label, or IGNORE."""
     return np.where(codes >= NOT_JUDGED, IGNORE, codes).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""A records folder: its shards, written whole, and its report.
+"""Writes a records folder, its shards and its report; reads the report.
 
 The folder holds `SPLIT-00000.tfrecord`, ..., the end and the checksum of their
-records in `SPLIT-00000.index.npy`, ..., a `report.json` that says what is in
-it, and, where there are unpaired poses, mocap.py's file.
+records in `SPLIT-00000.index.npy`, ..., a `report.json` that lists the
+contents, and, where there are unpaired poses, mocap.py's file.
 """
 
 import json
@@ -24,12 +24,12 @@ _log = logging.getLogger(__name__)
 class Writer:
     """Writes one split of a records folder, shard by shard.
 
-    A shard gets its name only when it is whole (written aside, then renamed),
-    and report.json is written last: a killed run leaves no half file that a
-    reader could take for a whole one. Shards of an unfinished earlier run are
-    removed, but for the first `keep` where they are whole: `counts` says how
-    many that are, and writing goes on after them. A finished split is never
-    overwritten.
+    A shard gets its name only when it is complete (written under another name,
+    then renamed), and report.json is written last: a killed run leaves no
+    partial file that a reader could take for a complete one. Shards of an
+    unfinished earlier run are removed, except the first `keep` as far as they
+    are complete: `counts` starts with those, and writing continues after
+    them. A finished split is never overwritten.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Writer:
         while len(self.counts) < keep and self._is_whole(self._shard()):
             self._dataset, self._topology = self._origin()
             self.counts.append(shard_size)
-        for left in self.folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*"):
-            if int(left.name.removeprefix(f"{split}-")[:5]) >= len(self.counts):
-                _log.warning("removing %s of an unfinished run", left)
-                left.unlink()
+        for file in self.folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*"):
+            if int(file.name.removeprefix(f"{split}-")[:5]) >= len(self.counts):
+                _log.warning("removing %s of an unfinished run", file)
+                file.unlink()
 
     def write(self, example: schema.Example) -> None:
         """Encodes and appends one example.
@@ -100,9 +100,9 @@ class Writer:
         """Closes the last shard, writes report.json and returns it.
 
         Args:
-            seed: that the examples were made with, if any.
-            command: what to type for the same records.
-            facts: more that the report says of this split.
+            seed: seed of the examples, if any.
+            command: command line that makes the same records.
+            facts: further entries of the report about this split.
         """
         self._close()
         if not self.counts:
@@ -116,7 +116,7 @@ class Writer:
             "joint_names": list(joints.KEYPOINTS),
             "splits": self._report.get("splits", {}) | {self.split: split},
         }
-        _replace(
+        _write_aside(
             self.folder / "report.json",
             lambda path: path.write_text(json.dumps(report, indent=1) + "\n"),
         )
@@ -155,14 +155,14 @@ class Writer:
             self._file, self._index = None, []
 
 
-def _replace(path: pathlib.Path, write: Any) -> None:
-    aside = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    write(aside)
-    os.replace(aside, path)
+def _write_aside(path: pathlib.Path, write: Any) -> None:
+    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    write(temporary)
+    os.replace(temporary, path)
 
 
 def read_report(folder: str | os.PathLike) -> dict:
-    """The report.json of a records folder.
+    """Reads the report.json of a records folder.
 
     Raises:
         FileNotFoundError: no folder, or records that were never finished.
@@ -172,11 +172,11 @@ def read_report(folder: str | os.PathLike) -> dict:
     path = folder / "report.json"
     cure = f"python -m training.prepare {folder.name} ... --out {folder}"
     if not path.exists():
-        found = "does not exist"
+        problem = "does not exist"
         if folder.is_dir():
-            found = "has no report.json, so its preparation was not finished"
+            problem = "has no report.json, so its preparation was not finished"
         raise FileNotFoundError(
-            f"No records of the dataset {folder.name!r}: {folder} {found}. "
+            f"No records of the dataset {folder.name!r}: {folder} {problem}. "
             f"Make them with: {cure}"
         )
     try:

@@ -34,10 +34,10 @@ OPTIONAL = {
     "cut": (4,),
     "landmarks": (len(joints.BLAZEPOSE33), 7),
 }
-"""Arrays that are stored where they are set: all 0 of records without."""
+"""Arrays that are stored only when set; where missing they are read as 0."""
 ALL_ARRAYS = ARRAYS | OPTIONAL
 TEXTS = ("gender", "dataset", "example_id", "topology")
-LATER_TEXTS = ("part_set", "facts")  # Stored where set: "" of old records.
+LATER_TEXTS = ("part_set", "facts")  # Stored when set; "" in old records.
 IMAGES = ("image", "parts")
 SIZES = ("height", "width")
 LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
@@ -55,7 +55,7 @@ class Example:
         box: (4,) x, y, w, h of the person in pixels, edges (camera.py).
         keypoints: (K, 3) x, y in pixels and visibility 0 or 1.
         joints3d: (K, 4) metres in the camera frame, and valid 0 or 1. Any
-            origin: who compares them aligns the roots first.
+            origin: align the roots before comparing.
         pose: (72,) rotation vectors, parent-relative, the first one global in
             the camera frame; SMPL24 order.
         betas: (10,) shape coefficients of the body named by `topology`.
@@ -64,17 +64,17 @@ class Example:
             otherwise one plus the label of `part_set`; empty when not known.
         translation: (3,) of the body in the camera frame, metres.
         intrinsics: (4,) fx, fy, cx, cy in pixels.
-        original_size: (2,) width and height in pixels of the picture that
-            `image` was cut out of; None where it was not cut.
-        cut: (4,) x, y, w, h of `image` in pixels of that picture, edges.
+        original_size: (2,) width and height in pixels of the larger image
+            that `image` was cut out of; None where it was not cut.
+        cut: (4,) x, y, w, h of `image` in pixels of the larger one, edges.
         landmarks: (33, 7) points of BlazePose as method_inputs.INPUTS says,
             but x and y in pixels of `image`.
-        dataset, example_id: where it comes from; the pair is unique.
+        dataset, example_id: its origin; the pair is unique.
         topology: tag of the body that pose, betas and parts belong to.
-        part_set: of body_parts.PARTS, where people drew the parts: then 255
+        part_set: key of body_parts.PARTS if people drew the parts: then 255
             is a person without a part, 254 a background that does not count.
             Empty for part14 of a rendered body.
-        facts: json of what this dataset's protocol alone asks for.
+        facts: json of entries that only this dataset's protocol reads.
     """
 
     image: bytes
@@ -126,17 +126,17 @@ def check(example: Example) -> None:
     """
     try:
         crop.check_box(example.box, (example.width, example.height))
-        wrong = _wrong(example)
+        problem = _find_problem(example)
     except ValueError as error:
-        wrong = str(error)
-    if wrong:
+        problem = str(error)
+    if problem:
         raise ValueError(
             f"Example {example.dataset!r} {example.example_id!r} is not "
-            f"written: {wrong}."
+            f"written: {problem}."
         )
 
 
-def _wrong(example: Example) -> str:
+def _find_problem(example: Example) -> str:
     for name in ALL_ARRAYS:
         value = getattr(example, name)
         if value is None:
@@ -157,16 +157,16 @@ def _wrong(example: Example) -> str:
         return "dataset and example_id must name it"
     if example.part_set not in ("", *body_parts.PARTS):
         return "part_set is no division of the body"
-    bound = (
+    topology_labels = (
         ("pose", "betas") if example.part_set else ("pose", "betas", "parts")
     )
-    if any(map(example.has, bound)) and not example.topology:
+    if any(map(example.has, topology_labels)) and not example.topology:
         return "pose, betas and parts need the topology tag of their body"
     return ""
 
 
 def encode(example: Example) -> bytes:
-    """The example as a serialized tf.train.Example.
+    """Serializes the example as a tf.train.Example.
 
     Raises:
         ValueError: the example does not pass check().
@@ -176,7 +176,7 @@ def encode(example: Example) -> bytes:
 
 
 def blank() -> bytes:
-    """A record without image or labels, for the place of a damaged one."""
+    """A record without image or labels, in place of a damaged one."""
     return _serialize(Example(b"", 0, 0, np.zeros(4)))
 
 

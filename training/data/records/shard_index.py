@@ -1,4 +1,4 @@
-"""Where the records of a shard end, and their checksums: SHARD.index.npy."""
+"""Index of a shard, SHARD.index.npy: ends and checksums of its records."""
 
 import pathlib
 
@@ -13,22 +13,22 @@ _CURE = "Restore it from a backup, or prepare the dataset again."
 
 
 def path_of(shard: pathlib.Path) -> pathlib.Path:
-    """The index file of a shard."""
+    """Path of a shard's index file."""
     return shard.with_suffix(".index.npy")
 
 
 def read(shard: pathlib.Path, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ends in bytes and crc32 of a shard's records.
+    """Reads the ends in bytes and the crc32 of a shard's records.
 
     Args:
         shard: the `.tfrecord` file.
-        count: how many records the report says that it was written with.
+        count: number of records that the report lists for the shard.
 
     Returns:
         Two arrays (count,) int64.
 
     Raises:
-        FileNotFoundError: there is no index.
+        FileNotFoundError: the index is missing.
         ValueError: it is damaged or belongs to another shard.
     """
     path = path_of(shard)

@@ -1,4 +1,4 @@
-"""Reading record folders: truncated files found, records by their number."""
+"""Reads records by their number, and finds truncated shards."""
 
 import dataclasses
 import logging
@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 
 
 class DamagedRecord(ValueError):
-    """A stored record whose checksum does not fit its bytes."""
+    """A stored record whose checksum does not match its bytes."""
 
 
 class RecordsGoneError(FileNotFoundError):
-    """A shard that was there when the run began cannot be read any more."""
+    """A shard that existed when the run began can no longer be read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shard:
 
     Attributes:
         path: the file.
-        ends: (n,) where each of its whole records ends, in bytes.
+        ends: (n,) end of each of its whole records, in bytes.
         checksums: (n,) crc32 of each.
     """
 
@@ -52,7 +52,7 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
 
     Raises:
         FileNotFoundError: no folder, no report, no such split, or a shard
-            that the report lists is gone.
+            that the report lists is missing.
         ValueError: the index of a shard is damaged.
     """
     folder = pathlib.Path(folder)
@@ -71,8 +71,8 @@ def check_shards(folder: str | os.PathLike, split: str) -> list[Shard]:
                 "records. Restore it, or prepare the dataset again."
             )
         ends, checksums = shard_index.read(path, count)
-        whole = np.searchsorted(ends, path.stat().st_size, "right")
-        shards.append(Shard(path, ends[:whole], checksums[:whole]))
+        whole_count = np.searchsorted(ends, path.stat().st_size, "right")
+        shards.append(Shard(path, ends[:whole_count], checksums[:whole_count]))
         if shards[-1].count != count:
             _log.warning(
                 "%s is truncated: %d whole records of %d; the rest is not used",
@@ -102,17 +102,17 @@ class Records:
         split: str,
         shards: tuple[int, int] = (0, 1),
     ) -> None:
-        every = check_shards(folder, split)
+        all_shards = check_shards(folder, split)
         start, step = shards
-        chosen = every[start::step] if 0 <= start < step else []
-        if not sum(shard.count for shard in chosen):
+        selected = all_shards[start::step] if 0 <= start < step else []
+        if not sum(shard.count for shard in selected):
             raise ValueError(
                 f"shards={shards} selects no record of {folder} {split!r}, "
-                f"which has {len(every)} shards. (k, n) needs 0 <= k < n and "
-                "more than k shards: prepare it with a smaller shard size."
+                f"which has {len(all_shards)} shards. (k, n) needs 0 <= k < n "
+                "and more than k shards: prepare it with a smaller shard size."
             )
-        self.shards = chosen
-        self._starts = np.cumsum([0] + [shard.count for shard in chosen])
+        self.shards = selected
+        self._starts = np.cumsum([0] + [shard.count for shard in selected])
         self._files: dict[int, Any] = {}
         self._opening = threading.Lock()
         weakref.finalize(self, _close, self._files)
@@ -121,42 +121,42 @@ class Records:
         return int(self._starts[-1])
 
     def read(self, index: int) -> bytes:
-        """The serialized record `index`, checked against its checksum.
+        """Reads the serialized record `index` and verifies its checksum.
 
         Raises:
             DamagedRecord: the bytes on disk have changed.
             RecordsGoneError: the file cannot be opened or read.
         """
         number = int(np.searchsorted(self._starts, index, "right")) - 1
-        shard, place = self.shards[number], index - int(self._starts[number])
+        shard, row = self.shards[number], index - int(self._starts[number])
         file = self._file(number)
-        start = int(shard.ends[place - 1]) if place else 0
-        length = int(shard.ends[place]) - start - shard_index.FRAMING
-        # After the length and its checksum; pread has no file position, so
-        # threads need no lock for it. zlib's checksum, not the one of the
-        # TFRecord: no public function computes that one.
+        start = int(shard.ends[row - 1]) if row else 0
+        length = int(shard.ends[row]) - start - shard_index.FRAMING
+        # 12: the length and its checksum. pread has no file position, so
+        # threads need no lock for it. The checksum is zlib's: no public
+        # function computes that of TFRecords.
         try:
             serialized = os.pread(file.fileno(), length, start + 12)
         except OSError as error:
-            raise _gone(shard.path, error) from error
-        if zlib.crc32(serialized) != int(shard.checksums[place]):
-            raise DamagedRecord(f"{shard.path} record {place}")
+            raise _unreadable(shard.path, error) from error
+        if zlib.crc32(serialized) != int(shard.checksums[row]):
+            raise DamagedRecord(f"{shard.path} record {row}")
         return serialized
 
     def _file(self, number: int) -> Any:
-        # Several batches are read at once. Were a shard opened twice, the
-        # file that loses its place here would be closed while being read.
+        # Several batches are read at once. If two of them opened a shard, the
+        # file replaced here would be closed while the other reads it.
         with self._opening:
             if number not in self._files:
                 path = self.shards[number].path
                 try:
                     self._files[number] = open(path, "rb", buffering=0)
                 except OSError as error:
-                    raise _gone(path, error) from error
+                    raise _unreadable(path, error) from error
             return self._files[number]
 
 
-def _gone(path: pathlib.Path, error: OSError) -> RecordsGoneError:
+def _unreadable(path: pathlib.Path, error: OSError) -> RecordsGoneError:
     return RecordsGoneError(
         f"{path} was there when this run began, and cannot be read now "
         f"({error.strerror}). Bring its folder back; the same command then "

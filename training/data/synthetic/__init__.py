@@ -1,1 +1,1 @@
-"""Rendered people: poses, appearance, pictures."""
+"""Rendered people: poses, appearance, images."""

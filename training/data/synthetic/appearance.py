@@ -1,7 +1,7 @@
-"""What people and their surroundings look like: paint, light, backgrounds.
+"""Appearance of people and their surroundings: paint, light, backgrounds.
 
-Colours are RGB, in 0..1 on vertices and uint8 in pictures. Everything is
-drawn from the generator it is given, in a fixed order.
+Colours are RGB, in 0..1 on vertices and uint8 in images. Everything is drawn
+from the generator that a function takes, in a fixed order.
 """
 
 import dataclasses
@@ -12,25 +12,25 @@ import numpy as np
 from tf_hmr.body import parts
 from tf_hmr.body.data import BodyData
 
-VERSION = 1  # Raise it when a change alters the pictures of a seed.
+VERSION = 1  # Raise it when a change alters the images of a seed.
 
 _LIGHT_SKIN = np.array([0.96, 0.80, 0.69])
 _DARK_SKIN = np.array([0.24, 0.14, 0.09])
-_TILE = 640  # Side of the tile of noise; larger pictures repeat it.
+_TILE = 640  # Side of the tile of noise; larger images repeat it.
 
 
 @dataclasses.dataclass(frozen=True)
 class Garments:
-    """How far clothes reach: along a limb, 0 its root, 1 wrist or ankle.
+    """Extent of clothes: along a limb, 0 its root, 1 wrist or ankle.
 
     Attributes:
         sleeves: of the top; None for a bare torso.
         legs: of the trousers.
-        hem: where the top ends, metres above the pelvis.
-        waist: where the trousers end, metres above the pelvis.
+        hem: lower end of the top, metres above the pelvis.
+        waist: upper end of the trousers, metres above the pelvis.
         shoes: whether they are worn.
         hair: reach of the hair down from the crown, metres; 0 is bald.
-        neckline: how deep the top is cut in front, metres below the neck.
+        neckline: depth of the cut of the top in front, metres below the neck.
         printed: whether the top has a print on the chest.
     """
 
@@ -65,7 +65,7 @@ class Garments:
 class Wardrobe:
     """Paints skin, hair and clothes on the vertices of a body.
 
-    Which vertices a garment covers is decided on the resting body, so its
+    The vertices that a garment covers are chosen on the resting body, so its
     borders move with the surface.
     """
 
@@ -76,23 +76,23 @@ class Wardrobe:
             data: the body.
         """
         skin = data.v_template
-        places = data.J_regressor @ skin
-        rest = dict(zip(data.joint_names, places, strict=True))
+        joint_positions = data.J_regressor @ skin
+        rest = dict(zip(data.joint_names, joint_positions, strict=True))
         owner = np.argmax(data.weights, axis=1)
         nearest = parts.nearest_ancestors(data.joint_names, data.parents)
 
-        def of(*names: str) -> np.ndarray:
-            chosen = [
+        def owned_by(*names: str) -> np.ndarray:
+            joint_indices = [
                 i for i, name in enumerate(nearest) if name.endswith(names)
             ]
-            return np.isin(owner, chosen)
+            return np.isin(owner, joint_indices)
 
         self._skin = skin
         self._above_pelvis = skin[:, 1] - rest["pelvis"][1]
-        self._arms = of("shoulder", "elbow", "wrist", "hand")
-        self._legs = of("hip", "knee", "ankle", "foot")
-        self._trunk = of("pelvis", "spine1", "spine2", "spine3", "collar")
-        self._head = of("neck", "head")
+        self._arms = owned_by("shoulder", "elbow", "wrist", "hand")
+        self._legs = owned_by("hip", "knee", "ankle", "foot")
+        self._trunk = owned_by("pelvis", "spine1", "spine2", "spine3", "collar")
+        self._head = owned_by("neck", "head")
         neck = rest["neck"]
         self._below_neck = neck[1] - skin[:, 1]
         self._front = self._trunk & (skin[:, 2] > neck[2])
@@ -103,7 +103,7 @@ class Wardrobe:
         self._along_arm = _along(skin, rest, "shoulder", "wrist", axis=0)
         self._along_leg = _along(skin, rest, "hip", "ankle", axis=1)
         ankle = rest["left_ankle"][1]
-        self._feet = of("ankle", "foot") & (skin[:, 1] < ankle + 0.01)
+        self._feet = owned_by("ankle", "foot") & (skin[:, 1] < ankle + 0.01)
         eyes = data.regressor(("left_eye", "right_eye")) @ skin
         self._below_crown = skin[:, 1].max() - skin[:, 1]
         forward = skin[:, 2] - rest["head"][2]
@@ -114,17 +114,17 @@ class Wardrobe:
         distance = np.linalg.norm(skin[:, None] - eyes[None], axis=-1)
         self._eyes = distance.min(axis=1) < 0.013
         mouth = eyes.mean(axis=0) - [0, 0.068, 0]
-        off = np.abs(skin - mouth)
+        offset = np.abs(skin - mouth)
         self._mouth = (
-            (off[:, 0] < 0.024) & (off[:, 1] < 0.008) & (forward > 0.06)
+            (offset[:, 0] < 0.024) & (offset[:, 1] < 0.008) & (forward > 0.06)
         ) & self._head
 
     def paint(self, rng: np.random.Generator, garments: Garments) -> np.ndarray:
-        """Colours without light.
+        """Draws colours without light.
 
         Args:
             rng: draws the colours and patterns.
-            garments: what is worn.
+            garments: clothes that the person wears.
 
         Returns:
             (V, 3) float32 RGB in 0..1.
@@ -156,38 +156,38 @@ class Wardrobe:
     def _dress(
         self, rng: np.random.Generator, colours: np.ndarray, worn: np.ndarray
     ) -> None:
-        """One garment: plain, striped, checked, dyed, with a second colour."""
+        """Paints one garment: plain, or in two colours."""
         first, second = clothes_colour(rng), clothes_colour(rng)
         kind = rng.random()
         if kind < 0.45:
             colours[worn] = first
             return
-        where = self._skin[worn]
+        points = self._skin[worn]
         wave = rng.uniform(40, 160)
         if kind < 0.65:  # Horizontal or upright stripes.
-            mix = np.sin(wave * where[:, int(rng.random() < 0.7)]) > 0
+            mix = np.sin(wave * points[:, int(rng.random() < 0.7)]) > 0
         elif kind < 0.8:  # Checks.
-            mix = np.sin(wave * where[:, 0]) * np.sin(wave * where[:, 1]) > 0
+            mix = np.sin(wave * points[:, 0]) * np.sin(wave * points[:, 1]) > 0
         else:  # Dye, or camouflage.
             waves = rng.normal(0, wave / 4, (3, 4)).astype(np.float32)
-            mix = np.sin(where @ waves + rng.uniform(0, 6.3, 4)).mean(axis=1)
+            mix = np.sin(points @ waves + rng.uniform(0, 6.3, 4)).mean(axis=1)
             mix = 0.5 + mix
         mix = np.clip(mix, 0, 1).astype(np.float32)[:, None]
         colours[worn] = first + mix * rng.uniform(0.2, 1.0) * (second - first)
 
 
 def clothes_colour(rng: np.random.Generator) -> np.ndarray:
-    """(3,) RGB: any hue, more often dull than bright."""
+    """Draws RGB (3,) of clothes: any hue, more often dull than bright."""
     return _hsv(rng.random(), rng.beta(1.1, 2.2), rng.beta(1.8, 1.4))
 
 
 def muted_colour(rng: np.random.Generator) -> np.ndarray:
-    """(3,) RGB of surroundings: little saturation."""
+    """Draws RGB (3,) of surroundings: little saturation."""
     return _hsv(rng.random(), 0.5 * rng.beta(1.2, 3.0), rng.beta(1.8, 1.8))
 
 
 def light(rng: np.random.Generator, normals: np.ndarray) -> np.ndarray:
-    """How much light the skin reflects.
+    """Draws lights and computes the share that the skin reflects.
 
     An ambient light and two lamps, the stronger one mostly above and in
     front, each of its own tint.
@@ -213,7 +213,7 @@ def light(rng: np.random.Generator, normals: np.ndarray) -> np.ndarray:
 
 
 def background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Surroundings of no particular place: (size, size, 3) uint8 RGB.
+    """Draws surroundings of no particular place: (size, size, 3) uint8 RGB.
 
     A wall or sky, often a floor, uneven as real surfaces are, and a few
     muted shapes with sharp edges, so that an edge alone is not a person.
@@ -230,59 +230,59 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     tint = rng.normal(0, 0.02, (3, 3, 3)).astype(np.float32)
     low += _resize(tint, grid)
     low = np.clip(255 * low, 0, 255).astype(np.uint8)
-    picture = cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR)
+    image = cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR)
     for _ in range(rng.integers(0, 10)):
-        _add_shape(rng, picture)
+        _add_shape(rng, image)
     if rng.random() < 0.6:
         deviation = rng.uniform(0.4, 2.5) * size / 256
-        picture = cv2.GaussianBlur(picture, (0, 0), deviation)
-    return picture
+        image = cv2.GaussianBlur(image, (0, 0), deviation)
+    return image
 
 
 def occlude(
     rng: np.random.Generator,
-    picture: np.ndarray,
+    image: np.ndarray,
     parts: np.ndarray,
     box: np.ndarray,
     hidden: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Puts something before the person, unless it would hide too much.
+    """Puts an object before the person, unless it would hide too much.
 
     Args:
-        rng: draws it.
-        picture: (S, S, 3) uint8 RGB.
-        parts: (S, S) uint8, 0 where the person is not.
+        rng: draws the object.
+        image: (S, S, 3) uint8 RGB.
+        parts: (S, S) uint8, 0 outside the person.
         box: (4,) x, y, w, h of the person.
         hidden: the largest share of the person that may disappear.
 
     Returns:
-        Picture, parts (0 where covered) and (S, S) bool where it covers, or
-        the first two as they were and None.
+        Image, parts (0 where covered) and the covered pixels (S, S) bool; or
+        the first two unchanged and None.
     """
-    cover, things = _occluder(rng, len(picture), box)
+    cover, occluder = _occluder(rng, len(image), box)
     mask = cover >= 128
     person = parts > 0
     if np.count_nonzero(mask & person) > hidden * np.count_nonzero(person):
-        return picture, parts, None
+        return image, parts, None
     weight = cover[..., None].astype(np.uint16)
-    mixed = (picture * (255 - weight) + things * weight + 127) // 255
+    mixed = (image * (255 - weight) + occluder * weight + 127) // 255
     return mixed.astype(np.uint8), np.where(mask, 0, parts), mask
 
 
-def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """What a camera does: a little blur, contrast, brightness and grain.
+def develop(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Imitates a camera: a little blur, contrast, brightness and grain.
 
     Args:
-        rng: draws how much.
-        picture: (S, S, 3) uint8 RGB.
+        rng: draws the amounts.
+        image: (S, S, 3) uint8 RGB.
 
     Returns:
         (S, S, 3) uint8 RGB.
     """
-    size = len(picture)
+    size = len(image)
     if rng.random() < 0.4:
         deviation = rng.uniform(0.3, 1.1) * size / 256
-        picture = cv2.GaussianBlur(picture, (0, 0), max(deviation, 0.3))
+        image = cv2.GaussianBlur(image, (0, 0), max(deviation, 0.3))
     contrast, brightness = rng.uniform(0.75, 1.15), rng.normal(0, 10)
     left, top = rng.integers(0, _TILE // 2, 2)
     rows = np.arange(top, top + size) % _TILE
@@ -290,7 +290,7 @@ def develop(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     noise = _NOISE[rows][:, (left + np.arange(size)) % _TILE]
     # The tile's middle is 128; contrast turns about the same grey.
     offset = 128 * (1 - contrast - grain) + brightness
-    return cv2.addWeighted(picture, contrast, noise, grain, offset)
+    return cv2.addWeighted(image, contrast, noise, grain, offset)
 
 
 def _make_noise() -> np.ndarray:
@@ -299,17 +299,17 @@ def _make_noise() -> np.ndarray:
     return np.clip(noise, 0, 255).astype(np.uint8)
 
 
-# Drawn once: fresh noise for every picture would cost as much as the person.
+# Drawn once: fresh noise for every image would cost as much as the person.
 _NOISE = _make_noise()
 
 
 def _along(
     skin: np.ndarray, rest: dict, start: str, end: str, axis: int
 ) -> np.ndarray:
-    """(V,) place along a limb's axis, of the left and right one alike."""
+    """Positions (V,) along a limb's axis, for left and right alike."""
     first, last = rest["left_" + start], rest["left_" + end]
-    place = np.abs(skin[:, axis]) if axis == 0 else skin[:, axis]
-    return (place - first[axis]) / (last[axis] - first[axis])
+    coordinates = np.abs(skin[:, axis]) if axis == 0 else skin[:, axis]
+    return (coordinates - first[axis]) / (last[axis] - first[axis])
 
 
 def _hsv(hue: float, saturation: float, value: float) -> np.ndarray:
@@ -325,15 +325,15 @@ def _resize(grid: np.ndarray, size: int) -> np.ndarray:
 def _occluder(
     rng: np.random.Generator, size: int, box: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Something in front of a person: a bar, a table edge, an ellipse.
+    """Draws an object in front of a person: a bar, a table edge, an ellipse.
 
     Args:
         rng: draws it.
-        size: side of the picture.
+        size: side of the image.
         box: (4,) x, y, w, h of the person, who is partly covered.
 
     Returns:
-        Mask (size, size) uint8, 255 where it covers, and its picture
+        Mask (size, size) uint8, 255 where it covers, and its colours
         (size, size, 3) uint8 RGB.
     """
     mask = np.zeros((size, size), np.uint8)
@@ -368,23 +368,23 @@ def _occluder(
     return mask, cv2.resize(shade, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
-def _add_shape(rng: np.random.Generator, picture: np.ndarray) -> None:
-    size = len(picture)
+def _add_shape(rng: np.random.Generator, image: np.ndarray) -> None:
+    size = len(image)
     colour = tuple(255 * muted_colour(rng))
     kind = rng.random()
     middle = rng.uniform(-0.1, 1.1, 2) * size
     extent = size * rng.uniform(0.03, 0.3, 2)
     if kind < 0.45:  # Furniture, windows, doors: upright rectangles.
         low, high = _integers([middle - extent, middle + extent])
-        cv2.rectangle(picture, low.tolist(), high.tolist(), colour, -1)
+        cv2.rectangle(image, low.tolist(), high.tolist(), colour, -1)
     elif kind < 0.65:
         angle = rng.uniform(0, 180)
-        cv2.ellipse(picture, (middle, extent, angle), colour, -1, cv2.LINE_AA)
+        cv2.ellipse(image, (middle, extent, angle), colour, -1, cv2.LINE_AA)
     elif kind < 0.85:  # Limb-like strokes, so that a stroke is not a limb.
         end = middle + rng.normal(0, 0.3 * size, 2)
         thickness = max(1, int(size * rng.uniform(0.005, 0.06)))
         cv2.line(
-            picture,
+            image,
             _integers(middle).tolist(),
             _integers(end).tolist(),
             colour,
@@ -393,7 +393,7 @@ def _add_shape(rng: np.random.Generator, picture: np.ndarray) -> None:
         )
     else:
         corners = middle + rng.normal(0, 0.2 * size, (rng.integers(3, 7), 2))
-        cv2.fillPoly(picture, [_integers(corners)], colour, cv2.LINE_AA)
+        cv2.fillPoly(image, [_integers(corners)], colour, cv2.LINE_AA)
 
 
 def _integers(points) -> np.ndarray:

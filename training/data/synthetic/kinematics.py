@@ -1,6 +1,6 @@
-"""Joints: how far they bend, where they are, and whether limbs collide.
+"""Kinematics: ranges of motion, positions of joints, colliding limbs.
 
-Numpy only, batched, for the processes that draw poses and render pictures.
+Numpy only, batched, for the processes that draw poses and render images.
 
 Angles are degrees of swing and twist, R = exp(swing) exp(twist), in the
 frame of the resting body (x to its left, y up, z forward). Ranges of motion
@@ -20,13 +20,13 @@ from tf_hmr.body import capsules as body_capsules
 from tf_hmr.body.data import BodyData
 
 JOINTS = len(joints.SMPL24)
-"""Poses are drawn of SMPL's joints, which records hold."""
+"""Number of joints of a drawn pose: SMPL's, which records hold."""
 
 _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _PARENTS = joints.parents()
 
 _SIDES = ("left_", "right_")
-_FOOT_SOFTNESS_M = 0.05  # A foot this much higher carries e times less.
+_FOOT_SOFTNESS_M = 0.05  # A foot higher by this carries e times less.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Limits:
 
     Attributes:
         twist: the axis along the bone, "x" or "y".
-        x: lowest and highest angle about x; y, z alike.
+        x, y, z: lowest and highest angle about the axis.
     """
 
     twist: str
@@ -78,7 +78,7 @@ def angle_limits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def swing_twist_rotations(angles: np.ndarray) -> Rotation:
-    """Swing and twist (N, 24, 3) in degrees -> N * 24 rotations, flat."""
+    """Converts swing and twist (N, 24, 3) in degrees to N * 24 rotations."""
     twist_axis = np.zeros((JOINTS, 3))
     for name, index in _INDEX.items():
         limit = LIMITS.get(_bare(name))
@@ -94,7 +94,7 @@ def forward(
     rest: np.ndarray,
     parents: Sequence[int] = _PARENTS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Chains the joints of a kinematic tree.
+    """Computes forward kinematics of a kinematic tree.
 
     Args:
         rotmats: (N, J, 3, 3) relative to the parent.
@@ -128,7 +128,7 @@ def forward(
 
 
 def smpl24_rest(data: BodyData) -> np.ndarray:
-    """(24, 3) places of joints.SMPL24 on the resting mean body, metres.
+    """Positions (24, 3) of joints.SMPL24 on the resting mean body, metres.
 
     Raises:
         ValueError: the body lacks one of them.
@@ -145,8 +145,8 @@ def of_body(rotmats: np.ndarray, data: BodyData) -> np.ndarray:
         data: the body.
 
     Returns:
-        (N, J, 3, 3) in the order of `data.joint_names`; joints that SMPL has
-        not, as of fingers, rest.
+        (N, J, 3, 3) in the order of `data.joint_names`; joints that SMPL
+        lacks, such as fingers, have the identity.
 
     Raises:
         ValueError: the body lacks a joint of SMPL24.
@@ -158,10 +158,10 @@ def of_body(rotmats: np.ndarray, data: BodyData) -> np.ndarray:
 
 
 def balance(rotmats: np.ndarray, rest: np.ndarray) -> Rotation:
-    """Turns that bring a body's weight over its feet.
+    """Computes rotations that bring a body's weight over its feet.
 
-    The lower foot carries more. Who sits, the hips bent by 55 degrees or
-    more, has no weight on the feet and is not turned.
+    The lower foot carries more. Sitting people, with hips bent by 55 degrees
+    or more, have no weight on the feet and are not turned.
 
     Args:
         rotmats: (N, 24, 3, 3), the pelvis unturned.
@@ -171,16 +171,16 @@ def balance(rotmats: np.ndarray, rest: np.ndarray) -> Rotation:
         N rotations of the body, by 45 degrees at most.
     """
     positions = forward(rotmats, rest)[1]
-    places = {name: positions[:, index] for name, index in _INDEX.items()}
-    feet = np.stack([places["left_ankle"], places["right_ankle"]])
+    joint = {name: positions[:, index] for name, index in _INDEX.items()}
+    feet = np.stack([joint["left_ankle"], joint["right_ankle"]])
     load = np.exp(-feet[..., 1:2] / _FOOT_SOFTNESS_M)
     support = (feet * load).sum(axis=0) / load.sum(axis=0)
     thighs = np.stack(
-        [places[side + "knee"] - places[side + "hip"] for side in _SIDES]
+        [joint[side + "knee"] - joint[side + "hip"] for side in _SIDES]
     )
     thighs /= np.linalg.norm(thighs, axis=-1, keepdims=True)
     stands = np.any(-thighs[..., 1] > np.cos(np.deg2rad(55)), axis=0)
-    trunk = (places["pelvis"] + places["spine3"]) / 2 - support
+    trunk = (joint["pelvis"] + joint["spine3"]) / 2 - support
     trunk /= np.linalg.norm(trunk, axis=-1, keepdims=True)
     # The shortest turn of `trunk` to y: its cross product with y, by angle.
     axis = np.stack([-trunk[:, 2], np.zeros(len(trunk)), trunk[:, 0]], axis=-1)
@@ -205,8 +205,8 @@ class SelfPenetration:
         """Measures the capsules of a body.
 
         Args:
-            data: the body, with the joints of SMPL24 among its own; only its
-                mean shape is used.
+            data: the body; has all joints of SMPL24. Only its mean shape is
+                used.
         """
         self._rest = smpl24_rest(data).astype(np.float64)
         capsules = body_capsules.measure(data)
@@ -226,7 +226,7 @@ class SelfPenetration:
         ).T
 
     def depth(self, rotmats: np.ndarray) -> np.ndarray:
-        """How deep the deepest pair of capsules overlaps.
+        """Computes how deep the deepest pair of capsules overlaps.
 
         Args:
             rotmats: (N, 24, 3, 3) relative to the parent.
@@ -235,10 +235,10 @@ class SelfPenetration:
             (N,) metres, negative for a gap.
         """
         rotations, positions = forward(rotmats, self._rest)
-        turned = np.einsum(
+        rotated = np.einsum(
             "ncij,cej->cnei", rotations[:, self._joint], self._offsets
         )
-        ends = positions[:, self._joint].swapaxes(0, 1)[:, :, None] + turned
+        ends = positions[:, self._joint].swapaxes(0, 1)[:, :, None] + rotated
         first, second = ends[self._first], ends[self._second]
         gap = segment_distance(
             first[:, :, 0], first[:, :, 1], second[:, :, 0], second[:, :, 1]
@@ -248,7 +248,7 @@ class SelfPenetration:
 
 
 def segment_distance(a0, a1, b0, b1) -> np.ndarray:
-    """Least distance of segments a0-a1 and b0-b1, all (..., 3) -> (...).
+    """Computes the distance of segments a0-a1 and b0-b1, (..., 3) -> (...).
 
     Closed form of Ericson, Real-Time Collision Detection (2005), 5.1.9.
     """

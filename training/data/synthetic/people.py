@@ -1,9 +1,9 @@
-"""People of a body model in made-up pictures, with labels of every kind.
+"""People of a body model in rendered images, with labels of every kind.
 
-Person `index` of a `seed` is always the same picture and labels, whoever
-makes it and in whatever company, so nothing needs to be downloaded or kept.
-Each split draws from seeds of its own: no training seed, whatever its value,
-yields a person of the test split.
+Person `index` of a `seed` always has the same image and labels, in any process
+and beside any other people, so nothing needs to be downloaded or stored. Each
+split draws from seeds of its own: no training seed, whatever its value, yields
+a person of the test split.
 """
 
 import dataclasses
@@ -26,19 +26,19 @@ BLOCK = 32  # People whose poses are drawn, and bodies computed, together.
 # First word of every seed sequence. Sequences of different first words are
 # different, so the splits are disjoint for all seeds.
 _SPLITS = {"train": 1, "val": 2, "test": 3, "prior": 4}
-_BODIES, _PICTURES = 1, 2  # Second word: what is drawn.
+_BODIES, _IMAGES = 1, 2  # Second word: what is drawn.
 _GENDERS = ("female", "male")  # Order of BodyData.beta_mean_gender.
 _UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the pictures are like.
+    """Parameters of the images.
 
     Attributes:
-        size: side of the square picture, pixels.
-        margin: side of the picture over the longer side of the person's box.
-            1.77 is what augmentation can see: a crop of 1.2 times the box,
+        size: side of the square image, pixels.
+        margin: side of the image over the longer side of the person's box.
+            1.77 is the reach of augmentation: a crop of 1.2 times the box,
             over a scale of 0.8, moved either way by 9 % of its side.
         distance_m: nearest and farthest person; their logarithm is uniform.
             The focal length follows from the distance and the margin.
@@ -46,9 +46,10 @@ class Settings:
         roll_deg: deviation of the camera's tilt.
         bearing_deg: deviation of the person's direction from the optical
             axis, sideways and up, which puts the box off the middle of the
-            photo that the picture is cut from.
-        occluded: share of people with something in front of them.
-        hidden: the most an occluder may cover, else there is none.
+            photo that the image is cut from.
+        occluded: share of people with an object in front of them.
+        hidden: largest share of a person that an occluder may cover; one that
+            would cover more is left out.
     """
 
     size: int = 256
@@ -79,11 +80,11 @@ class Frozen:
 
     Attributes:
         name: of the protocol.
-        split: whose seeds it draws from.
+        split: the split whose seeds it draws from.
         seed: of its people.
-        count: how many, indices 0 to count - 1.
-        settings: what the pictures are like, every value written out.
-        versions: `versions()` that it was defined with.
+        count: number of people, indices 0 to count - 1.
+        settings: parameters of the images, every value written out.
+        versions: `versions()` when it was defined.
     """
 
     name: str
@@ -99,12 +100,12 @@ class Frozen:
         Raises:
             ValueError: this version of tf_hmr no longer makes them.
         """
-        for what, found in versions().items():
-            if self.versions[what] != found:
+        for component, current in versions().items():
+            if self.versions[component] != current:
                 raise ValueError(
-                    f"{self.name} was defined with {what} "
-                    f"{self.versions[what]}, this is {found}. Use the version "
-                    "of tf_hmr that has it, or define a new protocol."
+                    f"{self.name} was defined with {component} "
+                    f"{self.versions[component]}, this is {current}. Use the "
+                    "version of tf_hmr that has it, or define a new protocol."
                 )
 
 
@@ -128,14 +129,14 @@ SYNTHETIC_V1 = Frozen(
 
 
 class _Camera(NamedTuple):
-    """World to camera, and the person's place in the camera's frame."""
+    """World to camera, and the person's position in the camera's frame."""
 
     rotation: Rotation
-    place: np.ndarray
+    position: np.ndarray
 
 
 class _Block(NamedTuple):
-    """BLOCK people in the camera's frame; first axis of all arrays."""
+    """BLOCK people in the camera's frame, the first axis of all arrays."""
 
     rotvecs: np.ndarray
     betas: np.ndarray
@@ -149,9 +150,9 @@ class People:
     """The people of one split and seed.
 
     Attributes:
-        settings: what the pictures are like.
+        settings: parameters of the images.
         split: "train", "val" or "test".
-        seed: which people.
+        seed: of the people.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class People:
         Args:
             seed: 0 to 2**32 - 1.
             split: "train", "val", "test", or "prior" for poses alone.
-            settings: what the pictures are like.
+            settings: parameters of the images.
             data: the body; the open body when None.
 
         Raises:
@@ -187,33 +188,35 @@ class People:
         self._block = functools.lru_cache(maxsize=2)(self._make_block)
 
     def example(self, index: int) -> schema.Example:
-        """Person `index` as a record; cheap for neighbours of the last one.
+        """Makes person `index` as a record; cheap for neighbours of the last.
 
         Raises:
             ValueError: the index is negative or above 2**32 - 1.
         """
-        number, place = divmod(_word(index, "index"), BLOCK)
-        return self._draw(self._block(number), place, index)
+        number, row = divmod(_word(index, "index"), BLOCK)
+        return self._draw(self._block(number), row, index)
 
     def examples(self, start: int, stop: int) -> Iterator[schema.Example]:
-        """People start, ..., stop - 1; the same as `example` of each."""
+        """Yields people start, ..., stop - 1; the same as `example` of each."""
         for index in range(start, stop):
             yield self.example(index)
 
     def bodies(
         self, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """People without pictures.
+        """Draws people without images.
 
         Returns:
             Poses (n, 24, 3) with the pelvis at 0, betas (n, P) and genders
             (n,), "female" or "male".
         """
         first, last = start // BLOCK, -(-stop // BLOCK)
-        drawn = [self._bodies(number) for number in range(first, last)]
+        blocks = [self._bodies(number) for number in range(first, last)]
         skip = start - first * BLOCK
-        parts = [np.concatenate([each[i] for each in drawn]) for i in (0, 2, 3)]
-        return tuple(part[skip : skip + stop - start] for part in parts)
+        arrays = [
+            np.concatenate([block[i] for block in blocks]) for i in (0, 2, 3)
+        ]
+        return tuple(array[skip : skip + stop - start] for array in arrays)
 
     def _rng(self, purpose: int, index: int) -> np.random.Generator:
         # Four words of 32 bits, SeedSequence's pool: shorter sequences would
@@ -222,7 +225,7 @@ class People:
         return np.random.default_rng(np.random.SeedSequence(words))
 
     def _bodies(self, number: int) -> tuple:
-        """Poses, orientations, betas and genders of a block."""
+        """Draws poses, orientations, betas and genders of a block."""
         rng = self._rng(_BODIES, number)
         rotvecs, _ = self._poses.sample(rng, BLOCK)
         orientations = self._poses.orient(rng, rotvecs)
@@ -232,31 +235,30 @@ class People:
     def _make_block(self, number: int) -> _Block:
         rotvecs, orientations, betas, genders = self._bodies(number)
         rngs = [
-            self._rng(_PICTURES, number * BLOCK + place)
-            for place in range(BLOCK)
+            self._rng(_IMAGES, number * BLOCK + row) for row in range(BLOCK)
         ]
         cameras = [_draw_camera(rng, self.settings) for rng in rngs]
-        turned = Rotation.concatenate([each.rotation for each in cameras])
-        rotvecs[:, 0] = (turned * orientations).as_rotvec()
+        to_camera = Rotation.concatenate([c.rotation for c in cameras])
+        rotvecs[:, 0] = (to_camera * orientations).as_rotvec()
         rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
         rotmats = rotmats.reshape(*rotvecs.shape, 3)
         posed = self._skinner(kinematics.of_body(rotmats, self._data), betas)
-        # The middle of the body, not its pelvis, is where the camera points.
+        # The camera points at the middle of the body, not at its pelvis.
         middle = posed.joints.mean(axis=1)
-        translations = np.stack([each.place for each in cameras]) - middle
+        translations = np.stack([c.position for c in cameras]) - middle
         translations = translations.astype(np.float32)
         return _Block(rotvecs, betas, genders, translations, posed, rngs)
 
-    def _draw(self, block: _Block, place: int, index: int) -> schema.Example:
-        rng = _copy(block.rngs[place])
-        settings, translation = self.settings, block.translations[place]
-        vertices = block.posed.vertices[place] + translation
+    def _draw(self, block: _Block, row: int, index: int) -> schema.Example:
+        rng = _copy(block.rngs[row])
+        settings, translation = self.settings, block.translations[row]
+        vertices = block.posed.vertices[row] + translation
         view, box = render.square_view(vertices, settings.size, settings.margin)
         surroundings = appearance.background(rng, settings.size)
         garments = appearance.Garments.sample(rng)
         colours = self._wardrobe.paint(rng, garments)
-        colours *= appearance.light(rng, block.posed.normals[place])
-        picture, parts = render.draw(
+        colours *= appearance.light(rng, block.posed.normals[row])
+        image, parts = render.draw(
             surroundings,
             vertices,
             self._skinner.faces,
@@ -264,23 +266,23 @@ class People:
             colours,
             self._labels,
         )
-        keypoints = view.project(block.posed.joints[place] + translation)
+        keypoints = view.project(block.posed.joints[row] + translation)
         mask = None
         if rng.random() < settings.occluded:
-            picture, parts, mask = appearance.occlude(
-                rng, picture, parts, box, settings.hidden
+            image, parts, mask = appearance.occlude(
+                rng, image, parts, box, settings.hidden
             )
-        picture = appearance.develop(rng, picture)
+        image = appearance.develop(rng, image)
         return schema.Example(
-            image=_jpeg(picture, int(rng.integers(75, 96))),
+            image=_jpeg(image, int(rng.integers(75, 96))),
             height=settings.size,
             width=settings.size,
             box=box,
             keypoints=with_visibility(keypoints, mask, settings.size),
-            joints3d=_with_ones(block.posed.joints[place]),
-            pose=block.rotvecs[place],
-            betas=block.betas[place],
-            gender=block.genders[place],
+            joints3d=_with_ones(block.posed.joints[row]),
+            pose=block.rotvecs[row],
+            betas=block.betas[row],
+            gender=block.genders[row],
             parts=_png(parts),
             translation=translation,
             intrinsics=[view.focal_px, view.focal_px, *view.centre],
@@ -291,7 +293,7 @@ class People:
 
 
 def versions() -> dict[str, int | str]:
-    """What a person depends on beside seed and settings."""
+    """Versions of the code and data that a person depends on."""
     return {
         "pose_sampler": poses.SAMPLER_VERSION,
         "appearance": appearance.VERSION,
@@ -331,7 +333,7 @@ def _word(value: int, name: str) -> int:
 
 
 def _copy(rng: np.random.Generator) -> np.random.Generator:
-    """A generator in the same state, so that a block can be drawn twice."""
+    """Copies a generator with its state: a block can be drawn twice."""
     fresh = np.random.PCG64()
     fresh.state = rng.bit_generator.state
     return np.random.Generator(fresh)
@@ -340,16 +342,16 @@ def _copy(rng: np.random.Generator) -> np.random.Generator:
 def _draw_shapes(
     rng: np.random.Generator, data: BodyData
 ) -> tuple[np.ndarray, list[str]]:
-    """Betas (BLOCK, P) and genders; standard normal without statistics."""
+    """Draws betas (BLOCK, P) and genders; without statistics, normal betas."""
     dims = data.shapedirs.shape[-1]
     noise = rng.normal(size=(BLOCK, dims))
-    chosen = rng.integers(0, 2, BLOCK)
+    gender_indices = rng.integers(0, 2, BLOCK)
     if data.beta_mean_gender is None or data.beta_cov_gender is None:
         return noise, ["neutral"] * BLOCK
     factor = np.linalg.cholesky(data.beta_cov_gender.astype(np.float64))
-    betas = np.einsum("nij,nj->ni", factor[chosen], noise)
-    betas += data.beta_mean_gender[chosen]
-    return betas, [_GENDERS[gender] for gender in chosen]
+    betas = np.einsum("nij,nj->ni", factor[gender_indices], noise)
+    betas += data.beta_mean_gender[gender_indices]
+    return betas, [_GENDERS[gender] for gender in gender_indices]
 
 
 def _draw_camera(rng: np.random.Generator, settings: Settings) -> _Camera:
@@ -359,24 +361,24 @@ def _draw_camera(rng: np.random.Generator, settings: Settings) -> _Camera:
     tilt = Rotation.from_euler("zx", [roll, pitch], degrees=True)
     bearing = np.clip(rng.normal(0, settings.bearing_deg), -25, 25)
     ray = np.array([*np.tan(np.deg2rad(bearing)), 1.0])
-    near, far = np.log(settings.distance_m)
-    distance = np.exp(rng.uniform(near, far))
+    log_nearest, log_farthest = np.log(settings.distance_m)
+    distance = np.exp(rng.uniform(log_nearest, log_farthest))
     return _Camera(tilt * _UPRIGHT, distance * ray / np.linalg.norm(ray))
 
 
 def with_visibility(
     keypoints: np.ndarray, mask: np.ndarray | None, size: int
 ) -> np.ndarray:
-    """Appends 1 to points in the picture that nothing stands before.
+    """Appends 1 to points in the image that no object hides, else 0.
 
     Joints behind the person's own body count as visible: people who label
-    photographs place them too.
+    photographs mark them too.
 
     Args:
         keypoints: (K, 2) pixels.
-        mask: (size, size) bool where something stands before the person, or
+        mask: (size, size) bool, the pixels of an object before the person; or
             None.
-        size: side of the picture, pixels.
+        size: side of the image, pixels.
 
     Returns:
         (K, 3) x, y and 1 or 0.
@@ -393,9 +395,9 @@ def _with_ones(points: np.ndarray) -> np.ndarray:
     return np.concatenate([points, np.ones_like(points[:, :1])], axis=1)
 
 
-def _jpeg(picture: np.ndarray, quality: int) -> bytes:
-    picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, quality))[
+def _jpeg(image: np.ndarray, quality: int) -> bytes:
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))[
         1
     ].tobytes()
 

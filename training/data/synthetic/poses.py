@@ -1,8 +1,8 @@
 """Plausible human poses without motion capture.
 
 A behaviour (standing, walking, sitting, ...) draws the legs and the trunk, a
-mode the arms; every joint stays inside its range of motion and poses in which
-limbs enter the body are thrown away. Ranges agree with the clinical tables of
+mode the arms; every joint stays inside its range of motion, and poses in which
+limbs enter the body are rejected. Ranges agree with the clinical tables of
 the AAOS and the AMA; the wrists are kept tighter.
 
 Angles are degrees of swing and twist, R = exp(swing) exp(twist), in the
@@ -37,7 +37,7 @@ class Spread(NamedTuple):
     b: float
 
     def draw(self, rng: np.random.Generator, size) -> np.ndarray:
-        """Samples of the given shape, degrees."""
+        """Draws samples of shape `size`, degrees."""
         return self.low + (self.high - self.low) * rng.beta(
             self.a, self.b, size
         )
@@ -60,7 +60,7 @@ _ARMS = {
     "side": _Arm(0.12, (-10, -8, -8), (25, 15, 25), Spread(0, 120, 1, 2.2)),
     "up": _Arm(0.08, (-50, -18, 52), (22, 18, 18), Spread(0, 120, 1.2, 2)),
     "back": _Arm(0.05, (12, 22, -62), (15, 9, 14), Spread(0, 80, 1.2, 2)),
-    # Wherever the shoulder can go; the spread is replaced by a uniform one.
+    # The shoulder's full range; the spread is replaced by a uniform one.
     "free": _Arm(0.07, (0, 0, 0), (0, 0, 0), Spread(0, 140, 1, 1.3)),
 }
 
@@ -184,7 +184,7 @@ BEHAVIOURS = {
 
 
 class PoseSampler:
-    """Draws poses for a body, without those that pass through it."""
+    """Draws poses for a body, without those whose limbs enter it."""
 
     def __init__(self, data: BodyData):
         """Measures the body.
@@ -201,32 +201,32 @@ class PoseSampler:
         """Draws poses.
 
         Args:
-            rng: where the randomness comes from.
-            count: how many.
+            rng: random generator.
+            count: number of poses.
 
         Returns:
             Rotation vectors (count, 24, 3), radians, the pelvis at zero, and
-            the share of candidates that were kept.
+            the share of candidates that were accepted.
         """
-        kept, tried = [], 0
-        while sum(len(poses) for poses in kept) < count:
+        accepted, candidates = [], 0
+        while sum(len(poses) for poses in accepted) < count:
             angles = draw_angles(rng, max(_BATCH, 2 * count))
             rotations = kinematics.swing_twist_rotations(angles)
             matrices = rotations.as_matrix().reshape(*angles.shape, 3)
             free = self._penetration.depth(matrices) < _TOLERANCE_M
-            kept.append(rotations.as_rotvec().reshape(angles.shape)[free])
-            tried += len(free)
-        poses = np.concatenate(kept)
-        return poses[:count], len(poses) / tried
+            accepted.append(rotations.as_rotvec().reshape(angles.shape)[free])
+            candidates += len(free)
+        poses = np.concatenate(accepted)
+        return poses[:count], len(poses) / candidates
 
     def orient(self, rng: np.random.Generator, poses: np.ndarray) -> Rotation:
-        """How the bodies stand in a y-up world; unturned, they face +z.
+        """Draws orientations in a y-up world; unturned bodies face +z.
 
         Mostly upright with the weight over the feet, more often facing the
-        camera; one in twenty any way up, as lying people are.
+        camera; one in twenty in any orientation, as of lying people.
 
         Args:
-            rng: where the randomness comes from.
+            rng: random generator.
             poses: (N, 24, 3) rotation vectors, the pelvis at zero.
 
         Returns:
@@ -247,16 +247,18 @@ class PoseSampler:
             matrices.reshape(*poses.shape, 3), self._rest
         )
         upright = (wobble * balanced).as_quat()
-        anyhow = rng.normal(size=(count, 4))  # Uniform once normalised.
+        random_quat = rng.normal(size=(count, 4))  # Uniform once normalised.
         lying = rng.random(count) < 0.05
-        return Rotation.from_quat(np.where(lying[:, None], anyhow, upright))
+        return Rotation.from_quat(
+            np.where(lying[:, None], random_quat, upright)
+        )
 
 
 def draw_angles(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Swing and twist angles (count, 24, 3) in degrees, inside the limits."""
+    """Draws swing and twist (count, 24, 3) in degrees, inside the limits."""
     names = list(BEHAVIOURS)
     behaviour = rng.choice(
-        len(names), count, p=[each.share for each in BEHAVIOURS.values()]
+        len(names), count, p=[kind.share for kind in BEHAVIOURS.values()]
     )
     angles = np.zeros((count, kinematics.JOINTS, 3))
     legs = _draw_legs(rng, behaviour)
@@ -281,17 +283,18 @@ def _draw_legs(rng: np.random.Generator, behaviour: np.ndarray) -> _Legs:
     legs = _Legs(
         np.zeros((count, 2, 3)), np.zeros((count, 2)), np.zeros((count, 2))
     )
-    for kind, each in enumerate(BEHAVIOURS.values()):
-        rows = np.flatnonzero(behaviour == kind)
-        for whole, part in zip(legs, each.legs(rng, len(rows)), strict=True):
-            whole[rows] = part
+    for index, kind in enumerate(BEHAVIOURS.values()):
+        rows = np.flatnonzero(behaviour == index)
+        samples = kind.legs(rng, len(rows))
+        for angles, sampled in zip(legs, samples, strict=True):
+            angles[rows] = sampled
     return legs
 
 
 def _bend_trunk(
     rng: np.random.Generator, angles: np.ndarray, behaviour: np.ndarray
 ) -> None:
-    """One bend shared by the spine's joints; neck and head look ahead."""
+    """Shares one bend among the spine's joints; neck and head look ahead."""
     count = len(angles)
     bend = rng.normal((4, 0, 0), (7, 9, 7), (count, 3))
     forward = np.stack(
@@ -351,7 +354,7 @@ def _move_arms(
 def _draw_arms(
     rng: np.random.Generator, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shoulders (count, 2, 3) and elbow flexion (count, 2) of both arms."""
+    """Draws shoulders (count, 2, 3) and elbow flexion (count, 2)."""
     table = list(_ARMS.values())
     mode = rng.choice(len(table), (count, 2), p=[arm.share for arm in table])
     alike = rng.random(count) < 0.5

@@ -1,8 +1,8 @@
 """Posing and drawing many people fast, without TensorFlow.
 
 `Skinner` is the SMPL formula for batches in numpy and scipy's sparse
-matrices: the processes that make training pictures start in a fraction of
-the time TensorFlow needs. A test holds it against `tf_hmr.body.model.Body`.
+matrices: the processes that make training images start in a fraction of the
+time TensorFlow needs. A test compares it with `tf_hmr.body.model.Body`.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _SUPERSAMPLE = 2  # Samples per pixel and axis: antialiased edges.
 
 
 class Posed(NamedTuple):
-    """N people, in the frame that their global rotation puts them in.
+    """N people, in the frame of their global rotation.
 
     vertices (N, V, 3) and joints (N, K, 3), the latter in the order of
     joints.KEYPOINTS, in metres; the pelvis stays at its place in the resting
@@ -81,7 +81,7 @@ class Skinner:
             people, -1
         )
         # People are the last axis throughout: every operation is then a long
-        # contiguous one, and a sparse matrix meets all people at once.
+        # contiguous one, and a sparse matrix applies to all people at once.
         shaped = self._template + self._shapedirs @ betas.T
         shaped += self._posedirs @ np.ascontiguousarray(feature.T)
         shaped = shaped.reshape(-1, 3, people)
@@ -93,8 +93,8 @@ class Skinner:
         moves = np.concatenate([rotations, shift[..., None]], axis=-1)
         moves = np.moveaxis(moves, 0, -1).reshape(self.data.num_joints, -1)
         moves = (self._weights @ moves).reshape(-1, 3, 4, people)
-        turned = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
-        vertices = turned + moves[:, :, 3]
+        rotated = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
+        vertices = rotated + moves[:, :, 3]
         # Blended rotations shrink a little at the joints; light forgives it.
         normals = np.einsum("vabn,vb->van", moves[:, :, :3], self._normals)
         keypoints = self._regressor @ vertices.reshape(len(vertices), -1)
@@ -107,7 +107,7 @@ class Skinner:
 def square_view(
     vertices: np.ndarray, size: int, margin: float
 ) -> tuple[rendering.View, np.ndarray]:
-    """The view of a square around a mesh, as if cut from a larger photo.
+    """Computes the view of a square around a mesh, as cut from a photo.
 
     Args:
         vertices: (V, 3) in front of the camera, metres.
@@ -115,8 +115,8 @@ def square_view(
         margin: its side over the longer side of the mesh's box.
 
     Returns:
-        The view, its principal point where the optical axis is, and the
-        mesh's box in it: (4,) x, y, w, h in pixel edges.
+        The view, with its principal point on the optical axis, and the mesh's
+        box in it: (4,) x, y, w, h in pixel edges.
     """
     low, high = bounds(vertices[:, :2] / vertices[:, 2:])
     focal_px = size / (margin * float((high - low).max()))
@@ -128,7 +128,7 @@ def square_view(
 
 
 class Drawing(NamedTuple):
-    """picture (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
+    """Image (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
 
     picture: np.ndarray
     parts: np.ndarray
@@ -142,7 +142,7 @@ def draw(
     vertex_colours: np.ndarray,
     vertex_labels: np.ndarray,
 ) -> Drawing:
-    """Draws one person, antialiased, and the part seen at each pixel.
+    """Draws one person, antialiased, and the visible part at each pixel.
 
     Args:
         background: (H, W, 3) uint8 RGB, of the view's size.
@@ -155,13 +155,13 @@ def draw(
     Returns:
         The drawing; a pixel has a part where at least half of it is covered.
     """
-    picture, parts = background.copy(), np.zeros(background.shape[:2], np.uint8)
+    image, parts = background.copy(), np.zeros(background.shape[:2], np.uint8)
     low, high = bounds(view.project(vertices))
     low, high = np.floor(low).astype(int) - 1, np.ceil(high).astype(int) + 2
     left, top = np.clip(low, 0, (view.width, view.height))
     right, bottom = np.clip(high, 0, (view.width, view.height))
     if right <= left or bottom <= top:
-        return Drawing(picture, parts)
+        return Drawing(image, parts)
     window = view.window(
         left, top, right - left, bottom - top, zoom=_SUPERSAMPLE
     )
@@ -176,9 +176,9 @@ def draw(
         fine, (right - left, bottom - top), interpolation=cv2.INTER_AREA
     )
     cover = coarse[..., 3]
-    region = picture[top:bottom, left:right]
+    region = image[top:bottom, left:right]
     rest = cv2.multiply(region, cv2.merge([255 - cover] * 3), scale=1 / 255)
-    picture[top:bottom, left:right] = cv2.add(
+    image[top:bottom, left:right] = cv2.add(
         rest, np.ascontiguousarray(coarse[..., :3])
     )
     labels = np.append(np.asarray(vertex_labels) + 1, 0).astype(np.uint8)[ids]
@@ -187,7 +187,7 @@ def draw(
         np.maximum(labels[1::2, 0::2], labels[1::2, 1::2]),
     )
     parts[top:bottom, left:right] = np.where(cover >= 127, labels, 0)
-    return Drawing(picture, parts)
+    return Drawing(image, parts)
 
 
 def bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
