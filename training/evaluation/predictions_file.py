@@ -24,7 +24,7 @@ import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body.model import Body
-from tf_hmr.formats import array_files
+from tf_hmr.formats import array_files, atomic
 from training.evaluation.protocol import Predictions
 
 # The schema of the file does not depend on the body it is measured with.
@@ -178,8 +178,6 @@ class Recorder:
             name: np.concatenate([part[name] for part in self._parts])
             for name in self._parts[0]
         }
-        partial = path.with_name(f"part.{path.name}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with atomic.replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, joint_names=list(self._names), **arrays)
-        partial.replace(path)

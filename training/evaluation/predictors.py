@@ -198,6 +198,12 @@ def run_notes(weights: Path | None) -> dict[str, Any]:
 
 def configuration(weights: Path) -> dict[str, Any]:
     """The configuration of the run of a model; {} where there is none."""
+    stored = _stored_experiment(weights)
+    return {key: stored[key] for key in stored if key != workdir.NAME}
+
+
+def _stored_experiment(weights: Path) -> dict[str, Any]:
+    """The experiment.json of the run of a model; {} where there is none."""
     for folder in (weights, weights.parent):
         path = folder / workdir.CONFIG_FILE
         if path.is_file():
@@ -206,7 +212,11 @@ def configuration(weights: Path) -> dict[str, Any]:
 
 
 def experiment(weights: Path) -> str:
-    """The experiment named in the run's command; "" for other models."""
+    """The name of the run's experiment; "" for other models."""
+    stored = _stored_experiment(weights)
+    if workdir.NAME in stored:
+        return stored[workdir.NAME]
+    # Runs of before stored no name: it stands in the command that was typed.
     command = run_notes(weights).get("command", "")
     match = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
     # training.fit trains `quick` where no experiment is named.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr.formats import array_files
+from tf_hmr.formats import array_files, atomic
 
 _EXPECTED = "pose (N, 72), betas (N, 10), the topology and maybe gender (N,)"
 GENDERS = {"female": -1.0, "male": 1.0}
@@ -57,9 +57,8 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
                 f"Expected gender ({len(pose)},) of {_NUMBERS}, received shape "
                 f"{gender.shape}, or other numbers."
             )
-    temporary = _path(folder).with_name("prior.tmp.npz")
-    np.savez(temporary, **arrays)
-    os.replace(temporary, _path(folder))
+    with atomic.replacing(_path(folder)) as part:
+        np.savez(part, **arrays)
 
 
 def exists(folder: str | os.PathLike) -> bool:

@@ -10,12 +10,11 @@ import logging
 import os
 import pathlib
 import zlib
-from typing import Any
 
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import json_files
+from tf_hmr.formats import atomic, json_files
 from training.data.records import schema, shard_index
 
 _log = logging.getLogger(__name__)
@@ -116,10 +115,8 @@ class Writer:
             "joint_names": list(joints.KEYPOINTS),
             "splits": self._report.get("splits", {}) | {self.split: split},
         }
-        _write_aside(
-            self.folder / "report.json",
-            lambda path: path.write_text(json.dumps(report, indent=1) + "\n"),
-        )
+        with atomic.replacing(self.folder / "report.json") as part:
+            part.write_text(json.dumps(report, indent=1) + "\n")
         return report
 
     def _is_whole(self, shard: pathlib.Path) -> bool:
@@ -153,12 +150,6 @@ class Writer:
             np.save(shard_index.path_of(path), index)
             os.replace(f"{path}.tmp", path)
             self._file, self._index = None, []
-
-
-def _write_aside(path: pathlib.Path, write: Any) -> None:
-    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def read_report(folder: str | os.PathLike) -> dict:
