@@ -15,7 +15,6 @@ import importlib
 import json
 import logging
 import pkgutil
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,7 @@ from tf_hmr.body.model import Body
 from tf_hmr.networks import encoder_weights
 from training import config, experiments, visualization
 from training.data.pipeline import batches, reading, sources, statistics
-from training.data.records import mocap, records_folder
+from training.data.records import callback_errors, mocap, records_folder
 from training.engine import (
     checkpoints,
     cluster,
@@ -63,7 +62,7 @@ ERRORS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Where:
+class RunOptions:
     """Folders and devices of a run; no part of the science."""
 
     workdir: Path
@@ -85,7 +84,7 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(experiments.__path__))
 
 
-def experiment(name: str) -> config.Experiment:
+def load_experiment(name: str) -> config.Experiment:
     """The experiment `name`.
 
     Raises:
@@ -97,12 +96,14 @@ def experiment(name: str) -> config.Experiment:
     return module.EXPERIMENT
 
 
-def fit(chosen: config.Experiment, where: Where, name: str = "") -> Path:
+def fit(
+    experiment: config.Experiment, options: RunOptions, name: str = ""
+) -> Path:
     """Runs or continues an experiment; returns the folder of its best model.
 
     Args:
-        chosen: every value of it.
-        where: its folders and devices.
+        experiment: its values.
+        options: folders and devices.
         name: of the experiment, stored for those who read its results.
 
     Raises:
@@ -111,63 +112,63 @@ def fit(chosen: config.Experiment, where: Where, name: str = "") -> Path:
         And what loop.train raises.
     """
     # First of all: TensorFlow fixes its devices at its first operation.
-    strategy = devices.strategy(where.devices)
-    data = sources.resolve(chosen.data, where.records)
-    keras.utils.set_random_seed(chosen.seed)
-    loaded = BodyData.load(where.body)
+    strategy = devices.strategy(options.devices)
+    data = sources.resolve(experiment.data, options.records)
+    keras.utils.set_random_seed(experiment.seed)
+    loaded = BodyData.load(options.body)
     check_topology(data, loaded)
     # A run keeps its precision, also when it goes on on other processors.
     choices = {
-        "precision": devices.precision(chosen.precision),
-        "devices": where.devices,
+        "precision": devices.precision(experiment.precision),
+        "devices": options.devices,
         "sources": [dataclasses.asdict(s) for s in data.sources],
         "topology": loaded.topology,
     }
     with contextlib.ExitStack() as stack:
         if cluster.read().chief:
-            stack.enter_context(workdir.held(where.workdir))
-            workdir.claim(where.workdir, chosen, choices, name)
+            stack.enter_context(workdir.locked(options.workdir))
+            workdir.claim(options.workdir, experiment, choices, name)
         cluster.agree(strategy)
-        settled = workdir.settled(where.workdir, chosen)
-        workdir.check_same_data(where.workdir, settled, choices)
-        return _train(chosen, where, strategy, data, loaded, settled)
+        settled = workdir.settled(options.workdir, experiment)
+        workdir.check_same_data(options.workdir, settled, choices)
+        return _train(experiment, options, strategy, data, loaded, settled)
 
 
-def _train(chosen, where, strategy, data, loaded, settled) -> Path:
+def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     """Builds the method and runs the loop, with what the run has settled."""
     with strategy.scope(), devices.policy(settled["precision"]):
-        method = methods.build(chosen.method, Body(loaded))
-    check_parts(method, chosen)
+        method = methods.build(experiment.method, Body(loaded))
+    check_parts(method, experiment)
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     method.prepare_targets()
-    if not workdir.saved_steps(where.workdir):
+    if not workdir.saved_steps(options.workdir):
         with strategy.scope():
-            start(method, data, chosen.encoder_weights)
+            start(method, data, experiment.encoder_weights)
     loop.train(
-        chosen,
+        experiment,
         method,
         strategy,
-        dataset_maker(chosen, method, data),
+        dataset_maker(experiment, method, data),
         validation(data, loaded.faces),
-        where.workdir,
+        options.workdir,
     )
-    return where.workdir / loop.BEST_FOLDER
+    return options.workdir / loop.BEST_FOLDER
 
 
 def dataset_maker(
-    chosen: config.Experiment, method: methods.Method, data: config.Data
+    experiment: config.Experiment, method: methods.Method, data: config.Data
 ) -> loop.MakeDataset:
     """The loop's source of batches: images, or poses alone for parts without.
 
     Args:
-        chosen: its stages say which learner takes a step.
+        experiment: its stages say which learner takes a step.
         method: whose learners they are.
         data: with paths for the names of its records.
     """
 
     def make_dataset(step, context):
-        learner = steps.learner(method, chosen.stage_at(step))
+        learner = steps.learner(method, experiment.stage_at(step))
         if not learner.image_size:
             return batches.prior_dataset(data, context, step)
         return batches.train_dataset(
@@ -209,13 +210,13 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     encoder_weights.load(encoder, weights)
 
 
-def check_parts(method: methods.Method, chosen: config.Experiment) -> None:
+def check_parts(method: methods.Method, experiment: config.Experiment) -> None:
     """A part that learns alone must have a stage: it would stay random.
 
     Raises:
         ValueError: names the part that has none.
     """
-    trained = {stage.part for stage in chosen.all_stages()}
+    trained = {stage.part for stage in experiment.all_stages()}
     for name, part in vars(method).items():
         if isinstance(part, methods.Learner) and name not in trained:
             raise ValueError(
@@ -276,9 +277,9 @@ def validation(data: config.Data, faces: np.ndarray):
             data.max_bad_share,
         )
         values = evaluator.measure(method, dataset, protocol).summary()
-        batch, found = next(evaluator.predictions(method, dataset.take(1)))
+        batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
         rows = [
-            ("", visualization.example(batch, found, row, faces))
+            ("", visualization.example(batch, prediction, row, faces))
             for row in range(min(PICTURES, len(batch["image"])))
         ]
         return loop.Evaluation(
@@ -301,24 +302,24 @@ def name_and_flags(arguments: list[str]) -> tuple[str, list[str]]:
     return "quick", arguments
 
 
-def parse(arguments: list[str]) -> tuple[config.Experiment, Where]:
-    """The command line: an experiment's name, then its fields.
+def parse(arguments: list[str]) -> tuple[config.Experiment, RunOptions]:
+    """Parses the command line: an experiment's name, then its fields.
 
     Raises:
         ValueError: unknown experiment, or a flag that its method no longer
             has, with another value than its old default.
     """
     name, rest = name_and_flags(arguments)
-    chosen = experiment(name)
-    rest = _without_retired(type(chosen.method), rest)
-    default = Where(workdir=Path("runs") / name)
+    experiment = load_experiment(name)
+    rest = _without_retired(type(experiment.method), rest)
+    default = RunOptions(workdir=Path("runs") / name)
     unprefixed = tyro.conf.arg(name="")
 
     def main(
-        where: Annotated[Where, unprefixed] = default,
-        what: Annotated[config.Experiment, unprefixed] = chosen,
+        options: Annotated[RunOptions, unprefixed] = default,
+        experiment: Annotated[config.Experiment, unprefixed] = experiment,
     ):
-        return what, where
+        return experiment, options
 
     return tyro.cli(
         main,
@@ -359,7 +360,7 @@ def _parses_as(text: str, value: str | float) -> bool:
 
 
 def run_and_report(work: Callable[[], None]) -> int:
-    """Runs; a failure that has a cure is one line and an exit status."""
+    """Runs `work`; errors with a cure become one line and an exit status."""
     try:
         with cluster.translated():
             work()
@@ -373,12 +374,10 @@ def run_and_report(work: Callable[[], None]) -> int:
         first = str(error).strip().splitlines()[0]
         why, status = f"{first}. {TOO_LARGE}", exit_status.FAILED
     except tf.errors.UnknownError as error:
-        # The pipeline's callbacks cannot raise through TensorFlow.
-        known = r"(?:TooManyBadRecords|RecordsGoneError): (.*)"
-        found = re.search(known, str(error))
-        if not found:
+        cause = callback_errors.cause_of(error)
+        if cause is None:
             raise
-        why, status = found[1], exit_status.FAILED
+        why, status = cause, exit_status.FAILED
     except KeyboardInterrupt:
         why = "Stopped. The same command continues from the last checkpoint."
         status = exit_status.INTERRUPTED
@@ -396,12 +395,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work():
         words = sys.argv[1:] if arguments is None else arguments
-        chosen, where = parse(words)
-        if where.print_config:
-            print(json.dumps(workdir.as_dict(chosen), indent=2))
+        experiment, options = parse(words)
+        if options.print_config:
+            print(json.dumps(workdir.as_dict(experiment), indent=2))
             return
         name, _ = name_and_flags(words)
-        print(f"Best model: {fit(chosen, where, name)}")
+        print(f"Best model: {fit(experiment, options, name)}")
 
     return run_and_report(work)
 

@@ -16,7 +16,9 @@ FOLDER = GOLDEN / "experiments"
 
 def text(name: str) -> str:
     """The resolved experiment as `training.fit NAME --print-config` prints."""
-    return json.dumps(workdir.as_dict(fit.experiment(name)), indent=2) + "\n"
+    return (
+        json.dumps(workdir.as_dict(fit.load_experiment(name)), indent=2) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -19,13 +19,16 @@ RELEASED_STEP = 667_589
 
 
 def test_the_release_is_75_epochs_and_the_paper_55():
-    release, paper = fit.experiment("hmr"), fit.experiment("hmr_55_epochs")
+    release, paper = (
+        fit.load_experiment("hmr"),
+        fit.load_experiment("hmr_55_epochs"),
+    )
     assert release.steps == pytest.approx(RELEASED_STEP, rel=1e-3)
     assert paper.steps == pytest.approx(release.steps * 55 / 75, abs=1)
 
 
 def test_half_of_each_batch_has_3d_labels():
-    data = fit.experiment("hmr").data
+    data = fit.load_experiment("hmr").data
     layout = order.Layout([s.share for s in data.sources], data.batch_size)
     labelled = np.array([s.labels == "all" for s in data.sources])
     rows = np.bincount(layout.sources) / layout.cycle
@@ -39,17 +42,17 @@ def test_half_of_each_batch_has_3d_labels():
 
 def test_unpaired_sees_no_3d_label():
     for name in ("hmr_unpaired", "hmr_no_adversary"):
-        data = fit.experiment(name).data
+        data = fit.load_experiment(name).data
         assert {source.labels for source in data.sources} == {"2d"}
-    assert fit.experiment("hmr_unpaired").data.prior
-    alone = fit.experiment("hmr_no_adversary")
+    assert fit.load_experiment("hmr_unpaired").data.prior
+    alone = fit.load_experiment("hmr_no_adversary")
     assert not alone.method.adversary and not alone.data.prior
 
 
 @pytest.mark.parametrize("name", ["spin", "hkmr_mf"])
 def test_spins_mix_and_steps_are_its_codes(name):
     """nkolot/SPIN: datasets/mixed_dataset.py, utils/train_options.py."""
-    chosen = fit.experiment(name)
+    chosen = fit.load_experiment(name)
     shares = {s.records: s.share for s in chosen.data.sources}
     wild = [shares[each] for each in hmr_recipe.WITHOUT_3D]
     assert shares["h36m"] == 0.3 and shares["mpi-inf-3dhp"] == 0.1
@@ -69,10 +72,11 @@ def test_spins_mix_and_steps_are_its_codes(name):
 def test_hkmr_mf_is_hkmr_with_what_spin_has(small):
     """Its losses, fits and crops; the last estimate alone, and no prior."""
     spin, both = (
-        fit.experiment(f"{name}{small}").method for name in ("spin", "hkmr_mf")
+        fit.load_experiment(f"{name}{small}").method
+        for name in ("spin", "hkmr_mf")
     )
     assert both.prior == "none" and not both.sum_outer
-    assert not fit.experiment(f"hkmr_mf{small}").before
+    assert not fit.load_experiment(f"hkmr_mf{small}").before
     assert both.supervision == "spin"
     shared = ("crop_scale", "encoder", "fits", "fit_steps")
     weights = ("keypoints_2d", "joints_3d", "rotmats", "betas", "camera_scale")
@@ -82,15 +86,15 @@ def test_hkmr_mf_is_hkmr_with_what_spin_has(small):
 
 def test_hkmrs_defaults_are_the_papers():
     """Tables 2 and 3: three outer steps, four passes; L1 of the joints."""
-    chosen = fit.experiment("hkmr")
+    chosen = fit.load_experiment("hkmr")
     method = chosen.method
     assert (method.outer_steps, method.inner_passes) == (3, 4)
     assert method.joint_hierarchy and not method.forward_only
     assert method.loss_3d == "absolute" and method.sum_outer
     assert method.prior == "vae" and chosen.before[0].part == "pose_vae"
-    hmr = fit.experiment("hmr")
+    hmr = fit.load_experiment("hmr")
     assert chosen.data == hmr.data and chosen.steps == hmr.steps
-    other = fit.experiment("hkmr_discriminator")
+    other = fit.load_experiment("hkmr_discriminator")
     assert other.method == dataclasses.replace(method, prior="discriminator")
     assert not other.before
 
@@ -111,7 +115,7 @@ def test_missing_records_name_dataset_path_and_command(name, tmp_path, capsys):
     words = [name, f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
     assert fit.main(words) == 1
     error = capsys.readouterr().err
-    first = fit.experiment(name).data.sources[0].records
+    first = fit.load_experiment(name).data.sources[0].records
     assert f"training.prepare {first}" in error
     assert str(tmp_path / first) in error
     assert not (tmp_path / "run").exists()
@@ -120,7 +124,7 @@ def test_missing_records_name_dataset_path_and_command(name, tmp_path, capsys):
 def test_where_only_the_poses_are_missing_their_command_is_told(
     tmp_path, capsys
 ):
-    data = fit.experiment("hmr").data
+    data = fit.load_experiment("hmr").data
     for source in data.sources:
         record_samples.folder(tmp_path / source.records, 1)
     words = ["hmr", f"--workdir={tmp_path / 'run'}", f"--records={tmp_path}"]
@@ -144,7 +148,7 @@ def test_where_only_the_poses_are_missing_their_command_is_told(
 )
 def test_flags_that_left_a_method_are_understood_at_their_default(name, words):
     changed, _ = fit.parse([name, *words, "--method.hidden=8"])
-    plain = fit.experiment(name)
+    plain = fit.load_experiment(name)
     method = dataclasses.replace(plain.method, hidden=8)
     assert changed == dataclasses.replace(plain, method=method)
 

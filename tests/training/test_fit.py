@@ -173,7 +173,7 @@ def test_every_field_of_an_experiment_is_explained(capsys):
             fit.parse([name, "--help"])
         assert stop.value.code == 0
         shown = capsys.readouterr().out
-        chosen = fit.experiment(name)
+        chosen = fit.load_experiment(name)
         for part in (chosen, chosen.data, chosen.optim, chosen.method):
             for field in dataclasses.fields(part):
                 if field.name in ("stages",):

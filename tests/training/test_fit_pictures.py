@@ -33,7 +33,7 @@ def run(tiny_records, body_data, tmp_path_factory):
     store.save(folder, STEP)
     (folder / workdir.CHECKPOINTS).mkdir()
     (folder / workdir.CHECKPOINTS / f"ckpt-{STEP}.index").touch()
-    chosen = workdir.as_dict(fit.experiment("spin_quick"))
+    chosen = workdir.as_dict(fit.load_experiment("spin_quick"))
     (folder / workdir.CONFIG_FILE).write_text(json.dumps(chosen))
     noted = {
         "sources": [dataclasses.asdict(source)],
@@ -58,7 +58,7 @@ def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
     title, *rows = shown
     assert title == f"step {STEP}: {COUNT} of 28 fits"
     noted = workdir.noted(run)["sources"][0]["records"]
-    scale = fit.experiment("spin_quick").method.crop_scale
+    scale = fit.load_experiment("spin_quick").method.crop_scale
     side = fit_pictures.SIDE
     source = config.Source(noted)
     (batch,) = batches.eval_dataset(

@@ -29,31 +29,31 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
         ValueError: unknown, or more GPUs than there are, or TF_CONFIG is not
             as it must be.
     """
-    here = cluster.read()
-    kind, _, which = devices.partition(":")
-    numbers = _numbers(devices, which)
+    worker = cluster.read()
+    kind, _, suffix = devices.partition(":")
+    numbers = _numbers(devices, suffix)
     gpus = tf.config.list_physical_devices("GPU")
-    if kind == "auto" and not which:
+    if kind == "auto" and not suffix:
         kind = "gpu" if gpus else "cpu"
     if kind == "cpu":
         count = (numbers or [1])[0]
         if gpus:
             tf.config.set_visible_devices([], "GPU")
-        if not here.several:
+        if not worker.several:
             return _cpu(count)
         if count > 1:
             raise ValueError(
                 f"devices={devices!r}: a worker has one CPU device. Name more "
                 "workers in TF_CONFIG instead."
             )
-        return cluster.connect(here)
+        return cluster.connect(worker)
     if kind != "gpu":
         raise ValueError(
             f"Unknown devices {devices!r}. Write auto, cpu, cpu:2, gpu or "
             "gpu:0,1."
         )
-    wanted = numbers or list(range(len(gpus)))
-    if not gpus or max(wanted) >= len(gpus):
+    indices = numbers or list(range(len(gpus)))
+    if not gpus or max(indices) >= len(gpus):
         raise ValueError(
             f"devices={devices!r} asks for GPUs that TensorFlow does not see; "
             f"it sees {len(gpus)}. Use --devices cpu; or, for NVIDIA cards on "
@@ -61,18 +61,18 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if here.several:
-        tf.config.set_visible_devices([gpus[i] for i in wanted], "GPU")
-        return cluster.connect(here)
-    names = [f"GPU:{i}" for i in wanted]
+    if worker.several:
+        tf.config.set_visible_devices([gpus[i] for i in indices], "GPU")
+        return cluster.connect(worker)
+    names = [f"GPU:{i}" for i in indices]
     if len(names) == 1:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(names)
 
 
-def _numbers(devices: str, which: str) -> list[int]:
+def _numbers(devices: str, suffix: str) -> list[int]:
     """The numbers after the colon."""
-    words = which.split(",") if which else []
+    words = suffix.split(",") if suffix else []
     lowest = 1 if devices.startswith("cpu") else 0
     if not all(word.isdigit() and int(word) >= lowest for word in words):
         raise ValueError(
@@ -97,17 +97,17 @@ def _cpu(count: int) -> tf.distribute.Strategy:
     )
 
 
-def precision(asked: str) -> str:
+def precision(requested: str) -> str:
     """The precision to use: "float32" or "bfloat16".
 
     Args:
-        asked: one of these, or "auto": bfloat16 where it is fast. Elsewhere
+        requested: one of these, or "auto": bfloat16 where it is fast. Elsewhere
             it is emulated, and slower than float32.
 
     Raises:
         ValueError: "float16"; the message says why.
     """
-    if asked == "float16":
+    if requested == "float16":
         raise ValueError(
             "precision float16 is refused: it needs a loss scaled against "
             "underflow, and Keras decides on the scale from each device's own "
@@ -115,8 +115,8 @@ def precision(asked: str) -> str:
             "broken weights, and several workers wait for each other for "
             "ever. Use bfloat16, which needs no scale."
         )
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
@@ -124,9 +124,9 @@ def precision(asked: str) -> str:
     else:
         text = CPU_INFO.read_text() if CPU_INFO.exists() else ""
         fast = bool(BFLOAT16_FLAGS & set(text.split()))
-    chosen = "bfloat16" if fast else "float32"
-    log.info("Precision: %s.", chosen)
-    return chosen
+    fast_precision = "bfloat16" if fast else "float32"
+    log.info("Precision: %s.", fast_precision)
+    return fast_precision
 
 
 @contextlib.contextmanager

@@ -354,8 +354,8 @@ def _check_same_step(steps_of_workers: list[int], workdir: Path) -> None:
         )
 
 
-def _due(every: int, step: int) -> bool:
-    return bool(every and step % every == 0)
+def _due(period: int, step: int) -> bool:
+    return bool(period and step % period == 0)
 
 
 def batches_from(make_dataset: MakeDataset, step: int, strategy):
@@ -400,9 +400,9 @@ def check_finite(
     if not broken:
         return
     ids = examples(step)
-    shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
+    first_ids = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
     raise NonFiniteError(
         f"{', '.join(broken)} is not finite at step {step}; the examples are "
-        f"[{shown}]. The last checkpoint is from before it. Look at these "
+        f"[{first_ids}]. The last checkpoint is from before it. Look at these "
         "records, or lower optim.lr or set optim.clip_norm."
     )

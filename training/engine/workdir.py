@@ -96,7 +96,7 @@ def noted(workdir: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def held(workdir: Path) -> Iterator[None]:
+def locked(workdir: Path) -> Iterator[None]:
     """Locks a folder against other processes of this machine.
 
     Raises:
@@ -156,8 +156,8 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
     different = differences(stored, as_dict(experiment))
     if different:
         lines = "\n".join(
-            f"  {field}: {before!r} in the folder, {now!r} asked for"
-            for field, (before, now) in different.items()
+            f"  {field}: {before!r} in the folder, {after!r} asked for"
+            for field, (before, after) in different.items()
         )
         raise ValueError(
             f"{workdir} belongs to another configuration:\n{lines}\n"
@@ -216,8 +216,8 @@ def check_same_data(
     different = differences(comparable(stored), comparable(choices))
     if different:
         changes = "; ".join(
-            f"its {name} were {before}, now {now} are asked for"
-            for name, (before, now) in different.items()
+            f"its {name} were {before}, now {after} are asked for"
+            for name, (before, after) in different.items()
         )
         raise ValueError(
             f"{workdir} was trained on other data: {changes}. Pass the same "
@@ -226,12 +226,12 @@ def check_same_data(
 
 
 def differences(
-    before: dict, now: dict, prefix: str = ""
+    before: dict, after: dict, prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
     """Fields of two nested dictionaries that differ, by dotted name."""
     different = {}
-    for key in sorted(before.keys() | now.keys()):
-        a, b = before.get(key), now.get(key)
+    for key in sorted(before.keys() | after.keys()):
+        a, b = before.get(key), after.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             different |= differences(a, b, f"{prefix}{key}.")
         elif a != b:
@@ -258,11 +258,11 @@ def _version(package: str) -> str:
 
 def commit() -> str:
     """The commit of the code, with "+changes" when files differ from it."""
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
 
     def git(*words):
         return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, text=True
+            ["git", *words], cwd=folder, capture_output=True, text=True
         ).stdout.strip()
 
     try:

@@ -233,7 +233,7 @@ def differences(
     Fields that did not exist when the run began count as having their present
     defaults, except for those that `requirements.options` change.
     """
-    defaults = workdir.as_dict(fit.experiment(requirements.experiment))
+    defaults = workdir.as_dict(fit.load_experiment(requirements.experiment))
     expected = workdir.as_dict(
         parse_experiment(requirements.experiment, requirements.options)
     )

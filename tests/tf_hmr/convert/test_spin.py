@@ -161,5 +161,5 @@ def test_folder_has_spins_configuration(folder):
 
 
 def test_what_is_trained_is_what_is_converted():
-    trained = fit.experiment("spin").method
+    trained = fit.load_experiment("spin").method
     assert dataclasses.replace(trained, fits="none") == convert_spin.CONFIG

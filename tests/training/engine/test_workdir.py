@@ -22,12 +22,12 @@ SETTLED = {
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     with (
-        workdir.held(tmp_path / "run"),
+        workdir.locked(tmp_path / "run"),
         pytest.raises(ValueError, match=r"Another process.*--workdir"),
-        workdir.held(tmp_path / "run"),
+        workdir.locked(tmp_path / "run"),
     ):
         pytest.fail("it was held twice")
-    with workdir.held(tmp_path / "run"):
+    with workdir.locked(tmp_path / "run"):
         assert workdir.noted(tmp_path / "run") == {}
 
 

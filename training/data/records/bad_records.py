@@ -4,10 +4,12 @@ import collections
 import logging
 import threading
 
+from training.data.records import callback_errors
+
 _log = logging.getLogger(__name__)
 
 
-class TooManyBadRecords(RuntimeError):
+class TooManyBadRecords(callback_errors.CallbackError, RuntimeError):
     """More records are broken than `max_bad_share` allows."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from training.data.records import records_folder, shard_index
+from training.data.records import callback_errors, records_folder, shard_index
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class DamagedRecord(ValueError):
     """A stored record whose checksum does not match its bytes."""
 
 
-class RecordsGoneError(FileNotFoundError):
+class RecordsGoneError(callback_errors.CallbackError, FileNotFoundError):
     """A shard that existed when the run began can no longer be read."""
 
 
