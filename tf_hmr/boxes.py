@@ -1,4 +1,4 @@
-"""Boxes of people from the files that detectors and data sets write.
+"""Boxes of people, from the files that detectors and datasets write.
 
 Three kinds of json are read:
 
@@ -68,19 +68,21 @@ class BoxFile:
                 of which any may be meant, or is no file of boxes.
         """
         if self.path.is_dir():
-            return read(self._beside(photo)).of(photo)
+            return read(self._openpose_file(photo)).of(photo)
         if self.by_name is None:
             return list(self.unnamed)
         names = _matching(photo, self.by_name)
         if len(names) != 1:
-            told = f"names {names}" if names else f"does not name {photo.name}"
+            mismatch = (
+                f"names {names}" if names else f"does not name {photo.name}"
+            )
             raise ValueError(
-                f"{self.path} {told}; expected one entry whose file name is "
-                "the end of the photo's path."
+                f"{self.path} {mismatch}; expected one entry whose file name "
+                "is the end of the photo's path."
             )
         return list(self.by_name[names[0]])
 
-    def _beside(self, photo: Path) -> Path:
+    def _openpose_file(self, photo: Path) -> Path:
         names = (f"{photo.stem}_keypoints.json", f"{photo.stem}.json")
         for name in names:
             if (self.path / name).is_file():
@@ -98,7 +100,7 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
         photos: how many photos the boxes are for.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: there is no such file.
         ValueError: not json, or none of the kinds above, or boxes without
             file names for several photos.
     """
@@ -112,7 +114,7 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
     except ValueError as error:
         raise ValueError(f"{path} is not json: {error}.") from None
     try:
-        found = _parse(path, content)
+        box_file = _parse(path, content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if str(path) in str(error):
             raise
@@ -120,19 +122,19 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
             f"{path} holds no boxes that can be read ({error!r}). "
             f"Expected {_KINDS}."
         ) from None
-    if found.unnamed is not None and photos > 1:
+    if box_file.unnamed is not None and photos > 1:
         raise ValueError(
             f"{path} holds the people of one photo, but {photos} photos were "
             "given. Expected COCO json, a list with file names, or a folder "
             "of OpenPose files named STEM_keypoints.json."
         )
-    return found
+    return box_file
 
 
 def _parse(path: Path, content) -> BoxFile:
     if isinstance(content, list):
-        if all(isinstance(item, dict) for item in content) and content:
-            pairs = [(item["file_name"], item["bbox"]) for item in content]
+        if all(isinstance(entry, dict) for entry in content) and content:
+            pairs = [(entry["file_name"], entry["bbox"]) for entry in content]
             return BoxFile(path, by_name=_grouped(path, {}, pairs))
         return BoxFile(path, unnamed=[_box(path, box) for box in content])
     if "people" in content:
@@ -155,12 +157,12 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
             )
         points = points.reshape(-1, 3)
         visible = points[:, 2] > MIN_CONFIDENCE
-        places = len(np.unique(points[visible, :2], axis=0))
-        if places < MIN_KEYPOINTS:
+        num_keypoints = len(np.unique(points[visible, :2], axis=0))
+        if num_keypoints < MIN_KEYPOINTS:
             _log.warning(
                 "%s: person %d is left out, only %d keypoints are above "
                 "confidence %g (at least %d are needed).",
-                *(path, number, places, MIN_CONFIDENCE, MIN_KEYPOINTS),
+                *(path, number, num_keypoints, MIN_CONFIDENCE, MIN_KEYPOINTS),
             )
             continue
         with_feet = len(points) >= _POINTS_WITH_FEET
@@ -169,18 +171,18 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
 
 
 def _coco(path: Path, content: dict) -> dict[str, list[Box]]:
-    """People only, crowds left out; photos without people keep a place."""
+    """Boxes of people, without crowds; photos without people have none."""
     people = {
         category["id"]
         for category in content.get("categories", ())
         if category["name"] == "person"
     }
-    names = {item["id"]: item["file_name"] for item in content["images"]}
+    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
     pairs = [
-        (names[item["image_id"]], item["bbox"])
-        for item in content["annotations"]
-        if not item.get("iscrowd")
-        and (not people or item["category_id"] in people)
+        (names[entry["image_id"]], entry["bbox"])
+        for entry in content["annotations"]
+        if not entry.get("iscrowd")
+        and (not people or entry["category_id"] in people)
     ]
     return _grouped(path, {name: [] for name in names.values()}, pairs)
 

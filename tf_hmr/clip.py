@@ -83,8 +83,10 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
             ) from None
     if not rows:
         raise ValueError(f"{path}: no frame shows a person.")
-    start = min(each[0]["time_s"] for each in rows.values())
-    motions = {track: _motion(each, start) for track, each in rows.items()}
+    start = min(track_rows[0]["time_s"] for track_rows in rows.values())
+    motions = {
+        track: _motion(track_rows, start) for track, track_rows in rows.items()
+    }
     return motions, topology
 
 
@@ -95,7 +97,7 @@ def _motion(lines: list[dict], start: float) -> Motion:
         lines: of the track.
         start: when the film's clock is 0.
     """
-    times, rotvecs, betas, places = (
+    times, rotvecs, betas, translations = (
         np.array([line[key] for line in lines])
         for key in ("time_s", "pose_rotvec", "betas", "translation_m")
     )
@@ -107,15 +109,15 @@ def _motion(lines: list[dict], start: float) -> Motion:
     rotmats = np.empty((count, rotvecs.shape[1], 3, 3))
     for joint in range(rotvecs.shape[1]):
         turns = Rotation.from_rotvec(rotvecs[:, joint])
-        seen = Slerp(times, turns)(even) if count > 1 else turns
-        rotmats[:, joint] = seen.as_matrix()
-    places = [np.interp(even, times, column) for column in places.T]
+        interpolated = Slerp(times, turns)(even) if count > 1 else turns
+        rotmats[:, joint] = interpolated.as_matrix()
+    translations = [np.interp(even, times, column) for column in translations.T]
     rotmats[:, 0] = _TO_Y_UP @ rotmats[:, 0]
     return Motion(
         even - start,
         rotmats,
         betas.mean(axis=0),
-        np.stack(places, axis=-1) @ _TO_Y_UP,
+        np.stack(translations, axis=-1) @ _TO_Y_UP,
     )
 
 
@@ -135,7 +137,7 @@ def write(args: Args) -> list[pathlib.Path]:
     for motion in motions.values():
         _check_joints(motion, data, args.lines)
     actors = []
-    made = [args.glb] if args.glb else []
+    written_files = [args.glb] if args.glb else []
     for track, motion in motions.items():
         vertices = data.v_template + data.shapedirs @ motion.betas
         rest = data.J_regressor @ vertices
@@ -155,10 +157,10 @@ def write(args: Args) -> list[pathlib.Path]:
             times = motion.seconds
             pace = times[1] - times[0] if len(times) > 1 else 0.04
             bvh.write(path, skeleton, motion.rotmats, pelvis, pace)
-            made.append(path)
+            written_files.append(path)
     if args.glb:
         gltf.write(args.glb, actors)
-    return made
+    return written_files
 
 
 def _check_joints(motion: Motion, data: BodyData, path: pathlib.Path) -> None:
@@ -174,11 +176,11 @@ def _check_joints(motion: Motion, data: BodyData, path: pathlib.Path) -> None:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
-        made = write(args)
+        files = write(args)
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1
-    print("\n".join(str(path) for path in made))
+    print("\n".join(str(path) for path in files))
     return 0
 
 

@@ -203,12 +203,12 @@ def select(names: Sequence[str], of: Sequence[str]) -> tuple[int, ...]:
     return tuple(of.index(name) for name in names)
 
 
-def check_smpl24(names: Sequence[str], what: str) -> None:
+def check_smpl24(names: Sequence[str], subject: str) -> None:
     """Refuses a skeleton that is not SMPL24, for what is defined on it alone.
 
     Args:
         names: of a body's joints, root first.
-        what: is defined on SMPL24, for the message.
+        subject: is defined on SMPL24, for the message.
 
     Raises:
         ValueError: the joints are others, or in another order; the message
@@ -221,7 +221,7 @@ def check_smpl24(names: Sequence[str], what: str) -> None:
     differences = [f"has {more} beside them"] if more else []
     differences += [f"lacks {fewer}"] if fewer else []
     raise ValueError(
-        f"{what} is defined on SMPL's {len(SMPL24)} joints, in their order; "
+        f"{subject} is defined on SMPL's {len(SMPL24)} joints, in their order; "
         f"this body {' and '.join(differences) or 'has another order'}. Give "
         "a body whose joints are joints.SMPL24."
     )

@@ -151,12 +151,12 @@ def _sum_where(
     return total, tf.reduce_sum(tf.cast(labelled, tf.float32), axis=rest)
 
 
-def _least_squares(scores: tf.Tensor, wanted: float) -> TotalAndCount:
+def _least_squares(scores: tf.Tensor, target: float) -> TotalAndCount:
     scores = tf.cast(scores, tf.float32)
     if scores.shape.rank != 2:
         raise ValueError(
             f"Expected scores of shape (B, outputs), got {scores.shape}. "
             "Merge refinement stages into the first axis."
         )
-    total = tf.reduce_sum(tf.square(scores - wanted), axis=1)
+    total = tf.reduce_sum(tf.square(scores - target), axis=1)
     return total, tf.ones_like(total)

@@ -138,9 +138,10 @@ class Learner(keras.Model):
 
     def player_variables(self) -> list[keras.Variable]:
         """Trainable variables without the adversary's."""
-        other = self.adversary.trainable_variables if self.adversary else []
-        others = {id(variable) for variable in other}
-        return [v for v in self.trainable_variables if id(v) not in others]
+        if not self.adversary:
+            return list(self.trainable_variables)
+        excluded = {id(v) for v in self.adversary.trainable_variables}
+        return [v for v in self.trainable_variables if id(v) not in excluded]
 
     def build(self, shape=None) -> None:
         """Nothing: the parts make their variables when first called."""
@@ -234,9 +235,9 @@ def with_body(model: Method, body: Body) -> Method:
 
     For export: `body` is a body_edge.EdgeBody, which is called as Body is.
     """
-    other = build(model.config, body)
-    other.set_weights(model.get_weights())
-    return other
+    copy = build(model.config, body)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def create(name: str, body: Body, **values) -> Method:
@@ -283,7 +284,7 @@ def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return name, dict(values)
     kind = _module(name).Config
     for name_then, field in kind.RETIRED.items():
-        for value, successor in field.moved.items():
+        for value, successor in field.successors.items():
             if values.get(name_then) == value:
                 return migrate(successor, values)
     return name, retired.drop(kind, values, kind.RETIRED)
@@ -318,9 +319,10 @@ def find_folder(folder: str | Path) -> Path:
     Raises:
         FileNotFoundError: neither holds a model; says how to make one.
     """
-    for place in (Path(folder), Path(folder) / "best"):
-        if (place / CONFIG_FILE).is_file() and (place / WEIGHTS_FILE).is_file():
-            return place
+    files = (CONFIG_FILE, WEIGHTS_FILE)
+    for candidate in (Path(folder), Path(folder) / "best"):
+        if all((candidate / name).is_file() for name in files):
+            return candidate
     raise FileNotFoundError(
         f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
         "there or in its folder 'best'. Train one with "

@@ -11,7 +11,7 @@ class Field(NamedTuple):
     """Values that mean what the method does without the field."""
     instead: str
     """What to use where another value is wanted."""
-    moved: Mapping[Any, str] = {}
+    successors: Mapping[Any, str] = {}
     """Methods of today by the value that once chose them: stored Configs with
     this value are theirs."""
 

@@ -64,8 +64,10 @@ class _Shape(NamedTuple):
         """
         data = self.data
         nearest = parts.nearest_ancestors(data.joint_names, data.parents)
-        own = [i for i, ancestor in enumerate(nearest) if ancestor == name]
-        return np.isin(np.argmax(data.weights, axis=1), own)
+        joint_indices = [
+            i for i, ancestor in enumerate(nearest) if ancestor == name
+        ]
+        return np.isin(np.argmax(data.weights, axis=1), joint_indices)
 
 
 def measure(
@@ -134,14 +136,14 @@ def _trunk(shape: _Shape) -> list[Capsule]:
     ):
         # The chest's joint also moves the inner shoulders: leave them out.
         mine = shape.owned(joint) & (aside < 0.2)
-        skin = _some(shape.vertices[mine], joint)
+        skin = _require_skin(shape.vertices[mine], joint)
         middle = skin.mean(axis=0)
         radius = 0.43 * float(np.ptp(skin[:, 2]))
         sideways = np.array([half_width, 0.0, 0.0])
         capsules.append(
             Capsule(name, joint, middle - sideways, middle + sideways, radius)
         )
-    skin = _some(shape.vertices[shape.owned("head")], "head")
+    skin = _require_skin(shape.vertices[shape.owned("head")], "head")
     middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
     ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
     return [*capsules, Capsule("head", "head", ends[0], ends[1], 0.08)]
@@ -155,11 +157,13 @@ def _radius(
     bone = end - start
     along = (skin - start) @ bone / (bone @ bone)
     middle = (along > 0.15) & (along < 0.85)
-    away = _some((skin - start - along[:, None] * bone)[middle], joint)
-    return float(np.median(np.linalg.norm(away, axis=1)))
+    radial_offsets = _require_skin(
+        (skin - start - along[:, None] * bone)[middle], joint
+    )
+    return float(np.median(np.linalg.norm(radial_offsets, axis=1)))
 
 
-def _some(skin: np.ndarray, joint: str) -> np.ndarray:
+def _require_skin(skin: np.ndarray, joint: str) -> np.ndarray:
     if not len(skin):
         raise ValueError(
             f"No skin of the body follows its {joint}, so how thick it is "

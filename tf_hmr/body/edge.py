@@ -53,9 +53,9 @@ class EdgeBody:
         regressor = data.regressor(self.joint_names).astype(np.float64)
         self._rest_blends, self._rest_template = _rest(data)
         self._rounds = _rounds(data.parents)
-        self._surface = _arranged(body_points.of_surface(data))
+        self._surface = _arrange(body_points.surface_points(data))
         points, self._gather = body_points.of_keypoints(data, regressor)
-        self._keypoints = _arranged(points)
+        self._keypoints = _arrange(points)
 
     def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> bodies.BodyMesh:
         """Poses the body.
@@ -72,12 +72,12 @@ class EdgeBody:
         """
         rotmats, betas = self._checked(rotmats, betas)
         with tf.name_scope(SCOPE):
-            features, motions, places = self._moving(rotmats, betas)
-            points = _moved(self._keypoints, features, motions)
+            features, motions, skeleton = self._pose(rotmats, betas)
+            points = _transform(self._keypoints, features, motions)
             return bodies.BodyMesh(
-                vertices=_rows(_moved(self._surface, features, motions)),
+                vertices=_rows(_transform(self._surface, features, motions)),
                 joints=_rows(_product(points, self._gather)),
-                skeleton=_rows(places),
+                skeleton=_rows(skeleton),
             )
 
     def keypoints(
@@ -90,9 +90,9 @@ class EdgeBody:
         """
         rotmats, betas = self._checked(rotmats, betas)
         with tf.name_scope(SCOPE):
-            features, motions, places = self._moving(rotmats, betas)
-            points = _moved(self._keypoints, features, motions)
-            return _rows(_product(points, self._gather)), _rows(places)
+            features, motions, skeleton = self._pose(rotmats, betas)
+            points = _transform(self._keypoints, features, motions)
+            return _rows(_product(points, self._gather)), _rows(skeleton)
 
     def _checked(self, rotmats, betas):
         rotmats, betas = bodies.checked(self.data, rotmats, betas)
@@ -104,7 +104,7 @@ class EdgeBody:
             )
         return rotmats, betas
 
-    def _moving(self, rotmats, betas):
+    def _pose(self, rotmats, betas):
         """What moves points: blend features, the bones' motions from rest.
 
         Returns:
@@ -117,14 +117,14 @@ class EdgeBody:
         betas = tf.reshape(betas, (1, 1, 1, self.num_betas))
         rest = _product(betas, self._rest_blends, self._rest_template)
         rest = tf.reshape(rest, (1, 2, 3, bones))
-        motions = self._chain(rotations, rest[:, 1:2])
-        places = motions[:, 3:4]
-        origins = places - _turned(motions, rest[:, 0:1])
+        motions = self._forward_kinematics(rotations, rest[:, 1:2])
+        skeleton = motions[:, 3:4]
+        origins = skeleton - _rotate_points(motions, rest[:, 0:1])
         motions = tf.concat([motions[:, 0:3], origins], axis=1)
         pose = tf.reshape(rotations[..., 1:], (1, 1, 1, 9 * (bones - 1)))
-        return tf.concat([betas, pose], axis=3), motions, places
+        return tf.concat([betas, pose], axis=3), motions, skeleton
 
-    def _chain(self, rotations, bones) -> tf.Tensor:
+    def _forward_kinematics(self, rotations, bones) -> tf.Tensor:
         """World rotations and joint places, (1, 4, 3, J).
 
         Args:
@@ -137,12 +137,12 @@ class EdgeBody:
             flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, len(ancestors)))
             before = tf.reshape(_product(flat, ancestors), motions.shape)
             before = before + identities
-            turned = [
+            rotated = [
                 before[:, k : k + 1] * motions[:, :, k : k + 1]
                 for k in range(3)
             ]
             shift = before[:, 3:4] * last_column
-            motions = turned[0] + turned[1] + turned[2] + shift
+            motions = rotated[0] + rotated[1] + rotated[2] + shift
         return motions
 
 
@@ -153,13 +153,13 @@ def _product(x: tf.Tensor, matrix: np.ndarray, bias=None) -> tf.Tensor:
     return y if bias is None else tf.nn.bias_add(y, np.float32(bias))
 
 
-def _turned(motions, points) -> tf.Tensor:
+def _rotate_points(motions, points) -> tf.Tensor:
     """Rotations of (1, 4, 3, N) applied to points (1, 1, 3, N)."""
     terms = [motions[:, k : k + 1] * points[:, :, k : k + 1] for k in range(3)]
     return terms[0] + terms[1] + terms[2]
 
 
-def _moved(points: body_points.Points, features, motions) -> tf.Tensor:
+def _transform(points: body_points.Points, features, motions) -> tf.Tensor:
     """(1, 1, 3, N) places of points.
 
     Args:
@@ -176,7 +176,7 @@ def _moved(points: body_points.Points, features, motions) -> tf.Tensor:
     shift = blended[:, 3:4]
     if points.translation_counts is not None:
         shift = shift * points.translation_counts
-    return _turned(blended, at_rest) + shift
+    return _rotate_points(blended, at_rest) + shift
 
 
 def _rows(points: tf.Tensor) -> tf.Tensor:
@@ -190,8 +190,8 @@ def _last_column() -> np.ndarray:
     return np.eye(_COLUMNS, dtype=np.float32)[None, :, 3:, None]
 
 
-def _arranged(points: body_points.Points) -> body_points.Points:
-    """With its blends for pose features in the order of `_moving`.
+def _arrange(points: body_points.Points) -> body_points.Points:
+    """With its blends for pose features in the order of `_pose`.
 
     BodyData's features are joint by joint the rows of R - I; here they are
     R's columns, entry by entry of all joints, and I moves to the template.
@@ -209,14 +209,14 @@ def _arranged(points: body_points.Points) -> body_points.Points:
 
 def _rest(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
     """Blends (P, 6 J) and template (6 J,) of rest joints, then bones."""
-    places, blends = body_points.rest_joints(data)
+    rest_joints, blends = body_points.rest_joints(data)
     to_bones = np.eye(data.num_joints)
     for joint, parent in enumerate(data.parents):
         if parent >= 0:
             to_bones[joint, parent] = -1
-    both = np.stack([np.eye(data.num_joints), to_bones])
-    template = np.einsum("bij,jc->bci", both, places)
-    blends = np.einsum("bij,pjc->pbci", both, blends)
+    joints_and_bones = np.stack([np.eye(data.num_joints), to_bones])
+    template = np.einsum("bij,jc->bci", joints_and_bones, rest_joints)
+    blends = np.einsum("bij,pjc->pbci", joints_and_bones, blends)
     return blends.reshape(data.num_betas, -1), template.reshape(-1)
 
 
@@ -229,14 +229,14 @@ def _rounds(parents: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """
     rounds, ancestors, bones = [], list(parents), len(parents)
     while max(ancestors) >= 0:
-        known = [joint for joint in range(bones) if ancestors[joint] >= 0]
+        descendants = [joint for joint in range(bones) if ancestors[joint] >= 0]
         gather = np.zeros((bones, bones), np.float32)
-        gather[[ancestors[joint] for joint in known], known] = 1
+        gather[[ancestors[joint] for joint in descendants], descendants] = 1
         missing = 1 - gather.sum(0)
         identity = np.eye(_COLUMNS, 3, dtype=np.float32)
         rounds.append((gather, identity[None, :, :, None] * missing))
         ancestors = [
-            ancestors[ancestors[joint]] if joint in known else -1
+            ancestors[ancestors[joint]] if joint in descendants else -1
             for joint in range(bones)
         ]
     return rounds

@@ -251,10 +251,10 @@ def _ids(
     raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
 ) -> np.ndarray:
     ids = np.asarray(_entry(raw, key, path))
-    whole = ids.shape == (count,) and ids.dtype.kind in "iu"
-    if not whole or not ((ids >= 0) & (ids < vertices)).all():
-        wanted = f"({count},) whole numbers from 0 to {vertices - 1}"
-        raise _unfit(path, key, ids, wanted)
+    are_integers = ids.shape == (count,) and ids.dtype.kind in "iu"
+    if not are_integers or not ((ids >= 0) & (ids < vertices)).all():
+        expected = f"({count},) whole numbers from 0 to {vertices - 1}"
+        raise _unfit(path, key, ids, expected)
     return ids
 
 
@@ -264,10 +264,12 @@ def _entry(raw: Mapping[str, Any], key: str, path: Path) -> Any:
     return raw[key]
 
 
-def _unfit(path: Path, key: str, found: np.ndarray, wanted: str) -> ValueError:
+def _unfit(
+    path: Path, key: str, array: np.ndarray, expected: str
+) -> ValueError:
     return ValueError(
-        f"{key} of {path} has shape {found.shape} and type {found.dtype}, "
-        f"expected {wanted}. {_BODY_CURE}"
+        f"{key} of {path} has shape {array.shape} and type {array.dtype}, "
+        f"expected {expected}. {_BODY_CURE}"
     )
 
 

@@ -95,9 +95,9 @@ def _check_array(
             f"{data.num_joints} joints). Give a whole SMPL body file."
         )
     if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(
-            f"{name} of the body {data.name!r} is not finite at {place}, "
+            f"{name} of the body {data.name!r} is not finite at {index}, "
             "expected numbers only. The file is damaged: fetch it again."
         )
 

@@ -32,32 +32,34 @@ def expected_shapes(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
 
 def problems(
     expected: Mapping[str, tuple[int, ...]],
-    there: Mapping[str, tuple[int, ...]],
-    all_of_it: bool = True,
+    stored: Mapping[str, tuple[int, ...]],
+    report_extra: bool = True,
 ) -> list[str]:
     """How two sets of named arrays differ, each difference in words.
 
     Args:
         expected: shapes by name, as `wanted` gives them.
-        there: shapes by name of what there is.
-        all_of_it: whether an array that is not expected is one.
+        stored: shapes by name of what there is.
+        report_extra: whether an array that is not expected is one.
     """
-    if there and not expected.keys() & there.keys():
+    if stored and not expected.keys() & stored.keys():
         return [
             f"none of the {len(expected)} names expected is there (such as "
             f"{next(iter(expected))}), but others (such as "
-            f"{next(iter(there))})"
+            f"{next(iter(stored))})"
         ]
-    found = []
+    differences = []
     for name, shape in expected.items():
-        if name not in there:
-            found.append(f"{name} is missing")
-        elif there[name] != shape:
-            found.append(f"{name} has shape {there[name]}, expected {shape}")
-    if all_of_it:
-        extra = sorted(there.keys() - expected.keys())
-        found += [f"{name} is left over" for name in extra]
-    return found
+        if name not in stored:
+            differences.append(f"{name} is missing")
+        elif stored[name] != shape:
+            differences.append(
+                f"{name} has shape {stored[name]}, expected {shape}"
+            )
+    if report_extra:
+        extra = sorted(stored.keys() - expected.keys())
+        differences += [f"{name} is left over" for name in extra]
+    return differences
 
 
 def assign(

@@ -127,12 +127,12 @@ def _body(file: _File, actor: Actor) -> tuple[int, int]:
         # Column by column.
         inverseBindMatrices=file.array(binds.transpose(0, 2, 1), "float32"),
     )
-    chosen = np.argsort(-actor.weights, axis=1)[:, :INFLUENCES]
-    weights = np.take_along_axis(actor.weights, chosen, axis=1)
+    influences = np.argsort(-actor.weights, axis=1)[:, :INFLUENCES]
+    weights = np.take_along_axis(actor.weights, influences, axis=1)
     weights = weights / weights.sum(axis=1, keepdims=True)
     attributes = {
         "POSITION": file.array(actor.vertices, "float32"),
-        "JOINTS_0": file.array(np.where(weights > 0, chosen, 0), "uint8"),
+        "JOINTS_0": file.array(np.where(weights > 0, influences, 0), "uint8"),
         "WEIGHTS_0": file.array(weights, "float32"),
     }
     indices = file.array(actor.faces.ravel(), "uint32")

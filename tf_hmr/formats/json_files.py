@@ -21,10 +21,12 @@ def loads(text: str | bytes, object_hook: Callable | None = None) -> Any:
         ValueError: it is no json, or is nested too deeply to be anything.
     """
     try:
-        return json.loads(text, object_hook=object_hook, parse_int=_whole)
+        return json.loads(
+            text, object_hook=object_hook, parse_int=_parse_integer
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _whole(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONG else float(digits)

@@ -61,18 +61,18 @@ def read_datasets(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the file is damaged.
     """
-    found = {}
+    datasets = {}
 
     def visit(name, node):
         if isinstance(node, h5py.Dataset):
-            found[name] = node[()]
+            datasets[name] = node[()]
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
     except _DAMAGE as error:
         raise _damaged(path, error) from error
-    return found
+    return datasets
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

@@ -23,7 +23,7 @@ _OPENPOSE_END = "_keypoints"
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
-class Seen(NamedTuple):
+class Person2D(NamedTuple):
     """A person's keypoints.
 
     Attributes:
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     file_name: str | None = None
 
 
-def read(path: str | Path) -> list[Seen]:
+def read(path: str | Path) -> list[Person2D]:
     """The people of a file, or of a folder of OpenPose's files.
 
     Raises:
@@ -58,7 +58,7 @@ def read(path: str | Path) -> list[Seen]:
                 f"{path} holds no .json, expected OpenPose's files, one for "
                 "each photo. Run OpenPose with --write_json."
             )
-        return [seen for file in files for seen in _openpose(file)]
+        return [person for file in files for person in _openpose(file)]
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file of keypoints.")
     try:
@@ -78,53 +78,53 @@ def read(path: str | Path) -> list[Seen]:
         ) from error
 
 
-def _openpose(path: Path) -> Iterator[Seen]:
+def _openpose(path: Path) -> Iterator[Person2D]:
     photo = path.stem.removesuffix(_OPENPOSE_END)
     for number, (names, labels) in enumerate(openpose_files.read(path)):
-        yield Seen(photo, number, by_name(names, labels))
+        yield Person2D(photo, number, by_name(names, labels))
 
 
-def _coco(content) -> Iterator[Seen]:
+def _coco(content) -> Iterator[Person2D]:
     """People, those of a photo in the file's order; crowds left out."""
     if isinstance(content, list):
-        images, people = {}, content
+        images, annotations = {}, content
     else:
-        images = {each["id"]: each for each in content["images"]}
-        people = content["annotations"]
-    for each in people:
-        if each.get("iscrowd") or not any(each["keypoints"][2::3]):
+        images = {image["id"]: image for image in content["images"]}
+        annotations = content["annotations"]
+    for annotation in annotations:
+        if annotation.get("iscrowd") or not any(annotation["keypoints"][2::3]):
             continue
-        labels = np.array(each["keypoints"], np.float64).reshape(-1, 3)
+        labels = np.array(annotation["keypoints"], np.float64).reshape(-1, 3)
         if len(labels) != len(joints.COCO17) or not np.isfinite(labels).all():
             raise ValueError(
                 f"{len(labels)} keypoints of a person, expected "
                 f"{len(joints.COCO17)} finite ones"
             )
-        image = images.get(each["image_id"], {}) if images else {}
+        image = images.get(annotation["image_id"], {}) if images else {}
         if not isinstance(content, list):
             # Annotators' flags: 1 labelled but hidden, 2 labelled and seen.
             labels[:, 2] = labels[:, 2] > 0
         name = image.get("file_name")
         size = (image["width"], image["height"]) if "width" in image else None
-        photo = Path(name).stem if name else str(each["image_id"])
+        photo = Path(name).stem if name else str(annotation["image_id"])
         points = by_name(joints.COCO17, labels)
-        yield Seen(photo, 0, points, size, name)
+        yield Person2D(photo, 0, points, size, name)
 
 
-def _numbered(people: Iterator[Seen]) -> list[Seen]:
+def _numbered(people: Iterator[Person2D]) -> list[Person2D]:
     """The number of each person in the photo; photos told apart by name."""
     counts: dict = {}
     stems: dict[str, str | None] = {}
-    found = []
-    for seen in people:
-        other = stems.setdefault(seen.photo, seen.file_name)
-        photo = seen.photo
-        if other != seen.file_name:  # a/1.jpg and b/1.jpg
-            photo = seen.file_name.replace("/", "_")
+    numbered = []
+    for person in people:
+        first_file_name = stems.setdefault(person.photo, person.file_name)
+        photo = person.photo
+        if first_file_name != person.file_name:  # a/1.jpg and b/1.jpg
+            photo = person.file_name.replace("/", "_")
         number = counts.get(photo, 0)
         counts[photo] = number + 1
-        found.append(seen._replace(photo=photo, number=number))
-    return found
+        numbered.append(person._replace(photo=photo, number=number))
+    return numbered
 
 
 def by_name(names: tuple[str, ...], labels: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
     """
     try:
         people = json_files.loads(path.read_bytes())["people"]
-        found = []
+        detections = []
         for person in people:
             values = person.get("pose_keypoints_2d")
             if values is None:
@@ -61,11 +61,11 @@ def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
             names = {18: COCO18, 25: BODY25}[len(labels)]
             if not np.isfinite(labels).all():
                 raise ValueError("numbers that are not finite")
-            found.append((names, labels))
+            detections.append((names, labels))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not OpenPose's json ({error!r}), expected people with "
             "pose_keypoints_2d of 25 or 18 joints. Run OpenPose again with "
             "--write_json."
         ) from error
-    return found
+    return detections

@@ -72,10 +72,10 @@ class Checkpoint:
         return value
 
     def _unreadable(self, error: Exception, name: str = "") -> str:
-        what = f"{name} of {self.prefix}" if name else str(self.prefix)
+        subject = f"{name} of {self.prefix}" if name else str(self.prefix)
         first = str(error).strip().splitlines()[0]
         return (
-            f"{what} could not be read ({first}): a file is cut short, "
+            f"{subject} could not be read ({first}): a file is cut short, "
             f"damaged or missing, or is none of a checkpoint. {_CURE}; if it "
             "is, copy or download it again."
         )
@@ -83,12 +83,12 @@ class Checkpoint:
 
 def _prefix(path: Path) -> Path:
     if path.is_dir():
-        found = sorted(p.with_suffix("") for p in path.glob("*.index"))
-        if len(found) == 1:
-            return found[0]
+        prefixes = sorted(p.with_suffix("") for p in path.glob("*.index"))
+        if len(prefixes) == 1:
+            return prefixes[0]
         raise ValueError(
-            f"The folder {path} holds {len(found)} checkpoints: "
-            f"{[p.name for p in found]}. {_CURE}."
+            f"The folder {path} holds {len(prefixes)} checkpoints: "
+            f"{[p.name for p in prefixes]}. {_CURE}."
         )
     prefix = path.with_name(_PARTS.sub("", path.name))
     if prefix.is_file() or Path(f"{prefix}.index").is_file():

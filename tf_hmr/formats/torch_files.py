@@ -244,18 +244,18 @@ def _member(
 
 
 def _load_pickles(file: BinaryIO, path: Path) -> Any:
-    places: dict[str, int] = {}  # Where each storage begins, in bytes.
-    found: dict[str, _Storage] = {}
+    offsets: dict[str, int] = {}  # Where each storage begins, in bytes.
+    storages: dict[str, _Storage] = {}
 
     def storage(dtype, key, count, view=None) -> _Storage:
         def read() -> bytes:
-            with path.open("rb") as again:
-                again.seek(places[key])
-                return again.read(count * dtype.itemsize)
+            with path.open("rb") as reopened:
+                reopened.seek(offsets[key])
+                return reopened.read(count * dtype.itemsize)
 
         if view is not None:
             raise ValueError("a storage is part of another one")
-        return found.setdefault(key, _Storage(dtype, count, read))
+        return storages.setdefault(key, _Storage(dtype, count, read))
 
     unpickler = lambda: _Unpickler(file, path, storage)  # noqa: E731
     if (magic := unpickler().load()) != _MAGIC:
@@ -266,17 +266,17 @@ def _load_pickles(file: BinaryIO, path: Path) -> Any:
         raise ValueError("its numbers are stored big end first")
     content = unpickler().load()
     keys = unpickler().load()
-    if sorted(keys) != sorted(found):
+    if sorted(keys) != sorted(storages):
         raise ValueError("it lists other storages than its tensors have")
     end = path.stat().st_size
     for key in keys:
         count = struct.unpack("<q", file.read(8))[0]
-        places[key] = file.tell()
-        stop = places[key] + count * found[key].dtype.itemsize
-        if count != found[key].count or stop > end:
+        offsets[key] = file.tell()
+        stop = offsets[key] + count * storages[key].dtype.itemsize
+        if count != storages[key].count or stop > end:
             raise ValueError(
-                f"the storage {key} of {found[key].count} numbers is stated "
-                f"to have {count}, and {end - places[key]} bytes are left"
+                f"the storage {key} of {storages[key].count} numbers is stated "
+                f"to have {count}, and {end - offsets[key]} bytes are left"
             )
         file.seek(stop)
     return content

@@ -307,9 +307,9 @@ def _sparse(kind: type, state: dict[str, Any]) -> Any:
             f"most {_MOST_NUMBERS} entries"
         )
     if issubclass(kind, _Coo):
-        place = state.get("coords") or (state["row"], state["col"])
+        coordinates = state.get("coords") or (state["row"], state["col"])
         return scipy.sparse.coo_matrix(
-            (state["data"], place), shape=(rows, columns)
+            (state["data"], coordinates), shape=(rows, columns)
         )
     make = (
         scipy.sparse.csc_matrix

@@ -151,8 +151,8 @@ def crop_intrinsics(
     """
     corner, side = np.float64(box[:2]), np.float64(box[2:])
     focal, centre = np.split(np.float64(intrinsics), 2)
-    place = 2.0 * (centre + 0.5 - corner) / side - 1.0
-    return np.float32([*(2.0 * focal / side), *place])
+    crop_centre = 2.0 * (centre + 0.5 - corner) / side - 1.0
+    return np.float32([*(2.0 * focal / side), *crop_centre])
 
 
 def _concat(parts: list[Array]) -> Array:

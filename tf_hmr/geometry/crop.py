@@ -57,13 +57,13 @@ def box_of_keypoints(
     Raises:
         ValueError: fewer than two distinct visible keypoints.
     """
-    seen = np.asarray(xy, np.float64)[np.asarray(visible) > 0]
-    if not len(seen) or not np.ptp(seen, axis=0).any():
+    visible_xy = np.asarray(xy, np.float64)[np.asarray(visible) > 0]
+    if not len(visible_xy) or not np.ptp(visible_xy, axis=0).any():
         raise ValueError(
             f"Expected at least two visible keypoints at different places, "
-            f"got {len(seen)}. Leave this person out or give a box."
+            f"got {len(visible_xy)}. Leave this person out or give a box."
         )
-    low, high = seen.min(axis=0) + 0.5, seen.max(axis=0) + 0.5
+    low, high = visible_xy.min(axis=0) + 0.5, visible_xy.max(axis=0) + 0.5
     # Keypoints on one line still are a person: no side is thinner than 1 px.
     size = np.maximum((high - low) * scale, 1.0)
     corner = (low + high - size) / 2

@@ -64,10 +64,10 @@ def translation(
     middle = box[:, :2] + box[:, 2:] / 2 - 0.5
     pixels_per_metre = camera[:, :1] * box[:, 2:3] / 2
     depth = focal / pixels_per_metre
-    place = camera[:, 1:] + (middle - centre) / pixels_per_metre
+    shift = camera[:, 1:] + (middle - centre) / pixels_per_metre
     # Pixels that are not square see x and y at depths of their own.
-    place *= depth.mean(axis=1, keepdims=True) / depth
-    return np.concatenate([place, depth.mean(axis=1, keepdims=True)], axis=1)
+    shift *= depth.mean(axis=1, keepdims=True) / depth
+    return np.concatenate([shift, depth.mean(axis=1, keepdims=True)], axis=1)
 
 
 def _checked(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:

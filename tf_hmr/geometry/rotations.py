@@ -129,8 +129,8 @@ def rotmat_to_quat_wxyz(rotmat: tf.Tensor) -> tf.Tensor:
     rows = [ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz]
     outer = _end_as(tf.concat(rows, axis=-1), (4, 4))
     largest = tf.argmax(tf.concat(diagonal, axis=-1), axis=-1)
-    chosen = tf.one_hot(largest, 4, dtype=outer.dtype)[..., tf.newaxis]
-    quat = tf.reduce_sum(chosen * outer, axis=-2)
+    largest_row = tf.one_hot(largest, 4, dtype=outer.dtype)[..., tf.newaxis]
+    quat = tf.reduce_sum(largest_row * outer, axis=-2)
     return _scalar_not_negative(quat / tf.sqrt(_squared_norm(quat)))
 
 
@@ -341,8 +341,8 @@ def _end_as(
     """
     leading = tensor.shape[:-drop].as_list()
     if leading.count(None) <= 1:
-        known = [-1 if size is None else size for size in leading]
-        return tf.reshape(tensor, [*known, *ending])
+        leading_sizes = [-1 if size is None else size for size in leading]
+        return tf.reshape(tensor, [*leading_sizes, *ending])
     return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-drop], ending], 0))
 
 
@@ -360,9 +360,9 @@ def _checked(
     if value.shape.rank is None or tuple(value.shape[-len(ending) :]) != tuple(
         ending
     ):
-        wanted = ", ".join(str(size) for size in ending)
+        expected = ", ".join(str(size) for size in ending)
         raise ValueError(
-            f"Expected {name} of shape (..., {wanted}), got {value.shape}. "
+            f"Expected {name} of shape (..., {expected}), got {value.shape}. "
             f"{hint}".rstrip()
         )
     return value

@@ -28,11 +28,11 @@ def estimate(
         (B, 3) metres; 0 where no keypoint counts.
     """
     confidence = keypoints[..., 2]
-    seen = confidence > 0
-    confidence = tf.where(seen, confidence, 0.0)
+    visible = confidence > 0
+    confidence = tf.where(visible, confidence, 0.0)
     centre = tf.reshape(centre, [-1, 1, 2])
     focal = tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1])
-    offset = tf.where(seen[..., None], keypoints[..., :2] - centre, 0.0)
+    offset = tf.where(visible[..., None], keypoints[..., :2] - centre, 0.0)
     # In units of the focal length: float32 has no digits for pixels squared.
     offset = offset / focal
     right = offset * joints[..., 2:3] - joints[..., :2]

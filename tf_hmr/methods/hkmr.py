@@ -161,8 +161,10 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """Without the autoencoder's, which a stage of its own has trained."""
         if self.pose_vae is None:
             return super().player_variables()
-        others = {id(v) for v in self.pose_vae.trainable_variables}
-        return [v for v in super().player_variables() if id(v) not in others]
+        vae_variables = {id(v) for v in self.pose_vae.trainable_variables}
+        return [
+            v for v in super().player_variables() if id(v) not in vae_variables
+        ]
 
     def call(self, inputs, training=False):
         """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""

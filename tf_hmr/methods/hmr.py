@@ -67,7 +67,9 @@ class Config(_image_encoder.EncoderFields):
     """Weight of the adversary's say (d_loss_weight); 0 builds none."""
 
     RETIRED: ClassVar[dict[str, retired.Field]] = {
-        "regressor": retired.Field(("hmr",), _SPIN, moved={"spin": "spin"}),
+        "regressor": retired.Field(
+            ("hmr",), _SPIN, successors={"spin": "spin"}
+        ),
         "supervision": retired.Field(("hmr",), _SPIN),
         "camera_scale": retired.Field((0.0,), _SPIN),
         "focal": retired.Field((0.0,), _SPIN),

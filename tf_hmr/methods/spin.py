@@ -132,9 +132,9 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         if not focal:
             return camera.project_weak_perspective(points, weak)
         # In units of half the crop's side, as the keypoints are.
-        moved = camera.weak_to_translation(weak, 2 * focal, 2.0)
+        translations = camera.weak_to_translation(weak, 2 * focal, 2.0)
         return camera.project_perspective(
-            points + moved[:, None], 2 * focal, (0.0, 0.0)
+            points + translations[:, None], 2 * focal, (0.0, 0.0)
         )
 
     def terms(self, batch, prediction):

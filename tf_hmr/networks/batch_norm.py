@@ -34,6 +34,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
-            kept = tf.convert_to_tensor(moving) * self.momentum
-            moving.assign(kept + batch * (1.0 - self.momentum))
+            decayed = tf.convert_to_tensor(moving) * self.momentum
+            moving.assign(decayed + batch * (1.0 - self.momentum))
         return outputs

@@ -76,12 +76,12 @@ class Discriminator(keras.Model):
         x = tf.reshape(rotmats[:, 1:], (-1, self.scored, 9))
         x = self.conv2(self.conv1(x))
         kernels = tf.cast(self.joint_kernels, x.dtype)
-        each = tf.einsum("njc,jc->nj", x, kernels)
-        each = each + tf.cast(self.joint_biases, x.dtype)
-        every = tf.reshape(x, (-1, self.scored * 32))
-        every = self.all_out(self.all_fc2(self.all_fc1(every)))
-        shape = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
-        return tf.concat([each, every, shape], axis=-1)
+        joint_scores = tf.einsum("njc,jc->nj", x, kernels)
+        joint_scores = joint_scores + tf.cast(self.joint_biases, x.dtype)
+        pose_score = tf.reshape(x, (-1, self.scored * 32))
+        pose_score = self.all_out(self.all_fc2(self.all_fc1(pose_score)))
+        shape_score = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
+        return tf.concat([joint_scores, pose_score, shape_score], axis=-1)
 
 
 class JointDiscriminator(keras.Model):

@@ -182,9 +182,9 @@ class Layout(keras.layers.Layer):
         self.peaks.build((None, height, width, self.fine.filters))
         # Centres of the cells, in [-1, 1] of the crop.
         y, x = np.mgrid[:height, :width]
-        places = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
-        places = 2 * places / (width, height) - 1
-        self.cells = places.astype(np.float32)
+        centres = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
+        centres = 2 * centres / (width, height) - 1
+        self.cells = centres.astype(np.float32)
         self.kept_count = last_shape[1] * last_shape[2] * self.kept.filters
 
     def call(self, finer, last):
@@ -193,8 +193,8 @@ class Layout(keras.layers.Layer):
         peaks = self.peaks(tf.nn.relu(x))
         peaks = tf.reshape(peaks, (-1, len(self.cells), self.peaks.filters))
         peaks = tf.transpose(tf.cast(peaks, tf.float32), (0, 2, 1))
-        places = tf.matmul(tf.nn.softmax(peaks), self.cells)
-        kept = tf.reshape(self.kept(last), (-1, self.kept_count))
-        flat = tf.reshape(places, (-1, 2 * self.peaks.filters))
-        features = tf.concat([tf.cast(kept, tf.float32), flat], axis=-1)
-        return features, places[:, : self.named]
+        keypoints = tf.matmul(tf.nn.softmax(peaks), self.cells)
+        map_features = tf.reshape(self.kept(last), (-1, self.kept_count))
+        flat = tf.reshape(keypoints, (-1, 2 * self.peaks.filters))
+        features = tf.concat([tf.cast(map_features, tf.float32), flat], axis=-1)
+        return features, keypoints[:, : self.named]

@@ -79,11 +79,11 @@ def fetch(encoder: str) -> Path:
         cached.parent.mkdir(parents=True, exist_ok=True)
         # Workers of one machine start together: none may see another's half.
         with (
-            tempfile.TemporaryDirectory(dir=cached.parent) as own,
+            tempfile.TemporaryDirectory(dir=cached.parent) as download_folder,
             _impatient(),
         ):
             path = keras.utils.get_file(
-                file.name, origin, cache_dir=own, file_hash=file.md5
+                file.name, origin, cache_dir=download_folder, file_hash=file.md5
             )
             Path(path).replace(cached)
     except Exception as error:  # get_file raises the base class

@@ -105,8 +105,8 @@ class Embedding(keras.layers.Layer):
         Returns:
             (B, units), and the kernels (n, units) of the state's parts.
         """
-        kernel, *others = tf.split(self.kernel, self.sizes)
-        return features @ kernel + self.bias, others
+        kernel, *state_kernels = tf.split(self.kernel, self.sizes)
+        return features @ kernel + self.bias, state_kernels
 
 
 class Chain(keras.layers.Layer):
@@ -128,17 +128,17 @@ class Chain(keras.layers.Layer):
 
     def build(self, features: int) -> None:
         """Of how many features."""
-        context = 0 if self.joints == ROOT else 3 * len(ROOT)
-        others = self.num_betas + context
-        self.embedding.build(features, 3 * len(self.joints), others)
+        root_size = 0 if self.joints == ROOT else 3 * len(ROOT)
+        context_size = self.num_betas + root_size
+        self.embedding.build(features, 3 * len(self.joints), context_size)
         for heads in self.passes.values():
             for number, head in enumerate(heads):
                 # The first is given a 0 in the place of a residual.
-                residuals = 3 * max(len(self._seen(number)), 1)
+                residuals = 3 * max(len(self._preceding(number)), 1)
                 head.build((None, self.embedding.units + residuals))
         self.built = True
 
-    def _seen(self, number: int) -> list[int]:
+    def _preceding(self, number: int) -> list[int]:
         """Whose residuals the head `number` of a pass is given, last first."""
         last = 0 if self.options.hierarchy else max(number - 1, 0)
         return list(range(number - 1, last - 1, -1))
@@ -153,40 +153,42 @@ class Chain(keras.layers.Layer):
         for number, head in enumerate(self.passes[way]):
             kernel, bias = head.kernel[:size], head.bias
             # A row more: what the bias comes to.
-            found = tf.concat([kernel, bias[None]], axis=0)
-            seen = [maps[before] for before in self._seen(number)]
-            if seen:
-                found += tf.concat(seen, axis=1) @ head.kernel[size:]
-            maps.append(found)
+            head_map = tf.concat([kernel, bias[None]], axis=0)
+            preceding = [maps[before] for before in self._preceding(number)]
+            if preceding:
+                head_map += tf.concat(preceding, axis=1) @ head.kernel[size:]
+            maps.append(head_map)
         if way == "backward":
             maps = maps[::-1]
-        both = tf.concat(maps, axis=1)
-        return both[:size], both[size]
+        stacked = tf.concat(maps, axis=1)
+        return stacked[:size], stacked[size]
 
     def prepare(self, features) -> "Prepared":
         """(B, F) -> what is the same in all passes."""
-        found = {way: self.residual_map(way) for way in self.passes}
+        residual_maps = {way: self.residual_map(way) for way in self.passes}
         count = self.options.inner_passes
         ways = ["forward", "backward"] * count
         if self.options.forward_only:
             ways = ["forward"] * count
-        maps = [found[way] for way in ways[:count]]
-        fixed, (pose, others) = self.embedding.of_features(features)
-        return Prepared(fixed, pose, others, maps)
+        maps = [residual_maps[way] for way in ways[:count]]
+        fixed, (pose_kernel, context_kernel) = self.embedding.of_features(
+            features
+        )
+        return Prepared(fixed, pose_kernel, context_kernel, maps)
 
-    def refine(self, prepared: "Prepared", pose, *others):
+    def refine(self, prepared: "Prepared", pose, *context):
         """The inner passes.
 
         Args:
             prepared: of `prepare`.
             pose: (B, 3 K) rotation vectors of the chain.
-            others: betas (B, P); the root's pose (B, 12) of a child.
+            context: betas (B, P); the root's pose (B, 12) of a child.
 
         Returns:
             (B, 3 K).
         """
-        others = tf.concat(others, axis=-1) @ prepared.others
-        fixed = prepared.fixed + others
+        context = tf.concat(context, axis=-1) @ prepared.context
+        fixed = prepared.fixed + context
         for kernel, bias in prepared.maps:
             psi = tf.nn.relu(fixed + pose @ prepared.pose)
             pose = pose + (psi @ kernel + bias)
@@ -200,7 +202,7 @@ class Prepared(NamedTuple):
     """(B, d) the embedding's product with the features, and its bias."""
     pose: tf.Tensor
     """(3 K, d) the embedding's kernel on the chain's pose."""
-    others: tf.Tensor
+    context: tf.Tensor
     """(n, d) that on shape and root."""
     maps: list
     """The `residual_map` of each pass."""
@@ -301,14 +303,14 @@ class Regressor(keras.layers.Layer):
         *poses, betas = tf.split(mean, [*sizes, self.num_betas], axis=-1)
         states = []
         for _ in range(self.options.outer_steps):
-            moved = []
+            refined = []
             for (name, chain), pose in zip(
                 self.chains.items(), poses, strict=True
             ):
                 # The root comes first; all others are given its new pose.
-                others = [betas, *moved[:1]]
-                moved.append(chain.refine(prepared[name], pose, *others))
-            poses, pose = moved, tf.concat(moved, axis=-1)
+                context = [betas, *refined[:1]]
+                refined.append(chain.refine(prepared[name], pose, *context))
+            poses, pose = refined, tf.concat(refined, axis=-1)
             betas = betas + self.shape_network.estimate(
                 prepared["shape"], pose, betas
             )

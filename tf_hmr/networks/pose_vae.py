@@ -97,12 +97,12 @@ class PoseVae(method.Learner):
     def call(self, poses, training=False) -> Reconstruction:
         """(B, N) -> Reconstruction; of the code's mean if not training."""
         code = self.encode(poses, training)
-        drawn = code.mean
+        sample = code.mean
         if training:
             seed = dropout.next_seed(self.noise)
-            normal = tf.random.stateless_normal(tf.shape(drawn), seed)
-            drawn = drawn + code.scale * normal
-        return Reconstruction(self.decode(drawn, training), code)
+            normal = tf.random.stateless_normal(tf.shape(sample), seed)
+            sample = sample + code.scale * normal
+        return Reconstruction(self.decode(sample, training), code)
 
     def terms(self, batch, prediction):
         """The evidence's lower bound (Kingma and Welling, ICLR 2014)."""
@@ -117,21 +117,21 @@ class PoseVae(method.Learner):
 
     def divergence_term(self, code: Code, weight: float) -> method.Term:
         """The divergence of codes, as a mean over their numbers."""
-        each = code.divergence()
-        count = self.latent * tf.ones_like(each[:, 0])
-        return method.Term(tf.reduce_sum(each, axis=1), count, weight)
+        divergence = code.divergence()
+        count = self.latent * tf.ones_like(divergence[:, 0])
+        return method.Term(tf.reduce_sum(divergence, axis=1), count, weight)
 
 
 def _layers(name, hidden, rate, units, normalised) -> list:
     """Two hidden layers and a linear one; an encoder's are normalised."""
-    made = []
+    layers = []
     for number in (1, 2):
-        made += [
+        layers += [
             keras.layers.Dense(hidden, dtype="float32", name=f"{name}{number}"),
             keras.layers.LeakyReLU(0.2, dtype="float32"),
         ]
         if normalised:
-            made.append(
+            layers.append(
                 keras.layers.BatchNormalization(
                     synchronized=True,
                     dtype="float32",
@@ -139,9 +139,9 @@ def _layers(name, hidden, rate, units, normalised) -> list:
                 )
             )
         if number == 1:
-            made.append(dropout.Dropout(rate, dtype="float32"))
+            layers.append(dropout.Dropout(rate, dtype="float32"))
     out = keras.layers.Dense(units, dtype="float32", name=f"{name}_out")
-    return [*made, out]
+    return [*layers, out]
 
 
 def _run(layers, x, training):

@@ -134,13 +134,13 @@ def slim_names(encoder: keras.Model) -> dict[str, keras.Variable]:
 
     For example resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights.
     """
-    found = {}
+    variables = {}
     for layer in encoder.layers:
         for variable in layer.weights:
-            own = _SLIM_VARIABLES.get(variable.name, variable.name)
-            name = f"{SLIM_SCOPE}/{_slim_layer(layer.name)}/{own}"
-            found[name] = variable
-    return found
+            variable_name = _SLIM_VARIABLES.get(variable.name, variable.name)
+            name = f"{SLIM_SCOPE}/{_slim_layer(layer.name)}/{variable_name}"
+            variables[name] = variable
+    return variables
 
 
 def _slim_layer(name: str) -> str:

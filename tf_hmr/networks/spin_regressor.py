@@ -76,11 +76,11 @@ class Regressor(keras.layers.Layer):
         for decoder in (self.deccam, self.decpose, self.decshape):
             decoder.build((None, hidden))
         camera, pose, betas = self._parts(self.start)
-        self.init_cam = self._given(camera, "init_cam")
-        self.init_pose = self._given(pose, "init_pose")
-        self.init_shape = self._given(betas, "init_shape")
+        self.init_cam = self._initial_weight(camera, "init_cam")
+        self.init_pose = self._initial_weight(pose, "init_pose")
+        self.init_shape = self._initial_weight(betas, "init_shape")
 
-    def _given(self, value: np.ndarray, name: str) -> keras.Variable:
+    def _initial_weight(self, value: np.ndarray, name: str) -> keras.Variable:
         # An initializer, because an assign inside a symbolic build is lost.
         return self.add_weight(
             shape=(1, value.size),
@@ -93,8 +93,8 @@ class Regressor(keras.layers.Layer):
 
     def initialize_from_mean(self, theta: np.ndarray) -> None:
         """Sets where it starts; `theta` as the constructor's `start`."""
-        given = (self.init_cam, self.init_pose, self.init_shape)
-        for variable, value in zip(given, self._parts(theta), strict=True):
+        variables = (self.init_cam, self.init_pose, self.init_shape)
+        for variable, value in zip(variables, self._parts(theta), strict=True):
             variable.assign(value[None])
 
     def initial_estimate(self) -> tf.Tensor:
