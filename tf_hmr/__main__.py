@@ -1,4 +1,4 @@
-"""Photographs to posed 3D bodies.
+"""Recovers posed 3D bodies from photos.
 
 Examples:
 
@@ -38,7 +38,7 @@ _log = logging.getLogger("tf_hmr")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Options of the command line."""
 
     photos: tyro.conf.Positional[tuple[pathlib.Path, ...]]
     """Photos, or folders of photos (not searched deeper)."""
@@ -60,7 +60,7 @@ class Args:
 
 
 class _Failures:
-    """Counts what went wrong, one line each, while the rest goes on."""
+    """Counts failures and logs one line for each, while the rest goes on."""
 
     def __init__(self):
         self.count = 0
@@ -125,7 +125,7 @@ def _run_photo(model, photo, name, boxes, args, failures) -> None:
 def _recover(model, photo, image, boxes, args, failures) -> dict:
     """The people of one photo by their numbers; a bad box is left out."""
     if boxes is None:
-        # By its path, so that a warning about its shape can name it.
+        # Passed as a path, so that a warning about its shape can name it.
         people = inference.recover(model, photo, focal_px=args.focal_px)
         return dict(enumerate(people))
     if not boxes:
@@ -144,9 +144,9 @@ def _recover(model, photo, image, boxes, args, failures) -> dict:
 def list_photos(
     paths: tuple[pathlib.Path, ...], failures: _Failures
 ) -> list[pathlib.Path]:
-    """The photos that files and folders stand for, each once, in order.
+    """Lists the photos of files and folders, each once, in order.
 
-    A path that is nothing, or a folder without photos, is one failure.
+    A path that does not exist, or a folder without photos, is one failure.
     """
     photos = {}
     for path in paths:
@@ -175,7 +175,7 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:
-    """A name for the results of each photo: its stem, if that is free.
+    """Names the results of each photo: its stem, if that is free.
 
     Photos of one stem (in other folders, or of another kind) get -2, -3...
     Names differ even where a file system ignores case.

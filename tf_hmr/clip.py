@@ -1,13 +1,14 @@
-"""What the device recorded of a film, as animated meshes and as motion.
+"""Turns a recording of the device into animated meshes and motion files.
 
-    python -m tf_hmr.clip out/film.jsonl --glb film.glb --bvh film.bvh
+    python -m tf_hmr.clip out/video.jsonl --glb video.glb --bvh video.bvh
 
 Reads the .jsonl of `edge.run`. The .glb holds every track with mesh, skeleton
-and motion, the .bvh the motion alone, one file for each track (film.bvh,
-film-1.bvh, ...). Both are y up, in metres, at an even pace: frames in which a
-track was lost are interpolated. A track keeps one shape, the mean of its
-betas. In the .glb all tracks share the film's clock, and who came later stands
-at their first place until then; a .bvh starts when its track does.
+and motion, the .bvh the motion alone, one file for each track (video.bvh,
+video-1.bvh, ...). Both are y up, in metres, at an even frame rate: frames in
+which a track was lost are interpolated. A track keeps one shape, the mean of
+its betas. In the .glb all tracks share the video's clock, and a person who
+comes later stands still at the first position until then; a .bvh starts when
+its track does.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ _log = logging.getLogger("tf_hmr.clip")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Options of the command line."""
 
     lines: tyro.conf.Positional[pathlib.Path]
     """The .jsonl of edge.run."""
@@ -43,7 +44,7 @@ class Args:
 
 
 class Motion(NamedTuple):
-    """One track at an even pace, y up, metres.
+    """One track at an even frame rate, y up, metres.
 
     seconds (T,) since the first frame of any track; rotmats (T, J, 3, 3)
     relative to the parent, the first one global; betas (P,); translations
@@ -57,7 +58,7 @@ class Motion(NamedTuple):
 
 
 def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
-    """Reads the tracks of a .jsonl, and which mesh they are of.
+    """Reads the tracks of a .jsonl, and the topology of their mesh.
 
     A last line that was cut off is left out, with a warning.
 
@@ -91,11 +92,11 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
 
 
 def _motion(lines: list[dict], start: float) -> Motion:
-    """Even frames from those in which the track was seen.
+    """Interpolates even frames between those in which the track was seen.
 
     Args:
         lines: of the track.
-        start: when the film's clock is 0.
+        start: time at which the video's clock is 0.
     """
     times, rotvecs, betas, translations = (
         np.array([line[key] for line in lines])
@@ -122,11 +123,11 @@ def _motion(lines: list[dict], start: float) -> Motion:
 
 
 def write(args: Args) -> list[pathlib.Path]:
-    """Reads, and writes what was asked for; returns the files.
+    """Writes the requested files; returns their paths.
 
     Raises:
-        FileNotFoundError, ValueError: as `read`; or nothing was asked for, or
-            the body has another topology or number of joints.
+        FileNotFoundError, ValueError: as `read`; or no output was requested,
+            or the body has another topology or number of joints.
     """
     if not (args.glb or args.bvh):
         raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
@@ -146,9 +147,14 @@ def write(args: Args) -> list[pathlib.Path]:
         pelvis = _TO_Y_UP @ rest[0] + motion.translations
         actors.append(
             gltf.Actor(
-                *(f"track {track}", vertices, *skeleton),
-                *(data.weights, data.faces),
-                *(motion.rotmats, pelvis, motion.seconds),
+                f"track {track}",
+                vertices,
+                *skeleton,
+                data.weights,
+                data.faces,
+                motion.rotmats,
+                pelvis,
+                motion.seconds,
             )
         )
         if args.bvh:

@@ -118,7 +118,7 @@ H36M17 = (
     "right_wrist",
 )
 
-# SMPLR's average is over these of SMPL24 (meysam-madadi/SMPLR: test.py).
+# SMPLR averages over these joints of SMPL24 (meysam-madadi/SMPLR: test.py).
 SMPLR16 = (
     "left_hip",
     "right_hip",
@@ -204,15 +204,15 @@ def select(names: Sequence[str], of: Sequence[str]) -> tuple[int, ...]:
 
 
 def check_smpl24(names: Sequence[str], subject: str) -> None:
-    """Refuses a skeleton that is not SMPL24, for what is defined on it alone.
+    """Refuses a skeleton that is not SMPL24, for code defined on it alone.
 
     Args:
         names: of a body's joints, root first.
-        subject: is defined on SMPL24, for the message.
+        subject: the asset or method defined on SMPL24, for the message.
 
     Raises:
-        ValueError: the joints are others, or in another order; the message
-            names them.
+        ValueError: the joints differ, or their order; the message names
+            them.
     """
     if tuple(names) == SMPL24:
         return

@@ -79,10 +79,10 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} is no body file: expected SMPL's .pkl or an .npz with "
             f"the keys {list(REQUIRED)}."
         )
-    absent = [key for key in REQUIRED if key not in raw]
-    if absent:
+    missing = [key for key in REQUIRED if key not in raw]
+    if missing:
         raise ValueError(
-            f"{path} lacks {absent}, which a body needs; it holds "
+            f"{path} lacks {missing}, which a body needs; it holds "
             f"{sorted(raw)}. Expected a file with SMPL's keys: fetch it again "
             "from its publisher, or write it with BodyData.save."
         )
@@ -102,10 +102,10 @@ def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     expected = f"finite {' and '.join(sizes)}"
     cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
     raw = array_files.read_npz(path, expected, cure)
-    absent = set(_MEAN_SIZES) - set(raw)
-    if absent:
+    missing = set(_MEAN_SIZES) - set(raw)
+    if missing:
         raise ValueError(
-            f"{path} lacks {sorted(absent)}; expected {expected}. {cure}"
+            f"{path} lacks {sorted(missing)}; expected {expected}. {cure}"
         )
     for key, size in _MEAN_SIZES.items():
         stored = raw[key]

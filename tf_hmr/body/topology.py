@@ -99,8 +99,8 @@ def check_shape_space(
             raise ValueError(
                 f"{path} has the faces of the open body, but its "
                 f"{array_name} is another one, so betas of {OPEN!r} would be "
-                "other people. Load 'open', or give the file a `topology` entry with "
-                "a name of its own."
+                "other people. Load 'open', or give the file a `topology` "
+                "entry with a name of its own."
             )
 
 

@@ -349,7 +349,7 @@ def _end_as(
 def _checked(
     value: tf.Tensor, ending: Sequence[int], name: str, hint: str = ""
 ) -> tf.Tensor:
-    """As a float tensor whose last axes are `ending`.
+    """Casts to a float tensor and checks that its last axes are `ending`.
 
     Half precision and integers become float32: an angle near pi has no
     usable digits in float16.

@@ -1,4 +1,4 @@
-"""Where a body stands, from its 3D joints and where they are seen."""
+"""Estimates a body's translation from its 3D joints and 2D keypoints."""
 
 import tensorflow as tf
 
@@ -36,7 +36,7 @@ def estimate(
     # In units of the focal length: float32 has no digits for pixels squared.
     offset = offset / focal
     right = offset * joints[..., 2:3] - joints[..., :2]
-    # Normal equations, summed by hand: XLA has no solver on every device.
+    # Normal equations, solved by hand: XLA has no solver on every device.
     weight = confidence[..., None]
     total = tf.maximum(tf.reduce_sum(confidence, axis=1), _LEAST)[:, None]
     mean_offset = tf.reduce_sum(weight * offset, axis=1) / total
