@@ -29,7 +29,14 @@ from tf_hmr import inference, method, person_files
 from tf_hmr.geometry import crop
 
 PHOTO_SUFFIXES = (
-    *(".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"),
+    ".bmp",
+    ".jp2",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
     ".webp",
 )
 

@@ -162,7 +162,11 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
             _log.warning(
                 "%s: person %d is left out, only %d keypoints are above "
                 "confidence %g (at least %d are needed).",
-                *(path, number, num_keypoints, MIN_CONFIDENCE, MIN_KEYPOINTS),
+                path,
+                number,
+                num_keypoints,
+                MIN_CONFIDENCE,
+                MIN_KEYPOINTS,
             )
             continue
         with_feet = len(points) >= _POINTS_WITH_FEET

@@ -1,4 +1,4 @@
-"""A body's parts as capsules: where limbs collide with each other and trunk.
+"""A body's parts as capsules, to find limbs that collide.
 
 Numpy only. Capsules are measured on a shape of the body from its skin
 weights, so any body with SMPL's joints has them.
@@ -58,9 +58,9 @@ class _Shape(NamedTuple):
         return joints.select([name], of=self.data.joint_names)[0]
 
     def owned(self, name: str) -> np.ndarray:
-        """(V,) whether most of a vertex follows the joint or what it carries.
+        """(V,) whether a vertex mostly follows the joint or a descendant of it.
 
-        The jaw's skin is the head's.
+        For example the jaw's skin belongs to the head.
         """
         data = self.data
         nearest = parts.nearest_ancestors(data.joint_names, data.parents)
@@ -73,7 +73,7 @@ class _Shape(NamedTuple):
 def measure(
     data: BodyData, vertices: np.ndarray | None = None
 ) -> list[Capsule]:
-    """The 16 capsules of a body: 12 of the limbs, 4 of trunk and head.
+    """Measures the 16 capsules of a body: 12 limbs, 4 of trunk and head.
 
     Args:
         data: the body.
@@ -95,7 +95,7 @@ def measure(
 
 
 def may_touch(a: str, b: str) -> bool:
-    """Whether two parts lie so close that overlap means nothing."""
+    """Whether two parts are so close that their overlap means nothing."""
     if a in _TRUNK and b in _TRUNK:
         return True
     bare = {_bare(a), _bare(b)}
@@ -115,7 +115,7 @@ def _limbs(shape: _Shape, side: str) -> list[Capsule]:
     fingers = wrist + 1.9 * (hand - wrist)
     heel, toes = ankle + [0.0, -0.03, -0.02], foot + [0.0, 0.0, 0.05]
     return [
-        # The skipped start is inside the trunk even at rest.
+        # The skipped start is inside the trunk, even at rest.
         tube("thigh", "hip", "knee", skip=0.25),
         tube("shank", "knee", "ankle"),
         tube("upper_arm", "shoulder", "elbow", skip=0.35),
@@ -126,7 +126,7 @@ def _limbs(shape: _Shape, side: str) -> list[Capsule]:
 
 
 def _trunk(shape: _Shape) -> list[Capsule]:
-    # The same skin for every shape: that of the mean one.
+    # The skin is chosen on the mean shape, so it is the same for every shape.
     aside = np.abs(shape.data.v_template[:, 0])
     capsules = []
     for name, joint, half_width in (
@@ -152,7 +152,7 @@ def _trunk(shape: _Shape) -> list[Capsule]:
 def _radius(
     shape: _Shape, joint: str, start: np.ndarray, end: np.ndarray
 ) -> float:
-    """Median distance from a bone of the skin around its middle."""
+    """Median distance between a bone and the skin around its middle."""
     skin = shape.vertices[shape.data.weights[:, shape.index(joint)] > 0.6]
     bone = end - start
     along = (skin - start) @ bone / (bone @ bone)

@@ -1,16 +1,16 @@
-"""The body function of exported models: batch 1, as GPU delegates take it.
+"""Body function of exported models: batch 1, in operators of GPU delegates.
 
 The same function as `body.model.Body` (SMPL: Loper et al. 2015, eq. 2-10) in
-other steps. Delegates want few operators of at most four axes, constants on
-the right of a product and no axis dropped; a CPU wants few serial steps:
+other steps. Delegates need few operators of at most four axes, constants on
+the right of a product and no axis dropped; a CPU needs few serial steps:
 
-* what depends on betas and pose alone is one product with constants: the
+* terms that depend on betas and pose alone are one product with constants: the
   shape and pose blends with the template as bias, and the rest joints beside
-  the bones, of which no vertex is needed;
+  the bones, which need no vertex;
 * coordinates stay in planes, (1, 4, 3, N): three columns of rotations and one
-  of places, so that a column of 3 x 4 matrices is one contiguous slice;
+  of positions, so that a column of 3 x 4 matrices is one contiguous slice;
 * SMPL's kinematic tree takes four rounds, not 23 products: each joint holds its
-  motion relative to an ancestor, and each round takes that ancestor's along
+  motion relative to an ancestor, and each round appends that ancestor's motion
   and so doubles the distance (pointer jumping; Wyllie 1979). The gather of
   ancestors is a product with a one-hot matrix;
 * keypoints move as the few rigid points that Body folds them into.
@@ -27,18 +27,18 @@ from tf_hmr.body import points as body_points
 from tf_hmr.body.data import BodyData
 
 SCOPE = "body"
-"""Begins the last part of the names of all operators here."""
+"""Name scope of all operators of the body."""
 
-_COLUMNS = 4  # Of a motion: three of its rotation, and its place.
+_COLUMNS = 4  # Columns of a motion: three of its rotation, one position.
 
 
 class EdgeBody:
-    """Called as Body is, with one example; meant for tracing, not training.
+    """A body that is called like Body, with one example, for tracing only.
 
     Attributes:
         data: the body's numbers.
-        joint_names: the keypoints it gives.
-        num_betas: how many shape numbers it takes.
+        joint_names: the keypoints of its output.
+        num_betas: number of its betas.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class EdgeBody:
         data: BodyData,
         joint_names: Sequence[str] = joints.COCOPLUS19,
     ):
-        """Folds the numbers of a body; raises what Body raises."""
+        """Folds the arrays of a body; raises what Body raises."""
         self.data = data
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
@@ -105,11 +105,11 @@ class EdgeBody:
         return rotmats, betas
 
     def _pose(self, rotmats, betas):
-        """What moves points: blend features, the bones' motions from rest.
+        """Computes blend features, motions of the bones from rest, and joints.
 
         Returns:
             Features (1, 1, 1, P + 9 (J - 1)); motions (1, 4, 3, J); and the
-            places (1, 1, 3, J) of the posed joints.
+            positions (1, 1, 3, J) of the posed joints.
         """
         bones = self.data.num_joints
         # (1, column, row, joint)
@@ -125,11 +125,11 @@ class EdgeBody:
         return tf.concat([betas, pose], axis=3), motions, skeleton
 
     def _forward_kinematics(self, rotations, bones) -> tf.Tensor:
-        """World rotations and joint places, (1, 4, 3, J).
+        """World rotations and joint positions, (1, 4, 3, J).
 
         Args:
             rotations: (1, 3, 3, J) relative to the parent.
-            bones: (1, 1, 3, J) from the parent's rest place.
+            bones: (1, 1, 3, J) from the parent's rest position.
         """
         motions = tf.concat([rotations, bones], axis=1)
         last_column = _last_column()
@@ -147,20 +147,20 @@ class EdgeBody:
 
 
 def _product(x: tf.Tensor, matrix: np.ndarray, bias=None) -> tf.Tensor:
-    """(1, 1, R, C) times (C, D), as the convolution that delegates prefer."""
+    """Multiplies (1, 1, R, C) by (C, D), as a convolution for delegates."""
     kernel = np.asarray(matrix, np.float32)[None, None]
     y = tf.nn.conv2d(x, kernel, strides=1, padding="VALID")
     return y if bias is None else tf.nn.bias_add(y, np.float32(bias))
 
 
 def _rotate_points(motions, points) -> tf.Tensor:
-    """Rotations of (1, 4, 3, N) applied to points (1, 1, 3, N)."""
+    """Applies the rotations of (1, 4, 3, N) to points (1, 1, 3, N)."""
     terms = [motions[:, k : k + 1] * points[:, :, k : k + 1] for k in range(3)]
     return terms[0] + terms[1] + terms[2]
 
 
 def _transform(points: body_points.Points, features, motions) -> tf.Tensor:
-    """(1, 1, 3, N) places of points.
+    """Positions (1, 1, 3, N) of moved points.
 
     Args:
         points: N of them.
@@ -186,14 +186,14 @@ def _rows(points: tf.Tensor) -> tf.Tensor:
 
 
 def _last_column() -> np.ndarray:
-    """(1, 4, 1, 1): zeros, and a one for the places of a motion."""
+    """(1, 4, 1, 1): zeros, and a one for the positions of a motion."""
     return np.eye(_COLUMNS, dtype=np.float32)[None, :, 3:, None]
 
 
 def _arrange(points: body_points.Points) -> body_points.Points:
-    """With its blends for pose features in the order of `_pose`.
+    """Orders the pose blends as the features of `_pose`.
 
-    BodyData's features are joint by joint the rows of R - I; here they are
+    BodyData's features are the rows of R - I, joint by joint; here they are
     R's columns, entry by entry of all joints, and I moves to the template.
     """
     bent = len(points.weights) - 1
@@ -221,7 +221,7 @@ def _rest(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rounds(parents: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What each round of the chain takes along.
+    """Constants of each round of the kinematic chain.
 
     Returns:
         For ancestors 1, 2, 4, ... generations up: the one-hot (J, J) that

@@ -10,7 +10,7 @@ from tf_hmr.formats import array_files, unpickle
 
 OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
-# The schema of SPIN's file, whatever body lies beside it.
+# The schema of SPIN's file, whatever the body beside it.
 _MEAN_SIZES = {"pose": 6 * len(joints.SMPL24), "shape": 10}
 
 # In order of preference: HMR's file also holds the keypoint regressor that
@@ -33,10 +33,10 @@ REQUIRED = (
 
 
 def find(source: str | Path) -> Path:
-    """The body file that `source` means: "open", a file or an SMPL folder.
+    """Finds the body file of `source`: "open", a file or an SMPL folder.
 
     Raises:
-        FileNotFoundError: there is none; the message says who publishes it.
+        FileNotFoundError: there is no body; the message says who publishes it.
     """
     if str(source) == "open":
         return OPEN_BODY
@@ -90,10 +90,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """SPIN's mean pose (144,) and betas (10,) beside a body, or None.
+    """Reads SPIN's mean pose (144,) and betas (10,) beside a body, or None.
 
     Raises:
-        ValueError: the file is damaged, or holds something else.
+        ValueError: the file is damaged, or has other contents.
     """
     path = folder / MEAN_FILE
     if not path.is_file():

@@ -1,9 +1,9 @@
 """Rows that turn a body's vertices into the keypoints of joints.KEYPOINTS.
 
-Each kind of body names its keypoints elsewhere: the open body in its own
-file, HMR's SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files in
-two .npy beside it plus a few vertex ids. A name that no file gives is left
-out; `missing` says who publishes it, when somebody asks for it.
+Each kind of body stores its keypoints in another place: the open body in its
+own file, HMR's SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files
+in two .npy beside it plus a few vertex ids. A keypoint that is in no file is
+left out; `missing` explains who publishes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ EXTRA_FILE = "J_regressor_extra.npy"
 H36M_FILE = "J_regressor_h36m.npy"
 
 # The last nine rows of every version of the extra file, with the names of
-# nkolot/SPIN: constants.py; the four that HMR's joints need are named ours.
+# nkolot/SPIN: constants.py; the four of HMR's joints are named as in KEYPOINTS.
 _EXTRA9 = (
     "right_hip",
     "left_hip",
@@ -86,7 +86,7 @@ _H36M_PUBLISHER = (
 
 
 def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
-    """Rows by name from the arrays of the open body's own file.
+    """Reads rows by name from the arrays of the open body's own file.
 
     Args:
         raw: the file's arrays.
@@ -125,7 +125,7 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
 def of_smpl(
     raw: Mapping[str, Any], path: Path, joint_names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Rows by name from an official SMPL file and the files beside it.
+    """Reads rows by name from an official SMPL file and the files beside it.
 
     HMR's own 19 rows win where the pickle holds them; else the limbs come
     from SMPL's joint regressor, hips, neck and head top from SPIN's file and
@@ -164,7 +164,7 @@ def of_smpl(
 
 
 def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
-    """Rows (17, V) of joints.H36M17, from the file or from SPIN's beside it.
+    """Reads rows (17, V) of joints.H36M17, from the file or SPIN's beside it.
 
     Args:
         raw: the body file's arrays.
@@ -172,7 +172,7 @@ def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
         beside: whether SPIN's file fits this body.
 
     Returns:
-        The rows; None where neither holds them.
+        The rows; None if neither file holds them.
 
     Raises:
         ValueError: they are damaged.
@@ -233,7 +233,7 @@ def _stored_rows(path: Path, count: int, vertices: int) -> np.ndarray:
 def _rows(
     raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
 ) -> np.ndarray:
-    """The regressor `key` of a body file, one row for each of its names."""
+    """Reads the regressor `key` of a body file, one row for each name."""
     rows = _dense(_entry(raw, key, path))
     if rows.shape != (count, vertices):
         raise _unfit(path, key, rows, f"({count}, {vertices})")

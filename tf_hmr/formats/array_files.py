@@ -10,12 +10,12 @@ import numpy as np
 
 
 def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
-    """The array of an `.npy` file.
+    """Reads the array of an `.npy` file.
 
     Args:
         path: the file.
-        expected: what it should hold, for the message.
-        cure: what to do about a file that does not, a sentence.
+        expected: the content it should have, for the message.
+        cure: sentence for the message: how to get a correct file.
 
     Raises:
         FileNotFoundError: there is none; OSError: it cannot be opened.
@@ -31,11 +31,11 @@ def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
 
 
 def read_npz(path: Path, expected: str, cure: str) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz` file by name; arguments as `read_npy`.
+    """Reads all arrays of an `.npz` file by name; arguments as `read_npy`.
 
     Raises:
         FileNotFoundError: there is none; OSError: it cannot be opened.
-        ValueError: it holds something else than plain arrays.
+        ValueError: it does not hold plain arrays.
     """
     arrays = _load(path, expected, cure)
     if not isinstance(arrays, dict):

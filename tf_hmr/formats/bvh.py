@@ -1,4 +1,4 @@
-"""Motion of a body's skeleton as BVH, the text that animation tools read.
+"""Writes motion of a skeleton as BVH, a text format of animation tools.
 
 Biovision Hierarchy: HIERARCHY gives each joint's offset from its parent,
 MOTION one line of channels per frame. Every joint has three rotations in the
@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 CHANNELS = "Zrotation Yrotation Xrotation"
 END_M = 0.05
-"""Length of the bones after the last joints, which BVH asks for."""
+"""Length of the bones after the last joints, which BVH requires."""
 
 
 class Skeleton(NamedTuple):
@@ -69,7 +69,7 @@ def _depth_first(skeleton: Skeleton, joint: int):
 
 
 def _joint(joint: int, skeleton: Skeleton, depth: int) -> list[str]:
-    """The lines of a joint and all below it."""
+    """Lines of a joint and of all its descendants."""
     pad, root = "  " * depth, joint == 0
     rest, parent = skeleton.rest, skeleton.parents[joint]
     bone = rest[joint] * 0 if root else rest[joint] - rest[parent]

@@ -1,4 +1,4 @@
-"""Fills a model's variables from arrays that others wrote under other names."""
+"""Fills a model's variables from arrays that have other names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,25 +8,25 @@ import numpy as np
 
 
 class Source(NamedTuple):
-    """Where the value of a variable comes from."""
+    """Source of the value of a variable."""
 
     variable: keras.Variable
     names: tuple[str, ...]
-    """The arrays' names there; several become rows of the variable."""
+    """Names of the stored arrays; several become rows of the variable."""
     shape: tuple[int, ...]
-    """Of each array there; it may have more axes of length 1."""
+    """Shape of each stored array; it may have more axes of length 1."""
 
 
 def single(
     variable: keras.Variable, name: str, shape: Sequence[int] | None = None
 ) -> Source:
-    """A variable that is one array there, of its own shape by default."""
+    """Source of a variable that is one array, by default of its shape."""
     shape = variable.shape if shape is None else shape
     return Source(variable, (name,), tuple(shape))
 
 
 def expected_shapes(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
-    """The arrays that `fill` will read, and their shapes."""
+    """Names and shapes of the arrays that `assign` will read."""
     return {name: source.shape for source in sources for name in source.names}
 
 
@@ -35,12 +35,12 @@ def problems(
     stored: Mapping[str, tuple[int, ...]],
     report_extra: bool = True,
 ) -> list[str]:
-    """How two sets of named arrays differ, each difference in words.
+    """Describes how two sets of named arrays differ, one text per difference.
 
     Args:
-        expected: shapes by name, as `wanted` gives them.
-        stored: shapes by name of what there is.
-        report_extra: whether an array that is not expected is one.
+        expected: shapes by name, from `expected_shapes`.
+        stored: shapes by name of the stored arrays.
+        report_extra: whether an array that is not expected is a difference.
     """
     if stored and not expected.keys() & stored.keys():
         return [
@@ -65,10 +65,10 @@ def problems(
 def assign(
     sources: Sequence[Source], read: Callable[[str], np.ndarray]
 ) -> None:
-    """Assigns every variable; after `problems` has found none.
+    """Assigns every variable; call it when `problems` has found none.
 
-    Every array is read before any is assigned: what cannot be read changes
-    nothing.
+    Every array is read before any is assigned, so that an unreadable one
+    changes nothing.
     """
     values = [
         np.stack([read(name) for name in source.names]) for source in sources

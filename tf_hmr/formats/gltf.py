@@ -1,4 +1,4 @@
-"""Animated people as one binary glTF (.glb): mesh, skeleton, skin, motion.
+"""Writes animated people as one binary glTF (.glb) with mesh and skeleton.
 
 glTF 2.0, sections 3.7 (skins), 3.11 (animations) and 4 (the binary file); it
 is written by hand because trimesh writes no skins. glTF is y up, in metres,
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 INFLUENCES = 4
-"""Joints that move a vertex; the least weights beyond are left out."""
+"""Most joints that move a vertex; the smallest weights are dropped."""
 
 _FLOAT, _UINT32, _UINT8 = 5126, 5125, 5121  # glTF's numbers of the types.
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
@@ -47,7 +47,7 @@ class Actor(NamedTuple):
 
 
 class _File:
-    """The json of a glTF as it grows, and its binary buffer."""
+    """A glTF under construction: its json and its binary buffer."""
 
     def __init__(self):
         self.json = {"asset": {"version": "2.0", "generator": "tf_hmr.clip"}}
@@ -77,7 +77,7 @@ class _File:
             componentType=_TYPES[dtype],
             count=len(rows),
             type=_KINDS[rows.shape[1]],
-            # The standard asks for these of positions and times.
+            # The standard requires these for positions and times.
             min=rows.min(axis=0).tolist(),
             max=rows.max(axis=0).tolist(),
         )
@@ -94,7 +94,7 @@ class _File:
 
 
 def write(path: pathlib.Path, actors: list[Actor]) -> None:
-    """Writes people who move together, in one scene and one animation."""
+    """Writes people in one scene with one animation."""
     file = _File()
     roots, channels, samplers = [], [], []
     for actor in actors:

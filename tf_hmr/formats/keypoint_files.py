@@ -1,4 +1,4 @@
-"""2D people from the files that detectors and annotators write.
+"""Reads 2D people from the files of detectors and annotators.
 
 OpenPose's json, one file per photo, or a folder of them (openpose_files.py);
 COCO's annotations with images and keypoints; or COCO's list of results, whose
@@ -24,7 +24,7 @@ _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Person2D(NamedTuple):
-    """A person's keypoints.
+    """The keypoints of one person.
 
     Attributes:
         photo: name of the photo without its ending, unique in the file.
@@ -44,11 +44,11 @@ class Person2D(NamedTuple):
 
 
 def read(path: str | Path) -> list[Person2D]:
-    """The people of a file, or of a folder of OpenPose's files.
+    """Reads the people of a file, or of a folder of OpenPose's files.
 
     Raises:
-        FileNotFoundError: nothing is there, or the folder has no json.
-        ValueError: a file is of no kind above.
+        FileNotFoundError: there is no such file, or no json in the folder.
+        ValueError: a file is of none of the kinds above.
     """
     path = Path(path)
     if path.is_dir():
@@ -85,7 +85,7 @@ def _openpose(path: Path) -> Iterator[Person2D]:
 
 
 def _coco(content) -> Iterator[Person2D]:
-    """People, those of a photo in the file's order; crowds left out."""
+    """People of each photo in the file's order, without crowds."""
     if isinstance(content, list):
         images, annotations = {}, content
     else:
@@ -112,7 +112,7 @@ def _coco(content) -> Iterator[Person2D]:
 
 
 def _numbered(people: Iterator[Person2D]) -> list[Person2D]:
-    """The number of each person in the photo; photos told apart by name."""
+    """Numbers the people of each photo; photos differ by file name."""
     counts: dict = {}
     stems: dict[str, str | None] = {}
     numbered = []
@@ -128,7 +128,7 @@ def _numbered(people: Iterator[Person2D]) -> list[Person2D]:
 
 
 def by_name(names: tuple[str, ...], labels: np.ndarray) -> np.ndarray:
-    """(29, 3) in joints.KEYPOINTS order, 0 for joints that are not there."""
+    """(29, 3) in joints.KEYPOINTS order, 0 for missing joints."""
     keypoints = np.zeros((len(joints.KEYPOINTS), 3), np.float32)
     for name, label in zip(names, labels, strict=True):
         if name in joints.KEYPOINTS and label[2] > 0:

@@ -1,9 +1,9 @@
-"""OpenPose's json: the 2D people of one picture.
+"""Reads OpenPose's json: the 2D people of one image.
 
 NAME_keypoints.json with people[].pose_keypoints_2d, x, y and confidence of 25
 joints, or of 18 of its older model (also named pose_keypoints). The middle of
-the shoulders and of the hips, which it calls neck and mid hip, are no joints
-of ours (CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md;
+the shoulders and of the hips, which it calls neck and mid hip, have no joint
+in joints.KEYPOINTS (CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md;
 akanazawa/hmr: src/util/openpose.py).
 """
 
@@ -42,10 +42,10 @@ BODY25 = (
 
 
 def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """The people of a file.
+    """Reads the people of a file.
 
     Returns:
-        For each the names of its joints and (n, 3) x, y, confidence.
+        For each person the names of the joints and (n, 3) x, y, confidence.
 
     Raises:
         ValueError: the file is not OpenPose's.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-# What an optimiser and a training loop keep beside the model.
+# Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
     r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?)$"
     r"|(^|/)(beta[12]_power(_\d+)?|global_step)$"
@@ -39,7 +39,7 @@ class Checkpoint:
             path: its prefix, one of its files, or a folder that holds one.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such checkpoint.
             ValueError: the folder holds several, or it cannot be read.
         """
         self.prefix = _prefix(Path(path))
@@ -55,7 +55,7 @@ class Checkpoint:
         self.shapes = shapes
 
     def read(self, name: str) -> np.ndarray:
-        """The value of a variable of `shapes`.
+        """Reads the value of a variable of `shapes`.
 
         Raises:
             ValueError: it cannot be read, or is not finite.

@@ -15,16 +15,16 @@ import numpy as np
 
 Box = tuple[float, float, float, float]
 
-# How far a box may be from square: float rounding, not a shape of its own.
+# Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
-# From this shrinkage on, the image is halved first. A finer sampling grid
+# Above this shrinkage the image is halved first. A finer sampling grid
 # alone would antialias as well, but at the cost of the whole photo's pixels.
 _HALVE_FROM = 4.0
 
 
 def square_box(box: Sequence[float], scale: float = 1.0) -> Box:
-    """The square around a box's centre with its longer side times `scale`.
+    """Squares a box around its centre: its longer side times `scale`.
 
     Args:
         box: x, y, w, h.
@@ -44,7 +44,7 @@ def square_box(box: Sequence[float], scale: float = 1.0) -> Box:
 def box_of_keypoints(
     xy: np.ndarray, visible: np.ndarray, scale: float = 1.0
 ) -> Box:
-    """The tight box around the visible keypoints; pass it to `square_box`.
+    """Computes the tight box of visible keypoints; pass it to `square_box`.
 
     Args:
         xy: (K, 2) pixels.
@@ -64,7 +64,7 @@ def box_of_keypoints(
             f"got {len(visible_xy)}. Leave this person out or give a box."
         )
     low, high = visible_xy.min(axis=0) + 0.5, visible_xy.max(axis=0) + 0.5
-    # Keypoints on one line still are a person: no side is thinner than 1 px.
+    # Keypoints on one line are a person, too: no side is thinner than 1 px.
     size = np.maximum((high - low) * scale, 1.0)
     corner = (low + high - size) / 2
     return tuple(float(number) for number in (*corner, *size))
@@ -92,7 +92,7 @@ def check_box(box: Sequence[float], image_size: tuple[int, int]) -> None:
 
 
 def crop_affine(box: Sequence[float], size: int) -> np.ndarray:
-    """The map from pixels of the full image to pixels of the crop.
+    """Affine map from pixels of the full image to pixels of the crop.
 
     Args:
         box: x, y, w, h, square.
@@ -187,7 +187,7 @@ def ndc_to_pixels(uv: np.ndarray, box: Sequence[float]) -> np.ndarray:
 def _seen_part(
     image: np.ndarray, x: float, y: float, side: float
 ) -> tuple[np.ndarray, float, float]:
-    """The pixels a box touches, and its corner among them.
+    """Cuts out the pixels a box touches; returns them and the box's corner.
 
     The margin keeps the crop's border from repeating the part's border.
     """
@@ -215,7 +215,7 @@ def _halved(image: np.ndarray) -> np.ndarray:
 
 
 def _numbers(box: Sequence[float]) -> Box:
-    """The box as four floats, if it is one."""
+    """Checks a box and returns it as four floats."""
     numbers = tuple(float(number) for number in box)
     if len(numbers) != 4:
         raise ValueError(

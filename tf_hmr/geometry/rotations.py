@@ -1,4 +1,4 @@
-"""Rotations: every `<from>_to_<to>`, the 6D layouts, distances, mirroring.
+"""Rotations: all `<from>_to_<to>`, the 6D layouts, distances, mirroring.
 
 TensorFlow functions take any leading batch dimensions, work in float32
 (float64 stays float64, for checks) and raise ValueError when the last axes
@@ -8,8 +8,8 @@ divides by zero its Taylor series is used, and the unused branch is kept away
 from the singularity because tf.where also differentiates the branch it drops.
 
 `rotvec_to_rotmat` and the `rot6d_*` functions are part of exported models, so
-they keep sliced axes, write norms and cross products out and stay at rank 4:
-what TFLite and its GPU delegate run.
+they keep sliced axes, write norms and cross products out and stay at rank 4,
+which TFLite and its GPU delegate support.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _LEAST_SQ = 1e-12
 
 
 def rotvec_to_rotmat(rotvec: tf.Tensor) -> tf.Tensor:
-    """Rodrigues' formula.
+    """Rotation matrices of rotation vectors, by Rodrigues' formula.
 
     Args:
         rotvec: (..., 3) axis times angle in radians.
@@ -243,7 +243,7 @@ def geodesic_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 def mirror_rotmats(
     rotmats: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
 ) -> tf.Tensor:
-    """The same body pose seen in a mirror that flips x.
+    """Mirrors a body pose by flipping x.
 
     Left and right joints swap and each rotation is conjugated by
     diag(-1, 1, 1); that negates y and z of a rotation vector, as
@@ -264,7 +264,7 @@ def mirror_rotmats(
 
 
 def nearest_rotmat(matrices: np.ndarray) -> np.ndarray:
-    """The rotations closest to any 3x3 matrices in the Frobenius norm.
+    """Finds the rotations closest to 3x3 matrices in the Frobenius norm.
 
     NumPy, for training set-up and evaluation: the SVD is not exportable.
 

@@ -1,7 +1,7 @@
 """Losses of a predicted SMPL body, with explicit weights.
 
-Those of akanazawa/hmr (src/ops.py, src/trainer.py), which HKMR kept, and the
-choice and the alignment of labels, which all methods share.
+The losses of akanazawa/hmr (src/ops.py, src/trainer.py), which HKMR also uses,
+and the selection and alignment of labels, which all methods share.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ JOINT_SETS: dict[JointSet, tuple[str, ...]] = {
 
 
 def term(total_and_count, weight: float) -> method.Term:
-    """A loss function's (total, count) with its weight."""
+    """Joins a loss function's (total, count) with its weight."""
     total, count = total_and_count
     return method.Term(total, count, weight)
 
@@ -123,7 +123,7 @@ def parameters(pred) -> float:
 
 
 def repeated(batch, count: int):
-    """The labels for `count` estimates of each example, one after another."""
+    """Repeats the labels of a batch for `count` estimates of each example."""
     return {
         name: tf.concat([value] * count, axis=0)
         for name, value in batch.items()
@@ -132,7 +132,7 @@ def repeated(batch, count: int):
 
 
 def summed(estimates: method.Term, count: int) -> method.Term:
-    """A term of `count` estimates of each example: labels count once."""
+    """Sums a term over `count` estimates of each example; labels count once."""
     return estimates._replace(
         total=tf.add_n(tf.split(estimates.total, count)),
         count=tf.split(estimates.count, count)[0],

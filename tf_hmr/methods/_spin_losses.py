@@ -2,7 +2,7 @@
 
 Kolotouros et al., ICCV 2019, with the numbers of nkolot/SPIN:
 train/trainer.py. All errors are squared. Unlike HMR's, joints that are not
-labelled stay in the denominators. HKMR_MF is trained by the same.
+labelled stay in the denominators. HKMR_MF uses the same losses.
 """
 
 import tensorflow as tf
@@ -10,8 +10,8 @@ import tensorflow as tf
 from tf_hmr import losses, method
 from tf_hmr.methods import _smpl_losses
 
-# SPIN compares 49 keypoints, of which OpenPose's 25 weigh nothing, and 24
-# joints in 3D. Each of ours weighs what it does there, whatever their number.
+# SPIN compares 49 keypoints, of which OpenPose's 25 have weight 0, and 24
+# joints in 3D. Each joint here has its weight there, whatever their number.
 KEYPOINTS, JOINTS = 49, 24
 
 
@@ -28,7 +28,7 @@ def keypoints_2d(pred, labels, weight: float) -> method.Term:
 
 
 def joints_3d(aligned, weight: float) -> method.Term:
-    """3D joints (keypoint_3d_loss); an example with any joint counts whole.
+    """3D joints (keypoint_3d_loss); an example with any joint counts in full.
 
     Args:
         aligned: of _smpl_losses.root_aligned.
@@ -57,6 +57,6 @@ def betas(pred, batch, weight: float) -> method.Term:
 
 
 def camera_scale(camera, weight: float) -> method.Term:
-    """Cameras (B, 3) with a scale s near 0 or below are far off: exp(-20 s)."""
+    """Penalises cameras (B, 3) with a scale s near 0 or below: exp(-20 s)."""
     total = tf.exp(-20.0 * tf.cast(camera[:, 0], tf.float32))
     return method.Term(total, tf.ones_like(total), weight)

@@ -1,4 +1,4 @@
-"""Batch normalisation as every encoder of this project has it."""
+"""Batch normalisation of all encoders of this project."""
 
 import keras
 import tensorflow as tf
@@ -26,7 +26,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The kernel reports the unbiased variance; Keras keeps the biased.
+        # The kernel reports the unbiased variance; Keras uses the biased one.
         shape = tf.shape(inputs)
         count = tf.cast(shape[0] * shape[1] * shape[2], variance.dtype)
         variance = variance * (count - 1.0) / count

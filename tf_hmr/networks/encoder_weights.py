@@ -1,4 +1,4 @@
-"""Starts an encoder from weights that were learnt elsewhere."""
+"""Loads pretrained weights into an encoder."""
 
 import shutil
 import tempfile
@@ -26,11 +26,11 @@ _KINDS = (
 
 
 def load(encoder: keras.Model, weights: str) -> None:
-    """Replaces the random weights of an encoder of `backbones`.
+    """Replaces the random weights of an encoder of `encoders`.
 
     Args:
-        encoder: a model of `backbones.build`, also with a finer map.
-        weights: "none" leaves it as it is; "imagenet" takes Keras' published
+        encoder: a model of `encoders.build`, also with a finer map.
+        weights: "none" changes nothing; "imagenet" takes Keras' published
             file (downloaded once, into Keras' cache); else a path: a file of
             Keras (.h5 of Keras 2, .weights.h5 of Keras 3, which fits both
             dialects of ResNet-50 v2), the prefix of a TF-slim checkpoint, of
@@ -39,8 +39,8 @@ def load(encoder: keras.Model, weights: str) -> None:
 
     Raises:
         FileNotFoundError: no such file, or it could not be downloaded.
-        ValueError: the weights are another network's, or damaged; every
-            missing, left-over or misshaped one is named.
+        ValueError: the weights belong to another network or are damaged; the
+            message names every missing, left-over or misshaped one.
     """
     if weights == "none":
         return
@@ -162,9 +162,9 @@ def _layer_sources(
 
 
 def _load_keras3(encoder: keras.Model, path: Path) -> None:
-    """A file whose names come from the order of layers, by Keras' loader.
+    """Loads a file that names arrays by the order of layers, by Keras' loader.
 
-    The encoder's own file says which arrays that loader will look for.
+    A file saved from the encoder shows which arrays that loader expects.
     """
     with tempfile.TemporaryDirectory() as folder:
         encoder_file = Path(folder) / "own.weights.h5"
@@ -172,7 +172,7 @@ def _load_keras3(encoder: keras.Model, path: Path) -> None:
         expected = _shapes(keras_files.read_datasets(encoder_file))
         stored_shapes = _shapes(keras_files.read_datasets(path))
         _check(path, encoder, expected, stored_shapes)
-        # Keras wants this ending; the file may have another.
+        # Keras requires this ending; the file may have another.
         shutil.copyfile(path, encoder_file)
         encoder.load_weights(encoder_file)
 

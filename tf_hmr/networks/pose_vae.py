@@ -1,10 +1,10 @@
-"""A variational autoencoder of body poses: which ones are human.
+"""A variational autoencoder that scores how human body poses are.
 
 Pavlakos et al., Expressive Body Capture, CVPR 2019, section 3.3, in the form
 of HKMR (Georgakis et al., ECCV 2020, "Pose Prior"): the rotation vectors of
 all joints but the global rotation, which are 69 numbers of SMPL's joints. It
-is trained by itself (training.config.Stage.part) on unpaired poses; then its
-encoder tells by the KL divergence how far a pose is from them.
+is trained separately (training.config.Stage.part) on unpaired poses; then the
+KL divergence of its code measures how far a pose is from them.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Code(NamedTuple):
 
 
 class Reconstruction(NamedTuple):
-    """What the autoencoder makes of poses."""
+    """Reconstructed poses and their code."""
 
     poses: tf.Tensor
     """(B, N)."""
@@ -86,7 +86,7 @@ class PoseVae(method.Learner):
     def encode(self, poses, training=False) -> Code:
         """(B, N) -> distributions of their codes."""
         numbers = _run(self.encoder, poses, training)
-        # Not exp: the code of a pose far off all others stays finite.
+        # Not exp, so that the code of a pose far from all others stays finite.
         scale = tf.nn.softplus(numbers[:, self.latent :]) + _LEAST_SCALE
         return Code(numbers[:, : self.latent], scale)
 
@@ -95,7 +95,7 @@ class PoseVae(method.Learner):
         return _run(self.decoder, codes, training)
 
     def call(self, poses, training=False) -> Reconstruction:
-        """(B, N) -> Reconstruction; of the code's mean if not training."""
+        """(B, N) -> Reconstruction; decodes the code's mean if not training."""
         code = self.encode(poses, training)
         sample = code.mean
         if training:
@@ -105,7 +105,7 @@ class PoseVae(method.Learner):
         return Reconstruction(self.decode(sample, training), code)
 
     def terms(self, batch, prediction):
-        """The evidence's lower bound (Kingma and Welling, ICLR 2014)."""
+        """The evidence lower bound (Kingma and Welling, ICLR 2014)."""
         error = tf.square(prediction.poses - self.inputs(batch))
         one = tf.ones_like(error[:, 0])
         return {

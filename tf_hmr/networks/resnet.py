@@ -1,7 +1,7 @@
 """ResNet-50 v2 (He et al. 2016, Identity Mappings) in its two dialects.
 
 Keras and TF-slim build the same layers with the same shapes, so that the
-weights of one load into the other, and yet compute different features:
+weights of one load into the other, but they compute different features:
 
 * the first pooling: slim pads at the bottom and right with -inf, Keras on all
   sides with 0, which moves the map by one of its input's pixels;
@@ -26,7 +26,7 @@ SLIM_SCOPE = "resnet_v2_50"
 
 
 class Variant(NamedTuple):
-    """Where the two dialects differ."""
+    """Differences between the two dialects."""
 
     pads_first_pooling: bool
     """Zeros on all sides before it; otherwise -inf, bottom and right."""
@@ -42,7 +42,7 @@ VARIANTS = {
 
 
 def build(name: str, image_size: int) -> keras.Model:
-    """ResNet-50 v2 without its head, with Keras' names of layers.
+    """Builds ResNet-50 v2 without its head, with Keras' names of layers.
 
     No 1x1 convolution has a stride (GPU delegates get an int8 one wrong):
     identity shortcuts are subsampled by a 1x1 pooling, and the units with a
@@ -53,7 +53,7 @@ def build(name: str, image_size: int) -> keras.Model:
         image_size: side of the normalised image, (B, S, S, 3) in [-1, 1].
 
     Returns:
-        A model that gives its last map, (B, S / 32, S / 32, 2048).
+        A model that returns its last map, (B, S / 32, S / 32, 2048).
     """
     variant = VARIANTS[name]
     layers = keras.layers
@@ -130,7 +130,7 @@ _SLIM_VARIABLES = {"kernel": "weights", "bias": "biases"}
 
 
 def slim_names(encoder: keras.Model) -> dict[str, keras.Variable]:
-    """The variables of a model of `build` by their names in a slim checkpoint.
+    """Maps names in a slim checkpoint to the variables of a model of `build`.
 
     For example resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights.
     """
