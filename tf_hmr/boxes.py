@@ -134,8 +134,10 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
 def _parse(path: Path, content) -> BoxFile:
     if isinstance(content, list):
         if all(isinstance(entry, dict) for entry in content) and content:
-            pairs = [(entry["file_name"], entry["bbox"]) for entry in content]
-            return BoxFile(path, by_name=_grouped(path, {}, pairs))
+            named_boxes = [
+                (entry["file_name"], entry["bbox"]) for entry in content
+            ]
+            return BoxFile(path, by_name=_group_by_name(path, {}, named_boxes))
         return BoxFile(path, unnamed=[_box(path, box) for box in content])
     if "people" in content:
         return BoxFile(path, unnamed=list(_openpose(path, content["people"])))
@@ -188,10 +190,10 @@ def _coco(path: Path, content: dict) -> dict[str, list[Box]]:
         if not entry.get("iscrowd")
         and (not people or entry["category_id"] in people)
     ]
-    return _grouped(path, {name: [] for name in names.values()}, pairs)
+    return _group_by_name(path, {name: [] for name in names.values()}, pairs)
 
 
-def _grouped(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
+def _group_by_name(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
     for name, box in pairs:
         boxes.setdefault(name, []).append(_box(path, box))
     return boxes
@@ -210,9 +212,9 @@ def _box(path: Path, numbers) -> Box:
 def _matching(photo: Path, names: Iterable[str]) -> list[str]:
     """Names that end the photo's path; else those of the same file name."""
     parts = photo.absolute().parts
-    named = {n: PurePosixPath(n.replace("\\", "/")).parts for n in names}
-    longest = [n for n, p in named.items() if p and parts[-len(p) :] == p]
-    if longest:
-        most = max(len(named[name]) for name in longest)
-        return [name for name in longest if len(named[name]) == most]
-    return [n for n, p in named.items() if p and p[-1] == photo.name]
+    path_parts = {n: PurePosixPath(n.replace("\\", "/")).parts for n in names}
+    matches = [n for n, p in path_parts.items() if p and parts[-len(p) :] == p]
+    if matches:
+        length = max(len(path_parts[name]) for name in matches)
+        return [name for name in matches if len(path_parts[name]) == length]
+    return [n for n, p in path_parts.items() if p and p[-1] == photo.name]

@@ -104,18 +104,20 @@ def _motion(lines: list[dict], start: float) -> Motion:
     )
     count = 1
     if len(times) > 1:
-        pace = np.median(np.diff(times))
-        count = max(2, 1 + round((times[-1] - times[0]) / pace))
-    even = np.linspace(times[0], times[-1], count)
+        frame_s = np.median(np.diff(times))
+        count = max(2, 1 + round((times[-1] - times[0]) / frame_s))
+    even_times = np.linspace(times[0], times[-1], count)
     rotmats = np.empty((count, rotvecs.shape[1], 3, 3))
     for joint in range(rotvecs.shape[1]):
         turns = Rotation.from_rotvec(rotvecs[:, joint])
-        interpolated = Slerp(times, turns)(even) if count > 1 else turns
+        interpolated = Slerp(times, turns)(even_times) if count > 1 else turns
         rotmats[:, joint] = interpolated.as_matrix()
-    translations = [np.interp(even, times, column) for column in translations.T]
+    translations = [
+        np.interp(even_times, times, column) for column in translations.T
+    ]
     rotmats[:, 0] = _TO_Y_UP @ rotmats[:, 0]
     return Motion(
-        even - start,
+        even_times - start,
         rotmats,
         betas.mean(axis=0),
         np.stack(translations, axis=-1) @ _TO_Y_UP,
@@ -161,8 +163,8 @@ def write(args: Args) -> list[pathlib.Path]:
             name = args.bvh.stem + (f"-{track}" if track else "")
             path = args.bvh.with_name(name + args.bvh.suffix)
             times = motion.seconds
-            pace = times[1] - times[0] if len(times) > 1 else 0.04
-            bvh.write(path, skeleton, motion.rotmats, pelvis, pace)
+            frame_s = times[1] - times[0] if len(times) > 1 else 0.04
+            bvh.write(path, skeleton, motion.rotmats, pelvis, frame_s)
             written_files.append(path)
     if args.glb:
         gltf.write(args.glb, actors)

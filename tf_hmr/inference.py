@@ -83,10 +83,10 @@ class Person:
             name: getattr(self, name)
             for name in ("vertices", "joints", "camera", "rotmats", "betas")
         }
-        wrong = [n for n, v in numbers.items() if not np.isfinite(v).all()]
-        if wrong:
+        not_finite = [n for n, v in numbers.items() if not np.isfinite(v).all()]
+        if not_finite:
             raise ValueError(
-                f"the model's {', '.join(wrong)} are not finite. Expected "
+                f"the model's {', '.join(not_finite)} are not finite. Expected "
                 "numbers: are the weights those of a run that went well?"
             )
         # A positive scale may be so small that its inverse overflows.
@@ -189,9 +189,9 @@ def recover(
             landmarks and landmarks[start : start + batch_size],
         )
         # Padded to a power of two, because each new batch size is traced.
-        spare = (1 << (len(batch_boxes) - 1).bit_length()) - len(batch_boxes)
+        padding = (1 << (len(batch_boxes) - 1).bit_length()) - len(batch_boxes)
         inputs = {
-            name: np.concatenate([rows, *[rows[-1:]] * spare])
+            name: np.concatenate([rows, *[rows[-1:]] * padding])
             for name, rows in inputs.items()
         }
         prediction = model(inputs, training=False)

@@ -233,10 +233,10 @@ def check_smpl24(names: Sequence[str], subject: str) -> None:
     """
     if tuple(names) == SMPL24:
         return
-    more = [name for name in names if name not in SMPL24]
-    fewer = [name for name in SMPL24 if name not in names]
-    differences = [f"has {more} beside them"] if more else []
-    differences += [f"lacks {fewer}"] if fewer else []
+    extra = [name for name in names if name not in SMPL24]
+    missing = [name for name in SMPL24 if name not in names]
+    differences = [f"has {extra} beside them"] if extra else []
+    differences += [f"lacks {missing}"] if missing else []
     raise ValueError(
         f"{subject} is defined on SMPL's {len(SMPL24)} joints, in their order; "
         f"this body {' and '.join(differences) or 'has another order'}. Give "

@@ -118,8 +118,8 @@ class PeopleFitter:
         energy = fits[-1]
         people = []
         for row, task in enumerate(tasks):
-            mine = np.flatnonzero(np.array(rows) == row)
-            best = mine[np.nanargmin(energy[mine])]
+            candidates = np.flatnonzero(np.array(rows) == row)
+            best = candidates[np.nanargmin(energy[candidates])]
             pose, betas, translation = (columns[best] for columns in fits[:3])
             parameters = smplify.Parameters(
                 pose[None], betas[None], translation[None]
@@ -200,9 +200,9 @@ class PeopleFitter:
         """Fits one batch of starts: pose, betas, translation and energy."""
         count = len(crops)
         # Padded to a power of two: every new batch size is compiled anew.
-        spare = (1 << (count - 1).bit_length()) - count
-        crops = crops + crops[-1:] * spare
-        starts = np.concatenate([starts, np.repeat(starts[-1:], spare, 0)])
+        padding = (1 << (count - 1).bit_length()) - count
+        crops = crops + crops[-1:] * padding
+        starts = np.concatenate([starts, np.repeat(starts[-1:], padding, 0)])
         ends = np.cumsum([3 * self._data.num_joints, self._data.num_betas])
         parameters = np.split(starts, ends, axis=1)
         fit = self.fitter(

@@ -285,9 +285,9 @@ def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if name not in names():
         return name, dict(values)
     kind = _module(name).Config
-    for name_then, field in kind.RETIRED.items():
+    for old_name, field in kind.RETIRED.items():
         for value, successor in field.successors.items():
-            if values.get(name_then) == value:
+            if values.get(old_name) == value:
                 return migrate(successor, values)
     return name, retired.drop(kind, values, kind.RETIRED)
 

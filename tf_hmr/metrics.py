@@ -312,15 +312,16 @@ class SegmentationCounts:
         The reference code relabels ignored pixels as background here, while
         its F1 leaves them out; published accuracies contain that.
         """
-        right = np.trace(self.counts) + self.ignored[0]
-        return float(right / (self.counts.sum() + self.ignored.sum()))
+        correct = np.trace(self.counts) + self.ignored[0]
+        return float(correct / (self.counts.sum() + self.ignored.sum()))
 
     @property
     def f1(self) -> np.ndarray:
         """(classes,) F1; NaN for a class neither true nor predicted."""
-        hits = 2.0 * np.diag(self.counts)
+        true_positives = np.diag(self.counts)
         sums = self.counts.sum(axis=0) + self.counts.sum(axis=1)
-        return np.where(sums > 0, hits / np.maximum(sums, 1), np.nan)
+        f1 = 2.0 * true_positives / np.maximum(sums, 1)
+        return np.where(sums > 0, f1, np.nan)
 
     @property
     def mean_f1(self) -> float:

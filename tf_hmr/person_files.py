@@ -54,22 +54,22 @@ def write(
     person.check()
     overlay = draw_overlay(image, person)
     side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
-    _write_png(_with(stem, "_overlay.png"), overlay)
-    _write_png(_with(stem, "_side.png"), side)
+    _write_png(_with_ending(stem, "_overlay.png"), overlay)
+    _write_png(_with_ending(stem, "_side.png"), side)
     # Cropped as the model saw it, so that a small person is seen well.
     panels = [
         crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
         for panel in (image if input_figure is None else input_figure, overlay)
     ]
-    _write_png(_with(stem, ".png"), np.hstack([*panels, side]))
+    _write_png(_with_ending(stem, ".png"), np.hstack([*panels, side]))
     mesh = trimesh.Trimesh(
         person.vertices * np.float32([1, -1, -1]), person.faces, process=False
     )
-    mesh.export(_with(stem, ".glb"))
-    mesh.export(_with(stem, ".obj"), header=None)
-    np.savez_compressed(_with(stem, ".npz"), **_arrays(person))
+    mesh.export(_with_ending(stem, ".glb"))
+    mesh.export(_with_ending(stem, ".obj"), header=None)
+    np.savez_compressed(_with_ending(stem, ".npz"), **_arrays(person))
     content = json.dumps(facts | parameters(person), indent=1, allow_nan=False)
-    _with(stem, ".json").write_text(content + "\n", encoding="utf-8")
+    _with_ending(stem, ".json").write_text(content + "\n", encoding="utf-8")
 
 
 def draw_overlay(image: np.ndarray, person: inference.Person) -> np.ndarray:
@@ -141,7 +141,7 @@ def _arrays(person: inference.Person) -> dict[str, np.ndarray]:
     }
 
 
-def _with(stem: pathlib.Path, ending: str) -> pathlib.Path:
+def _with_ending(stem: pathlib.Path, ending: str) -> pathlib.Path:
     # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
     return stem.with_name(stem.name + ending)
 

@@ -202,8 +202,8 @@ def shade(
     light = _AMBIENT + (1 - _AMBIENT) * np.clip(light, 0, 1)
     albedo = np.asarray(colour if vertex_colours is None else vertex_colours)
     colours = np.clip(albedo * light[:, None], 0, 1)
-    fine = view.window(0, 0, view.width, view.height, zoom=supersample)
-    image, distance = _rasterize(vertices, faces, colours, fine)
+    fine_view = view.window(0, 0, view.width, view.height, zoom=supersample)
+    image, distance = _rasterize(vertices, faces, colours, fine_view)
     cover = np.isfinite(distance).astype(np.float32)
     # Uncovered samples are black, so the mean is already weighted by cover.
     image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -253,13 +253,13 @@ def skeleton(
     limit = 4 * max(image.shape)
     pixels = np.clip(np.nan_to_num(points), -limit, limit)
     pixels = [tuple(int(value) for value in np.rint(p)) for p in pixels]
-    seen = np.ones(len(names)) if visible is None else np.asarray(visible)
+    visible = np.ones(len(names)) if visible is None else np.asarray(visible)
     radius = max(1, round(min(image.shape[:2]) / 100))
     for start, end in joints.BONES:
         if start not in names or end not in names:
             continue
         a, b = names.index(start), names.index(end)
-        if finite[a] and finite[b] and seen[a] and seen[b]:
+        if finite[a] and finite[b] and visible[a] and visible[b]:
             cv2.line(
                 canvas,
                 pixels[a],
@@ -269,11 +269,11 @@ def skeleton(
                 cv2.LINE_AA,
             )
     for name, pixel, is_finite, is_visible in zip(
-        names, pixels, finite, seen, strict=True
+        names, pixels, finite, visible, strict=True
     ):
         if is_finite:
-            paint = _side_colour(name) if is_visible else _HIDDEN
-            cv2.circle(canvas, pixel, radius, paint, -1, cv2.LINE_AA)
+            joint_colour = _side_colour(name) if is_visible else _HIDDEN
+            cv2.circle(canvas, pixel, radius, joint_colour, -1, cv2.LINE_AA)
     return canvas
 
 
@@ -298,8 +298,10 @@ def place(
     # training images with this module start ten times faster without it.
     from tf_hmr.geometry import camera as cameras
 
-    shift = cameras.weak_to_translation(np.asarray(camera), focal_px, size)
-    return vertices + np.asarray(shift)
+    translation = cameras.weak_to_translation(
+        np.asarray(camera), focal_px, size
+    )
+    return vertices + np.asarray(translation)
 
 
 def _side_colour(name: str) -> tuple[int, int, int]:

@@ -51,13 +51,13 @@ class _Shape(NamedTuple):
     rest: np.ndarray  # (J, 3), float64
     data: BodyData
 
-    def at(self, name: str) -> np.ndarray:
+    def joint_position(self, name: str) -> np.ndarray:
         return self.rest[self.index(name)]
 
     def index(self, name: str) -> int:
         return joints.select([name], of=self.data.joint_names)[0]
 
-    def owned(self, name: str) -> np.ndarray:
+    def follows_joint(self, name: str) -> np.ndarray:
         """(V,) whether a vertex mostly follows the joint or a descendant of it.
 
         For example the jaw's skin belongs to the head.
@@ -127,7 +127,7 @@ def _limbs(shape: _Shape, side: str) -> list[Capsule]:
 
 def _trunk(shape: _Shape) -> list[Capsule]:
     # The skin is chosen on the mean shape, so it is the same for every shape.
-    aside = np.abs(shape.data.v_template[:, 0])
+    lateral_distance = np.abs(shape.data.v_template[:, 0])
     capsules = []
     for name, joint, half_width in (
         ("pelvis", "pelvis", 0.08),
@@ -135,15 +135,15 @@ def _trunk(shape: _Shape) -> list[Capsule]:
         ("chest", "spine3", 0.07),
     ):
         # The chest's joint also moves the inner shoulders: leave them out.
-        mine = shape.owned(joint) & (aside < 0.2)
-        skin = _require_skin(shape.vertices[mine], joint)
+        mask = shape.follows_joint(joint) & (lateral_distance < 0.2)
+        skin = _require_skin(shape.vertices[mask], joint)
         middle = skin.mean(axis=0)
         radius = 0.43 * float(np.ptp(skin[:, 2]))
         sideways = np.array([half_width, 0.0, 0.0])
         capsules.append(
             Capsule(name, joint, middle - sideways, middle + sideways, radius)
         )
-    skin = _require_skin(shape.vertices[shape.owned("head")], "head")
+    skin = _require_skin(shape.vertices[shape.follows_joint("head")], "head")
     middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
     ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
     return [*capsules, Capsule("head", "head", ends[0], ends[1], 0.08)]
@@ -155,10 +155,10 @@ def _radius(
     """Median distance between a bone and the skin around its middle."""
     skin = shape.vertices[shape.data.weights[:, shape.index(joint)] > 0.6]
     bone = end - start
-    along = (skin - start) @ bone / (bone @ bone)
-    middle = (along > 0.15) & (along < 0.85)
+    fraction = (skin - start) @ bone / (bone @ bone)
+    middle = (fraction > 0.15) & (fraction < 0.85)
     radial_offsets = _require_skin(
-        (skin - start - along[:, None] * bone)[middle], joint
+        (skin - start - fraction[:, None] * bone)[middle], joint
     )
     return float(np.median(np.linalg.norm(radial_offsets, axis=1)))
 

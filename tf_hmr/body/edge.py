@@ -70,7 +70,7 @@ class EdgeBody:
         Raises:
             ValueError: a shape is not as above.
         """
-        rotmats, betas = self._checked(rotmats, betas)
+        rotmats, betas = self._check(rotmats, betas)
         with tf.name_scope(SCOPE):
             features, motions, skeleton = self._pose(rotmats, betas)
             points = _transform(self._keypoints, features, motions)
@@ -88,14 +88,14 @@ class EdgeBody:
         Takes and raises what a call does: a method that asks its body for
         them inside `call` is exported with a few points, not a second mesh.
         """
-        rotmats, betas = self._checked(rotmats, betas)
+        rotmats, betas = self._check(rotmats, betas)
         with tf.name_scope(SCOPE):
             features, motions, skeleton = self._pose(rotmats, betas)
             points = _transform(self._keypoints, features, motions)
             return _rows(_product(points, self._gather)), _rows(skeleton)
 
-    def _checked(self, rotmats, betas):
-        rotmats, betas = bodies.checked(self.data, rotmats, betas)
+    def _check(self, rotmats, betas):
+        rotmats, betas = bodies.cast_arguments(self.data, rotmats, betas)
         if rotmats.shape[0] != 1 or betas.shape[0] != 1:
             raise ValueError(
                 f"rotmats {rotmats.shape} and betas {betas.shape} are not one "
@@ -135,14 +135,16 @@ class EdgeBody:
         last_column = _last_column()
         for ancestors, identities in self._rounds:
             flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, len(ancestors)))
-            before = tf.reshape(_product(flat, ancestors), motions.shape)
-            before = before + identities
+            ancestor_motions = tf.reshape(
+                _product(flat, ancestors), motions.shape
+            )
+            ancestor_motions = ancestor_motions + identities
             rotated = [
-                before[:, k : k + 1] * motions[:, :, k : k + 1]
+                ancestor_motions[:, k : k + 1] * motions[:, :, k : k + 1]
                 for k in range(3)
             ]
-            shift = before[:, 3:4] * last_column
-            motions = rotated[0] + rotated[1] + rotated[2] + shift
+            position = ancestor_motions[:, 3:4] * last_column
+            motions = rotated[0] + rotated[1] + rotated[2] + position
         return motions
 
 
@@ -173,10 +175,10 @@ def _transform(points: body_points.Points, features, motions) -> tf.Tensor:
     flat = tf.reshape(motions, (1, 1, 3 * _COLUMNS, bones))
     blended = _product(flat, points.weights)
     blended = tf.reshape(blended, (1, _COLUMNS, 3, count))
-    shift = blended[:, 3:4]
+    translation = blended[:, 3:4]
     if points.translation_counts is not None:
-        shift = shift * points.translation_counts
-    return _rotate_points(blended, at_rest) + shift
+        translation = translation * points.translation_counts
+    return _rotate_points(blended, at_rest) + translation
 
 
 def _rows(points: tf.Tensor) -> tf.Tensor:
@@ -196,13 +198,15 @@ def _arrange(points: body_points.Points) -> body_points.Points:
     BodyData's features are the rows of R - I, joint by joint; here they are
     R's columns, entry by entry of all joints, and I moves to the template.
     """
-    bent = len(points.weights) - 1
-    shape, pose = np.split(points.blends, [len(points.blends) - 9 * bent])
-    pose = pose.reshape(bent, 3, 3, -1)
+    num_rotated = len(points.weights) - 1
+    shape, pose = np.split(
+        points.blends, [len(points.blends) - 9 * num_rotated]
+    )
+    pose = pose.reshape(num_rotated, 3, 3, -1)
     at_identity = np.einsum("jrrn->n", pose)
-    ordered = pose.transpose(2, 1, 0, 3).reshape(9 * bent, -1)
+    pose_blends = pose.transpose(2, 1, 0, 3).reshape(9 * num_rotated, -1)
     return points._replace(
-        blends=np.concatenate([shape, ordered]),
+        blends=np.concatenate([shape, pose_blends]),
         template=points.template.reshape(-1) - at_identity,
     )
 

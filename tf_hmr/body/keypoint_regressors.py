@@ -97,20 +97,20 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     """
     vertices = len(raw["v_template"])
 
-    def named(names_key: str, rows_key: str) -> dict[str, np.ndarray]:
+    def read_rows(names_key: str, rows_key: str) -> dict[str, np.ndarray]:
         names = _texts(raw, names_key, path)
         rows = _rows(raw, rows_key, len(names), vertices, path)
         return dict(zip(names, rows, strict=True))
 
     if "keypoint_names" in raw:
-        return named("keypoint_names", "keypoint_regressor")
+        return read_rows("keypoint_names", "keypoint_regressor")
     rows: dict[str, np.ndarray] = {}
     for names_key, rows_key in (
         ("h36m_names", "J_regressor_h36m"),
         ("cocoplus_names", "J_regressor_cocoplus"),  # wins where both name it
     ):
         if names_key in raw:
-            rows |= named(names_key, rows_key)
+            rows |= read_rows(names_key, rows_key)
     if "vertex_names" in raw:
         names = _texts(raw, "vertex_names", path)
         ids = _ids(raw, "vertex_ids", len(names), vertices, path)
@@ -158,8 +158,8 @@ def of_smpl(
         rows |= dict(zip(_EXTRA9, extra, strict=True))
     if (folder / H36M_FILE).is_file():
         h36m = _stored_rows(folder / H36M_FILE, len(_H36M_STORED), vertices)
-        named = dict(zip(_H36M_STORED, h36m, strict=True))
-        rows |= {name: named[name] for name in _H36M_NAMES}
+        h36m_rows = dict(zip(_H36M_STORED, h36m, strict=True))
+        rows |= {name: h36m_rows[name] for name in _H36M_NAMES}
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
@@ -207,10 +207,10 @@ def missing(names: Iterable[str], body: str) -> str:
         cures.append(_H36M_PUBLISHER)
     if any(name in joints.FEET6 for name in names):
         cures.append("a body file with the keypoints of the feet")
-    cure = "; ".join(cures)
+    remedy = "; ".join(cures)
     return (
         f"The body {body!r} has no keypoint regressor for {names}. "
-        f"Put this beside its model file: {cure}."
+        f"Put this beside its model file: {remedy}."
     )
 
 

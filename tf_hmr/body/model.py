@@ -84,7 +84,7 @@ class Body:
             points, gather = body_points.of_keypoints(data, regressor)
             self._keypoints, self._gather = _points(points), _constant(gather)
         compiled = _compiled if jit else _plain
-        self._mesh_function = compiled(self._posed, self._mesh)
+        self._mesh_function = compiled(self._pose_points, self._mesh)
         self._keypoints_function = compiled(
             self._posed_keypoints, lambda *outputs: outputs
         )
@@ -105,7 +105,7 @@ class Body:
             ValueError: a shape is not as above.
         """
         return BodyMesh(
-            *self._mesh_function(*checked(self.data, rotmats, betas))
+            *self._mesh_function(*cast_arguments(self.data, rotmats, betas))
         )
 
     def keypoints(
@@ -116,7 +116,9 @@ class Body:
         For training without losses on vertices: takes and raises what a call
         does, at a small part of its cost.
         """
-        return self._keypoints_function(*checked(self.data, rotmats, betas))
+        return self._keypoints_function(
+            *cast_arguments(self.data, rotmats, betas)
+        )
 
     def bones(
         self, rotmats: tf.Tensor, betas: tf.Tensor
@@ -127,13 +129,13 @@ class Body:
             Rotations R (B, J, 3, 3) and origins o (B, J, 3, 1), metres: a
             point x of a bone, on the resting body, goes to R x + o.
         """
-        return self._pose(*checked(self.data, rotmats, betas))[1:3]
+        return self._pose(*cast_arguments(self.data, rotmats, betas))[1:3]
 
-    def _posed(self, rotmats, betas):
+    def _pose_points(self, rotmats, betas):
         """All matrix products of a call, for `_mesh`."""
         pose = self._pose(rotmats, betas)
         surface = _blend_transforms(self._surface, *pose[:3])
-        return *surface, self._regressed(*pose[:3]), pose[3]
+        return *surface, self._regress_keypoints(*pose[:3]), pose[3]
 
     def _mesh(self, *values):
         *surface, keypoints, skeleton = values
@@ -142,9 +144,9 @@ class Body:
 
     def _posed_keypoints(self, rotmats, betas):
         pose = self._pose(rotmats, betas)
-        return self._regressed(*pose[:3]), pose[3]
+        return self._regress_keypoints(*pose[:3]), pose[3]
 
-    def _regressed(self, features, rotations, origins) -> tf.Tensor:
+    def _regress_keypoints(self, features, rotations, origins) -> tf.Tensor:
         points = self._keypoints
         positions = _transform(
             points, *_blend_transforms(points, features, rotations, origins)
@@ -159,15 +161,15 @@ class Body:
         rotations, skeleton = _forward_kinematics(self._levels, rotmats, rest)
         # A point x of a bone goes to R (x - rest) + joint = R x + origin.
         origins = skeleton - tf.matmul(rotations, rest)
-        bent = rotmats[:, 1:] - tf.eye(3)
+        pose_features = rotmats[:, 1:] - tf.eye(3)
         features = tf.concat(
-            [betas, tf.reshape(bent, [-1, 9 * (bones - 1)])], axis=1
+            [betas, tf.reshape(pose_features, [-1, 9 * (bones - 1)])], axis=1
         )
         skeleton = tf.reshape(skeleton, [-1, bones, 3])
         return features, rotations, origins, skeleton
 
 
-def checked(
+def cast_arguments(
     data: BodyData, rotmats: tf.Tensor, betas: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Casts a body's arguments to float32 and checks their shapes.
@@ -255,12 +257,12 @@ def _forward_kinematics(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.concat([values[i] for i in indices], axis=1)
 
     for children, parents in levels:
-        turn = gather(rotations, parents)
+        rotation = gather(rotations, parents)
         bone = gather(rest, children) - gather(rest, parents)
-        position = gather(positions, parents) + tf.matmul(turn, bone)
-        turn = tf.matmul(turn, gather(rotmats, children))
+        position = gather(positions, parents) + tf.matmul(rotation, bone)
+        rotation = tf.matmul(rotation, gather(rotmats, children))
         count = len(children)
-        rotations |= zip(children, tf.split(turn, count, 1), strict=True)
+        rotations |= zip(children, tf.split(rotation, count, 1), strict=True)
         positions |= zip(children, tf.split(position, count, 1), strict=True)
     all_joints = range(bones)
     return gather(rotations, all_joints), gather(positions, all_joints)

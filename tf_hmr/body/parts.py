@@ -68,15 +68,17 @@ def labels(
             f"There is no division {name!r} of the body into parts. "
             f"Choose one of {list(PARTS)}."
         )
-    named = [joint for members in PARTS[name].values() for joint in members]
-    nearest = nearest_ancestors(joint_names, parents, named)
+    part_members = [
+        joint for members in PARTS[name].values() for joint in members
+    ]
+    nearest = nearest_ancestors(joint_names, parents, part_members)
     unassigned = [j for j, n in zip(joint_names, nearest, strict=True) if not n]
     if unassigned:
         raise ValueError(
             f"The joints {unassigned} of the body belong to no part of "
             f"{name!r}: "
             "neither they nor their ancestors are among those it names, "
-            f"{named}. Call the body's joints as joints.SMPL24 does."
+            f"{part_members}. Call the body's joints as joints.SMPL24 does."
         )
     weight_of_part = []
     for members in PARTS[name].values():

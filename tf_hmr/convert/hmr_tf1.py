@@ -172,7 +172,7 @@ def _compare_bodies(
             SAME_WEIGHT,
         ),
     }
-    wrong = []
+    differences = []
     for name, (array, bound) in expected.items():
         if name not in stored.shapes:
             notes.append(
@@ -180,12 +180,12 @@ def _compare_bodies(
                 f"with the body {body.name!r} could not be checked by it."
             )
         elif difference := _difference(stored.read(name), array, bound):
-            wrong.append(f"{name} {difference}")
-    if wrong:
+            differences.append(f"{name} {difference}")
+    if differences:
         raise ValueError(
             f"{stored.prefix} was trained with another body than "
-            f"{body.name!r}: {'; '.join(wrong)}. Its weights would pose the "
-            "wrong body. Pass the body file that it was trained with as "
+            f"{body.name!r}: {'; '.join(differences)}. Its weights would pose "
+            "the wrong body. Pass the body file that it was trained with as "
             "--body; akanazawa/hmr trains with "
             "neutral_smpl_with_cocoplus_reg.pkl of its models.tar.gz."
         )

@@ -52,9 +52,9 @@ def save(model: method.Method, out: Path) -> bool:
         method.save(model, out)
         return True
     with tempfile.TemporaryDirectory() as folder:
-        new = Path(folder)
-        method.save(model, new)
-        if not _same(new, out):
+        new_folder = Path(folder)
+        method.save(model, new_folder)
+        if not _same(new_folder, out):
             raise ValueError(
                 f"{out} holds another model. Give --out a folder that is new "
                 "or empty, or delete that one."
@@ -62,12 +62,12 @@ def save(model: method.Method, out: Path) -> bool:
     return False
 
 
-def _same(new: Path, old: Path) -> bool:
+def _same(new_folder: Path, old_folder: Path) -> bool:
     config = method.CONFIG_FILE
-    if (new / config).read_text() != (old / config).read_text():
+    if (new_folder / config).read_text() != (old_folder / config).read_text():
         return False
-    new_weights = keras_files.read_datasets(new / method.WEIGHTS_FILE)
-    old_weights = keras_files.read_datasets(old / method.WEIGHTS_FILE)
+    new_weights = keras_files.read_datasets(new_folder / method.WEIGHTS_FILE)
+    old_weights = keras_files.read_datasets(old_folder / method.WEIGHTS_FILE)
     return new_weights.keys() == old_weights.keys() and all(
         np.array_equal(new_weights[name], old_weights[name])
         for name in new_weights

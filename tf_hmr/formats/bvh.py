@@ -75,17 +75,19 @@ def _joint(joint: int, skeleton: Skeleton, depth: int) -> list[str]:
     bone = rest[joint] * 0 if root else rest[joint] - rest[parent]
     position = "6 Xposition Yposition Zposition" if root else "3"
     children = skeleton.children(joint)
-    below = [line for c in children for line in _joint(c, skeleton, depth + 1)]
+    child_lines = [
+        line for c in children for line in _joint(c, skeleton, depth + 1)
+    ]
     if not children:
         end = bone * END_M / np.linalg.norm(bone)
-        below = [f"{pad}  End Site", f"{pad}  {{"]
-        below += [f"{pad}    {_offset(end)}", f"{pad}  }}"]
+        child_lines = [f"{pad}  End Site", f"{pad}  {{"]
+        child_lines += [f"{pad}    {_offset(end)}", f"{pad}  }}"]
     return [
         f"{pad}{'ROOT' if root else 'JOINT'} {skeleton.names[joint]}",
         f"{pad}{{",
         f"{pad}  {_offset(bone)}",
         f"{pad}  CHANNELS {position} {CHANNELS}",
-        *below,
+        *child_lines,
         f"{pad}}}",
     ]
 

@@ -55,9 +55,9 @@ class _File:
 
     def add(self, kind: str, **fields) -> int:
         """Appends to a top-level list; returns the index."""
-        items = self.json.setdefault(kind, [])
-        items.append(fields)
-        return len(items) - 1
+        entries = self.json.setdefault(kind, [])
+        entries.append(fields)
+        return len(entries) - 1
 
     def array(self, values: np.ndarray, dtype: str) -> int:
         """Stores (N, C) or (N,) values; returns the accessor's index."""
@@ -112,12 +112,12 @@ def _body(file: _File, actor: Actor) -> tuple[int, int]:
     for joint, name in enumerate(actor.joint_names):
         parent = actor.joints[actor.parents[joint]] if joint else 0.0
         offset = (actor.joints[joint] - parent).tolist()
-        below = [
+        children = [
             first + child
             for child, parent in enumerate(actor.parents)
             if parent == joint
         ]
-        extra = {"children": below} if below else {}
+        extra = {"children": children} if children else {}
         file.add("nodes", name=name, translation=offset, **extra)
     binds = np.tile(np.eye(4), (len(actor.joints), 1, 1))
     binds[:, :3, 3] = -actor.joints

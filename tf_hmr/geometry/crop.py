@@ -143,13 +143,13 @@ def crop_image(
     check_box(box, (image.shape[1], image.shape[0]))
     x, y, side = _square(box)
     while side > _HALVE_FROM * size:
-        image, x, y = _seen_part(image, x, y, side)
-        image = _halved(image)
+        image, x, y = _covered_part(image, x, y, side)
+        image = _halve(image)
         x, y, side = x / 2, y / 2, side / 2
     # Sample at least once per source pixel, then average whole blocks: an
     # area filter that keeps the sub-pixel position exact.
     blocks = math.ceil(side / size - 1e-6) or 1
-    fine = cv2.warpAffine(
+    oversampled = cv2.warpAffine(
         image,
         crop_affine((x, y, side, side), size * blocks),
         (size * blocks, size * blocks),
@@ -157,8 +157,8 @@ def crop_image(
         borderMode=cv2.BORDER_REPLICATE,
     )
     if blocks == 1:
-        return fine
-    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+        return oversampled
+    return cv2.resize(oversampled, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def pixels_to_ndc(xy: np.ndarray, box: Sequence[float]) -> np.ndarray:
@@ -184,7 +184,7 @@ def ndc_to_pixels(uv: np.ndarray, box: Sequence[float]) -> np.ndarray:
     return (np.asarray(uv) + 1.0) * (side / 2.0) + (x, y) - 0.5
 
 
-def _seen_part(
+def _covered_part(
     image: np.ndarray, x: float, y: float, side: float
 ) -> tuple[np.ndarray, float, float]:
     """Cuts out the pixels a box touches; returns them and the box's corner.
@@ -204,14 +204,14 @@ def _seen_part(
     return image[top:bottom, left:right], x - left, y - top
 
 
-def _halved(image: np.ndarray) -> np.ndarray:
+def _halve(image: np.ndarray) -> np.ndarray:
     """Averages 2 x 2 pixels; odd sides repeat their last row or column."""
     height, width = image.shape[:2]
-    even = cv2.copyMakeBorder(
+    padded = cv2.copyMakeBorder(
         image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
     )
     size = ((width + 1) // 2, (height + 1) // 2)
-    return cv2.resize(even, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
 
 
 def _numbers(box: Sequence[float]) -> Box:

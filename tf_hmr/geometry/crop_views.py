@@ -23,7 +23,7 @@ def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a focal length is not positive.
     """
-    box, intrinsics = _checked(box, intrinsics)
+    box, intrinsics = _check(box, intrinsics)
     middle = box[:, :2] + box[:, 2:] / 2 - 0.5
     offsets = (middle - intrinsics[:, 2:]) / intrinsics[:, :2]
     ray = np.concatenate([offsets, np.ones((len(box), 1))], axis=1)
@@ -58,7 +58,7 @@ def translation(
     Raises:
         ValueError: a focal length is not positive.
     """
-    box, intrinsics = _checked(box, intrinsics)
+    box, intrinsics = _check(box, intrinsics)
     camera = np.asarray(camera, np.float64)
     focal, centre = intrinsics[:, :2], intrinsics[:, 2:]
     middle = box[:, :2] + box[:, 2:] / 2 - 0.5
@@ -70,7 +70,7 @@ def translation(
     return np.concatenate([shift, depth.mean(axis=1, keepdims=True)], axis=1)
 
 
-def _checked(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:
+def _check(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:
     intrinsics = np.asarray(intrinsics, np.float64)
     if not (intrinsics[:, :2] > 0).all():
         raise ValueError(

@@ -35,14 +35,14 @@ def estimate(
     offset = tf.where(visible[..., None], keypoints[..., :2] - centre, 0.0)
     # In units of the focal length: float32 has no digits for pixels squared.
     offset = offset / focal
-    right = offset * joints[..., 2:3] - joints[..., :2]
+    target = offset * joints[..., 2:3] - joints[..., :2]
     # Normal equations, solved by hand: XLA has no solver on every device.
     weight = confidence[..., None]
     total = tf.maximum(tf.reduce_sum(confidence, axis=1), _LEAST)[:, None]
     mean_offset = tf.reduce_sum(weight * offset, axis=1) / total
-    mean_right = tf.reduce_sum(weight * right, axis=1) / total
+    mean_target = tf.reduce_sum(weight * target, axis=1) / total
     centred = offset - mean_offset[:, None]
     spread = tf.reduce_sum(weight * centred * centred, axis=[1, 2])
-    lean = tf.reduce_sum(weight * centred * right, axis=[1, 2])
+    lean = tf.reduce_sum(weight * centred * target, axis=[1, 2])
     depth = -tf.math.divide_no_nan(lean, spread)[:, None]
-    return tf.concat([mean_right + mean_offset * depth, depth], axis=1)
+    return tf.concat([mean_target + mean_offset * depth, depth], axis=1)

@@ -43,19 +43,19 @@ def root_aligned(points, names: Sequence[str], labels, joint_set: JointSet):
         Predicted and labelled joints (B, L, 3) minus their mid-hip, and
         flags (B, L), 0 for all joints of an example with an unlabelled hip.
     """
-    compared = JOINT_SETS[joint_set]
-    pred = tf.gather(points, joints.select(compared, of=names), axis=1)
-    true = select(labels, compared)
-    hips = joints.select(("left_hip", "right_hip"), of=compared)
+    names_in_loss = JOINT_SETS[joint_set]
+    pred = tf.gather(points, joints.select(names_in_loss, of=names), axis=1)
+    true = select(labels, names_in_loss)
+    hips = joints.select(("left_hip", "right_hip"), of=names_in_loss)
     valid = true[..., 3] * tf.reduce_min(
         tf.gather(true[..., 3], hips, axis=1), axis=1, keepdims=True
     )
 
-    def aligned(points):
+    def align(points):
         root = tf.gather(points, hips, axis=1)
         return points - tf.reduce_mean(root, axis=1, keepdims=True)
 
-    return aligned(pred), aligned(true[..., :3]), valid
+    return align(pred), align(true[..., :3]), valid
 
 
 def keypoints_2d(pred, labels, weight: float) -> method.Term:

@@ -36,8 +36,8 @@ def joints_3d(aligned, weight: float) -> method.Term:
     """
     pred, true, confidence = aligned
     total, _ = losses.joints_squared(pred, true, confidence)
-    has = tf.cast(tf.reduce_any(confidence > 0, axis=1), tf.float32)
-    return method.Term(total, 3.0 * JOINTS * has, weight)
+    is_labelled = tf.cast(tf.reduce_any(confidence > 0, axis=1), tf.float32)
+    return method.Term(total, 3.0 * JOINTS * is_labelled, weight)
 
 
 def rotmats(pred, batch, weight: float) -> method.Term:

@@ -158,7 +158,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         return rotations.rotvec_to_rotmat(rotvecs), mean[3 * count :]
 
     def player_variables(self) -> list[keras.Variable]:
-        """Trainable variables without the autoencoder's, which has a stage."""
+        """Trainable variables except the autoencoder's, trained separately."""
         if self.pose_vae is None:
             return super().player_variables()
         vae_variables = {id(v) for v in self.pose_vae.trainable_variables}

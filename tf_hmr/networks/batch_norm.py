@@ -16,8 +16,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**{"synchronized": True, **options})
 
     def call(self, inputs, training=None, mask=None):
-        one = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        if not (training and one and self.trainable):
+        single_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        if not (training and single_replica and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,

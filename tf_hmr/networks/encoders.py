@@ -30,7 +30,7 @@ def normalise(name: Name, images: tf.Tensor) -> tf.Tensor:
     return images / 127.5 - 1.0
 
 
-def _normalised(x, name: str, gamma: str = "ones"):
+def _batch_norm(x, name: str, gamma: str = "ones"):
     layer = batch_norm.BatchNormalization(
         # Keras' 0.99 forgets the start too slowly for runs of minutes.
         momentum=0.97,
@@ -45,10 +45,10 @@ def _block(x, width: int, stride: int, name: str):
     conv = keras.layers.Conv2D
     shortcut = x
     y = conv(width, 3, stride, "same", use_bias=False, name=f"{name}_1_conv")(x)
-    y = keras.layers.ReLU(name=f"{name}_1_relu")(_normalised(y, f"{name}_1"))
+    y = keras.layers.ReLU(name=f"{name}_1_relu")(_batch_norm(y, f"{name}_1"))
     y = conv(width, 3, 1, "same", use_bias=False, name=f"{name}_2_conv")(y)
     # A gain of zero starts the block as its shortcut (Goyal et al. 2017).
-    y = _normalised(y, f"{name}_2", gamma="zeros")
+    y = _batch_norm(y, f"{name}_2", gamma="zeros")
     if stride > 1 or x.shape[-1] != width:
         # Averaging before the 1x1 keeps all pixels (ResNet-D), and no int8
         # 1x1 convolution has a stride, which GPU delegates get wrong.
@@ -59,7 +59,7 @@ def _block(x, width: int, stride: int, name: str):
         shortcut = conv(width, 1, use_bias=False, name=f"{name}_0_conv")(
             shortcut
         )
-        shortcut = _normalised(shortcut, f"{name}_0")
+        shortcut = _batch_norm(shortcut, f"{name}_0")
     total = keras.layers.Add(name=f"{name}_add")([shortcut, y])
     return keras.layers.ReLU(name=f"{name}_out")(total)
 
@@ -72,7 +72,7 @@ def small_resnet(
     x = keras.layers.Conv2D(
         width, 3, 2, "same", use_bias=False, name="stem_conv"
     )(image)
-    x = keras.layers.ReLU(name="stem_relu")(_normalised(x, "stem"))
+    x = keras.layers.ReLU(name="stem_relu")(_batch_norm(x, "stem"))
     for stage, depth in enumerate(depths, start=1):
         for unit in range(depth):
             stride = 2 if unit == 0 else 1

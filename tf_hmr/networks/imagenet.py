@@ -80,7 +80,7 @@ def fetch(encoder: str) -> Path:
         # Workers of one machine start together: none may read a partial file.
         with (
             tempfile.TemporaryDirectory(dir=cached.parent) as download_folder,
-            _impatient(),
+            _short_timeout(),
         ):
             path = keras.utils.get_file(
                 file.name, origin, cache_dir=download_folder, file_hash=file.md5
@@ -103,10 +103,10 @@ def _md5(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
+def _short_timeout() -> Iterator[None]:
+    previous_timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE_SECONDS)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous_timeout)

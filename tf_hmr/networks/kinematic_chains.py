@@ -128,10 +128,10 @@ class Chain(keras.layers.Layer):
         if not options.forward_only:
             self.passes["backward"] = self._heads("backward")
 
-    def _heads(self, way: str) -> list[keras.layers.Dense]:
+    def _heads(self, direction: str) -> list[keras.layers.Dense]:
         """Heads f_i (eq. 1) or b_i (eq. 2), in the order of the pass."""
-        order = self.joints if way == "forward" else self.joints[::-1]
-        return [_small_dense(3, f"{way}_{name}") for name in order]
+        order = self.joints if direction == "forward" else self.joints[::-1]
+        return [_small_dense(3, f"{direction}_{name}") for name in order]
 
     def build(self, features: int) -> None:
         """Of how many features."""
@@ -150,34 +150,36 @@ class Chain(keras.layers.Layer):
         last = 0 if self.options.hierarchy else max(number - 1, 0)
         return list(range(number - 1, last - 1, -1))
 
-    def residual_map(self, way: str):
+    def residual_map(self, direction: str):
         """Folds all heads of a pass into one linear map of psi.
 
         Returns:
             kernel (d, 3 K) and bias (3 K,), joints in the order of the chain.
         """
         size, maps = self.embedding.units, []
-        for number, head in enumerate(self.passes[way]):
+        for number, head in enumerate(self.passes[direction]):
             kernel, bias = head.kernel[:size], head.bias
             # One more row for the bias.
             head_map = tf.concat([kernel, bias[None]], axis=0)
-            preceding = [maps[before] for before in self._preceding(number)]
+            preceding = [maps[index] for index in self._preceding(number)]
             if preceding:
                 head_map += tf.concat(preceding, axis=1) @ head.kernel[size:]
             maps.append(head_map)
-        if way == "backward":
+        if direction == "backward":
             maps = maps[::-1]
         stacked = tf.concat(maps, axis=1)
         return stacked[:size], stacked[size]
 
     def prepare(self, features) -> "Prepared":
         """(B, F) -> quantities that all passes share."""
-        residual_maps = {way: self.residual_map(way) for way in self.passes}
+        residual_maps = {
+            direction: self.residual_map(direction) for direction in self.passes
+        }
         count = self.options.inner_passes
-        ways = ["forward", "backward"] * count
+        directions = ["forward", "backward"] * count
         if self.options.forward_only:
-            ways = ["forward"] * count
-        maps = [residual_maps[way] for way in ways[:count]]
+            directions = ["forward"] * count
+        maps = [residual_maps[direction] for direction in directions[:count]]
         fixed, (pose_kernel, context_kernel) = self.embedding.of_features(
             features
         )

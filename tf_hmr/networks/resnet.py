@@ -69,7 +69,7 @@ def build(name: str, image_size: int) -> keras.Model:
             last = unit == units and stage < len(STAGES) + 1
             stride = 2 if last else 1
             x = _unit(x, variant, width, stride, f"conv{stage}_block{unit}")
-    x = _normalised(x, variant, "post_bn")
+    x = _batch_norm(x, variant, "post_bn")
     x = layers.ReLU(name="post_relu")(x)
     return keras.Model(image, x, name=name)
 
@@ -88,7 +88,7 @@ def _conv(variant, filters, size, stride=1, use_bias=False, name=None):
     )
 
 
-def _normalised(x, variant: Variant, name: str):
+def _batch_norm(x, variant: Variant, name: str):
     return batch_norm.BatchNormalization(
         epsilon=variant.epsilon, momentum=variant.momentum, name=name
     )(x)
@@ -97,21 +97,21 @@ def _normalised(x, variant: Variant, name: str):
 def _unit(x, variant: Variant, width: int, stride: int, name: str):
     """A bottleneck with its normalisations before the convolutions."""
     layers = keras.layers
-    before = _normalised(x, variant, f"{name}_preact_bn")
-    before = layers.ReLU(name=f"{name}_preact_relu")(before)
+    preactivated = _batch_norm(x, variant, f"{name}_preact_bn")
+    preactivated = layers.ReLU(name=f"{name}_preact_relu")(preactivated)
     shortcut = x
     if x.shape[-1] != 4 * width:
         project = _conv(variant, 4 * width, 1, 1, True, f"{name}_0_conv")
-        shortcut = project(before)
+        shortcut = project(preactivated)
     elif stride > 1:
         shortcut = layers.MaxPooling2D(1, stride, name=f"{name}_0_pool")(x)
-    y = _conv(variant, width, 1, name=f"{name}_1_conv")(before)
-    y = _normalised(y, variant, f"{name}_1_bn")
+    y = _conv(variant, width, 1, name=f"{name}_1_conv")(preactivated)
+    y = _batch_norm(y, variant, f"{name}_1_bn")
     y = layers.ReLU(name=f"{name}_1_relu")(y)
     if stride > 1:
         y = layers.ZeroPadding2D(1, name=f"{name}_2_pad")(y)
     y = _conv(variant, width, 3, stride, name=f"{name}_2_conv")(y)
-    y = _normalised(y, variant, f"{name}_2_bn")
+    y = _batch_norm(y, variant, f"{name}_2_bn")
     y = layers.ReLU(name=f"{name}_2_relu")(y)
     y = _conv(variant, 4 * width, 1, 1, True, f"{name}_3_conv")(y)
     return layers.Add(name=f"{name}_out")([shortcut, y])

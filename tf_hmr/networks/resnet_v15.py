@@ -36,7 +36,7 @@ def build(image_size: int) -> keras.Model:
     layers = keras.layers
     image = keras.Input((image_size, image_size, 3), name="normalised")
     x = _conv(image, 64, 7, 2, "conv1")
-    x = layers.ReLU(name="conv1_relu")(_normalised(x, "conv1"))
+    x = layers.ReLU(name="conv1_relu")(_batch_norm(x, "conv1"))
     # Padding with zeros equals padding with -inf after a ReLU.
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="pool1_pool")(x)
@@ -63,7 +63,7 @@ def _conv(x, filters: int, size: int, stride: int, name: str):
     )(x)
 
 
-def _normalised(x, name: str):
+def _batch_norm(x, name: str):
     return batch_norm.BatchNormalization(
         epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_bn"
     )(x)
@@ -78,12 +78,12 @@ def _unit(x, width: int, stride: int, name: str):
             # GPU delegates get an int8 1x1 convolution with a stride wrong.
             shortcut = layers.MaxPooling2D(1, stride, name=f"{name}_0_pool")(x)
         shortcut = _conv(shortcut, 4 * width, 1, 1, f"{name}_0")
-        shortcut = _normalised(shortcut, f"{name}_0")
+        shortcut = _batch_norm(shortcut, f"{name}_0")
     y = _conv(x, width, 1, 1, f"{name}_1")
-    y = layers.ReLU(name=f"{name}_1_relu")(_normalised(y, f"{name}_1"))
+    y = layers.ReLU(name=f"{name}_1_relu")(_batch_norm(y, f"{name}_1"))
     y = _conv(y, width, 3, stride, f"{name}_2")
-    y = layers.ReLU(name=f"{name}_2_relu")(_normalised(y, f"{name}_2"))
-    y = _normalised(_conv(y, 4 * width, 1, 1, f"{name}_3"), f"{name}_3")
+    y = layers.ReLU(name=f"{name}_2_relu")(_batch_norm(y, f"{name}_2"))
+    y = _batch_norm(_conv(y, 4 * width, 1, 1, f"{name}_3"), f"{name}_3")
     total = layers.Add(name=f"{name}_add")([shortcut, y])
     return layers.ReLU(name=f"{name}_out")(total)
 

@@ -106,11 +106,11 @@ class Fitter:
         self.joint_names = tuple(
             name for name in joints.KEYPOINTS if name in data.keypoint_regressor
         )
-        counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
-        self._counted = counted[
+        not_ignored = 1 - _mask(schedule.ignored, joints.KEYPOINTS)
+        self._keypoint_mask = not_ignored[
             list(joints.select(self.joint_names, of=joints.KEYPOINTS))
         ]
-        self._torso = _flags(schedule.torso, self.joint_names)
+        self._torso = _mask(schedule.torso, self.joint_names)
         self._data = data
         self._table = schedules.body_table(
             schedule, data.num_joints, data.num_betas
@@ -152,7 +152,7 @@ class Fitter:
 
     def joint_losses(
         self,
-        at: Parameters,
+        parameters: Parameters,
         keypoints: tf.Tensor,
         focal_px: tf.Tensor | float,
         centre: tf.Tensor | Sequence[float],
@@ -161,14 +161,14 @@ class Fitter:
 
         Their mean over the joints is the score of a stored fit.
         """
-        x, view = self._prepare(at, keypoints, focal_px, centre)
+        x, view = self._prepare(parameters, keypoints, focal_px, centre)
         return tf.stop_gradient(self._measure(x, view))
 
-    def _prepare(self, at, keypoints, focal_px, centre):
+    def _prepare(self, parameters, keypoints, focal_px, centre):
         """Packs all parameters into one vector (B, n), and makes the view."""
-        parts = [tf.cast(part, tf.float32) for part in at]
+        parts = [tf.cast(part, tf.float32) for part in parameters]
         for name, part, width in zip(
-            at._fields, parts, self._widths(), strict=True
+            parameters._fields, parts, self._widths(), strict=True
         ):
             if not part.shape.is_compatible_with([None, width]):
                 raise ValueError(
@@ -183,7 +183,7 @@ class Fitter:
             focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
             centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
             pixels=pixels,
-            weights=confidence * self._counted,
+            weights=confidence * self._keypoint_mask,
             torso_weights=torso,
             depth=depth,
             depth_unit=(
@@ -203,8 +203,8 @@ class Fitter:
                 f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
                 "joints that are not known have confidence 0."
             )
-        picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
-        keypoints = tf.gather(keypoints, list(picked), axis=1)
+        indices = joints.select(self.joint_names, of=joints.KEYPOINTS)
+        keypoints = tf.gather(keypoints, list(indices), axis=1)
         pixels, confidence = keypoints[..., :2], keypoints[..., 2]
         return (
             tf.where(tf.math.is_finite(pixels), pixels, 0.0),
@@ -230,13 +230,17 @@ class Fitter:
         """Fits orientation and translation: a rigid body is posed only once."""
         pose, betas, translation = self._parts(x)
         unturned = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
-        local, pelvis = self._body.keypoints(_rotmats(unturned), betas)
+        unturned_keypoints, pelvis = self._body.keypoints(
+            _rotmats(unturned), betas
+        )
         pelvis = pelvis[:, :1]
         schedule = self.schedule
 
         def energy(y, _):
             rotmats = rotations.rotvec_to_rotmat(y[:, :3])
-            rotated = tf.matmul(local - pelvis, rotmats, transpose_b=True)
+            rotated = tf.matmul(
+                unturned_keypoints - pelvis, rotmats, transpose_b=True
+            )
             rotated += pelvis + y[:, None, 3:]
             error = tf.square(_project(rotated, view) - view.pixels)
             error = tf.reduce_sum(error, axis=2) * view.torso_weights
@@ -345,7 +349,7 @@ def _adam(
     )[1]
 
 
-def _flags(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
+def _mask(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
     """(len(of),) 1 for each name of `of` that is in `names`, else 0."""
     flags = np.zeros(len(of), np.float32)
     flags[list(joints.select(names, of))] = 1

@@ -99,9 +99,9 @@ class FitTargets:
             tf.reshape(best.pose, (-1, num_joints, 3))
         )
         return _with_labels(batch, rotmats, best.betas, valid) | {
-            "fits": method.Fits(rotmats, best.betas, _flag(better)),
-            "fits_wanted": _flag(teachable),
-            "fits_valid": _flag(valid),
+            "fits": method.Fits(rotmats, best.betas, _to_float(better)),
+            "fits_wanted": _to_float(teachable),
+            "fits_valid": _to_float(valid),
         }
 
     def _stored_fits(self, points, fits):
@@ -112,11 +112,11 @@ class FitTargets:
         translations = translation.estimate(
             body_keypoints, labels, FOCAL, CENTRE
         )
-        at = smplify.Parameters(
+        parameters = smplify.Parameters(
             self._rotvecs(fits.rotmats), fits.betas, translations
         )
-        losses = self.fitter.joint_losses(at, points, FOCAL, CENTRE)
-        return at, tf.reduce_mean(losses, axis=1)
+        losses = self.fitter.joint_losses(parameters, points, FOCAL, CENTRE)
+        return parameters, tf.reduce_mean(losses, axis=1)
 
     def _new_fits(self, points, prediction):
         """Fits that start at the prediction, and their scores."""
@@ -146,16 +146,16 @@ def _with_labels(batch, rotmats, betas, valid):
     """Replaces labels of the batch by those of valid fits."""
     extreme = tf.reduce_any(tf.abs(betas) > EXTREME_BETA, axis=1)
     betas = tf.where(extreme[:, None], 0.0, betas)
-    shaped = valid & (batch["has_betas"] <= 0)
+    use_betas = valid & (batch["has_betas"] <= 0)
     return batch | {
         "rotmats": tf.where(
             valid[:, None, None, None], rotmats, batch["rotmats"]
         ),
-        "betas": tf.where(shaped[:, None], betas, batch["betas"]),
-        "has_pose": tf.maximum(batch["has_pose"], _flag(valid)),
-        "has_betas": tf.maximum(batch["has_betas"], _flag(shaped)),
+        "betas": tf.where(use_betas[:, None], betas, batch["betas"]),
+        "has_pose": tf.maximum(batch["has_pose"], _to_float(valid)),
+        "has_betas": tf.maximum(batch["has_betas"], _to_float(use_betas)),
     }
 
 
-def _flag(condition: tf.Tensor) -> tf.Tensor:
+def _to_float(condition: tf.Tensor) -> tf.Tensor:
     return tf.cast(condition, tf.float32)

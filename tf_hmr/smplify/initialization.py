@@ -37,14 +37,14 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
     Returns:
         (1 or 2, 3) global rotation vectors in the camera frame.
     """
-    at, solid = _named(keypoints), _named(rest)
-    if not all(at[name][2] > 0 for name in _TORSO):
+    pixels, metres = _by_name(keypoints), _by_name(rest)
+    if not all(pixels[name][2] > 0 for name in _TORSO):
         return _TO_CAMERA.as_rotvec()[None]
-    up = sum(at[a][:2] - at[b][:2] for a, b in _SIDES)
+    up = sum(pixels[a][:2] - pixels[b][:2] for a, b in _SIDES)
     roll = np.arctan2(up[0], -up[1])
-    across = sum(at[b][:2] - at[a][:2] for a, b in _ACROSS)
+    across = sum(pixels[b][:2] - pixels[a][:2] for a, b in _ACROSS)
     width = across @ (np.cos(roll), np.sin(roll))
-    lengths = _distances(solid, _SIDES), _distances(solid, _ACROSS)
+    lengths = _distances(metres, _SIDES), _distances(metres, _ACROSS)
     expected = np.linalg.norm(up) * sum(lengths[1]) / sum(lengths[0])
     ratio = np.clip(width / max(expected, 1e-6), -1, 1)
     turn = np.arccos(ratio)
@@ -88,28 +88,28 @@ def estimate_translation(
     offset = _torso_translation(keypoints, posed, focal_px, centre)
     pixels = camera.project_perspective(posed + offset, focal_px, centre)
     weight = np.maximum(keypoints[:, 2], 0)
-    off = np.linalg.norm(pixels - keypoints[:, :2], axis=1)
-    off = np.where(weight > 0, off, 0)
-    return offset, float(weight @ off / weight.sum())
+    distances = np.linalg.norm(pixels - keypoints[:, :2], axis=1)
+    distances = np.where(weight > 0, distances, 0)
+    return offset, float(weight @ distances / weight.sum())
 
 
 def _torso_translation(keypoints, posed, focal_px, centre) -> np.ndarray:
-    at, solid = _named(keypoints), _named(posed)
-    torso_visible = all(at[name][2] > 0 for name in _TORSO)
-    pixels = sum(_distances(at, _SIDES)) if torso_visible else 0.0
+    keypoint, metres = _by_name(keypoints), _by_name(posed)
+    torso_visible = all(keypoint[name][2] > 0 for name in _TORSO)
+    pixels = sum(_distances(keypoint, _SIDES)) if torso_visible else 0.0
     if pixels < 1:
         estimate = translation.estimate(
             posed[None], keypoints[None], focal_px, centre
         )
         return estimate.numpy()[0]
-    depth = focal_px * sum(_distances(solid, _SIDES)) / pixels
-    middle = np.mean([at[name][:2] for name in _TORSO], axis=0)
-    body = np.mean([solid[name] for name in _TORSO], axis=0)
+    depth = focal_px * sum(_distances(metres, _SIDES)) / pixels
+    middle = np.mean([keypoint[name][:2] for name in _TORSO], axis=0)
+    body = np.mean([metres[name] for name in _TORSO], axis=0)
     shift = (middle - centre) * depth / focal_px - body[:2]
     return np.array([*shift, depth - body[2]], np.float32)
 
 
-def _named(points: np.ndarray) -> dict[str, np.ndarray]:
+def _by_name(points: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(joints.KEYPOINTS, points, strict=True))
 
 

@@ -221,10 +221,10 @@ def lean_energy(
         (B,) squared sines of the angles between the image plane and the lines
         from the ankles to the pelvis and from there to the neck, summed.
     """
-    at = dict(zip(joint_names, tf.unstack(skeleton, axis=1), strict=True))
-    feet = (at["left_ankle"] + at["right_ankle"]) / 2
+    joint = dict(zip(joint_names, tf.unstack(skeleton, axis=1), strict=True))
+    feet = (joint["left_ankle"] + joint["right_ankle"]) / 2
     energy = 0.0
-    for line in (at["pelvis"] - feet, at["neck"] - at["pelvis"]):
+    for line in (joint["pelvis"] - feet, joint["neck"] - joint["pelvis"]):
         length = tf.reduce_sum(line * line, axis=1)
         energy += tf.square(line[:, 2]) / length
     return energy

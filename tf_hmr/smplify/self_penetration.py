@@ -78,15 +78,17 @@ class SelfPenetration:
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Centres (B, N, 3) and radii (B, N), metres; arguments as call's."""
-        rotmats, betas = bodies.checked(self._body.data, rotmats, betas)
+        rotmats, betas = bodies.cast_arguments(self._body.data, rotmats, betas)
         betas = tf.stop_gradient(betas)
         rotations, origins = self._body.bones(rotmats, betas)
         count = len(self._template)
         rest = tf.reshape(tf.matmul(betas, self._blends), [-1, count, 4])
         rest += self._template
-        turns = tf.einsum("nk,bkij->bnij", self._bones, rotations)
-        shifts = tf.einsum("nk,bkio->bnio", self._bones, origins)
-        centres = tf.matmul(turns, rest[..., :3, None]) + shifts
+        sphere_rotations = tf.einsum("nk,bkij->bnij", self._bones, rotations)
+        sphere_origins = tf.einsum("nk,bkio->bnio", self._bones, origins)
+        centres = (
+            tf.matmul(sphere_rotations, rest[..., :3, None]) + sphere_origins
+        )
         return centres[..., 0], tf.maximum(rest[..., 3], _LEAST_M)
 
 
@@ -116,12 +118,12 @@ def _blends(data: BodyData) -> np.ndarray:
     extents are nearly linear.
     """
     blends = []
-    for way in np.moveaxis(data.shapedirs, 2, 0):
-        more, less = (
-            _spheres(data, data.v_template + sign * way).rows
+    for direction in np.moveaxis(data.shapedirs, 2, 0):
+        larger, smaller = (
+            _spheres(data, data.v_template + sign * direction).rows
             for sign in (1, -1)
         )
-        blends.append((more - less).reshape(-1) / 2)
+        blends.append((larger - smaller).reshape(-1) / 2)
     return np.array(blends)
 
 
