@@ -57,15 +57,15 @@ class BoxFile:
     by_name: dict[str, list[Box]] | None = None
     """Boxes by the photo's file name, where the file names photos."""
     unnamed: list[Box] | None = None
-    """Boxes of a file that belongs to one photo and does not say which."""
+    """Boxes of a file for one photo that it does not name."""
 
     def of(self, photo: Path) -> list[Box]:
-        """The boxes of a photo, in the file's order; may be empty.
+        """Returns the boxes of a photo, in the file's order; may be empty.
 
         Raises:
             FileNotFoundError: a folder holds no json for this photo.
-            ValueError: the file does not name this photo, or names several
-                of which any may be meant, or is no file of boxes.
+            ValueError: the file does not name this photo, or several names
+                match it, or it is no file of boxes.
         """
         if self.path.is_dir():
             return read(self._openpose_file(photo)).of(photo)

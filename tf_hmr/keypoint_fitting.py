@@ -199,7 +199,7 @@ class PeopleFitter:
     def _fit(self, crops: list[_Crop], starts: np.ndarray) -> list[np.ndarray]:
         """Fits one batch of starts: pose, betas, translation and energy."""
         count = len(crops)
-        # Padded to a power of two: every new batch size is compiled anew.
+        # Padded to a power of two, because each new batch size is compiled.
         padding = (1 << (count - 1).bit_length()) - count
         crops = crops + crops[-1:] * padding
         starts = np.concatenate([starts, np.repeat(starts[-1:], padding, 0)])

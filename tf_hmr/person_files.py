@@ -56,7 +56,7 @@ def write(
     side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
     _write_png(_with_ending(stem, "_overlay.png"), overlay)
     _write_png(_with_ending(stem, "_side.png"), side)
-    # Cropped as the model saw it, so that a small person is seen well.
+    # Cropped as the model saw it, so that a small person is large enough.
     panels = [
         crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
         for panel in (image if input_figure is None else input_figure, overlay)

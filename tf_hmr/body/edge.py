@@ -83,7 +83,7 @@ class EdgeBody:
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The `joints` and `skeleton` of a call, without its vertices.
+        """Computes `joints` and `skeleton` of a call, without its vertices.
 
         Takes and raises what a call does: a method that asks its body for
         them inside `call` is exported with a few points, not a second mesh.

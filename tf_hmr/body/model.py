@@ -56,7 +56,7 @@ class Body:
         joint_names: Sequence[str] = joints.COCOPLUS19,
         jit: bool = True,
     ):
-        """Arranges the numbers of a body.
+        """Prepares the arrays of a body.
 
         Args:
             data: the body.
@@ -111,7 +111,7 @@ class Body:
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The `joints` and `skeleton` of a call, without its vertices.
+        """Computes `joints` and `skeleton` of a call, without its vertices.
 
         For training without losses on vertices: takes and raises what a call
         does, at a small part of its cost.
@@ -132,7 +132,7 @@ class Body:
         return self._pose(*cast_arguments(self.data, rotmats, betas))[1:3]
 
     def _pose_points(self, rotmats, betas):
-        """All matrix products of a call, for `_mesh`."""
+        """Computes all matrix products of a call, for `_mesh`."""
         pose = self._pose(rotmats, betas)
         surface = _blend_transforms(self._surface, *pose[:3])
         return *surface, self._regress_keypoints(*pose[:3]), pose[3]
@@ -154,7 +154,7 @@ class Body:
         return tf.transpose(tf.matmul(positions, self._gather), [0, 2, 1])
 
     def _pose(self, rotmats, betas):
-        """Blend features, world rotations, displaced origins, skeleton."""
+        """Computes blend features, world rotations, bone origins, skeleton."""
         rest = self._rest_template + tf.matmul(betas, self._rest_blends)
         bones = self.data.num_joints
         rest = tf.reshape(rest, [-1, bones, 3, 1])

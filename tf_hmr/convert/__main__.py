@@ -1,4 +1,4 @@
-r"""Turns weights of the papers' own code into model folders of this one.
+r"""Converts weights of the papers' own code to model folders.
 
 Examples:
 

@@ -1,4 +1,4 @@
-"""A checkpoint of the original HMR (TensorFlow 1) to a model folder.
+"""Converts a checkpoint of the original HMR (TensorFlow 1).
 
 Names and shapes: akanazawa/hmr: src/models.py, src/trainer.py,
 src/tf_smpl/batch_smpl.py (whose constants are variables, and therefore in
@@ -34,7 +34,7 @@ SAME_WEIGHT = 1e-5
 def convert(
     checkpoint: str | Path, body: str | Path | BodyData
 ) -> tuple[method.Method, report.Report]:
-    """The method with the weights of a checkpoint of akanazawa/hmr.
+    """Builds the method with the weights of a checkpoint of akanazawa/hmr.
 
     Args:
         checkpoint: its prefix, as model.ckpt-667589.
@@ -42,8 +42,8 @@ def convert(
             `BodyData.load` takes, or the data.
 
     Returns:
-        HMR with slim's ResNet-50, and what was read and dropped. Without an
-        adversary when the checkpoint has none.
+        HMR with slim's ResNet-50, and a report of what was read and dropped.
+        It has no adversary if the checkpoint has none.
 
     Raises:
         FileNotFoundError: there is no such checkpoint or body.

@@ -1,4 +1,4 @@
-"""A checkpoint of the original SPIN (PyTorch) to a model folder.
+"""Converts a checkpoint of the original SPIN (PyTorch).
 
 Names and shapes: nkolot/SPIN: models/hmr.py, utils/saver.py. The body is not
 in a checkpoint.
@@ -16,7 +16,7 @@ from tf_hmr.methods import spin
 from tf_hmr.networks import resnet_v15
 
 MODEL = "model"
-# Weights to predict with, or to go on from by labels: fits are an experiment's.
+# For prediction, or further training on labels: fits belong to an experiment.
 CONFIG = spin.Config(fits="none")
 _COUNTER = ".num_batches_tracked"
 _LAYERS = ("fc1", "fc2", "decpose", "decshape", "deccam")
@@ -26,7 +26,7 @@ _INITIAL_ESTIMATES = ("init_pose", "init_shape", "init_cam")
 def convert(
     checkpoint: str | Path, body: str | Path | BodyData
 ) -> tuple[method.Method, report.Report]:
-    """The method with the weights of a checkpoint of nkolot/SPIN.
+    """Builds the method with the weights of a checkpoint of nkolot/SPIN.
 
     Args:
         checkpoint: a file of torch.save, such as model_checkpoint.pt.
@@ -79,7 +79,7 @@ def convert(
 
 
 def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
-    """The network's tensors by name, and the file's other entries."""
+    """Reads the network's tensors by name, and the other entries' names."""
     content = torch_files.load(path)
     if not isinstance(content, Mapping):
         raise ValueError(

@@ -134,7 +134,7 @@ class Chain(keras.layers.Layer):
         return [_small_dense(3, f"{direction}_{name}") for name in order]
 
     def build(self, features: int) -> None:
-        """Of how many features."""
+        """Makes the variables for this many features."""
         root_size = 0 if self.joints == ROOT else 3 * len(ROOT)
         context_size = self.num_betas + root_size
         self.embedding.build(features, 3 * len(self.joints), context_size)
@@ -230,7 +230,7 @@ class Estimator(keras.layers.Layer):
         self.out = _small_dense(units, "out", bias)
 
     def build(self, features: int) -> None:
-        """Of how many features."""
+        """Makes the variables for this many features."""
         self.embedding.build(features, 3 * len(ORDER) + self.num_betas)
         self.out.build((None, self.embedding.units))
         self.built = True
