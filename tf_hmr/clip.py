@@ -95,7 +95,7 @@ def _motion(lines: list[dict], start: float) -> Motion:
     """Interpolates even frames between those in which the track was seen.
 
     Args:
-        lines: of the track.
+        lines: lines of the track.
         start: time at which the video's clock is 0.
     """
     times, rotvecs, betas, translations = (

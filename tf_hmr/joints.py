@@ -224,7 +224,7 @@ def check_smpl24(names: Sequence[str], subject: str) -> None:
     """Refuses a skeleton that is not SMPL24, for code defined on it alone.
 
     Args:
-        names: of a body's joints, root first.
+        names: names of a body's joints, root first.
         subject: the asset or method defined on SMPL24, for the message.
 
     Raises:

@@ -53,7 +53,7 @@ def shape(name: str, image_size: int) -> tuple[int, ...]:
     """The shape of an input of one person.
 
     Args:
-        name: of INPUTS.
+        name: a name of INPUTS.
         image_size: side of the method's crop in pixels.
 
     Raises:
@@ -77,7 +77,7 @@ def example(
     variables; no division by one of the numbers fails.
 
     Args:
-        names: of INPUTS.
+        names: names of INPUTS.
         image_size: side S of the crops in pixels.
         count: rows B.
 

@@ -30,7 +30,7 @@ class Capsule(NamedTuple):
     """A cylinder with round ends that moves with a joint.
 
     Attributes:
-        name: of the part.
+        name: name of the part.
         joint: name of the body's joint.
         start: (3,) centre of one end on the resting body, metres.
         end: (3,) of the other.

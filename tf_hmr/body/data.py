@@ -46,7 +46,7 @@ class BodyData:
     float32 and read-only unless said otherwise.
 
     Attributes:
-        name: of the body, for messages.
+        name: name of the body, for messages.
         topology: tag of the vertex numbering, that is of the faces; SMPL's
             genders share one. See `check_same_topology`.
         licence: as the file states it, or where to ask.

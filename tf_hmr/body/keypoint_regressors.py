@@ -134,7 +134,7 @@ def of_smpl(
     Args:
         raw: the file's arrays.
         path: the file.
-        joint_names: of the rows of its joint regressor.
+        joint_names: names of the rows of its joint regressor.
 
     Raises:
         ValueError: a limb is no joint of the body; or a regressor, in this

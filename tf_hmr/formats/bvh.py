@@ -44,7 +44,7 @@ def write(
 
     Args:
         path: the file.
-        skeleton: of the resting body.
+        skeleton: skeleton of the resting body.
         rotmats: (T, J, 3, 3) relative to the parent.
         positions: (T, 3) of the root.
         frame_s: seconds from frame to frame.

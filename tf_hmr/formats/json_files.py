@@ -14,7 +14,7 @@ def loads(text: str | bytes, object_hook: Callable | None = None) -> Any:
     would fail in unexpected ways.
 
     Args:
-        text: of the file.
+        text: content of a file.
         object_hook: as in json.loads.
 
     Raises:

@@ -28,12 +28,12 @@ class Person2D(NamedTuple):
 
     Attributes:
         photo: name of the photo without its ending, unique in the file.
-        number: of the person in the photo, from 0.
+        number: number of the person in the photo, from 0.
         keypoints: (29, 3) in joints.KEYPOINTS order: x, y in pixels (the
             centre of the first pixel is (0, 0)) and confidence; 0 for joints
             that the file does not have.
-        size: width and height of the photo, where the file says it.
-        file_name: of the photo, where the file says it.
+        size: width and height of the photo, if known.
+        file_name: file name of the photo, if known.
     """
 
     photo: str

@@ -7,9 +7,9 @@ def scores(adversary, batch, intermediate):
     """Scores real and predicted bodies with a discriminator.
 
     Args:
-        adversary: of networks.discriminator.
+        adversary: a model of networks.discriminator.
         batch: with prior_rotmats (P, J, 3, 3) and prior_betas (P, N).
-        intermediate: of a prediction: rotmats and betas of all estimates.
+        intermediate: a prediction's rotmats and betas of all estimates.
 
     Returns:
         (P, D) of real bodies and (E, D) of predictions, which get no

@@ -35,7 +35,7 @@ def root_aligned(points, names: Sequence[str], labels, joint_set: JointSet):
 
     Args:
         points: (B, J, 3) predicted joints, metres.
-        names: of these J joints.
+        names: names of these J joints.
         labels: (B, K, 4) of joints.KEYPOINTS: metres and a flag.
         joint_set: the joints to compare.
 
@@ -64,7 +64,7 @@ def keypoints_2d(pred, labels, weight: float) -> method.Term:
     Args:
         pred: (B, J, 2) in [-1, 1] of the crop.
         labels: (B, J, 3) likewise, with visibility.
-        weight: of the mean.
+        weight: weight of the mean.
     """
     return term(
         losses.keypoints_l1(pred, labels[..., :2], labels[..., 2]), weight
@@ -75,9 +75,9 @@ def joints_3d(aligned, penalty: Penalty, weight: float) -> method.Term:
     """Mean of 3D joints, halved if squared (src/ops.py: compute_3d_loss).
 
     Args:
-        aligned: of root_aligned.
-        penalty: of each coordinate's difference.
-        weight: of the mean.
+        aligned: returned by root_aligned.
+        penalty: penalty of each coordinate's difference.
+        weight: weight of the mean.
     """
     if penalty == "squared":
         return term(losses.joints_squared(*aligned), 0.5 * weight)
@@ -90,8 +90,8 @@ def rotmats(pred, batch, penalty: Penalty, weight: float) -> method.Term:
     Args:
         pred: a method.Prediction.
         batch: with rotmats (B, J, 3, 3) and has_pose (B,).
-        penalty: of each entry's difference.
-        weight: of the mean over `parameters` of the examples with a pose.
+        penalty: penalty of each entry's difference.
+        weight: weight of the mean over `parameters` of examples with a pose.
     """
     squared = penalty == "squared"
     loss = losses.rotmats_squared if squared else losses.rotmats_l1
@@ -107,7 +107,7 @@ def betas(pred, batch, weight: float) -> method.Term:
     Args:
         pred: a method.Prediction.
         batch: with betas (B, N) and has_betas (B,).
-        weight: of the mean over `parameters` of the examples with a shape.
+        weight: weight of the mean over `parameters` of examples with a shape.
     """
     has_betas = batch["has_betas"]
     total, _ = losses.betas_squared(pred.betas, batch["betas"], has_betas)

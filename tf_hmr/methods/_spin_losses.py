@@ -21,7 +21,7 @@ def keypoints_2d(pred, labels, weight: float) -> method.Term:
     Args:
         pred: (B, J, 2) in [-1, 1] of the crop.
         labels: (B, J, 3) likewise, with confidence, 0 if not seen.
-        weight: of the mean over SPIN's keypoints.
+        weight: weight of the mean over SPIN's keypoints.
     """
     total, _ = losses.joints_squared(pred, labels[..., :2], labels[..., 2])
     return method.Term(total, tf.fill(tf.shape(total), 2.0 * KEYPOINTS), weight)
@@ -31,8 +31,8 @@ def joints_3d(aligned, weight: float) -> method.Term:
     """3D joints (keypoint_3d_loss); an example with any joint counts in full.
 
     Args:
-        aligned: of _smpl_losses.root_aligned.
-        weight: of the mean over SPIN's joints.
+        aligned: returned by _smpl_losses.root_aligned.
+        weight: weight of the mean over SPIN's joints.
     """
     pred, true, confidence = aligned
     total, _ = losses.joints_squared(pred, true, confidence)

@@ -57,7 +57,7 @@ def encode(body: Body, rotation: RotationName, rotmats, betas) -> np.ndarray:
     """Encodes a body seen by START_CAMERA as theta (N,).
 
     Args:
-        body: whose joints and betas are counted.
+        body: gives the numbers of joints and betas.
         rotation: form of the rotations.
         rotmats: (J, 3, 3); None is `upright_rotmats`.
         betas: (num_betas,); None is zeros.
@@ -73,7 +73,7 @@ def decode(body: Body, rotation: RotationName, theta):
     """Splits rows of theta.
 
     Args:
-        body: whose joints and betas are counted.
+        body: gives the numbers of joints and betas.
         rotation: form of the rotations.
         theta: (B, N).
 

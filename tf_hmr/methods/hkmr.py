@@ -240,8 +240,8 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """HMR's or SPIN's losses, each where it is labelled.
 
         Args:
-            batch: of pipeline.train_dataset.
-            prediction: of its examples.
+            batch: a batch of pipeline.train_dataset.
+            prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
         labels = _smpl_losses.select(batch["keypoints"], names)

@@ -230,8 +230,8 @@ class Model(_image_encoder.ImageEncoder):
         """L2D and L3D, each where it is labelled.
 
         Args:
-            batch: of pipeline.train_dataset.
-            prediction: of its examples.
+            batch: a batch of pipeline.train_dataset.
+            prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
         of_rotmats = config.loss_rotmats

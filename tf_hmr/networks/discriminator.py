@@ -34,8 +34,8 @@ class Discriminator(keras.Model):
 
         Args:
             hidden: units of the two layers that see all joints together.
-            num_joints: of the body, with the root (J).
-            num_betas: of the body (P).
+            num_joints: joints of the body, with the root (J).
+            num_betas: betas of the body (P).
         """
         super().__init__(name="adversary", dtype="float32")
         self.scored, self.num_betas = num_joints - 1, num_betas

@@ -260,10 +260,10 @@ class Regressor(keras.layers.Layer):
         """Makes the chains, the shape and the camera network.
 
         Args:
-            options: of the regressor.
+            options: sizes and ablations.
             camera: initial scale and shift of the camera network.
-            num_betas: of the body (P).
-            joint_names: of the body's joints, root first.
+            num_betas: betas of the body (P).
+            joint_names: names of the body's joints, root first.
 
         Raises:
             ValueError: a joint belongs to no chain, or a chain's is missing.

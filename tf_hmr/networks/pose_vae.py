@@ -62,8 +62,8 @@ class PoseVae(method.Learner):
             rate: dropout, in training alone.
             kl: weight of the divergence, its mean over the code's numbers,
                 beside the mean squared error of the N numbers of a pose.
-            num_joints: of the body, with the root (J); N = 3 (J - 1). The
-                default is the paper's body.
+            num_joints: joints of the body, with the root (J); N = 3 (J - 1).
+                The default is the paper's body.
         """
         super().__init__(name="pose_vae", dtype="float32")
         self.latent, self.kl, self.numbers = latent, kl, 3 * (num_joints - 1)

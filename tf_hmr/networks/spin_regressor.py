@@ -38,7 +38,7 @@ class Regressor(keras.layers.Layer):
 
         Args:
             hidden: units of the two hidden layers.
-            rate: of dropout after each of them.
+            rate: dropout rate after each of them.
             iterations: passes with feedback.
             start: (3 + N + P,) camera, rotations and betas to start from.
             num_betas: number of betas (P).

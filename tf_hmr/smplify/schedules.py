@@ -22,13 +22,13 @@ class Stage:
         steps: how many.
         free: parameters that move: "orientation", "pose", "betas",
             "translation".
-        learning_rate: of Adam, which starts again in each stage.
+        learning_rate: rate of Adam, which starts again in each stage.
         pose_prior: weight of the mixture's energy.
-        angle_prior: of elbows and knees that bend backward.
-        shape_prior: of the betas.
-        lean: of trunk and legs that leave the image plane.
-        depth: of the depth's change since the start, per metre.
-        self_penetration: of parts that reach into each other.
+        angle_prior: weight of elbows and knees that bend backward.
+        shape_prior: weight of the betas.
+        lean: weight of trunk and legs that leave the image plane.
+        depth: weight of the depth's change since the start, per metre.
+        self_penetration: weight of parts that reach into each other.
     """
 
     steps: int = 100
@@ -155,8 +155,8 @@ def body_table(
 
     Args:
         schedule: stages and weights.
-        num_joints: of the body, with the root (J).
-        num_betas: of the body (P).
+        num_joints: joints of the body, with the root (J).
+        num_betas: betas of the body (P).
 
     Returns:
         The stage's weights, squared; its rate; the step's count from 1 in its
