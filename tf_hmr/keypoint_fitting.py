@@ -104,7 +104,8 @@ class PeopleFitter:
             One person for each task, in their order.
 
         Raises:
-            ValueError: a person has fewer than LEAST keypoints of this body.
+            ValueError: a person has fewer than MIN_KEYPOINTS keypoints of this
+                body.
         """
         crops = [self._crop(task) for task in tasks]
         rows, starts = self._starts(crops)

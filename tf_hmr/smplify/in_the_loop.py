@@ -77,15 +77,15 @@ class FitTargets:
         """
         points = _pixels(batch["keypoints"])
         has_keypoints = tf.reduce_any(points[..., 2] > 0, axis=1)
-        teachable = has_keypoints & (batch["has_pose"] <= 0)
+        needs_fit = has_keypoints & (batch["has_pose"] <= 0)
         best, score = self._stored_fits(points, fits)
-        better = tf.zeros_like(teachable)
+        better = tf.zeros_like(needs_fit)
         if self.steps:
             new_fit, new_score = self._new_fits(points, prediction)
             finite = tf.math.is_finite(new_score)
             for part in (new_fit.pose, new_fit.betas):
                 finite &= tf.reduce_all(tf.math.is_finite(part), axis=1)
-            better = teachable & finite & (new_score < score)
+            better = needs_fit & finite & (new_score < score)
             best = tf.nest.map_structure(
                 lambda new, old: tf.where(better[:, None], new, old),
                 new_fit,
@@ -93,14 +93,14 @@ class FitTargets:
             )
             score = tf.where(better, new_score, score)
         has_fit = better | (fits.kept > 0)
-        valid = teachable & has_fit & (score < THRESHOLD)
+        valid = needs_fit & has_fit & (score < THRESHOLD)
         num_joints = self.body.data.num_joints
         rotmats = rotations.rotvec_to_rotmat(
             tf.reshape(best.pose, (-1, num_joints, 3))
         )
         return _with_labels(batch, rotmats, best.betas, valid) | {
             "fits": method.Fits(rotmats, best.betas, _to_float(better)),
-            "fits_wanted": _to_float(teachable),
+            "fits_wanted": _to_float(needs_fit),
             "fits_valid": _to_float(valid),
         }
 
