@@ -105,13 +105,22 @@ def may_touch(a: str, b: str) -> bool:
 
 def _limbs(shape: _Shape, side: str) -> list[Capsule]:
     def tube(name, joint, end, skip=0.0, thinner=1.0):
-        start, stop = shape.at(side + joint), shape.at(side + end)
+        start, stop = (
+            shape.joint_position(side + joint),
+            shape.joint_position(side + end),
+        )
         radius = thinner * _radius(shape, side + joint, start, stop)
         start = start + skip * (stop - start)
         return Capsule(side + name, side + joint, start, stop, radius)
 
-    wrist, hand = shape.at(side + "wrist"), shape.at(side + "hand")
-    ankle, foot = shape.at(side + "ankle"), shape.at(side + "foot")
+    wrist, hand = (
+        shape.joint_position(side + "wrist"),
+        shape.joint_position(side + "hand"),
+    )
+    ankle, foot = (
+        shape.joint_position(side + "ankle"),
+        shape.joint_position(side + "foot"),
+    )
     fingers = wrist + 1.9 * (hand - wrist)
     heel, toes = ankle + [0.0, -0.03, -0.02], foot + [0.0, 0.0, 0.05]
     return [
