@@ -42,7 +42,9 @@ def test_licence_names_code_and_body(config):
 
 
 @pytest.mark.parametrize(
-    "path", [body_files.OPEN_BODY, PACKAGE / priors.OWN], ids=lambda p: p.stem
+    "path",
+    [body_files.OPEN_BODY, PACKAGE / priors.OPEN_BODY_MIXTURE],
+    ids=lambda p: p.stem,
 )
 def test_provenance_is_of_the_file_that_ships(path):
     said = path.with_name("PROVENANCE.md").read_text()

@@ -1,4 +1,4 @@
-"""tf_hmr: a posed 3D human body from one photograph.
+"""tf_hmr: recovers a posed 3D human body from one photo.
 
     import tf_hmr
 
@@ -13,8 +13,8 @@ looked up when they are first used.
 import importlib
 import os
 
-# Before TensorFlow starts, which reads it once: warnings and errors, not the
-# notes of each start. A value that is set stays.
+# TensorFlow reads this once, at its start: show warnings and errors, but no
+# notes. A value that the user has set stays.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Photographs to posed 3D bodies.
+"""Recovers posed 3D bodies from photos.
 
 Examples:
 
@@ -29,7 +29,14 @@ from tf_hmr import inference, method, person_files
 from tf_hmr.geometry import crop
 
 PHOTO_SUFFIXES = (
-    *(".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"),
+    ".bmp",
+    ".jp2",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
     ".webp",
 )
 
@@ -38,7 +45,7 @@ _log = logging.getLogger("tf_hmr")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Options of the command line."""
 
     photos: tyro.conf.Positional[tuple[pathlib.Path, ...]]
     """Photos, or folders of photos (not searched deeper)."""
@@ -60,7 +67,7 @@ class Args:
 
 
 class _Failures:
-    """Counts what went wrong, one line each, while the rest goes on."""
+    """Counts failures and logs one line for each, while the rest goes on."""
 
     def __init__(self):
         self.count = 0
@@ -78,7 +85,7 @@ class _Failures:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     failures = _Failures()
-    model = found = None
+    model = box_file = None
     photos = list_photos(args.photos, failures)
     with failures.caught():
         if not args.photos:
@@ -86,7 +93,7 @@ def main(args: Args) -> int:
         if args.box and args.boxes:
             raise ValueError("Give --box or --boxes, not both.")
         if args.boxes:
-            found = box_files.read(args.boxes, len(photos))
+            box_file = box_files.read(args.boxes, len(photos))
         args.out.mkdir(parents=True, exist_ok=True)
         if photos:
             model = method.load(args.weights, args.body, jit=False)
@@ -97,7 +104,7 @@ def main(args: Args) -> int:
     with tqdm_logging.logging_redirect_tqdm():
         for photo in progress:
             with failures.caught():
-                boxes = found.of(photo) if found else None
+                boxes = box_file.of(photo) if box_file else None
                 boxes = [args.box] if args.box else boxes
                 _run_photo(model, photo, names[photo], boxes, args, failures)
     return 1 if failures.count else 0
@@ -113,10 +120,10 @@ def _run_photo(model, photo, name, boxes, args, failures) -> None:
         "body": model.body.data.name,
         "licence": model.body.data.licence,
     }
-    found = {}
+    people = {}
     with failures.caught(f"{photo}: "):
-        found = _recover(model, photo, image, boxes, args, failures)
-    for number, person in found.items():
+        people = _recover(model, photo, image, boxes, args, failures)
+    for number, person in people.items():
         with failures.caught(f"{photo}: person {number}: "):
             stem = args.out / f"{name}_{number}"
             person_files.write(stem, image, person, {**facts, "person": number})
@@ -125,28 +132,28 @@ def _run_photo(model, photo, name, boxes, args, failures) -> None:
 def _recover(model, photo, image, boxes, args, failures) -> dict:
     """The people of one photo by their numbers; a bad box is left out."""
     if boxes is None:
-        # By its path, so that a warning about its shape can name it.
-        found = inference.recover(model, photo, focal_px=args.focal_px)
-        return dict(enumerate(found))
+        # Passed as a path, so that a warning about its shape can name it.
+        people = inference.recover(model, photo, focal_px=args.focal_px)
+        return dict(enumerate(people))
     if not boxes:
         _log.warning("%s: the boxes name no person in it.", photo)
-    chosen = {}
+    valid_boxes = {}
     for number, box in enumerate(boxes):
         with failures.caught(f"{photo}: person {number}: "):
             crop.check_box(box, (image.shape[1], image.shape[0]))
-            chosen[number] = box
-    found = inference.recover(
-        model, image, list(chosen.values()), args.batch_size, args.focal_px
+            valid_boxes[number] = box
+    people = inference.recover(
+        model, image, list(valid_boxes.values()), args.batch_size, args.focal_px
     )
-    return dict(zip(chosen, found, strict=True))
+    return dict(zip(valid_boxes, people, strict=True))
 
 
 def list_photos(
     paths: tuple[pathlib.Path, ...], failures: _Failures
 ) -> list[pathlib.Path]:
-    """The photos that files and folders stand for, each once, in order.
+    """Lists the photos of files and folders, each once, in order.
 
-    A path that is nothing, or a folder without photos, is one failure.
+    A path that does not exist, or a folder without photos, is one failure.
     """
     photos = {}
     for path in paths:
@@ -175,20 +182,22 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:
-    """A name for the results of each photo: its stem, if that is free.
+    """Names the results of each photo: its stem, if that is free.
 
     Photos of one stem (in other folders, or of another kind) get -2, -3...
     Names differ even where a file system ignores case.
     """
     names = {}
     stems = {photo.stem.lower() for photo in photos}
-    taken = set()
+    used_names = set()
     for photo in photos:
         name, number = photo.stem, 1
-        while name.lower() in taken or (number > 1 and name.lower() in stems):
+        while name.lower() in used_names or (
+            number > 1 and name.lower() in stems
+        ):
             number += 1
             name = f"{photo.stem}-{number}"
-        taken.add(name.lower())
+        used_names.add(name.lower())
         names[photo] = name
     return names
 

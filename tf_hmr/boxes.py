@@ -1,4 +1,4 @@
-"""Boxes of people from the files that detectors and data sets write.
+"""Boxes of people, from the files that detectors and datasets write.
 
 Three kinds of json are read:
 
@@ -57,30 +57,32 @@ class BoxFile:
     by_name: dict[str, list[Box]] | None = None
     """Boxes by the photo's file name, where the file names photos."""
     unnamed: list[Box] | None = None
-    """Boxes of a file that belongs to one photo and does not say which."""
+    """Boxes of a file for one photo that it does not name."""
 
     def of(self, photo: Path) -> list[Box]:
-        """The boxes of a photo, in the file's order; may be empty.
+        """Returns the boxes of a photo, in the file's order; may be empty.
 
         Raises:
             FileNotFoundError: a folder holds no json for this photo.
-            ValueError: the file does not name this photo, or names several
-                of which any may be meant, or is no file of boxes.
+            ValueError: the file does not name this photo, or several names
+                match it, or it is no file of boxes.
         """
         if self.path.is_dir():
-            return read(self._beside(photo)).of(photo)
+            return read(self._openpose_file(photo)).of(photo)
         if self.by_name is None:
             return list(self.unnamed)
         names = _matching(photo, self.by_name)
         if len(names) != 1:
-            told = f"names {names}" if names else f"does not name {photo.name}"
+            mismatch = (
+                f"names {names}" if names else f"does not name {photo.name}"
+            )
             raise ValueError(
-                f"{self.path} {told}; expected one entry whose file name is "
-                "the end of the photo's path."
+                f"{self.path} {mismatch}; expected one entry whose file name "
+                "is the end of the photo's path."
             )
         return list(self.by_name[names[0]])
 
-    def _beside(self, photo: Path) -> Path:
+    def _openpose_file(self, photo: Path) -> Path:
         names = (f"{photo.stem}_keypoints.json", f"{photo.stem}.json")
         for name in names:
             if (self.path / name).is_file():
@@ -98,7 +100,7 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
         photos: how many photos the boxes are for.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: there is no such file.
         ValueError: not json, or none of the kinds above, or boxes without
             file names for several photos.
     """
@@ -112,7 +114,7 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
     except ValueError as error:
         raise ValueError(f"{path} is not json: {error}.") from None
     try:
-        found = _parse(path, content)
+        box_file = _parse(path, content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if str(path) in str(error):
             raise
@@ -120,20 +122,22 @@ def read(path: str | Path, photos: int = 1) -> BoxFile:
             f"{path} holds no boxes that can be read ({error!r}). "
             f"Expected {_KINDS}."
         ) from None
-    if found.unnamed is not None and photos > 1:
+    if box_file.unnamed is not None and photos > 1:
         raise ValueError(
             f"{path} holds the people of one photo, but {photos} photos were "
             "given. Expected COCO json, a list with file names, or a folder "
             "of OpenPose files named STEM_keypoints.json."
         )
-    return found
+    return box_file
 
 
 def _parse(path: Path, content) -> BoxFile:
     if isinstance(content, list):
-        if all(isinstance(item, dict) for item in content) and content:
-            pairs = [(item["file_name"], item["bbox"]) for item in content]
-            return BoxFile(path, by_name=_grouped(path, {}, pairs))
+        if all(isinstance(entry, dict) for entry in content) and content:
+            named_boxes = [
+                (entry["file_name"], entry["bbox"]) for entry in content
+            ]
+            return BoxFile(path, by_name=_group_by_name(path, {}, named_boxes))
         return BoxFile(path, unnamed=[_box(path, box) for box in content])
     if "people" in content:
         return BoxFile(path, unnamed=list(_openpose(path, content["people"])))
@@ -155,12 +159,16 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
             )
         points = points.reshape(-1, 3)
         visible = points[:, 2] > MIN_CONFIDENCE
-        places = len(np.unique(points[visible, :2], axis=0))
-        if places < MIN_KEYPOINTS:
+        num_keypoints = len(np.unique(points[visible, :2], axis=0))
+        if num_keypoints < MIN_KEYPOINTS:
             _log.warning(
                 "%s: person %d is left out, only %d keypoints are above "
                 "confidence %g (at least %d are needed).",
-                *(path, number, places, MIN_CONFIDENCE, MIN_KEYPOINTS),
+                path,
+                number,
+                num_keypoints,
+                MIN_CONFIDENCE,
+                MIN_KEYPOINTS,
             )
             continue
         with_feet = len(points) >= _POINTS_WITH_FEET
@@ -169,23 +177,23 @@ def _openpose(path: Path, people: list[dict]) -> Iterable[Box]:
 
 
 def _coco(path: Path, content: dict) -> dict[str, list[Box]]:
-    """People only, crowds left out; photos without people keep a place."""
+    """Boxes of people, without crowds; photos without people have none."""
     people = {
         category["id"]
         for category in content.get("categories", ())
         if category["name"] == "person"
     }
-    names = {item["id"]: item["file_name"] for item in content["images"]}
+    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
     pairs = [
-        (names[item["image_id"]], item["bbox"])
-        for item in content["annotations"]
-        if not item.get("iscrowd")
-        and (not people or item["category_id"] in people)
+        (names[entry["image_id"]], entry["bbox"])
+        for entry in content["annotations"]
+        if not entry.get("iscrowd")
+        and (not people or entry["category_id"] in people)
     ]
-    return _grouped(path, {name: [] for name in names.values()}, pairs)
+    return _group_by_name(path, {name: [] for name in names.values()}, pairs)
 
 
-def _grouped(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
+def _group_by_name(path: Path, boxes: dict[str, list[Box]], pairs) -> dict:
     for name, box in pairs:
         boxes.setdefault(name, []).append(_box(path, box))
     return boxes
@@ -204,9 +212,9 @@ def _box(path: Path, numbers) -> Box:
 def _matching(photo: Path, names: Iterable[str]) -> list[str]:
     """Names that end the photo's path; else those of the same file name."""
     parts = photo.absolute().parts
-    named = {n: PurePosixPath(n.replace("\\", "/")).parts for n in names}
-    longest = [n for n, p in named.items() if p and parts[-len(p) :] == p]
-    if longest:
-        most = max(len(named[name]) for name in longest)
-        return [name for name in longest if len(named[name]) == most]
-    return [n for n, p in named.items() if p and p[-1] == photo.name]
+    path_parts = {n: PurePosixPath(n.replace("\\", "/")).parts for n in names}
+    matches = [n for n, p in path_parts.items() if p and parts[-len(p) :] == p]
+    if matches:
+        length = max(len(path_parts[name]) for name in matches)
+        return [name for name in matches if len(path_parts[name]) == length]
+    return [n for n, p in path_parts.items() if p and p[-1] == photo.name]

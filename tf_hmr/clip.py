@@ -1,13 +1,14 @@
-"""What the device recorded of a film, as animated meshes and as motion.
+"""Turns a recording of the device into animated meshes and motion files.
 
-    python -m tf_hmr.clip out/film.jsonl --glb film.glb --bvh film.bvh
+    python -m tf_hmr.clip out/video.jsonl --glb video.glb --bvh video.bvh
 
 Reads the .jsonl of `edge.run`. The .glb holds every track with mesh, skeleton
-and motion, the .bvh the motion alone, one file for each track (film.bvh,
-film-1.bvh, ...). Both are y up, in metres, at an even pace: frames in which a
-track was lost are interpolated. A track keeps one shape, the mean of its
-betas. In the .glb all tracks share the film's clock, and who came later stands
-at their first place until then; a .bvh starts when its track does.
+and motion, the .bvh the motion alone, one file for each track (video.bvh,
+video-1.bvh, ...). Both are y up, in metres, at an even frame rate: frames in
+which a track was lost are interpolated. A track keeps one shape, the mean of
+its betas. In the .glb all tracks share the video's clock, and a person who
+comes later stands still at the first position until then; a .bvh starts when
+its track does.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ _log = logging.getLogger("tf_hmr.clip")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Options of the command line."""
 
     lines: tyro.conf.Positional[pathlib.Path]
     """The .jsonl of edge.run."""
@@ -43,7 +44,7 @@ class Args:
 
 
 class Motion(NamedTuple):
-    """One track at an even pace, y up, metres.
+    """One track at an even frame rate, y up, metres.
 
     seconds (T,) since the first frame of any track; rotmats (T, J, 3, 3)
     relative to the parent, the first one global; betas (P,); translations
@@ -57,7 +58,7 @@ class Motion(NamedTuple):
 
 
 def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
-    """Reads the tracks of a .jsonl, and which mesh they are of.
+    """Reads the tracks of a .jsonl, and the topology of their mesh.
 
     A last line that was cut off is left out, with a warning.
 
@@ -83,48 +84,52 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
             ) from None
     if not rows:
         raise ValueError(f"{path}: no frame shows a person.")
-    start = min(each[0]["time_s"] for each in rows.values())
-    motions = {track: _motion(each, start) for track, each in rows.items()}
+    start = min(track_rows[0]["time_s"] for track_rows in rows.values())
+    motions = {
+        track: _motion(track_rows, start) for track, track_rows in rows.items()
+    }
     return motions, topology
 
 
 def _motion(lines: list[dict], start: float) -> Motion:
-    """Even frames from those in which the track was seen.
+    """Interpolates even frames between those in which the track was seen.
 
     Args:
-        lines: of the track.
-        start: when the film's clock is 0.
+        lines: lines of the track.
+        start: time at which the video's clock is 0.
     """
-    times, rotvecs, betas, places = (
+    times, rotvecs, betas, translations = (
         np.array([line[key] for line in lines])
         for key in ("time_s", "pose_rotvec", "betas", "translation_m")
     )
     count = 1
     if len(times) > 1:
-        pace = np.median(np.diff(times))
-        count = max(2, 1 + round((times[-1] - times[0]) / pace))
-    even = np.linspace(times[0], times[-1], count)
+        frame_s = np.median(np.diff(times))
+        count = max(2, 1 + round((times[-1] - times[0]) / frame_s))
+    even_times = np.linspace(times[0], times[-1], count)
     rotmats = np.empty((count, rotvecs.shape[1], 3, 3))
     for joint in range(rotvecs.shape[1]):
         turns = Rotation.from_rotvec(rotvecs[:, joint])
-        seen = Slerp(times, turns)(even) if count > 1 else turns
-        rotmats[:, joint] = seen.as_matrix()
-    places = [np.interp(even, times, column) for column in places.T]
+        interpolated = Slerp(times, turns)(even_times) if count > 1 else turns
+        rotmats[:, joint] = interpolated.as_matrix()
+    translations = [
+        np.interp(even_times, times, column) for column in translations.T
+    ]
     rotmats[:, 0] = _TO_Y_UP @ rotmats[:, 0]
     return Motion(
-        even - start,
+        even_times - start,
         rotmats,
         betas.mean(axis=0),
-        np.stack(places, axis=-1) @ _TO_Y_UP,
+        np.stack(translations, axis=-1) @ _TO_Y_UP,
     )
 
 
 def write(args: Args) -> list[pathlib.Path]:
-    """Reads, and writes what was asked for; returns the files.
+    """Writes the requested files; returns their paths.
 
     Raises:
-        FileNotFoundError, ValueError: as `read`; or nothing was asked for, or
-            the body has another topology or number of joints.
+        FileNotFoundError, ValueError: as `read`; or no output was requested,
+            or the body has another topology or number of joints.
     """
     if not (args.glb or args.bvh):
         raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
@@ -135,7 +140,7 @@ def write(args: Args) -> list[pathlib.Path]:
     for motion in motions.values():
         _check_joints(motion, data, args.lines)
     actors = []
-    made = [args.glb] if args.glb else []
+    written_files = [args.glb] if args.glb else []
     for track, motion in motions.items():
         vertices = data.v_template + data.shapedirs @ motion.betas
         rest = data.J_regressor @ vertices
@@ -144,21 +149,26 @@ def write(args: Args) -> list[pathlib.Path]:
         pelvis = _TO_Y_UP @ rest[0] + motion.translations
         actors.append(
             gltf.Actor(
-                *(f"track {track}", vertices, *skeleton),
-                *(data.weights, data.faces),
-                *(motion.rotmats, pelvis, motion.seconds),
+                f"track {track}",
+                vertices,
+                *skeleton,
+                data.weights,
+                data.faces,
+                motion.rotmats,
+                pelvis,
+                motion.seconds,
             )
         )
         if args.bvh:
             name = args.bvh.stem + (f"-{track}" if track else "")
             path = args.bvh.with_name(name + args.bvh.suffix)
             times = motion.seconds
-            pace = times[1] - times[0] if len(times) > 1 else 0.04
-            bvh.write(path, skeleton, motion.rotmats, pelvis, pace)
-            made.append(path)
+            frame_s = times[1] - times[0] if len(times) > 1 else 0.04
+            bvh.write(path, skeleton, motion.rotmats, pelvis, frame_s)
+            written_files.append(path)
     if args.glb:
         gltf.write(args.glb, actors)
-    return made
+    return written_files
 
 
 def _check_joints(motion: Motion, data: BodyData, path: pathlib.Path) -> None:
@@ -174,11 +184,11 @@ def _check_joints(motion: Motion, data: BodyData, path: pathlib.Path) -> None:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
-        made = write(args)
+        files = write(args)
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1
-    print("\n".join(str(path) for path in made))
+    print("\n".join(str(path) for path in files))
     return 0
 
 

@@ -11,8 +11,8 @@ Examples:
 Reads OpenPose's json (a file, or a folder of NAME_keypoints.json), COCO's
 annotations or COCO's list of results. Person 0 of photo NAME becomes
 NAME_0.png (keypoints, overlay and side view), NAME_0_overlay.png,
-NAME_0_side.png, NAME_0.glb, NAME_0.obj, NAME_0.npz and NAME_0.json, as those
-of `python -m tf_hmr`. Without photos bodies stand on grey.
+NAME_0_side.png, NAME_0.glb, NAME_0.obj, NAME_0.npz and NAME_0.json, like the
+files of `python -m tf_hmr`. Without photos, bodies are drawn on grey.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ from tf_hmr.formats import keypoint_files
 from tf_hmr.smplify import priors, schedules
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_MARGIN = 1.1  # Of a picture whose size nobody says, around its keypoints.
+_MARGIN = 1.1  # Side of an image of unknown size over its keypoints' extent.
 _GREY = 200
 _SCHEDULES = {
     "keypoints": schedules.KEYPOINTS,
@@ -45,7 +45,7 @@ _log = logging.getLogger("tf_hmr")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Options of the command line."""
 
     keypoints: pathlib.Path
     """Json of OpenPose or COCO, or a folder of OpenPose's files."""
@@ -59,8 +59,8 @@ class Args:
     """Pose prior: SMPLify's gmm_08.pkl, or an .npz of `training.prepare
     pose-gmm`; None for the open body's own."""
     schedule: Literal["keypoints", "original", "spin"] = "keypoints"
-    """How to fit: until the keypoints are met, as Bogo et al. 2016, or as
-    SPIN's loop."""
+    """How to fit: 'keypoints' until the keypoints are met, 'original' as Bogo
+    et al. 2016, 'spin' as in SPIN's training loop."""
     focal_px: float | None = None
     """Focal length of the camera in pixels, if known."""
 
@@ -68,15 +68,15 @@ class Args:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     try:
-        seen = _enough(keypoint_files.read(args.keypoints))
+        people = _select_fittable(keypoint_files.read(args.keypoints))
         data = BodyData.load(args.body)
         prior = _prior(args, data)
-        photos = [_photo(args.images, each) for each in seen]
+        photos = [_photo(args.images, person) for person in people]
         args.out.mkdir(parents=True, exist_ok=True)
         fitter = keypoint_fitting.PeopleFitter(
             data, prior, _SCHEDULES[args.schedule]
         )
-        found = _fit(fitter, args, seen, photos)
+        fits = _fit(fitter, args, people, photos)
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1
@@ -87,46 +87,51 @@ def main(args: Args) -> int:
         "licence": data.licence,
     }
     failures = 0
-    for each, photo, one in zip(seen, photos, found, strict=True):
+    for person, photo, fit in zip(people, photos, fits, strict=True):
         try:
-            _write(args.out, each, photo, one, facts)
+            _write(args.out, person, photo, fit, facts)
         except (OSError, ValueError, cv2.error) as error:
             failures += 1
-            name = f"{each.photo}: person {each.number}"
+            name = f"{person.photo}: person {person.number}"
             _log.error("%s: %s", name, " ".join(str(error).split()))
-    errors = [one.error for one in found]
+    errors = [fit.error for fit in fits]
     print(
-        f"{len(found)} people in {args.out}; keypoints are met to "
+        f"{len(fits)} people in {args.out}; keypoints are met to "
         f"{np.mean(errors):.1f} px at {keypoint_fitting.SIDE} px "
         f"(worst {np.max(errors):.1f})"
     )
     return 1 if failures else 0
 
 
-def _enough(seen: list[keypoint_files.Seen]) -> list[keypoint_files.Seen]:
-    """The people with keypoints enough; a warning for each other one.
+def _select_fittable(
+    people: list[keypoint_files.Person2D],
+) -> list[keypoint_files.Person2D]:
+    """Leaves out people with too few keypoints, with a warning for each.
 
     Raises:
-        ValueError: there is nobody.
+        ValueError: nobody is left.
     """
-    kept = []
-    for each in seen:
-        count = int((each.keypoints[:, 2] > 0).sum())
-        if count >= keypoint_fitting.LEAST:
-            kept.append(each)
+    fittable = []
+    for person in people:
+        count = int((person.keypoints[:, 2] > 0).sum())
+        if count >= keypoint_fitting.MIN_KEYPOINTS:
+            fittable.append(person)
             continue
         _log.warning(
             "%s: person %d is left out, with %d keypoints; at least %d are "
             "needed.",
-            *(each.photo, each.number, count, keypoint_fitting.LEAST),
+            person.photo,
+            person.number,
+            count,
+            keypoint_fitting.MIN_KEYPOINTS,
         )
-    if not kept:
+    if not fittable:
         raise ValueError(
             "The keypoints name no person who can be fitted, expected people "
-            f"with {keypoint_fitting.LEAST} keypoints or more. Is it the file "
-            "that the detector wrote?"
+            f"with {keypoint_fitting.MIN_KEYPOINTS} keypoints or more. Is it "
+            "the file that the detector wrote?"
         )
-    return kept
+    return fittable
 
 
 def _prior(args: Args, data: BodyData) -> priors.Mixture:
@@ -140,72 +145,78 @@ def _prior(args: Args, data: BodyData) -> priors.Mixture:
     return priors.load(args.prior)
 
 
-def _photo(images: pathlib.Path | None, seen) -> pathlib.Path | None:
-    """The photo of a person.
+def _photo(images: pathlib.Path | None, person) -> pathlib.Path | None:
+    """The path of a person's photo; None without photos.
 
     Raises:
-        FileNotFoundError: the folder has none of its name.
+        FileNotFoundError: the folder has no photo of that name.
     """
     if images is None or images.is_file():
         return images
-    names = [seen.file_name] if seen.file_name else []
-    names += [seen.photo + suffix for suffix in _SUFFIXES]
+    names = [person.file_name] if person.file_name else []
+    names += [person.photo + suffix for suffix in _SUFFIXES]
     for name in names:
         if (images / name).is_file():
             return images / name
     raise FileNotFoundError(
-        f"{images} holds no photo {seen.photo} with one of the endings "
+        f"{images} holds no photo {person.photo} with one of the endings "
         f"{', '.join(_SUFFIXES)}. Leave --images out to draw on grey."
     )
 
 
-def _fit(fitter, args, seen, photos) -> list[keypoint_fitting.Found]:
+def _fit(fitter, args, people, photos) -> list[keypoint_fitting.FittedPerson]:
     tasks = []
-    for each, photo in zip(seen, photos, strict=True):
-        size = each.size
+    for person, photo in zip(people, photos, strict=True):
+        size = person.size
         if photo is not None:
             height, width = inference.read_photo(photo).shape[:2]
             size = (width, height)
-        size = size or _extent(each.keypoints)
-        tasks.append(keypoint_fitting.Task(each.keypoints, size, args.focal_px))
+        size = size or _extent(person.keypoints)
+        tasks.append(
+            keypoint_fitting.Task(person.keypoints, size, args.focal_px)
+        )
     with tqdm.tqdm(total=len(tasks), unit="start", disable=None) as bar:
 
-        def progress(done: int, total: int) -> None:
+        def progress(count: int, total: int) -> None:
             bar.total = total
-            bar.update(done)
+            bar.update(count)
 
         return fitter(tasks, progress)
 
 
 def _extent(keypoints: np.ndarray) -> tuple[int, int]:
-    """Width and height of a picture that holds the keypoints."""
-    far = keypoints[keypoints[:, 2] > 0, :2].max(axis=0)
-    width, height = np.ceil(_MARGIN * np.maximum(far, 1)).astype(int)
+    """Width and height of an image that holds the keypoints."""
+    bottom_right = keypoints[keypoints[:, 2] > 0, :2].max(axis=0)
+    width, height = np.ceil(_MARGIN * np.maximum(bottom_right, 1)).astype(int)
     return int(width), int(height)
 
 
-def _write(folder, seen, photo, found: keypoint_fitting.Found, facts) -> None:
-    width, height = found.person.image_size
+def _write(
+    folder, person, photo, fit: keypoint_fitting.FittedPerson, facts
+) -> None:
+    width, height = fit.person.image_size
     if photo is None:
         image = np.full((height, width, 3), _GREY, np.uint8)
     else:
         image = inference.read_photo(photo)
-    stem = folder / f"{seen.photo}_{seen.number}"
-    told = {
-        "photo": photo.name if photo else seen.photo,
-        "person": seen.number,
-        "reprojection_px_at_224": found.error,
+    stem = folder / f"{person.photo}_{person.number}"
+    entries = {
+        "photo": photo.name if photo else person.photo,
+        "person": person.number,
+        "reprojection_px_at_224": fit.error,
         "keypoints_given": {
             name: label
             for name, label in zip(
-                joints.KEYPOINTS, seen.keypoints.tolist(), strict=True
+                joints.KEYPOINTS, person.keypoints.tolist(), strict=True
             )
             if label[2] > 0
         },
     }
-    given = np.where(seen.keypoints[:, 2:] > 0, seen.keypoints[:, :2], np.nan)
-    drawn = rendering.skeleton(image, given, joints.KEYPOINTS)
-    person_files.write(stem, image, found.person, facts | told, drawn)
+    input_keypoints = np.where(
+        person.keypoints[:, 2:] > 0, person.keypoints[:, :2], np.nan
+    )
+    input_figure = rendering.skeleton(image, input_keypoints, joints.KEYPOINTS)
+    person_files.write(stem, image, fit.person, facts | entries, input_figure)
 
 
 if __name__ == "__main__":

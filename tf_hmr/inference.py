@@ -1,4 +1,4 @@
-"""From a photograph to its people: crop, predict, place in the full image."""
+"""Recovers people from a photo: crop, predict, place in the full image."""
 
 import dataclasses
 import logging
@@ -16,11 +16,11 @@ FOCAL_OVER_SIDE = 5000 / 224
 
 akanazawa/hmr: src/util/renderer.py renders with 500 px at 224 px; SPIN and
 its successors with 5000 px at 224 px, which is nearer to the weak perspective
-that the network predicts. A photo alone does not tell its focal length.
+that the network predicts. A photo alone does not show its focal length.
 """
 
 FAR_FROM_SQUARE = 1.5
-"""Aspect ratio from which a whole photo is suspected not to be one person."""
+"""Aspect ratio above which a whole photo is unlikely to be one person's box."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ class Person:
     """
 
     box: tuple[float, float, float, float]
-    """The box asked for: x, y, w, h in pixel edges."""
+    """The requested box: x, y, w, h in pixel edges."""
     crop_box: tuple[float, float, float, float]
-    """The square that the model saw, same convention; may pass the border."""
+    """The square that the model saw, same convention; may leave the photo."""
     image_size: tuple[int, int]
     """Width and height of the photo."""
     camera: np.ndarray
@@ -65,15 +65,15 @@ class Person:
     faces: np.ndarray
     """(F, 3) triangles of `vertices`."""
     topology: str
-    """Which mesh `vertices` and `betas` belong to."""
+    """Tag of the mesh that `vertices` and `betas` belong to."""
 
     @property
-    def placed(self) -> np.ndarray:
+    def camera_vertices(self) -> np.ndarray:
         """(V, 3) vertices in the camera of the full photo, metres."""
         return self.vertices + self.translation
 
     def check(self) -> None:
-        """Refuses what cannot be drawn: a network may answer anything.
+        """Refuses a person that cannot be drawn: a network may answer anything.
 
         Raises:
             ValueError: a number is not finite, or the camera's scale is not
@@ -83,10 +83,10 @@ class Person:
             name: getattr(self, name)
             for name in ("vertices", "joints", "camera", "rotmats", "betas")
         }
-        wrong = [n for n, v in numbers.items() if not np.isfinite(v).all()]
-        if wrong:
+        not_finite = [n for n, v in numbers.items() if not np.isfinite(v).all()]
+        if not_finite:
             raise ValueError(
-                f"the model's {', '.join(wrong)} are not finite. Expected "
+                f"the model's {', '.join(not_finite)} are not finite. Expected "
                 "numbers: are the weights those of a run that went well?"
             )
         # A positive scale may be so small that its inverse overflows.
@@ -100,13 +100,13 @@ class Person:
 
 
 def read_photo(path: str | pathlib.Path) -> np.ndarray:
-    """Reads a photograph as it is meant to be seen.
+    """Reads a photo, upright.
 
     Args:
         path: an image file of any kind that OpenCV decodes.
 
     Returns:
-        (H, W, 3) uint8 RGB, turned as its EXIF orientation asks.
+        (H, W, 3) uint8 RGB, rotated by its EXIF orientation.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -117,7 +117,7 @@ def read_photo(path: str | pathlib.Path) -> np.ndarray:
         raise FileNotFoundError(f"{path}: no such photo.")
     encoded = np.fromfile(path, np.uint8)
     # Decoding from memory keeps OpenCV's own complaints off the terminal and
-    # takes any file name; it turns by EXIF just as imread does.
+    # takes any file name; it rotates by EXIF just as imread does.
     try:
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     except cv2.error:  # Empty, or its header claims billions of pixels.
@@ -148,8 +148,8 @@ def recover(
             when it is far from square.
         batch_size: most people in one call of the model.
         focal_px: focal length of the photo's camera, if known.
-        landmarks: (33, 7) of each box, for a method that reads them: as
-            method_inputs.INPUTS says, but x and y in pixels of the photo.
+        landmarks: (33, 7) for each box, for a method that reads them: as in
+            method_inputs.INPUTS, but x and y in pixels of the photo.
 
     Returns:
         One Person for each box, in their order.
@@ -159,11 +159,13 @@ def recover(
             not a box or lies outside the photo, or the method reads
             landmarks and there are none; the message says which.
     """
-    given = isinstance(photo, np.ndarray)
-    image = photo if given else read_photo(photo)
+    is_array = isinstance(photo, np.ndarray)
+    image = photo if is_array else read_photo(photo)
     size = _image_size(image)
     if boxes is None:
-        boxes = [_whole(size, "The photo" if given else str(photo))]
+        boxes = [
+            _whole_photo_box(size, "The photo" if is_array else str(photo))
+        ]
         crop_boxes = [crop.square_box(boxes[0])]
     else:
         for box in boxes:
@@ -174,29 +176,31 @@ def recover(
     if focal_px is None:
         focal_px = FOCAL_OVER_SIDE * max(size)
         if "intrinsics" in model.input_names:
-            # It has answered for this camera.
+            # Such a method predicts for this camera.
             focal_px = float(intrinsics[0])
     people = []
     for start in range(0, len(boxes), batch_size):
-        chosen = crop_boxes[start : start + batch_size]
+        batch_boxes = crop_boxes[start : start + batch_size]
         inputs = crop_inputs(
             model,
             image,
-            chosen,
+            batch_boxes,
             intrinsics,
             landmarks and landmarks[start : start + batch_size],
         )
-        # Padded to a power of two: every new batch size is traced anew.
-        spare = (1 << (len(chosen) - 1).bit_length()) - len(chosen)
+        # Padded to a power of two, because each new batch size is traced.
+        padding = (1 << (len(batch_boxes) - 1).bit_length()) - len(batch_boxes)
         inputs = {
-            name: np.concatenate([rows, *[rows[-1:]] * spare])
+            name: np.concatenate([rows, *[rows[-1:]] * padding])
             for name, rows in inputs.items()
         }
         prediction = model(inputs, training=False)
-        for row, crop_box in enumerate(chosen):
-            one = example(prediction, row)
+        for row, crop_box in enumerate(batch_boxes):
+            row_prediction = example(prediction, row)
             box = boxes[start + row]
-            people.append(_person(model, one, box, crop_box, size, focal_px))
+            people.append(
+                _person(model, row_prediction, box, crop_box, size, focal_px)
+            )
     return people
 
 
@@ -207,18 +211,18 @@ def crop_inputs(
     intrinsics: np.ndarray | None = None,
     landmarks: Sequence[np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """What a method reads of a photo and the crops of its people.
+    """Inputs of a method, from a photo and the crops of its people.
 
     Args:
-        model: names its inputs.
+        model: the method; its `input_names` are made.
         image: (H, W, 3) uint8 RGB.
         crop_boxes: N square boxes.
         intrinsics: (4,) fx, fy, cx, cy of the photo in pixels; default:
             camera.default_intrinsics.
-        landmarks: as of `recover`, N of them.
+        landmarks: N arrays, as in `recover`.
 
     Returns:
-        By name of method_inputs.INPUTS, (N, ...) float32.
+        (N, ...) float32 by name of method_inputs.INPUTS.
 
     Raises:
         ValueError: the method reads landmarks and there are none.
@@ -257,21 +261,23 @@ def _landmarks(landmarks, row: int, crop_box: crop.Box) -> np.ndarray:
 
 
 def _intrinsics(size: tuple[int, int], focal_px: float | None) -> np.ndarray:
-    """Those of the photo, (4,), with its focal length where it is known."""
+    """Intrinsics (4,) of the photo, with its focal length if known."""
     intrinsics = camera.default_intrinsics(size)
     if focal_px is not None:
         intrinsics[:2] = focal_px
     return intrinsics
 
 
-def _whole(size: tuple[int, int], name: str) -> crop.Box:
-    """The box of a whole photo of (width, height)."""
+def _whole_photo_box(size: tuple[int, int], name: str) -> crop.Box:
+    """The box of a whole photo; warns when it is far from square."""
     width, height = size
     if max(size) > FAR_FROM_SQUARE * min(size):
         _log.warning(
             "%s is %d x %d, far from square, and no box was given: the result "
             "is only good if one whole person fills it.",
-            *(name, width, height),
+            name,
+            width,
+            height,
         )
     return (0.0, 0.0, float(width), float(height))
 
@@ -293,27 +299,27 @@ def example(prediction: method.Prediction, row: int) -> method.Prediction:
     )
 
 
-def _person(model, one, box, crop_box, size, focal_px) -> Person:
+def _person(model, prediction, box, crop_box, size, focal_px) -> Person:
     """A Person from one example's prediction, in numpy."""
     # A scale of 0 puts the body at infinity; Person.check says so.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         translation = camera.full_image_camera(
-            one.camera, crop_box, size, focal_px
+            prediction.camera, crop_box, size, focal_px
         )
     return Person(
         box=tuple(float(v) for v in box),
         crop_box=tuple(float(v) for v in crop_box),
         image_size=size,
-        camera=one.camera,
+        camera=prediction.camera,
         translation=np.asarray(translation, np.float32),
         focal_px=float(focal_px),
         principal_point=camera.image_centre(size),
-        rotmats=one.rotmats,
-        pose=rotations.rotmat_to_rotvec(one.rotmats).numpy(),
-        betas=one.betas,
-        joints=one.joints,
-        keypoints_px=crop.ndc_to_pixels(one.keypoints, crop_box),
-        vertices=one.vertices,
+        rotmats=prediction.rotmats,
+        pose=rotations.rotmat_to_rotvec(prediction.rotmats).numpy(),
+        betas=prediction.betas,
+        joints=prediction.joints,
+        keypoints_px=crop.ndc_to_pixels(prediction.keypoints, crop_box),
+        vertices=prediction.vertices,
         joint_names=tuple(model.joint_names),
         faces=model.body.data.faces,
         topology=model.body.data.topology,

@@ -118,7 +118,7 @@ H36M17 = (
     "right_wrist",
 )
 
-# SMPLR's average is over these of SMPL24 (meysam-madadi/SMPLR: test.py).
+# SMPLR averages over these joints of SMPL24 (meysam-madadi/SMPLR: test.py).
 SMPLR16 = (
     "left_hip",
     "right_hip",
@@ -150,26 +150,43 @@ FEET6 = (
 # The one superset order in which records store keypoints and 3D joints.
 KEYPOINTS = COCOPLUS19 + ("pelvis", "spine", "thorax", "neck_nose") + FEET6
 
-# Lines of a drawn skeleton, as pairs of KEYPOINTS names.
 BLAZEPOSE33 = (
     "nose",
-    *("left_eye_inner", "left_eye", "left_eye_outer"),
-    *("right_eye_inner", "right_eye", "right_eye_outer"),
-    *("left_ear", "right_ear"),
-    *("left_mouth", "right_mouth"),
-    *("left_shoulder", "right_shoulder"),
-    *("left_elbow", "right_elbow"),
-    *("left_wrist", "right_wrist"),
-    *("left_pinky", "right_pinky"),
-    *("left_index", "right_index"),
-    *("left_thumb", "right_thumb"),
-    *("left_hip", "right_hip"),
-    *("left_knee", "right_knee"),
-    *("left_ankle", "right_ankle"),
-    *("left_heel", "right_heel"),
-    *("left_foot_index", "right_foot_index"),
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "left_mouth",
+    "right_mouth",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_pinky",
+    "right_pinky",
+    "left_index",
+    "right_index",
+    "left_thumb",
+    "right_thumb",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "left_heel",
+    "right_heel",
+    "left_foot_index",
+    "right_foot_index",
 )
 
+# Lines of a drawn skeleton, as pairs of KEYPOINTS names.
 BONES = (
     ("head_top", "neck"),
     ("neck", "left_shoulder"),
@@ -203,25 +220,25 @@ def select(names: Sequence[str], of: Sequence[str]) -> tuple[int, ...]:
     return tuple(of.index(name) for name in names)
 
 
-def check_smpl24(names: Sequence[str], what: str) -> None:
-    """Refuses a skeleton that is not SMPL24, for what is defined on it alone.
+def check_smpl24(names: Sequence[str], subject: str) -> None:
+    """Refuses a skeleton that is not SMPL24, for code defined on it alone.
 
     Args:
-        names: of a body's joints, root first.
-        what: is defined on SMPL24, for the message.
+        names: names of a body's joints, root first.
+        subject: the asset or method defined on SMPL24, for the message.
 
     Raises:
-        ValueError: the joints are others, or in another order; the message
-            names them.
+        ValueError: the joints differ, or their order; the message names
+            them.
     """
     if tuple(names) == SMPL24:
         return
-    more = [name for name in names if name not in SMPL24]
-    fewer = [name for name in SMPL24 if name not in names]
-    differences = [f"has {more} beside them"] if more else []
-    differences += [f"lacks {fewer}"] if fewer else []
+    extra = [name for name in names if name not in SMPL24]
+    missing = [name for name in SMPL24 if name not in names]
+    differences = [f"has {extra} beside them"] if extra else []
+    differences += [f"lacks {missing}"] if missing else []
     raise ValueError(
-        f"{what} is defined on SMPL's {len(SMPL24)} joints, in their order; "
+        f"{subject} is defined on SMPL's {len(SMPL24)} joints, in their order; "
         f"this body {' and '.join(differences) or 'has another order'}. Give "
         "a body whose joints are joints.SMPL24."
     )

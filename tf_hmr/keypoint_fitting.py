@@ -1,4 +1,4 @@
-"""From 2D keypoints alone to people in the camera of their photo."""
+"""Fits people to 2D keypoints alone, in the camera of their photo."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,20 +15,20 @@ from tf_hmr.smplify import fitter as smplify
 from tf_hmr.smplify import initialization, priors, schedules
 
 SIDE = 224
-"""Pixels of the crop in which a person is fitted: SMPLify's weights are for
-people of about its size."""
+"""Side in pixels of the crop in which a person is fitted. SMPLify's weights
+hold for people of about this size."""
 
 ROOM = 1.2
 """Side of the crop over the longer side of the keypoints' box."""
 
-LEAST = 4
-"""A person of fewer keypoints cannot be fitted."""
+MIN_KEYPOINTS = 4
+"""A person with fewer keypoints cannot be fitted."""
 
 STARTS = 4
-"""Starts of a person that are fitted; the fit of least energy is kept."""
+"""Starts fitted for each person; the fit of least energy is kept."""
 
-MOST = 64
-"""Bodies that are fitted together."""
+MAX_BATCH = 64
+"""Most bodies that are fitted together."""
 
 
 class Task(NamedTuple):
@@ -38,8 +38,8 @@ class Task(NamedTuple):
         keypoints: (29, 3) in joints.KEYPOINTS order: x, y in pixels of the
             photo and confidence.
         size: width and height of the photo.
-        focal_px: of its camera; None for people.FOCAL_OVER_SIDE times its
-            longer side.
+        focal_px: focal length of its camera; None for
+            inference.FOCAL_OVER_SIDE times its longer side.
     """
 
     keypoints: np.ndarray
@@ -47,13 +47,13 @@ class Task(NamedTuple):
     focal_px: float | None = None
 
 
-class Found(NamedTuple):
-    """A person that was fitted.
+class FittedPerson(NamedTuple):
+    """A fitted person.
 
     Attributes:
         person: in the camera of the photo.
-        error: mean distance of the keypoints that were given from the body's,
-            weighted by confidence, in pixels of the crop of SIDE.
+        error: mean distance of the input keypoints from the body's, weighted
+            by confidence, in pixels of the crop of SIDE.
     """
 
     person: inference.Person
@@ -61,7 +61,7 @@ class Found(NamedTuple):
 
 
 class _Crop(NamedTuple):
-    """A task in pixels of its crop."""
+    """A task, in pixels of its crop."""
 
     box: crop.Box
     keypoints: np.ndarray
@@ -70,7 +70,7 @@ class _Crop(NamedTuple):
 
 
 class PeopleFitter:
-    """Fits people of one body; keeps what is compiled."""
+    """Fits people with one body; compiles once per batch size."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class PeopleFitter:
         schedule: schedules.Schedule = schedules.KEYPOINTS,
         jit: bool = True,
     ):
-        """Takes what smplify.Fitter takes, and raises what it raises."""
+        """Makes a fitter; arguments and errors are those of smplify.Fitter."""
         self.fitter = smplify.Fitter(data, prior, schedule, jit)
         self._data = data
-        # Beside the mean pose of Bogo et al. 2016, which is neither standing
-        # nor sitting, those of the mixture's Gaussians.
+        # The mean pose of Bogo et al. 2016 is neither standing nor sitting:
+        # the means of the mixture's Gaussians are tried, too.
         self._poses = np.concatenate([prior.mean_pose()[None], prior.means])
         self._names = self.fitter.joint_names
         self._body = Body(data, self._names, jit=False)
@@ -91,51 +91,54 @@ class PeopleFitter:
     def __call__(
         self,
         tasks: Sequence[Task],
-        progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Found]:
+        progress: Callable[[int, int], None] = lambda count, total: None,
+    ) -> list[FittedPerson]:
         """Fits people together.
 
         Args:
             tasks: the people.
-            progress: called with how many more starts have been fitted, and
-                of how many.
+            progress: called after each batch with the number of starts in it
+                and the number of all starts.
 
         Returns:
-            One for each task, in their order.
+            One person for each task, in their order.
 
         Raises:
-            ValueError: a person has fewer than LEAST keypoints of this body.
+            ValueError: a person has fewer than MIN_KEYPOINTS keypoints of this
+                body.
         """
         crops = [self._crop(task) for task in tasks]
         rows, starts = self._starts(crops)
         parts = []
-        for first in range(0, len(rows), MOST):
-            chosen = slice(first, first + MOST)
-            seen = [crops[row] for row in rows[chosen]]
-            parts.append(self._fit(seen, starts[chosen]))
-            progress(len(seen), len(rows))
-        fits = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        for first in range(0, len(rows), MAX_BATCH):
+            part = slice(first, first + MAX_BATCH)
+            batch = [crops[row] for row in rows[part]]
+            parts.append(self._fit(batch, starts[part]))
+            progress(len(batch), len(rows))
+        fits = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
         energy = fits[-1]
-        found = []
+        people = []
         for row, task in enumerate(tasks):
-            mine = np.flatnonzero(np.array(rows) == row)
-            best = mine[np.nanargmin(energy[mine])]
-            pose, betas, translation = (each[best] for each in fits[:3])
-            at = smplify.Parameters(pose[None], betas[None], translation[None])
-            found.append(self._found(task, crops[row], at))
-        return found
+            candidates = np.flatnonzero(np.array(rows) == row)
+            best = candidates[np.nanargmin(energy[candidates])]
+            pose, betas, translation = (columns[best] for columns in fits[:3])
+            parameters = smplify.Parameters(
+                pose[None], betas[None], translation[None]
+            )
+            people.append(self._fitted_person(task, crops[row], parameters))
+        return people
 
     def _crop(self, task: Task) -> _Crop:
         keypoints = np.array(task.keypoints, np.float64)
-        lacking = [n not in self._names for n in joints.KEYPOINTS]
-        keypoints[lacking, 2] = 0
-        seen = keypoints[:, 2] > 0
-        if seen.sum() < LEAST:
+        missing = [n not in self._names for n in joints.KEYPOINTS]
+        keypoints[missing, 2] = 0
+        visible = keypoints[:, 2] > 0
+        if visible.sum() < MIN_KEYPOINTS:
             raise ValueError(
-                f"A person has {seen.sum()} keypoints that this body has, "
-                f"expected at least {LEAST}. Leave this person out."
+                f"A person has {visible.sum()} keypoints that this body has, "
+                f"expected at least {MIN_KEYPOINTS}. Leave this person out."
             )
-        box = crop.box_of_keypoints(keypoints[:, :2], seen)
+        box = crop.box_of_keypoints(keypoints[:, :2], visible)
         box = crop.square_box(box, ROOM)
         affine = crop.crop_affine(box, SIDE)
         keypoints[:, :2] = keypoints[:, :2] @ affine[:, :2].T + affine[:, 2]
@@ -144,89 +147,103 @@ class PeopleFitter:
         return _Crop(box, keypoints.astype(np.float32), focal, centre)
 
     def _starts(self, crops: list[_Crop]):
-        """The task of each start, and its pose, betas and translation.
+        """The best starts of each person.
 
         Returns:
-            (n,) tasks and (n, 3 J + P + 3) numbers.
+            (n,) indices of the crops, and (n, 3 J + P + 3) poses, betas and
+            translations.
         """
         rest, pelvis = self._keypoints()
         rows, starts = [], []
-        for row, each in enumerate(crops):
+        for row, person_crop in enumerate(crops):
             candidates = []
-            for turned in initialization.orientations(each.keypoints, rest[0]):
-                turn = Rotation.from_rotvec(turned).as_matrix()
+            for orientation in initialization.orientations(
+                person_crop.keypoints, rest[0]
+            ):
+                rotation = Rotation.from_rotvec(orientation).as_matrix()
                 for pose, points in zip(self._poses, rest, strict=True):
-                    posed = (points - pelvis) @ turn.T + pelvis
-                    moved, error = initialization.place(
-                        each.keypoints, posed, each.focal, each.centre
+                    posed = (points - pelvis) @ rotation.T + pelvis
+                    translation, error = initialization.estimate_translation(
+                        person_crop.keypoints,
+                        posed,
+                        person_crop.focal,
+                        person_crop.centre,
                     )
-                    candidates.append((error, turned, pose, moved))
+                    candidates.append((error, orientation, pose, translation))
             candidates.sort(key=lambda candidate: candidate[0])
             betas = np.zeros(self._data.num_betas)
-            for _, turned, pose, moved in candidates[:STARTS]:
-                starts.append(np.concatenate([turned, pose, betas, moved]))
+            for _, orientation, pose, translation in candidates[:STARTS]:
+                starts.append(
+                    np.concatenate([orientation, pose, betas, translation])
+                )
                 rows.append(row)
         return rows, np.array(starts, np.float32)
 
     def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
-        """(M, 29, 3) of the mean body in the poses of the start, 0 for what
-        the body lacks, and its pelvis (3,), about which it turns.
+        """Keypoints of the mean body in the starting poses.
+
+        Returns:
+            (M, 29, 3), 0 for keypoints that the body does not have; and its
+            pelvis (3,), about which it turns.
         """
         pose = np.pad(self._poses, ((0, 0), (3, 0)))
         pose = pose.reshape(len(pose), -1, 3)
-        found, skeleton = self._body.keypoints(
+        body_keypoints, skeleton = self._body.keypoints(
             rotations.rotvec_to_rotmat(pose.astype(np.float32)),
             tf.zeros([len(pose), self._data.num_betas]),
         )
         keypoints = np.zeros((len(pose), len(joints.KEYPOINTS), 3))
-        places = list(joints.select(self._names, joints.KEYPOINTS))
-        keypoints[:, places] = found
+        indices = list(joints.select(self._names, joints.KEYPOINTS))
+        keypoints[:, indices] = body_keypoints
         return keypoints, skeleton[0, 0].numpy()
 
-    def _fit(self, seen: list[_Crop], starts: np.ndarray) -> list[np.ndarray]:
-        """Pose, betas, translation and energy of a few starts."""
-        count = len(seen)
-        # Padded to a power of two: every new batch size is compiled anew.
-        spare = (1 << (count - 1).bit_length()) - count
-        seen = seen + seen[-1:] * spare
-        starts = np.concatenate([starts, np.repeat(starts[-1:], spare, 0)])
+    def _fit(self, crops: list[_Crop], starts: np.ndarray) -> list[np.ndarray]:
+        """Fits one batch of starts: pose, betas, translation and energy."""
+        count = len(crops)
+        # Padded to a power of two, because each new batch size is compiled.
+        padding = (1 << (count - 1).bit_length()) - count
+        crops = crops + crops[-1:] * padding
+        starts = np.concatenate([starts, np.repeat(starts[-1:], padding, 0)])
         ends = np.cumsum([3 * self._data.num_joints, self._data.num_betas])
-        at = np.split(starts, ends, axis=1)
+        parameters = np.split(starts, ends, axis=1)
         fit = self.fitter(
-            smplify.Parameters(*at),
-            np.stack([each.keypoints for each in seen]),
-            np.float32([each.focal for each in seen]),
-            np.float32([each.centre for each in seen]),
+            smplify.Parameters(*parameters),
+            np.stack([person_crop.keypoints for person_crop in crops]),
+            np.float32([person_crop.focal for person_crop in crops]),
+            np.float32([person_crop.centre for person_crop in crops]),
         )
-        wanted = (fit.pose, fit.betas, fit.translation, fit.energy)
-        return [np.asarray(each)[:count] for each in wanted]
+        fields = (fit.pose, fit.betas, fit.translation, fit.energy)
+        return [np.asarray(field)[:count] for field in fields]
 
-    def _found(self, task: Task, seen: _Crop, at: smplify.Parameters) -> Found:
-        rotmats = rotations.rotvec_to_rotmat(at.pose.reshape(1, -1, 3))
-        mesh = self._body(rotmats, at.betas)
-        translation = at.translation[0]
+    def _fitted_person(
+        self, task: Task, person_crop: _Crop, parameters: smplify.Parameters
+    ) -> FittedPerson:
+        rotmats = rotations.rotvec_to_rotmat(parameters.pose.reshape(1, -1, 3))
+        mesh = self._body(rotmats, parameters.betas)
+        translation = parameters.translation[0]
         points = mesh.joints[0].numpy()
         focal, principal = _focal(task), camera.image_centre(task.size)
         pixels = camera.project_perspective(
             points + translation, focal, principal
         )
-        given = task.keypoints[
+        labels = task.keypoints[
             list(joints.select(self._names, joints.KEYPOINTS))
         ]
-        weight = np.where(given[:, 2] > 0, given[:, 2], 0)
-        off = np.linalg.norm(pixels - given[:, :2], axis=1)
-        off = np.sum(weight * np.where(weight > 0, off, 0)) / weight.sum()
+        weight = np.where(labels[:, 2] > 0, labels[:, 2], 0)
+        error_px = np.linalg.norm(pixels - labels[:, :2], axis=1)
+        error_px = np.where(weight > 0, error_px, 0)
+        error_px = np.sum(weight * error_px) / weight.sum()
         person = inference.Person(
-            box=crop.box_of_keypoints(given[:, :2], weight),
-            crop_box=seen.box,
+            box=crop.box_of_keypoints(labels[:, :2], weight),
+            crop_box=person_crop.box,
             image_size=task.size,
-            camera=_weak(translation, seen, focal, principal),
+            camera=_weak_camera(translation, person_crop, focal, principal),
             translation=translation,
             focal_px=float(focal),
             principal_point=principal,
             rotmats=rotmats[0].numpy(),
-            pose=at.pose.reshape(-1, 3),
-            betas=at.betas[0],
+            pose=parameters.pose.reshape(-1, 3),
+            betas=parameters.betas[0],
             joints=points,
             keypoints_px=pixels,
             vertices=mesh.vertices[0].numpy(),
@@ -234,18 +251,20 @@ class PeopleFitter:
             faces=self._data.faces,
             topology=self._data.topology,
         )
-        return Found(person, float(off) * SIDE / seen.box[2])
+        return FittedPerson(person, float(error_px) * SIDE / person_crop.box[2])
 
 
 def _focal(task: Task) -> float:
     return task.focal_px or inference.FOCAL_OVER_SIDE * max(task.size)
 
 
-def _weak(translation, seen: _Crop, focal, principal) -> np.ndarray:
-    """(s, tx, ty) of the crop that looks like the camera of the photo."""
-    x, y, side, _ = seen.box
+def _weak_camera(
+    translation, person_crop: _Crop, focal, principal
+) -> np.ndarray:
+    """Weak perspective (s, tx, ty) of the crop that matches the camera."""
+    x, y, side, _ = person_crop.box
     depth = translation[2]
-    # Where the crop's middle is, in metres at the body's depth.
+    # The crop's middle relative to the principal point, in pixels.
     middle = np.array([x + side / 2, y + side / 2]) - 0.5 - principal
     shift = translation[:2] - middle * depth / focal
     return np.array([2 * focal / (side * depth), *shift], np.float32)

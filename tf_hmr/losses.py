@@ -98,9 +98,9 @@ def betas_squared(
 
 
 def discriminator_real(scores: tf.Tensor) -> TotalAndCount:
-    """What the discriminator pays for real poses not scored 1.
+    """Least-squares discriminator loss on real poses (target 1).
 
-    Least squares, akanazawa/hmr: src/trainer.py: the mean over the batch of
+    As akanazawa/hmr: src/trainer.py: the mean over the batch of
     the SUM over the D outputs, so an example counts 1, not D.
 
     Args:
@@ -113,12 +113,12 @@ def discriminator_real(scores: tf.Tensor) -> TotalAndCount:
 
 
 def discriminator_fake(scores: tf.Tensor) -> TotalAndCount:
-    """What it pays for predictions not scored 0; as `discriminator_real`."""
+    """Least-squares loss on predictions (target 0); as `discriminator_real`."""
     return _least_squares(scores, 0.0)
 
 
 def generator(scores: tf.Tensor) -> TotalAndCount:
-    """What the regressor pays for predictions not scored 1 (HMR, eq. 2)."""
+    """Least-squares loss of the regressor (target 1; HMR, eq. 2)."""
     return _least_squares(scores, 1.0)
 
 
@@ -143,20 +143,20 @@ def _sum_where(
     for _ in range(pred.shape.rank - flag.shape.rank):
         flag = flag[..., tf.newaxis]
     labelled = tf.broadcast_to(flag > 0.0, tf.shape(pred))
-    # One where is enough: a difference has derivative 1, so it sends no NaN
-    # back, and whatever follows sees 0.
+    # One tf.where is enough: a difference has derivative 1, so it sends no NaN
+    # back, and everything after it sees 0.
     error = tf.where(labelled, pred - true, 0.0)
     rest = list(range(1, pred.shape.rank))
     total = tf.reduce_sum(flag * penalty(error), axis=rest)
     return total, tf.reduce_sum(tf.cast(labelled, tf.float32), axis=rest)
 
 
-def _least_squares(scores: tf.Tensor, wanted: float) -> TotalAndCount:
+def _least_squares(scores: tf.Tensor, target: float) -> TotalAndCount:
     scores = tf.cast(scores, tf.float32)
     if scores.shape.rank != 2:
         raise ValueError(
             f"Expected scores of shape (B, outputs), got {scores.shape}. "
             "Merge refinement stages into the first axis."
         )
-    total = tf.reduce_sum(tf.square(scores - wanted), axis=1)
+    total = tf.reduce_sum(tf.square(scores - target), axis=1)
     return total, tf.ones_like(total)

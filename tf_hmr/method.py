@@ -2,7 +2,7 @@
 
 A method is a `keras.Model` in a module `tf_hmr.methods.<name>` that holds
 two public names: `Config` (a frozen dataclass, the paper's values as
-defaults) and `Model` (a `Method`). Nothing lists the methods: a new file is
+defaults) and `Model` (a `Method`). There is no list of methods: a new file is
 found by its path.
 """
 
@@ -26,7 +26,7 @@ WEIGHTS_FILE = "model.weights.h5"
 
 
 class Prediction(NamedTuple):
-    """What every method gives; the field names are the .tflite's outputs.
+    """Output of every method; the field names are the .tflite's outputs.
 
     Camera frame: x right, y down, z forward, metres.
     """
@@ -44,28 +44,29 @@ class Prediction(NamedTuple):
     vertices: tf.Tensor | None
     """(B, V, 3) metres; None in training when no term needs them."""
     intermediate: dict[str, tf.Tensor] | None = None
-    """Training only: what the terms need beside the final values."""
+    """Training only: further tensors that the terms need."""
 
 
 class Fits(NamedTuple):
-    """Bodies fitted to the keypoints of examples, as their crops show them."""
+    """Bodies fitted to the keypoints of examples, in their crops' frame."""
 
     rotmats: tf.Tensor
     """(B, 24, 3, 3)."""
     betas: tf.Tensor
     """(B, 10)."""
     kept: tf.Tensor
-    """(B,) 1 where one is kept, or, of new ones, where it is to be kept."""
+    """(B,) flags: of stored fits, 1 where there is one; of new fits, 1 where
+    the fit is to be stored."""
 
 
 class Term(NamedTuple):
-    """One loss, unreduced: the loop alone sums over examples and devices."""
+    """One loss, unreduced: only the loop sums over examples and devices."""
 
     total: tf.Tensor
     """(N,) summed error of each example."""
     count: tf.Tensor
     """(N,) how many numbers were summed; 0 where the label is missing. It
-    must not depend on the prediction: where a batch is taken in parts, the
+    must not depend on the prediction: when a batch is processed in parts, the
     counts of all parts scale the gradient of the first."""
     weight: float
     """The loss is weight * sum(total) / sum(count) over all devices."""
@@ -84,21 +85,21 @@ class Config:
 
 
 class Learner(keras.Model):
-    """What the loop trains: a method, or a part of one by itself."""
+    """A model that the loop trains: a method, or a part of one."""
 
     adversary: keras.Model | None = None
 
     @property
     def image_size(self) -> int:
-        """Side of the square input crop in pixels; 0 sees no pictures."""
+        """Side of the square input crop in pixels; 0 if it sees no images."""
         return 0
 
     def inputs(self, batch: dict[str, tf.Tensor]) -> Any:
-        """What `call` is fed, of a training batch: any nest of tensors."""
+        """Selects the input of `call` from a batch: any nest of tensors."""
         raise NotImplementedError(f"{type(self).__name__} names no inputs.")
 
     def terms(self, batch, prediction) -> dict[str, Term]:
-        """The losses of the learner's own player."""
+        """The losses over `player_variables`."""
         raise NotImplementedError(f"{type(self).__name__} defines no terms.")
 
     def adversary_terms(self, batch, prediction) -> dict[str, Term]:
@@ -106,24 +107,25 @@ class Learner(keras.Model):
         return {}
 
     def targets(self, batch, prediction, fits) -> dict[str, Any]:
-        """The batch with targets made inside the step; no gradient flows.
+        """Adds targets that are made inside the step; no gradient flows.
 
         Args:
-            batch: of the pipeline.
-            prediction: of it.
-            fits: Fits that are kept for its examples, if keeps_fits.
+            batch: a training batch of the pipeline.
+            prediction: the prediction for it.
+            fits: the stored Fits of its examples, if keeps_fits.
 
         Returns:
-            The batch, and, if keeps_fits, new Fits as `fits`. Of other values
-            that start with `fits_`, (B,), the step tells the mean.
+            The batch, and, if keeps_fits, new Fits as `fits`. Other `fits_*`
+            entries, shape (B,), are logged as batch means.
         """
         return batch
 
     def prepare_targets(self) -> None:
-        """Makes what `targets` needs; called before the first step.
+        """Loads the files that `targets` needs, before the first step.
 
         Raises:
-            FileNotFoundError, ValueError: a file that it needs is none.
+            FileNotFoundError: a required file is missing.
+            ValueError: a file is not valid.
         """
 
     @property
@@ -133,17 +135,18 @@ class Learner(keras.Model):
 
     @property
     def keeps_fits(self) -> bool:
-        """Whether `targets` is given fits, and gives new ones."""
+        """Whether `targets` takes stored fits and returns new ones."""
         return False
 
     def player_variables(self) -> list[keras.Variable]:
         """Trainable variables without the adversary's."""
-        other = self.adversary.trainable_variables if self.adversary else []
-        others = {id(variable) for variable in other}
-        return [v for v in self.trainable_variables if id(v) not in others]
+        if not self.adversary:
+            return list(self.trainable_variables)
+        excluded = {id(v) for v in self.adversary.trainable_variables}
+        return [v for v in self.trainable_variables if id(v) not in excluded]
 
     def build(self, shape=None) -> None:
-        """Nothing: the parts make their variables when first called."""
+        """Marks the model as built: parts make variables when first called."""
         self.built = True
 
 
@@ -157,7 +160,7 @@ class Method(Learner):
     """
 
     input_names: ClassVar[tuple[str, ...]] = ("image",)
-    """What `call` reads, of method_inputs.INPUTS."""
+    """The inputs that `call` reads, names of method_inputs.INPUTS."""
 
     def __init__(self, config: Config, body: Body):
         # Keras must not round boxes and intrinsics to a policy's bfloat16.
@@ -178,11 +181,11 @@ class Method(Learner):
         return self.config.image_size
 
     def inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What `call` is fed of a batch: the tensors of `input_names`."""
+        """Selects the tensors of `input_names` from a batch."""
         return {name: batch[name] for name in self.input_names}
 
     def infer(self, inputs: dict[str, tf.Tensor]) -> Prediction:
-        """`call` without training, as a graph compiled once per shape."""
+        """Runs `call` without training, as a graph traced once per shape."""
         if self._inference is None:
             self._inference = tf.function(
                 lambda x: self(x, training=False)._replace(intermediate=None),
@@ -202,7 +205,7 @@ class Method(Learner):
 
 
 def names() -> list[str]:
-    """The methods there are: the modules of `tf_hmr.methods`."""
+    """Names of all methods: the modules of `tf_hmr.methods`."""
     package = importlib.import_module("tf_hmr.methods")
     return sorted(
         info.name
@@ -218,32 +221,32 @@ def _module(name: str):
 
 
 def name_of(config: Config) -> str:
-    """The method that a Config belongs to."""
+    """Name of the method that a Config belongs to."""
     return type(config).__module__.rsplit(".", 1)[-1]
 
 
 def build(config: Config, body: Body) -> Method:
-    """A method with every variable made, from its own Config."""
+    """Builds the method of a Config, with every variable made."""
     model = _module(name_of(config)).Model(config, body)
     model.build_all()
     return model
 
 
 def with_body(model: Method, body: Body) -> Method:
-    """The same weights around another function of the same body.
+    """Copies a method around another function of the same body.
 
     For export: `body` is a body_edge.EdgeBody, which is called as Body is.
     """
-    other = build(model.config, body)
-    other.set_weights(model.get_weights())
-    return other
+    copy = build(model.config, body)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def create(name: str, body: Body, **values) -> Method:
-    """A method by name; `values` replace fields of its Config.
+    """Builds a method by name; `values` replace fields of its Config.
 
     Raises:
-        ValueError: unknown name or field; the message lists what there is.
+        ValueError: unknown name or field; the message lists the known ones.
     """
     return build(make_config(name, **values), body)
 
@@ -270,11 +273,11 @@ def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Translates a stored method and its Config's values to today's.
 
     Args:
-        name: of the method, as a file has it.
-        values: fields of its Config, as the file has them.
+        name: of the method, as stored in a file.
+        values: fields of its Config, as stored in the file.
 
     Returns:
-        The name and the fields; unchanged where there is no such method.
+        The name and the fields; unchanged if there is no such method.
 
     Raises:
         ValueError: see `retired.drop`.
@@ -282,9 +285,9 @@ def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if name not in names():
         return name, dict(values)
     kind = _module(name).Config
-    for name_then, field in kind.RETIRED.items():
-        for value, successor in field.moved.items():
-            if values.get(name_then) == value:
+    for old_name, field in kind.RETIRED.items():
+        for value, successor in field.successors.items():
+            if values.get(old_name) == value:
                 return migrate(successor, values)
     return name, retired.drop(kind, values, kind.RETIRED)
 
@@ -293,7 +296,7 @@ def save(method: Method, folder: str | Path) -> None:
     """Writes a model folder: config, weights, the body's topology tag.
 
     No array of the body is written. The weights are complete before the
-    config names them, so a folder with a config is whole.
+    config names them, so a folder with a config is complete.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -318,9 +321,10 @@ def find_folder(folder: str | Path) -> Path:
     Raises:
         FileNotFoundError: neither holds a model; says how to make one.
     """
-    for place in (Path(folder), Path(folder) / "best"):
-        if (place / CONFIG_FILE).is_file() and (place / WEIGHTS_FILE).is_file():
-            return place
+    files = (CONFIG_FILE, WEIGHTS_FILE)
+    for candidate in (Path(folder), Path(folder) / "best"):
+        if all((candidate / name).is_file() for name in files):
+            return candidate
     raise FileNotFoundError(
         f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
         "there or in its folder 'best'. Train one with "
@@ -333,7 +337,7 @@ def load(
     body: str | Path | BodyData = "open",
     jit: bool = True,
 ) -> Method:
-    """The method of a model folder (or of a workdir's `best`).
+    """Loads the method of a model folder (or of a workdir's `best`).
 
     Args:
         folder: a model folder or a workdir.
@@ -341,7 +345,7 @@ def load(
         jit: False gives the plain graph that an export needs.
 
     Raises:
-        FileNotFoundError: no model there.
+        FileNotFoundError: the folder holds no model.
         ValueError: the model was trained on a body of another topology.
     """
     folder = find_folder(folder)

@@ -1,9 +1,9 @@
-"""What a method may be fed: named tensors, one row per person.
+"""Inputs of the methods: named tensors, one row per person.
 
-A method names those that it reads (`Method.input_names`); whoever calls it
-fills a dictionary of exactly these: the training pipeline from records,
+A method names the inputs that it reads (`Method.input_names`); its caller fills
+a dictionary of exactly these: the training pipeline from records,
 `inference.recover` and edge/run.py from a photo and a box. An exported file's
-card says of each what stands here.
+card describes each input with the text below.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from tf_hmr import joints
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """One input: its numbers for each person, and what they are."""
+    """Shape and meaning of one input, for one person."""
 
     shape: tuple[int | str, ...]
-    """Without the batch; "S" is the side of the method's crop in pixels."""
+    """Shape without the batch; "S" is the side of the crop in pixels."""
     meaning: str
-    """Axes, units and frame, as an export's card says it."""
+    """Axes, units and frame, as the card of an export shows it."""
 
 
 INPUTS: dict[str, Input] = {
@@ -46,14 +46,14 @@ INPUTS: dict[str, Input] = {
         "where not known",
     ),
 }
-"""Everything there is, by name; float32, but for an exported file's image."""
+"""All inputs by name; float32, except the image of an exported file."""
 
 
 def shape(name: str, image_size: int) -> tuple[int, ...]:
     """The shape of an input of one person.
 
     Args:
-        name: of INPUTS.
+        name: a name of INPUTS.
         image_size: side of the method's crop in pixels.
 
     Raises:
@@ -73,16 +73,16 @@ def example(
 ) -> dict[str, np.ndarray]:
     """Inputs of `count` people: black crops that are the whole photo.
 
-    For what needs tensors of the right shapes alone, as making variables; no
-    division by one of the numbers fails.
+    For callers that only need tensors of the right shapes, such as making
+    variables; no division by one of the numbers fails.
 
     Args:
-        names: of INPUTS.
+        names: names of INPUTS.
         image_size: side S of the crops in pixels.
         count: rows B.
 
     Returns:
-        By name, (B, ...) float32.
+        (B, ...) float32 by name.
 
     Raises:
         ValueError: there is no such input.

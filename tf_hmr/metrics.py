@@ -40,8 +40,8 @@ def align_root(
         ValueError: a root joint is not among the names.
     """
     points = np.asarray(points, np.float64)
-    chosen = list(joints.select(root, of=names))
-    return points - points[..., chosen, :].mean(axis=-2, keepdims=True)
+    root_indices = list(joints.select(root, of=names))
+    return points - points[..., root_indices, :].mean(axis=-2, keepdims=True)
 
 
 def per_joint_error_mm(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -104,11 +104,11 @@ def pve_mm(pred_vertices: np.ndarray, true_vertices: np.ndarray) -> np.ndarray:
 
 
 def procrustes(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The source moved onto the target by the best similarity.
+    """Moves the source onto the target by the best similarity transform.
 
     Least squares over rotation, scale and translation; reflections are
-    excluded (the last singular vector's sign is turned), for a mirrored body
-    must not score as a right one.
+    excluded (by flipping the sign of the last singular vector), because a
+    mirrored body must not score as a correct one.
 
     Args:
         source: (..., J, 3).
@@ -185,7 +185,7 @@ def auc3d(errors_mm: np.ndarray) -> float:
 def torso_diameter(keypoints: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Distance from left shoulder to right hip: a normaliser for `pck2d`.
 
-    That of classner/up: pose/evaluate_pose.py (Sapp and Taskar 2013).
+    As classner/up: pose/evaluate_pose.py (Sapp and Taskar 2013).
 
     Args:
         keypoints: (N, K, 2) true keypoints.
@@ -213,8 +213,9 @@ def pck2d(
 ) -> float:
     """Percentage of visible keypoints within a fraction of a length.
 
-    The mean over keypoints of each one's percentage over examples, and at
-    most the threshold counts, as classner/up: pose/evaluate_pose.py does.
+    The mean over keypoints of each keypoint's percentage over examples; a
+    distance equal to the threshold counts as correct, as in classner/up:
+    pose/evaluate_pose.py.
 
     Args:
         pred: (N, K, 2).
@@ -231,21 +232,22 @@ def pck2d(
     """
     visible = np.asarray(visible) > 0
     size = np.asarray(size, np.float64)
-    used = visible.any(axis=1)
-    if not used.any():
+    has_visible = visible.any(axis=1)
+    if not has_visible.any():
         raise ValueError("No keypoint is visible; PCK needs at least one.")
-    if not (size[used] > 0).all():
+    if not (size[has_visible] > 0).all():
         raise ValueError(
             "Expected positive normalisers, got "
-            f"{size[used][~(size[used] > 0)][0]}. Leave out the examples "
-            "whose torso is not visible, or normalise by box_side."
+            f"{size[has_visible][~(size[has_visible] > 0)][0]}. Leave out the "
+            "examples whose torso is not visible, or normalise by box_side."
         )
     pred, true = np.asarray(pred, np.float64), np.asarray(true, np.float64)
     distance = np.linalg.norm(pred - true, axis=-1)
     correct = (distance <= fraction * size[:, np.newaxis]) & visible
-    seen = visible.sum(axis=0)
+    num_visible = visible.sum(axis=0)
+    is_seen = num_visible > 0
     return 100.0 * float(
-        (correct.sum(axis=0)[seen > 0] / seen[seen > 0]).mean()
+        (correct.sum(axis=0)[is_seen] / num_visible[is_seen]).mean()
     )
 
 
@@ -283,8 +285,10 @@ class SegmentationCounts:
                 f"{pred.shape} and true {true.shape}."
             )
         pred, true = pred.astype(np.int64), true.astype(np.int64)
-        kept = np.full(true.shape, True) if ignore is None else true != ignore
-        dropped, pred, true = pred[~kept], pred[kept], true[kept]
+        counted = np.full(true.shape, True)
+        if ignore is not None:
+            counted = true != ignore
+        dropped, pred, true = pred[~counted], pred[counted], true[counted]
         for name, labels in (
             ("predicted", np.append(pred, dropped)),
             ("true", true),
@@ -308,15 +312,16 @@ class SegmentationCounts:
         The reference code relabels ignored pixels as background here, while
         its F1 leaves them out; published accuracies contain that.
         """
-        right = np.trace(self.counts) + self.ignored[0]
-        return float(right / (self.counts.sum() + self.ignored.sum()))
+        correct = np.trace(self.counts) + self.ignored[0]
+        return float(correct / (self.counts.sum() + self.ignored.sum()))
 
     @property
     def f1(self) -> np.ndarray:
         """(classes,) F1; NaN for a class neither true nor predicted."""
-        hits = 2.0 * np.diag(self.counts)
+        true_positives = np.diag(self.counts)
         sums = self.counts.sum(axis=0) + self.counts.sum(axis=1)
-        return np.where(sums > 0, hits / np.maximum(sums, 1), np.nan)
+        f1 = 2.0 * true_positives / np.maximum(sums, 1)
+        return np.where(sums > 0, f1, np.nan)
 
     @property
     def mean_f1(self) -> float:
@@ -343,13 +348,13 @@ def silhouette_iou(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
             f"Expected silhouettes of one shape, got predicted {pred.shape} "
             f"and true {true.shape}."
         )
-    both = (pred & true).sum(axis=(-2, -1))
-    either = (pred | true).sum(axis=(-2, -1))
-    return np.where(either > 0, both / np.maximum(either, 1), 1.0)
+    intersection = (pred & true).sum(axis=(-2, -1))
+    union = (pred | true).sum(axis=(-2, -1))
+    return np.where(union > 0, intersection / np.maximum(union, 1), 1.0)
 
 
 def _pair(pred: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 of one shape (..., J, 3)."""
+    """Casts both to float64 and checks that they share a shape (..., J, 3)."""
     pred, true = np.asarray(pred, np.float64), np.asarray(true, np.float64)
     if pred.shape != true.shape or pred.ndim < 2 or pred.shape[-1] != 3:
         raise ValueError(

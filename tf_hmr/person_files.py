@@ -1,4 +1,4 @@
-"""The files that one recovered person becomes."""
+"""Writes the files of one recovered person."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ FIGURE_HEIGHT = 512
 """Pixels; the figure's square panels and the side view are this high."""
 
 LARGE_PX = 2_000_000
-"""Overlays of so many pixels are drawn without supersampling."""
+"""Overlays of this many pixels or more are drawn without supersampling."""
 
 CONVENTION = {
     "pixels": "the upright photo's; the centre of its first pixel is (0, 0)",
@@ -36,69 +36,69 @@ def write(
     image: np.ndarray,
     person: inference.Person,
     facts: dict,
-    given: np.ndarray | None = None,
+    input_figure: np.ndarray | None = None,
 ) -> None:
-    """Writes a person: pictures, meshes (.glb, .obj), .npz and .json.
+    """Writes a person: figures (.png), meshes (.glb, .obj), .npz and .json.
 
     Args:
         stem: path and start of the names: STEM.png, STEM_overlay.png...
         image: (H, W, 3) uint8 RGB, the photo the person is in.
-        person: who to write.
-        facts: what else the json shall say (photo, weights, licence, ...).
-        given: picture to show beside the overlay; the photo when None.
+        person: the person.
+        facts: further entries of the json (photo, weights, licence, ...).
+        input_figure: shown beside the overlay; the photo when None.
 
     Raises:
-        ValueError: the model's answer is no person that can be drawn; then
-            nothing is written.
+        ValueError: the model's prediction cannot be drawn; nothing is
+            written.
     """
     person.check()
     overlay = draw_overlay(image, person)
     side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
-    _write_png(_with(stem, "_overlay.png"), overlay)
-    _write_png(_with(stem, "_side.png"), side)
-    # What the model saw, so that a small person in a large photo is seen.
-    shown = [
+    _write_png(_with_ending(stem, "_overlay.png"), overlay)
+    _write_png(_with_ending(stem, "_side.png"), side)
+    # Cropped as the model saw it, so that a small person is large enough.
+    panels = [
         crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
-        for panel in (image if given is None else given, overlay)
+        for panel in (image if input_figure is None else input_figure, overlay)
     ]
-    _write_png(_with(stem, ".png"), np.hstack([*shown, side]))
+    _write_png(_with_ending(stem, ".png"), np.hstack([*panels, side]))
     mesh = trimesh.Trimesh(
         person.vertices * np.float32([1, -1, -1]), person.faces, process=False
     )
-    mesh.export(_with(stem, ".glb"))
-    mesh.export(_with(stem, ".obj"), header=None)
-    np.savez_compressed(_with(stem, ".npz"), **_arrays(person))
+    mesh.export(_with_ending(stem, ".glb"))
+    mesh.export(_with_ending(stem, ".obj"), header=None)
+    np.savez_compressed(_with_ending(stem, ".npz"), **_arrays(person))
     content = json.dumps(facts | parameters(person), indent=1, allow_nan=False)
-    _with(stem, ".json").write_text(content + "\n", encoding="utf-8")
+    _with_ending(stem, ".json").write_text(content + "\n", encoding="utf-8")
 
 
 def draw_overlay(image: np.ndarray, person: inference.Person) -> np.ndarray:
-    """The photo (H, W, 3) uint8 RGB with the person's mesh on it."""
+    """Draws the person's mesh on the photo: (H, W, 3) uint8 RGB."""
     width, height = person.image_size
     view = rendering.View(
         width, height, person.focal_px, person.principal_point
     )
-    placed = person.placed
+    camera_vertices = person.camera_vertices
     # Only the part that the mesh covers is drawn: a photo of a phone has
     # fifty million samples, of which a person seldom needs a tenth.
-    pixels = view.project(placed)
+    pixels = view.project(camera_vertices)
     low = np.floor(np.clip(pixels.min(axis=0) - 2, 0, (width - 1, height - 1)))
     high = np.ceil(np.clip(pixels.max(axis=0) + 3, low + 1, (width, height)))
     (left, top), (right, bottom) = low.astype(int), high.astype(int)
     part = view.window(left, top, right - left, bottom - top)
-    drawn = image.copy()
-    drawn[top:bottom, left:right] = rendering.shade(
-        placed,
+    overlay = image.copy()
+    overlay[top:bottom, left:right] = rendering.shade(
+        camera_vertices,
         person.faces,
         part,
         background=image[top:bottom, left:right],
         supersample=2 if part.width * part.height < LARGE_PX else 1,
     )
-    return drawn
+    return overlay
 
 
 def parameters(person: inference.Person) -> dict:
-    """What the json says of a person: all but the mesh, in plain numbers."""
+    """Entries of the json: all numbers of a person but the mesh."""
     scale, tx, ty = person.camera.tolist()
     return {
         "image_size_px": list(person.image_size),
@@ -141,7 +141,7 @@ def _arrays(person: inference.Person) -> dict[str, np.ndarray]:
     }
 
 
-def _with(stem: pathlib.Path, ending: str) -> pathlib.Path:
+def _with_ending(stem: pathlib.Path, ending: str) -> pathlib.Path:
     # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
     return stem.with_name(stem.name + ending)
 

@@ -1,4 +1,4 @@
-"""Drawing meshes without a display: depth, labels, shading, skeletons.
+"""Draws meshes without a display: depth, labels, shading, skeletons.
 
 Everything here is numpy and OpenCV's software rasteriser
 (`cv2.triangleRasterize`, OpenCV 5); no window, GPU or TensorFlow is needed.
@@ -19,10 +19,10 @@ from tf_hmr import joints
 _OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
 _NEAR_M = 0.05  # Surfaces closer than this are behind the camera or its lens.
 
-# Where the light of `shade` comes from: over the photographer's left shoulder.
+# Direction of the light of `shade`: over the photographer's left shoulder.
 _LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
 _AMBIENT = 0.35
-_SIDE_MARGIN = 1.15  # side_view's picture over the body's largest extent.
+_SIDE_MARGIN = 1.15  # Side of side_view's image over the body's extent.
 _SIDE_DISTANCE = 8.0  # In body extents: far enough to look orthographic.
 
 _LEFT, _RIGHT, _MIDDLE = (230, 85, 13), (33, 113, 181), (49, 163, 84)
@@ -31,14 +31,14 @@ _HIDDEN = (150, 150, 150)
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A pinhole camera and the size of its picture.
+    """A pinhole camera and the size of its image.
 
     Attributes:
         width: pixels.
         height: pixels.
         focal_px: focal length in pixels, the same along x and y.
         centre: (cx, cy), the principal point in pixel-centre coordinates; it
-            may lie outside the picture, as it does in a crop.
+            may lie outside the image, as it does in a crop.
     """
 
     width: int
@@ -48,13 +48,13 @@ class View:
 
     @classmethod
     def of_crop(cls, size: int, focal_px: float) -> "View":
-        """A square picture with the principal point in its middle."""
+        """A square image with the principal point in its middle."""
         return cls(size, size, focal_px, ((size - 1) / 2, (size - 1) / 2))
 
     def window(
         self, left: int, top: int, width: int, height: int, zoom: int = 1
     ) -> "View":
-        """The view of a rectangle of this picture, `zoom` times finer."""
+        """The view of a rectangle of this image, `zoom` times finer."""
         cx, cy = self.centre
         # Pixel edges, not centres, scale with the zoom: hence the halves.
         return View(
@@ -119,8 +119,8 @@ def vertex_ids(
     """
     colours = np.zeros((len(vertices), 3), np.float32)
     colours[:, 0] = np.arange(1, len(vertices) + 1)
-    picture = _rasterize(vertices, faces, colours, view, True, closed)[0]
-    return picture[..., 0].astype(np.int32) - 1
+    id_image = _rasterize(vertices, faces, colours, view, True, closed)[0]
+    return id_image[..., 0].astype(np.int32) - 1
 
 
 def part_labels(
@@ -173,7 +173,7 @@ def shade(
     vertex_colours: np.ndarray | None = None,
     supersample: int = 2,
 ) -> np.ndarray:
-    """The mesh, lit from over the photographer's shoulder, on a picture.
+    """Draws the mesh on an image, lit from over the photographer's shoulder.
 
     Args:
         vertices: (V, 3), camera frame, metres.
@@ -196,36 +196,36 @@ def shade(
     if background.shape != (*size, 3):
         raise ValueError(
             f"background has shape {background.shape}, the view draws "
-            f"{(*size, 3)}. Resize the picture, or make the view of its size."
+            f"{(*size, 3)}. Resize the image, or make the view of its size."
         )
     light = vertex_normals(vertices, faces) @ _LIGHT
     light = _AMBIENT + (1 - _AMBIENT) * np.clip(light, 0, 1)
     albedo = np.asarray(colour if vertex_colours is None else vertex_colours)
     colours = np.clip(albedo * light[:, None], 0, 1)
-    fine = view.window(0, 0, view.width, view.height, zoom=supersample)
-    picture, distance = _rasterize(vertices, faces, colours, fine)
+    fine_view = view.window(0, 0, view.width, view.height, zoom=supersample)
+    image, distance = _rasterize(vertices, faces, colours, fine_view)
     cover = np.isfinite(distance).astype(np.float32)
     # Uncovered samples are black, so the mean is already weighted by cover.
-    picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
     cover = cv2.resize(cover, size[::-1], interpolation=cv2.INTER_AREA)
-    mixed = background * (1 - cover[..., None]) + 255 * picture
+    mixed = background * (1 - cover[..., None]) + 255 * image
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
 def side_view(vertices: np.ndarray, faces: np.ndarray, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 RGB: the body seen from its left in the picture.
+    """Draws the body from the image's left: (size, size, 3) uint8 RGB.
 
     The mesh turns a quarter about the camera's vertical axis, so what was
-    near the camera is on the right. It fills the picture; its distance and
-    place in the photo do not matter.
+    near the camera is on the right. It fills the image; its distance and
+    position in the photo do not matter.
     """
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     extent = float(np.max(high - low))
     x, y, z = np.moveaxis(vertices - (low + high) / 2, -1, 0)
     distance = _SIDE_DISTANCE * extent
-    turned = np.stack([-z, y, x + distance], axis=-1)
+    side_vertices = np.stack([-z, y, x + distance], axis=-1)
     focal_px = size * _SIDE_DISTANCE / _SIDE_MARGIN
-    return shade(turned, faces, View.of_crop(size, focal_px))
+    return shade(side_vertices, faces, View.of_crop(size, focal_px))
 
 
 def skeleton(
@@ -248,32 +248,32 @@ def skeleton(
     """
     canvas = np.ascontiguousarray(image).copy()
     points = np.asarray(keypoints_px, float)
-    shown = np.isfinite(points).all(axis=1)
-    # Far outside the picture a coordinate would overflow OpenCV's integers.
+    finite = np.isfinite(points).all(axis=1)
+    # Far outside the image a coordinate would overflow OpenCV's integers.
     limit = 4 * max(image.shape)
-    places = np.clip(np.nan_to_num(points), -limit, limit)
-    places = [tuple(int(value) for value in np.rint(p)) for p in places]
-    seen = np.ones(len(names)) if visible is None else np.asarray(visible)
+    pixels = np.clip(np.nan_to_num(points), -limit, limit)
+    pixels = [tuple(int(value) for value in np.rint(p)) for p in pixels]
+    visible = np.ones(len(names)) if visible is None else np.asarray(visible)
     radius = max(1, round(min(image.shape[:2]) / 100))
     for start, end in joints.BONES:
         if start not in names or end not in names:
             continue
         a, b = names.index(start), names.index(end)
-        if shown[a] and shown[b] and seen[a] and seen[b]:
+        if finite[a] and finite[b] and visible[a] and visible[b]:
             cv2.line(
                 canvas,
-                places[a],
-                places[b],
+                pixels[a],
+                pixels[b],
                 _side_colour(end),
                 radius,
                 cv2.LINE_AA,
             )
-    for name, place, drawn, clear in zip(
-        names, places, shown, seen, strict=True
+    for name, pixel, is_finite, is_visible in zip(
+        names, pixels, finite, visible, strict=True
     ):
-        if drawn:
-            paint = _side_colour(name) if clear else _HIDDEN
-            cv2.circle(canvas, place, radius, paint, -1, cv2.LINE_AA)
+        if is_finite:
+            joint_colour = _side_colour(name) if is_visible else _HIDDEN
+            cv2.circle(canvas, pixel, radius, joint_colour, -1, cv2.LINE_AA)
     return canvas
 
 
@@ -294,12 +294,14 @@ def place(
         size: side of the crop, pixels.
         focal_px: HMR's and SPIN's 5000 pixels by default.
     """
-    # Imported here, for it brings TensorFlow, and the processes that render
-    # training pictures with this module start ten times faster without.
+    # Imported here because it imports TensorFlow: the processes that render
+    # training images with this module start ten times faster without it.
     from tf_hmr.geometry import camera as cameras
 
-    shift = cameras.weak_to_translation(np.asarray(camera), focal_px, size)
-    return vertices + np.asarray(shift)
+    translation = cameras.weak_to_translation(
+        np.asarray(camera), focal_px, size
+    )
+    return vertices + np.asarray(translation)
 
 
 def _side_colour(name: str) -> tuple[int, int, int]:
@@ -317,13 +319,13 @@ def _rasterize(
     closed: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 3) float32, 0 where empty, and depth (H, W), inf."""
-    picture = np.zeros((view.height, view.width, 3), np.float32)
+    image = np.zeros((view.height, view.width, 3), np.float32)
     # The far plane marks empty pixels and must lie clearly behind the mesh;
     # the buffer holds inverse depths, exact only when the near one is close.
     z = vertices[:, 2]
-    near = max(_NEAR_M, 0.5 * float(z.min()))
-    far = max(2 * near, 1.01 * float(z.max()) + 1.0)
-    distance = np.full(picture.shape[:2], far, np.float32)
+    near_plane = max(_NEAR_M, 0.5 * float(z.min()))
+    far_plane = max(2 * near_plane, 1.01 * float(z.max()) + 1.0)
+    distance = np.full(image.shape[:2], far_plane, np.float32)
     # A principal point off the middle is a shear along z: x/z shifts by it.
     shear = np.eye(4)
     shear[0, 2] = (view.centre[0] - (view.width - 1) / 2) / view.focal_px
@@ -332,17 +334,17 @@ def _rasterize(
         np.ascontiguousarray(vertices, np.float32),
         np.ascontiguousarray(faces, np.int32),
         np.ascontiguousarray(colours, np.float32),
-        picture,
+        image,
         distance,
         (_OPENGL_AXES @ shear).astype(np.float32),
         2 * math.atan(view.height / (2 * view.focal_px)),
-        near,
-        far,
+        near_plane,
+        far_plane,
         _settings(flat, closed),
     )
-    # OpenCV stores depths inverted meanwhile: empty pixels come back rounded.
-    distance[distance > 0.995 * far] = np.inf
-    return picture, distance
+    # OpenCV stores inverse depths, so empty pixels come back rounded.
+    distance[distance > 0.995 * far_plane] = np.inf
+    return image, distance
 
 
 def _settings(flat: bool, closed: bool) -> cv2.TriangleRasterizeSettings:
@@ -350,7 +352,7 @@ def _settings(flat: bool, closed: bool) -> cv2.TriangleRasterizeSettings:
     settings.setShadingType(
         cv2.RASTERIZE_SHADING_FLAT if flat else cv2.RASTERIZE_SHADING_SHADED
     )
-    # OpenCV flips the picture, so "clockwise" culls the faces turned away.
+    # OpenCV flips the image, so "clockwise" culls the faces turned away.
     settings.setCullingMode(
         cv2.RASTERIZE_CULLING_CW if closed else cv2.RASTERIZE_CULLING_NONE
     )

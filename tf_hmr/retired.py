@@ -1,33 +1,33 @@
-"""Fields that a Config once had, as older files and commands name them."""
+"""Retired fields of Configs, which older files and commands still name."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Field(NamedTuple):
-    """A field that its Config no longer has."""
+    """A field that was removed from its Config."""
 
     accepted: tuple[Any, ...]
-    """Values that mean what the method does without the field."""
+    """Values that mean what the method now does without the field."""
     instead: str
-    """What to use where another value is wanted."""
-    moved: Mapping[Any, str] = {}
-    """Methods of today by the value that once chose them: stored Configs with
-    this value are theirs."""
+    """Sentence for the error: what to use for other values."""
+    successors: Mapping[Any, str] = {}
+    """Method by the value that once selected it: stored Configs with this
+    value now belong to that method."""
 
 
 def drop(
     kind: type, values: Mapping[str, Any], retired: Mapping[str, Field]
 ) -> dict[str, Any]:
-    """Values of a Config without its retired fields.
+    """Drops the retired fields from the values of a Config.
 
     Args:
         kind: class of the Config, for messages.
         values: by field.
-        retired: those of `kind`.
+        retired: the retired fields of `kind`.
 
     Raises:
-        ValueError: a retired field has a value that is not possible any more.
+        ValueError: a retired field has a value that is no longer possible.
     """
     for name, field in retired.items():
         if name in values and values[name] not in field.accepted:

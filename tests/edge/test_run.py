@@ -133,7 +133,7 @@ def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
     view = rendering.View(900, 780, person.focal_px, person.principal_point)
     data = model.body.data
     faces = data.lite_vertices[data.lite_faces]
-    covered = rendering.silhouette(person.placed, faces, view)
+    covered = rendering.silhouette(person.camera_vertices, faces, view)
     # OpenCV also fills the pixels that an outline touches.
     around = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3))) > 0
     assert covered.sum() > 10_000

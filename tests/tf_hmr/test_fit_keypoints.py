@@ -215,7 +215,7 @@ def test_the_start_faces_as_the_torso_says(body_data, yaw, roll):
     found = Rotation.from_rotvec(initialization.orientations(keypoints, rest))
     off = np.rad2deg((found * true.inv()).magnitude())
     assert off.min() < 30
-    moved, _ = initialization.place(
+    moved, _ = initialization.estimate_translation(
         keypoints, true.apply(rest), 5000.0, np.zeros(2)
     )
     assert moved[2] == pytest.approx(50, rel=0.05)

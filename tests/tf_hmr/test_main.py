@@ -129,7 +129,7 @@ def test_overlay_draws_the_person_and_nothing_else(photo, model):
     drawn = person_files.draw_overlay(image, person)
     changed = (drawn != image).any(axis=-1)
     pixels = camera.project_perspective(
-        person.placed, person.focal_px, person.principal_point
+        person.camera_vertices, person.focal_px, person.principal_point
     )
     low, high = pixels.min(axis=0) - 1, pixels.max(axis=0) + 1
     rows, columns = np.nonzero(changed)

@@ -1,4 +1,4 @@
-"""A body's parts as capsules: where limbs collide with each other and trunk.
+"""A body's parts as capsules, to find limbs that collide.
 
 Numpy only. Capsules are measured on a shape of the body from its skin
 weights, so any body with SMPL's joints has them.
@@ -30,7 +30,7 @@ class Capsule(NamedTuple):
     """A cylinder with round ends that moves with a joint.
 
     Attributes:
-        name: of the part.
+        name: name of the part.
         joint: name of the body's joint.
         start: (3,) centre of one end on the resting body, metres.
         end: (3,) of the other.
@@ -51,27 +51,29 @@ class _Shape(NamedTuple):
     rest: np.ndarray  # (J, 3), float64
     data: BodyData
 
-    def at(self, name: str) -> np.ndarray:
+    def joint_position(self, name: str) -> np.ndarray:
         return self.rest[self.index(name)]
 
     def index(self, name: str) -> int:
         return joints.select([name], of=self.data.joint_names)[0]
 
-    def owned(self, name: str) -> np.ndarray:
-        """(V,) whether most of a vertex follows the joint or what it carries.
+    def follows_joint(self, name: str) -> np.ndarray:
+        """(V,) whether a vertex mostly follows the joint or a descendant of it.
 
-        The jaw's skin is the head's.
+        For example the jaw's skin belongs to the head.
         """
         data = self.data
         nearest = parts.nearest_ancestors(data.joint_names, data.parents)
-        own = [i for i, ancestor in enumerate(nearest) if ancestor == name]
-        return np.isin(np.argmax(data.weights, axis=1), own)
+        joint_indices = [
+            i for i, ancestor in enumerate(nearest) if ancestor == name
+        ]
+        return np.isin(np.argmax(data.weights, axis=1), joint_indices)
 
 
 def measure(
     data: BodyData, vertices: np.ndarray | None = None
 ) -> list[Capsule]:
-    """The 16 capsules of a body: 12 of the limbs, 4 of trunk and head.
+    """Measures the 16 capsules of a body: 12 limbs, 4 of trunk and head.
 
     Args:
         data: the body.
@@ -93,7 +95,7 @@ def measure(
 
 
 def may_touch(a: str, b: str) -> bool:
-    """Whether two parts lie so close that overlap means nothing."""
+    """Whether two parts are so close that their overlap means nothing."""
     if a in _TRUNK and b in _TRUNK:
         return True
     bare = {_bare(a), _bare(b)}
@@ -103,17 +105,26 @@ def may_touch(a: str, b: str) -> bool:
 
 def _limbs(shape: _Shape, side: str) -> list[Capsule]:
     def tube(name, joint, end, skip=0.0, thinner=1.0):
-        start, stop = shape.at(side + joint), shape.at(side + end)
+        start, stop = (
+            shape.joint_position(side + joint),
+            shape.joint_position(side + end),
+        )
         radius = thinner * _radius(shape, side + joint, start, stop)
         start = start + skip * (stop - start)
         return Capsule(side + name, side + joint, start, stop, radius)
 
-    wrist, hand = shape.at(side + "wrist"), shape.at(side + "hand")
-    ankle, foot = shape.at(side + "ankle"), shape.at(side + "foot")
+    wrist, hand = (
+        shape.joint_position(side + "wrist"),
+        shape.joint_position(side + "hand"),
+    )
+    ankle, foot = (
+        shape.joint_position(side + "ankle"),
+        shape.joint_position(side + "foot"),
+    )
     fingers = wrist + 1.9 * (hand - wrist)
     heel, toes = ankle + [0.0, -0.03, -0.02], foot + [0.0, 0.0, 0.05]
     return [
-        # The skipped start is inside the trunk even at rest.
+        # The skipped start is inside the trunk, even at rest.
         tube("thigh", "hip", "knee", skip=0.25),
         tube("shank", "knee", "ankle"),
         tube("upper_arm", "shoulder", "elbow", skip=0.35),
@@ -124,8 +135,8 @@ def _limbs(shape: _Shape, side: str) -> list[Capsule]:
 
 
 def _trunk(shape: _Shape) -> list[Capsule]:
-    # The same skin for every shape: that of the mean one.
-    aside = np.abs(shape.data.v_template[:, 0])
+    # The skin is chosen on the mean shape, so it is the same for every shape.
+    lateral_distance = np.abs(shape.data.v_template[:, 0])
     capsules = []
     for name, joint, half_width in (
         ("pelvis", "pelvis", 0.08),
@@ -133,15 +144,15 @@ def _trunk(shape: _Shape) -> list[Capsule]:
         ("chest", "spine3", 0.07),
     ):
         # The chest's joint also moves the inner shoulders: leave them out.
-        mine = shape.owned(joint) & (aside < 0.2)
-        skin = _some(shape.vertices[mine], joint)
+        mask = shape.follows_joint(joint) & (lateral_distance < 0.2)
+        skin = _require_skin(shape.vertices[mask], joint)
         middle = skin.mean(axis=0)
         radius = 0.43 * float(np.ptp(skin[:, 2]))
         sideways = np.array([half_width, 0.0, 0.0])
         capsules.append(
             Capsule(name, joint, middle - sideways, middle + sideways, radius)
         )
-    skin = _some(shape.vertices[shape.owned("head")], "head")
+    skin = _require_skin(shape.vertices[shape.follows_joint("head")], "head")
     middle = (skin.max(axis=0) + skin.min(axis=0)) / 2
     ends = middle + np.array([[0.0, 0.04, 0.0], [0.0, -0.06, 0.0]])
     return [*capsules, Capsule("head", "head", ends[0], ends[1], 0.08)]
@@ -150,16 +161,18 @@ def _trunk(shape: _Shape) -> list[Capsule]:
 def _radius(
     shape: _Shape, joint: str, start: np.ndarray, end: np.ndarray
 ) -> float:
-    """Median distance from a bone of the skin around its middle."""
+    """Median distance between a bone and the skin around its middle."""
     skin = shape.vertices[shape.data.weights[:, shape.index(joint)] > 0.6]
     bone = end - start
-    along = (skin - start) @ bone / (bone @ bone)
-    middle = (along > 0.15) & (along < 0.85)
-    away = _some((skin - start - along[:, None] * bone)[middle], joint)
-    return float(np.median(np.linalg.norm(away, axis=1)))
+    fraction = (skin - start) @ bone / (bone @ bone)
+    middle = (fraction > 0.15) & (fraction < 0.85)
+    radial_offsets = _require_skin(
+        (skin - start - fraction[:, None] * bone)[middle], joint
+    )
+    return float(np.median(np.linalg.norm(radial_offsets, axis=1)))
 
 
-def _some(skin: np.ndarray, joint: str) -> np.ndarray:
+def _require_skin(skin: np.ndarray, joint: str) -> np.ndarray:
     if not len(skin):
         raise ValueError(
             f"No skin of the body follows its {joint}, so how thick it is "

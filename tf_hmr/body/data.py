@@ -34,7 +34,7 @@ _OPTIONAL = {
     "h36m_regressor": np.float32,
 }
 _MEAN = ("mean_pose6d", "mean_betas")
-# What numpy raises for arrays that are not what their names say.
+# Errors that numpy raises for arrays that do not fit their names.
 _DAMAGE = (ValueError, TypeError, IndexError, KeyError, OverflowError)
 
 
@@ -46,10 +46,10 @@ class BodyData:
     float32 and read-only unless said otherwise.
 
     Attributes:
-        name: who this is, for messages.
+        name: name of the body, for messages.
         topology: tag of the vertex numbering, that is of the faces; SMPL's
             genders share one. See `check_same_topology`.
-        licence: what the file says about its licence, or where to ask.
+        licence: as the file states it, or where to ask.
         v_template: (V, 3) vertices of the mean shape at rest.
         shapedirs: (V, 3, P) displacement per unit of each beta.
         posedirs: (9 (J - 1), V, 3) displacement per entry of the pose
@@ -63,7 +63,8 @@ class BodyData:
             first; those that SMPL has are called as in joints.SMPL24.
         keypoint_regressor: row (V,) by keypoint name; read it through
             `regressor`, which explains what is missing.
-        mirror_vertices: (V,) int32, the vertex at the mirrored place, or None.
+        mirror_vertices: (V,) int32, the vertex at the mirrored position, or
+            None.
         lite_vertices: (L,) int32, vertex ids of a coarse mesh, or None.
         lite_faces: (K, 3) int32 faces that index `lite_vertices`, or None.
         beta_mean_gender: (2, P) mean betas of women, men, or None.
@@ -117,10 +118,10 @@ class BodyData:
 
         Raises:
             FileNotFoundError: no such file, or no body in the folder; the
-                message says who publishes what was looked for.
+                message says who publishes it.
             ValueError: a missing key, a wrong shape, NaN, a foreign topology
-                or a pickle that asks to run something; the message says
-                which, what was expected and how to mend it.
+                or a pickle that asks to run code; the message says which,
+                what was expected and how to repair it.
         """
         path = body_files.find(source)
         try:
@@ -138,14 +139,14 @@ class BodyData:
         raw = body_files.read(path)
         topology = body_topology.tag(raw, path)
         shapedirs = _array(raw["shapedirs"], "shapedirs")
-        kept = _kept_betas(shapedirs, num_betas, path)
+        count = _num_betas_to_load(shapedirs, num_betas, path)
         joint_names, parents = _tree(raw, path)
         body = cls(
             name=str(raw.get("name", path.stem)),
             topology=topology,
             licence=str(raw.get("license", "see its publisher")),
             v_template=_array(raw["v_template"], "v_template"),
-            shapedirs=shapedirs[..., :kept],
+            shapedirs=shapedirs[..., :count],
             posedirs=np.moveaxis(_array(raw["posedirs"], "posedirs"), -1, 0),
             J_regressor=_array(raw["J_regressor"], "J_regressor"),
             weights=_array(raw["weights"], "weights"),
@@ -153,7 +154,7 @@ class BodyData:
             faces=_array(raw["f"], "f", np.int32),
             joint_names=joint_names,
         )
-        # What follows needs the shapes that have now been checked.
+        # The rest relies on shapes, which cls() has checked.
         body_topology.check_shape_space(
             topology, body.v_template, body.shapedirs, path
         )
@@ -210,18 +211,20 @@ class BodyData:
                 the message names the file and its publisher.
         """
         joints.select(names, of=joints.KEYPOINTS)
-        gone = [name for name in names if name not in self.keypoint_regressor]
-        if gone:
+        missing = [
+            name for name in names if name not in self.keypoint_regressor
+        ]
+        if missing:
             raise FileNotFoundError(
-                keypoint_regressors.missing(gone, self.name)
+                keypoint_regressors.missing(missing, self.name)
             )
         return np.stack([self.keypoint_regressor[name] for name in names])
 
     def h36m_rows(self) -> np.ndarray:
         """Human3.6M's joints of the vertices: rows (17, V) of joints.H36M17.
 
-        With these SPIN and others compare; a keypoint of the same name may
-        lie elsewhere.
+        SPIN and others evaluate with these rows; a keypoint of the same name
+        may lie elsewhere.
 
         Raises:
             FileNotFoundError: this body came without them; the message names
@@ -245,11 +248,11 @@ class BodyData:
             name, self.weights, self.joint_names, self.parents
         )
 
-    def check_same_topology(self, topology: str, what: str) -> None:
-        """Refuses an asset whose vertex ids mean other places of the body.
+    def check_same_topology(self, topology: str, asset: str) -> None:
+        """Refuses an asset whose vertex ids belong to another numbering.
 
         A topology is a vertex numbering: which place of the body each vertex
-        id means, told by the faces. SMPL's neutral, female and male bodies
+        id means. The faces define it. SMPL's neutral, female and male bodies
         share "smpl", so poses, regressors and weights of one fit the others.
         Their shape spaces differ: the betas of one are another person in the
         next, and no tag says so. "open-v1" also says which shape space it
@@ -257,14 +260,14 @@ class BodyData:
 
         Args:
             topology: the tag that the asset carries.
-            what: the asset, for the message.
+            asset: its name, for the message.
 
         Raises:
             ValueError: the tags differ.
         """
         if topology != self.topology:
             raise ValueError(
-                f"{what} belongs to the body topology {topology!r}, but the "
+                f"{asset} belongs to the body topology {topology!r}, but the "
                 f"body {self.name!r} has {self.topology!r}. Their vertices "
                 "are other places of the body, so results would be wrong "
                 "without a sign of it. Load the body it was made with."
@@ -288,29 +291,29 @@ class BodyData:
 def _optional(
     raw: Mapping[str, Any], body: BodyData, path: Path
 ) -> dict[str, np.ndarray]:
-    """The arrays that not every body has, cut to the betas that it kept."""
+    """The arrays that not every body has, cut to the body's betas."""
     smpl, num_betas = body.topology == "smpl", body.num_betas
     # SMPL-H has SMPL's faces and other joints, of which SPIN has no mean.
     has_mean = smpl and body.joint_names == joints.SMPL24
     mean = body_files.read_mean(path.parent) if has_mean else None
-    found = dict(zip(_MEAN, mean, strict=True)) if mean else {}
+    raw_arrays = dict(zip(_MEAN, mean, strict=True)) if mean else {}
     h36m = keypoint_regressors.h36m(raw, path, beside=smpl)
     if h36m is not None:
-        found["h36m_regressor"] = h36m
-    found |= {name: raw[name] for name in _OPTIONAL if name in raw}
-    kept = {
+        raw_arrays["h36m_regressor"] = h36m
+    raw_arrays |= {name: raw[name] for name in _OPTIONAL if name in raw}
+    arrays = {
         name: _array(value, name, _OPTIONAL[name])
-        for name, value in found.items()
+        for name, value in raw_arrays.items()
     }
     for name in ("beta_mean_gender", "beta_cov_gender", "mean_betas"):
-        if name in kept:
-            kept[name] = kept[name][..., :num_betas]
-    if "beta_cov_gender" in kept:
-        kept["beta_cov_gender"] = kept["beta_cov_gender"][:, :num_betas]
-    return kept
+        if name in arrays:
+            arrays[name] = arrays[name][..., :num_betas]
+    if "beta_cov_gender" in arrays:
+        arrays["beta_cov_gender"] = arrays["beta_cov_gender"][:, :num_betas]
+    return arrays
 
 
-def _kept_betas(
+def _num_betas_to_load(
     shapedirs: np.ndarray, num_betas: int | None, path: Path
 ) -> int:
     stored = shapedirs.shape[-1] if shapedirs.ndim else 0

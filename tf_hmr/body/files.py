@@ -10,7 +10,7 @@ from tf_hmr.formats import array_files, unpickle
 
 OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
-# The schema of SPIN's file, whatever body lies beside it.
+# The schema of SPIN's file, whatever the body beside it.
 _MEAN_SIZES = {"pose": 6 * len(joints.SMPL24), "shape": 10}
 
 # In order of preference: HMR's file also holds the keypoint regressor that
@@ -33,10 +33,10 @@ REQUIRED = (
 
 
 def find(source: str | Path) -> Path:
-    """The body file that `source` means: "open", a file or an SMPL folder.
+    """Finds the body file of `source`: "open", a file or an SMPL folder.
 
     Raises:
-        FileNotFoundError: there is none; the message says who publishes it.
+        FileNotFoundError: there is no body; the message says who publishes it.
     """
     if str(source) == "open":
         return OPEN_BODY
@@ -79,10 +79,10 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} is no body file: expected SMPL's .pkl or an .npz with "
             f"the keys {list(REQUIRED)}."
         )
-    absent = [key for key in REQUIRED if key not in raw]
-    if absent:
+    missing = [key for key in REQUIRED if key not in raw]
+    if missing:
         raise ValueError(
-            f"{path} lacks {absent}, which a body needs; it holds "
+            f"{path} lacks {missing}, which a body needs; it holds "
             f"{sorted(raw)}. Expected a file with SMPL's keys: fetch it again "
             "from its publisher, or write it with BodyData.save."
         )
@@ -90,10 +90,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """SPIN's mean pose (144,) and betas (10,) beside a body, or None.
+    """Reads SPIN's mean pose (144,) and betas (10,) beside a body, or None.
 
     Raises:
-        ValueError: the file is damaged, or holds something else.
+        ValueError: the file is damaged, or has other contents.
     """
     path = folder / MEAN_FILE
     if not path.is_file():
@@ -102,10 +102,10 @@ def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     expected = f"finite {' and '.join(sizes)}"
     cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
     raw = array_files.read_npz(path, expected, cure)
-    absent = set(_MEAN_SIZES) - set(raw)
-    if absent:
+    missing = set(_MEAN_SIZES) - set(raw)
+    if missing:
         raise ValueError(
-            f"{path} lacks {sorted(absent)}; expected {expected}. {cure}"
+            f"{path} lacks {sorted(missing)}; expected {expected}. {cure}"
         )
     for key, size in _MEAN_SIZES.items():
         stored = raw[key]

@@ -1,9 +1,9 @@
 """Rows that turn a body's vertices into the keypoints of joints.KEYPOINTS.
 
-Each kind of body names its keypoints elsewhere: the open body in its own
-file, HMR's SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files in
-two .npy beside it plus a few vertex ids. A name that no file gives is left
-out; `missing` says who publishes it, when somebody asks for it.
+Each kind of body stores its keypoints in another place: the open body in its
+own file, HMR's SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files
+in two .npy beside it plus a few vertex ids. A keypoint that is in no file is
+left out; `missing` explains who publishes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ EXTRA_FILE = "J_regressor_extra.npy"
 H36M_FILE = "J_regressor_h36m.npy"
 
 # The last nine rows of every version of the extra file, with the names of
-# nkolot/SPIN: constants.py; the four that HMR's joints need are named ours.
+# nkolot/SPIN: constants.py; the four of HMR's joints are named as in KEYPOINTS.
 _EXTRA9 = (
     "right_hip",
     "left_hip",
@@ -86,7 +86,7 @@ _H36M_PUBLISHER = (
 
 
 def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
-    """Rows by name from the arrays of the open body's own file.
+    """Reads rows by name from the arrays of the open body's own file.
 
     Args:
         raw: the file's arrays.
@@ -97,20 +97,20 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     """
     vertices = len(raw["v_template"])
 
-    def named(names_key: str, rows_key: str) -> dict[str, np.ndarray]:
+    def read_rows(names_key: str, rows_key: str) -> dict[str, np.ndarray]:
         names = _texts(raw, names_key, path)
         rows = _rows(raw, rows_key, len(names), vertices, path)
         return dict(zip(names, rows, strict=True))
 
     if "keypoint_names" in raw:
-        return named("keypoint_names", "keypoint_regressor")
+        return read_rows("keypoint_names", "keypoint_regressor")
     rows: dict[str, np.ndarray] = {}
     for names_key, rows_key in (
         ("h36m_names", "J_regressor_h36m"),
         ("cocoplus_names", "J_regressor_cocoplus"),  # wins where both name it
     ):
         if names_key in raw:
-            rows |= named(names_key, rows_key)
+            rows |= read_rows(names_key, rows_key)
     if "vertex_names" in raw:
         names = _texts(raw, "vertex_names", path)
         ids = _ids(raw, "vertex_ids", len(names), vertices, path)
@@ -125,7 +125,7 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
 def of_smpl(
     raw: Mapping[str, Any], path: Path, joint_names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Rows by name from an official SMPL file and the files beside it.
+    """Reads rows by name from an official SMPL file and the files beside it.
 
     HMR's own 19 rows win where the pickle holds them; else the limbs come
     from SMPL's joint regressor, hips, neck and head top from SPIN's file and
@@ -134,7 +134,7 @@ def of_smpl(
     Args:
         raw: the file's arrays.
         path: the file.
-        joint_names: of the rows of its joint regressor.
+        joint_names: names of the rows of its joint regressor.
 
     Raises:
         ValueError: a limb is no joint of the body; or a regressor, in this
@@ -158,13 +158,13 @@ def of_smpl(
         rows |= dict(zip(_EXTRA9, extra, strict=True))
     if (folder / H36M_FILE).is_file():
         h36m = _stored_rows(folder / H36M_FILE, len(_H36M_STORED), vertices)
-        named = dict(zip(_H36M_STORED, h36m, strict=True))
-        rows |= {name: named[name] for name in _H36M_NAMES}
+        h36m_rows = dict(zip(_H36M_STORED, h36m, strict=True))
+        rows |= {name: h36m_rows[name] for name in _H36M_NAMES}
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
 def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
-    """Rows (17, V) of joints.H36M17, from the file or from SPIN's beside it.
+    """Reads rows (17, V) of joints.H36M17, from the file or SPIN's beside it.
 
     Args:
         raw: the body file's arrays.
@@ -172,7 +172,7 @@ def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
         beside: whether SPIN's file fits this body.
 
     Returns:
-        The rows; None where neither holds them.
+        The rows; None if neither file holds them.
 
     Raises:
         ValueError: they are damaged.
@@ -207,10 +207,10 @@ def missing(names: Iterable[str], body: str) -> str:
         cures.append(_H36M_PUBLISHER)
     if any(name in joints.FEET6 for name in names):
         cures.append("a body file with the keypoints of the feet")
-    cure = "; ".join(cures)
+    remedy = "; ".join(cures)
     return (
         f"The body {body!r} has no keypoint regressor for {names}. "
-        f"Put this beside its model file: {cure}."
+        f"Put this beside its model file: {remedy}."
     )
 
 
@@ -233,7 +233,7 @@ def _stored_rows(path: Path, count: int, vertices: int) -> np.ndarray:
 def _rows(
     raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
 ) -> np.ndarray:
-    """The regressor `key` of a body file, one row for each of its names."""
+    """Reads the regressor `key` of a body file, one row for each name."""
     rows = _dense(_entry(raw, key, path))
     if rows.shape != (count, vertices):
         raise _unfit(path, key, rows, f"({count}, {vertices})")
@@ -251,10 +251,10 @@ def _ids(
     raw: Mapping[str, Any], key: str, count: int, vertices: int, path: Path
 ) -> np.ndarray:
     ids = np.asarray(_entry(raw, key, path))
-    whole = ids.shape == (count,) and ids.dtype.kind in "iu"
-    if not whole or not ((ids >= 0) & (ids < vertices)).all():
-        wanted = f"({count},) whole numbers from 0 to {vertices - 1}"
-        raise _unfit(path, key, ids, wanted)
+    are_integers = ids.shape == (count,) and ids.dtype.kind in "iu"
+    if not are_integers or not ((ids >= 0) & (ids < vertices)).all():
+        expected = f"({count},) whole numbers from 0 to {vertices - 1}"
+        raise _unfit(path, key, ids, expected)
     return ids
 
 
@@ -264,10 +264,12 @@ def _entry(raw: Mapping[str, Any], key: str, path: Path) -> Any:
     return raw[key]
 
 
-def _unfit(path: Path, key: str, found: np.ndarray, wanted: str) -> ValueError:
+def _unfit(
+    path: Path, key: str, array: np.ndarray, expected: str
+) -> ValueError:
     return ValueError(
-        f"{key} of {path} has shape {found.shape} and type {found.dtype}, "
-        f"expected {wanted}. {_BODY_CURE}"
+        f"{key} of {path} has shape {array.shape} and type {array.dtype}, "
+        f"expected {expected}. {_BODY_CURE}"
     )
 
 

@@ -5,7 +5,7 @@ chosen for speed; the result is the same:
 
 * shape and pose blends are one matrix product over the concatenated features;
 * rest joints come from a folded regressor, not from all vertices;
-* rotations and translations are blended apart (12 numbers, not 16);
+* rotations and translations are blended separately (12 numbers, not 16);
 * coordinates are kept as planes (B, 3, V) until the end;
 * weights stay dense: a sparse gather is slower;
 * keypoints need no mesh: they are sums of a few rigidly moved points
@@ -24,7 +24,7 @@ from tf_hmr.body.data import BodyData
 
 
 class BodyMesh(NamedTuple):
-    """What a body looks like, in the frame its global rotation puts it in.
+    """Posed bodies, in the frame that their global rotation puts them in.
 
     Attributes:
         vertices: (B, V, 3) metres.
@@ -39,7 +39,7 @@ class BodyMesh(NamedTuple):
 
 
 class _Points(NamedTuple):
-    """N points that follow the bones, each array arranged for `_carried`."""
+    """N points that follow the bones, arranged for `_blend_transforms`."""
 
     template: tf.Tensor  # (3, N)
     blends: tf.Tensor  # (P + 9 (J - 1), 3 N): all x, all y, all z
@@ -56,7 +56,7 @@ class Body:
         joint_names: Sequence[str] = joints.COCOPLUS19,
         jit: bool = True,
     ):
-        """Arranges the numbers of a body.
+        """Prepares the arrays of a body.
 
         Args:
             data: the body.
@@ -83,9 +83,9 @@ class Body:
             self._surface = _points(body_points.surface_points(data))
             points, gather = body_points.of_keypoints(data, regressor)
             self._keypoints, self._gather = _points(points), _constant(gather)
-        arranged = _compiled if jit else _plain
-        self._mesh_function = arranged(self._posed, self._mesh)
-        self._keypoints_function = arranged(
+        compiled = _compiled if jit else _plain
+        self._mesh_function = compiled(self._pose_points, self._mesh)
+        self._keypoints_function = compiled(
             self._posed_keypoints, lambda *outputs: outputs
         )
 
@@ -95,7 +95,7 @@ class Body:
         Args:
             rotmats: (B, J, 3, 3) rotations relative to the parent, in the
                 order of `data.joint_names`; the first is global and turns
-                about the root, the pelvis, which stays at its rest place.
+                about the root, the pelvis, which stays at its rest position.
             betas: (B, num_betas) shape.
 
         Returns:
@@ -105,70 +105,74 @@ class Body:
             ValueError: a shape is not as above.
         """
         return BodyMesh(
-            *self._mesh_function(*checked(self.data, rotmats, betas))
+            *self._mesh_function(*cast_arguments(self.data, rotmats, betas))
         )
 
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The `joints` and `skeleton` of a call, without its vertices.
+        """Computes `joints` and `skeleton` of a call, without its vertices.
 
         For training without losses on vertices: takes and raises what a call
         does, at a small part of its cost.
         """
-        return self._keypoints_function(*checked(self.data, rotmats, betas))
+        return self._keypoints_function(
+            *cast_arguments(self.data, rotmats, betas)
+        )
 
     def bones(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """How bones move; takes and raises what a call does.
+        """Rigid motion of each bone; takes and raises what a call does.
 
         Returns:
             Rotations R (B, J, 3, 3) and origins o (B, J, 3, 1), metres: a
             point x of a bone, on the resting body, goes to R x + o.
         """
-        return self._pose(*checked(self.data, rotmats, betas))[1:3]
+        return self._pose(*cast_arguments(self.data, rotmats, betas))[1:3]
 
-    def _posed(self, rotmats, betas):
-        """All matrix products of a call, for `_mesh`."""
+    def _pose_points(self, rotmats, betas):
+        """Computes all matrix products of a call, for `_mesh`."""
         pose = self._pose(rotmats, betas)
-        surface = _carried(self._surface, *pose[:3])
-        return *surface, self._regressed(*pose[:3]), pose[3]
+        surface = _blend_transforms(self._surface, *pose[:3])
+        return *surface, self._regress_keypoints(*pose[:3]), pose[3]
 
     def _mesh(self, *values):
         *surface, keypoints, skeleton = values
-        vertices = _moved(self._surface, *surface)
+        vertices = _transform(self._surface, *surface)
         return tf.transpose(vertices, [0, 2, 1]), keypoints, skeleton
 
     def _posed_keypoints(self, rotmats, betas):
         pose = self._pose(rotmats, betas)
-        return self._regressed(*pose[:3]), pose[3]
+        return self._regress_keypoints(*pose[:3]), pose[3]
 
-    def _regressed(self, features, rotations, origins) -> tf.Tensor:
+    def _regress_keypoints(self, features, rotations, origins) -> tf.Tensor:
         points = self._keypoints
-        moved = _moved(points, *_carried(points, features, rotations, origins))
-        return tf.transpose(tf.matmul(moved, self._gather), [0, 2, 1])
+        positions = _transform(
+            points, *_blend_transforms(points, features, rotations, origins)
+        )
+        return tf.transpose(tf.matmul(positions, self._gather), [0, 2, 1])
 
     def _pose(self, rotmats, betas):
-        """Blend features, world rotations, displaced origins, skeleton."""
+        """Computes blend features, world rotations, bone origins, skeleton."""
         rest = self._rest_template + tf.matmul(betas, self._rest_blends)
         bones = self.data.num_joints
         rest = tf.reshape(rest, [-1, bones, 3, 1])
-        rotations, skeleton = _chain(self._levels, rotmats, rest)
+        rotations, skeleton = _forward_kinematics(self._levels, rotmats, rest)
         # A point x of a bone goes to R (x - rest) + joint = R x + origin.
         origins = skeleton - tf.matmul(rotations, rest)
-        bent = rotmats[:, 1:] - tf.eye(3)
+        pose_features = rotmats[:, 1:] - tf.eye(3)
         features = tf.concat(
-            [betas, tf.reshape(bent, [-1, 9 * (bones - 1)])], axis=1
+            [betas, tf.reshape(pose_features, [-1, 9 * (bones - 1)])], axis=1
         )
         skeleton = tf.reshape(skeleton, [-1, bones, 3])
         return features, rotations, origins, skeleton
 
 
-def checked(
+def cast_arguments(
     data: BodyData, rotmats: tf.Tensor, betas: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A body's arguments as float32.
+    """Casts a body's arguments to float32 and checks their shapes.
 
     Raises:
         ValueError: they are not (B, num_joints, 3, 3) and (B, num_betas).
@@ -205,10 +209,10 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
     compiled forward pass to the backward pass. Here only what `heavy` returns
     is kept. Its matrix products do not need their own results for their
     gradients, so the second run of `heavy` below costs next to nothing: XLA
-    removes what nobody reads.
+    removes what is not read.
     """
 
-    # autograph would read every line anew for each body, and change none.
+    # autograph would parse every line again for each body, and change none.
     @tf.function(jit_compile=True, autograph=False)
     def forward(rotmats, betas):
         values = heavy(rotmats, betas)
@@ -237,8 +241,8 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
     return call
 
 
-def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
-    """World rotations (B, J, 3, 3) and joint places (B, J, 3, 1).
+def _forward_kinematics(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
+    """World rotations (B, J, 3, 3) and joint positions (B, J, 3, 1).
 
     One product per level of the tree. Joints are taken apart and joined by
     split and concat: the gradient of a gather is a scatter, which XLA
@@ -247,25 +251,25 @@ def _chain(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
     bones = rest.shape[1]
     rotmats = tf.split(rotmats, bones, axis=1)
     rest = tf.split(rest, bones, axis=1)
-    rotations, places = dict(enumerate(rotmats)), dict(enumerate(rest))
+    rotations, positions = dict(enumerate(rotmats)), dict(enumerate(rest))
 
-    def joined(values, indices):
+    def gather(values, indices):
         return tf.concat([values[i] for i in indices], axis=1)
 
     for children, parents in levels:
-        turn = joined(rotations, parents)
-        bone = joined(rest, children) - joined(rest, parents)
-        place = joined(places, parents) + tf.matmul(turn, bone)
-        turn = tf.matmul(turn, joined(rotmats, children))
+        rotation = gather(rotations, parents)
+        bone = gather(rest, children) - gather(rest, parents)
+        position = gather(positions, parents) + tf.matmul(rotation, bone)
+        rotation = tf.matmul(rotation, gather(rotmats, children))
         count = len(children)
-        rotations |= zip(children, tf.split(turn, count, 1), strict=True)
-        places |= zip(children, tf.split(place, count, 1), strict=True)
-    everyone = range(bones)
-    return joined(rotations, everyone), joined(places, everyone)
+        rotations |= zip(children, tf.split(rotation, count, 1), strict=True)
+        positions |= zip(children, tf.split(position, count, 1), strict=True)
+    all_joints = range(bones)
+    return gather(rotations, all_joints), gather(positions, all_joints)
 
 
-def _carried(points: _Points, features, rotations, origins):
-    """What moves N points: their blends, and their bones' blended motion.
+def _blend_transforms(points: _Points, features, rotations, origins):
+    """Blend shapes and blended bone motions of N points.
 
     Returns:
         Offsets (B, 1, 3, N) at rest, turns (B, 3, 3, N), shifts (B, 3, N).
@@ -283,22 +287,23 @@ def _carried(points: _Points, features, rotations, origins):
     )
 
 
-def _moved(points: _Points, offsets, turns, shifts) -> tf.Tensor:
-    """Points after their motion: (B, 3, N)."""
+def _transform(points: _Points, offsets, turns, shifts) -> tf.Tensor:
+    """Applies their motions to points: (B, 3, N)."""
     at_rest = points.template + offsets
     return tf.reduce_sum(turns * at_rest, axis=2) + shifts
 
 
 def _points(points: body_points.Points) -> _Points:
     weights = _constant(points.weights)
-    heavy = points.translation_counts is not None
     return _Points(
         template=_constant(points.template),
         blends=_constant(points.blends),
         rotation_weights=weights,
-        translation_weights=weights * points.translation_counts
-        if heavy
-        else weights,
+        translation_weights=(
+            weights
+            if points.translation_counts is None
+            else weights * points.translation_counts
+        ),
     )
 
 
@@ -309,7 +314,9 @@ def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
         depths.append(0 if parent < 0 else depths[parent] + 1)
     levels = []
     for depth in range(1, max(depths) + 1):
-        children = [i for i, found in enumerate(depths) if found == depth]
+        children = [
+            i for i, joint_depth in enumerate(depths) if joint_depth == depth
+        ]
         levels.append((children, [parents[i] for i in children]))
     return levels
 

@@ -49,9 +49,10 @@ def labels(
     joint_names: Sequence[str],
     parents: Sequence[int],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The part of each vertex: labels (V,) int32 and the parts' names.
+    """Part of each vertex: labels (V,) int32 and the parts' names.
 
-    A joint that no part names, as of a finger, belongs to its parent's part.
+    A joint that no part names, such as a finger's, belongs to its parent's
+    part.
 
     Args:
         name: one of PARTS.
@@ -67,24 +68,27 @@ def labels(
             f"There is no division {name!r} of the body into parts. "
             f"Choose one of {list(PARTS)}."
         )
-    named = [joint for members in PARTS[name].values() for joint in members]
-    nearest = nearest_ancestors(joint_names, parents, named)
-    lost = [j for j, n in zip(joint_names, nearest, strict=True) if not n]
-    if lost:
+    part_members = [
+        joint for members in PARTS[name].values() for joint in members
+    ]
+    nearest = nearest_ancestors(joint_names, parents, part_members)
+    unassigned = [j for j, n in zip(joint_names, nearest, strict=True) if not n]
+    if unassigned:
         raise ValueError(
-            f"The joints {lost} of the body belong to no part of {name!r}: "
+            f"The joints {unassigned} of the body belong to no part of "
+            f"{name!r}: "
             "neither they nor their ancestors are among those it names, "
-            f"{named}. Call the body's joints as joints.SMPL24 does."
+            f"{part_members}. Call the body's joints as joints.SMPL24 does."
         )
     weight_of_part = []
     for members in PARTS[name].values():
-        own = [joint for joint in members if joint in joint_names]
-        own += [
+        part_joints = [joint for joint in members if joint in joint_names]
+        part_joints += [
             joint
             for joint, ancestor in zip(joint_names, nearest, strict=True)
             if ancestor in members and joint not in members
         ]
-        columns = joints.select(own, of=joint_names)
+        columns = joints.select(part_joints, of=joint_names)
         weight_of_part.append(weights[:, columns].sum(1))
     return np.argmax(weight_of_part, axis=0).astype(np.int32), tuple(
         PARTS[name]
@@ -96,10 +100,10 @@ def nearest_ancestors(
     parents: Sequence[int],
     named: Collection[str] = joints.SMPL24,
 ) -> list[str]:
-    """The nearest of each joint and its ancestors that is among `named`.
+    """Each joint's nearest ancestor among `named`; itself, if it is named.
 
-    Skin that follows a finger or the jaw belongs to the hand or the head of
-    who knows SMPL's joints alone.
+    For code that knows only SMPL's joints, skin that follows a finger or the
+    jaw belongs to the hand or the head.
 
     Args:
         joint_names: (J,) names of the joints, parents first.

@@ -20,7 +20,8 @@ class Points(NamedTuple):
         template: (3, N) at rest, of the mean shape, metres.
         blends: (P + 9 (J - 1), 3 N) displacement per beta and pose feature.
         weights: (J, N) share of each bone's motion.
-        masses: (N,) how often a bone's translation counts, or None for once.
+        translation_counts: (N,) how often a bone's translation counts; None
+            for once.
     """
 
     template: np.ndarray
@@ -30,7 +31,7 @@ class Points(NamedTuple):
 
 
 def surface_points(data: BodyData) -> Points:
-    """The vertices."""
+    """The vertices as points."""
     shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
     pose = data.posedirs.transpose(0, 2, 1)  # (9 (J - 1), 3, V)
     blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
@@ -67,7 +68,7 @@ def of_keypoints(
 
 
 def rest_joints(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
-    """Rest places of the skeleton: (J, 3), and (P, J, 3) per beta."""
+    """Rest positions of the skeleton: (J, 3), and (P, J, 3) per beta."""
     template = data.J_regressor @ data.v_template
     blends = np.einsum("jv,vcp->pjc", data.J_regressor, data.shapedirs)
     return template, blends

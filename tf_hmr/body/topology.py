@@ -1,4 +1,4 @@
-"""Which body a file's vertex ids and shape numbers belong to."""
+"""Identifies the body that a file's vertex ids and betas belong to."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ TOPOLOGIES = {
     "smpl": "9e96e167056f19d9dc0fe3533177ebd5230b203297c219cab15e9e72b313aed1",
 }
 # Digests of the open body's v_template and of shapedirs, one beta after the
-# other, so that a body with fewer betas can be told, too.
+# other, so that a body with fewer betas is recognised, too.
 _OPEN_SHAPES = (
     "5e44e1fb6cd148d01e9435db42821645",
     "fb0e9609efe2e4d94d80fbe8cbe8c566",
@@ -30,11 +30,11 @@ _OPEN_SHAPES = (
     "5896a7485187ebb1326d0c6053a8f120",
     "73ee25c946d22779d4640fe04b5edae7",
 )
-_STEP_M = 1e-5  # Of what is digested; float32 keeps 1e-7.
+_STEP_M = 1e-5  # Rounding before the digest; float32 keeps 1e-7.
 
 
 def tag(raw: Mapping[str, Any], path: Path) -> str:
-    """The topology of a body file, held against what its faces say.
+    """The topology tag of a body file, checked against its faces.
 
     Args:
         raw: the file's arrays: `f`, and `topology` where it has a tag.
@@ -49,9 +49,11 @@ def tag(raw: Mapping[str, Any], path: Path) -> str:
             f"f of {path} has shape {np.shape(raw['f'])}, expected (F, 3) "
             "vertex ids of triangles. Give a whole SMPL body file."
         )
-    found = fingerprint(raw["f"])
-    known = {digest: name for name, digest in TOPOLOGIES.items()}.get(found)
-    claimed = str(raw["topology"]) if "topology" in raw else known
+    faces_digest = fingerprint(raw["f"])
+    true_tag = {digest: name for name, digest in TOPOLOGIES.items()}.get(
+        faces_digest
+    )
+    claimed = str(raw["topology"]) if "topology" in raw else true_tag
     if claimed is None:
         raise ValueError(
             f"{path} has a foreign topology: its {len(raw['f'])} faces are "
@@ -59,10 +61,10 @@ def tag(raw: Mapping[str, Any], path: Path) -> str:
             "would meet the wrong vertices. Load SMPL or the open body; a "
             "body of your own needs a `topology` entry with a name of its own."
         )
-    if claimed in TOPOLOGIES and claimed != known:
+    if claimed in TOPOLOGIES and claimed != true_tag:
         raise ValueError(
             f"{path} says its topology is {claimed!r}, but its faces are "
-            f"those of {known or 'another body'!r}. Write it again with "
+            f"those of {true_tag or 'another body'!r}. Write it again with "
             "BodyData.save from the body it was made of."
         )
     return claimed
@@ -73,8 +75,9 @@ def check_shape_space(
 ) -> None:
     """Refuses another shape space under the open body's tag.
 
-    Betas, records and weights made with the open body would be other people
-    there. SMPL's genders share faces by design, so "smpl" is not checked.
+    Betas, records and weights made with the open body would describe other
+    people there. SMPL's genders share faces by design, so "smpl" is not
+    checked.
 
     Args:
         topology: the file's tag.
@@ -88,16 +91,16 @@ def check_shape_space(
     if topology != OPEN:
         return
     shapes = [v_template, *np.moveaxis(shapedirs, -1, 0)]
-    for number, (shape, known) in enumerate(
+    for number, (shape, expected_digest) in enumerate(
         zip(shapes, _OPEN_SHAPES, strict=False)
     ):
-        if _digest(shape) != known:
-            what = f"beta {number - 1}" if number else "v_template"
+        if _digest(shape) != expected_digest:
+            array_name = f"beta {number - 1}" if number else "v_template"
             raise ValueError(
-                f"{path} has the faces of the open body, but its {what} is "
-                f"another one, so betas of {OPEN!r} would be other people. "
-                "Load 'open', or give the file a `topology` entry with a name "
-                "of its own."
+                f"{path} has the faces of the open body, but its "
+                f"{array_name} is another one, so betas of {OPEN!r} would be "
+                "other people. Load 'open', or give the file a `topology` "
+                "entry with a name of its own."
             )
 
 
@@ -109,12 +112,12 @@ def fingerprint(faces: np.ndarray) -> str:
     """
     faces = np.asarray(faces, np.int64)
     start = np.argmin(faces, axis=1)[:, None]
-    turned = np.take_along_axis(faces, (start + np.arange(3)) % 3, axis=1)
-    ordered = turned[np.lexsort(turned.T[::-1])]
+    rolled = np.take_along_axis(faces, (start + np.arange(3)) % 3, axis=1)
+    ordered = rolled[np.lexsort(rolled.T[::-1])]
     return hashlib.sha256(ordered.astype("<i4").tobytes()).hexdigest()
 
 
 def _digest(shape: np.ndarray) -> str:
-    """Of metres (V, 3) in whole steps."""
+    """Digest of metres (V, 3), rounded to whole steps."""
     steps = np.rint(np.asarray(shape, np.float64) / _STEP_M).astype("<i4")
     return hashlib.sha256(steps.tobytes()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Refuses the numbers of a body that do not fit each other."""
+"""Refuses bodies whose arrays do not fit each other."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from tf_hmr import joints
 
 
 def check(data: Any) -> None:
-    """Shapes, finite numbers, ids in range and rows that sum to one.
+    """Checks shapes, finite numbers, ids in range and rows that sum to one.
 
     Args:
         data: a BodyData.
 
     Raises:
-        ValueError: says which array, what was expected and how to mend it.
+        ValueError: names the array, what was expected and the remedy.
     """
     for name in ("v_template", "shapedirs", "faces"):  # all else follows them
         if np.ndim(getattr(data, name)) < 2:
@@ -95,9 +95,9 @@ def _check_array(
             f"{data.num_joints} joints). Give a whole SMPL body file."
         )
     if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(
-            f"{name} of the body {data.name!r} is not finite at {place}, "
+            f"{name} of the body {data.name!r} is not finite at {index}, "
             "expected numbers only. The file is damaged: fetch it again."
         )
 

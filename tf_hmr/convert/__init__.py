@@ -1,1 +1,1 @@
-"""Checkpoints of original code to model folders."""
+"""Converters of the papers' own checkpoints to model folders."""

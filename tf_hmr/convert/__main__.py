@@ -1,4 +1,4 @@
-r"""Turns weights of the papers' own code into model folders of this one.
+r"""Converts weights of the papers' own code to model folders.
 
 Examples:
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import tyro
 
 from tf_hmr.convert import hmr_tf1 as convert_hmr_tf1
-from tf_hmr.convert import report as converted
+from tf_hmr.convert import report as conversion
 from tf_hmr.convert import spin as convert_spin
 
 _log = logging.getLogger("tf_hmr")
@@ -61,30 +61,30 @@ class Spin:
 COMMANDS = {"hmr-tf1": HmrTf1, "spin": Spin}
 
 
-def run(chosen: HmrTf1 | Spin) -> None:
-    """Converts, writes, and says what was read, dropped and left over."""
-    converted.check_out(chosen.out)
-    model, report = chosen.converter.convert(chosen.checkpoint, chosen.body)
-    for line in converted.lines(report):
+def run(command: HmrTf1 | Spin) -> None:
+    """Converts, writes, and reports what was read, dropped and left over."""
+    conversion.check_out(command.out)
+    model, report = command.converter.convert(command.checkpoint, command.body)
+    for line in conversion.lines(report):
         _log.info(line)
-    written = converted.save(model, chosen.out)
+    written = conversion.save(model, command.out)
     _log.info(
         "Model folder: %s%s",
-        chosen.out,
+        command.out,
         "" if written else " (was there already, the same)",
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit status."""
-    chosen = tyro.extras.subcommand_cli_from_dict(
+    command = tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="python -m tf_hmr.convert",
         description=__doc__,
         args=arguments,
     )
     try:
-        run(chosen)
+        run(command)
     except (ValueError, OSError) as error:
         _log.error("%s", error)
         return 1

@@ -1,4 +1,4 @@
-"""A checkpoint of the original HMR (TensorFlow 1) to a model folder.
+"""Converts a checkpoint of the original HMR (TensorFlow 1).
 
 Names and shapes: akanazawa/hmr: src/models.py, src/trainer.py,
 src/tf_smpl/batch_smpl.py (whose constants are variables, and therefore in
@@ -34,16 +34,16 @@ SAME_WEIGHT = 1e-5
 def convert(
     checkpoint: str | Path, body: str | Path | BodyData
 ) -> tuple[method.Method, report.Report]:
-    """The method with the weights of a checkpoint of akanazawa/hmr.
+    """Builds the method with the weights of a checkpoint of akanazawa/hmr.
 
     Args:
         checkpoint: its prefix, as model.ckpt-667589.
-        body: what the checkpoint was trained with: a path that
+        body: the one that the checkpoint was trained with: a path that
             `BodyData.load` takes, or the data.
 
     Returns:
-        HMR with slim's ResNet-50, and what was read and dropped. Without an
-        adversary when the checkpoint has none.
+        HMR with slim's ResNet-50, and a report of what was read and dropped.
+        It has no adversary if the checkpoint has none.
 
     Raises:
         FileNotFoundError: there is no such checkpoint or body.
@@ -65,17 +65,19 @@ def convert(
     )
     model = method.build(config, Body(body, jit=False))
     parts = sources(model)
-    every = [source for part in parts.values() for source in part]
-    wanted = foreign_weights.expected_shapes(every)
-    found = foreign_weights.problems(wanted, stored.shapes, all_of_it=False)
-    if found:
+    all_sources = [source for part in parts.values() for source in part]
+    expected = foreign_weights.expected_shapes(all_sources)
+    problems = foreign_weights.problems(
+        expected, stored.shapes, report_extra=False
+    )
+    if problems:
         raise ValueError(
             f"{stored.prefix} is no whole checkpoint of HMR: "
-            f"{'; '.join(found)}. Give one that akanazawa/hmr's training "
+            f"{'; '.join(problems)}. Give one that akanazawa/hmr's training "
             "wrote, with a ResNet-50."
         )
-    foreign_weights.assign(every, stored.read)
-    rest = stored.shapes.keys() - wanted.keys()
+    foreign_weights.assign(all_sources, stored.read)
+    rest = stored.shapes.keys() - expected.keys()
     return model, report.Report(
         read={
             name: len(foreign_weights.expected_shapes(part))
@@ -89,7 +91,7 @@ def convert(
 
 
 def sources(model: hmr.Model) -> dict[str, list[foreign_weights.Source]]:
-    """Where each variable comes from, by part: encoder, regressor, adversary.
+    """The source of each variable, by part: encoder, regressor, adversary.
 
     Kernels of 1x1 convolutions have two axes more there than our dense ones.
     """
@@ -153,7 +155,7 @@ def _dense(
 def _compare_bodies(
     stored: tf1_checkpoint.Checkpoint, body: BodyData
 ) -> list[str]:
-    """Holds the body against the constants in the checkpoint.
+    """Compares the body with the constants in the checkpoint.
 
     Returns:
         Notes on what could not be compared.
@@ -170,29 +172,29 @@ def _compare_bodies(
             SAME_WEIGHT,
         ),
     }
-    wrong = []
-    for name, (own, bound) in expected.items():
+    differences = []
+    for name, (array, bound) in expected.items():
         if name not in stored.shapes:
             notes.append(
                 f"The checkpoint does not hold {name}: whether it was trained "
                 f"with the body {body.name!r} could not be checked by it."
             )
-        elif difference := _difference(stored.read(name), own, bound):
-            wrong.append(f"{name} {difference}")
-    if wrong:
+        elif difference := _difference(stored.read(name), array, bound):
+            differences.append(f"{name} {difference}")
+    if differences:
         raise ValueError(
             f"{stored.prefix} was trained with another body than "
-            f"{body.name!r}: {'; '.join(wrong)}. Its weights would pose the "
-            "wrong body. Pass the body file that it was trained with as "
+            f"{body.name!r}: {'; '.join(differences)}. Its weights would pose "
+            "the wrong body. Pass the body file that it was trained with as "
             "--body; akanazawa/hmr trains with "
             "neutral_smpl_with_cocoplus_reg.pkl of its models.tar.gz."
         )
     return notes
 
 
-def _difference(there: np.ndarray, own: np.ndarray, bound: float) -> str:
-    """How two arrays differ, in words; "" when they do not."""
-    if there.shape != own.shape:
-        return f"has shape {there.shape}, not {own.shape}"
-    worst = float(np.abs(there - own).max())
+def _difference(stored: np.ndarray, expected: np.ndarray, bound: float) -> str:
+    """Describes how two arrays differ; "" when they do not."""
+    if stored.shape != expected.shape:
+        return f"has shape {stored.shape}, not {expected.shape}"
+    worst = float(np.abs(stored - expected).max())
     return f"differs by up to {worst:.3g}" if worst > bound else ""

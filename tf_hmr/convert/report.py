@@ -1,4 +1,4 @@
-"""What every conversion of foreign weights tells, and how it is written."""
+"""The report and the model folder of every conversion of weights."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tf_hmr.formats import keras_files
 
 
 class Report(NamedTuple):
-    """What became of the variables of a checkpoint."""
+    """Use that was made of a checkpoint's variables."""
 
     read: dict[str, int]
     """How many were converted, by part of the method."""
@@ -21,22 +21,22 @@ class Report(NamedTuple):
     training_state: list[str]
     """Optimiser slots and counters, dropped."""
     left_over: list[str]
-    """What no part of the method takes."""
+    """Variables that no part of the method takes."""
     notes: list[str]
-    """What the owner of the checkpoint should know."""
+    """Sentences for the owner of the checkpoint."""
 
 
 def check_out(out: Path) -> None:
     """Refuses a folder that holds anything but a model.
 
     Raises:
-        ValueError: it does.
+        ValueError: the folder holds other files.
     """
     expected = {method.CONFIG_FILE, method.WEIGHTS_FILE}
-    there = {p.name for p in out.iterdir()} if out.is_dir() else set()
-    if out.is_file() or not (there == expected or not there):
+    names = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    if out.is_file() or not (names == expected or not names):
         raise ValueError(
-            f"{out} is not empty: it holds {sorted(there)[:5]}. Give --out a "
+            f"{out} is not empty: it holds {sorted(names)[:5]}. Give --out a "
             "folder that is new or empty."
         )
 
@@ -52,9 +52,9 @@ def save(model: method.Method, out: Path) -> bool:
         method.save(model, out)
         return True
     with tempfile.TemporaryDirectory() as folder:
-        new = Path(folder)
-        method.save(model, new)
-        if not _same(new, out):
+        new_folder = Path(folder)
+        method.save(model, new_folder)
+        if not _same(new_folder, out):
             raise ValueError(
                 f"{out} holds another model. Give --out a folder that is new "
                 "or empty, or delete that one."
@@ -62,29 +62,30 @@ def save(model: method.Method, out: Path) -> bool:
     return False
 
 
-def _same(new: Path, old: Path) -> bool:
+def _same(new_folder: Path, old_folder: Path) -> bool:
     config = method.CONFIG_FILE
-    if (new / config).read_text() != (old / config).read_text():
+    if (new_folder / config).read_text() != (old_folder / config).read_text():
         return False
-    ours = keras_files.read_datasets(new / method.WEIGHTS_FILE)
-    theirs = keras_files.read_datasets(old / method.WEIGHTS_FILE)
-    return ours.keys() == theirs.keys() and all(
-        np.array_equal(ours[name], theirs[name]) for name in ours
+    new_weights = keras_files.read_datasets(new_folder / method.WEIGHTS_FILE)
+    old_weights = keras_files.read_datasets(old_folder / method.WEIGHTS_FILE)
+    return new_weights.keys() == old_weights.keys() and all(
+        np.array_equal(new_weights[name], old_weights[name])
+        for name in new_weights
     )
 
 
 def lines(report: Report) -> Sequence[str]:
-    """The report, a line for each fact, left-over names one by one."""
+    """The report as text, one line per fact and per left-over variable."""
     counts = [f"{count} of the {part}" for part, count in report.read.items()]
-    found = [
+    report_lines = [
         f"Read {sum(report.read.values())} variables: {', '.join(counts)}.",
         f"Dropped {len(report.constants)} constants of the body and "
         f"{len(report.training_state)} variables of training (optimiser "
         "slots, counters).",
     ]
     if report.left_over:
-        found.append(
+        report_lines.append(
             f"Left over, of no part of the model: {len(report.left_over)}."
         )
-        found += [f"  {name}" for name in report.left_over]
-    return found + report.notes
+        report_lines += [f"  {name}" for name in report.left_over]
+    return report_lines + report.notes

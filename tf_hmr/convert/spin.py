@@ -1,4 +1,4 @@
-"""A checkpoint of the original SPIN (PyTorch) to a model folder.
+"""Converts a checkpoint of the original SPIN (PyTorch).
 
 Names and shapes: nkolot/SPIN: models/hmr.py, utils/saver.py. The body is not
 in a checkpoint.
@@ -16,48 +16,52 @@ from tf_hmr.methods import spin
 from tf_hmr.networks import resnet_v15
 
 MODEL = "model"
-# Weights to predict with, or to go on from by labels: fits are an experiment's.
+# For prediction, or further training on labels: fits belong to an experiment.
 CONFIG = spin.Config(fits="none")
 _COUNTER = ".num_batches_tracked"
 _LAYERS = ("fc1", "fc2", "decpose", "decshape", "deccam")
-_GIVEN = ("init_pose", "init_shape", "init_cam")
+_INITIAL_ESTIMATES = ("init_pose", "init_shape", "init_cam")
 
 
 def convert(
     checkpoint: str | Path, body: str | Path | BodyData
 ) -> tuple[method.Method, report.Report]:
-    """The method with the weights of a checkpoint of nkolot/SPIN.
+    """Builds the method with the weights of a checkpoint of nkolot/SPIN.
 
     Args:
         checkpoint: a file of torch.save, such as model_checkpoint.pt.
-        body: what the checkpoint was trained with: a path that
+        body: the one that the checkpoint was trained with: a path that
             `BodyData.load` takes, or the data.
 
     Returns:
-        SPIN with the weights, and what was read and dropped.
+        SPIN with the weights, and a report of what was read and dropped.
 
     Raises:
         FileNotFoundError: there is no such checkpoint or body.
         ValueError: the checkpoint is damaged or none of SPIN, lacks a
             variable, or holds one that is not finite.
     """
-    tensors, others = _tensors(Path(checkpoint))
+    tensors, other_entries = _tensors(Path(checkpoint))
     if not isinstance(body, BodyData):
         body = BodyData.load(body)
     model = method.build(CONFIG, Body(body, jit=False))
     parts = sources(model)
-    every = [source for part in parts.values() for source in part]
-    wanted = foreign_weights.expected_shapes(every)
-    there = {name: tensor.shape for name, tensor in tensors.items()}
-    found = foreign_weights.problems(wanted, there, all_of_it=False)
-    if found:
+    all_sources = [source for part in parts.values() for source in part]
+    expected = foreign_weights.expected_shapes(all_sources)
+    stored_shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    problems = foreign_weights.problems(
+        expected, stored_shapes, report_extra=False
+    )
+    if problems:
         raise ValueError(
-            f"{checkpoint} is no whole checkpoint of SPIN: {'; '.join(found)}. "
-            "Give one that nkolot/SPIN's training wrote, such as "
-            "model_checkpoint.pt of its data archive."
+            f"{checkpoint} is no whole checkpoint of SPIN: "
+            f"{'; '.join(problems)}. Give one that nkolot/SPIN's training "
+            "wrote, such as model_checkpoint.pt of its data archive."
         )
-    foreign_weights.assign(every, torch_files.weights_of(checkpoint, tensors))
-    rest = sorted(tensors.keys() - wanted.keys())
+    foreign_weights.assign(
+        all_sources, torch_files.weights_of(checkpoint, tensors)
+    )
+    rest = sorted(tensors.keys() - expected.keys())
     counters = [name for name in rest if name.endswith(_COUNTER)]
     return model, report.Report(
         read={
@@ -65,7 +69,7 @@ def convert(
             for name, part in parts.items()
         },
         constants=[],
-        training_state=counters + others,
+        training_state=counters + other_entries,
         left_over=sorted(set(rest) - set(counters)),
         notes=[
             "A checkpoint of SPIN does not say which body it was trained with "
@@ -75,7 +79,7 @@ def convert(
 
 
 def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
-    """The network's tensors by name, and what is there beside the network."""
+    """Reads the network's tensors by name, and the other entries' names."""
     content = torch_files.load(path)
     if not isinstance(content, Mapping):
         raise ValueError(
@@ -83,7 +87,9 @@ def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
             f"of a checkpoint of SPIN, with the network as {MODEL!r}."
         )
     state = content.get(MODEL, content)
-    others = [] if state is content else [k for k in content if k != MODEL]
+    other_entries = (
+        [] if state is content else [k for k in content if k != MODEL]
+    )
     if not isinstance(state, Mapping):
         raise ValueError(
             f"{MODEL!r} of {path} is a {type(state).__name__}, expected a "
@@ -94,17 +100,18 @@ def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
         for name, value in state.items()
         if isinstance(value, torch_files.Tensor)
     }
-    return tensors, sorted(map(str, others))
+    return tensors, sorted(map(str, other_entries))
 
 
 def sources(model: spin.Model) -> dict[str, list[foreign_weights.Source]]:
-    """Where each variable comes from, by part: encoder and regressor."""
+    """The tensor of each variable, by part: encoder and regressor."""
     encoder = [
         _source(variable, name)
         for name, variable in resnet_v15.torch_names(model.encoder).items()
     ]
     regressor = [
-        _source(getattr(model.regressor, name), name) for name in _GIVEN
+        _source(getattr(model.regressor, name), name)
+        for name in _INITIAL_ESTIMATES
     ]
     for name in _LAYERS:
         layer = getattr(model.regressor, name)
@@ -114,8 +121,12 @@ def sources(model: spin.Model) -> dict[str, list[foreign_weights.Source]]:
 
 
 def _source(variable, name: str) -> foreign_weights.Source:
-    """What is given has one row, and is turned in vain."""
+    """Pairs a variable with its tensor.
+
+    Initial estimates have shape (1, N) in both frameworks; only kernels are
+    transposed.
+    """
     shape = tuple(variable.shape)
-    if name not in _GIVEN:
+    if name not in _INITIAL_ESTIMATES:
         shape = torch_files.shape_there(shape)
     return foreign_weights.single(variable, name, shape)

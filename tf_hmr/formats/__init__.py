@@ -1,1 +1,1 @@
-"""Files that others write, read without executing what is in them."""
+"""Readers of files of other programs, which never run code from them."""

@@ -10,40 +10,40 @@ import numpy as np
 
 
 def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
-    """The array of an `.npy` file.
+    """Reads the array of an `.npy` file.
 
     Args:
         path: the file.
-        expected: what it should hold, for the message.
-        cure: what to do about a file that does not, a sentence.
+        expected: the content it should have, for the message.
+        cure: sentence for the message: how to get a correct file.
 
     Raises:
         FileNotFoundError: there is none; OSError: it cannot be opened.
         ValueError: it holds no plain array.
     """
-    found = _load(path, expected, cure)
-    if not isinstance(found, np.ndarray):
+    array = _load(path, expected, cure)
+    if not isinstance(array, np.ndarray):
         raise ValueError(
             f"{path} is an archive of arrays, an .npz whatever its name; "
             f"expected {expected}. {cure}"
         )
-    return found
+    return array
 
 
 def read_npz(path: Path, expected: str, cure: str) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz` file by name; arguments as `read_npy`.
+    """Reads all arrays of an `.npz` file by name; arguments as `read_npy`.
 
     Raises:
         FileNotFoundError: there is none; OSError: it cannot be opened.
-        ValueError: it holds something else than plain arrays.
+        ValueError: it does not hold plain arrays.
     """
-    found = _load(path, expected, cure)
-    if not isinstance(found, dict):
+    arrays = _load(path, expected, cure)
+    if not isinstance(arrays, dict):
         raise ValueError(
             f"{path} is a single array, an .npy whatever its name; expected "
             f"{expected}. {cure}"
         )
-    return found
+    return arrays
 
 
 def _load(
@@ -56,11 +56,11 @@ def _load(
     with path.open("rb") as file:
         try:
             # Plain arrays only: allow_pickle would let a file run code.
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            with found:
-                return {name: found[name] for name in found.files}
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            with content:
+                return {name: content[name] for name in content.files}
         except Exception as error:  # see the module's docstring
             raise ValueError(
                 f"{path} could not be read as plain arrays ({error!r}); it "

@@ -1,4 +1,4 @@
-"""Motion of a body's skeleton as BVH, the text that animation tools read.
+"""Writes motion of a skeleton as BVH, a text format of animation tools.
 
 Biovision Hierarchy: HIERARCHY gives each joint's offset from its parent,
 MOTION one line of channels per frame. Every joint has three rotations in the
@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 CHANNELS = "Zrotation Yrotation Xrotation"
 END_M = 0.05
-"""Length of the bones after the last joints, which BVH asks for."""
+"""Length of the bones after the last joints, which BVH requires."""
 
 
 class Skeleton(NamedTuple):
@@ -44,7 +44,7 @@ def write(
 
     Args:
         path: the file.
-        skeleton: of the resting body.
+        skeleton: skeleton of the resting body.
         rotmats: (T, J, 3, 3) relative to the parent.
         positions: (T, 3) of the root.
         frame_s: seconds from frame to frame.
@@ -69,23 +69,25 @@ def _depth_first(skeleton: Skeleton, joint: int):
 
 
 def _joint(joint: int, skeleton: Skeleton, depth: int) -> list[str]:
-    """The lines of a joint and all below it."""
+    """Lines of a joint and of all its descendants."""
     pad, root = "  " * depth, joint == 0
     rest, parent = skeleton.rest, skeleton.parents[joint]
     bone = rest[joint] * 0 if root else rest[joint] - rest[parent]
     position = "6 Xposition Yposition Zposition" if root else "3"
     children = skeleton.children(joint)
-    below = [line for c in children for line in _joint(c, skeleton, depth + 1)]
+    child_lines = [
+        line for c in children for line in _joint(c, skeleton, depth + 1)
+    ]
     if not children:
         end = bone * END_M / np.linalg.norm(bone)
-        below = [f"{pad}  End Site", f"{pad}  {{"]
-        below += [f"{pad}    {_offset(end)}", f"{pad}  }}"]
+        child_lines = [f"{pad}  End Site", f"{pad}  {{"]
+        child_lines += [f"{pad}    {_offset(end)}", f"{pad}  }}"]
     return [
         f"{pad}{'ROOT' if root else 'JOINT'} {skeleton.names[joint]}",
         f"{pad}{{",
         f"{pad}  {_offset(bone)}",
         f"{pad}  CHANNELS {position} {CHANNELS}",
-        *below,
+        *child_lines,
         f"{pad}}}",
     ]
 

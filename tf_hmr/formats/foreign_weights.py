@@ -1,4 +1,4 @@
-"""Fills a model's variables from arrays that others wrote under other names."""
+"""Fills a model's variables from arrays that have other names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,65 +8,67 @@ import numpy as np
 
 
 class Source(NamedTuple):
-    """Where the value of a variable comes from."""
+    """Source of the value of a variable."""
 
     variable: keras.Variable
     names: tuple[str, ...]
-    """The arrays' names there; several become rows of the variable."""
+    """Names of the stored arrays; several become rows of the variable."""
     shape: tuple[int, ...]
-    """Of each array there; it may have more axes of length 1."""
+    """Shape of each stored array; it may have more axes of length 1."""
 
 
 def single(
     variable: keras.Variable, name: str, shape: Sequence[int] | None = None
 ) -> Source:
-    """A variable that is one array there, of its own shape by default."""
+    """Source of a variable that is one array, by default of its shape."""
     shape = variable.shape if shape is None else shape
     return Source(variable, (name,), tuple(shape))
 
 
 def expected_shapes(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
-    """The arrays that `fill` will read, and their shapes."""
+    """Names and shapes of the arrays that `assign` will read."""
     return {name: source.shape for source in sources for name in source.names}
 
 
 def problems(
     expected: Mapping[str, tuple[int, ...]],
-    there: Mapping[str, tuple[int, ...]],
-    all_of_it: bool = True,
+    stored: Mapping[str, tuple[int, ...]],
+    report_extra: bool = True,
 ) -> list[str]:
-    """How two sets of named arrays differ, each difference in words.
+    """Describes how two sets of named arrays differ, one text per difference.
 
     Args:
-        expected: shapes by name, as `wanted` gives them.
-        there: shapes by name of what there is.
-        all_of_it: whether an array that is not expected is one.
+        expected: shapes by name, from `expected_shapes`.
+        stored: shapes by name of the stored arrays.
+        report_extra: whether an array that is not expected is a difference.
     """
-    if there and not expected.keys() & there.keys():
+    if stored and not expected.keys() & stored.keys():
         return [
             f"none of the {len(expected)} names expected is there (such as "
             f"{next(iter(expected))}), but others (such as "
-            f"{next(iter(there))})"
+            f"{next(iter(stored))})"
         ]
-    found = []
+    differences = []
     for name, shape in expected.items():
-        if name not in there:
-            found.append(f"{name} is missing")
-        elif there[name] != shape:
-            found.append(f"{name} has shape {there[name]}, expected {shape}")
-    if all_of_it:
-        extra = sorted(there.keys() - expected.keys())
-        found += [f"{name} is left over" for name in extra]
-    return found
+        if name not in stored:
+            differences.append(f"{name} is missing")
+        elif stored[name] != shape:
+            differences.append(
+                f"{name} has shape {stored[name]}, expected {shape}"
+            )
+    if report_extra:
+        extra = sorted(stored.keys() - expected.keys())
+        differences += [f"{name} is left over" for name in extra]
+    return differences
 
 
 def assign(
     sources: Sequence[Source], read: Callable[[str], np.ndarray]
 ) -> None:
-    """Assigns every variable; after `problems` has found none.
+    """Assigns every variable; call it when `problems` has found none.
 
-    Every array is read before any is assigned: what cannot be read changes
-    nothing.
+    Every array is read before any is assigned, so that an unreadable one
+    changes nothing.
     """
     values = [
         np.stack([read(name) for name in source.names]) for source in sources

@@ -1,4 +1,4 @@
-"""Animated people as one binary glTF (.glb): mesh, skeleton, skin, motion.
+"""Writes animated people as one binary glTF (.glb) with mesh and skeleton.
 
 glTF 2.0, sections 3.7 (skins), 3.11 (animations) and 4 (the binary file); it
 is written by hand because trimesh writes no skins. glTF is y up, in metres,
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 INFLUENCES = 4
-"""Joints that move a vertex; the least weights beyond are left out."""
+"""Most joints that move a vertex; the smallest weights are dropped."""
 
 _FLOAT, _UINT32, _UINT8 = 5126, 5125, 5121  # glTF's numbers of the types.
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
@@ -47,7 +47,7 @@ class Actor(NamedTuple):
 
 
 class _File:
-    """The json of a glTF as it grows, and its binary buffer."""
+    """A glTF under construction: its json and its binary buffer."""
 
     def __init__(self):
         self.json = {"asset": {"version": "2.0", "generator": "tf_hmr.clip"}}
@@ -55,9 +55,9 @@ class _File:
 
     def add(self, kind: str, **fields) -> int:
         """Appends to a top-level list; returns the index."""
-        items = self.json.setdefault(kind, [])
-        items.append(fields)
-        return len(items) - 1
+        entries = self.json.setdefault(kind, [])
+        entries.append(fields)
+        return len(entries) - 1
 
     def array(self, values: np.ndarray, dtype: str) -> int:
         """Stores (N, C) or (N,) values; returns the accessor's index."""
@@ -77,7 +77,7 @@ class _File:
             componentType=_TYPES[dtype],
             count=len(rows),
             type=_KINDS[rows.shape[1]],
-            # The standard asks for these of positions and times.
+            # The standard requires these for positions and times.
             min=rows.min(axis=0).tolist(),
             max=rows.max(axis=0).tolist(),
         )
@@ -94,7 +94,7 @@ class _File:
 
 
 def write(path: pathlib.Path, actors: list[Actor]) -> None:
-    """Writes people who move together, in one scene and one animation."""
+    """Writes people in one scene with one animation."""
     file = _File()
     roots, channels, samplers = [], [], []
     for actor in actors:
@@ -112,12 +112,12 @@ def _body(file: _File, actor: Actor) -> tuple[int, int]:
     for joint, name in enumerate(actor.joint_names):
         parent = actor.joints[actor.parents[joint]] if joint else 0.0
         offset = (actor.joints[joint] - parent).tolist()
-        below = [
+        children = [
             first + child
             for child, parent in enumerate(actor.parents)
             if parent == joint
         ]
-        extra = {"children": below} if below else {}
+        extra = {"children": children} if children else {}
         file.add("nodes", name=name, translation=offset, **extra)
     binds = np.tile(np.eye(4), (len(actor.joints), 1, 1))
     binds[:, :3, 3] = -actor.joints
@@ -127,12 +127,12 @@ def _body(file: _File, actor: Actor) -> tuple[int, int]:
         # Column by column.
         inverseBindMatrices=file.array(binds.transpose(0, 2, 1), "float32"),
     )
-    chosen = np.argsort(-actor.weights, axis=1)[:, :INFLUENCES]
-    weights = np.take_along_axis(actor.weights, chosen, axis=1)
+    influences = np.argsort(-actor.weights, axis=1)[:, :INFLUENCES]
+    weights = np.take_along_axis(actor.weights, influences, axis=1)
     weights = weights / weights.sum(axis=1, keepdims=True)
     attributes = {
         "POSITION": file.array(actor.vertices, "float32"),
-        "JOINTS_0": file.array(np.where(weights > 0, chosen, 0), "uint8"),
+        "JOINTS_0": file.array(np.where(weights > 0, influences, 0), "uint8"),
         "WEIGHTS_0": file.array(weights, "float32"),
     }
     indices = file.array(actor.faces.ravel(), "uint32")

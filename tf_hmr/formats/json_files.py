@@ -1,4 +1,4 @@
-"""Reads json that somebody else wrote; all damage ends in a ValueError."""
+"""Reads json of other programs; all damage ends in a ValueError."""
 
 import json
 from collections.abc import Callable
@@ -8,23 +8,25 @@ _LONG = 20  # characters of the longest number of 64 bits
 
 
 def loads(text: str | bytes, object_hook: Callable | None = None) -> Any:
-    """What a json text says.
+    """Parses a json text.
 
-    Whole numbers that no computer counts with become floats, of which inf is
-    one: arithmetic with them fails in ways that few expect.
+    Integers beyond 64 bits become floats, inf if need be: arithmetic with them
+    would fail in unexpected ways.
 
     Args:
-        text: of the file.
-        object_hook: as of json.loads.
+        text: content of a file.
+        object_hook: as in json.loads.
 
     Raises:
-        ValueError: it is no json, or is nested too deeply to be anything.
+        ValueError: it is not json, or is nested too deeply.
     """
     try:
-        return json.loads(text, object_hook=object_hook, parse_int=_whole)
+        return json.loads(
+            text, object_hook=object_hook, parse_int=_parse_integer
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _whole(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONG else float(digits)

@@ -11,20 +11,25 @@ import numpy as np
 
 # A damaged size may be more than any memory.
 _DAMAGE = (
-    *(OSError, KeyError, TypeError, ValueError, RuntimeError),
-    *(AttributeError, MemoryError),
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    MemoryError,
 )
 
 
 def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
-    """The arrays of a Keras 2 file by layer and variable, in its order.
+    """Reads the arrays of a Keras 2 file by layer and variable, in its order.
 
     Args:
-        path: weights, or a whole model, whose weights are then taken.
+        path: a file of weights, or of a whole model, whose weights are read.
 
     Returns:
-        Arrays by name within a layer, such as kernel, of the layers that
-        have any; or None for a file of another kind.
+        Arrays by layer and name (such as kernel), for layers that have any;
+        None for a file of another kind.
 
     Raises:
         ValueError: the file is damaged.
@@ -56,23 +61,23 @@ def _text(value: bytes | str) -> str:
 
 
 def read_datasets(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an HDF5 file by its path in it.
+    """Reads every array of an HDF5 file, by its path in the file.
 
     Raises:
         ValueError: the file is damaged.
     """
-    found = {}
+    datasets = {}
 
     def visit(name, node):
         if isinstance(node, h5py.Dataset):
-            found[name] = node[()]
+            datasets[name] = node[()]
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
     except _DAMAGE as error:
         raise _damaged(path, error) from error
-    return found
+    return datasets
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

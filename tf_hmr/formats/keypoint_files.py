@@ -1,4 +1,4 @@
-"""2D people from the files that detectors and annotators write.
+"""Reads 2D people from the files of detectors and annotators.
 
 OpenPose's json, one file per photo, or a folder of them (openpose_files.py);
 COCO's annotations with images and keypoints; or COCO's list of results, whose
@@ -23,17 +23,17 @@ _OPENPOSE_END = "_keypoints"
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
-class Seen(NamedTuple):
-    """A person's keypoints.
+class Person2D(NamedTuple):
+    """The keypoints of one person.
 
     Attributes:
         photo: name of the photo without its ending, unique in the file.
-        number: of the person in the photo, from 0.
+        number: number of the person in the photo, from 0.
         keypoints: (29, 3) in joints.KEYPOINTS order: x, y in pixels (the
             centre of the first pixel is (0, 0)) and confidence; 0 for joints
             that the file does not have.
-        size: width and height of the photo, where the file says it.
-        file_name: of the photo, where the file says it.
+        size: width and height of the photo, if known.
+        file_name: file name of the photo, if known.
     """
 
     photo: str
@@ -43,12 +43,12 @@ class Seen(NamedTuple):
     file_name: str | None = None
 
 
-def read(path: str | Path) -> list[Seen]:
-    """The people of a file, or of a folder of OpenPose's files.
+def read(path: str | Path) -> list[Person2D]:
+    """Reads the people of a file, or of a folder of OpenPose's files.
 
     Raises:
-        FileNotFoundError: nothing is there, or the folder has no json.
-        ValueError: a file is of no kind above.
+        FileNotFoundError: there is no such file, or no json in the folder.
+        ValueError: a file is of none of the kinds above.
     """
     path = Path(path)
     if path.is_dir():
@@ -58,7 +58,7 @@ def read(path: str | Path) -> list[Seen]:
                 f"{path} holds no .json, expected OpenPose's files, one for "
                 "each photo. Run OpenPose with --write_json."
             )
-        return [seen for file in files for seen in _openpose(file)]
+        return [person for file in files for person in _openpose(file)]
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file of keypoints.")
     try:
@@ -78,57 +78,57 @@ def read(path: str | Path) -> list[Seen]:
         ) from error
 
 
-def _openpose(path: Path) -> Iterator[Seen]:
+def _openpose(path: Path) -> Iterator[Person2D]:
     photo = path.stem.removesuffix(_OPENPOSE_END)
     for number, (names, labels) in enumerate(openpose_files.read(path)):
-        yield Seen(photo, number, by_name(names, labels))
+        yield Person2D(photo, number, by_name(names, labels))
 
 
-def _coco(content) -> Iterator[Seen]:
-    """People, those of a photo in the file's order; crowds left out."""
+def _coco(content) -> Iterator[Person2D]:
+    """People of each photo in the file's order, without crowds."""
     if isinstance(content, list):
-        images, people = {}, content
+        images, annotations = {}, content
     else:
-        images = {each["id"]: each for each in content["images"]}
-        people = content["annotations"]
-    for each in people:
-        if each.get("iscrowd") or not any(each["keypoints"][2::3]):
+        images = {image["id"]: image for image in content["images"]}
+        annotations = content["annotations"]
+    for annotation in annotations:
+        if annotation.get("iscrowd") or not any(annotation["keypoints"][2::3]):
             continue
-        labels = np.array(each["keypoints"], np.float64).reshape(-1, 3)
+        labels = np.array(annotation["keypoints"], np.float64).reshape(-1, 3)
         if len(labels) != len(joints.COCO17) or not np.isfinite(labels).all():
             raise ValueError(
                 f"{len(labels)} keypoints of a person, expected "
                 f"{len(joints.COCO17)} finite ones"
             )
-        image = images.get(each["image_id"], {}) if images else {}
+        image = images.get(annotation["image_id"], {}) if images else {}
         if not isinstance(content, list):
             # Annotators' flags: 1 labelled but hidden, 2 labelled and seen.
             labels[:, 2] = labels[:, 2] > 0
         name = image.get("file_name")
         size = (image["width"], image["height"]) if "width" in image else None
-        photo = Path(name).stem if name else str(each["image_id"])
+        photo = Path(name).stem if name else str(annotation["image_id"])
         points = by_name(joints.COCO17, labels)
-        yield Seen(photo, 0, points, size, name)
+        yield Person2D(photo, 0, points, size, name)
 
 
-def _numbered(people: Iterator[Seen]) -> list[Seen]:
-    """The number of each person in the photo; photos told apart by name."""
+def _numbered(people: Iterator[Person2D]) -> list[Person2D]:
+    """Numbers the people of each photo; photos differ by file name."""
     counts: dict = {}
     stems: dict[str, str | None] = {}
-    found = []
-    for seen in people:
-        other = stems.setdefault(seen.photo, seen.file_name)
-        photo = seen.photo
-        if other != seen.file_name:  # a/1.jpg and b/1.jpg
-            photo = seen.file_name.replace("/", "_")
+    numbered = []
+    for person in people:
+        first_file_name = stems.setdefault(person.photo, person.file_name)
+        photo = person.photo
+        if first_file_name != person.file_name:  # a/1.jpg and b/1.jpg
+            photo = person.file_name.replace("/", "_")
         number = counts.get(photo, 0)
         counts[photo] = number + 1
-        found.append(seen._replace(photo=photo, number=number))
-    return found
+        numbered.append(person._replace(photo=photo, number=number))
+    return numbered
 
 
 def by_name(names: tuple[str, ...], labels: np.ndarray) -> np.ndarray:
-    """(29, 3) in joints.KEYPOINTS order, 0 for joints that are not there."""
+    """(29, 3) in joints.KEYPOINTS order, 0 for missing joints."""
     keypoints = np.zeros((len(joints.KEYPOINTS), 3), np.float32)
     for name, label in zip(names, labels, strict=True):
         if name in joints.KEYPOINTS and label[2] > 0:

@@ -1,9 +1,9 @@
-"""OpenPose's json: the 2D people of one picture.
+"""Reads OpenPose's json: the 2D people of one image.
 
 NAME_keypoints.json with people[].pose_keypoints_2d, x, y and confidence of 25
 joints, or of 18 of its older model (also named pose_keypoints). The middle of
-the shoulders and of the hips, which it calls neck and mid hip, are no joints
-of ours (CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md;
+the shoulders and of the hips, which it calls neck and mid hip, have no joint
+in joints.KEYPOINTS (CMU-Perceptual-Computing-Lab/openpose: doc/02_output.md;
 akanazawa/hmr: src/util/openpose.py).
 """
 
@@ -42,17 +42,17 @@ BODY25 = (
 
 
 def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """The people of a file.
+    """Reads the people of a file.
 
     Returns:
-        For each the names of its joints and (n, 3) x, y, confidence.
+        For each person the names of the joints and (n, 3) x, y, confidence.
 
     Raises:
         ValueError: the file is not OpenPose's.
     """
     try:
         people = json_files.loads(path.read_bytes())["people"]
-        found = []
+        detections = []
         for person in people:
             values = person.get("pose_keypoints_2d")
             if values is None:
@@ -61,11 +61,11 @@ def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
             names = {18: COCO18, 25: BODY25}[len(labels)]
             if not np.isfinite(labels).all():
                 raise ValueError("numbers that are not finite")
-            found.append((names, labels))
+            detections.append((names, labels))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not OpenPose's json ({error!r}), expected people with "
             "pose_keypoints_2d of 25 or 18 joints. Run OpenPose again with "
             "--write_json."
         ) from error
-    return found
+    return detections

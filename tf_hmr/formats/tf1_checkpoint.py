@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-# What an optimiser and a training loop keep beside the model.
+# Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
     r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?)$"
     r"|(^|/)(beta[12]_power(_\d+)?|global_step)$"
@@ -39,7 +39,7 @@ class Checkpoint:
             path: its prefix, one of its files, or a folder that holds one.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such checkpoint.
             ValueError: the folder holds several, or it cannot be read.
         """
         self.prefix = _prefix(Path(path))
@@ -55,7 +55,7 @@ class Checkpoint:
         self.shapes = shapes
 
     def read(self, name: str) -> np.ndarray:
-        """The value of a variable of `shapes`.
+        """Reads the value of a variable of `shapes`.
 
         Raises:
             ValueError: it cannot be read, or is not finite.
@@ -72,10 +72,10 @@ class Checkpoint:
         return value
 
     def _unreadable(self, error: Exception, name: str = "") -> str:
-        what = f"{name} of {self.prefix}" if name else str(self.prefix)
+        subject = f"{name} of {self.prefix}" if name else str(self.prefix)
         first = str(error).strip().splitlines()[0]
         return (
-            f"{what} could not be read ({first}): a file is cut short, "
+            f"{subject} could not be read ({first}): a file is cut short, "
             f"damaged or missing, or is none of a checkpoint. {_CURE}; if it "
             "is, copy or download it again."
         )
@@ -83,12 +83,12 @@ class Checkpoint:
 
 def _prefix(path: Path) -> Path:
     if path.is_dir():
-        found = sorted(p.with_suffix("") for p in path.glob("*.index"))
-        if len(found) == 1:
-            return found[0]
+        prefixes = sorted(p.with_suffix("") for p in path.glob("*.index"))
+        if len(prefixes) == 1:
+            return prefixes[0]
         raise ValueError(
-            f"The folder {path} holds {len(found)} checkpoints: "
-            f"{[p.name for p in found]}. {_CURE}."
+            f"The folder {path} holds {len(prefixes)} checkpoints: "
+            f"{[p.name for p in prefixes]}. {_CURE}."
         )
     prefix = path.with_name(_PARTS.sub("", path.name))
     if prefix.is_file() or Path(f"{prefix}.index").is_file():

@@ -1,11 +1,10 @@
-"""Reads what torch.save wrote, without PyTorch and without running anything.
+"""Reads files of torch.save, without PyTorch and without running code.
 
 Two layouts: since PyTorch 1.6 an uncompressed zip of a pickle and one member
-for each storage of numbers; before, pickles one after the other, the storages
-behind them (pytorch/pytorch: torch/serialization.py). Names in the pickle are
-answered by recorders (unpickle.py). Storages are read when they are asked
-for; no size that the file states is believed before it is compared with what
-is there.
+for each storage of numbers; before, pickles one after the other, followed by
+the storages (pytorch/pytorch: torch/serialization.py). Names in the pickle are
+replaced by recorders (unpickle.py). Storages are read on demand; a size that
+the file states is checked against the file before it is used.
 """
 
 import math
@@ -30,7 +29,7 @@ _EXPECTED = (
 
 
 class _Storage(NamedTuple):
-    """Numbers in the file."""
+    """A block of numbers in the file."""
 
     dtype: np.dtype
     count: int
@@ -66,10 +65,10 @@ class Tensor:
             )
 
     def numpy(self) -> np.ndarray:
-        """The numbers; a copy.
+        """Reads the numbers into a new array.
 
         Raises:
-            ValueError: they are damaged.
+            ValueError: the numbers are damaged.
         """
         flat = np.frombuffer(self._storage.read(), self._storage.dtype)
         strides = [step * flat.itemsize for step in self._strides]
@@ -87,7 +86,7 @@ class _Parameter:
 
 
 class _StorageType:
-    """Names the type of a storage's numbers; nothing is made of it."""
+    """Names the type of a storage's numbers; it has no instances."""
 
     dtype: np.dtype
 
@@ -140,12 +139,12 @@ class _Unpickler(unpickle.ArrayUnpickler):
 
 
 def load(path: str | Path) -> Any:
-    """What was saved, with a Tensor for each tensor.
+    """Loads the saved object, with a Tensor for each tensor.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is none of torch.save, is damaged, or names a callable
-            that is not admitted; nothing of it has been run.
+        ValueError: it is not a file of torch.save, is damaged, or names a
+            callable that is not admitted; none of its code has been run.
     """
     path = Path(path)
     if not path.is_file():
@@ -165,7 +164,7 @@ def load(path: str | Path) -> Any:
 
 
 def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that PyTorch gives a kernel of ours, or a vector."""
+    """Shape that PyTorch gives to a kernel, or to a vector, of this shape."""
     if len(shape) == 4:
         height, width, inputs, outputs = shape
         return outputs, inputs, height, width
@@ -177,9 +176,9 @@ def weights_of(
 ) -> Callable[[str], np.ndarray]:
     """Reads the tensors of a file for foreign_weights.assign.
 
-    Kernels, which PyTorch has with outputs first and inputs second, come as
-    ours are. What is returned raises ValueError for numbers that are damaged
-    or not finite.
+    PyTorch's kernels have outputs first and inputs second; they are transposed
+    to Keras' order. The returned function raises ValueError for numbers that
+    are damaged or not finite.
     """
 
     def read(name: str) -> np.ndarray:
@@ -202,7 +201,7 @@ def _damaged(path: Path, error: Exception) -> ValueError:
 
 
 def _load_zip(path: Path) -> Any:
-    # Open as long as a tensor of it is there.
+    # Stays open as long as one of its tensors exists.
     archive = zipfile.ZipFile(path)
     names = [n for n in archive.namelist() if n.endswith("data.pkl")]
     if len(names) != 1:
@@ -225,7 +224,7 @@ def _load_zip(path: Path) -> Any:
 def _member(
     archive: zipfile.ZipFile, name: str, size: int | None = None
 ) -> Callable[[], bytes]:
-    """Reads a member that is stored as it is, of `size` bytes."""
+    """Returns a reader of an uncompressed member of `size` bytes."""
     info = archive.getinfo(name)
     packed = info.compress_type != zipfile.ZIP_STORED
     if packed or size not in (None, info.file_size):
@@ -244,18 +243,18 @@ def _member(
 
 
 def _load_pickles(file: BinaryIO, path: Path) -> Any:
-    places: dict[str, int] = {}  # Where each storage begins, in bytes.
-    found: dict[str, _Storage] = {}
+    offsets: dict[str, int] = {}  # Start of each storage, in bytes.
+    storages: dict[str, _Storage] = {}
 
     def storage(dtype, key, count, view=None) -> _Storage:
         def read() -> bytes:
-            with path.open("rb") as again:
-                again.seek(places[key])
-                return again.read(count * dtype.itemsize)
+            with path.open("rb") as reopened:
+                reopened.seek(offsets[key])
+                return reopened.read(count * dtype.itemsize)
 
         if view is not None:
             raise ValueError("a storage is part of another one")
-        return found.setdefault(key, _Storage(dtype, count, read))
+        return storages.setdefault(key, _Storage(dtype, count, read))
 
     unpickler = lambda: _Unpickler(file, path, storage)  # noqa: E731
     if (magic := unpickler().load()) != _MAGIC:
@@ -266,17 +265,17 @@ def _load_pickles(file: BinaryIO, path: Path) -> Any:
         raise ValueError("its numbers are stored big end first")
     content = unpickler().load()
     keys = unpickler().load()
-    if sorted(keys) != sorted(found):
+    if sorted(keys) != sorted(storages):
         raise ValueError("it lists other storages than its tensors have")
     end = path.stat().st_size
     for key in keys:
         count = struct.unpack("<q", file.read(8))[0]
-        places[key] = file.tell()
-        stop = places[key] + count * found[key].dtype.itemsize
-        if count != found[key].count or stop > end:
+        offsets[key] = file.tell()
+        stop = offsets[key] + count * storages[key].dtype.itemsize
+        if count != storages[key].count or stop > end:
             raise ValueError(
-                f"the storage {key} of {found[key].count} numbers is stated "
-                f"to have {count}, and {end - places[key]} bytes are left"
+                f"the storage {key} of {storages[key].count} numbers is stated "
+                f"to have {count}, and {end - offsets[key]} bytes are left"
             )
         file.seek(stop)
     return content

@@ -1,14 +1,14 @@
-"""Reads pickles of arrays without letting them run anything.
+"""Reads pickles of arrays without letting them run code.
 
 Official SMPL files are pickles of Python 2: numpy arrays, scipy sparse
 matrices and chumpy objects. A pickle may name any function to call, so only
 the (module, name) pairs of `_STAND_INS` are admitted; never a whole module,
 because a module such as numpy holds functions that run code
-(numpy.testing.runstring). Even those pairs are not called: each is answered
-by a class of this file that only records its arguments, made anew for every
-load so that a file cannot alter what the process goes on using. Arrays are
-built from the records afterwards. numpy's own reconstruction is not used
-because a crafted dtype makes it read object pointers from raw bytes.
+(numpy.testing.runstring). Even those pairs are not called: each is replaced by
+a class of this file that only records its arguments. The class is new for every
+load, so that a file cannot alter anything that the process goes on using.
+Arrays are built from the records afterwards. numpy's own reconstruction is not
+used because a crafted dtype makes it read object pointers from raw bytes.
 
 The names that occur in SMPL's pickles:
 isarandi/smplfitter: src/smplfitter/common.py.
@@ -39,10 +39,9 @@ def load(path: str | Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a pickle, does not hold a dict, or names
-            a callable that is not admitted. That callable is named, and
-            neither it nor anything else has been run. Also a sparse matrix
-            whose indices lie outside its shape, and lists or matrices that
-            would fill the memory.
+            a callable that is not admitted; the message names it, and no
+            code has been run. Also a sparse matrix whose indices lie outside
+            its shape, and lists or matrices that would fill the memory.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -69,10 +68,10 @@ class RefusedError(ValueError):
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Admits the names that arrays need; its values are not yet converted.
+    """Unpickler that admits only the names that arrays need.
 
-    A subclass may admit more in `stand_ins`: classes that only record what
-    they are given.
+    Its values are not yet converted. A subclass may admit more in `stand_ins`:
+    classes that only record their arguments.
     """
 
     stand_ins: Mapping[tuple[str, str], type] = {}
@@ -105,7 +104,7 @@ class _Recorded:
 
 
 class _Array:
-    """numpy's reconstruction of an array: what it is comes as its state."""
+    """numpy's reconstruction of an array: its state holds the content."""
 
     def __init__(self, *_):
         self.state = None
@@ -128,7 +127,7 @@ class _Scalar:
 
 
 class _Dtype:
-    """numpy.dtype: a code such as f8; the byte order comes as its state."""
+    """numpy.dtype: a code such as f8; its state holds the byte order."""
 
     def __init__(self, code, *_):
         self.code, self.order = code, "="
@@ -209,18 +208,17 @@ _HARMLESS = {
 }
 
 
-# Numbers of the largest array that a file may ask for without holding it: a
+# Most numbers of an array that a file may ask for without storing them: a
 # matrix over all pairs of SMPL's 6890 vertices has fewer.
 _MOST_NUMBERS = 2**26
 
 
 class _Converter:
-    """Turns records into what they stand for; other values are unchanged.
+    """Converts records to the arrays they describe; keeps other values.
 
     Each object is converted once: a pickle of a few hundred bytes can hold
     lists that share their entries so often that copies would fill any memory.
-    What a container amounts to when it is written out is bounded, too,
-    because numpy writes it out.
+    The size of an expanded container is bounded, too, because numpy expands it.
     """
 
     def __init__(self):
@@ -260,7 +258,7 @@ class _Converter:
         return _sparse(type(value), state)
 
     def _checked(self, plain: Any) -> Any:
-        """The result, unless writing it out would fill the memory."""
+        """Refuses a container whose expansion would fill the memory."""
         entries = plain.values() if isinstance(plain, dict) else plain
         if isinstance(plain, (dict, list, tuple)):
             size = 1 + sum(map(self._size, entries))
@@ -285,7 +283,7 @@ def _array(record: _Array) -> np.ndarray:
 
 
 def _dtype(record: _Dtype) -> np.dtype:
-    """Numbers, booleans and text only; never pointers to objects."""
+    """Builds dtypes of numbers, booleans and text, never of object pointers."""
     if not re.fullmatch(r"[biufcSUV]\d+", record.code):
         raise ValueError(f"an array has the dtype {record.code!r}")
     if record.order not in ("<", ">", "=", "|"):
@@ -307,9 +305,9 @@ def _sparse(kind: type, state: dict[str, Any]) -> Any:
             f"most {_MOST_NUMBERS} entries"
         )
     if issubclass(kind, _Coo):
-        place = state.get("coords") or (state["row"], state["col"])
+        coordinates = state.get("coords") or (state["row"], state["col"])
         return scipy.sparse.coo_matrix(
-            (state["data"], place), shape=(rows, columns)
+            (state["data"], coordinates), shape=(rows, columns)
         )
     make = (
         scipy.sparse.csc_matrix

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 Array = tf.Tensor | np.ndarray
 
-# How far a box may be from square: float rounding, not a shape of its own.
+# Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
 
@@ -121,11 +121,11 @@ def image_centre(image_size: tuple[float, float]) -> tuple[float, float]:
 
 
 def default_intrinsics(image_size: tuple[float, float]) -> np.ndarray:
-    """Intrinsics of a photo whose camera is not known.
+    """Intrinsics of a photo whose camera is unknown.
 
-    A focal length of the longer side, and the principal point in the middle.
-    Training and inference take the same, so that a network learns what it is
-    fed.
+    The focal length is the longer side, the principal point the middle.
+    Training and inference use the same, so that a network learns with the
+    numbers that it will get.
 
     Args:
         image_size: (W, H) of the image in pixels.
@@ -140,7 +140,7 @@ def default_intrinsics(image_size: tuple[float, float]) -> np.ndarray:
 def crop_intrinsics(
     intrinsics: Sequence[float], box: Sequence[float]
 ) -> np.ndarray:
-    """The camera of an upright crop, in [-1, 1] of it.
+    """Intrinsics of an upright crop, in its [-1, 1] coordinates.
 
     Args:
         intrinsics: fx, fy, cx, cy of the image in pixels (centre convention).
@@ -151,8 +151,8 @@ def crop_intrinsics(
     """
     corner, side = np.float64(box[:2]), np.float64(box[2:])
     focal, centre = np.split(np.float64(intrinsics), 2)
-    place = 2.0 * (centre + 0.5 - corner) / side - 1.0
-    return np.float32([*(2.0 * focal / side), *place])
+    crop_centre = 2.0 * (centre + 0.5 - corner) / side - 1.0
+    return np.float32([*(2.0 * focal / side), *crop_centre])
 
 
 def _concat(parts: list[Array]) -> Array:

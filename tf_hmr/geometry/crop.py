@@ -15,16 +15,16 @@ import numpy as np
 
 Box = tuple[float, float, float, float]
 
-# How far a box may be from square: float rounding, not a shape of its own.
+# Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
-# From this shrinkage on, the image is halved first. A finer sampling grid
+# Above this shrinkage the image is halved first. A finer sampling grid
 # alone would antialias as well, but at the cost of the whole photo's pixels.
 _HALVE_FROM = 4.0
 
 
 def square_box(box: Sequence[float], scale: float = 1.0) -> Box:
-    """The square around a box's centre with its longer side times `scale`.
+    """Squares a box around its centre: its longer side times `scale`.
 
     Args:
         box: x, y, w, h.
@@ -44,7 +44,7 @@ def square_box(box: Sequence[float], scale: float = 1.0) -> Box:
 def box_of_keypoints(
     xy: np.ndarray, visible: np.ndarray, scale: float = 1.0
 ) -> Box:
-    """The tight box around the visible keypoints; pass it to `square_box`.
+    """Computes the tight box of visible keypoints; pass it to `square_box`.
 
     Args:
         xy: (K, 2) pixels.
@@ -57,14 +57,14 @@ def box_of_keypoints(
     Raises:
         ValueError: fewer than two distinct visible keypoints.
     """
-    seen = np.asarray(xy, np.float64)[np.asarray(visible) > 0]
-    if not len(seen) or not np.ptp(seen, axis=0).any():
+    visible_xy = np.asarray(xy, np.float64)[np.asarray(visible) > 0]
+    if not len(visible_xy) or not np.ptp(visible_xy, axis=0).any():
         raise ValueError(
             f"Expected at least two visible keypoints at different places, "
-            f"got {len(seen)}. Leave this person out or give a box."
+            f"got {len(visible_xy)}. Leave this person out or give a box."
         )
-    low, high = seen.min(axis=0) + 0.5, seen.max(axis=0) + 0.5
-    # Keypoints on one line still are a person: no side is thinner than 1 px.
+    low, high = visible_xy.min(axis=0) + 0.5, visible_xy.max(axis=0) + 0.5
+    # Keypoints on one line are a person, too: no side is thinner than 1 px.
     size = np.maximum((high - low) * scale, 1.0)
     corner = (low + high - size) / 2
     return tuple(float(number) for number in (*corner, *size))
@@ -92,7 +92,7 @@ def check_box(box: Sequence[float], image_size: tuple[int, int]) -> None:
 
 
 def crop_affine(box: Sequence[float], size: int) -> np.ndarray:
-    """The map from pixels of the full image to pixels of the crop.
+    """Affine map from pixels of the full image to pixels of the crop.
 
     Args:
         box: x, y, w, h, square.
@@ -143,13 +143,13 @@ def crop_image(
     check_box(box, (image.shape[1], image.shape[0]))
     x, y, side = _square(box)
     while side > _HALVE_FROM * size:
-        image, x, y = _seen_part(image, x, y, side)
-        image = _halved(image)
+        image, x, y = _covered_part(image, x, y, side)
+        image = _halve(image)
         x, y, side = x / 2, y / 2, side / 2
     # Sample at least once per source pixel, then average whole blocks: an
     # area filter that keeps the sub-pixel position exact.
     blocks = math.ceil(side / size - 1e-6) or 1
-    fine = cv2.warpAffine(
+    oversampled = cv2.warpAffine(
         image,
         crop_affine((x, y, side, side), size * blocks),
         (size * blocks, size * blocks),
@@ -157,8 +157,8 @@ def crop_image(
         borderMode=cv2.BORDER_REPLICATE,
     )
     if blocks == 1:
-        return fine
-    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+        return oversampled
+    return cv2.resize(oversampled, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def pixels_to_ndc(xy: np.ndarray, box: Sequence[float]) -> np.ndarray:
@@ -184,10 +184,10 @@ def ndc_to_pixels(uv: np.ndarray, box: Sequence[float]) -> np.ndarray:
     return (np.asarray(uv) + 1.0) * (side / 2.0) + (x, y) - 0.5
 
 
-def _seen_part(
+def _covered_part(
     image: np.ndarray, x: float, y: float, side: float
 ) -> tuple[np.ndarray, float, float]:
-    """The pixels a box touches, and its corner among them.
+    """Cuts out the pixels a box touches; returns them and the box's corner.
 
     The margin keeps the crop's border from repeating the part's border.
     """
@@ -204,18 +204,18 @@ def _seen_part(
     return image[top:bottom, left:right], x - left, y - top
 
 
-def _halved(image: np.ndarray) -> np.ndarray:
+def _halve(image: np.ndarray) -> np.ndarray:
     """Averages 2 x 2 pixels; odd sides repeat their last row or column."""
     height, width = image.shape[:2]
-    even = cv2.copyMakeBorder(
+    padded = cv2.copyMakeBorder(
         image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
     )
     size = ((width + 1) // 2, (height + 1) // 2)
-    return cv2.resize(even, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
 
 
 def _numbers(box: Sequence[float]) -> Box:
-    """The box as four floats, if it is one."""
+    """Checks a box and returns it as four floats."""
     numbers = tuple(float(number) for number in box)
     if len(numbers) != 4:
         raise ValueError(

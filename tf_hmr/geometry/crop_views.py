@@ -1,7 +1,7 @@
-"""What a crop's camera says in the frame of the full picture's camera.
+"""Converts a crop's predictions to the frame of the full image's camera.
 
 A method that sees a crop answers as if its camera looked straight at the
-person. The picture's camera looks past somebody at its edge.
+person. The full image's camera looks past a person at its edge.
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     """Rotations that take the optical axis to the ray through a crop's middle.
 
-    A pose as the crop shows it, turned by this one, is the pose in the
-    camera's frame. The shortest such rotation: it does not roll.
+    They turn a pose as the crop shows it into the pose in the camera's frame.
+    These are the shortest such rotations: they do not roll.
 
     Args:
         box: (N, 4) x, y, w, h of the crops in pixels, edges.
@@ -23,7 +23,7 @@ def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a focal length is not positive.
     """
-    box, intrinsics = _checked(box, intrinsics)
+    box, intrinsics = _check(box, intrinsics)
     middle = box[:, :2] + box[:, 2:] / 2 - 0.5
     offsets = (middle - intrinsics[:, 2:]) / intrinsics[:, :2]
     ray = np.concatenate([offsets, np.ones((len(box), 1))], axis=1)
@@ -41,10 +41,10 @@ def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 def translation(
     camera: np.ndarray, box: np.ndarray, intrinsics: np.ndarray
 ) -> np.ndarray:
-    """The translation in the picture's camera of crops' weak cameras.
+    """Translations in the full image's camera of crops' weak cameras.
 
     Moved by it, points near the crop's middle land where the weak perspective
-    camera puts them. With the principal point in the picture's middle it is
+    camera puts them. With the principal point in the image's middle it is
     camera.full_image_camera.
 
     Args:
@@ -53,24 +53,24 @@ def translation(
         intrinsics: (N, 4) fx, fy, cx, cy in pixels, centres.
 
     Returns:
-        (N, 3) metres, to add to what is predicted.
+        (N, 3) metres, to add to predicted joints and vertices.
 
     Raises:
         ValueError: a focal length is not positive.
     """
-    box, intrinsics = _checked(box, intrinsics)
+    box, intrinsics = _check(box, intrinsics)
     camera = np.asarray(camera, np.float64)
     focal, centre = intrinsics[:, :2], intrinsics[:, 2:]
     middle = box[:, :2] + box[:, 2:] / 2 - 0.5
     pixels_per_metre = camera[:, :1] * box[:, 2:3] / 2
     depth = focal / pixels_per_metre
-    place = camera[:, 1:] + (middle - centre) / pixels_per_metre
-    # Pixels that are not square see x and y at depths of their own.
-    place *= depth.mean(axis=1, keepdims=True) / depth
-    return np.concatenate([place, depth.mean(axis=1, keepdims=True)], axis=1)
+    shift = camera[:, 1:] + (middle - centre) / pixels_per_metre
+    # With pixels that are not square, x and y have different depths.
+    shift *= depth.mean(axis=1, keepdims=True) / depth
+    return np.concatenate([shift, depth.mean(axis=1, keepdims=True)], axis=1)
 
 
-def _checked(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:
+def _check(box, intrinsics) -> tuple[np.ndarray, np.ndarray]:
     intrinsics = np.asarray(intrinsics, np.float64)
     if not (intrinsics[:, :2] > 0).all():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Rotations: every `<from>_to_<to>`, the 6D layouts, distances, mirroring.
+"""Rotations: all `<from>_to_<to>`, the 6D layouts, distances, mirroring.
 
 TensorFlow functions take any leading batch dimensions, work in float32
 (float64 stays float64, for checks) and raise ValueError when the last axes
@@ -8,8 +8,8 @@ divides by zero its Taylor series is used, and the unused branch is kept away
 from the singularity because tf.where also differentiates the branch it drops.
 
 `rotvec_to_rotmat` and the `rot6d_*` functions are part of exported models, so
-they keep sliced axes, write norms and cross products out and stay at rank 4:
-what TFLite and its GPU delegate run.
+they keep sliced axes, write norms and cross products out and stay at rank 4,
+which TFLite and its GPU delegate support.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _LEAST_SQ = 1e-12
 
 
 def rotvec_to_rotmat(rotvec: tf.Tensor) -> tf.Tensor:
-    """Rodrigues' formula.
+    """Rotation matrices of rotation vectors, by Rodrigues' formula.
 
     Args:
         rotvec: (..., 3) axis times angle in radians.
@@ -37,7 +37,9 @@ def rotvec_to_rotmat(rotvec: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3, 3) rotation matrices.
     """
-    rotvec = _checked(rotvec, (3,), "rotvec", "For matrices use rotmat_to_*.")
+    rotvec = _cast_and_check(
+        rotvec, (3,), "rotvec", "For matrices use rotmat_to_*."
+    )
     angle_sq = _squared_norm(rotvec)
     sinc = _sinc(angle_sq)
     # (1 - cos a) / a^2, in the form that does not cancel for small angles.
@@ -83,19 +85,19 @@ def quat_wxyz_to_rotmat(quat: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3, 3) rotation matrices.
     """
-    quat = _checked(quat, (4,), "quat_wxyz")
+    quat = _cast_and_check(quat, (4,), "quat_wxyz")
     w, x, y, z = _components(quat)
-    double = 2.0 / _squared_norm(quat)
+    scale = 2.0 / _squared_norm(quat)
     rows = [
-        1.0 - double * (y * y + z * z),
-        double * (x * y - w * z),
-        double * (x * z + w * y),
-        double * (x * y + w * z),
-        1.0 - double * (x * x + z * z),
-        double * (y * z - w * x),
-        double * (x * z - w * y),
-        double * (y * z + w * x),
-        1.0 - double * (x * x + y * y),
+        1.0 - scale * (y * y + z * z),
+        scale * (x * y - w * z),
+        scale * (x * z + w * y),
+        scale * (x * y + w * z),
+        1.0 - scale * (x * x + z * z),
+        scale * (y * z - w * x),
+        scale * (x * z - w * y),
+        scale * (y * z + w * x),
+        1.0 - scale * (x * x + y * y),
     ]
     return _end_as(tf.concat(rows, axis=-1), (3, 3))
 
@@ -113,7 +115,7 @@ def rotmat_to_quat_wxyz(rotmat: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 4) quaternions.
     """
-    rotmat = _checked(rotmat, (3, 3), "rotmat", "For 6D use rot6d_*.")
+    rotmat = _cast_and_check(rotmat, (3, 3), "rotmat", "For 6D use rot6d_*.")
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = _components(
         _end_as(rotmat, (9,), drop=2)
     )
@@ -129,8 +131,8 @@ def rotmat_to_quat_wxyz(rotmat: tf.Tensor) -> tf.Tensor:
     rows = [ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz]
     outer = _end_as(tf.concat(rows, axis=-1), (4, 4))
     largest = tf.argmax(tf.concat(diagonal, axis=-1), axis=-1)
-    chosen = tf.one_hot(largest, 4, dtype=outer.dtype)[..., tf.newaxis]
-    quat = tf.reduce_sum(chosen * outer, axis=-2)
+    largest_row = tf.one_hot(largest, 4, dtype=outer.dtype)[..., tf.newaxis]
+    quat = tf.reduce_sum(largest_row * outer, axis=-2)
     return _scalar_not_negative(quat / tf.sqrt(_squared_norm(quat)))
 
 
@@ -143,7 +145,9 @@ def rotvec_to_quat_wxyz(rotvec: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 4) quaternions (scalar negative for angles beyond pi).
     """
-    rotvec = _checked(rotvec, (3,), "rotvec", "For matrices use rotmat_to_*.")
+    rotvec = _cast_and_check(
+        rotvec, (3,), "rotvec", "For matrices use rotmat_to_*."
+    )
     half_sq = 0.25 * _squared_norm(rotvec)
     # cos a from sin(a / 2), since the cosine of a square root would have an
     # infinite inner derivative at zero.
@@ -161,7 +165,7 @@ def quat_wxyz_to_rotvec(quat: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3) axis times angle in radians.
     """
-    quat = _scalar_not_negative(_checked(quat, (4,), "quat_wxyz"))
+    quat = _scalar_not_negative(_cast_and_check(quat, (4,), "quat_wxyz"))
     scalar, vector = quat[..., 0:1], quat[..., 1:4]
     sine_sq = _squared_norm(vector)
     small = sine_sq < _SMALL_SQ * scalar * scalar
@@ -186,13 +190,13 @@ def rot6d_stacked_to_rotmat(rot6d: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3, 3) rotation matrices (Gram-Schmidt, first column kept).
     """
-    rot6d = _checked(rot6d, (6,), "rot6d")
+    rot6d = _cast_and_check(rot6d, (6,), "rot6d")
     return _gram_schmidt(rot6d[..., 0:3], rot6d[..., 3:6])
 
 
 def rotmat_to_rot6d_stacked(rotmat: tf.Tensor) -> tf.Tensor:
     """Inverse of `rot6d_stacked_to_rotmat`: (..., 3, 3) to (..., 6)."""
-    rotmat = _checked(rotmat, (3, 3), "rotmat")
+    rotmat = _cast_and_check(rotmat, (3, 3), "rotmat")
     columns = tf.linalg.matrix_transpose(rotmat[..., 0:2])
     return _end_as(columns, (6,), drop=2)
 
@@ -209,7 +213,7 @@ def rot6d_interleaved_to_rotmat(rot6d: tf.Tensor) -> tf.Tensor:
     Returns:
         (..., 3, 3) rotation matrices (Gram-Schmidt, first column kept).
     """
-    rot6d = _checked(rot6d, (6,), "rot6d")
+    rot6d = _cast_and_check(rot6d, (6,), "rot6d")
     numbers = _components(rot6d)
     return _gram_schmidt(
         tf.concat(numbers[0::2], axis=-1), tf.concat(numbers[1::2], axis=-1)
@@ -218,7 +222,7 @@ def rot6d_interleaved_to_rotmat(rot6d: tf.Tensor) -> tf.Tensor:
 
 def rotmat_to_rot6d_interleaved(rotmat: tf.Tensor) -> tf.Tensor:
     """Inverse of `rot6d_interleaved_to_rotmat`: (..., 3, 3) to (..., 6)."""
-    rotmat = _checked(rotmat, (3, 3), "rotmat")
+    rotmat = _cast_and_check(rotmat, (3, 3), "rotmat")
     return _end_as(rotmat[..., 0:2], (6,), drop=2)
 
 
@@ -232,8 +236,8 @@ def geodesic_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     Returns:
         (...) radians in [0, pi]. The gradient at distance 0 is 0.
     """
-    a = _checked(a, (3, 3), "rotmat")
-    b = _checked(b, (3, 3), "rotmat")
+    a = _cast_and_check(a, (3, 3), "rotmat")
+    b = _cast_and_check(b, (3, 3), "rotmat")
     between = rotmat_to_rotvec(tf.matmul(a, b, transpose_a=True))
     angle_sq = tf.reduce_sum(between * between, axis=-1)
     same = angle_sq == 0.0
@@ -243,7 +247,7 @@ def geodesic_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 def mirror_rotmats(
     rotmats: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
 ) -> tf.Tensor:
-    """The same body pose seen in a mirror that flips x.
+    """Mirrors a body pose by flipping x.
 
     Left and right joints swap and each rotation is conjugated by
     diag(-1, 1, 1); that negates y and z of a rotation vector, as
@@ -257,14 +261,14 @@ def mirror_rotmats(
     Returns:
         (..., J, 3, 3).
     """
-    rotmats = _checked(rotmats, (len(joint_names), 3, 3), "rotmats")
+    rotmats = _cast_and_check(rotmats, (len(joint_names), 3, 3), "rotmats")
     flip = np.array([-1.0, 1.0, 1.0])
     swapped = tf.gather(rotmats, joints.mirror(joint_names), axis=-3)
     return swapped * tf.constant(np.outer(flip, flip), rotmats.dtype)
 
 
 def nearest_rotmat(matrices: np.ndarray) -> np.ndarray:
-    """The rotations closest to any 3x3 matrices in the Frobenius norm.
+    """Finds the rotations closest to 3x3 matrices in the Frobenius norm.
 
     NumPy, for training set-up and evaluation: the SVD is not exportable.
 
@@ -304,8 +308,8 @@ def _sinc(angle_sq: tf.Tensor) -> tf.Tensor:
 def _gram_schmidt(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """(..., 3) and (..., 3) to rotation matrices, as columns."""
     x = _unit(first)
-    along = tf.reduce_sum(x * second, axis=-1, keepdims=True)
-    y = _unit(second - along * x)
+    projection = tf.reduce_sum(x * second, axis=-1, keepdims=True)
+    y = _unit(second - projection * x)
     x0, x1, x2 = _components(x)
     y0, y1, y2 = _components(y)
     z = [x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0]
@@ -341,15 +345,15 @@ def _end_as(
     """
     leading = tensor.shape[:-drop].as_list()
     if leading.count(None) <= 1:
-        known = [-1 if size is None else size for size in leading]
-        return tf.reshape(tensor, [*known, *ending])
+        leading_sizes = [-1 if size is None else size for size in leading]
+        return tf.reshape(tensor, [*leading_sizes, *ending])
     return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-drop], ending], 0))
 
 
-def _checked(
+def _cast_and_check(
     value: tf.Tensor, ending: Sequence[int], name: str, hint: str = ""
 ) -> tf.Tensor:
-    """As a float tensor whose last axes are `ending`.
+    """Casts to a float tensor and checks that its last axes are `ending`.
 
     Half precision and integers become float32: an angle near pi has no
     usable digits in float16.
@@ -360,9 +364,9 @@ def _checked(
     if value.shape.rank is None or tuple(value.shape[-len(ending) :]) != tuple(
         ending
     ):
-        wanted = ", ".join(str(size) for size in ending)
+        expected = ", ".join(str(size) for size in ending)
         raise ValueError(
-            f"Expected {name} of shape (..., {wanted}), got {value.shape}. "
+            f"Expected {name} of shape (..., {expected}), got {value.shape}. "
             f"{hint}".rstrip()
         )
     return value

@@ -1,4 +1,4 @@
-"""Where a body stands, from its 3D joints and where they are seen."""
+"""Estimates a body's translation from its 3D joints and 2D keypoints."""
 
 import tensorflow as tf
 
@@ -28,21 +28,21 @@ def estimate(
         (B, 3) metres; 0 where no keypoint counts.
     """
     confidence = keypoints[..., 2]
-    seen = confidence > 0
-    confidence = tf.where(seen, confidence, 0.0)
+    visible = confidence > 0
+    confidence = tf.where(visible, confidence, 0.0)
     centre = tf.reshape(centre, [-1, 1, 2])
     focal = tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1])
-    offset = tf.where(seen[..., None], keypoints[..., :2] - centre, 0.0)
+    offset = tf.where(visible[..., None], keypoints[..., :2] - centre, 0.0)
     # In units of the focal length: float32 has no digits for pixels squared.
     offset = offset / focal
-    right = offset * joints[..., 2:3] - joints[..., :2]
-    # Normal equations, summed by hand: XLA has no solver on every device.
+    target = offset * joints[..., 2:3] - joints[..., :2]
+    # Normal equations, solved by hand: XLA has no solver on every device.
     weight = confidence[..., None]
     total = tf.maximum(tf.reduce_sum(confidence, axis=1), _LEAST)[:, None]
     mean_offset = tf.reduce_sum(weight * offset, axis=1) / total
-    mean_right = tf.reduce_sum(weight * right, axis=1) / total
+    mean_target = tf.reduce_sum(weight * target, axis=1) / total
     centred = offset - mean_offset[:, None]
     spread = tf.reduce_sum(weight * centred * centred, axis=[1, 2])
-    lean = tf.reduce_sum(weight * centred * right, axis=[1, 2])
+    lean = tf.reduce_sum(weight * centred * target, axis=[1, 2])
     depth = -tf.math.divide_no_nan(lean, spread)[:, None]
-    return tf.concat([mean_right + mean_offset * depth, depth], axis=1)
+    return tf.concat([mean_target + mean_offset * depth, depth], axis=1)

@@ -4,12 +4,12 @@ import tensorflow as tf
 
 
 def scores(adversary, batch, intermediate):
-    """A discriminator's scores of real bodies and of predicted ones.
+    """Scores real and predicted bodies with a discriminator.
 
     Args:
-        adversary: of networks.discriminator.
+        adversary: a model of networks.discriminator.
         batch: with prior_rotmats (P, J, 3, 3) and prior_betas (P, N).
-        intermediate: of a prediction, with rotmats and betas of all estimates.
+        intermediate: a prediction's rotmats and betas of all estimates.
 
     Returns:
         (P, D) of real bodies and (E, D) of predictions, which get no

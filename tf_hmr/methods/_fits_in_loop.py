@@ -21,13 +21,13 @@ class FitFields:
 
     fits: Fits = "none"
     """Labels from fits to the keypoints, where an example has no pose: 'kept'
-    takes those that data.fits gives; 'improved' runs SMPLify from every
-    prediction on and keeps the better one (Kolotouros et al., ICCV 2019)."""
+    takes those of data.fits; 'improved' runs SMPLify from every prediction
+    and keeps the better fit (Kolotouros et al., ICCV 2019)."""
     fit_steps: int = 100
     """Steps of each of SMPLify's two stages, with fits='improved'."""
     fit_prior: str = ""
     """SMPLify's pose prior: gmm_08.pkl or an .npz of `training.prepare
-    pose-gmm`; empty: that of the open body."""
+    pose-gmm`; empty: the open body's own."""
 
 
 class FitsInLoop(method.Method):
@@ -59,21 +59,21 @@ class FitsInLoop(method.Method):
         if config.fits == "none" or self._fit_targets is not None:
             return
         steps = config.fit_steps if config.fits == "improved" else 0
-        # Its constants are of no graph that is being traced.
+        # Its constants must not belong to a graph that is being traced.
         with tf.init_scope():
             self._fit_targets = in_the_loop.FitTargets(
                 self.body, config.fit_prior, steps
             )
 
     def targets(self, batch, prediction, fits):
-        """The batch with labels of fits, as FitTargets makes them."""
+        """Adds labels of fits to the batch, see FitTargets."""
         if not self.makes_targets:
             return batch
         self.prepare_targets()
         return self._fit_targets(batch, prediction, self._or_mean_body(fits))
 
     def _or_mean_body(self, fits: method.Fits) -> method.Fits:
-        """The stored fits; the mean body where there is none."""
+        """Replaces missing fits by the mean body."""
         rotmats, betas = self.mean_body()
         stored = fits.kept > 0
         return fits._replace(

@@ -23,12 +23,12 @@ class EncoderFields(method.Config):
     encoder_depths: tuple[int, ...] = (1, 2, 2)
     """Residual blocks in each stage of the 'small' encoder."""
     features: Literal["pool", "layout"] = "pool"
-    """'pool' averages the last map; 'layout' also keeps where things are."""
+    """'pool' averages the last map; 'layout' also keeps positions."""
     layout_channels: int = 32
     """Channels of the kept map, with features='layout'."""
     layout_keypoints: float = 0.0
-    """With features='layout': weight of a keypoint loss on the places that
-    the encoder finds, before any body is fitted; 0 leaves them free."""
+    """With features='layout': weight of a loss on the encoder's own keypoints,
+    before any body is regressed; 0 leaves them free."""
 
 
 class ImageEncoder(method.Method):
@@ -69,7 +69,7 @@ class ImageEncoder(method.Method):
             Features (B, F), and the encoder's own keypoints (B, J, 2) in
             [-1, 1] of the crop; None without features='layout'.
         """
-        # In the policy's type, as the encoder computes.
+        # Cast to the policy's type, in which the encoder computes.
         images = tf.cast(images, self.compute_dtype)
         normalised = encoders.normalise(self.config.encoder, images)
         maps = self.encoder(normalised, training=training)

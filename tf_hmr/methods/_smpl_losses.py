@@ -1,7 +1,7 @@
 """Losses of a predicted SMPL body, with explicit weights.
 
-Those of akanazawa/hmr (src/ops.py, src/trainer.py), which HKMR kept, and the
-choice and the alignment of labels, which all methods share.
+The losses of akanazawa/hmr (src/ops.py, src/trainer.py), which HKMR also uses,
+and the selection and alignment of labels, which all methods share.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ JOINT_SETS: dict[JointSet, tuple[str, ...]] = {
 
 
 def term(total_and_count, weight: float) -> method.Term:
-    """A loss function's (total, count) with its weight."""
+    """Joins a loss function's (total, count) with its weight."""
     total, count = total_and_count
     return method.Term(total, count, weight)
 
@@ -35,7 +35,7 @@ def root_aligned(points, names: Sequence[str], labels, joint_set: JointSet):
 
     Args:
         points: (B, J, 3) predicted joints, metres.
-        names: of these J joints.
+        names: names of these J joints.
         labels: (B, K, 4) of joints.KEYPOINTS: metres and a flag.
         joint_set: the joints to compare.
 
@@ -43,19 +43,19 @@ def root_aligned(points, names: Sequence[str], labels, joint_set: JointSet):
         Predicted and labelled joints (B, L, 3) minus their mid-hip, and
         flags (B, L), 0 for all joints of an example with an unlabelled hip.
     """
-    compared = JOINT_SETS[joint_set]
-    pred = tf.gather(points, joints.select(compared, of=names), axis=1)
-    true = select(labels, compared)
-    hips = joints.select(("left_hip", "right_hip"), of=compared)
+    names_in_loss = JOINT_SETS[joint_set]
+    pred = tf.gather(points, joints.select(names_in_loss, of=names), axis=1)
+    true = select(labels, names_in_loss)
+    hips = joints.select(("left_hip", "right_hip"), of=names_in_loss)
     valid = true[..., 3] * tf.reduce_min(
         tf.gather(true[..., 3], hips, axis=1), axis=1, keepdims=True
     )
 
-    def aligned(points):
+    def align(points):
         root = tf.gather(points, hips, axis=1)
         return points - tf.reduce_mean(root, axis=1, keepdims=True)
 
-    return aligned(pred), aligned(true[..., :3]), valid
+    return align(pred), align(true[..., :3]), valid
 
 
 def keypoints_2d(pred, labels, weight: float) -> method.Term:
@@ -64,7 +64,7 @@ def keypoints_2d(pred, labels, weight: float) -> method.Term:
     Args:
         pred: (B, J, 2) in [-1, 1] of the crop.
         labels: (B, J, 3) likewise, with visibility.
-        weight: of the mean.
+        weight: weight of the mean.
     """
     return term(
         losses.keypoints_l1(pred, labels[..., :2], labels[..., 2]), weight
@@ -75,9 +75,9 @@ def joints_3d(aligned, penalty: Penalty, weight: float) -> method.Term:
     """Mean of 3D joints, halved if squared (src/ops.py: compute_3d_loss).
 
     Args:
-        aligned: of root_aligned.
-        penalty: of each coordinate's difference.
-        weight: of the mean.
+        aligned: returned by root_aligned.
+        penalty: penalty of each coordinate's difference.
+        weight: weight of the mean.
     """
     if penalty == "squared":
         return term(losses.joints_squared(*aligned), 0.5 * weight)
@@ -90,8 +90,8 @@ def rotmats(pred, batch, penalty: Penalty, weight: float) -> method.Term:
     Args:
         pred: a method.Prediction.
         batch: with rotmats (B, J, 3, 3) and has_pose (B,).
-        penalty: of each entry's difference.
-        weight: of the mean over `parameters` of the examples with a pose.
+        penalty: penalty of each entry's difference.
+        weight: weight of the mean over `parameters` of examples with a pose.
     """
     squared = penalty == "squared"
     loss = losses.rotmats_squared if squared else losses.rotmats_l1
@@ -107,7 +107,7 @@ def betas(pred, batch, weight: float) -> method.Term:
     Args:
         pred: a method.Prediction.
         batch: with betas (B, N) and has_betas (B,).
-        weight: of the mean over `parameters` of the examples with a shape.
+        weight: weight of the mean over `parameters` of examples with a shape.
     """
     has_betas = batch["has_betas"]
     total, _ = losses.betas_squared(pred.betas, batch["betas"], has_betas)
@@ -123,7 +123,7 @@ def parameters(pred) -> float:
 
 
 def repeated(batch, count: int):
-    """The labels for `count` estimates of each example, one after another."""
+    """Repeats the labels of a batch for `count` estimates of each example."""
     return {
         name: tf.concat([value] * count, axis=0)
         for name, value in batch.items()
@@ -132,7 +132,7 @@ def repeated(batch, count: int):
 
 
 def summed(estimates: method.Term, count: int) -> method.Term:
-    """A term of `count` estimates of each example: labels count once."""
+    """Sums a term over `count` estimates of each example; labels count once."""
     return estimates._replace(
         total=tf.add_n(tf.split(estimates.total, count)),
         count=tf.split(estimates.count, count)[0],

@@ -2,7 +2,7 @@
 
 Kolotouros et al., ICCV 2019, with the numbers of nkolot/SPIN:
 train/trainer.py. All errors are squared. Unlike HMR's, joints that are not
-labelled stay in the denominators. HKMR_MF is trained by the same.
+labelled stay in the denominators. HKMR_MF uses the same losses.
 """
 
 import tensorflow as tf
@@ -10,8 +10,8 @@ import tensorflow as tf
 from tf_hmr import losses, method
 from tf_hmr.methods import _smpl_losses
 
-# SPIN compares 49 keypoints, of which OpenPose's 25 weigh nothing, and 24
-# joints in 3D. Each of ours weighs what it does there, whatever their number.
+# SPIN compares 49 keypoints, of which OpenPose's 25 have weight 0, and 24
+# joints in 3D. Each joint here has its weight there, whatever their number.
 KEYPOINTS, JOINTS = 49, 24
 
 
@@ -21,23 +21,23 @@ def keypoints_2d(pred, labels, weight: float) -> method.Term:
     Args:
         pred: (B, J, 2) in [-1, 1] of the crop.
         labels: (B, J, 3) likewise, with confidence, 0 if not seen.
-        weight: of the mean over SPIN's keypoints.
+        weight: weight of the mean over SPIN's keypoints.
     """
     total, _ = losses.joints_squared(pred, labels[..., :2], labels[..., 2])
     return method.Term(total, tf.fill(tf.shape(total), 2.0 * KEYPOINTS), weight)
 
 
 def joints_3d(aligned, weight: float) -> method.Term:
-    """3D joints (keypoint_3d_loss); an example with any joint counts whole.
+    """3D joints (keypoint_3d_loss); an example with any joint counts in full.
 
     Args:
-        aligned: of _smpl_losses.root_aligned.
-        weight: of the mean over SPIN's joints.
+        aligned: returned by _smpl_losses.root_aligned.
+        weight: weight of the mean over SPIN's joints.
     """
     pred, true, confidence = aligned
     total, _ = losses.joints_squared(pred, true, confidence)
-    has = tf.cast(tf.reduce_any(confidence > 0, axis=1), tf.float32)
-    return method.Term(total, 3.0 * JOINTS * has, weight)
+    is_labelled = tf.cast(tf.reduce_any(confidence > 0, axis=1), tf.float32)
+    return method.Term(total, 3.0 * JOINTS * is_labelled, weight)
 
 
 def rotmats(pred, batch, weight: float) -> method.Term:
@@ -57,6 +57,6 @@ def betas(pred, batch, weight: float) -> method.Term:
 
 
 def camera_scale(camera, weight: float) -> method.Term:
-    """Cameras (B, 3) with a scale s near 0 or below are far off: exp(-20 s)."""
+    """Penalises cameras (B, 3) with a scale s near 0 or below: exp(-20 s)."""
     total = tf.exp(-20.0 * tf.cast(camera[:, 0], tf.float32))
     return method.Term(total, tf.ones_like(total), weight)

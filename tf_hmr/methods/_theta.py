@@ -1,4 +1,4 @@
-"""Theta, the one row of numbers that HMR and SPIN regress.
+"""Theta, the row of numbers that HMR and SPIN regress.
 
 Camera 3, rotations 3 or 6 for each joint, betas, in this order
 (akanazawa/hmr: src/models.py).
@@ -21,7 +21,7 @@ RotationName = Literal["rotvec", "6d", "6d_interleaved"]
 
 
 class Rotation(NamedTuple):
-    """How the rotation of a joint is regressed."""
+    """Representation of a joint's rotation in theta."""
 
     numbers: int
     encode: Callable[[tf.Tensor], tf.Tensor]
@@ -54,10 +54,10 @@ def upright_rotmats(body: Body) -> np.ndarray:
 
 
 def encode(body: Body, rotation: RotationName, rotmats, betas) -> np.ndarray:
-    """Theta (N,) of a body that START_CAMERA sees.
+    """Encodes a body seen by START_CAMERA as theta (N,).
 
     Args:
-        body: whose joints and betas are counted.
+        body: gives the numbers of joints and betas.
         rotation: form of the rotations.
         rotmats: (J, 3, 3); None is `upright_rotmats`.
         betas: (num_betas,); None is zeros.
@@ -70,10 +70,10 @@ def encode(body: Body, rotation: RotationName, rotmats, betas) -> np.ndarray:
 
 
 def decode(body: Body, rotation: RotationName, theta):
-    """Takes rows of theta apart.
+    """Splits rows of theta.
 
     Args:
-        body: whose joints and betas are counted.
+        body: gives the numbers of joints and betas.
         rotation: form of the rotations.
         theta: (B, N).
 

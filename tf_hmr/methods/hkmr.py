@@ -1,8 +1,8 @@
 """HKMR: regression along the kinematic chains of the body.
 
 Georgakis et al., Hierarchical Kinematic Human Mesh Recovery, ECCV 2020. No
-code was published: what the text leaves open is said at each field. The
-supervision that it does not name is HMR's, whose experimental setup it follows.
+code was published: each field says what the text leaves open. Supervision that
+the text does not specify is HMR's, whose experimental setup it follows.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ from tf_hmr.methods import (
 )
 from tf_hmr.networks import discriminator, encoders, kinematic_chains, pose_vae
 
-# The scale is kept positive; see `contract_camera`.
+# Keeps the scale positive; see `contract_camera`.
 SCALE_BEND = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
-    """Defaults are the paper's; weights of losses, which it has not, HMR's."""
+    """Defaults are the paper's; loss weights, which it omits, are HMR's."""
 
     crop_scale: float = 224 / 150
     """Side of the crop over the longer side of the person's box: people are
@@ -78,7 +78,7 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     sum_outer: bool = True
     """Losses of all outer steps are summed (eq. 3); else the last one's."""
     prior: Literal["vae", "discriminator", "none"] = "vae"
-    """What tells human poses: the divergence in the code of a trained
+    """Prior of human poses: the divergence in the code of a trained
     autoencoder, or HMR's adversary ("discriminator" of Table 2)."""
     kl: float = 0.1
     """Weight of the divergence; the paper gives none."""
@@ -93,7 +93,7 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     adversary_hidden: int = 1024
     """Units of the discriminator of all joints together."""
     adversary: float = 1.0
-    """Weight of the adversary's say, with prior='discriminator'."""
+    """Weight of the adversarial loss, with prior='discriminator'."""
 
 
 class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
@@ -150,7 +150,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         self.regressor.start(rotvecs.numpy(), betas)
 
     def mean_body(self):
-        """Where the chains start: rotations (24, 3, 3) and betas (N,)."""
+        """Start of the chains: rotations (24, 3, 3) and betas (N,)."""
         count = len(kinematic_chains.ORDER)
         mean = tf.convert_to_tensor(self.regressor.mean)[0]
         rotvecs = tf.reshape(mean[: 3 * count], (1, count, 3))
@@ -158,11 +158,13 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         return rotations.rotvec_to_rotmat(rotvecs), mean[3 * count :]
 
     def player_variables(self) -> list[keras.Variable]:
-        """Without the autoencoder's, which a stage of its own has trained."""
+        """Trainable variables except the autoencoder's, trained separately."""
         if self.pose_vae is None:
             return super().player_variables()
-        others = {id(v) for v in self.pose_vae.trainable_variables}
-        return [v for v in super().player_variables() if id(v) not in others]
+        vae_variables = {id(v) for v in self.pose_vae.trainable_variables}
+        return [
+            v for v in super().player_variables() if id(v) not in vae_variables
+        ]
 
     def call(self, inputs, training=False):
         """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
@@ -226,7 +228,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             for name, term in terms.items()
         }
         if config.layout_keypoints:
-            # They are no outer step's.
+            # The encoder's keypoints belong to no outer step.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
                 intermediate["encoder_keypoints"],
                 _smpl_losses.select(batch["keypoints"], self.joint_names),
@@ -238,8 +240,8 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """HMR's or SPIN's losses, each where it is labelled.
 
         Args:
-            batch: of pipeline.train_dataset.
-            prediction: of its examples.
+            batch: a batch of pipeline.train_dataset.
+            prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
         labels = _smpl_losses.select(batch["keypoints"], names)
@@ -277,7 +279,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         }
 
     def adversary_terms(self, batch, prediction):
-        """HMR's, with prior='discriminator', of all outer steps."""
+        """HMR's adversary on all outer steps, with prior='discriminator'."""
         if self.adversary is None:
             return {}
         real, fake = _adversary.scores(
@@ -289,9 +291,9 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         }
 
     def _parameters(self, batch, rotvecs, betas):
-        """The paper's one norm of pose and shape: each number weighs alike.
+        """The paper's one norm of pose and shape, with equal weight per number.
 
-        Halved means over the numbers, as HMR's code has of its own 226.
+        Halved means over the numbers, as in HMR's code over its 226.
         """
         true = rotations.rotmat_to_rotvec(batch["rotmats"])
         has_pose, has_betas = batch["has_pose"], batch["has_betas"]
@@ -318,11 +320,11 @@ def decode(state: kinematic_chains.State):
 
 
 def contract_camera(numbers):
-    """The paper's camera s xy + rho as the contract's s (xy + t).
+    """Converts the paper's camera s xy + rho to the contract's s (xy + t).
 
-    The shift t is rho / s, so s must not come near 0, where a person would be
-    without size. It is a smooth bend of the number that the network gives:
-    all but that number above 0.2, and positive below.
+    The shift t is rho / s, so s must not come near 0, where a person would
+    have no size. s is a smooth function of the network's number: almost the
+    number itself above 0.2, and positive below.
 
     Args:
         numbers: (B, 3) of the camera network.

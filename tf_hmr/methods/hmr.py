@@ -1,7 +1,7 @@
 """HMR: iterative regression with a factorised adversary.
 
 Kanazawa et al., End-to-end Recovery of Human Shape and Pose, CVPR 2018
-(arXiv:1712.06584). Where text and code differ the code holds
+(arXiv:1712.06584). Where text and code differ, this follows the code
 (akanazawa/hmr: src/models.py, src/trainer.py, src/ops.py, do_train.sh).
 """
 
@@ -33,7 +33,7 @@ class Config(_image_encoder.EncoderFields):
     """ResNet-50 v2 as in HMR's code; 'resnet50' has ImageNet weights to
     download, 'resnet50_v15' is SPIN's, 'small' trains on a CPU."""
     rotation: _theta.RotationName = "rotvec"
-    """What is regressed per joint: 3 numbers, or 6 (columns stacked, or
+    """Regressed rotation of a joint: 3 numbers, or 6 (columns stacked, or
     row by row as in SPIN's checkpoints)."""
     iterations: int = 3
     """Passes of the regressor with feedback (T in the paper)."""
@@ -42,8 +42,8 @@ class Config(_image_encoder.EncoderFields):
     dropout: float = 0.5
     """Dropout after each hidden layer."""
     supervise: Literal["last", "each"] = "last"
-    """Which iterations the 2D and 3D losses see; 'each' is what section 3.2
-    argues against."""
+    """Iterations that the 2D and 3D losses see; section 3.2 argues against
+    'each'."""
     keypoints_2d: float = 60.0
     """Weight of the 2D keypoint loss (do_train.sh: e_loss_weight)."""
     joints_3d: float = 60.0
@@ -59,15 +59,17 @@ class Config(_image_encoder.EncoderFields):
     joints_in_loss: _smpl_losses.JointSet = "lsp"
     """Joints of the 3D loss: 14 as HMR, or all 19."""
     adversary_kind: discriminator.Kind = "factorised"
-    """One score for each joint, for all and for the shape, or, against
-    section 3.3, 'joint': one score in all."""
+    """'factorised': one score for each joint, one for all and one for the
+    shape; 'joint', against section 3.3: one score in all."""
     adversary_hidden: int = 1024
     """Units of the discriminator of all joints together."""
     adversary: float = 1.0
-    """Weight of the adversary's say (d_loss_weight); 0 builds none."""
+    """Weight of the adversarial loss (d_loss_weight); 0 builds no adversary."""
 
     RETIRED: ClassVar[dict[str, retired.Field]] = {
-        "regressor": retired.Field(("hmr",), _SPIN, moved={"spin": "spin"}),
+        "regressor": retired.Field(
+            ("hmr",), _SPIN, successors={"spin": "spin"}
+        ),
         "supervision": retired.Field(("hmr",), _SPIN),
         "camera_scale": retired.Field((0.0,), _SPIN),
         "focal": retired.Field((0.0,), _SPIN),
@@ -191,7 +193,7 @@ class Model(_image_encoder.ImageEncoder):
         )
 
     def _without_mesh(self, rotmats, betas, weak) -> method.Prediction:
-        """What the losses compare."""
+        """Prediction for the losses, without vertices."""
         points, _ = self.body.keypoints(rotmats, betas)
         keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(rotmats, betas, weak, points, keypoints, None)
@@ -208,7 +210,7 @@ class Model(_image_encoder.ImageEncoder):
         else:
             terms = self.supervised_terms(batch, prediction)
         if config.layout_keypoints:
-            # Not of the paper: the encoder's own keypoints, before any body.
+            # Not in the paper: the encoder's own keypoints, before any body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
                 intermediate["encoder_keypoints"],
                 _smpl_losses.select(batch["keypoints"], self.joint_names),
@@ -228,8 +230,8 @@ class Model(_image_encoder.ImageEncoder):
         """L2D and L3D, each where it is labelled.
 
         Args:
-            batch: of pipeline.train_dataset.
-            prediction: of its examples.
+            batch: a batch of pipeline.train_dataset.
+            prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
         of_rotmats = config.loss_rotmats

@@ -40,7 +40,7 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """ResNet-50 as torchvision's; 'resnet50' has ImageNet weights to
     download, 'resnet50_slim' is HMR's, 'small' trains on a CPU."""
     rotation: _theta.RotationName = "6d_interleaved"
-    """What is regressed per joint: 6 numbers, row by row as in SPIN's
+    """Regressed rotation of a joint: 6 numbers, row by row as in SPIN's
     checkpoints, or columns stacked, or 3 as HMR's."""
     focal: float = spin_regressor.FOCAL
     """Focal length over the crop's side, of the camera that keypoints are
@@ -71,7 +71,7 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     RETIRED: ClassVar[dict[str, retired.Field]] = {
         "regressor": retired.Field(("spin",), _NETWORK),
         "supervision": retired.Field(("spin",), _LOSSES),
-        # Never read by SPIN; of spin_quick the second.
+        # SPIN never read these; the second value is spin_quick's.
         "loss_3d": retired.Field(("squared", "absolute"), _LOSSES),
         "loss_rotmats": retired.Field(("as_joints",), _LOSSES),
         "supervise": retired.Field(("last",), _NETWORK),
@@ -127,14 +127,14 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         )
 
     def project(self, points, weak):
-        """Joints (B, J, 3) and cameras (B, 3) -> keypoints (B, J, 2)."""
+        """Projects joints (B, J, 3) by cameras (B, 3): keypoints (B, J, 2)."""
         focal = self.config.focal
         if not focal:
             return camera.project_weak_perspective(points, weak)
-        # In units of half the crop's side, as the keypoints are.
-        moved = camera.weak_to_translation(weak, 2 * focal, 2.0)
+        # The unit is half the crop's side, as for the keypoints.
+        translations = camera.weak_to_translation(weak, 2 * focal, 2.0)
         return camera.project_perspective(
-            points + moved[:, None], 2 * focal, (0.0, 0.0)
+            points + translations[:, None], 2 * focal, (0.0, 0.0)
         )
 
     def terms(self, batch, prediction):
@@ -159,7 +159,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             ),
         }
         if config.layout_keypoints:
-            # Not of the paper: the encoder's own keypoints, before any body.
+            # Not in the paper: the encoder's own keypoints, before any body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
                 prediction.intermediate["encoder_keypoints"],
                 labels,

@@ -1,1 +1,1 @@
-"""What methods are built of: encoders, regressors, weights to start from."""
+"""Networks of the methods: encoders, regressors, pretrained weights."""

@@ -1,4 +1,4 @@
-"""Batch normalisation as every encoder of this project has it."""
+"""Batch normalisation of all encoders of this project."""
 
 import keras
 import tensorflow as tf
@@ -16,8 +16,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**{"synchronized": True, **options})
 
     def call(self, inputs, training=None, mask=None):
-        one = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        if not (training and one and self.trainable):
+        single_replica = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        if not (training and single_replica and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
@@ -26,7 +26,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The kernel reports the unbiased variance; Keras keeps the biased.
+        # The kernel reports the unbiased variance; Keras uses the biased one.
         shape = tf.shape(inputs)
         count = tf.cast(shape[0] * shape[1] * shape[2], variance.dtype)
         variance = variance * (count - 1.0) / count
@@ -34,6 +34,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
-            kept = tf.convert_to_tensor(moving) * self.momentum
-            moving.assign(kept + batch * (1.0 - self.momentum))
+            decayed = tf.convert_to_tensor(moving) * self.momentum
+            moving.assign(decayed + batch * (1.0 - self.momentum))
         return outputs

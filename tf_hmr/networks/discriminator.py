@@ -1,4 +1,4 @@
-"""HMR's factorised adversary: which poses and shapes are human.
+"""HMR's factorised adversary, which scores how human poses and shapes are.
 
 Kanazawa et al., CVPR 2018, section 3.3 (akanazawa/hmr: src/models.py).
 """
@@ -12,13 +12,13 @@ import tensorflow as tf
 from tf_hmr import joints
 
 BODY_JOINTS = len(joints.SMPL24) - 1
-"""Joints but the root that HMR's checkpoints score."""
+"""Joints without the root, which HMR's checkpoints score."""
 
 _BETAS = 10  # HMR's.
 
 
 class Discriminator(keras.Model):
-    """Scores of the J - 1 joints but the root, of all together, of the shape.
+    """Scores each of the J - 1 joints, all together, and the shape.
 
     src/models.py Discriminator_separable_rotations. Float32 under any policy:
     its losses are squares of small differences.
@@ -34,8 +34,8 @@ class Discriminator(keras.Model):
 
         Args:
             hidden: units of the two layers that see all joints together.
-            num_joints: of the body, with the root (J).
-            num_betas: of the body (P).
+            num_joints: joints of the body, with the root (J).
+            num_betas: betas of the body (P).
         """
         super().__init__(name="adversary", dtype="float32")
         self.scored, self.num_betas = num_joints - 1, num_betas
@@ -76,16 +76,16 @@ class Discriminator(keras.Model):
         x = tf.reshape(rotmats[:, 1:], (-1, self.scored, 9))
         x = self.conv2(self.conv1(x))
         kernels = tf.cast(self.joint_kernels, x.dtype)
-        each = tf.einsum("njc,jc->nj", x, kernels)
-        each = each + tf.cast(self.joint_biases, x.dtype)
-        every = tf.reshape(x, (-1, self.scored * 32))
-        every = self.all_out(self.all_fc2(self.all_fc1(every)))
-        shape = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
-        return tf.concat([each, every, shape], axis=-1)
+        joint_scores = tf.einsum("njc,jc->nj", x, kernels)
+        joint_scores = joint_scores + tf.cast(self.joint_biases, x.dtype)
+        pose_score = tf.reshape(x, (-1, self.scored * 32))
+        pose_score = self.all_out(self.all_fc2(self.all_fc1(pose_score)))
+        shape_score = self.shape_out(self.shape_fc2(self.shape_fc1(betas)))
+        return tf.concat([joint_scores, pose_score, shape_score], axis=-1)
 
 
 class JointDiscriminator(keras.Model):
-    """One score of the whole pose and shape: what section 3.3 argues against.
+    """Scores pose and shape as one: the variant section 3.3 argues against.
 
     Float32 under any policy, as Discriminator.
     """
@@ -96,7 +96,7 @@ class JointDiscriminator(keras.Model):
         num_joints: int = len(joints.SMPL24),
         num_betas: int = _BETAS,
     ):
-        """Takes what Discriminator takes."""
+        """Makes the layers; arguments as Discriminator's."""
         super().__init__(name="adversary", dtype="float32")
         self.scored, self.num_betas = num_joints - 1, num_betas
         dense = functools.partial(keras.layers.Dense, dtype="float32")

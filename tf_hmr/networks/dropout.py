@@ -1,15 +1,15 @@
-"""Dropout whose masks, and seeds that, differ between replicas."""
+"""Dropout masks and seeds that differ between replicas."""
 
 import keras
 import tensorflow as tf
 
 
 class Dropout(keras.layers.Dropout):
-    """Keras' layer; on several replicas each draws a mask of its own.
+    """Keras' layer, with a different mask on each replica.
 
-    Keras keeps the same random state on each of them, so its masks would hide
-    the same units of every replica's examples. On one replica the masks are
-    Keras' to the bit.
+    Keras keeps the same random state on all replicas, so its masks would hide
+    the same units of every replica's examples. On one replica the masks equal
+    Keras' bit for bit.
     """
 
     def call(self, inputs, training=False):
@@ -23,8 +23,8 @@ class Dropout(keras.layers.Dropout):
 
 
 def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
-    """(2,) int32 for a stateless draw; on each replica another one."""
-    # As keras.src.backend.tensorflow.random casts it.
+    """(2,) int32 seed for a stateless draw, different on each replica."""
+    # The same cast as in keras.src.backend.tensorflow.random.
     seed = tf.math.floormod(generator.next(), tf.int32.max - 1)
     seed = tf.cast(seed, tf.int32)
     context = tf.distribute.get_replica_context()

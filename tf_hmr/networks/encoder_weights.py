@@ -1,4 +1,4 @@
-"""Starts an encoder from weights that were learnt elsewhere."""
+"""Loads pretrained weights into an encoder."""
 
 import shutil
 import tempfile
@@ -26,11 +26,11 @@ _KINDS = (
 
 
 def load(encoder: keras.Model, weights: str) -> None:
-    """Replaces the random weights of an encoder of `backbones`.
+    """Replaces the random weights of an encoder of `encoders`.
 
     Args:
-        encoder: a model of `backbones.build`, also with a finer map.
-        weights: "none" leaves it as it is; "imagenet" takes Keras' published
+        encoder: a model of `encoders.build`, also with a finer map.
+        weights: "none" changes nothing; "imagenet" takes Keras' published
             file (downloaded once, into Keras' cache); else a path: a file of
             Keras (.h5 of Keras 2, .weights.h5 of Keras 3, which fits both
             dialects of ResNet-50 v2), the prefix of a TF-slim checkpoint, of
@@ -39,8 +39,8 @@ def load(encoder: keras.Model, weights: str) -> None:
 
     Raises:
         FileNotFoundError: no such file, or it could not be downloaded.
-        ValueError: the weights are another network's, or damaged; every
-            missing, left-over or misshaped one is named.
+        ValueError: the weights belong to another network or are damaged; the
+            message names every missing, left-over or misshaped one.
     """
     if weights == "none":
         return
@@ -78,8 +78,8 @@ def _load_slim(encoder: keras.Model, path: Path) -> None:
         foreign_weights.single(variable, name)
         for name, variable in resnet.slim_names(encoder).items()
     ]
-    wanted = foreign_weights.expected_shapes(sources)
-    _check(path, encoder, wanted, shapes or checkpoint.shapes)
+    expected = foreign_weights.expected_shapes(sources)
+    _check(path, encoder, expected, shapes or checkpoint.shapes)
     foreign_weights.assign(sources, checkpoint.read)
 
 
@@ -104,9 +104,9 @@ def _load_torch(encoder: keras.Model, path: Path) -> None:
         )
         for name, variable in resnet_v15.torch_names(encoder).items()
     ]
-    wanted = foreign_weights.expected_shapes(sources)
-    there = {name: tensor.shape for name, tensor in tensors.items()}
-    _check(path, encoder, wanted, there)
+    expected = foreign_weights.expected_shapes(sources)
+    tensor_shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    _check(path, encoder, expected, tensor_shapes)
     foreign_weights.assign(sources, torch_files.weights_of(path, tensors))
 
 
@@ -130,8 +130,8 @@ def _load_keras(encoder: keras.Model, path: Path) -> None:
         for name, value in values.items()
     }
     sources = _layer_sources(encoder, stored)
-    wanted = foreign_weights.expected_shapes(sources)
-    _check(path, encoder, wanted, _shapes(arrays))
+    expected = foreign_weights.expected_shapes(sources)
+    _check(path, encoder, expected, _shapes(arrays))
     foreign_weights.assign(sources, arrays.__getitem__)
 
 
@@ -145,14 +145,14 @@ def _layer_sources(
     """
     layers = [layer for layer in encoder.layers if layer.weights]
     names = [layer.name for layer in layers]
-    wanted = [
+    encoder_shapes = [
         {v.name: tuple(v.shape) for v in layer.weights} for layer in layers
     ]
-    found = [
+    stored_shapes = [
         {name: value.shape for name, value in values.items()}
         for values in stored.values()
     ]
-    if set(names) != set(stored) and wanted == found:
+    if set(names) != set(stored) and encoder_shapes == stored_shapes:
         names = list(stored)
     return [
         foreign_weights.single(variable, f"{name}/{variable.name}")
@@ -162,29 +162,29 @@ def _layer_sources(
 
 
 def _load_keras3(encoder: keras.Model, path: Path) -> None:
-    """A file whose names come from the order of layers, by Keras' loader.
+    """Loads a file that names arrays by the order of layers, by Keras' loader.
 
-    The encoder's own file says which arrays that loader will look for.
+    A file saved from the encoder shows which arrays that loader expects.
     """
     with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / "own.weights.h5"
-        encoder.save_weights(own)
-        wanted = _shapes(keras_files.read_datasets(own))
-        there = _shapes(keras_files.read_datasets(path))
-        _check(path, encoder, wanted, there)
-        # Keras wants this ending; the file may have another.
-        shutil.copyfile(path, own)
-        encoder.load_weights(own)
+        encoder_file = Path(folder) / "own.weights.h5"
+        encoder.save_weights(encoder_file)
+        expected = _shapes(keras_files.read_datasets(encoder_file))
+        stored_shapes = _shapes(keras_files.read_datasets(path))
+        _check(path, encoder, expected, stored_shapes)
+        # Keras requires this ending; the file may have another.
+        shutil.copyfile(path, encoder_file)
+        encoder.load_weights(encoder_file)
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     return {name: value.shape for name, value in arrays.items()}
 
 
-def _check(path: Path, encoder: keras.Model, wanted, there) -> None:
-    found = foreign_weights.problems(wanted, there)
-    if found:
+def _check(path: Path, encoder: keras.Model, expected, stored_shapes) -> None:
+    problems = foreign_weights.problems(expected, stored_shapes)
+    if problems:
         raise ValueError(
             f"{path} does not fit the encoder {encoder.name!r}: "
-            f"{'; '.join(found)}. Give weights of that encoder: {_KINDS}."
+            f"{'; '.join(problems)}. Give weights of that encoder: {_KINDS}."
         )

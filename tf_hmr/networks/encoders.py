@@ -1,6 +1,6 @@
-"""Encoders: a normalised image to a feature map, as Keras models.
+"""Encoders from a normalised image to a feature map, as Keras models.
 
-Each takes (B, S, S, 3), of `normalise`, and gives its last map (B, s, s, C);
+Each takes (B, S, S, 3) of `normalise` and returns its last map (B, s, s, C);
 the method decides whether to pool it. Batch normalisation is synchronised over
 replicas (tf.distribute).
 """
@@ -19,7 +19,7 @@ Name = Literal[
 
 
 def normalise(name: Name, images: tf.Tensor) -> tf.Tensor:
-    """(B, S, S, 3) RGB 0..255 -> what the encoder `name` takes.
+    """Normalises (B, S, S, 3) RGB 0..255 for the encoder `name`.
 
     "resnet50_v15": 0..1 less the mean of ImageNet's pixels, over their
     deviation; all others: [-1, 1].
@@ -30,7 +30,7 @@ def normalise(name: Name, images: tf.Tensor) -> tf.Tensor:
     return images / 127.5 - 1.0
 
 
-def _normalised(x, name: str, gamma: str = "ones"):
+def _batch_norm(x, name: str, gamma: str = "ones"):
     layer = batch_norm.BatchNormalization(
         # Keras' 0.99 forgets the start too slowly for runs of minutes.
         momentum=0.97,
@@ -45,10 +45,10 @@ def _block(x, width: int, stride: int, name: str):
     conv = keras.layers.Conv2D
     shortcut = x
     y = conv(width, 3, stride, "same", use_bias=False, name=f"{name}_1_conv")(x)
-    y = keras.layers.ReLU(name=f"{name}_1_relu")(_normalised(y, f"{name}_1"))
+    y = keras.layers.ReLU(name=f"{name}_1_relu")(_batch_norm(y, f"{name}_1"))
     y = conv(width, 3, 1, "same", use_bias=False, name=f"{name}_2_conv")(y)
     # A gain of zero starts the block as its shortcut (Goyal et al. 2017).
-    y = _normalised(y, f"{name}_2", gamma="zeros")
+    y = _batch_norm(y, f"{name}_2", gamma="zeros")
     if stride > 1 or x.shape[-1] != width:
         # Averaging before the 1x1 keeps all pixels (ResNet-D), and no int8
         # 1x1 convolution has a stride, which GPU delegates get wrong.
@@ -59,7 +59,7 @@ def _block(x, width: int, stride: int, name: str):
         shortcut = conv(width, 1, use_bias=False, name=f"{name}_0_conv")(
             shortcut
         )
-        shortcut = _normalised(shortcut, f"{name}_0")
+        shortcut = _batch_norm(shortcut, f"{name}_0")
     total = keras.layers.Add(name=f"{name}_add")([shortcut, y])
     return keras.layers.ReLU(name=f"{name}_out")(total)
 
@@ -72,7 +72,7 @@ def small_resnet(
     x = keras.layers.Conv2D(
         width, 3, 2, "same", use_bias=False, name="stem_conv"
     )(image)
-    x = keras.layers.ReLU(name="stem_relu")(_normalised(x, "stem"))
+    x = keras.layers.ReLU(name="stem_relu")(_batch_norm(x, "stem"))
     for stage, depth in enumerate(depths, start=1):
         for unit in range(depth):
             stride = 2 if unit == 0 else 1
@@ -101,14 +101,13 @@ def build(
     width: int = 24,
     depths: tuple[int, ...] = (1, 2, 2),
 ) -> keras.Model:
-    """The encoder `name` with random weights; the model has that name too.
+    """Builds an encoder with random weights; `name` is also the model's name.
 
     Args:
         name: "resnet50_slim" (v2, of HMR's and TF-slim's checkpoints),
             "resnet50" (v2, of Keras' ImageNet weights; networks/resnet.py
-            says how the two differ), "resnet50_v15" (SPIN's and
-            torchvision's),
-            "mobilenet_v3" (large) or "small".
+            explains the difference), "resnet50_v15" (SPIN's and
+            torchvision's), "mobilenet_v3" (large) or "small".
         image_size: side of the input crop.
         width: channels of the first layer of "small".
         depths: residual blocks in each of its stages.
@@ -130,12 +129,12 @@ def build(
 
 
 def with_finer_map(encoder: keras.Model) -> keras.Model:
-    """The encoder with two outputs: a map of twice the side, and the last.
+    """Gives the encoder two outputs: a map of twice the side, and the last.
 
     The finer map is the deepest one of that side.
 
     Raises:
-        ValueError: there is none; the image's side does not halve evenly.
+        ValueError: it has no such map; the image's side does not halve evenly.
     """
     last = encoder.output
     sides = (2 * last.shape[1], 2 * last.shape[2])
@@ -155,16 +154,16 @@ def with_finer_map(encoder: keras.Model) -> keras.Model:
 
 
 class Layout(keras.layers.Layer):
-    """Where things are: what pooling a map throws away.
+    """Spatial features: the positions that pooling a map would discard.
 
     The last map is kept in a few channels, and channels of a finer map become
-    places: the mean (x, y) under a spatial softmax (Levine et al. 2016,
-    section 5.1; Sun et al. 2018, eq. 1). The regressor then finds image
-    coordinates among its features and need not decode them.
+    keypoints by soft-argmax: the mean (x, y) under a spatial softmax (Levine et
+    al. 2016, section 5.1; Sun et al. 2018, eq. 1). The regressor then gets
+    image coordinates as features and need not decode them.
     """
 
     def __init__(self, channels: int, named: int):
-        """`named` places come first, for a loss; 2 * channels in all."""
+        """Makes the layers; `named` keypoints, for a loss, are the first."""
         super().__init__(name="layout")
         self.named = named
         conv = keras.layers.Conv2D
@@ -182,19 +181,19 @@ class Layout(keras.layers.Layer):
         self.peaks.build((None, height, width, self.fine.filters))
         # Centres of the cells, in [-1, 1] of the crop.
         y, x = np.mgrid[:height, :width]
-        places = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
-        places = 2 * places / (width, height) - 1
-        self.cells = places.astype(np.float32)
+        centres = np.stack([x.ravel(), y.ravel()], axis=1) + 0.5
+        centres = 2 * centres / (width, height) - 1
+        self.cells = centres.astype(np.float32)
         self.kept_count = last_shape[1] * last_shape[2] * self.kept.filters
 
     def call(self, finer, last):
-        """(B, 2s, 2s, C), (B, s, s, D) -> (B, F), places (B, named, 2)."""
+        """(B, 2s, 2s, C), (B, s, s, D) -> (B, F), keypoints (B, named, 2)."""
         x = self.fine(finer) + self.upsample(self.coarse(last))
         peaks = self.peaks(tf.nn.relu(x))
         peaks = tf.reshape(peaks, (-1, len(self.cells), self.peaks.filters))
         peaks = tf.transpose(tf.cast(peaks, tf.float32), (0, 2, 1))
-        places = tf.matmul(tf.nn.softmax(peaks), self.cells)
-        kept = tf.reshape(self.kept(last), (-1, self.kept_count))
-        flat = tf.reshape(places, (-1, 2 * self.peaks.filters))
-        features = tf.concat([tf.cast(kept, tf.float32), flat], axis=-1)
-        return features, places[:, : self.named]
+        keypoints = tf.matmul(tf.nn.softmax(peaks), self.cells)
+        map_features = tf.reshape(self.kept(last), (-1, self.kept_count))
+        flat = tf.reshape(keypoints, (-1, 2 * self.peaks.filters))
+        features = tf.concat([tf.cast(map_features, tf.float32), flat], axis=-1)
+        return features, keypoints[:, : self.named]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import keras
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
-# A network that drops packets in silence would hold a run for minutes.
+# A network that drops packets silently would block a run for minutes.
 PATIENCE_SECONDS = 30.0
 
 
@@ -52,14 +52,14 @@ _ELSEWHERE = {
 
 
 def fetch(encoder: str) -> Path:
-    """Keras' file for an encoder, from its cache or the network.
+    """Gets Keras' file for an encoder, from its cache or the network.
 
     Args:
-        encoder: a name of `backbones`.
+        encoder: a name of `encoders`.
 
     Raises:
-        ValueError: Keras publishes none; says what else there is.
-        FileNotFoundError: it could not be downloaded; names the file.
+        ValueError: Keras publishes no weights for it; the message names others.
+        FileNotFoundError: the download failed; the message names the file.
     """
     if encoder not in PUBLISHED:
         elsewhere = _ELSEWHERE.get(
@@ -77,13 +77,13 @@ def fetch(encoder: str) -> Path:
         return cached
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        # Workers of one machine start together: none may see another's half.
+        # Workers of one machine start together: none may read a partial file.
         with (
-            tempfile.TemporaryDirectory(dir=cached.parent) as own,
-            _impatient(),
+            tempfile.TemporaryDirectory(dir=cached.parent) as download_folder,
+            _short_timeout(),
         ):
             path = keras.utils.get_file(
-                file.name, origin, cache_dir=own, file_hash=file.md5
+                file.name, origin, cache_dir=download_folder, file_hash=file.md5
             )
             Path(path).replace(cached)
     except Exception as error:  # get_file raises the base class
@@ -103,10 +103,10 @@ def _md5(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
+def _short_timeout() -> Iterator[None]:
+    previous_timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE_SECONDS)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous_timeout)

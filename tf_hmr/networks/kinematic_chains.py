@@ -1,10 +1,10 @@
 """HKMR's regressor: six kinematic chains, a shape and a camera network.
 
 Georgakis et al., Hierarchical Kinematic Human Mesh Recovery, ECCV 2020,
-section 3.2. Its layers are linear but for the ReLU of the embeddings, so two
-products are taken once that the text writes many times: of the image features
-in every embedding, and, within a pass along a chain, of the heads one after
-another (`Chain.residual_map`). Values, parameters and gradients are the same.
+section 3.2. Only the ReLU of the embeddings is not linear, so two products that
+the text repeats are computed once: that of the image features in every
+embedding, and, within a pass along a chain, that of its heads one after another
+(`Chain.residual_map`). Values, parameters and gradients are the same.
 """
 
 from collections.abc import Sequence
@@ -21,34 +21,40 @@ ROOT = ("pelvis", "spine1", "spine2", "spine3")
 CHILDREN = {
     "head": ("neck", "head"),
     "right_arm": (
-        *("right_collar", "right_shoulder", "right_elbow"),
-        *("right_wrist", "right_hand"),
+        "right_collar",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "right_hand",
     ),
     "left_arm": (
-        *("left_collar", "left_shoulder", "left_elbow"),
-        *("left_wrist", "left_hand"),
+        "left_collar",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "left_hand",
     ),
     "right_leg": ("right_hip", "right_knee", "right_ankle", "right_foot"),
     "left_leg": ("left_hip", "left_knee", "left_ankle", "left_foot"),
 }
 CHAINS = {"root": ROOT, **CHILDREN}
 ORDER = tuple(name for chain in CHAINS.values() for name in chain)
-"""The joints as the chains are concatenated: Theta of section 3.2."""
+"""Joints in the order of the concatenated chains: Theta of section 3.2."""
 
 BETAS = 10
-"""The paper's, as HMR's."""
+"""Shape numbers of the paper, as of HMR."""
 
 
 class Options(NamedTuple):
-    """Of the regressor; section 3 and the ablations of Tables 2 and 3."""
+    """Options of the regressor: section 3, ablations of Tables 2 and 3."""
 
     outer_steps: int
     """Times that all chains, then shape and camera, are estimated (T)."""
     inner_passes: int
-    """Passes along a chain in each of them, forward and backward in turn."""
+    """Passes along a chain in each outer step, forward and backward in turn."""
     hierarchy: bool
-    """Whether a joint's residual depends on those of all joints before it in
-    the pass, not only on that of the last."""
+    """Whether a joint's residual depends on the residuals of all joints before
+    it in the pass, not only on the last one."""
     forward_only: bool
     """Every pass goes forward."""
     embedding: int
@@ -58,7 +64,7 @@ class Options(NamedTuple):
 
 
 class State(NamedTuple):
-    """What an outer step has estimated."""
+    """Estimates of one outer step."""
 
     pose: tf.Tensor
     """(B, 3 J) rotation vectors in the order of ORDER."""
@@ -69,24 +75,24 @@ class State(NamedTuple):
 
 
 def to_smpl_order(values):
-    """(B, J, C) in the order of ORDER -> in that of joints.SMPL24."""
+    """Reorders (B, J, C) from ORDER to joints.SMPL24."""
     return tf.gather(values, joints.select(joints.SMPL24, of=ORDER), axis=1)
 
 
 def to_chain_order(values):
-    """(J, C) in the order of joints.SMPL24 -> in that of ORDER."""
+    """Reorders (J, C) from joints.SMPL24 to ORDER."""
     return np.asarray(values)[list(joints.select(ORDER, of=joints.SMPL24))]
 
 
 class Embedding(keras.layers.Layer):
-    """One fully connected layer with ReLU, of features and of a state."""
+    """One fully connected layer with ReLU on features and a state."""
 
     def __init__(self, units: int, name: str):
         super().__init__(name=name, dtype="float32")
         self.units = units
 
     def build(self, *sizes: int) -> None:
-        """Of how many features, and of how many numbers of a state."""
+        """Makes kernels for this many features and numbers of the state."""
         self.sizes = sizes
         self.kernel = self.add_weight(
             shape=(sum(sizes), self.units), name="kernel"
@@ -97,20 +103,21 @@ class Embedding(keras.layers.Layer):
         self.built = True
 
     def of_features(self, features):
-        """What no state changes.
+        """Computes the part of the product that does not depend on the state.
 
         Args:
             features: (B, F).
 
         Returns:
-            (B, units), and the kernels (n, units) of the state's parts.
+            (B, units) with the bias, and the kernels (n, units) of the state's
+            parts.
         """
-        kernel, *others = tf.split(self.kernel, self.sizes)
-        return features @ kernel + self.bias, others
+        kernel, *state_kernels = tf.split(self.kernel, self.sizes)
+        return features @ kernel + self.bias, state_kernels
 
 
 class Chain(keras.layers.Layer):
-    """Q_c: residuals of the rotation vectors of one chain, pass by pass."""
+    """Residuals of the rotation vectors of one chain, pass by pass (Q_c)."""
 
     def __init__(self, name: str, options: Options, num_betas: int = BETAS):
         super().__init__(name=name, dtype="float32")
@@ -121,72 +128,77 @@ class Chain(keras.layers.Layer):
         if not options.forward_only:
             self.passes["backward"] = self._heads("backward")
 
-    def _heads(self, way: str) -> list[keras.layers.Dense]:
-        """f_i (eq. 1) or b_i (eq. 2), in the order of the pass."""
-        order = self.joints if way == "forward" else self.joints[::-1]
-        return [_small_dense(3, f"{way}_{name}") for name in order]
+    def _heads(self, direction: str) -> list[keras.layers.Dense]:
+        """Heads f_i (eq. 1) or b_i (eq. 2), in the order of the pass."""
+        order = self.joints if direction == "forward" else self.joints[::-1]
+        return [_small_dense(3, f"{direction}_{name}") for name in order]
 
     def build(self, features: int) -> None:
-        """Of how many features."""
-        context = 0 if self.joints == ROOT else 3 * len(ROOT)
-        others = self.num_betas + context
-        self.embedding.build(features, 3 * len(self.joints), others)
+        """Makes the variables for this many features."""
+        root_size = 0 if self.joints == ROOT else 3 * len(ROOT)
+        context_size = self.num_betas + root_size
+        self.embedding.build(features, 3 * len(self.joints), context_size)
         for heads in self.passes.values():
             for number, head in enumerate(heads):
-                # The first is given a 0 in the place of a residual.
-                residuals = 3 * max(len(self._seen(number)), 1)
+                # The first head gets a 0 instead of a residual.
+                residuals = 3 * max(len(self._preceding(number)), 1)
                 head.build((None, self.embedding.units + residuals))
         self.built = True
 
-    def _seen(self, number: int) -> list[int]:
-        """Whose residuals the head `number` of a pass is given, last first."""
+    def _preceding(self, number: int) -> list[int]:
+        """Heads whose residuals the head `number` gets, last first."""
         last = 0 if self.options.hierarchy else max(number - 1, 0)
         return list(range(number - 1, last - 1, -1))
 
-    def residual_map(self, way: str):
-        """All heads of a pass, one after another, as one linear map of psi.
+    def residual_map(self, direction: str):
+        """Folds all heads of a pass into one linear map of psi.
 
         Returns:
             kernel (d, 3 K) and bias (3 K,), joints in the order of the chain.
         """
         size, maps = self.embedding.units, []
-        for number, head in enumerate(self.passes[way]):
+        for number, head in enumerate(self.passes[direction]):
             kernel, bias = head.kernel[:size], head.bias
-            # A row more: what the bias comes to.
-            found = tf.concat([kernel, bias[None]], axis=0)
-            seen = [maps[before] for before in self._seen(number)]
-            if seen:
-                found += tf.concat(seen, axis=1) @ head.kernel[size:]
-            maps.append(found)
-        if way == "backward":
+            # One more row for the bias.
+            head_map = tf.concat([kernel, bias[None]], axis=0)
+            preceding = [maps[index] for index in self._preceding(number)]
+            if preceding:
+                head_map += tf.concat(preceding, axis=1) @ head.kernel[size:]
+            maps.append(head_map)
+        if direction == "backward":
             maps = maps[::-1]
-        both = tf.concat(maps, axis=1)
-        return both[:size], both[size]
+        stacked = tf.concat(maps, axis=1)
+        return stacked[:size], stacked[size]
 
     def prepare(self, features) -> "Prepared":
-        """(B, F) -> what is the same in all passes."""
-        found = {way: self.residual_map(way) for way in self.passes}
+        """(B, F) -> quantities that all passes share."""
+        residual_maps = {
+            direction: self.residual_map(direction) for direction in self.passes
+        }
         count = self.options.inner_passes
-        ways = ["forward", "backward"] * count
+        directions = ["forward", "backward"] * count
         if self.options.forward_only:
-            ways = ["forward"] * count
-        maps = [found[way] for way in ways[:count]]
-        fixed, (pose, others) = self.embedding.of_features(features)
-        return Prepared(fixed, pose, others, maps)
+            directions = ["forward"] * count
+        maps = [residual_maps[direction] for direction in directions[:count]]
+        fixed, (pose_kernel, context_kernel) = self.embedding.of_features(
+            features
+        )
+        return Prepared(fixed, pose_kernel, context_kernel, maps)
 
-    def refine(self, prepared: "Prepared", pose, *others):
-        """The inner passes.
+    def refine(self, prepared: "Prepared", pose, *context):
+        """Runs the inner passes.
 
         Args:
-            prepared: of `prepare`.
+            prepared: returned by `prepare`.
             pose: (B, 3 K) rotation vectors of the chain.
-            others: betas (B, P); the root's pose (B, 12) of a child.
+            context: betas (B, P); for a child chain also the root's pose
+                (B, 12).
 
         Returns:
             (B, 3 K).
         """
-        others = tf.concat(others, axis=-1) @ prepared.others
-        fixed = prepared.fixed + others
+        context = tf.concat(context, axis=-1) @ prepared.context
+        fixed = prepared.fixed + context
         for kernel, bias in prepared.maps:
             psi = tf.nn.relu(fixed + pose @ prepared.pose)
             pose = pose + (psi @ kernel + bias)
@@ -194,20 +206,20 @@ class Chain(keras.layers.Layer):
 
 
 class Prepared(NamedTuple):
-    """What all passes of a chain have in common, of one batch."""
+    """Quantities that all passes of a chain share, for one batch."""
 
     fixed: tf.Tensor
-    """(B, d) the embedding's product with the features, and its bias."""
+    """(B, d) the embedding's product with the features, plus its bias."""
     pose: tf.Tensor
-    """(3 K, d) the embedding's kernel on the chain's pose."""
-    others: tf.Tensor
-    """(n, d) that on shape and root."""
+    """(3 K, d) the embedding's kernel for the chain's pose."""
+    context: tf.Tensor
+    """(n, d) the embedding's kernel for shape and root."""
     maps: list
     """The `residual_map` of each pass."""
 
 
 class Estimator(keras.layers.Layer):
-    """The shape or the camera network: one hidden layer."""
+    """Shape or camera network with one hidden layer."""
 
     def __init__(
         self, units: int, hidden: int, name: str, num_betas: int, bias="zeros"
@@ -218,18 +230,18 @@ class Estimator(keras.layers.Layer):
         self.out = _small_dense(units, "out", bias)
 
     def build(self, features: int) -> None:
-        """Of how many features."""
+        """Makes the variables for this many features."""
         self.embedding.build(features, 3 * len(ORDER) + self.num_betas)
         self.out.build((None, self.embedding.units))
         self.built = True
 
     def prepare(self, features):
-        """(B, F) -> what is the same in all outer steps."""
+        """(B, F) -> quantities that all outer steps share."""
         fixed, (kernel,) = self.embedding.of_features(features)
         return fixed, kernel
 
     def estimate(self, prepared, pose, betas):
-        """Of `prepare`, (B, 3 J), (B, P) -> (B, units)."""
+        """Result of `prepare`, (B, 3 J), (B, P) -> (B, units)."""
         fixed, kernel = prepared
         state = tf.concat([pose, betas], axis=-1)
         return self.out(tf.nn.relu(fixed + state @ kernel))
@@ -248,10 +260,10 @@ class Regressor(keras.layers.Layer):
         """Makes the chains, the shape and the camera network.
 
         Args:
-            options: of the paper.
-            camera: scale and shift that the camera network starts at.
-            num_betas: of the body (P).
-            joint_names: of the body's joints, root first.
+            options: sizes and ablations.
+            camera: initial scale and shift of the camera network.
+            num_betas: betas of the body (P).
+            joint_names: names of the body's joints, root first.
 
         Raises:
             ValueError: a joint belongs to no chain, or a chain's is missing.
@@ -287,7 +299,7 @@ class Regressor(keras.layers.Layer):
         }
 
     def start(self, pose: np.ndarray, betas: np.ndarray) -> None:
-        """Starts at rotation vectors (J, 3), as joints.SMPL24, and betas."""
+        """Sets the start: rotation vectors (J, 3), as joints.SMPL24; betas."""
         pose = to_chain_order(pose).ravel()
         self.mean.assign(np.concatenate([pose, betas])[None])
 
@@ -301,14 +313,14 @@ class Regressor(keras.layers.Layer):
         *poses, betas = tf.split(mean, [*sizes, self.num_betas], axis=-1)
         states = []
         for _ in range(self.options.outer_steps):
-            moved = []
+            refined = []
             for (name, chain), pose in zip(
                 self.chains.items(), poses, strict=True
             ):
-                # The root comes first; all others are given its new pose.
-                others = [betas, *moved[:1]]
-                moved.append(chain.refine(prepared[name], pose, *others))
-            poses, pose = moved, tf.concat(moved, axis=-1)
+                # The root comes first; all other chains get its new pose.
+                context = [betas, *refined[:1]]
+                refined.append(chain.refine(prepared[name], pose, *context))
+            poses, pose = refined, tf.concat(refined, axis=-1)
             betas = betas + self.shape_network.estimate(
                 prepared["shape"], pose, betas
             )
@@ -320,7 +332,7 @@ class Regressor(keras.layers.Layer):
 
 
 def _small_dense(units: int, name: str, bias="zeros") -> keras.layers.Dense:
-    """As HMR's last layer: training starts at the mean."""
+    """Dense layer with small weights, as HMR's last: it starts at the mean."""
     return keras.layers.Dense(
         units,
         kernel_initializer=keras.initializers.VarianceScaling(

@@ -1,10 +1,10 @@
-"""A variational autoencoder of body poses: which ones are human.
+"""A variational autoencoder that scores how human body poses are.
 
 Pavlakos et al., Expressive Body Capture, CVPR 2019, section 3.3, in the form
 of HKMR (Georgakis et al., ECCV 2020, "Pose Prior"): the rotation vectors of
 all joints but the global rotation, which are 69 numbers of SMPL's joints. It
-is trained by itself (training.config.Stage.part) on unpaired poses; then its
-encoder tells by the KL divergence how far a pose is from them.
+is trained separately (training.config.Stage.part) on unpaired poses; then the
+KL divergence of its code measures how far a pose is from them.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Code(NamedTuple):
 
 
 class Reconstruction(NamedTuple):
-    """What the autoencoder makes of poses."""
+    """Reconstructed poses and their code."""
 
     poses: tf.Tensor
     """(B, N)."""
@@ -62,8 +62,8 @@ class PoseVae(method.Learner):
             rate: dropout, in training alone.
             kl: weight of the divergence, its mean over the code's numbers,
                 beside the mean squared error of the N numbers of a pose.
-            num_joints: of the body, with the root (J); N = 3 (J - 1). The
-                default is the paper's body.
+            num_joints: joints of the body, with the root (J); N = 3 (J - 1).
+                The default is the paper's body.
         """
         super().__init__(name="pose_vae", dtype="float32")
         self.latent, self.kl, self.numbers = latent, kl, 3 * (num_joints - 1)
@@ -86,7 +86,7 @@ class PoseVae(method.Learner):
     def encode(self, poses, training=False) -> Code:
         """(B, N) -> distributions of their codes."""
         numbers = _run(self.encoder, poses, training)
-        # Not exp: the code of a pose far off all others stays finite.
+        # Not exp, so that the code of a pose far from all others stays finite.
         scale = tf.nn.softplus(numbers[:, self.latent :]) + _LEAST_SCALE
         return Code(numbers[:, : self.latent], scale)
 
@@ -95,17 +95,17 @@ class PoseVae(method.Learner):
         return _run(self.decoder, codes, training)
 
     def call(self, poses, training=False) -> Reconstruction:
-        """(B, N) -> Reconstruction; of the code's mean if not training."""
+        """(B, N) -> Reconstruction; decodes the code's mean if not training."""
         code = self.encode(poses, training)
-        drawn = code.mean
+        sample = code.mean
         if training:
             seed = dropout.next_seed(self.noise)
-            normal = tf.random.stateless_normal(tf.shape(drawn), seed)
-            drawn = drawn + code.scale * normal
-        return Reconstruction(self.decode(drawn, training), code)
+            normal = tf.random.stateless_normal(tf.shape(sample), seed)
+            sample = sample + code.scale * normal
+        return Reconstruction(self.decode(sample, training), code)
 
     def terms(self, batch, prediction):
-        """The evidence's lower bound (Kingma and Welling, ICLR 2014)."""
+        """The evidence lower bound (Kingma and Welling, ICLR 2014)."""
         error = tf.square(prediction.poses - self.inputs(batch))
         one = tf.ones_like(error[:, 0])
         return {
@@ -117,21 +117,21 @@ class PoseVae(method.Learner):
 
     def divergence_term(self, code: Code, weight: float) -> method.Term:
         """The divergence of codes, as a mean over their numbers."""
-        each = code.divergence()
-        count = self.latent * tf.ones_like(each[:, 0])
-        return method.Term(tf.reduce_sum(each, axis=1), count, weight)
+        divergence = code.divergence()
+        count = self.latent * tf.ones_like(divergence[:, 0])
+        return method.Term(tf.reduce_sum(divergence, axis=1), count, weight)
 
 
 def _layers(name, hidden, rate, units, normalised) -> list:
     """Two hidden layers and a linear one; an encoder's are normalised."""
-    made = []
+    layers = []
     for number in (1, 2):
-        made += [
+        layers += [
             keras.layers.Dense(hidden, dtype="float32", name=f"{name}{number}"),
             keras.layers.LeakyReLU(0.2, dtype="float32"),
         ]
         if normalised:
-            made.append(
+            layers.append(
                 keras.layers.BatchNormalization(
                     synchronized=True,
                     dtype="float32",
@@ -139,9 +139,9 @@ def _layers(name, hidden, rate, units, normalised) -> list:
                 )
             )
         if number == 1:
-            made.append(dropout.Dropout(rate, dtype="float32"))
+            layers.append(dropout.Dropout(rate, dtype="float32"))
     out = keras.layers.Dense(units, dtype="float32", name=f"{name}_out")
-    return [*made, out]
+    return [*layers, out]
 
 
 def _run(layers, x, training):

@@ -1,7 +1,7 @@
 """ResNet-50 v2 (He et al. 2016, Identity Mappings) in its two dialects.
 
 Keras and TF-slim build the same layers with the same shapes, so that the
-weights of one load into the other, and yet compute different features:
+weights of one load into the other, but they compute different features:
 
 * the first pooling: slim pads at the bottom and right with -inf, Keras on all
   sides with 0, which moves the map by one of its input's pixels;
@@ -26,7 +26,7 @@ SLIM_SCOPE = "resnet_v2_50"
 
 
 class Variant(NamedTuple):
-    """Where the two dialects differ."""
+    """Differences between the two dialects."""
 
     pads_first_pooling: bool
     """Zeros on all sides before it; otherwise -inf, bottom and right."""
@@ -42,7 +42,7 @@ VARIANTS = {
 
 
 def build(name: str, image_size: int) -> keras.Model:
-    """ResNet-50 v2 without its head, with Keras' names of layers.
+    """Builds ResNet-50 v2 without its head, with Keras' names of layers.
 
     No 1x1 convolution has a stride (GPU delegates get an int8 one wrong):
     identity shortcuts are subsampled by a 1x1 pooling, and the units with a
@@ -53,7 +53,7 @@ def build(name: str, image_size: int) -> keras.Model:
         image_size: side of the normalised image, (B, S, S, 3) in [-1, 1].
 
     Returns:
-        A model that gives its last map, (B, S / 32, S / 32, 2048).
+        A model that returns its last map, (B, S / 32, S / 32, 2048).
     """
     variant = VARIANTS[name]
     layers = keras.layers
@@ -69,7 +69,7 @@ def build(name: str, image_size: int) -> keras.Model:
             last = unit == units and stage < len(STAGES) + 1
             stride = 2 if last else 1
             x = _unit(x, variant, width, stride, f"conv{stage}_block{unit}")
-    x = _normalised(x, variant, "post_bn")
+    x = _batch_norm(x, variant, "post_bn")
     x = layers.ReLU(name="post_relu")(x)
     return keras.Model(image, x, name=name)
 
@@ -88,7 +88,7 @@ def _conv(variant, filters, size, stride=1, use_bias=False, name=None):
     )
 
 
-def _normalised(x, variant: Variant, name: str):
+def _batch_norm(x, variant: Variant, name: str):
     return batch_norm.BatchNormalization(
         epsilon=variant.epsilon, momentum=variant.momentum, name=name
     )(x)
@@ -97,21 +97,21 @@ def _normalised(x, variant: Variant, name: str):
 def _unit(x, variant: Variant, width: int, stride: int, name: str):
     """A bottleneck with its normalisations before the convolutions."""
     layers = keras.layers
-    before = _normalised(x, variant, f"{name}_preact_bn")
-    before = layers.ReLU(name=f"{name}_preact_relu")(before)
+    preactivated = _batch_norm(x, variant, f"{name}_preact_bn")
+    preactivated = layers.ReLU(name=f"{name}_preact_relu")(preactivated)
     shortcut = x
     if x.shape[-1] != 4 * width:
         project = _conv(variant, 4 * width, 1, 1, True, f"{name}_0_conv")
-        shortcut = project(before)
+        shortcut = project(preactivated)
     elif stride > 1:
         shortcut = layers.MaxPooling2D(1, stride, name=f"{name}_0_pool")(x)
-    y = _conv(variant, width, 1, name=f"{name}_1_conv")(before)
-    y = _normalised(y, variant, f"{name}_1_bn")
+    y = _conv(variant, width, 1, name=f"{name}_1_conv")(preactivated)
+    y = _batch_norm(y, variant, f"{name}_1_bn")
     y = layers.ReLU(name=f"{name}_1_relu")(y)
     if stride > 1:
         y = layers.ZeroPadding2D(1, name=f"{name}_2_pad")(y)
     y = _conv(variant, width, 3, stride, name=f"{name}_2_conv")(y)
-    y = _normalised(y, variant, f"{name}_2_bn")
+    y = _batch_norm(y, variant, f"{name}_2_bn")
     y = layers.ReLU(name=f"{name}_2_relu")(y)
     y = _conv(variant, 4 * width, 1, 1, True, f"{name}_3_conv")(y)
     return layers.Add(name=f"{name}_out")([shortcut, y])
@@ -130,17 +130,17 @@ _SLIM_VARIABLES = {"kernel": "weights", "bias": "biases"}
 
 
 def slim_names(encoder: keras.Model) -> dict[str, keras.Variable]:
-    """The variables of a model of `build` by their names in a slim checkpoint.
+    """Maps names in a slim checkpoint to the variables of a model of `build`.
 
     For example resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights.
     """
-    found = {}
+    variables = {}
     for layer in encoder.layers:
         for variable in layer.weights:
-            own = _SLIM_VARIABLES.get(variable.name, variable.name)
-            name = f"{SLIM_SCOPE}/{_slim_layer(layer.name)}/{own}"
-            found[name] = variable
-    return found
+            variable_name = _SLIM_VARIABLES.get(variable.name, variable.name)
+            name = f"{SLIM_SCOPE}/{_slim_layer(layer.name)}/{variable_name}"
+            variables[name] = variable
+    return variables
 
 
 def _slim_layer(name: str) -> str:

@@ -1,6 +1,6 @@
 """ResNet-50 v1.5 without its head: the encoder of SPIN, as torchvision has it.
 
-Unlike Keras' ResNet-50 v1, which loads no weights of this one: a unit's stride
+It differs from Keras' ResNet-50 v1, whose weights do not fit: a unit's stride
 is on its 3x3 convolution, kernels with a stride are padded alike on all sides,
 and no convolution has a bias (pytorch/vision: torchvision/models/resnet.py,
 which nkolot/SPIN: models/hmr.py copies).
@@ -13,7 +13,7 @@ import keras
 from tf_hmr.networks import batch_norm, resnet
 
 NAME = "resnet50_v15"
-# Of images in 0..1, as torchvision's weights expect them
+# Statistics of images in 0..1, as torchvision's weights expect them
 # (nkolot/SPIN: constants.py IMG_NORM_MEAN, IMG_NORM_STD).
 MEAN_RGB = (0.485, 0.456, 0.406)
 STD_RGB = (0.229, 0.224, 0.225)
@@ -23,21 +23,21 @@ MOMENTUM = 0.9
 
 
 def build(image_size: int) -> keras.Model:
-    """The encoder with random weights.
+    """Builds the encoder with random weights.
 
     Args:
-        image_size: side of the normalised image, (B, S, S, 3), of MEAN_RGB
+        image_size: side of the image, (B, S, S, 3), normalised by MEAN_RGB
             and STD_RGB.
 
     Returns:
-        A model that gives its last map, (B, S / 32, S / 32, 2048), not below
-        0.
+        A model that returns its last map, (B, S / 32, S / 32, 2048), which is
+        not negative.
     """
     layers = keras.layers
     image = keras.Input((image_size, image_size, 3), name="normalised")
     x = _conv(image, 64, 7, 2, "conv1")
-    x = layers.ReLU(name="conv1_relu")(_normalised(x, "conv1"))
-    # Zeros count as -inf does: after a ReLU nothing is below them.
+    x = layers.ReLU(name="conv1_relu")(_batch_norm(x, "conv1"))
+    # Padding with zeros equals padding with -inf after a ReLU.
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="pool1_pool")(x)
     for stage, (width, units) in enumerate(resnet.STAGES, start=1):
@@ -55,7 +55,7 @@ def _conv(x, filters: int, size: int, stride: int, name: str):
         size,
         stride,
         use_bias=False,
-        # torchvision's: normal, by the outputs of a kernel.
+        # As torchvision: normal, scaled by the outputs of a kernel.
         kernel_initializer=keras.initializers.VarianceScaling(
             2.0, "fan_out", "untruncated_normal"
         ),
@@ -63,7 +63,7 @@ def _conv(x, filters: int, size: int, stride: int, name: str):
     )(x)
 
 
-def _normalised(x, name: str):
+def _batch_norm(x, name: str):
     return batch_norm.BatchNormalization(
         epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_bn"
     )(x)
@@ -78,12 +78,12 @@ def _unit(x, width: int, stride: int, name: str):
             # GPU delegates get an int8 1x1 convolution with a stride wrong.
             shortcut = layers.MaxPooling2D(1, stride, name=f"{name}_0_pool")(x)
         shortcut = _conv(shortcut, 4 * width, 1, 1, f"{name}_0")
-        shortcut = _normalised(shortcut, f"{name}_0")
+        shortcut = _batch_norm(shortcut, f"{name}_0")
     y = _conv(x, width, 1, 1, f"{name}_1")
-    y = layers.ReLU(name=f"{name}_1_relu")(_normalised(y, f"{name}_1"))
+    y = layers.ReLU(name=f"{name}_1_relu")(_batch_norm(y, f"{name}_1"))
     y = _conv(y, width, 3, stride, f"{name}_2")
-    y = layers.ReLU(name=f"{name}_2_relu")(_normalised(y, f"{name}_2"))
-    y = _normalised(_conv(y, 4 * width, 1, 1, f"{name}_3"), f"{name}_3")
+    y = layers.ReLU(name=f"{name}_2_relu")(_batch_norm(y, f"{name}_2"))
+    y = _batch_norm(_conv(y, 4 * width, 1, 1, f"{name}_3"), f"{name}_3")
     total = layers.Add(name=f"{name}_add")([shortcut, y])
     return layers.ReLU(name=f"{name}_out")(total)
 
@@ -98,7 +98,7 @@ _TORCH_VARIABLES = {
 
 
 def torch_names(encoder: keras.Model) -> dict[str, keras.Variable]:
-    """The variables of a model of `build` by their names in torchvision.
+    """Maps names in torchvision to the variables of a model of `build`.
 
     For example layer1.0.downsample.0.weight.
     """

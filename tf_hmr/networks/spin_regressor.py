@@ -13,9 +13,9 @@ from tf_hmr.networks import dropout
 CAMERA = 3
 BETAS = 10
 """Shape numbers of SPIN's checkpoints."""
-# What its weights belong to: a crop a fifth larger than the person's box
+# SPIN's weights expect a crop a fifth larger than the person's box
 # (datasets/preprocess: scaleFactor; demo.py), and a focal length of 5000 px in
-# its 224 px (constants.py), here in sides of the crop.
+# 224 px (constants.py), here in sides of the crop.
 CROP_SCALE = 1.2
 FOCAL = 5000 / 224
 
@@ -23,7 +23,7 @@ FOCAL = 5000 / 224
 class Regressor(keras.layers.Layer):
     """Refines (camera, rotations, betas) from features and feedback.
 
-    Between its layers is dropout alone; the start is given, not trained.
+    There is only dropout between its layers; the start is not trained.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class Regressor(keras.layers.Layer):
 
         Args:
             hidden: units of the two hidden layers.
-            rate: of dropout after each of them.
+            rate: dropout rate after each of them.
             iterations: passes with feedback.
             start: (3 + N + P,) camera, rotations and betas to start from.
-            num_betas: how many betas there are (P).
+            num_betas: number of betas (P).
         """
         # Float32 outside its hidden layers: the feedback sums small steps.
         super().__init__(name="regressor", dtype="float32")
         self.iterations, self.num_betas = iterations, num_betas
         self.start = np.asarray(start, np.float32)
         scaling = keras.initializers.VarianceScaling
-        # PyTorch's own for a linear layer, but its biases start at 0, so that
-        # the first guess is the mean that was given.
+        # PyTorch's default for a linear layer, but its biases start at 0, so
+        # that the first estimate is `start`.
         linear = scaling(1 / 3, "fan_in", "uniform")
         dense = keras.layers.Dense
         self.fc1 = dense(hidden, kernel_initializer=linear, name="fc1")
@@ -76,11 +76,11 @@ class Regressor(keras.layers.Layer):
         for decoder in (self.deccam, self.decpose, self.decshape):
             decoder.build((None, hidden))
         camera, pose, betas = self._parts(self.start)
-        self.init_cam = self._given(camera, "init_cam")
-        self.init_pose = self._given(pose, "init_pose")
-        self.init_shape = self._given(betas, "init_shape")
+        self.init_cam = self._initial_weight(camera, "init_cam")
+        self.init_pose = self._initial_weight(pose, "init_pose")
+        self.init_shape = self._initial_weight(betas, "init_shape")
 
-    def _given(self, value: np.ndarray, name: str) -> keras.Variable:
+    def _initial_weight(self, value: np.ndarray, name: str) -> keras.Variable:
         # An initializer, because an assign inside a symbolic build is lost.
         return self.add_weight(
             shape=(1, value.size),
@@ -92,13 +92,13 @@ class Regressor(keras.layers.Layer):
         )
 
     def initialize_from_mean(self, theta: np.ndarray) -> None:
-        """Sets where it starts; `theta` as the constructor's `start`."""
-        given = (self.init_cam, self.init_pose, self.init_shape)
-        for variable, value in zip(given, self._parts(theta), strict=True):
+        """Sets the initial estimate; `theta` as the constructor's `start`."""
+        variables = (self.init_cam, self.init_pose, self.init_shape)
+        for variable, value in zip(variables, self._parts(theta), strict=True):
             variable.assign(value[None])
 
     def initial_estimate(self) -> tf.Tensor:
-        """The first guess, (1, N)."""
+        """The initial estimate, (1, N)."""
         parts = (self.init_cam, self.init_pose, self.init_shape)
         return tf.concat([tf.convert_to_tensor(v) for v in parts], axis=-1)
 
@@ -119,11 +119,11 @@ class Regressor(keras.layers.Layer):
         return thetas
 
     def _sizes(self) -> list[int]:
-        """Numbers of camera, rotations and betas."""
+        """Sizes of camera, rotations and betas."""
         pose = len(self.start) - CAMERA - self.num_betas
         return [CAMERA, pose, self.num_betas]
 
     def _parts(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Camera, rotations, betas."""
+        """Splits theta into camera, rotations and betas."""
         ends = np.cumsum(self._sizes())[:-1]
         return np.split(np.asarray(theta, np.float32), ends)

@@ -2,8 +2,8 @@
 
 Bogo et al. 2016 with the loop of nkolot/SPIN: smplify/smplify.py, losses.py:
 first the body is turned and moved until its torso lies over the keypoints,
-then it is bent and shaped, held by priors (priors.py). Pixels are those of
-the crop of 224 that the weights of the terms belong to.
+then it is bent and shaped under priors (priors.py). Pixels are those of a
+crop of side 224, for which the weights of the terms were chosen.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ ORIGINAL = schedules.ORIGINAL
 
 # Adam's constants, those of Kingma and Ba 2015.
 _DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
-# Nearer than this a joint is behind the lens, and its pixels mean nothing.
+# A joint nearer than this is behind the lens, and its pixels mean nothing.
 _NEAR_M = 0.05
 
 
@@ -43,7 +43,7 @@ class Parameters(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Bodies after the fit.
+    """Fitted bodies.
 
     Attributes:
         pose: (B, 3 J), as in Parameters.
@@ -51,7 +51,7 @@ class Fit(NamedTuple):
         translation: (B, 3).
         joint_losses: (B, K) robust squared pixels of the keypoints that the
             body has, times the squared confidence; 0 for ignored ones.
-        energy: (B,) what the last stage minimised.
+        energy: (B,) final energy under the last stage's weights.
     """
 
     pose: tf.Tensor
@@ -62,12 +62,12 @@ class Fit(NamedTuple):
 
     @property
     def score(self) -> tf.Tensor:
-        """(B,) mean of the joints' losses, by which SPIN compares fits."""
+        """(B,) mean joint loss, by which SPIN compares fits."""
         return tf.reduce_mean(self.joint_losses, axis=1)
 
 
 class _View(NamedTuple):
-    """What is seen: of the body's K keypoints, and of the torso's."""
+    """Camera, and the keypoints to fit: K that the body has."""
 
     focal: tf.Tensor  # (B or 1, 1, 1)
     centre: tf.Tensor  # (B or 1, 1, 2)
@@ -79,7 +79,7 @@ class _View(NamedTuple):
 
 
 class Fitter:
-    """Fits one kind of body by one schedule."""
+    """Fits one body model by one schedule."""
 
     def __init__(
         self,
@@ -88,17 +88,16 @@ class Fitter:
         schedule: schedules.Schedule = schedules.SPIN,
         jit: bool = True,
     ):
-        """Arranges body and prior; not inside a tf.function.
+        """Prepares body and prior; not inside a tf.function.
 
         Args:
-            data: the body; keypoints that it has no regressor for are left
-                out.
+            data: the body; keypoints without a regressor are ignored.
             prior: over its poses.
-            schedule: what to do.
+            schedule: stages and weights.
             jit: compile with XLA, once per batch size (seconds).
 
         Raises:
-            ValueError: the prior is of another body or of other joints, the
+            ValueError: the prior belongs to another body or other joints, the
                 schedule names an unknown joint or part, or the body lacks a
                 torso keypoint.
         """
@@ -107,11 +106,11 @@ class Fitter:
         self.joint_names = tuple(
             name for name in joints.KEYPOINTS if name in data.keypoint_regressor
         )
-        counted = 1 - _flags(schedule.ignored, joints.KEYPOINTS)
-        self._counted = counted[
+        not_ignored = 1 - _mask(schedule.ignored, joints.KEYPOINTS)
+        self._keypoint_mask = not_ignored[
             list(joints.select(self.joint_names, of=joints.KEYPOINTS))
         ]
-        self._torso = _flags(schedule.torso, self.joint_names)
+        self._torso = _mask(schedule.torso, self.joint_names)
         self._data = data
         self._table = schedules.body_table(
             schedule, data.num_joints, data.num_betas
@@ -120,9 +119,11 @@ class Fitter:
         self._prior = priors.PosePrior(prior)
         if self._table["self_penetration"].any():
             self._penetration = self_penetration.SelfPenetration(self._body)
-        self._fit = tf.function(self._fitted, jit_compile=jit, autograph=False)
+        self._fit = tf.function(
+            self._run_stages, jit_compile=jit, autograph=False
+        )
         self._measure = tf.function(
-            self._measured, jit_compile=jit, autograph=False
+            self._measure_losses, jit_compile=jit, autograph=False
         )
 
     def __call__(
@@ -135,45 +136,45 @@ class Fitter:
         """Fits bodies to keypoints. No gradient flows through a fit.
 
         Args:
-            start: where the bodies are at first, facing as they are seen:
-                a wrong half turn is not found again.
+            start: initial bodies, which must face the right way: the fit
+                does not recover from a wrong half turn.
             keypoints: (B, 29, 3) in joints.KEYPOINTS order: x, y in pixels
-                and confidence; with confidence 0 any number.
+                and confidence; x and y may be anything where it is 0.
             focal_px: () or (B,) pixels.
             centre: (2,) or (B, 2) principal point, pixels.
 
         Raises:
             ValueError: a shape is not as above.
         """
-        x, view = self._arranged(start, keypoints, focal_px, centre)
+        x, view = self._prepare(start, keypoints, focal_px, centre)
         x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
         return Fit(*self._parts(x), losses, energy)
 
     def joint_losses(
         self,
-        at: Parameters,
+        parameters: Parameters,
         keypoints: tf.Tensor,
         focal_px: tf.Tensor | float,
         centre: tf.Tensor | Sequence[float],
     ) -> tf.Tensor:
-        """The `joint_losses` (B, K) of bodies as they are; arguments as call's.
+        """Measures `joint_losses` (B, K) without a fit; arguments as call's.
 
-        Their mean over the joints is the score of a fit that was kept.
+        Their mean over the joints is the score of a stored fit.
         """
-        x, view = self._arranged(at, keypoints, focal_px, centre)
+        x, view = self._prepare(parameters, keypoints, focal_px, centre)
         return tf.stop_gradient(self._measure(x, view))
 
-    def _arranged(self, at, keypoints, focal_px, centre):
-        """One vector (B, n) of all parameters, and what is seen."""
-        parts = [tf.cast(part, tf.float32) for part in at]
+    def _prepare(self, parameters, keypoints, focal_px, centre):
+        """Packs all parameters into one vector (B, n), and makes the view."""
+        parts = [tf.cast(part, tf.float32) for part in parameters]
         for name, part, width in zip(
-            at._fields, parts, self._widths(), strict=True
+            parameters._fields, parts, self._widths(), strict=True
         ):
             if not part.shape.is_compatible_with([None, width]):
                 raise ValueError(
                     f"{name} has shape {part.shape}, expected (B, {width})."
                 )
-        pixels, confidence = self._checked(keypoints)
+        pixels, confidence = self._body_keypoints(keypoints)
         torso = tf.ones_like(confidence) * self._torso
         if self.schedule.fix_camera_stage:
             torso *= tf.cast(confidence > 0, tf.float32)
@@ -182,7 +183,7 @@ class Fitter:
             focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
             centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
             pixels=pixels,
-            weights=confidence * self._counted,
+            weights=confidence * self._keypoint_mask,
             torso_weights=torso,
             depth=depth,
             depth_unit=(
@@ -191,7 +192,7 @@ class Fitter:
         )
         return tf.concat(parts, axis=1), view
 
-    def _checked(self, keypoints):
+    def _body_keypoints(self, keypoints):
         """Pixels (B, K, 2) and confidence (B, K) of the body's keypoints."""
         keypoints = tf.cast(keypoints, tf.float32)
         if not keypoints.shape.is_compatible_with(
@@ -202,8 +203,8 @@ class Fitter:
                 f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
                 "joints that are not known have confidence 0."
             )
-        picked = joints.select(self.joint_names, of=joints.KEYPOINTS)
-        keypoints = tf.gather(keypoints, list(picked), axis=1)
+        indices = joints.select(self.joint_names, of=joints.KEYPOINTS)
+        keypoints = tf.gather(keypoints, list(indices), axis=1)
         pixels, confidence = keypoints[..., :2], keypoints[..., 2]
         return (
             tf.where(tf.math.is_finite(pixels), pixels, 0.0),
@@ -211,43 +212,47 @@ class Fitter:
         )
 
     def _widths(self) -> list[int]:
-        """Numbers of pose, betas and translation."""
+        """Sizes of pose, betas and translation."""
         return [3 * self._data.num_joints, self._data.num_betas, 3]
 
     def _parts(self, x):
-        """Pose, betas and translation of the vector."""
+        """Splits the vector into pose, betas and translation."""
         return tf.split(x, self._widths(), axis=1)
 
-    def _fitted(self, x, view):
-        x = self._turned_and_moved(x, view)
-        x = self._bent_and_shaped(x, view)
-        losses = self._measured(x, view)
+    def _run_stages(self, x, view):
+        x = self._fit_camera(x, view)
+        x = self._fit_body(x, view)
+        losses = self._measure_losses(x, view)
         last = {name: rows[-1] for name, rows in self._table.items()}
         return x, losses, self._energy(x, view, last)
 
-    def _turned_and_moved(self, x, view):
-        """The camera's stage: the body is rigid, so it is posed only once."""
+    def _fit_camera(self, x, view):
+        """Fits orientation and translation: a rigid body is posed only once."""
         pose, betas, translation = self._parts(x)
-        still = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
-        local, pelvis = self._body.keypoints(_rotmats(still), betas)
+        unturned = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
+        unturned_keypoints, pelvis = self._body.keypoints(
+            _rotmats(unturned), betas
+        )
         pelvis = pelvis[:, :1]
         schedule = self.schedule
 
         def energy(y, _):
             rotmats = rotations.rotvec_to_rotmat(y[:, :3])
-            turned = tf.matmul(local - pelvis, rotmats, transpose_b=True)
-            turned += pelvis + y[:, None, 3:]
-            error = tf.square(_projected(turned, view) - view.pixels)
+            rotated = tf.matmul(
+                unturned_keypoints - pelvis, rotmats, transpose_b=True
+            )
+            rotated += pelvis + y[:, None, 3:]
+            error = tf.square(_project(rotated, view) - view.pixels)
             error = tf.reduce_sum(error, axis=2) * view.torso_weights
-            held = schedule.camera_depth**2 * _depth_moved(y, view)
-            return tf.reduce_sum(error, axis=1) + held
+            depth_penalty = schedule.camera_depth**2 * _depth_penalty(y, view)
+            return tf.reduce_sum(error, axis=1) + depth_penalty
 
         y = tf.concat([pose[:, :3], translation], axis=1)
         table = schedules.camera_table(schedule)
         y = _adam(y, energy, table, view.depth_unit)
         return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
 
-    def _bent_and_shaped(self, x, view):
+    def _fit_body(self, x, view):
         def energy(x, weights):
             return self._energy(x, view, weights)
 
@@ -256,33 +261,33 @@ class Fitter:
     def _energy(self, x, view, weights):
         """(B,) the body's energy under one step's squared weights."""
         pose, betas, translation = self._parts(x)
-        bent, rotmats = pose[:, 3:], _rotmats(pose)
+        body_pose, rotmats = pose[:, 3:], _rotmats(pose)
         names = self._data.joint_names
-        backward = priors.backward_bending(bent, names)
+        backward = priors.backward_bending(body_pose, names)
         keypoints, skeleton = self._body.keypoints(rotmats, betas)
         losses = self._losses(keypoints + translation[:, None], view)
         terms = {
-            "pose_prior": lambda: self._prior(bent),
+            "pose_prior": lambda: self._prior(body_pose),
             "angle_prior": lambda: tf.reduce_sum(backward, axis=1),
             "shape_prior": lambda: priors.shape_energy(betas),
             "lean": lambda: priors.lean_energy(skeleton, names),
-            "depth": lambda: _depth_moved(x, view),
+            "depth": lambda: _depth_penalty(x, view),
             "self_penetration": lambda: self._penetration(rotmats, betas),
         }
         energy = tf.reduce_sum(losses, axis=1)
         for name, term in terms.items():
-            # What no stage wants costs nothing.
+            # A term without weight in all stages is not computed.
             if self._table[name].any():
                 energy += weights[name] * term()
         return energy
 
-    def _measured(self, x, view):
+    def _measure_losses(self, x, view):
         pose, betas, translation = self._parts(x)
         keypoints = self._body.keypoints(_rotmats(pose), betas)[0]
         return self._losses(keypoints + translation[:, None], view)
 
-    def _losses(self, placed, view):
-        residual = _projected(placed, view) - view.pixels
+    def _losses(self, points, view):
+        residual = _project(points, view) - view.pixels
         robust = priors.gmof(residual, self.schedule.sigma)
         return tf.square(view.weights) * tf.reduce_sum(robust, axis=2)
 
@@ -293,14 +298,14 @@ def _rotmats(pose):
     return rotations.rotvec_to_rotmat(rotvecs)
 
 
-def _projected(points, view):
+def _project(points, view):
     depth = tf.maximum(points[..., 2:3], _NEAR_M)
     points = tf.concat([points[..., :2], depth], axis=-1)
     return camera.project_perspective(points, view.focal, view.centre)
 
 
-def _depth_moved(x, view):
-    """(B,) squared way of the depth, the last number of each row."""
+def _depth_penalty(x, view):
+    """(B,) squared change of the depth, the last number of each row."""
     return tf.square((x[:, -1] - view.depth) / view.depth_unit)
 
 
@@ -310,14 +315,14 @@ def _adam(
     table: dict[str, np.ndarray],
     last_unit: tf.Tensor,
 ) -> tf.Tensor:
-    """Adam, as Kingma and Ba 2015 and PyTorch have it, on each row apart.
+    """Runs Adam, as in Kingma and Ba 2015 and PyTorch, on each row separately.
 
     Args:
         x: (B, n).
         energy: (B,) of x and of a step's row of the table, row by row.
-        table: what holds in each step, first axis: "rate", "count" from 1 in
-            its stage, "free" (n,) flags, and what `energy` wants.
-        last_unit: (B,) of the last column, in which its steps are measured.
+        table: values of each step along the first axis: "rate", "count" from
+            1 in its stage, "free" (n,) flags, and the weights of `energy`.
+        last_unit: (B,) unit in which steps of the last column are measured.
     """
     units = tf.concat([tf.ones_like(x[:, 1:]), last_unit[:, None]], axis=1)
     steps = {name: tf.constant(rows) for name, rows in table.items()}
@@ -329,9 +334,9 @@ def _adam(
             total = energy(x, row)
         gradient = tape.gradient(total, x) * row["free"]
         # A new stage starts a new optimiser.
-        kept = tf.cast(row["count"] > 1, tf.float32)
-        mean = kept * _DECAY * mean + (1 - _DECAY) * gradient
-        square = kept * _DECAY_SQ * square + (1 - _DECAY_SQ) * gradient**2
+        continues = tf.cast(row["count"] > 1, tf.float32)
+        mean = continues * _DECAY * mean + (1 - _DECAY) * gradient
+        square = continues * _DECAY_SQ * square + (1 - _DECAY_SQ) * gradient**2
         count = row["count"]
         length = tf.sqrt(square / (1 - _DECAY_SQ**count)) + _EPSILON
         x -= row["rate"] * units * (mean / (1 - _DECAY**count)) / length
@@ -344,8 +349,8 @@ def _adam(
     )[1]
 
 
-def _flags(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
-    """(len(of),) 1 where a name stands, else 0."""
+def _mask(names: Sequence[str], of: Sequence[str]) -> np.ndarray:
+    """(len(of),) 1 for each name of `of` that is in `names`, else 0."""
     flags = np.zeros(len(of), np.float32)
     flags[list(joints.select(names, of))] = 1
     return flags

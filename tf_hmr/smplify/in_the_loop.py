@@ -1,9 +1,9 @@
-"""Fits to keypoints as labels of pose and shape, made inside the step.
+"""Labels of pose and shape from SMPLify fits, made inside the training step.
 
 Kolotouros et al., Learning to Reconstruct 3D Human Pose and Shape via
 Model-fitting in the Loop, ICCV 2019: a body is fitted to the keypoints from
-the prediction on, compared with the one that was kept so far, and the better
-one teaches the network (nkolot/SPIN: train/trainer.py).
+the prediction, compared with the fit stored so far, and the better one
+becomes the label (nkolot/SPIN: train/trainer.py).
 """
 
 import dataclasses
@@ -16,29 +16,29 @@ from tf_hmr.geometry import camera, rotations, translation
 from tf_hmr.smplify import fitter as smplify
 from tf_hmr.smplify import priors
 
-# SPIN's crop and focal length, in pixels, which its weights belong to; crops
-# of other sides are measured as if they had this one.
+# SPIN's crop and focal length, in pixels, for which its weights were chosen;
+# crops of other sides are measured as if they had this one.
 SIDE, FOCAL = 224.0, 5000.0
 CENTRE = (0.0, 0.0)
-# Mean loss of a keypoint, square pixels, from which a fit teaches nothing. As
-# in SPIN the mean is over all keypoints of the body, seen or not.
+# Fits with a mean keypoint loss (px squared) above this are not used as labels.
+# As in SPIN, the mean is over all keypoints of the body, visible or not.
 THRESHOLD = 100.0
-# A body with a beta beyond this teaches its pose and the mean shape.
+# A fit with a beta beyond this is a label of its pose and of the mean shape.
 EXTREME_BETA = 3.0
 
 
 class FitTargets:
-    """Keeps the better of two fits, and makes labels of it."""
+    """Makes labels of the better of the stored and the new fit."""
 
     def __init__(self, body: Body, prior: str, steps: int):
         """Makes the fitter.
 
         Args:
-            body: whose keypoints are compared.
+            body: the body to fit.
             prior: file of the pose prior, priors.load; "" for the open
                 body's own.
-            steps: of the camera's and of the body's stage; 0 takes the kept
-                fits as they are.
+            steps: steps of the camera's and of the body's stage; 0 takes the
+                stored fits as they are.
 
         Raises:
             FileNotFoundError, ValueError: see priors.load, smplify.Fitter.
@@ -62,60 +62,64 @@ class FitTargets:
         prediction: method.Prediction,
         fits: method.Fits,
     ) -> dict[str, tf.Tensor]:
-        """The batch with pose and betas of fits where it has no pose.
+        """Adds pose and betas of fits to the examples without a pose.
 
         Args:
-            batch: of pipeline.train_dataset.
-            prediction: of it.
-            fits: the kept ones, with a body in every row.
+            batch: a batch of pipeline.train_dataset.
+            prediction: the prediction for it.
+            fits: the stored ones, with a body in every row.
 
         Returns:
-            The batch, and `fits`: a method.Fits whose `kept` is 1 where it
-            is better than the kept one and to be kept in its place; and
-            `fits_wanted`, `fits_valid` (B,): 1 where a fit could teach, and
-            where it does.
+            The batch, and `fits`: a method.Fits whose `kept` is 1 where the
+            new fit is better than the stored one and replaces it; and
+            `fits_wanted`, `fits_valid` (B,): 1 where a fit could be a label,
+            and where it is one.
         """
         points = _pixels(batch["keypoints"])
-        seen = tf.reduce_any(points[..., 2] > 0, axis=1)
-        wanted = seen & (batch["has_pose"] <= 0)
-        best, score = self._kept(points, fits)
-        better = tf.zeros_like(wanted)
+        has_keypoints = tf.reduce_any(points[..., 2] > 0, axis=1)
+        needs_fit = has_keypoints & (batch["has_pose"] <= 0)
+        best, score = self._stored_fits(points, fits)
+        better = tf.zeros_like(needs_fit)
         if self.steps:
-            found, its_score = self._found(points, prediction)
-            finite = tf.math.is_finite(its_score)
-            for part in (found.pose, found.betas):
+            new_fit, new_score = self._new_fits(points, prediction)
+            finite = tf.math.is_finite(new_score)
+            for part in (new_fit.pose, new_fit.betas):
                 finite &= tf.reduce_all(tf.math.is_finite(part), axis=1)
-            better = wanted & finite & (its_score < score)
+            better = needs_fit & finite & (new_score < score)
             best = tf.nest.map_structure(
                 lambda new, old: tf.where(better[:, None], new, old),
-                found,
+                new_fit,
                 best,
             )
-            score = tf.where(better, its_score, score)
-        kept = better | (fits.kept > 0)
-        valid = wanted & kept & (score < THRESHOLD)
+            score = tf.where(better, new_score, score)
+        has_fit = better | (fits.kept > 0)
+        valid = needs_fit & has_fit & (score < THRESHOLD)
         num_joints = self.body.data.num_joints
         rotmats = rotations.rotvec_to_rotmat(
             tf.reshape(best.pose, (-1, num_joints, 3))
         )
-        return _taught(batch, rotmats, best.betas, valid) | {
-            "fits": method.Fits(rotmats, best.betas, _flag(better)),
-            "fits_wanted": _flag(wanted),
-            "fits_valid": _flag(valid),
+        return _with_labels(batch, rotmats, best.betas, valid) | {
+            "fits": method.Fits(rotmats, best.betas, _to_float(better)),
+            "fits_wanted": _to_float(needs_fit),
+            "fits_valid": _to_float(valid),
         }
 
-    def _kept(self, points, fits):
-        """The kept fits, placed before the camera, and their scores."""
-        found, _ = self.body.keypoints(fits.rotmats, fits.betas)
+    def _stored_fits(self, points, fits):
+        """Stored fits, moved onto the keypoints, and their scores."""
+        body_keypoints, _ = self.body.keypoints(fits.rotmats, fits.betas)
         index = joints.select(self.body.joint_names, of=joints.KEYPOINTS)
         labels = tf.gather(points, index, axis=1)
-        placed = translation.estimate(found, labels, FOCAL, CENTRE)
-        at = smplify.Parameters(self._rotvecs(fits.rotmats), fits.betas, placed)
-        losses = self.fitter.joint_losses(at, points, FOCAL, CENTRE)
-        return at, tf.reduce_mean(losses, axis=1)
+        translations = translation.estimate(
+            body_keypoints, labels, FOCAL, CENTRE
+        )
+        parameters = smplify.Parameters(
+            self._rotvecs(fits.rotmats), fits.betas, translations
+        )
+        losses = self.fitter.joint_losses(parameters, points, FOCAL, CENTRE)
+        return parameters, tf.reduce_mean(losses, axis=1)
 
-    def _found(self, points, prediction):
-        """New fits from the prediction on, and their scores."""
+    def _new_fits(self, points, prediction):
+        """Fits that start at the prediction, and their scores."""
         start = smplify.Parameters(
             self._rotvecs(prediction.rotmats),
             prediction.betas,
@@ -138,20 +142,20 @@ def _pixels(keypoints: tf.Tensor) -> tf.Tensor:
     return keypoints * (SIDE / 2, SIDE / 2, 1.0)
 
 
-def _taught(batch, rotmats, betas, valid):
-    """The batch with the fit's labels where they are valid."""
+def _with_labels(batch, rotmats, betas, valid):
+    """Replaces labels of the batch by those of valid fits."""
     extreme = tf.reduce_any(tf.abs(betas) > EXTREME_BETA, axis=1)
     betas = tf.where(extreme[:, None], 0.0, betas)
-    shaped = valid & (batch["has_betas"] <= 0)
+    use_betas = valid & (batch["has_betas"] <= 0)
     return batch | {
         "rotmats": tf.where(
             valid[:, None, None, None], rotmats, batch["rotmats"]
         ),
-        "betas": tf.where(shaped[:, None], betas, batch["betas"]),
-        "has_pose": tf.maximum(batch["has_pose"], _flag(valid)),
-        "has_betas": tf.maximum(batch["has_betas"], _flag(shaped)),
+        "betas": tf.where(use_betas[:, None], betas, batch["betas"]),
+        "has_pose": tf.maximum(batch["has_pose"], _to_float(valid)),
+        "has_betas": tf.maximum(batch["has_betas"], _to_float(use_betas)),
     }
 
 
-def _flag(condition: tf.Tensor) -> tf.Tensor:
+def _to_float(condition: tf.Tensor) -> tf.Tensor:
     return tf.cast(condition, tf.float32)

@@ -1,8 +1,8 @@
-"""Where SMPLify starts when there is nothing but keypoints.
+"""Starts of SMPLify from keypoints alone.
 
-As Bogo et al. 2016, a depth by similar triangles and both ways to face when
-the shoulders look narrow. Gradient steps do not find a half turn, so the torso
-says here how the body is turned in the picture.
+As in Bogo et al. 2016, depth comes from similar triangles, and both facing
+directions are tried when the shoulders look narrow. Gradient steps do not find
+a half turn, so the torso's keypoints give the orientation here.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from tf_hmr.geometry import camera, translation
 
 NARROW = 0.8
 """Shoulders and hips that look narrower than this share of their width may
-face either way: both are tried."""
+face towards or away from the camera: both are tried."""
 
 _TORSO = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
 _SIDES = (("right_shoulder", "right_hip"), ("left_shoulder", "left_hip"))
@@ -22,11 +22,11 @@ _TO_CAMERA = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down
 
 
 def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """How a body may be turned, from its torso.
+    """Possible global orientations of a body, from its torso's keypoints.
 
     The line from hips to shoulders gives the roll; the signed width of
-    shoulders and hips over the torso's length gives the turn about it, but
-    for its sense.
+    shoulders and hips over the torso's length gives the angle about that line,
+    but not its sign.
 
     Args:
         keypoints: (29, 3) of one person in joints.KEYPOINTS order: x, y in
@@ -37,14 +37,14 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
     Returns:
         (1 or 2, 3) global rotation vectors in the camera frame.
     """
-    at, solid = _named(keypoints), _named(rest)
-    if not all(at[name][2] > 0 for name in _TORSO):
+    pixels, metres = _by_name(keypoints), _by_name(rest)
+    if not all(pixels[name][2] > 0 for name in _TORSO):
         return _TO_CAMERA.as_rotvec()[None]
-    up = sum(at[a][:2] - at[b][:2] for a, b in _SIDES)
+    up = sum(pixels[a][:2] - pixels[b][:2] for a, b in _SIDES)
     roll = np.arctan2(up[0], -up[1])
-    across = sum(at[b][:2] - at[a][:2] for a, b in _ACROSS)
+    across = sum(pixels[b][:2] - pixels[a][:2] for a, b in _ACROSS)
     width = across @ (np.cos(roll), np.sin(roll))
-    lengths = _distances(solid, _SIDES), _distances(solid, _ACROSS)
+    lengths = _distances(metres, _SIDES), _distances(metres, _ACROSS)
     expected = np.linalg.norm(up) * sum(lengths[1]) / sum(lengths[0])
     ratio = np.clip(width / max(expected, 1e-6), -1, 1)
     turn = np.arccos(ratio)
@@ -64,18 +64,16 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
     )
 
 
-def place(
+def estimate_translation(
     keypoints: np.ndarray,
     posed: np.ndarray,
     focal_px: float,
     centre: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """The translation (3,) of a posed body, and how far its keypoints are.
+    """Estimates the translation (3,) of a posed body, by similar triangles.
 
-    By similar triangles.
-
-    The torso's length in the picture gives the depth, its middle the place.
-    Without a whole torso all keypoints count, by least squares.
+    The torso's length in the image gives the depth, its middle the position.
+    If a torso keypoint is missing, all keypoints count, by least squares.
 
     Args:
         keypoints: (29, 3) x, y in pixels and confidence.
@@ -84,36 +82,37 @@ def place(
         centre: (2,) principal point, pixels.
 
     Returns:
-        Metres, and the mean distance in pixels, weighted by confidence.
+        Metres, and the mean distance of the keypoints in pixels, weighted by
+        confidence.
     """
-    moved = _moved(keypoints, posed, focal_px, centre)
-    pixels = camera.project_perspective(posed + moved, focal_px, centre)
+    offset = _torso_translation(keypoints, posed, focal_px, centre)
+    pixels = camera.project_perspective(posed + offset, focal_px, centre)
     weight = np.maximum(keypoints[:, 2], 0)
-    off = np.linalg.norm(pixels - keypoints[:, :2], axis=1)
-    off = np.where(weight > 0, off, 0)
-    return moved, float(weight @ off / weight.sum())
+    distances = np.linalg.norm(pixels - keypoints[:, :2], axis=1)
+    distances = np.where(weight > 0, distances, 0)
+    return offset, float(weight @ distances / weight.sum())
 
 
-def _moved(keypoints, posed, focal_px, centre) -> np.ndarray:
-    at, solid = _named(keypoints), _named(posed)
-    seen = all(at[name][2] > 0 for name in _TORSO)
-    pixels = sum(_distances(at, _SIDES)) if seen else 0.0
+def _torso_translation(keypoints, posed, focal_px, centre) -> np.ndarray:
+    keypoint, metres = _by_name(keypoints), _by_name(posed)
+    torso_visible = all(keypoint[name][2] > 0 for name in _TORSO)
+    pixels = sum(_distances(keypoint, _SIDES)) if torso_visible else 0.0
     if pixels < 1:
-        found = translation.estimate(
+        estimate = translation.estimate(
             posed[None], keypoints[None], focal_px, centre
         )
-        return found.numpy()[0]
-    depth = focal_px * sum(_distances(solid, _SIDES)) / pixels
-    middle = np.mean([at[name][:2] for name in _TORSO], axis=0)
-    body = np.mean([solid[name] for name in _TORSO], axis=0)
+        return estimate.numpy()[0]
+    depth = focal_px * sum(_distances(metres, _SIDES)) / pixels
+    middle = np.mean([keypoint[name][:2] for name in _TORSO], axis=0)
+    body = np.mean([metres[name] for name in _TORSO], axis=0)
     shift = (middle - centre) * depth / focal_px - body[:2]
     return np.array([*shift, depth - body[2]], np.float32)
 
 
-def _named(points: np.ndarray) -> dict[str, np.ndarray]:
+def _by_name(points: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(joints.KEYPOINTS, points, strict=True))
 
 
 def _distances(points: dict[str, np.ndarray], pairs) -> list[float]:
-    """Across the line of sight: the body may lean."""
+    """Distances across the line of sight, because the body may lean."""
     return [np.linalg.norm(points[a][:2] - points[b][:2]) for a, b in pairs]

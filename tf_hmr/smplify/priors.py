@@ -1,4 +1,4 @@
-"""What is known of bodies before a picture is seen, as energies.
+"""Energies of poses and shapes that need no image.
 
 The mixture of Gaussians over poses, the bending of elbows and knees and the
 size of betas are SMPLify's (Bogo et al. 2016, eq. 4-6), with the formulas of
@@ -18,14 +18,14 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.formats import array_files, unpickle
 
 NUM_POSE = 3 * (len(joints.SMPL24) - 1)
-"""Numbers of a pose of a mixture's file, its schema: the rotation vectors of
-joints.SMPL24 without the root's."""
+"""Numbers of a pose in a mixture's file: the rotation vectors of joints.SMPL24
+without the root's."""
 
-OWN = "assets/pose_gmm/pose_gmm.npz"
-"""The mixture that ships with the package, of the open body's poses."""
+OPEN_BODY_MIXTURE = "assets/pose_gmm/pose_gmm.npz"
+"""The mixture over the open body's poses that ships with the package."""
 
-# A limb that bends backward turns about this axis in this sense. The open
-# body's limbs have SMPL's axes.
+# Axis and sign of the rotation that bends a limb backward. The open body's
+# limbs have SMPL's axes.
 _BACKWARD = (
     ("left_elbow", "y", 1),
     ("right_elbow", "y", -1),
@@ -68,7 +68,7 @@ class Mixture:
         return (self.weights @ self.means).astype(np.float32)
 
     def check_body(self, data: BodyData) -> None:
-        """Refuses a body whose poses the mixture says nothing of.
+        """Refuses a body to whose poses the mixture does not apply.
 
         Raises:
             ValueError: the body has another topology, or other joints than
@@ -113,10 +113,10 @@ def load(path: str | Path | None = None) -> Mixture:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no mixture over 69 numbers; or a pickle that
-            asks to run something.
+            asks to run code.
     """
     if path is None:
-        path = resources.files("tf_hmr") / OWN
+        path = resources.files("tf_hmr") / OPEN_BODY_MIXTURE
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. {_CURE}")
@@ -163,7 +163,7 @@ class PosePrior:
             self._log_weights = tf.constant(log_weights, tf.float32)
 
     def __call__(self, pose: tf.Tensor) -> tf.Tensor:
-        """Energies, of the Gaussian that explains each pose best.
+        """Energies (B,) under the Gaussian that explains each pose best.
 
         min over m of (x - mean)' P (x - mean) / 2 - log w, where w is the
         weight over (2 pi)^(69/2) and over the Gaussian's sqrt(det) relative
@@ -175,9 +175,9 @@ class PosePrior:
         Returns:
             (B,).
         """
-        return tf.reduce_min(self.of_each(pose), axis=1)
+        return tf.reduce_min(self.component_energies(pose), axis=1)
 
-    def of_each(self, pose: tf.Tensor) -> tf.Tensor:
+    def component_energies(self, pose: tf.Tensor) -> tf.Tensor:
         """(B, M) energies of poses (B, 69) under each Gaussian."""
         white = tf.matmul(pose, self._factors)
         white = tf.reshape(white, [-1, *self._offsets.shape]) - self._offsets
@@ -196,10 +196,10 @@ def backward_bending(
     Returns:
         (B, 4): left and right elbow, left and right knee.
     """
-    bent = joint_names[1:]
-    signs = np.zeros((3 * len(bent), len(_BACKWARD)), np.float32)
+    body_joints = joint_names[1:]
+    signs = np.zeros((3 * len(body_joints), len(_BACKWARD)), np.float32)
     for column, (name, axis, sign) in enumerate(_BACKWARD):
-        joint = bent.index(name)
+        joint = body_joints.index(name)
         signs[3 * joint + "xyz".index(axis), column] = sign
     return tf.exp(2.0 * tf.matmul(pose, signs))
 
@@ -207,11 +207,11 @@ def backward_bending(
 def lean_energy(
     skeleton: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
 ) -> tf.Tensor:
-    """How steeply trunk and legs lean towards the camera or away from it.
+    """Energy of trunk and legs that lean towards or away from the camera.
 
-    The depth of a keypoint is not seen: a body that leans looks like one with
-    shorter trunk and legs. Of those, cameras that are about level see more of
-    people who stand and sit than of people who fall.
+    The depth of a keypoint is not visible: a body that leans looks like one
+    with shorter trunk and legs. Cameras that are about level see more people
+    who stand or sit than people who fall.
 
     Args:
         skeleton: (B, J, 3) joints in the camera frame.
@@ -221,10 +221,10 @@ def lean_energy(
         (B,) squared sines of the angles between the image plane and the lines
         from the ankles to the pelvis and from there to the neck, summed.
     """
-    at = dict(zip(joint_names, tf.unstack(skeleton, axis=1), strict=True))
-    feet = (at["left_ankle"] + at["right_ankle"]) / 2
+    joint = dict(zip(joint_names, tf.unstack(skeleton, axis=1), strict=True))
+    feet = (joint["left_ankle"] + joint["right_ankle"]) / 2
     energy = 0.0
-    for line in (at["pelvis"] - feet, at["neck"] - at["pelvis"]):
+    for line in (joint["pelvis"] - feet, joint["neck"] - joint["pelvis"]):
         length = tf.reduce_sum(line * line, axis=1)
         energy += tf.square(line[:, 2]) / length
     return energy

@@ -1,4 +1,4 @@
-"""What SMPLify does in which order, and how it weighs its terms."""
+"""Schedules of SMPLify: its stages, their order and their weights."""
 
 import dataclasses
 
@@ -16,18 +16,19 @@ _WEIGHTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Some steps of Adam on the whole body.
+    """One stage: steps of Adam on the whole body.
 
     Attributes:
         steps: how many.
-        free: what moves: "orientation", "pose", "betas", "translation".
-        learning_rate: of Adam, which starts anew.
+        free: parameters that move: "orientation", "pose", "betas",
+            "translation".
+        learning_rate: rate of Adam, which starts again in each stage.
         pose_prior: weight of the mixture's energy.
-        angle_prior: of elbows and knees that bend backward.
-        shape_prior: of the betas.
-        lean: of trunk and legs that leave the image plane.
-        depth: how the depth is held to that at the start, per metre.
-        self_penetration: of parts that reach into each other.
+        angle_prior: weight of elbows and knees that bend backward.
+        shape_prior: weight of the betas.
+        lean: weight of trunk and legs that leave the image plane.
+        depth: weight of the depth's change since the start, per metre.
+        self_penetration: weight of parts that reach into each other.
     """
 
     steps: int = 100
@@ -43,23 +44,22 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """What is done in which order. Weights are squared before they are used.
+    """The stages in their order. Weights are squared before they are used.
 
     Attributes:
         stages: the body's stages, after the camera's.
         camera_steps: steps of orientation and translation on the torso alone.
         camera_rate: their learning rate.
-        camera_depth: weight that holds the depth meanwhile.
+        camera_depth: weight of the depth's change during that stage.
         sigma: pixels from which a keypoint counts as an outlier.
         ignored: keypoints that the body's stages and the losses leave out.
         torso: keypoints of the camera's stage.
         fix_camera_stage: leave torso keypoints without confidence out of the
             camera's stage. SPIN takes all four whatever their confidence,
-            because its confidences have been zeroed in place before it looks
-            at them.
-        relative_depth: a step of the depth and what holds it are shares of
-            the depth at the start, not metres: a long focal length puts
-            bodies a hundred metres away.
+            because it has set the confidences to zero before it reads them.
+        relative_depth: steps of the depth and its penalty are relative to the
+            depth at the start, not in metres: a long focal length puts bodies
+            a hundred metres away.
     """
 
     stages: tuple[Stage, ...] = (Stage(),)
@@ -69,7 +69,10 @@ class Schedule:
     sigma: float = 100.0
     ignored: tuple[str, ...] = ("right_hip", "left_hip")
     torso: tuple[str, ...] = (
-        *("right_hip", "left_hip", "right_shoulder", "left_shoulder"),
+        "right_hip",
+        "left_hip",
+        "right_shoulder",
+        "left_shoulder",
     )
     fix_camera_stage: bool = False
     relative_depth: bool = False
@@ -85,21 +88,24 @@ ORIGINAL = Schedule(
             pose_prior=pose,
             angle_prior=3.17 * pose,
             shape_prior=shape,
-            self_penetration=apart,
+            self_penetration=penetration,
         )
-        for pose, shape, apart in (
-            *((404, 100, 0), (404, 50, 0), (57.4, 10, 1e3), (4.78, 5, 1e3)),
+        for pose, shape, penetration in (
+            (404, 100, 0),
+            (404, 50, 0),
+            (57.4, 10, 1e3),
+            (4.78, 5, 1e3),
         )
     ),
     fix_camera_stage=True,
 )
 """The four stages of Bogo et al. 2016 (fit_3d.py of its release).
 
-Adam takes the place of its dogleg, whose second-order steps want residuals
-and their Jacobian, one body at a time: 300 of its steps for 100, and all
+Adam replaces its dogleg, whose second-order steps need residuals and their
+Jacobian, one body at a time: 300 of its steps for 100, and all
 bodies step together, by the code of SPIN's loop. The translation stays where
-the camera's stage leaves it, as in the paper, so those who bend far towards
-the camera are met less well than by KEYPOINTS.
+the camera's stage leaves it, as in the paper, so people who bend far towards
+the camera are fitted less well than by KEYPOINTS.
 """
 
 
@@ -123,17 +129,17 @@ KEYPOINTS = Schedule(
     fix_camera_stage=True,
     relative_depth=True,
 )
-"""For bodies of which nothing but keypoints is known: priors that fade to the
-last weights of Bogo et al. 2016, with the translation free.
+"""For bodies with keypoints alone: priors that fade to the last weights of
+Bogo et al. 2016, with the translation free.
 
-`lean` holds what keypoints do not: bodies fitted to hand-placed ones tilt
-towards the camera without it. It is strong at first, when the way of leaning
-is chosen, and weak at the end, when the keypoints say how far.
+`lean` constrains what keypoints do not: without it, bodies fitted to annotated
+keypoints tilt towards the camera. It is strong at first, when the direction of
+leaning is decided, and weak at the end, when the keypoints decide how far.
 """
 
 
 def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
-    """A row for each step of the camera's stage: rate, count and free."""
+    """Rows for the steps of the camera's stage: rate, count and free."""
     steps = schedule.camera_steps
     return {
         "rate": np.full(steps, schedule.camera_rate, np.float32),
@@ -145,19 +151,19 @@ def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:
 def body_table(
     schedule: Schedule, num_joints: int, num_betas: int
 ) -> dict[str, np.ndarray]:
-    """A row for each step of the body's stages.
+    """Rows for the steps of the body's stages.
 
     Args:
-        schedule: what is done in which order.
-        num_joints: of the body, with the root (J).
-        num_betas: of the body (P).
+        schedule: stages and weights.
+        num_joints: joints of the body, with the root (J).
+        num_betas: betas of the body (P).
 
     Returns:
         The stage's weights, squared; its rate; the step's count from 1 in its
         stage; and flags (3 J + P + 3,) of what is free.
 
     Raises:
-        ValueError: a stage frees what there is not.
+        ValueError: a stage frees an unknown parameter.
     """
     rows = []
     for stage in schedule.stages:

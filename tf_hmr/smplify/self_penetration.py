@@ -1,8 +1,8 @@
-"""What it costs a body to reach into itself, as an energy.
+"""Energy of a body whose parts reach into each other.
 
 Bogo et al. 2016, section 3.2: the parts' capsules are filled with spheres,
-whose places and radii follow the betas; pairs of spheres of parts that do not
-touch by nature cost the more, the nearer they are.
+whose centres and radii follow the betas; pairs of spheres of parts that do not
+naturally touch cost more, the nearer they are.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _LEAST_M = 1e-3
 
 
 class _Spheres(NamedTuple):
-    """N spheres on the resting body: places and radii in one array."""
+    """N spheres on the resting body: centres and radii in one array."""
 
     rows: np.ndarray  # (N, 4)
     parts: list[str]
@@ -29,10 +29,10 @@ class _Spheres(NamedTuple):
 
 
 class SelfPenetration:
-    """The spheres of one body."""
+    """Self-penetration energy of one body."""
 
     def __init__(self, body: bodies.Body):
-        """Fills its parts; not inside a tf.function.
+        """Fills the body's parts with spheres; not inside a tf.function.
 
         Raises:
             ValueError: a part of the body has no skin of its own.
@@ -53,14 +53,14 @@ class SelfPenetration:
         """Sums exp(-d^2 / (s_i^2 + s_j^2)) over pairs of spheres.
 
         d is the distance of their centres, s a third of a radius. No gradient
-        flows to the betas: a body would grow thin to be free of itself.
+        flows to the betas: a body would grow thin to avoid itself.
 
         Args:
             rotmats: (B, J, 3, 3) relative to the parent.
             betas: (B, P).
 
         Returns:
-            (B,), below 1e-3 for a body with its limbs apart.
+            (B,), below 1e-3 for a body whose limbs do not touch.
         """
         centres, radii = self.spheres(rotmats, betas)
         # In the pelvis's frame, where float32 has digits for the difference
@@ -78,60 +78,64 @@ class SelfPenetration:
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Centres (B, N, 3) and radii (B, N), metres; arguments as call's."""
-        rotmats, betas = bodies.checked(self._body.data, rotmats, betas)
+        rotmats, betas = bodies.cast_arguments(self._body.data, rotmats, betas)
         betas = tf.stop_gradient(betas)
         rotations, origins = self._body.bones(rotmats, betas)
         count = len(self._template)
         rest = tf.reshape(tf.matmul(betas, self._blends), [-1, count, 4])
         rest += self._template
-        turns = tf.einsum("nk,bkij->bnij", self._bones, rotations)
-        shifts = tf.einsum("nk,bkio->bnio", self._bones, origins)
-        centres = tf.matmul(turns, rest[..., :3, None]) + shifts
+        sphere_rotations = tf.einsum("nk,bkij->bnij", self._bones, rotations)
+        sphere_origins = tf.einsum("nk,bkio->bnio", self._bones, origins)
+        centres = (
+            tf.matmul(sphere_rotations, rest[..., :3, None]) + sphere_origins
+        )
         return centres[..., 0], tf.maximum(rest[..., 3], _LEAST_M)
 
 
 def _spheres(data: BodyData, vertices: np.ndarray | None = None) -> _Spheres:
     rows, parts, bones = [], [], []
-    # As many in each capsule, whatever the shape, as keep those of the mean
-    # shape within a radius of the next.
-    for mean, each in zip(
+    # The count is the same for all shapes: so many that neighbours of the mean
+    # shape are within a radius of each other.
+    for mean, capsule in zip(
         capsules.measure(data),
         capsules.measure(data, vertices),
         strict=True,
     ):
         length = np.linalg.norm(mean.end - mean.start)
         count = 1 + int(np.ceil(length / mean.radius))
-        centres = np.linspace(each.start, each.end, count)
-        radii = np.full((count, 1), each.radius)
+        centres = np.linspace(capsule.start, capsule.end, count)
+        radii = np.full((count, 1), capsule.radius)
         rows.append(np.concatenate([centres, radii], axis=1))
-        parts += [each.name] * count
-        bones += [each.joint] * count
+        parts += [capsule.name] * count
+        bones += [capsule.joint] * count
     return _Spheres(np.concatenate(rows), parts, bones)
 
 
 def _blends(data: BodyData) -> np.ndarray:
     """(P, 4 N) change per beta, by central differences.
 
-    Centres are linear in the betas but for the head's; radii, medians and
-    extents, nearly so.
+    Centres are linear in the betas except the head's; radii, medians and
+    extents are nearly linear.
     """
     blends = []
-    for way in np.moveaxis(data.shapedirs, 2, 0):
-        more, less = (
-            _spheres(data, data.v_template + sign * way).rows
+    for direction in np.moveaxis(data.shapedirs, 2, 0):
+        larger, smaller = (
+            _spheres(data, data.v_template + sign * direction).rows
             for sign in (1, -1)
         )
-        blends.append((more - less).reshape(-1) / 2)
+        blends.append((larger - smaller).reshape(-1) / 2)
     return np.array(blends)
 
 
 def _pairs(parts: list[str]) -> np.ndarray:
-    """(N, N) 1 for each pair that counts, once, else 0."""
+    """(N, N) 1 for each pair that may collide, once, else 0."""
     names = sorted(set(parts))
-    apart = {
+    may_collide = {
         (a, b): not capsules.may_touch(a, b)
         for a in names
         for b in names
         if a != b
     }
-    return np.triu([[apart.get((a, b), False) for b in parts] for a in parts])
+    return np.triu(
+        [[may_collide.get((a, b), False) for b in parts] for a in parts]
+    )

@@ -157,7 +157,7 @@ def test_retired_fields_are_dropped_at_what_they_meant(name):
             assert method.make_config(name, **{field: value}) == plain
         with pytest.raises(ValueError, match=rf"{field}='neither'\. \w+"):
             method.make_config(name, **{field: "neither"})
-        for value, successor in retired.moved.items():
+        for value, successor in retired.successors.items():
             assert method.migrate(name, {field: value})[0] == successor
 
 

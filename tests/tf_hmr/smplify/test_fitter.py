@@ -78,7 +78,7 @@ def test_gradient_of_each_term_is_that_of_finite_differences(
     true, keypoints = subjects
     start = nearby(true, rng)
     start = start._replace(betas=true.betas)
-    x, view = fitter._arranged(start, keypoints, FOCAL_PX, CENTRE)
+    x, view = fitter._prepare(start, keypoints, FOCAL_PX, CENTRE)
     weights = {name: float(name == term) for name in fitter._table}
     if term != "keypoints":
         view = view._replace(weights=tf.zeros_like(view.weights))
@@ -151,7 +151,7 @@ def test_spin_takes_torso_joints_whatever_their_confidence(
     torso = list(joints.select(SHORT.torso, fitter.joint_names))
     hip = SHORT.torso.index("left_hip")
     for each, counts in ((spin, 1), (fitter, 0)):
-        view = each._arranged(true, hidden, FOCAL_PX, CENTRE)[1]
+        view = each._prepare(true, hidden, FOCAL_PX, CENTRE)[1]
         weights = tf.gather(view.torso_weights, torso, axis=1).numpy()
         assert (weights[:, hip] == counts).all()
         assert (np.delete(weights, hip, axis=1) == 1).all()

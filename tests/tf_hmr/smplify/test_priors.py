@@ -85,7 +85,7 @@ def test_each_gaussian_rises_alike_on_both_sides_of_its_mean(mixture, rng):
     prior = priors.PosePrior(mixture)
 
     def energy(nudge):
-        each = prior.of_each(np.float32(mixture.means + nudge))
+        each = prior.component_energies(np.float32(mixture.means + nudge))
         return tf.linalg.diag_part(each).numpy()
 
     for _ in range(5):
