@@ -99,7 +99,7 @@ class Walk:
         rng = np.random.default_rng((self.args.seed, number))
         count = self.args.people
         rotvecs, positions = zip(
-            *(_walked(seconds, person_index) for person_index in range(count)),
+            *(_walked(seconds, walker) for walker in range(count)),
             strict=True,
         )
         rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
@@ -107,33 +107,31 @@ class Walk:
         image = self._background
         people = [None] * count
         # Far people first.
-        for person_index in sorted(
-            range(count), key=lambda person_index: -positions[person_index][2]
+        for walker in sorted(
+            range(count), key=lambda walker: -positions[walker][2]
         ):
-            shift = _on_the_ground(
-                posed.vertices[person_index], positions[person_index]
-            )
-            vertices = posed.vertices[person_index] + shift
+            shift = _on_the_ground(posed.vertices[walker], positions[walker])
+            vertices = posed.vertices[walker] + shift
             light = 0.5 + 0.5 * np.clip(
-                posed.normals[person_index] @ np.array([-0.4, -0.6, -0.7]), 0, 1
+                posed.normals[walker] @ np.array([-0.4, -0.6, -0.7]), 0, 1
             )
             image = render.draw(
                 image,
                 vertices.astype(np.float32),
                 self._skinner.faces,
                 self.view,
-                self._colours[person_index] * light[:, None],
+                self._colours[walker] * light[:, None],
                 self._labels,
             ).picture
             indices = [joints.KEYPOINTS.index(n) for n in joints.COCOPLUS19]
-            points = posed.joints[person_index][indices] + shift
+            points = posed.joints[walker][indices] + shift
             low, high = render.bounds(self.view.project(vertices))
-            people[person_index] = Person(
+            people[walker] = Person(
                 np.concatenate([low + 0.5, high - low]),
                 self.view.project(points),
                 points,
-                rotvecs[person_index],
-                self._betas[person_index],
+                rotvecs[walker],
+                self._betas[walker],
             )
         noise = rng.normal(0, NOISE, image.shape)
         return np.clip(image + noise, 0, 255).astype(np.uint8), people
@@ -143,7 +141,7 @@ class Walk:
         return (self.frame(number) for number in range(self.args.frames))
 
 
-def _walked(seconds: float, person_index: int) -> tuple[np.ndarray, np.ndarray]:
+def _walked(seconds: float, walker: int) -> tuple[np.ndarray, np.ndarray]:
     """Pose (24, 3) and position on the ground (x, 0, z) of a walker."""
     # Across the image, then towards the camera: integrates the velocity.
     times = np.linspace(0, seconds, 64)
@@ -152,9 +150,9 @@ def _walked(seconds: float, person_index: int) -> tuple[np.ndarray, np.ndarray]:
     travelled = SPEED_M_S * seconds * step.mean(axis=0)
     position = np.array([-1.7, 0.0, 6.0]) + travelled
     heading = yaw[-1]
-    if person_index % 2:  # The mirror image, farther away.
+    if walker % 2:  # The mirror image, farther away.
         heading, position = -heading, position * (-1, 1, 1) + (0, 0, 2.0)
-    phase = 2 * np.pi * CADENCE_HZ * seconds + person_index
+    phase = 2 * np.pi * CADENCE_HZ * seconds + walker
     poses = kinematics.swing_twist_rotations(gait(phase)[None])
     rotvecs = poses.as_rotvec()
     turn = _UPRIGHT * Rotation.from_rotvec([0, heading, 0])

@@ -261,12 +261,12 @@ def _product(operator: Operator) -> str:
 
 
 def _quotient(operator: Operator) -> str:
-    is_quotient = (
+    divides_itself = (
         operator.kind == "DIV" and operator.indices[0] == operator.indices[1]
     )
     return (
         "a tensor is divided by itself; write the constant 1"
-        if is_quotient
+        if divides_itself
         else ""
     )
 
