@@ -1,4 +1,4 @@
-"""How fast and how large .tflite models are on this processor, side by side.
+"""Measures time, memory and size of .tflite models on this processor.
 
     python -m edge.benchmark hmr_float32.tflite hmr_int8.tflite
     python -m edge.benchmark ours.tflite pose_landmark_lite.tflite --rounds 100

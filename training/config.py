@@ -72,8 +72,9 @@ class Data:
     max_bad_share: float = 0.01
     """The run stops when more than this share of the records is broken."""
     warp: Literal["host", "step"] = "host"
-    """Where crops are rotated and resized: on the processor, or, if a device
-    waits for that, in the step; images differ by a gray level or two."""
+    """Place that crops are rotated and resized in: the processor ('host'), or,
+    if a device waits for that, the step; images differ by a gray level or
+    two."""
     service: str = ""
     """HOST:PORT of a tf.data service (training.data_service) that makes the
     batches; then their order is not repeatable, and max_bad_share does not

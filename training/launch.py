@@ -131,7 +131,7 @@ def supervise(
         _signal(workers, signal.SIGTERM)
 
     workers = start()
-    before = {
+    previous_handlers = {
         s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)
     }
     try:
@@ -157,7 +157,7 @@ def supervise(
                 _signal(workers, signal.SIGTERM)
     finally:
         _signal(workers, signal.SIGKILL)
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 

@@ -36,7 +36,7 @@ class Measurements:
     encoders: tuple[str, ...]
 
 
-def lines(measurements: Measurements, pictures: list[str]) -> Iterator[str]:
+def lines(measurements: Measurements, figures: list[str]) -> Iterator[str]:
     """Lines of the page, with links to its figures."""
     float32_card = measurements.cards["float32"]
     environment = workdir.environment()
@@ -55,7 +55,7 @@ def lines(measurements: Measurements, pictures: list[str]) -> Iterator[str]:
     yield from time_lines(measurements)
     yield ""
     yield from goal_lines(measurements.timings)
-    for link in pictures:
+    for link in figures:
         yield ""
         yield f"![{Path(link).stem.replace('_', ' ')}]({link})"
 

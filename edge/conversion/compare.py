@@ -162,7 +162,7 @@ def _mpjpe_mm(
 
 
 def excess(measured: Measured, precision: str) -> str:
-    """How a file exceeds its budget, in words; "" if it does not."""
+    """Excess of a file over its budget, in words; "" if there is none."""
     sample = f"over {measured.crops} crops ({measured.images})"
     wrong = [n for n, d in measured.largest.items() if not np.isfinite(d)]
     if wrong:
