@@ -98,19 +98,17 @@ class Walk:
         seconds = number / self.args.fps
         rng = np.random.default_rng((self.args.seed, number))
         count = self.args.people
-        rotvecs, positions = zip(
-            *(_walked(seconds, walker) for walker in range(count)),
-            strict=True,
-        )
+        walks = [_walked(seconds, walker) for walker in range(count)]
+        rotvecs, positions = zip(*walks, strict=True)
         rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
         posed = self._skinner(rotmats.reshape(count, -1, 3, 3), self._betas)
         image = self._background
         people = [None] * count
+        depths = [position[2] for position in positions]
         # Far people first.
-        for walker in sorted(
-            range(count), key=lambda walker: -positions[walker][2]
-        ):
-            shift = _on_the_ground(posed.vertices[walker], positions[walker])
+        for walker in sorted(range(count), key=lambda walker: -depths[walker]):
+            ground = positions[walker]
+            shift = _on_the_ground(posed.vertices[walker], ground)
             vertices = posed.vertices[walker] + shift
             light = 0.5 + 0.5 * np.clip(
                 posed.normals[walker] @ np.array([-0.4, -0.6, -0.7]), 0, 1

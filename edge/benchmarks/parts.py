@@ -15,10 +15,8 @@ from ai_edge_litert.tools import flatbuffer_utils
 NAMES = ("encoder", "regressor", "body")
 STAGES = ("crop", *NAMES, "draw")
 """Timed stages of a frame: cropping, the parts, the overlay."""
-_STARTS = (
-    "/regressor",
-    "/body/",
-)  # In the name of the first operator of each later part.
+# In the names of the first operators of regressor and body.
+_STARTS = ("/regressor", "/body/")
 
 
 def write(path: Path, folder: Path) -> dict[str, Path]:

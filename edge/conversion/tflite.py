@@ -71,8 +71,8 @@ def one_by_one(
 def to_tflite(model: method.Method) -> bytes:
     """The .tflite of a method in its edge form.
 
-    The way is a SavedModel: converting a concrete function of a Keras 3 model
-    gives, without an error, a file that lacks the weights.
+    Converts through a SavedModel: from a concrete function of a Keras 3 model
+    the converter makes, without an error, a file that lacks the weights.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)

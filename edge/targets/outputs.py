@@ -34,13 +34,8 @@ def main(arguments):
         for n in range(len(rows["image"]))
     ]
     names = run.OUTPUTS
-    np.savez(
-        output_file,
-        **{
-            n: np.stack([prediction[n] for prediction in predictions])
-            for n in names
-        },
-    )
+    stacked = {name: np.stack([p[name] for p in predictions]) for name in names}
+    np.savez(output_file, **stacked)
     return 0
 
 
