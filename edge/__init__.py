@@ -1,4 +1,4 @@
-"""Models on devices."""
+"""Models on devices: export, checks, benchmarks and the device's runner."""
 
 import os
 

@@ -1,9 +1,9 @@
-"""The exported body function beside the textbook's, on one thread.
+"""Times the exported body function against the textbook's, on one thread.
 
     python -m edge.body_benchmark
 
-Both are float32 .tflite files of one body, with the same inputs and outputs,
-run in turns. The textbook's is SMPL as its release and its ports write it
+Both are float32 .tflite files of one body with the same inputs and outputs,
+run in turns. The textbook's is SMPL as in its release and its ports
 (smpl/smpl_webuser; akanazawa/hmr: src/tf_smpl/batch_smpl.py): rest joints
 regressed from all vertices, a chain of 4 x 4 matrices, homogeneous vertices,
 keypoints regressed from the posed vertices.
@@ -28,14 +28,14 @@ NAMES = ("textbook", "ours")
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Command line arguments."""
 
     rounds: int = 500
-    """How often each file runs."""
+    """Runs of each file."""
     body: str = "open"
-    """The body: 'open', or a path to its file."""
+    """'open', or the path of a body file."""
     files: Path | None = None
-    """Folder that keeps the two .tflite files, for edge.benchmark."""
+    """Folder to write the two .tflite files to, for edge.benchmark."""
 
 
 def textbook(data: BodyData, joint_names):
@@ -61,7 +61,7 @@ def textbook(data: BodyData, joint_names):
 
 
 def _homogeneous_motions(parents, rotmats, rest):
-    """(1, J, 4, 4) from rest to posed places."""
+    """Transforms (1, J, 4, 4) from rest to posed positions."""
     bones = rest - tf.gather(rest, np.maximum(parents, 0), axis=1)
     bones = tf.concat([rest[:, :1], bones[:, 1:]], axis=1)
     local = tf.concat([rotmats, bones[..., None]], axis=3)
@@ -72,8 +72,8 @@ def _homogeneous_motions(parents, rotmats, rest):
         world.append(world[parent] @ local[:, joint])
     world = tf.stack(world, axis=1)
     rest = tf.concat([rest, tf.zeros_like(rest[..., :1])], axis=2)
-    moved = world @ rest[..., None]
-    return world - tf.pad(moved, ((0, 0), (0, 0), (0, 0), (3, 0)))
+    posed_origins = world @ rest[..., None]
+    return world - tf.pad(posed_origins, ((0, 0), (0, 0), (0, 0), (3, 0)))
 
 
 def converted(data: BodyData, joint_names) -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def converted(data: BodyData, joint_names) -> dict[str, bytes]:
         tf.TensorSpec((1, data.num_joints, 3, 3), name="rotmats"),
         tf.TensorSpec((1, data.num_betas), name="betas"),
     ]
-    found = {}
+    contents = {}
     for name, function in zip(
         NAMES, (textbook(data, joint_names), ours), strict=True
     ):
@@ -96,8 +96,8 @@ def converted(data: BodyData, joint_names) -> dict[str, bytes]:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [graph.get_concrete_function()], graph
         )
-        found[name] = converter.convert()
-    return found
+        contents[name] = converter.convert()
+    return contents
 
 
 def loaded(content: bytes, inputs: list[np.ndarray]):
@@ -114,12 +114,12 @@ def loaded(content: bytes, inputs: list[np.ndarray]):
 
 
 def outputs(interpreter) -> list[np.ndarray]:
-    """Of the last run, the largest first."""
-    found = [
+    """Outputs of the last run, the largest first."""
+    arrays = [
         interpreter.get_tensor(detail["index"])
         for detail in interpreter.get_output_details()
     ]
-    return sorted(found, key=np.size, reverse=True)
+    return sorted(arrays, key=np.size, reverse=True)
 
 
 def random_inputs(content: bytes) -> list[np.ndarray]:
@@ -129,16 +129,16 @@ def random_inputs(content: bytes) -> list[np.ndarray]:
     details = Interpreter(model_content=content).get_input_details()
     by_rank = {len(detail["shape"]): detail["shape"] for detail in details}
     rng = np.random.default_rng(0)
-    turns = Rotation.random(int(by_rank[4][1]), rng=rng).as_matrix()
-    return [np.float32(turns[None]), np.float32(rng.normal(size=by_rank[2]))]
+    rotmats = Rotation.random(int(by_rank[4][1]), rng=rng).as_matrix()
+    return [np.float32(rotmats[None]), np.float32(rng.normal(size=by_rank[2]))]
 
 
 def measure(contents: dict[str, bytes], rounds: int) -> dict[str, np.ndarray]:
     """Milliseconds (rounds,) of each file, run in turns.
 
     Args:
-        contents: of `converted`.
-        rounds: how often each runs.
+        contents: the files' contents, of `converted`.
+        rounds: runs of each file.
 
     Raises:
         ValueError: the files disagree by more than 0.01 mm.
@@ -147,12 +147,13 @@ def measure(contents: dict[str, bytes], rounds: int) -> dict[str, np.ndarray]:
     runs = {name: loaded(c, inputs) for name, c in contents.items()}
     for run in runs.values():
         run.invoke()
-    found = [outputs(run) for run in runs.values()]
-    for one, other in zip(*found, strict=True):
-        if not np.allclose(one, other, rtol=0, atol=1e-5):
+    answers = [outputs(run) for run in runs.values()]
+    for expected, answer in zip(*answers, strict=True):
+        if not np.allclose(expected, answer, rtol=0, atol=1e-5):
             raise ValueError(
                 "The two body functions disagree by "
-                f"{np.abs(one - other).max():.1e} m, expected 1e-5 or less."
+                f"{np.abs(expected - answer).max():.1e} m, expected 1e-5 or "
+                "less."
             )
     times = {name: np.zeros(rounds) for name in runs}
     for number in range(rounds):
@@ -164,7 +165,7 @@ def measure(contents: dict[str, bytes], rounds: int) -> dict[str, np.ndarray]:
 
 
 def main(args: Args) -> int:
-    """Prints the medians and the ratio of neighbours."""
+    """Prints the medians, and the median ratio of runs in one round."""
     data = BodyData.load(args.body)
     contents = converted(data, joints.COCOPLUS19)
     if args.files is not None:

@@ -1,4 +1,4 @@
-"""Model folder to one file for devices, checked against Keras.
+"""Exports a model folder to one file for devices, checked against Keras.
 
     python -m edge.export --weights runs/demo --out hmr.tflite
     python -m edge.export --weights runs/demo --precision int8 --out hmr8.tflite
@@ -6,9 +6,9 @@
     python -m edge.export --weights runs/demo --format onnx --out hmr.onnx
 
 The first writes hmr.tflite (batch 1, built-in operators only), hmr.card.json,
-which says what goes in and comes out, and hmr.mesh.npz, the triangles. Before
-the file gets its name it is linted, run and held against Keras: if it differs
-by more than its precision's budget, nothing is written. It holds the body's
+which describes inputs and outputs, and hmr.mesh.npz, the triangles. Before
+the file gets its name it is linted, run and compared with Keras: if it differs
+by more than its precision's budget, nothing is written. It contains the body's
 arrays: the card names their licence.
 """
 
@@ -30,14 +30,14 @@ from edge.conversion import tflite as convert
 from tf_hmr import method
 
 CALIBRATION = 64
-"""Crops that w8 and int8 are fitted to."""
+"""Number of crops that w8 and int8 are calibrated on."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Command line arguments."""
 
     weights: Path
     """Model folder, or the workdir of `python -m training.fit`."""
@@ -45,32 +45,32 @@ class Args:
     """The file to write: .tflite, or .onnx with --format onnx."""
     precision: Literal["float32", "float16", "w8", "int8"] = "float32"
     """float16: half the size. w8: int8 weights in the encoder. int8: the
-    encoder in int8, and the regressor's weights. The body is never below
-    float16, nor are operators that would take the file over its budget."""
+    encoder in int8, and the regressor's weights. The body stays at float16,
+    and so do operators that would take the file over its budget."""
     calibration: Path | None = None
-    """Where the crops come from that w8 and int8 are fitted to, and the others
-    that every file is checked on: a records folder, or a folder of photos of
-    one person each. Without it people are rendered."""
+    """Source of the crops that w8 and int8 are calibrated on, and of the other
+    crops that every file is checked on: a records folder, or a folder of photos
+    of one person each. By default people are rendered."""
     check: Path | None = None
-    """Writes nothing: holds this file against Keras."""
+    """Only compares this file with Keras; writes nothing."""
     format: Literal["tflite", "onnx"] = "tflite"
     """onnx, for TensorRT: float32; needs pip install -e '.[onnx]'."""
     body: str = "open"
     """Body that the weights were trained on: 'open', or a path to its file."""
     crops: int = 64
-    """How many crops the file is compared with Keras on."""
+    """Number of crops that the file is compared with Keras on."""
     latency_only: bool = False
-    """For networks that are not trained, whose errors mean nothing: writes
-    the plain recipe whatever its error is; its card says so."""
+    """Write the plain recipe whatever its error, for untrained networks, whose
+    errors mean nothing; the card says so."""
 
 
 def export(args: Args) -> dict:
     """Converts, checks and writes; returns the card.
 
     Raises:
-        FileNotFoundError: no model there, no records, no photos.
+        FileNotFoundError: the model, the records or the photos are missing.
         ValueError: a package is missing, the topologies differ, an operator
-            breaks a rule, or the file does not give what Keras gives.
+            breaks a rule, or the file disagrees with Keras.
     """
     check_args(args)
     model = method.load(args.weights, args.body, jit=False)
@@ -83,24 +83,26 @@ def export(args: Args) -> dict:
             f"{excess} Nothing was written. For a network that is not "
             "trained, --latency-only writes it all the same."
         )
-    made = card.make(model, args.format, args.precision, measured) | fitted
-    made |= {"model": args.out.name, "latency_only": args.latency_only}
+    model_card = (
+        card.make(model, args.format, args.precision, measured) | fitted
+    )
+    model_card |= {"model": args.out.name, "latency_only": args.latency_only}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    made["mesh"] = card.write_mesh(model, args.out)
-    part = args.out.with_name("part." + args.out.name)
+    model_card["mesh"] = card.write_mesh(model, args.out)
+    partial_file = args.out.with_name("part." + args.out.name)
     try:
-        first = next(convert.one_by_one(held_out.inputs))
-        _write_with_card(content, made, part, first)
-        made["bytes"] = part.stat().st_size
-        card.write(args.out, made)
-        part.replace(args.out)
+        first_person = next(convert.one_by_one(held_out.inputs))
+        _write_with_card(content, model_card, partial_file, first_person)
+        model_card["bytes"] = partial_file.stat().st_size
+        card.write(args.out, model_card)
+        partial_file.replace(args.out)
     finally:
-        part.unlink(missing_ok=True)
-    return made
+        partial_file.unlink(missing_ok=True)
+    return model_card
 
 
 def _converted(model: method.Method, args: Args) -> tuple[bytes, dict]:
-    """The file's content without its card, and what the card adds on it."""
+    """The file's content without its card, and the card's entries on it."""
     edge_form, precision = convert.edge_form(model), args.precision
     if args.format == "onnx":
         return convert_onnx.to_onnx(edge_form), {}
@@ -131,31 +133,34 @@ def _run(content: bytes, kind: str, inputs: dict[str, np.ndarray]):
 def _measured(
     content: bytes, kind: str, model: method.Method, held_out: images.Images
 ) -> check.Measured:
-    """Lints a .tflite; holds it, or an .onnx, against Keras.
+    """Lints a .tflite; compares it, or an .onnx, with Keras.
 
     Raises:
         ValueError: it breaks a rule of the lint.
     """
     if kind == "tflite":
         lint.check(content)
-    found = _run(content, kind, held_out.inputs)
+    outputs = _run(content, kind, held_out.inputs)
     expected = check.run_keras(model, held_out.inputs)
-    return check.compare(found, expected, held_out, model.joint_names)
+    return check.compare(outputs, expected, held_out, model.joint_names)
 
 
 def _write_with_card(
-    content: bytes, made: dict, part: Path, inputs: dict[str, np.ndarray]
+    content: bytes,
+    model_card: dict,
+    partial_file: Path,
+    inputs: dict[str, np.ndarray],
 ) -> None:
-    """Writes content and card in one file, which is the same to run.
+    """Writes content and card in one file, which must give the same outputs.
 
     Raises:
-        ValueError: it is not.
+        ValueError: its outputs differ.
     """
-    kind = made["format"]
+    kind = model_card["format"]
     embed = convert_onnx.embed if kind == "onnx" else card.embed
-    part.write_bytes(embed(content, made))
+    partial_file.write_bytes(embed(content, model_card))
     before = _run(content, kind, inputs)
-    after = _run(part.read_bytes(), kind, inputs)
+    after = _run(partial_file.read_bytes(), kind, inputs)
     for name in before:
         if not np.array_equal(before[name], after[name], equal_nan=True):
             raise ValueError(
@@ -165,34 +170,34 @@ def _write_with_card(
 
 
 def check_file(args: Args) -> dict:
-    """Lints an exported file and holds it against Keras; returns its card.
+    """Lints an exported file, compares it with Keras, and returns its card.
 
-    The card has the errors that were measured now.
+    The errors in the card are replaced by those measured here.
 
     Raises:
         FileNotFoundError, ValueError: as `export`.
     """
     check_args(args)
-    found = card.read(args.check)
+    model_card = card.read(args.check)
     model = method.load(args.weights, args.body, jit=False)
     held_out = images.held_out(model, args.calibration, args.crops)
     content = args.check.read_bytes()
-    measured = _measured(content, found["format"], model, held_out)
-    excess = check.excess(measured, found["precision"])
+    measured = _measured(content, model_card["format"], model, held_out)
+    excess = check.excess(measured, model_card["precision"])
     if excess and not args.latency_only:
         raise ValueError(f"{args.check}: {excess}")
-    return found | {"difference_to_keras": card.difference(measured)}
+    return model_card | {"difference_to_keras": card.difference(measured)}
 
 
 def check_args(args: Args) -> None:
-    """Refuses what would only fail after minutes of conversion.
+    """Refuses arguments that would fail only after minutes of conversion.
 
     Raises:
-        FileNotFoundError: no file to check.
-        ValueError: a package is missing, or the words do not fit together.
+        FileNotFoundError: the file to check is missing.
+        ValueError: a package is missing, or the arguments conflict.
     """
     try:
-        import ai_edge_litert  # noqa: F401  Only whether it is there.
+        import ai_edge_litert  # noqa: F401  Tests that it is installed.
         import ai_edge_quantizer  # noqa: F401
     except ImportError as error:
         raise ValueError(
@@ -223,30 +228,31 @@ def check_args(args: Args) -> None:
             )
 
 
-def summary(path: Path, made: dict) -> str:
-    """A line on a file and its errors, from its card."""
-    error = made["difference_to_keras"]
+def summary(path: Path, model_card: dict) -> str:
+    """One line about a file and its errors, from its card."""
+    error = model_card["difference_to_keras"]
     text = (
-        f"{path}: {made['precision']}, {path.stat().st_size / 1e6:.1f} MB; "
+        f"{path}: {model_card['precision']}, "
+        f"{path.stat().st_size / 1e6:.1f} MB; "
         f"vertices are {error['vertices_mean_mm']:.2g} mm from Keras' in the "
         f"mean, {error['vertices_max_mm']:.2g} mm at most"
     )
     if "mpjpe_percent" in error:
         text += f"; MPJPE differs by {error['mpjpe_percent']:.2g} %"
     text += f" ({error['crops']} crops: {error['images']})"
-    if made.get("raised"):
-        text += f"; {len(made['raised'])} groups of operators raised"
-    return text + ("; FOR LATENCY ONLY" if made["latency_only"] else "")
+    if model_card.get("raised"):
+        text += f"; {len(model_card['raised'])} groups of operators raised"
+    return text + ("; FOR LATENCY ONLY" if model_card["latency_only"] else "")
 
 
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
-        made = export(args) if args.check is None else check_file(args)
+        model_card = export(args) if args.check is None else check_file(args)
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1
-    print(summary(args.check or args.out, made))
+    print(summary(args.check or args.out, model_card))
     return 0
 
 

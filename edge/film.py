@@ -1,11 +1,11 @@
-"""A film of rendered people who walk and turn, with the truth beside it.
+"""Writes a video of rendered people who walk and turn, and its ground truth.
 
     python -m edge.film --out film.mp4
     python -m edge.run model.tflite film.mp4 --box 111 128 65 192 --out out
 
-It shows what `edge.run` does with motion where no film of people may be
-copied: FILM.json holds each frame's boxes, keypoints and poses, and the boxes
-of the first frame, ready for --box.
+It shows `edge.run` on motion without a licensed video of people: FILM.json
+holds each frame's boxes, keypoints and poses, and the boxes of the first frame,
+ready for --box.
 """
 
 import dataclasses
@@ -30,38 +30,38 @@ _INDEX = {name: index for index, name in enumerate(joints.SMPL24)}
 _UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
 
 CADENCE_HZ = 0.9
-"""Double steps a second: 1.2 m/s with 1.33 m each, an unhurried walk."""
+"""Double steps per second: 1.33 m each at 1.2 m/s, an unhurried walk."""
 
 SPEED_M_S = 1.2
 CAMERA_HEIGHT_M = 1.3
 NOISE = 3.0
-"""Deviation of a pixel's grey level from frame to frame, as cameras have."""
+"""Standard deviation of the camera noise, in grey levels."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Command line arguments."""
 
     out: Path
-    """The film to write: .mp4 or .avi."""
+    """The video to write: .mp4 or .avi."""
     frames: int = 90
-    """How many."""
+    """Number of frames."""
     fps: float = 25.0
     """Frames per second."""
     size: tuple[int, int] = (640, 360)
     """Width and height in pixels."""
     people: int = 1
-    """How many walk; each second one from right to left, farther away."""
+    """Number of walkers; every second one from right to left, farther away."""
     seed: int = 0
-    """Of clothes, shapes, background and noise."""
+    """Seed of clothes, shapes, background and noise."""
 
 
 class Person(NamedTuple):
-    """Where one person is in one frame; pixels and metres as in tf_hmr."""
+    """Ground truth of one person in one frame."""
 
-    box: np.ndarray  # (4,) of the mesh, pixel edges
+    box: np.ndarray  # (4,) x, y, w, h of the mesh, pixel edges
     keypoints_px: np.ndarray  # (19, 2) joints.COCOPLUS19
-    joints: np.ndarray  # (19, 3) camera frame, metres, at their place
+    joints: np.ndarray  # (19, 3) camera frame, metres
     pose_rotvec: np.ndarray  # (24, 3)
     betas: np.ndarray  # (P,)
 
@@ -70,7 +70,7 @@ class Walk:
     """A scene: the same people, clothes and background in every frame.
 
     Attributes:
-        args: of the command line.
+        args: the command line arguments.
         view: the camera.
     """
 
@@ -94,67 +94,68 @@ class Walk:
         ]
 
     def frame(self, number: int) -> tuple[np.ndarray, list[Person]]:
-        """A picture (H, W, 3) uint8 RGB and who is in it, in order."""
+        """An image (H, W, 3) uint8 RGB and its people, in order."""
         seconds = number / self.args.fps
         rng = np.random.default_rng((self.args.seed, number))
         count = self.args.people
-        rotvecs, places = zip(
-            *(_walked(seconds, who) for who in range(count)), strict=True
-        )
+        walks = [_walked(seconds, walker) for walker in range(count)]
+        rotvecs, positions = zip(*walks, strict=True)
         rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
         posed = self._skinner(rotmats.reshape(count, -1, 3, 3), self._betas)
-        picture = self._background
+        image = self._background
         people = [None] * count
+        depths = [position[2] for position in positions]
         # Far people first.
-        for who in sorted(range(count), key=lambda who: -places[who][2]):
-            shift = _on_the_ground(posed.vertices[who], places[who])
-            vertices = posed.vertices[who] + shift
+        for walker in sorted(range(count), key=lambda walker: -depths[walker]):
+            ground = positions[walker]
+            shift = _on_the_ground(posed.vertices[walker], ground)
+            vertices = posed.vertices[walker] + shift
             light = 0.5 + 0.5 * np.clip(
-                posed.normals[who] @ np.array([-0.4, -0.6, -0.7]), 0, 1
+                posed.normals[walker] @ np.array([-0.4, -0.6, -0.7]), 0, 1
             )
-            picture = render.draw(
-                picture,
+            image = render.draw(
+                image,
                 vertices.astype(np.float32),
                 self._skinner.faces,
                 self.view,
-                self._colours[who] * light[:, None],
+                self._colours[walker] * light[:, None],
                 self._labels,
             ).picture
-            chosen = [joints.KEYPOINTS.index(n) for n in joints.COCOPLUS19]
-            points = posed.joints[who][chosen] + shift
+            indices = [joints.KEYPOINTS.index(n) for n in joints.COCOPLUS19]
+            points = posed.joints[walker][indices] + shift
             low, high = render.bounds(self.view.project(vertices))
-            people[who] = Person(
+            people[walker] = Person(
                 np.concatenate([low + 0.5, high - low]),
                 self.view.project(points),
                 points,
-                rotvecs[who],
-                self._betas[who],
+                rotvecs[walker],
+                self._betas[walker],
             )
-        noise = rng.normal(0, NOISE, picture.shape)
-        return np.clip(picture + noise, 0, 255).astype(np.uint8), people
+        noise = rng.normal(0, NOISE, image.shape)
+        return np.clip(image + noise, 0, 255).astype(np.uint8), people
 
     def frames(self) -> Iterator[tuple[np.ndarray, list[Person]]]:
-        """All of them."""
+        """All frames."""
         return (self.frame(number) for number in range(self.args.frames))
 
 
-def _walked(seconds: float, who: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pose (24, 3) and place on the ground (x, 0, z) of a walker."""
-    # Across the picture first, then towards the camera: x, z by integration.
+def _walked(seconds: float, walker: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pose (24, 3) and position on the ground (x, 0, z) of a walker."""
+    # Across the image, then towards the camera: integrates the velocity.
     times = np.linspace(0, seconds, 64)
     yaw = np.deg2rad(110 - 32 * times)
     step = np.stack([np.sin(yaw), 0 * yaw, -np.cos(yaw)], axis=1)
     travelled = SPEED_M_S * seconds * step.mean(axis=0)
-    place = np.array([-1.7, 0.0, 6.0]) + travelled
+    position = np.array([-1.7, 0.0, 6.0]) + travelled
     heading = yaw[-1]
-    if who % 2:  # The mirror image, farther away.
-        heading, place = -heading, place * (-1, 1, 1) + (0, 0, 2.0)
-    phase = 2 * np.pi * CADENCE_HZ * seconds + who
+    if walker % 2:  # The mirror image, farther away.
+        heading, position = -heading, position * (-1, 1, 1) + (0, 0, 2.0)
+    phase = 2 * np.pi * CADENCE_HZ * seconds + walker
     poses = kinematics.swing_twist_rotations(gait(phase)[None])
     rotvecs = poses.as_rotvec()
     turn = _UPRIGHT * Rotation.from_rotvec([0, heading, 0])
     rotvecs[0] = turn.as_rotvec()
-    return rotvecs, place
+    return rotvecs, position
 
 
 def gait(phase: float) -> np.ndarray:
@@ -182,37 +183,40 @@ def gait(phase: float) -> np.ndarray:
     return angles
 
 
-def _on_the_ground(vertices: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The translation that puts the lowest vertex on the ground there."""
-    return place + (0, CAMERA_HEIGHT_M - vertices[:, 1].max(), 0)
+def _on_the_ground(vertices: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Translation (3,) that puts the lowest vertex on the ground there."""
+    return position + (0, CAMERA_HEIGHT_M - vertices[:, 1].max(), 0)
 
 
 def write(args: Args) -> dict:
-    """Writes the film and FILM.json; returns what the json says.
+    """Writes the video and FILM.json; returns the content of the json.
 
     Raises:
-        ValueError: this OpenCV writes no film of that ending.
+        ValueError: this OpenCV writes no video with that suffix.
     """
     scene = Walk(args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     code = "mp4v" if args.out.suffix == ".mp4" else "MJPG"
     fourcc = cv2.VideoWriter_fourcc(*code)
-    film = cv2.VideoWriter(str(args.out), fourcc, args.fps, args.size)
-    if not film.isOpened():
+    video = cv2.VideoWriter(str(args.out), fourcc, args.fps, args.size)
+    if not video.isOpened():
         raise ValueError(
             f"{args.out}: OpenCV writes no such film. Expected .mp4 or .avi."
         )
     frames = []
-    for picture, people in scene.frames():
-        film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for image, people in scene.frames():
+        video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         frames.append(
             [
-                {name: value.tolist() for name, value in who._asdict().items()}
-                for who in people
+                {
+                    name: value.tolist()
+                    for name, value in person._asdict().items()
+                }
+                for person in people
             ]
         )
-    film.release()
-    told = {
+    video.release()
+    truth = {
         "fps": args.fps,
         "image_size_px": list(args.size),
         "focal_px": scene.view.focal_px,
@@ -220,18 +224,18 @@ def write(args: Args) -> dict:
         "boxes": [person["box"] for person in frames[0]],
         "frames": frames,
     }
-    args.out.with_suffix(".json").write_text(json.dumps(told) + "\n")
-    return told
+    args.out.with_suffix(".json").write_text(json.dumps(truth) + "\n")
+    return truth
 
 
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
-        told = write(args)
+        truth = write(args)
     except (OSError, ValueError) as error:
         logging.error("%s", error)
         return 1
-    boxes = (" ".join(f"{v:.0f}" for v in box) for box in told["boxes"])
+    boxes = (" ".join(f"{v:.0f}" for v in box) for box in truth["boxes"])
     print(args.out, *(f"--box {box}" for box in boxes))
     return 0
 

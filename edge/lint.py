@@ -1,11 +1,11 @@
-"""Rules for a .tflite that a GPU delegate takes whole, read from the file.
+"""Checks that a GPU delegate would accept all of a .tflite.
 
     python -m edge.lint model.tflite
 
-No delegate is needed. The rules are what LiteRT's GPU accelerator was seen to
-refuse, to compute wrongly or to die of (google-ai-edge/LiteRT:
-ml_drift_delegate/tflite/model_builder.cc), and what no runtime could mend:
-weights that are not stored. Each fault names the operator and the cure.
+No delegate is needed. The rules exclude what LiteRT's GPU accelerator refuses,
+computes wrongly or crashes on (google-ai-edge/LiteRT:
+ml_drift_delegate/tflite/model_builder.cc), and weights that are not stored,
+which no runtime can repair. Each fault names the operator and the remedy.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import tyro
 MAX_RANK = 4
 
 TYPES = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT32", "BOOL")
-"""Of tensors; INT32 are shapes and indices."""
+"""Types of tensors; INT32 are shapes and indices."""
 
 REFUSED = {
     "CUSTOM": "it is no built-in operator; write it out in built-in ones",
@@ -35,15 +35,15 @@ REFUSED = {
     "RELU_0_TO_1": "delegates compute it wrongly; write relu6(6 x) / 6",
     "DENSIFY": "delegates refuse sparse weights; store them dense",
 }
-"""Operators, and why not and what instead."""
+"""Refused operators, with the reason and the remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Command line arguments."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """.tflite files."""
+    """The .tflite files to check."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Operator:
     """One operator of a graph.
 
     Attributes:
-        kind: as CONV_2D.
-        name: of its first output.
-        options: of its kind, or None.
-        inputs: tensors of the schema; None for one that is left out.
+        kind: name of the operation, as CONV_2D.
+        name: name of its first output.
+        options: options of the operation, or None.
+        inputs: tensors of the schema; None for an omitted one.
         outputs: tensors of the schema.
-        indices: which tensors the inputs are.
+        indices: indices of the input tensors; -1 for an omitted one.
         constant: whether each input is stored in the file.
     """
 
@@ -73,13 +73,15 @@ def check(content: bytes) -> None:
     """Refuses a .tflite that breaks a rule.
 
     Raises:
-        ValueError: names the first operators at fault, and the cure.
+        ValueError: names the first operators at fault, and the remedy.
     """
-    found = list(faults(content))
-    if found:
-        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+    messages = list(faults(content))
+    if messages:
+        more = f" (and {len(messages) - 3} more)" if len(messages) > 3 else ""
         raise ValueError(
-            "Delegates would not take the file: " + "; ".join(found[:3]) + more
+            "Delegates would not take the file: "
+            + "; ".join(messages[:3])
+            + more
         )
 
 
@@ -89,9 +91,9 @@ def faults(content: bytes) -> Iterator[str]:
     for operator in operators(content):
         count += 1
         for rule in RULES:
-            told = rule(operator)
-            if told:
-                yield f"{operator.kind} {operator.name!r}: {told}"
+            message = rule(operator)
+            if message:
+                yield f"{operator.kind} {operator.name!r}: {message}"
     if not count:
         yield "the file has no operator; it is no exported model"
 
@@ -122,20 +124,20 @@ def operators(content: bytes) -> Iterator[Operator]:
         for buffer in model.buffers
     ]
     for graph in model.subgraphs:
-        for found in graph.operators:
-            code = model.operatorCodes[found.opcodeIndex]
+        for entry in graph.operators:
+            code = model.operatorCodes[entry.opcodeIndex]
             kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
-            indices = [int(i) for i in found.inputs]
+            indices = [int(i) for i in entry.inputs]
             inputs = [graph.tensors[i] if i >= 0 else None for i in indices]
-            outputs = [graph.tensors[i] for i in found.outputs]
+            outputs = [graph.tensors[i] for i in entry.outputs]
             name = outputs[0].name.decode() if outputs else ""
             if kind == "CUSTOM":
                 name = f"{(code.customCode or b'').decode()} {name}"
             yield Operator(
                 kind=kind,
-                # Fused operators list the names of all they are made of.
+                # A fused operator lists the names of all its parts.
                 name=name.split(";")[0],
-                options=found.builtinOptions,
+                options=entry.builtinOptions,
                 inputs=inputs,
                 outputs=outputs,
                 indices=indices,
@@ -148,7 +150,7 @@ def _refused(operator: Operator) -> str:
 
 
 def _dynamic(operator: Operator) -> str:
-    """A shape that is only known at run time."""
+    """Rejects a shape that is only known at run time."""
     for tensor in operator.outputs:
         signature = tensor.shapeSignature
         if signature is not None and np.min(signature, initial=1) < 0:
@@ -171,16 +173,16 @@ def _deep(operator: Operator) -> str:
 
 
 def _slice(operator: Operator) -> str:
-    """Delegates take slices that keep every axis."""
+    """Rejects slices that change the rank, or have computed bounds."""
     if operator.kind != "STRIDED_SLICE":
         return ""
     masks = {
         "drops": operator.options.shrinkAxisMask,
         "adds": operator.options.newAxisMask,
     }
-    for what, mask in masks.items():
+    for verb, mask in masks.items():
         if mask:
-            return f"the slice {what} an axis; write x[:, 0:1] and reshape"
+            return f"the slice {verb} an axis; write x[:, 0:1] and reshape"
     if operator.options.ellipsisMask:
         return "the slice has an ellipsis; write every axis"
     if not all(operator.constant[1:]):
@@ -189,15 +191,15 @@ def _slice(operator: Operator) -> str:
 
 
 def _int8_stride(operator: Operator) -> str:
-    """LiteRT's GPU accelerator computes these wrongly, without a sign."""
+    """Rejects a convolution that LiteRT's GPU silently computes wrongly."""
     from ai_edge_litert import schema_py_generated as schema
 
     if operator.kind != "CONV_2D":
         return ""
     weights, options = operator.inputs[1], operator.options
     strides = (options.strideH, options.strideW)
-    small = tuple(weights.shape[1:3]) == (1, 1)
-    if small and strides != (1, 1) and weights.type == schema.TensorType.INT8:
+    is_1x1 = tuple(weights.shape[1:3]) == (1, 1)
+    if is_1x1 and strides != (1, 1) and weights.type == schema.TensorType.INT8:
         return (
             "GPU delegates compute an int8 1x1 convolution of stride 2 "
             "wrongly; slice x[:, ::2, ::2, :] before it, or keep it float16"
@@ -206,7 +208,7 @@ def _int8_stride(operator: Operator) -> str:
 
 
 def _int8_scales(operator: Operator) -> str:
-    """tflite-runtime 2.14 takes the first scale for all, without a sign."""
+    """Rejects many scales, of which tflite-runtime 2.14 uses the first only."""
     from ai_edge_litert import schema_py_generated as schema
 
     if operator.kind != "FULLY_CONNECTED":
@@ -224,7 +226,7 @@ def _int8_scales(operator: Operator) -> str:
 
 
 def _types(operator: Operator) -> str:
-    """Numbers that delegates know: of the operators' data, not of indices."""
+    """Rejects tensors of other types than TYPES."""
     from ai_edge_litert import schema_py_generated as schema
 
     names = {number: name for name, number in vars(schema.TensorType).items()}
@@ -244,7 +246,7 @@ def _gather(operator: Operator) -> str:
 
 
 def _product(operator: Operator) -> str:
-    """Which products of two tensors delegates take."""
+    """Rejects products of two tensors that delegates do not support."""
     if operator.kind != "BATCH_MATMUL":
         return ""
     left, right = operator.indices[:2]
@@ -259,14 +261,20 @@ def _product(operator: Operator) -> str:
 
 
 def _quotient(operator: Operator) -> str:
-    same = operator.kind == "DIV" and operator.indices[0] == operator.indices[1]
-    return "a tensor is divided by itself; write the constant 1" if same else ""
+    divides_itself = (
+        operator.kind == "DIV" and operator.indices[0] == operator.indices[1]
+    )
+    return (
+        "a tensor is divided by itself; write the constant 1"
+        if divides_itself
+        else ""
+    )
 
 
 def _constants(operator: Operator) -> str:
-    """An operator of two stored tensors, which delegates refuse."""
-    two = operator.kind in ("ADD", "SUB", "MUL", "DIV", "BATCH_MATMUL")
-    if two and all(operator.constant[:2]):
+    """Rejects an operator of two stored tensors."""
+    takes_two = operator.kind in ("ADD", "SUB", "MUL", "DIV", "BATCH_MATMUL")
+    if takes_two and all(operator.constant[:2]):
         return "both inputs are constants; compute the result before tracing"
     return ""
 
@@ -284,7 +292,7 @@ RULES: tuple[Callable[[Operator], str], ...] = (
     _quotient,
     _constants,
 )
-"""Each says what is wrong with an operator and what to do, or ""."""
+"""Each returns the fault of an operator with its remedy, or ""."""
 
 
 def _list(shape) -> list[int]:
@@ -292,19 +300,19 @@ def _list(shape) -> list[int]:
 
 
 def main(args: Args) -> int:
-    """Prints the faults of each file; 1 where there are any."""
-    wrong = 0
+    """Prints the faults of each file; returns 1 if there are any."""
+    fault_count = 0
     for path in args.files:
         try:
-            found = list(faults(path.read_bytes()))
+            messages = list(faults(path.read_bytes()))
         except (OSError, ValueError) as error:
-            found = [str(error)]
-        for line in found:
-            print(f"{path}: {line}")
-        wrong += len(found)
-    if not wrong:
+            messages = [str(error)]
+        for message in messages:
+            print(f"{path}: {message}")
+        fault_count += len(messages)
+    if not fault_count:
         print(f"{len(args.files)} files, no fault")
-    return int(wrong > 0)
+    return int(fault_count > 0)
 
 
 if __name__ == "__main__":

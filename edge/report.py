@@ -1,11 +1,11 @@
-"""What an export costs: size, time and error in every precision, on one page.
+"""Writes a page on exported models: size, time and error in every precision.
 
     python -m edge.report --weights runs/demo --out edge/REPORT.md
 
-Exports the model in all precisions (which lints each file and holds it
-against Keras), asks LiteRT's GPU accelerator whether it takes them, exports
-large encoders with random weights, for their time only, and times everything
-in one run. Takes a quarter of an hour, on a machine that does nothing else.
+Exports the model in all precisions (which lints each file and compares it with
+Keras), runs the files on LiteRT's GPU accelerator, exports large encoders with
+random weights, for their time only, and times everything in one run. Takes a
+quarter of an hour, on a machine that does nothing else.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """What the command line says."""
+    """Command line arguments."""
 
     weights: Path = Path("runs/demo")
     """A trained model: its folder, or the workdir of training.fit."""
@@ -48,19 +48,19 @@ class Args:
     files: Path = Path("build/edge-report")
     """Folder for the exported files."""
     beside: tuple[Path, ...] = ()
-    """More .tflite files to time in the same run, as BlazePose's."""
+    """More .tflite files to time in the same run, such as BlazePose's."""
     encoders: tuple[str, ...] = LARGE
     """Encoders of HMR to time with random weights."""
     rounds: int = 30
-    """How often each model is timed at each number of threads."""
+    """Runs of each model at each number of threads."""
 
 
 def report(args: Args) -> None:
     """Makes the files, measures, and writes the page with its plots.
 
     Raises:
-        FileNotFoundError: there is no trained model.
-        ValueError: a file broke a rule or its budget, or cannot be timed.
+        FileNotFoundError: the trained model is missing.
+        ValueError: a file breaks a rule or its budget, or cannot be timed.
     """
     if not args.weights.is_dir():
         raise FileNotFoundError(
@@ -69,64 +69,66 @@ def report(args: Args) -> None:
         )
     args.files.mkdir(parents=True, exist_ok=True)
     cards = trained(args)
-    random = [file for name in args.encoders for file in untrained(args, name)]
+    random_files = [
+        file for name in args.encoders for file in untrained(args, name)
+    ]
     files = [args.files / card["model"] for card in cards.values()]
-    _say(f"Timing {len(files) + len(random)} models in turns")
-    timed = benchmark.run(
+    _say(f"Timing {len(files) + len(random_files)} models in turns")
+    timings = benchmark.run(
         benchmark.Args(
-            models=(*files, *random, *args.beside),
+            models=(*files, *random_files, *args.beside),
             rounds=args.rounds,
             out=args.files,
         )
     )
-    timed["body_ratio"] = body_ratio()
+    timings["body_ratio"] = body_ratio()
     delegate = on_gpu(args, cards)
-    text = json.dumps(timed, indent=1) + "\n"
+    text = json.dumps(timings, indent=1) + "\n"
     (args.files / "benchmark.json").write_text(text, encoding="utf-8")
     args.pictures.mkdir(parents=True, exist_ok=True)
     plots = [args.pictures / f"edge_{name}.png" for name in ("error", "time")]
     report_page.plot_errors(cards, plots[0])
-    benchmark.plot(timed, plots[1])
-    found = report_page.Found(
-        str(args.weights), cards, delegate, timed, args.encoders
+    benchmark.plot(timings, plots[1])
+    measurements = report_page.Measurements(
+        str(args.weights), cards, delegate, timings, args.encoders
     )
     links = [os.path.relpath(path, args.out.parent) for path in plots]
-    page = "\n".join(report_page.lines(found, links)) + "\n"
+    page = "\n".join(report_page.lines(measurements, links)) + "\n"
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page, encoding="utf-8")
 
 
 def trained(args: Args) -> dict[str, dict]:
     """Cards of the trained model's files, by precision."""
-    made = {}
+    cards = {}
     for precision in PRECISIONS:
         path = args.files / f"{args.weights.name}_{precision}.tflite"
         _say(f"Exporting {path.name}")
-        made[precision] = export.export(
+        cards[precision] = export.export(
             export.Args(args.weights, path, precision)
         )
-    return made
+    return cards
 
 
 def untrained(args: Args, encoder: str) -> list[Path]:
-    """Files of an HMR with random weights: right for time, for nothing else."""
+    """Files of an HMR with random weights, meaningful only for timing."""
     data = BodyData.load("open")
     model = method.create("hmr", Body(data, jit=False), encoder=encoder)
     folder = args.files / encoder
     method.save(model, folder)
-    made = []
+    files = []
     for precision in PRECISIONS:
         path = args.files / f"{encoder}_{precision}.tflite"
         _say(f"Exporting {path.name} (random weights, for its time)")
         export.export(
             export.Args(folder, path, precision, crops=2, latency_only=True)
         )
-        made.append(path)
-    return made
+        files.append(path)
+    return files
 
 
 def body_ratio() -> float:
-    """How many times the textbook's body function takes of ours' time."""
+    """Time of the textbook's body function divided by the time of ours."""
     data = BodyData.load("open")
     contents = body_benchmark.converted(data, joints.COCOPLUS19)
     times = body_benchmark.measure(contents, BODY_ROUNDS)
@@ -136,7 +138,7 @@ def body_ratio() -> float:
 def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
     """Errors in mm on LiteRT's GPU accelerator, by precision.
 
-    {} where this machine shows no GPU, or it takes none of them.
+    {} if this machine has no GPU, or the GPU refuses all files.
     """
     environment = vulkan.environment()
     if environment is None:
@@ -144,36 +146,44 @@ def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
     model = method.load(args.weights, jit=False)
     people = calibration.held_out(model, None, GPU_CROPS)
     keras = compare.run_keras(model, people.inputs)
-    inputs, out = args.files / "inputs.npz", args.files / "gpu.npz"
+    inputs, outputs = args.files / "inputs.npz", args.files / "gpu.npz"
     np.savez(inputs, **people.inputs)
-    found = {"crops": GPU_CROPS}
+    errors = {"crops": GPU_CROPS}
     for precision, card in cards.items():
-        found[precision] = {}
+        errors[precision] = {}
         for arithmetic, flags in {"float32": ["--float32"], "own": []}.items():
-            words = [args.files / card["model"], inputs, out, "--gpu", *flags]
+            arguments = [
+                args.files / card["model"],
+                inputs,
+                outputs,
+                "--gpu",
+                *flags,
+            ]
             _say(f"{card['model']} on the GPU, {arithmetic} arithmetic")
-            done = subprocess.run(
-                [sys.executable, "-m", "edge.targets.outputs", *words],
+            process = subprocess.run(
+                [sys.executable, "-m", "edge.targets.outputs", *arguments],
                 env=os.environ | environment,
                 capture_output=True,
                 text=True,
             )
-            if done.returncode:
-                _log.warning("%s: %s", words[0], done.stderr.splitlines()[-1:])
+            if process.returncode:
+                _log.warning(
+                    "%s: %s", arguments[0], process.stderr.splitlines()[-1:]
+                )
                 continue
             measured = compare.compare(
-                np.load(out), keras, people, model.joint_names
+                np.load(outputs), keras, people, model.joint_names
             )
-            found[precision][arithmetic] = measured.vertices_mean_mm
-            found["adapter"] = _adapter(done.stderr)
-    return found if "adapter" in found else {}
+            errors[precision][arithmetic] = measured.vertices_mean_mm
+            errors["adapter"] = _adapter(process.stderr)
+    return errors if "adapter" in errors else {}
 
 
 def _adapter(log: str) -> str:
-    """The GPU that LiteRT says it has taken."""
+    """Name of the GPU in LiteRT's log."""
     mark = "Selected adapter: "
-    told = [line.split(mark)[1] for line in log.splitlines() if mark in line]
-    return told[0].split(", arch")[0] if told else "a GPU without a name"
+    names = [line.split(mark)[1] for line in log.splitlines() if mark in line]
+    return names[0].split(", arch")[0] if names else "a GPU without a name"
 
 
 def _say(text: str) -> None:

@@ -1,14 +1,15 @@
-"""A person's mesh from photos, films and cameras, on the device.
+"""Recovers people's meshes from photos, videos and cameras, on the device.
 
-Copy this file and a model's .tflite, .card.json, .mesh.npz. Needs Python 3.8,
-OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy below 2), or later.
+Copy this file and a model's .tflite, .card.json and .mesh.npz. It needs Python
+3.8, OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy below 2), or
+later versions.
 
     python run.py hmr.tflite photo.jpg --box 310 40 220 520 --out out
     python run.py hmr.tflite film.mp4 photos/ --boxes boxes.json --out out
     python run.py hmr.tflite 0 --show --delegate auto
 
 Each source gives NAME.jsonl, a line per frame and person, and NAME_overlay. In
-a film the next crop follows the joints; a lost track starts again in its box.
+a video the next crop follows the joints; a lost track restarts in its box.
 Metres: x right, y down, z forward. Boxes: x, y, w, h in pixel edges; points
 count from the first pixel's centre; keypoints_px are at the pelvis's depth.
 """
@@ -24,26 +25,31 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # It is read at import.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # cv2 reads it at import.
 import cv2
 import numpy as np
 
 SIGNATURE = "serving_default"
-INPUTS = ("image", "box", "image_size", "intrinsics")  # What cards may ask for.
+INPUTS = ("image", "box", "image_size", "intrinsics")  # All that cards list.
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
 PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-WHOLE = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
+HINT = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
 ERRORS = (OSError, ValueError, TypeError, MemoryError, cv2.error)
 FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
 ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
-FOLLOW = 0.6  # Share of the joints' box in the next one.
-SCALES = (0.25, 4.0)  # Of a crop's camera: 8 m to 0.5 m are seen in it.
-ALIKE = 0.65  # Least likeness (Bhattacharyya) of a person's colours to before.
-PATIENCE_S = 3.0  # After so long those of a lost person are forgotten.
-TURNS, POINTS, PLACE = (1.0, 2.0), (1.0, 2.0), (1.0, 8.0)  # Of OneEuro, Hz.
-COLOUR = np.array([219.0, 189.0, 166.0])  # Of the mesh, BGR.
+BOX_SHARE = 0.6  # Share of the joints' box in the next box; else the last box.
+CAMERA_SCALES = (0.25, 4.0)  # Plausible: the crop shows 8 m to 0.5 m.
+# Least Bhattacharyya coefficient of a person's colours with their history.
+MIN_LIKENESS = 0.65
+PATIENCE_S = 3.0  # The colours of a person lost for longer are forgotten.
+# Least cutoff in Hz of a OneEuro filter, and its rise with the speed.
+ROTATION_FILTER = (1.0, 2.0)
+POINT_FILTER = (1.0, 2.0)
+POSITION_FILTER = (1.0, 8.0)
+MESH_BGR = np.array([219.0, 189.0, 166.0])
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
-MP4V, MJPG = (cv2.VideoWriter_fourcc(*code) for code in ("mp4v", "MJPG"))
+MP4V = cv2.VideoWriter_fourcc(*"mp4v")
+MJPG = cv2.VideoWriter_fourcc(*"MJPG")
 
 
 class Model:
@@ -69,7 +75,7 @@ class Model:
             self.faces = mesh["faces"]
             if "lite_faces" in mesh:
                 self.faces = mesh["lite_vertices"][mesh["lite_faces"]]
-        if path.stat().st_size != card["bytes"]:  # tflite-runtime would die.
+        if path.stat().st_size != card["bytes"]:  # tflite-runtime would crash.
             raise ValueError(f"not the {card['bytes']} bytes that it was")
         try:
             from ai_edge_litert.interpreter import Interpreter
@@ -79,45 +85,48 @@ class Model:
         interpreter = Interpreter(str(path), num_threads=threads)
         self._run = interpreter.get_signature_runner(SIGNATURE)
         black = np.zeros((self.size, self.size, 3), np.uint8)
-        found = self(black)
-        if self.faces.max() >= len(found["vertices"]):
+        outputs = self(black)
+        if self.faces.max() >= len(outputs["vertices"]):
             raise ValueError("its .mesh.npz is of another body")
-        if gpu or cache:  # Only now: CompiledModel dies of a broken file.
+        if gpu or cache:  # Only now: CompiledModel crashes on a broken file.
             options = (threads, gpu, cache, float32)
-            self._run = _compiled(path, self.inputs, found, *options)
+            self._run = _compiled(path, self.inputs, outputs, *options)
             self(black)
 
     def __call__(self, crop, square=None, size=None):
         """Outputs by name, without the batch axis, of a (S, S, 3) RGB crop.
 
-        It is `square`, x, y, side, side, of a frame of `size`, width and
-        height in pixels; without them all of a frame of its own size.
+        Args:
+            crop: the image, S x S pixels.
+            square: its box x, y, side, side in the frame; None: all of it.
+            size: width and height of the frame in pixels; None: the crop's.
         """
         size = size or crop.shape[1::-1]
         square = square or (0.0, 0.0, *map(float, size))
         return self.answer(inputs_of(crop, square, size, self.focal))
 
     def answer(self, inputs):
-        """Outputs by name of inputs by name, all without the batch axis."""
-        found = self._run(**{name: inputs[name][None] for name in self.inputs})
-        return {name: found[name][0] for name in OUTPUTS}
+        """Outputs by name from inputs by name, all without the batch axis."""
+        batch = {name: inputs[name][None] for name in self.inputs}
+        outputs = self._run(**batch)
+        return {name: outputs[name][0] for name in OUTPUTS}
 
     def focal_px(self, size):
-        """Focal length that bodies are placed with in a frame of `size`."""
+        """Focal length in pixels to place bodies with in a frame of `size`."""
         if self.focal or "intrinsics" in self.inputs:
             return self.focal or max(size)
         return FOCAL_OVER_SIDE * max(size)
 
 
 def inputs_of(crop, square, size, focal=0.0):
-    """What a card may ask for, by name; as tf_hmr/method_inputs.py says.
+    """All inputs that a card may list, by name; as in tf_hmr/method_inputs.py.
 
-    Without a focal length in pixels it is the frame's longer side, with which
-    the network was trained where photos did not tell theirs.
+    Without a focal length in pixels it is the frame's longer side, as in the
+    training on photos of unknown focal length.
     """
-    corner, sides = np.float64(square[:2]), np.float64(square[2:])
-    centre = (np.array(size) - 2 * corner) / sides - 1
-    focal = 2 * (focal or max(size)) / sides
+    corner, side_lengths = np.float64(square[:2]), np.float64(square[2:])
+    centre = (np.array(size) - 2 * corner) / side_lengths - 1
+    focal = 2 * (focal or max(size)) / side_lengths
     return {
         "image": crop,
         "box": np.float32(square),
@@ -126,25 +135,29 @@ def inputs_of(crop, square, size, focal=0.0):
     }
 
 
-def _compiled(path, names, like, threads, gpu, cache, float32):
-    """A call like a signature's runner, by LiteRT 2's CompiledModel."""
+def _compiled(path, input_names, examples, threads, gpu, cache, float32):
+    """Function like a signature runner, on LiteRT 2's CompiledModel."""
     from ai_edge_litert import compiled_model as litert
 
     kind = litert.HardwareAccelerator["GPU" if gpu else "CPU"]
     cpu = litert.CpuOptions(threads, xnnpack_weight_cache_path=str(cache))
     options = litert.Options(kind, cpu, litert.GpuOptions(enforce_f32=float32))
     model = litert.CompiledModel.from_file(str(path), options=options)
-    fed = model.create_input_buffer_by_name
-    given = {name: fed(SIGNATURE, name) for name in names}
-    made = model.create_output_buffer_by_name
-    into = {name: made(SIGNATURE, name) for name in OUTPUTS}
+    create_input = model.create_input_buffer_by_name
+    input_buffers = {n: create_input(SIGNATURE, n) for n in input_names}
+    create_output = model.create_output_buffer_by_name
+    output_buffers = {n: create_output(SIGNATURE, n) for n in OUTPUTS}
 
     def run(**inputs):
-        for name in names:
-            given[name].write(inputs[name])
-        model.run_by_name(SIGNATURE, given, into)
-        flat = {n: into[n].read(like[n].size, np.float32) for n in OUTPUTS}
-        return {n: flat[n].reshape(1, *like[n].shape) for n in OUTPUTS}
+        for name in input_names:
+            input_buffers[name].write(inputs[name])
+        model.run_by_name(SIGNATURE, input_buffers, output_buffers)
+        outputs = {}
+        for name in OUTPUTS:
+            shape = examples[name].shape
+            flat = output_buffers[name].read(examples[name].size, np.float32)
+            outputs[name] = flat.reshape(1, *shape)
+        return outputs
 
     return run
 
@@ -157,10 +170,10 @@ def square_box(box, scale=1.0):
 
 
 def crop_image(image, box, size):
-    """(size, size, 3) of a square box, as tf_hmr/geometry/crop.py."""
+    """Crop (size, size, 3) of a square box, as tf_hmr/geometry/crop.py."""
     x, y, side = box[:3]
     bilinear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    while side > 4 * size:  # The pixels around the box, halved.
+    while side > 4 * size:  # Halves the pixels around the box.
         reach = side / 16 + 2
         left, top = (max(0, math.floor(v - reach)) for v in (x, y))
         right, bottom = (math.ceil(v + side + reach) for v in (x, y))
@@ -170,7 +183,7 @@ def crop_image(image, box, size):
         half = ((w + 1) // 2, (h + 1) // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
         x, y, side = (x - left) / 2, (y - top) / 2, side / 2
-    fine = size * (math.ceil(side / size - 1e-6) or 1)  # Means of whole blocks.
+    fine = size * (math.ceil(side / size - 1e-6) or 1)  # A multiple.
     scale = fine / side
     a, b = (scale * (0.5 - v) - 0.5 for v in (x, y))
     matrix, fine = np.float64([[scale, 0, a], [0, scale, b]]), (fine, fine)
@@ -186,122 +199,146 @@ class OneEuro:
         self.value, self.speed = None, 0.0
 
     def __call__(self, value, seconds):
-        step = value - (value if self.value is None else self.value)
-        turn = 2 * math.pi * seconds  # A cutoff f keeps 1 / (1 + turn f).
-        self.speed += (step / seconds - self.speed) / (1 + 1 / turn)  # 1 Hz.
-        fast = np.linalg.norm(self.speed, axis=-1, keepdims=True)
-        cutoff_hz = self.least_hz + self.rise * fast
-        self.value = value - step / (1 + turn * cutoff_hz)
+        change = value - (value if self.value is None else self.value)
+        radians = 2 * math.pi * seconds  # A cutoff f keeps 1 / (1 + radians f).
+        # The speed has a fixed cutoff of 1 Hz.
+        self.speed += (change / seconds - self.speed) / (1 + 1 / radians)
+        speed_norm = np.linalg.norm(self.speed, axis=-1, keepdims=True)
+        cutoff_hz = self.least_hz + self.rise * speed_norm
+        self.value = value - change / (1 + radians * cutoff_hz)
         return self.value
 
 
 class Track:
-    """One person from frame to frame; without `home`, from the whole frame."""
+    """Tracks one person, from `start_box` or else from the whole frame."""
 
-    def __init__(self, home=None, smooth=True):
-        self.home, self.smooth, self.colours = home, smooth, None
+    def __init__(self, start_box=None, smooth=True):
+        self.start_box, self.smooth, self.colours = start_box, smooth, None
         self._start()
 
     def _start(self):
-        self.box = self.mesh = self.past_s = None
-        self.filters = [OneEuro(*law) for law in (TURNS, POINTS, PLACE)]
+        self.box = self.mesh = self.previous_s = None
+        self.filters = [
+            OneEuro(*ROTATION_FILTER),
+            OneEuro(*POINT_FILTER),
+            OneEuro(*POSITION_FILTER),
+        ]
         self.betas, self.count = 0.0, 0
 
     def update(self, model, image, seconds):
-        """What the line of json says of this frame."""
-        size, clock = image.shape[1::-1], [time.perf_counter()]
-        known = self.box or self.home
-        box = known or (0.0, 0.0, *map(float, size))
-        meets = all(-w < v < n for v, w, n in zip(box, box[2:], size))
-        if not (self.box or meets):
+        """Tracks the person into a frame; returns the record for .jsonl."""
+        size, times = image.shape[1::-1], [time.perf_counter()]
+        person_box = self.box or self.start_box
+        box = person_box or (0.0, 0.0, *map(float, size))
+        overlaps = all(-w < v < n for v, w, n in zip(box, box[2:], size))
+        if not (self.box or overlaps):
             raise ValueError(f"box {box} lies outside {size}")
-        square = square_box(box, model.crop_scale if known else 1.0)
+        square = square_box(box, model.crop_scale if person_box else 1.0)
         crop = crop_image(image, square, model.size)
-        clock.append(time.perf_counter())
-        found = model(crop, square, size)
-        clock.append(time.perf_counter())
-        line = {"state": "tracked" if self.box else "start", "box_px": box}
-        line.update(crop_box_px=square, image_size_px=size)
-        pixels = (found["keypoints"] + 1) * square[2] / 2 + square[:2] - 0.5
-        inside = ((pixels >= 0) & (pixels < size)).all(axis=1).mean()
-        trouble = self._trouble(found, crop, inside, seconds)
-        if trouble:
+        times.append(time.perf_counter())
+        outputs = model(crop, square, size)
+        times.append(time.perf_counter())
+        record = {"state": "tracked" if self.box else "start", "box_px": box}
+        record.update(crop_box_px=square, image_size_px=size)
+        pixels = (outputs["keypoints"] + 1) * square[2] / 2 + square[:2] - 0.5
+        visible_share = ((pixels >= 0) & (pixels < size)).all(axis=1).mean()
+        reason = self._lost_reason(outputs, crop, visible_share, seconds)
+        if reason:
             self._start()
-            line.update(state="lost", reason=trouble)
+            record.update(state="lost", reason=reason)
         else:
             focal = model.focal_px(size)
-            line.update(self._placed(found, square, size, focal, seconds))
+            record.update(
+                self._placement(outputs, square, size, focal, seconds)
+            )
             low, high = pixels.min(axis=0) + 0.5, pixels.max(axis=0) + 0.5
             sides = np.maximum(ROOM * (high - low), 1.0)
-            new = np.append((low + high - sides) / 2, sides)
-            share = FOLLOW if known else 1.0
-            self.box = (share * new + (1 - share) * np.array(box)).tolist()
-        ms = np.round(1000 * np.diff([*clock, time.perf_counter()]), 3)
-        return dict(line, ms=dict(zip(("crop", "model", "smooth"), ms)))
+            joints_box = np.append((low + high - sides) / 2, sides)
+            share = BOX_SHARE if person_box else 1.0
+            next_box = share * joints_box + (1 - share) * np.array(box)
+            self.box = next_box.tolist()
+        ms = np.round(1000 * np.diff([*times, time.perf_counter()]), 3)
+        return dict(record, ms=dict(zip(("crop", "model", "smooth"), ms)))
 
-    def _trouble(self, found, crop, inside, seconds):
-        """Why this is no person, or not the one that was tracked, or ""."""
-        wrong = [n for n in OUTPUTS if not np.isfinite(found[n]).all()]
-        s, tx, ty = found["camera"]
-        if wrong or s <= 0:
-            return f"{wrong} not finite, or a camera scale of 0 or less ({s})"
-        likely = inside >= 0.5 and SCALES[0] < s < SCALES[1]
-        if not (likely if self.box else inside):
-            return f"{inside:.0%} of joints in the frame, camera scale {s:.2f}"
-        # Colours under the vertices, six levels of each channel.
-        ndc = np.clip(s * (found["vertices"][:, :2] + (tx, ty)), -1, 0.999)
+    def _lost_reason(self, outputs, crop, visible_share, seconds):
+        """Why the person is lost: no person, or another one; "" if tracked."""
+        not_finite = [n for n in OUTPUTS if not np.isfinite(outputs[n]).all()]
+        s, tx, ty = outputs["camera"]
+        if not_finite or s <= 0:
+            return (
+                f"{not_finite} not finite, or a camera scale of 0 or less ({s})"
+            )
+        low, high = CAMERA_SCALES
+        plausible = visible_share >= 0.5 and low < s < high
+        if not (plausible if self.box else visible_share):
+            share = f"{visible_share:.0%} of joints in the frame"
+            return f"{share}, camera scale {s:.2f}"
+        # Histogram of the colours under the vertices, six levels a channel.
+        ndc = np.clip(s * (outputs["vertices"][:, :2] + (tx, ty)), -1, 0.999)
         x, y = ((ndc + 1) * len(crop) / 2).astype(int).T
-        now = np.bincount(crop[y, x] // 43 @ (36, 6, 1), minlength=216) / len(x)
+        bins = crop[y, x] // 43 @ (36, 6, 1)
+        colours = np.bincount(bins, minlength=216) / len(x)
         if self.colours is None or seconds > self.seen_s + PATIENCE_S:
-            self.colours = now
-        alike = np.sqrt(now * self.colours).sum()
-        if alike < ALIKE:
-            return f"other colours ({alike:.2f} alike)"
-        self.colours, self.seen_s = 0.98 * self.colours + 0.02 * now, seconds
+            self.colours = colours
+        likeness = np.sqrt(colours * self.colours).sum()
+        if likeness < MIN_LIKENESS:
+            return f"other colours ({likeness:.2f} alike)"
+        self.colours = 0.98 * self.colours + 0.02 * colours
+        self.seen_s = seconds
         return ""
 
-    def _placed(self, found, square, size, focal, seconds):
+    def _placement(self, outputs, square, size, focal, seconds):
+        """Smoothed pose, shape and position in the frame, for the record."""
         centre = np.array(size) / 2
-        s, tx, ty = (float(v) for v in found["camera"])
+        s, tx, ty = (float(v) for v in outputs["camera"])
         px_m = square[2] * s / 2  # Pixels per metre.
         x, y = (np.array(square[:2]) + square[2] / 2 - centre) / px_m + (tx, ty)
-        place = np.array([x, y, math.log(focal / px_m)])
-        turns, betas = found["rotmats"].reshape(-1, 9), found["betas"]
-        points = np.concatenate([found["joints"], found["vertices"]])
+        position = np.array([x, y, math.log(focal / px_m)])
+        rotations, betas = outputs["rotmats"].reshape(-1, 9), outputs["betas"]
+        points = np.concatenate([outputs["joints"], outputs["vertices"]])
         if self.smooth:
-            passed = max(1e-3, seconds - self.past_s) if self.box else 1.0
-            values = zip(self.filters, (turns, points, place))
-            turns, points, place = (f(value, passed) for f, value in values)
+            elapsed = max(1e-3, seconds - self.previous_s) if self.box else 1.0
+            rotation_filter, point_filter, position_filter = self.filters
+            rotations = rotation_filter(rotations, elapsed)
+            points = point_filter(points, elapsed)
+            position = position_filter(position, elapsed)
             self.count += 1
             betas = self.betas = self.betas + (betas - self.betas) / self.count
-        place = np.append(place[:2], math.exp(place[2]))
-        pixels = (points[:, :2] + place[:2]) * focal / place[2] + centre - 0.5
-        n, self.past_s = len(found["joints"]), seconds
-        self.mesh = points[n:], pixels[n:], place[2]
+        position = np.append(position[:2], math.exp(position[2]))
+        depth = position[2]
+        pixels = (points[:, :2] + position[:2]) * focal / depth + centre - 0.5
+        count, self.previous_s = len(outputs["joints"]), seconds
+        self.mesh = points[count:], pixels[count:], depth
+        rotmats = np.float64(rotations).reshape(-1, 3, 3)
         # Rodrigues takes the nearest rotation first.
-        turns = [cv2.Rodrigues(t.reshape(3, 3))[0] for t in np.float64(turns)]
-        line = {"pose_rotvec": np.reshape(turns, (-1, 3)), "betas": betas}
-        line.update(joints_m=points[:n], keypoints_px=pixels[:n])
-        line.update(focal_px=focal, principal_point_px=centre - 0.5)
-        line.update(translation_m=place)
-        return {key: np.round(np.float64(v), 6) for key, v in line.items()}
+        rotvecs = [cv2.Rodrigues(rotmat)[0] for rotmat in rotmats]
+        fields = {
+            "pose_rotvec": np.reshape(rotvecs, (-1, 3)),
+            "betas": betas,
+            "joints_m": points[:count],
+            "keypoints_px": pixels[:count],
+            "focal_px": focal,
+            "principal_point_px": centre - 0.5,
+            "translation_m": position,
+        }
+        return {key: np.round(np.float64(v), 6) for key, v in fields.items()}
 
 
 def draw(canvas, vertices, pixels, faces):
-    """Paints a mesh on BGR to 1/16 pixel, far triangles first (no z-buffer)."""
+    """Paints a mesh on a BGR image to 1/16 pixel, far triangles first."""
     a, b, c = vertices.astype(np.float64)[faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-12)[:, None]
     light = 0.35 + 0.65 * np.clip(normals @ LIGHT, 0, 1)
-    colours = (light[:, None] * COLOUR).tolist()
+    colours = (light[:, None] * MESH_BGR).tolist()
     order = np.argsort(-(a + b + c)[:, 2])
     points = np.rint(np.clip(pixels, -1e5, 1e5) * 16).astype(np.int32)[faces]
-    for face in order[normals[order, 2] < 0]:  # The others face away.
+    for face in order[normals[order, 2] < 0]:  # Normals that face the camera.
         cv2.fillConvexPoly(canvas, points[face], colours[face], cv2.LINE_8, 4)
 
 
 def frames(source):
-    """(seconds, BGR image, frames per second; 0 of a photo) of a source."""
+    """Yields (seconds, BGR image, frames per second or 0 for a photo)."""
     is_file, api = os.path.isfile(source), cv2.CAP_ANY
     if is_file and source.lower().endswith(PHOTOS):
         image = cv2.imread(source)
@@ -326,40 +363,41 @@ def frames(source):
         raise ValueError(f"broke off after {count} frames")
 
 
-def run(model, source, stem, tracks, keep=True, show=False):
+def run(model, source, stem, tracks, save=True, show=False):
     """Writes the files of one source, each frame as soon as it is done."""
-    film, written, start = None, 0, time.monotonic()
-    with open(stem + ".jsonl", "w", buffering=1) as file:  # Each line.
+    video, written, run_start = None, 0, time.monotonic()
+    with open(stem + ".jsonl", "w", buffering=1) as file:  # By line.
         for count, (seconds, image, fps) in enumerate(frames(source), 1):
             rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            lines = [track.update(model, rgb, seconds) for track in tracks]
-            clock = time.perf_counter()
-            meshes = [t.mesh for t in tracks if t.mesh and (keep or show)]
+            records = [track.update(model, rgb, seconds) for track in tracks]
+            draw_start = time.perf_counter()
+            meshes = [t.mesh for t in tracks if t.mesh and (save or show)]
             for mesh in sorted(meshes, key=lambda mesh: -mesh[2]):
                 draw(image, *mesh[:2], model.faces)
-            drawn = round(1000 * (time.perf_counter() - clock), 3)
-            for number, line in enumerate(lines):
-                line["ms"]["draw"] = drawn
-                line.update(track=number, topology=model.topology)
-                line = dict(frame=count - 1, time_s=seconds, **line)
-                file.write(json.dumps(line, default=np.ndarray.tolist) + "\n")
-            if keep and not fps:
+            draw_ms = round(1000 * (time.perf_counter() - draw_start), 3)
+            for number, record in enumerate(records):
+                record["ms"]["draw"] = draw_ms
+                record.update(track=number, topology=model.topology)
+                record = dict(frame=count - 1, time_s=seconds, **record)
+                file.write(json.dumps(record, default=np.ndarray.tolist) + "\n")
+            if save and not fps:
                 cv2.imencode(".png", image)[1].tofile(stem + "_overlay.png")
-            elif keep:
+            elif save:
                 size, name = image.shape[1::-1], stem + "_overlay.mp4"
-                film = film or cv2.VideoWriter(name, MP4V, fps, size)
-                if not film.isOpened():  # MJPG comes with every OpenCV.
-                    film.open(stem + "_overlay.avi", MJPG, fps, size)
-                while written < seconds * fps + 0.5:  # Cameras may be slower.
-                    film.write(image)
+                video = video or cv2.VideoWriter(name, MP4V, fps, size)
+                if not video.isOpened():  # MJPG comes with every OpenCV.
+                    video.open(stem + "_overlay.avi", MJPG, fps, size)
+                # Repeats frames of a camera that is slower than fps.
+                while written < seconds * fps + 0.5:
+                    video.write(image)
                     written += 1
-            lost = [line["reason"] for line in lines if "reason" in line]
-            if lost and not fps:
-                raise ValueError(lost[0])
+            reasons = [r["reason"] for r in records if "reason" in r]
+            if reasons and not fps:
+                raise ValueError(reasons[0])
             if show:
                 cv2.imshow(stem, image)
                 cv2.waitKey(1)
-            pace = count / (time.monotonic() - start)
+            pace = count / (time.monotonic() - run_start)
             if count % 100 == 0:
                 _say(f"{source}: {count} frames, {pace:.1f} a second")
     print(f"{stem}.jsonl: {count} frames")
@@ -370,25 +408,25 @@ def _say(text):
 
 
 def _gpu_works(args):
-    """Tries the GPU in a process of its own, which may die or hang."""
+    """Tries the GPU in a process of its own, which may crash or hang."""
     command = [sys.executable, __file__, args.model, "--delegate", "gpu"]
     command += ["--gpu-float32"] * args.float32
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=120)
     except subprocess.SubprocessError as error:
-        told = (error.stderr or b"").decode(errors="replace")
-        why = re.findall("here: .*", told) or [error]
-        _say(f"CPU, as the GPU fails: {why[0]}")
+        error_log = (error.stderr or b"").decode(errors="replace")
+        messages = re.findall("here: .*", error_log) or [error]
+        _say(f"CPU, as the GPU fails: {messages[0]}")
         return False
     return True
 
 
 def _boxes(args):
-    """Where the tracks start; None is the whole frame."""
+    """Boxes that the tracks start in; None is the whole frame."""
     if not (args.box or args.boxes):
         return [None]
-    told = args.box or json.loads(Path(args.boxes).read_text("utf-8"))
-    boxes = np.array(told, float)
+    rows = args.box or json.loads(Path(args.boxes).read_text("utf-8"))
+    boxes = np.array(rows, float)
     good = boxes.shape[1:] == (4,) and np.isfinite(boxes).all()
     if not good or (boxes[:, 2:] <= 0).any():
         raise ValueError("boxes are [[x, y, w, h], ...] with w, h over 0")
@@ -397,44 +435,46 @@ def _boxes(args):
 
 def main(arguments=None):
     """Runs the command line; returns the exit status."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("model", help=".tflite file of edge.export")
-    add("sources", nargs="*", help="photo, folder, film, camera 0, pipeline")
+    add("sources", nargs="*", help="photo, folder, video, camera 0, pipeline")
     add("--box", nargs=4, type=float, action="append", metavar=tuple("XYWH"))
     add("--boxes", help="json file [[x, y, w, h], ...], instead of many --box")
     add("--out", default="out", help="folder for the results")
     add("--delegate", choices=("cpu", "gpu", "auto"), default="cpu")
     add("--gpu-float32", action="store_true", dest="float32", help="no float16")
-    add("--focal", type=float, default=0.0, help="camera's, in pixels")
+    add("--focal", type=float, default=0.0, help="focal length, pixels")
     add("--threads", type=int, default=2, help="CPU threads")
     add("--cache", default="", help="file for packed weights: faster start")
-    add("--no-smooth", action="store_true", help="as the model answers")
+    add("--no-smooth", action="store_true", help="raw predictions, unfiltered")
     add("--no-overlay", action="store_true", help="only the .jsonl")
-    add("--show", action="store_true", help="in a window")
+    add("--show", action="store_true", help="show the overlay in a window")
     args = parser.parse_args(arguments)
     gpu = args.delegate == "gpu" or args.delegate == "auto" and _gpu_works(args)
     try:
         options = (args.threads, gpu, args.cache, args.float32, args.focal)
         model = Model(args.model, *options)
-    except Exception as error:  # Runtimes raise of every kind.
-        what = f"{type(error).__name__}: {error}"
-        _say(f"{args.model} cannot be run here: {what}. {WHOLE}.")
+    except Exception as error:  # Runtimes raise any kind.
+        message = f"{type(error).__name__}: {error}"
+        _say(f"{args.model} cannot be run here: {message}. {HINT}.")
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed, sources, taken = 0, [], []
+    failed, sources, stems = 0, [], []
     for source in args.sources:
-        inside = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
-        photos = [str(p) for p in inside if p.suffix.lower() in PHOTOS]
+        files = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
+        photos = [str(p) for p in files if p.suffix.lower() in PHOTOS]
         sources += photos or [source]
     for source in sources:
-        taken.append(re.sub(r"[^\w.-]+", "_", Path(source).stem)[:80])
-        while taken[-1] in taken[:-1]:
-            taken[-1] += "-2"
+        stems.append(re.sub(r"[^\w.-]+", "_", Path(source).stem)[:80])
+        while stems[-1] in stems[:-1]:
+            stems[-1] += "-2"
         try:
             os.makedirs(args.out, exist_ok=True)
-            stem = os.path.join(args.out, taken[-1])
+            stem = os.path.join(args.out, stems[-1])
             tracks = [Track(box, not args.no_smooth) for box in _boxes(args)]
             run(model, source, stem, tracks, not args.no_overlay, args.show)
         except ERRORS as error:

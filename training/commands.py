@@ -1,7 +1,7 @@
-"""Command lines that choose a module by name: `PROGRAM NAME --option ...`.
+"""Runs command lines that name a module: `PROGRAM NAME --option ...`.
 
-Each module of a package is one choice: its dataclass `Options` is the
-command line, its `run(options)` does the work. Nothing registers it.
+Each module of a package is one choice: its dataclass `Options` is the command
+line, its `run(options)` does the work. There is no registry.
 """
 
 import ast
@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 def names(package: ModuleType) -> list[str]:
-    """The public modules of a package: the choices, typed with dashes."""
+    """Names of the public modules of a package, with dashes."""
     modules = pkgutil.iter_modules(package.__path__)
     return sorted(m.name.replace("_", "-") for m in modules if m.name[0] != "_")
 
@@ -32,12 +32,12 @@ def main(
     """Runs the module that the first word names.
 
     Args:
-        package: whose modules are the choices.
-        program: as it is typed after `python -m`.
-        arguments: the words after the program; this process's when None.
+        package: the package whose modules are the choices.
+        program: name of the program after `python -m`.
+        arguments: arguments of the program; None: those of this process.
 
     Returns:
-        The exit status; errors of options and data are one clear line.
+        The exit status; errors of options and data are printed as one line.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     usage = f"usage: python -m {program} NAME [--help] ...\n"
@@ -50,11 +50,11 @@ def main(
     if words[0] not in names(package):
         print(f"{program}: there is no {words[0]!r}\n{usage}", file=sys.stderr)
         return 2
-    # Here, not above: processes that a module starts import `program` again,
-    # and should not load what only the command line needs.
+    # Not at the top: processes that a module starts import `program` again, and
+    # do not need it.
     import tyro
 
-    # TensorFlow, where a module needs it, shall not report on its kernels.
+    # Silences TensorFlow's messages on its kernels.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     name = words[0].replace("-", "_")

@@ -1,4 +1,4 @@
-"""What an experiment is: frozen dataclasses; the command line is their fields.
+"""Configuration of experiments: frozen dataclasses, whose fields are flags.
 
 `python -m training.fit NAME --help` explains every field below; tyro reads
 the docstrings under the fields.
@@ -37,18 +37,18 @@ class Source:
     records: str = "synthetic"
     """Name of a folder below --records, or a path to a folder of records."""
     share: float = 1.0
-    """Share of each batch that comes from here; shares are normalised."""
+    """Share of each batch from this stream; shares are normalised."""
     labels: Literal["all", "2d"] = "all"
-    """'2d' hides the 3D labels: the example trains by its keypoints alone."""
+    """'2d' hides the 3D labels: only the keypoints train."""
     shards: tuple[int, int] = (0, 1)
     """(k, n): read every n-th shard from the k-th; sources stay disjoint."""
     split: str = "train"
-    """Which split of the folder to read."""
+    """Split of the folder to read."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What the batches are made of."""
+    """Records and augmentation of the training batches."""
 
     sources: tuple[Source, ...] = (Source(),)
     """The streams that a batch is mixed from."""
@@ -64,24 +64,26 @@ class Data:
     parts: bool = False
     """Adds body part labels, one per pixel, to the training batches."""
     fits: tuple[str, ...] = ()
-    """Fits to begin with, where method.fits makes labels of them: fits-N.npz
-    of another run, or STEM=FILE.npy, SPIN's static fits of STEM.npz."""
+    """SMPLify fits to start with if method.fits makes labels of them:
+    fits-N.npz of another run, or STEM=FILE.npy, SPIN's static fits of
+    STEM.npz."""
     seed: int = 0
     """Seed of order, augmentation and unpaired poses."""
     max_bad_share: float = 0.01
     """The run stops when more than this share of the records is broken."""
     warp: Literal["host", "step"] = "host"
-    """Where crops are turned and resized: on the processor, or, for a device
-    that waits for it, in the step; pictures differ by a gray level or two."""
+    """Place that crops are rotated and resized in: the processor ('host'), or,
+    if a device waits for that, the step; images differ by a gray level or
+    two."""
     service: str = ""
     """HOST:PORT of a tf.data service (training.data_service) that makes the
-    batches; then their order cannot be repeated, and max_bad_share does not
-    hold: the workers drop broken records. Empty: this process does."""
+    batches; then their order is not repeatable, and max_bad_share does not
+    apply: the workers drop broken records. Empty: this process makes them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Optim:
-    """The optimisers of both players."""
+    """Optimisers of the network and of its adversary."""
 
     lr: float = 1e-5
     """Learning rate of the encoder and regressor."""
@@ -96,14 +98,14 @@ class Optim:
     clip_norm: float = 0.0
     """Largest global gradient norm, after the sum over devices; 0 is off."""
     accumulate: int = 1
-    """Equal parts that each device takes its share of a batch in, one after
-    the other, to need less memory. The gradient is the whole batch's; batch
-    statistics are a part's."""
+    """Number of equal parts that each device splits its share of a batch into,
+    to need less memory. The gradient is the whole batch's; batch statistics are
+    those of a part."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One part of a training run, with optimisers of its own."""
+    """One part of a training run, with its own optimisers."""
 
     name: str = "train"
     """Name in the log and on the progress bar."""
@@ -113,16 +115,17 @@ class Stage:
     """Optimisers and schedules of this stage."""
     trainable: tuple[str, ...] = ()
     """Sub-models (attributes of the method) to train; empty trains all. The
-    others keep their weights, but their batch statistics still move."""
+    others keep their weights, but their batch statistics still change."""
     part: str = ""
     """A sub-model (attribute of the method) that this stage trains alone, by
-    its own terms: on images, where it sees some, and the method is measured
-    meanwhile; else on the unpaired poses of data.prior, and it is not."""
+    its own terms. If it reads images, it trains on them and the method is
+    evaluated; else it trains on the unpaired poses of data.prior, without
+    evaluation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Everything that changes the science of a run."""
+    """All settings that affect the results of a run."""
 
     method: method.Config
     """The method's own configuration; its class names the method."""
@@ -135,14 +138,14 @@ class Experiment:
     stages: tuple[Stage, ...] = ()
     """Stages, run in order; empty: one stage of `steps` with `optim`."""
     before: tuple[Stage, ...] = ()
-    """Stages ahead of these, for what the method needs learnt first."""
+    """Stages before `stages`, for parts that must be trained first."""
     encoder_weights: str = "none"
-    """Where the encoder starts: 'none' (random), 'imagenet' (downloaded once
-    by Keras), or a file of weights, also slim's TF1 checkpoint."""
+    """Initial weights of the encoder: 'none' (random), 'imagenet' (downloaded
+    once by Keras), or a file of weights, also slim's TF1 checkpoint."""
     precision: Literal["float32", "bfloat16", "auto", "float16"] = "float32"
-    """Of the network's layers; geometry and losses stay float32. 'auto' takes
-    bfloat16 where the processor multiplies it natively; 'float16' is refused
-    with the reason."""
+    """Precision of the network's layers; geometry and losses stay float32.
+    'auto' is bfloat16 if the processor multiplies it natively; 'float16' is
+    refused with the reason."""
     seed: int = 0
     """Seed of the initial weights and of dropout."""
     eval_every: int = 0
@@ -152,8 +155,8 @@ class Experiment:
     log_every: int = 50
     """Steps between lines of metrics.jsonl and TensorBoard scalars."""
     steps_per_call: int = 1
-    """Optimiser steps inside one call of the compiled graph; more save time
-    where a step takes milliseconds. What is computed is the same."""
+    """Optimiser steps in one call of the compiled graph; more save time if a
+    step takes milliseconds. The results are the same."""
 
     def all_stages(self) -> tuple[Stage, ...]:
         """The stages to run; never empty."""
@@ -161,7 +164,7 @@ class Experiment:
         return self.before + run
 
     def stage_at(self, step: int) -> Stage:
-        """The stage that step number `step`, from 0, is in."""
+        """The stage of step number `step`, counted from 0."""
         stages = self.all_stages()
         for stage in stages:
             if step < stage.steps:

@@ -1,10 +1,10 @@
-"""The tour: people are made, a model learns, is measured, and is put to use.
+"""Tours the code: renders people, trains a model, evaluates and uses it.
 
     python -m training.demo --workdir runs/demo
 
-Every part is a command that anyone could type; it is shown before it runs.
-When the demo is started again, people that are rendered and steps that are
-trained are not repeated; measuring, pictures and export take a minute and are.
+Every part is a command of its own, shown before it runs. When the demo is
+started again, it keeps rendered people and trained steps; it repeats the
+evaluation, figures and export, which take a minute.
 """
 
 import dataclasses
@@ -31,91 +31,93 @@ class Demo:
     """Command line of `training.demo`."""
 
     workdir: Path = Path("runs/demo")
-    """Everything is made in this folder."""
+    """Folder for all files of the demo."""
     count: int = 20000
-    """How many people to render for training."""
+    """Number of people to render for training."""
     size: int = 144
-    """Side of their pictures in pixels."""
+    """Side of their images in pixels."""
     steps: int = 0
-    """Training steps; 0 takes those of the experiment 'quick'."""
+    """Training steps; 0: as in the experiment 'quick'."""
 
 
 class StepError(RuntimeError):
-    """A command of the tour failed."""
+    """Error of a command of the tour."""
 
 
 def demo(flags: Demo) -> list[Path]:
-    """Runs the tour; returns the pictures it made.
+    """Runs the tour; returns the images that it made.
 
     Raises:
         StepError: a command failed; names it.
     """
-    base, data = flags.workdir, flags.workdir / "data"
+    workdir, data = flags.workdir, flags.workdir / "data"
     start = time.monotonic()
 
-    def run(title: str, module: str, *words) -> None:
+    def run(title: str, module: str, *arguments) -> None:
         minutes = (time.monotonic() - start) / 60
-        command = [sys.executable, "-m", module, *map(str, words)]
-        shown = " ".join(["python", *command[1:]])
-        print(f"\n[{minutes:4.1f} min] {title}\n  {shown}", flush=True)
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        command_line = " ".join(["python", *command[1:]])
+        print(f"\n[{minutes:4.1f} min] {title}\n  {command_line}", flush=True)
         if subprocess.run(command).returncode:
-            raise StepError(f"This command failed: {shown}")
+            raise StepError(f"This command failed: {command_line}")
 
     train, test = data / "synthetic", data / "synthetic_v1"
+    render = ["training.prepare", "synthetic", "--out"]
+    size = ["--count", flags.count, "--size", flags.size]
+    run("Rendering people for training", *render, train, *size)
     run(
-        "Rendering people to learn from",
-        "training.prepare",
-        *("synthetic", "--out", train),
-        *("--count", flags.count, "--size", flags.size),
+        "Rendering other people for testing",
+        *render,
+        test,
+        "--protocol",
+        "synthetic_v1",
     )
+    fit = ["training.fit", "quick", "--workdir", workdir, "--records", data]
+    steps = ["--steps", flags.steps] if flags.steps else []
+    run("Training (HMR, the small variant)", *fit, *steps)
+    weights = ["--weights", workdir]
     run(
-        "Rendering people to be tested on, none of them among the first",
-        "training.prepare",
-        *("synthetic", "--out", test, "--protocol", "synthetic_v1"),
-    )
-    run(
-        "Learning (HMR, the small variant)",
-        "training.fit",
-        *("quick", "--workdir", base, "--records", data),
-        *(("--steps", flags.steps) if flags.steps else ()),
-    )
-    run(
-        "Measuring, beside always answering with the mean pose",
+        "Evaluating, with the mean pose as a baseline",
         "training.evaluate",
-        *("--weights", base, "--records", data, "--protocol", "synthetic_v1"),
+        *weights,
+        "--records",
+        data,
+        "--protocol",
+        "synthetic_v1",
     )
-    curve = draw_curve(base)
-    photos, boxes = write_photos(test, base / "photos")
+    curve = draw_curve(workdir)
+    photos, boxes = write_photos(test, workdir / "photos")
+    people = ["--boxes", boxes, *weights, "--out", workdir / "people"]
+    run("Recovering bodies from photos", "tf_hmr", *photos, *people)
+    model = workdir / "model.tflite"
+    export = ["edge.export", *weights, "--out", model]
+    run("Exporting one file for phones and boards", *export)
+    box = ["--box", *_box(boxes, photos[0])]
     run(
-        "Pictures to bodies",
-        "tf_hmr",
-        *photos,
-        *("--boxes", boxes, "--weights", base, "--out", base / "people"),
-    )
-    model = base / "model.tflite"
-    run(
-        "One file for phones and boards",
-        "edge.export",
-        *("--weights", base, "--out", model),
-    )
-    run(
-        "That file, without TensorFlow",
+        "Running that file, without TensorFlow",
         "edge.run",
-        *(model, photos[0], "--box", *_box(boxes, photos[0])),
-        *("--out", base / "edge"),
+        model,
+        photos[0],
+        *box,
+        "--out",
+        workdir / "edge",
     )
     minutes = (time.monotonic() - start) / 60
     print(f"\nDone in {minutes:.1f} minutes. Look at:")
-    made = [train / "train.png", curve, base / "results" / "synthetic_v1.png"]
-    made += sorted((base / "people").glob("*.png"))
-    made += sorted((base / "edge").glob("*.png"))
-    for path in made:
+    images = [
+        train / "train.png",
+        curve,
+        workdir / "results" / "synthetic_v1.png",
+    ]
+    images += sorted((workdir / "people").glob("*.png"))
+    images += sorted((workdir / "edge").glob("*.png"))
+    for path in images:
         print(f"  {path}")
-    return made
+    return images
 
 
 def draw_curve(workdir: Path) -> Path:
-    """Error on the validation people against the minutes of training."""
+    """Plots the error on validation people against minutes of training."""
     lines = run_log.read_metrics(
         workdir / run_log.METRICS_FILE, loop.EVALUATION
     )
@@ -127,17 +129,17 @@ def draw_curve(workdir: Path) -> Path:
     mean = results["baselines"]["mean_pose"]
     return visualization.curve(
         {
-            shown: (minutes, [line[key] for line in lines])
-            for key, shown in names.items()
+            label: (minutes, [line[key] for line in lines])
+            for key, label in names.items()
         },
-        {shown: mean[key] for key, shown in names.items()},
+        {label: mean[key] for key, label in names.items()},
         workdir / "results" / "curve.png",
         ylabel="error on synthetic people (mm)",
     )
 
 
 def write_photos(folder: Path, out: Path) -> tuple[list[Path], Path]:
-    """Some test people as JPEG files, and a COCO file of their boxes."""
+    """Writes some test people as JPEG files, and a COCO file of their boxes."""
     stored = shards.Records(folder, "test")
     out.mkdir(parents=True, exist_ok=True)
     paths, images, annotations = [], [], []
@@ -170,7 +172,7 @@ def _box(boxes: Path, photo: Path) -> list[float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; 0 when all pictures are made."""
+    """Runs the command line; returns 0 if all images are made."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     flags = tyro.cli(
         Demo,
@@ -179,11 +181,11 @@ def main(arguments: list[str] | None = None) -> int:
         args=arguments,
     )
     try:
-        made = demo(flags)
+        images = demo(flags)
     except StepError as error:
         print(f"training.demo: {error}", file=sys.stderr)
         return 1
-    unreadable = [path for path in made if cv2.imread(str(path)) is None]
+    unreadable = [path for path in images if cv2.imread(str(path)) is None]
     if unreadable:
         print(f"training.demo: not made: {unreadable}", file=sys.stderr)
         return 1

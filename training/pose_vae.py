@@ -1,11 +1,11 @@
-r"""What an autoencoder of poses has learnt, in pictures and numbers.
+r"""Evaluates an autoencoder of poses, in figures and numbers.
 
     python -m training.pose_vae --weights runs/hkmr_quick \
         --records data/synthetic_v1 --split test --out vae
 
-Of the poses of a split, which its training has not seen: reconstructions.png,
-samples.png of random codes, roc.png of telling those poses from random ones by
-the divergence that HKMR's loss takes, and pose_vae.json.
+Writes, for the poses of a split not trained on: reconstructions.png;
+samples.png, decoded from random codes; roc.png, for telling those poses from
+random ones by the divergence of HKMR's loss; and pose_vae.json.
 """
 
 import dataclasses
@@ -36,24 +36,24 @@ class Options:
     """Command line of `training.pose_vae`."""
 
     weights: Path
-    """A model folder, or the workdir of a run, of a method with such a part."""
+    """A model folder, or the workdir of a run, with an autoencoder."""
     records: Path
     """A folder of records with poses."""
     out: Path
-    """Folder for pictures and numbers."""
+    """Folder for figures and numbers."""
     split: str = "test"
-    """Which split of it."""
+    """Split of the records."""
     body: str = "open"
-    """'open', or the SMPL files the model was trained with."""
+    """'open', or the SMPL files that the model was trained with."""
     seed: int = 0
-    """Of the codes and the random poses."""
+    """Seed of the codes and the random poses."""
 
 
 def labelled_poses(records: Path, split: str) -> np.ndarray:
-    """(N, 3 (J - 1)) rotation vectors of a split's examples that have a pose.
+    """Rotation vectors (N, 3 (J - 1)) of a split's examples that have a pose.
 
     Raises:
-        FileNotFoundError: no such records.
+        FileNotFoundError: the records are missing.
         ValueError: no example has a pose.
     """
     stored = shards.Records(str(records), split)
@@ -68,25 +68,25 @@ def labelled_poses(records: Path, split: str) -> np.ndarray:
 
 
 def random_poses(
-    like: np.ndarray, rng: np.random.Generator
+    poses: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Poses without any sense, as many as `like`, by how they were drawn.
+    """Random, implausible poses, as many as `poses`, by distribution.
 
-    "any_rotation": each joint turned uniformly among all rotations;
-    "same_ranges": each number uniform between its least and its largest value
-    in `like`, which every joint can take, but not all of them together.
+    "any_rotation": the rotation of each joint is uniform over all rotations;
+    "same_ranges": each number is uniform between its least and largest value in
+    `poses`: plausible for every joint alone, but not for all together.
     """
-    count = len(like) * like.shape[1] // 3
-    turned = Rotation.random(count, rng).as_rotvec().reshape(like.shape)
-    low, high = like.min(axis=0), like.max(axis=0)
+    count = len(poses) * poses.shape[1] // 3
+    any_rotation = Rotation.random(count, rng).as_rotvec().reshape(poses.shape)
+    low, high = poses.min(axis=0), poses.max(axis=0)
     return {
-        "any_rotation": turned,
-        "same_ranges": rng.uniform(low, high, like.shape),
+        "any_rotation": any_rotation,
+        "same_ranges": rng.uniform(low, high, poses.shape),
     }
 
 
 def divergence(vae: pose_vae.PoseVae, poses: np.ndarray) -> np.ndarray:
-    """(N,) KL divergence of the codes of poses: high is implausible."""
+    """KL divergence (N,) of the codes of poses: high is implausible."""
     code = vae.encode(tf.constant(poses, tf.float32))
     return tf.reduce_sum(code.divergence(), axis=1).numpy()
 
@@ -95,30 +95,32 @@ def roc(human: np.ndarray, random: np.ndarray) -> tuple[np.ndarray, float]:
     """Receiver operating characteristic of scores that are high for random.
 
     Returns:
-        (101, 2) share of human poses that a threshold takes for random, and
-        share of random ones that it does; and the area under it.
+        The curve (101, 2): shares of human poses and of random poses that a
+        threshold classifies as random; and the area under it.
     """
-    taken = np.linspace(0, 1, 101)
-    threshold = np.quantile(human, 1 - taken)
-    found = (random[:, None] > threshold).mean(axis=0)
+    false_positive_rate = np.linspace(0, 1, 101)
+    threshold = np.quantile(human, 1 - false_positive_rate)
+    true_positive_rate = (random[:, None] > threshold).mean(axis=0)
     wins = stats.mannwhitneyu(random, human).statistic
     area = float(wins) / (len(human) * len(random))
-    return np.stack([taken, found], axis=1), area
+    return np.stack([false_positive_rate, true_positive_rate], axis=1), area
 
 
-def angles_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(N, J - 1) angles between the rotations of poses (N, 3 (J - 1))."""
-    a, b = (Rotation.from_rotvec(x.reshape(-1, 3)) for x in (one, other))
-    return np.degrees((a.inv() * b).magnitude()).reshape(len(one), -1)
+def angles_deg(poses: np.ndarray, other_poses: np.ndarray) -> np.ndarray:
+    """Angles (N, J - 1) between the rotations of poses (N, 3 (J - 1))."""
+    rotations = Rotation.from_rotvec(poses.reshape(-1, 3))
+    other_rotations = Rotation.from_rotvec(other_poses.reshape(-1, 3))
+    angles = (rotations.inv() * other_rotations).magnitude()
+    return np.degrees(angles).reshape(len(poses), -1)
 
 
 def run(options: Options) -> dict:
-    """Measures, draws, writes; returns the numbers.
+    """Measures, draws and writes; returns the numbers.
 
     Raises:
-        FileNotFoundError: no model, or no records.
-        ValueError: the method has no autoencoder; no poses, or of another
-            body.
+        FileNotFoundError: the model or the records are missing.
+        ValueError: the method has no autoencoder, or the records have no
+            poses or poses of another body.
     """
     method = methods.load(options.weights, options.body, jit=False)
     vae = getattr(method, "pose_vae", None)
@@ -131,22 +133,24 @@ def run(options: Options) -> dict:
     if topology:
         method.body.data.check_same_topology(topology, f"{options.records}")
     poses = labelled_poses(options.records, options.split)
-    again = vae(tf.constant(poses, tf.float32)).poses.numpy()
+    reconstructions = vae(tf.constant(poses, tf.float32)).poses.numpy()
     rng = np.random.default_rng(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     rest = _rest(method.body.data)
-    _draw_pairs(options.out / "reconstructions.png", poses, again, rest)
+    _draw_pairs(
+        options.out / "reconstructions.png", poses, reconstructions, rest
+    )
     codes = rng.normal(size=(SAMPLES, vae.latent))
-    drawn = vae.decode(tf.constant(codes, tf.float32)).numpy()
+    samples = vae.decode(tf.constant(codes, tf.float32)).numpy()
     captions = [f"sample {number}" for number in range(SAMPLES)]
-    _draw(options.out / "samples.png", drawn, rest, captions)
-    off = angles_deg(poses, again)
+    _draw(options.out / "samples.png", samples, rest, captions)
+    errors_deg = angles_deg(poses, reconstructions)
     names = method.body.data.joint_names[1:]
     result = {
         "poses": len(poses),
-        "reconstruction_deg": float(off.mean()),
+        "reconstruction_deg": float(errors_deg.mean()),
         "reconstruction_deg_of_joints": dict(
-            zip(names, off.mean(axis=0).round(2).tolist(), strict=True)
+            zip(names, errors_deg.mean(axis=0).round(2).tolist(), strict=True)
         ),
         "auc": _curves(options.out, vae, poses, rng),
     }
@@ -155,10 +159,10 @@ def run(options: Options) -> dict:
 
 
 def _curves(out: Path, vae, poses, rng) -> dict[str, float]:
-    """Draws the characteristics; the areas under them."""
+    """Draws the characteristics; returns the areas under them."""
     human, lines, areas = divergence(vae, poses), {}, {}
-    for name, drawn in random_poses(poses, rng).items():
-        points, areas[name] = roc(human, divergence(vae, drawn))
+    for name, random in random_poses(poses, rng).items():
+        points, areas[name] = roc(human, divergence(vae, random))
         label = f"{name.replace('_', ' ')}: area {areas[name]:.4f}"
         lines[label] = tuple(100 * points.T)
     visualization.curve(
@@ -175,22 +179,22 @@ def _rest(data: BodyData) -> np.ndarray:
     return np.asarray(data.J_regressor @ data.v_template, np.float64)
 
 
-def _draw_pairs(path, poses, again, rest) -> None:
-    """Some poses, evenly spread, each beside what comes back."""
+def _draw_pairs(path, poses, reconstructions, rest) -> None:
+    """Draws some poses, evenly spread, each beside its reconstruction."""
     rows = np.linspace(0, len(poses) - 1, PAIRS).round().astype(int)
-    pairs = np.stack([poses[rows], again[rows]], axis=1)
+    pairs = np.stack([poses[rows], reconstructions[rows]], axis=1)
     pairs = pairs.reshape(-1, poses.shape[1])
-    captions = [f"{row} {what}" for row in rows for what in ("in", "out")]
+    captions = [f"{row} {label}" for row in rows for label in ("in", "out")]
     _draw(path, pairs, rest, captions)
 
 
 def _draw(path, poses, rest, captions) -> None:
-    whole = np.concatenate([np.zeros((len(poses), 3)), poses], axis=1)
-    pose_sheet.write(path, whole, rest, captions)
+    full_poses = np.concatenate([np.zeros((len(poses), 3)), poses], axis=1)
+    pose_sheet.write(path, full_poses, rest, captions)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; the exit status."""
+    """Runs the command line; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = tyro.cli(
         Options,

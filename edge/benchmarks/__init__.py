@@ -1,1 +1,1 @@
-"""Speed of exported files, stage by stage, and the page of the report."""
+"""Speed of exported files, stage by stage, and the page of edge.report."""

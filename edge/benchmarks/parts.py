@@ -1,8 +1,8 @@
-"""The parts of an exported model as .tflite files of their own.
+"""Cuts an exported model into a .tflite file for each of its parts.
 
-LiteRT's Python has no profiler. The operators of an export come in order,
-encoder, regressor, body, and carry the names of their layers; so each part is
-cut out of the flatbuffer and can be timed alone.
+LiteRT's Python has no profiler. The operators of an export come in the order
+encoder, regressor, body, and carry the names of their layers; so each part can
+be cut out of the flatbuffer and timed alone.
 """
 
 import copy
@@ -14,35 +14,36 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 NAMES = ("encoder", "regressor", "body")
 STAGES = ("crop", *NAMES, "draw")
-"""What is timed of a frame: cropping, the parts, the overlay."""
-_STARTS = ("/regressor", "/body/")  # In the names of the later parts' first.
+"""Timed stages of a frame: cropping, the parts, the overlay."""
+# In the names of the first operators of regressor and body.
+_STARTS = ("/regressor", "/body/")
 
 
 def write(path: Path, folder: Path) -> dict[str, Path]:
-    """Cuts a model; returns the parts' files, {} of a model without parts.
+    """Cuts a model; returns the parts' files, {} for a model without parts.
 
     Args:
-        path: a .tflite, of edge.export or not.
-        folder: where the parts go.
+        path: a .tflite, of edge.export or any other.
+        folder: folder to write the parts to.
     """
     graph = flatbuffer_utils.read_model(str(path)).subgraphs[0]
-    first = [_first(graph, mark) for mark in _STARTS]
-    bounds = [0, *first, len(graph.operators)]
-    if None in first or bounds != sorted(set(bounds)):
+    starts = [_first(graph, mark) for mark in _STARTS]
+    bounds = [0, *starts, len(graph.operators)]
+    if None in starts or bounds != sorted(set(bounds)):
         return {}
-    made = {}
+    files = {}
     for name, low, high in zip(NAMES, bounds, bounds[1:], strict=False):
-        made[name] = folder / f"{path.stem}.{name}.tflite"
+        files[name] = folder / f"{path.stem}.{name}.tflite"
         model = flatbuffer_utils.read_model(str(path))
         _keep(model, low, high)
-        flatbuffer_utils.write_model(model, str(made[name]))
-    return made
+        flatbuffer_utils.write_model(model, str(files[name]))
+    return files
 
 
 def _first(graph, mark: str) -> int | None:
-    """Index of the first operator of that name."""
+    """Index of the first operator with `mark` in its name, or None."""
     for index, operator in enumerate(graph.operators):
-        # Weights that are made larger first bear their layer's name, too.
+        # Operators that unpack weights carry their layer's name, too.
         name = graph.tensors[operator.outputs[0]].name.decode()
         if mark in name and not _is_weight(graph, operator):
             return index
@@ -50,49 +51,51 @@ def _first(graph, mark: str) -> int | None:
 
 
 def _is_weight(graph, operator) -> bool:
-    """Whether an operator only unpacks weights that are stored."""
-    made = {o for other in graph.operators for o in other.outputs}
+    """Whether an operator only unpacks stored weights."""
+    computed = {o for producer in graph.operators for o in producer.outputs}
     return len(operator.inputs) == 1 and not (
-        {operator.inputs[0]} & (made | set(graph.inputs))
+        {operator.inputs[0]} & (computed | set(graph.inputs))
     )
 
 
 def _keep(model, low: int, high: int) -> None:
     """Reduces a model to some operators and the weights that they unpack."""
     graph = model.subgraphs[0]
-    everything = graph.operators
-    kept = everything[low:high]
-    needed = _used(kept)
-    inside = set(range(low, high))
-    for index, operator in enumerate(everything):
-        if index not in inside and _is_weight(graph, operator):
-            if operator.outputs[0] in needed:
-                kept = [copy.copy(operator), *kept]
-    made = {output for operator in kept for output in operator.outputs}
-    elsewhere = {o for operator in everything for o in operator.outputs}
-    later = _used(everything[high:]) | set(graph.outputs)
+    all_operators = graph.operators
+    operators = all_operators[low:high]
+    tensors_read = _tensors_read(operators)
+    indices = set(range(low, high))
+    for index, operator in enumerate(all_operators):
+        if index not in indices and _is_weight(graph, operator):
+            if operator.outputs[0] in tensors_read:
+                operators = [copy.copy(operator), *operators]
+    outputs = {output for operator in operators for output in operator.outputs}
+    elsewhere = {o for operator in all_operators for o in operator.outputs}
+    later = _tensors_read(all_operators[high:]) | set(graph.outputs)
     graph.inputs = sorted(
-        (_used(kept) - made) & (elsewhere | set(graph.inputs))
+        (_tensors_read(operators) - outputs) & (elsewhere | set(graph.inputs))
     )
-    weights = {o.outputs[0] for o in kept if _is_weight(graph, o)}
-    graph.outputs = sorted((made & later) - weights)
-    graph.operators = kept
+    weights = {o.outputs[0] for o in operators if _is_weight(graph, o)}
+    graph.outputs = sorted((outputs & later) - weights)
+    graph.operators = operators
     model.signatureDefs = []
     model.metadata = []
     _drop_unused(model)
 
 
-def _used(operators: Iterable[schema.OperatorT]) -> set[int]:
-    """Tensors that operators read; -1 stands for none."""
+def _tensors_read(operators: Iterable[schema.OperatorT]) -> set[int]:
+    """Tensors that operators read, without -1, an omitted input."""
     return {i for operator in operators for i in operator.inputs} - {-1}
 
 
 def _drop_unused(model) -> None:
-    """Empties the buffers of weights of other parts."""
+    """Empties the buffers of tensors that no operator uses."""
     graph = model.subgraphs[0]
-    used = _used(graph.operators) | set(graph.inputs) | set(graph.outputs)
-    used |= {o for operator in graph.operators for o in operator.outputs}
-    kept = {graph.tensors[index].buffer for index in used}
+    tensors = (
+        _tensors_read(graph.operators) | set(graph.inputs) | set(graph.outputs)
+    )
+    tensors |= {o for operator in graph.operators for o in operator.outputs}
+    buffers = {graph.tensors[index].buffer for index in tensors}
     for number, buffer in enumerate(model.buffers):
-        if number not in kept:
+        if number not in buffers:
             buffer.data = None

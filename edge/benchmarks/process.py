@@ -1,9 +1,9 @@
-"""What one model costs a process of its own: start, first answer, memory.
+"""Measures one model in a process of its own: start, first answer, memory.
 
     python -m edge.benchmarks.process model.tflite
 
-Imports nothing but numpy and LiteRT, so that the memory is the model's. A
-process knows only its peak, so each model needs a fresh one; edge.benchmark
+Imports only numpy and LiteRT, so that the memory is the model's. A process
+knows only its peak memory, so each model needs a fresh process; edge.benchmark
 starts them.
 """
 
@@ -23,17 +23,17 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 def load(path: str, threads: int = 1, cache: str = "") -> Callable[[], None]:
-    """A function that runs any .tflite once, on inputs filled at random.
+    """Function that runs any .tflite once, on random inputs.
 
     Args:
         path: the file, with or without a signature.
-        threads: of the CPU.
-        cache: file for XNNPACK's packed weights; none when empty.
+        threads: number of CPU threads.
+        cache: file for XNNPACK's packed weights; "" for no cache.
 
     Raises:
         ValueError: LiteRT cannot read the file.
     """
-    # CompiledModel kills the process over a file that this one refuses.
+    # Raises for a damaged file; CompiledModel would kill the process.
     Interpreter(path, num_threads=threads)
     options = litert.Options(
         litert.HardwareAccelerator.CPU,
@@ -42,23 +42,23 @@ def load(path: str, threads: int = 1, cache: str = "") -> Callable[[], None]:
     with quiet():
         model = litert.CompiledModel.from_file(path, options=options)
         (key, names), *_ = model.get_signature_list().items()
-        into = {
+        input_buffers = {
             name: model.create_input_buffer_by_name(key, name)
             for name in names["inputs"]
         }
-        for name, told in model.get_input_tensor_details(key).items():
-            into[name].write(_random(told))
-        out = {
+        for name, details in model.get_input_tensor_details(key).items():
+            input_buffers[name].write(_random(details))
+        output_buffers = {
             name: model.create_output_buffer_by_name(key, name)
             for name in names["outputs"]
         }
-    return lambda: model.run_by_name(key, into, out)
+    return lambda: model.run_by_name(key, input_buffers, output_buffers)
 
 
-def _random(told: dict) -> np.ndarray:
-    """Integers over all of their range, floats in [-1, 1]."""
+def _random(details: dict) -> np.ndarray:
+    """Random integers over their whole range, or floats in [-1, 1]."""
     rng = np.random.default_rng(0)
-    shape, dtype = tuple(told["shape"]), np.dtype(told["dtype"])
+    shape, dtype = tuple(details["shape"]), np.dtype(details["dtype"])
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = rng.integers(limits.min, limits.max, shape, endpoint=True)
@@ -69,19 +69,19 @@ def _random(told: dict) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what LiteRT's C++ tells of itself off stderr."""
-    kept = os.dup(2)
+    """Hides the messages of LiteRT's C++ code on stderr."""
+    stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def measure(path: str, cache: str) -> dict[str, float]:
-    """Milliseconds from nothing to the first answer, and the peak in MB."""
+    """Milliseconds from loading to the first answer, and peak memory in MB."""
     before = _peak_mb()
     start = time.perf_counter()
     load(path, 1, cache)()
@@ -92,9 +92,9 @@ def measure(path: str, cache: str) -> dict[str, float]:
 def _peak_mb() -> float:
     status = pathlib.Path("/proc/self/status")
     if status.is_file():
-        # Not getrusage: its peak begins with that of the parent process.
-        told = dict(x.split(":", 1) for x in status.read_text().splitlines())
-        return float(told["VmHWM"].split()[0]) / 1e3
+        # getrusage's peak would include that of the parent process.
+        fields = dict(x.split(":", 1) for x in status.read_text().splitlines())
+        return float(fields["VmHWM"].split()[0]) / 1e3
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6  # macOS counts bytes.
 

@@ -1,4 +1,4 @@
-"""The page of edge.report, and its plot of errors."""
+"""Writes the page of edge.report, and its plot of errors."""
 
 import dataclasses
 import sys
@@ -17,52 +17,54 @@ from training.engine import workdir
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What was measured.
+class Measurements:
+    """Measurements that the page shows.
 
     Attributes:
-        weights: the trained model.
-        cards: of its files, by precision.
+        weights: path of the trained model.
+        cards: cards of its files, by precision.
         delegate: mean errors in mm on a GPU, by precision and arithmetic,
             the `adapter` and the number of `crops`; {} without a GPU.
-        timed: what benchmark.json says.
-        encoders: those with random weights.
+        timings: content of benchmark.json.
+        encoders: the encoders with random weights.
     """
 
     weights: str
     cards: Mapping[str, dict]
     delegate: Mapping
-    timed: Mapping
+    timings: Mapping
     encoders: tuple[str, ...]
 
 
-def lines(found: Found, pictures: list[str]) -> Iterator[str]:
-    """The page, with links to its pictures."""
-    some = found.cards["float32"]
-    told = workdir.environment()
-    words = " ".join(sys.argv[1:])
+def lines(measurements: Measurements, figures: list[str]) -> Iterator[str]:
+    """Lines of the page, with links to its figures."""
+    float32_card = measurements.cards["float32"]
+    environment = workdir.environment()
+    arguments = " ".join(sys.argv[1:])
     yield "# Exported models: size, time, error"
     yield ""
-    yield f"Made by `python -m edge.report {words}`,"
-    yield f"commit {told['commit']}, on {found.timed['cpu']},"
-    versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
+    yield f"Made by `python -m edge.report {arguments}`,"
+    yield f"commit {environment['commit']}, on {measurements.timings['cpu']},"
+    versions = ", ".join(
+        f"{k} {v}" for k, v in float32_card["versions"].items()
+    )
     yield f"with {versions}. `make edge-report` makes it again."
     yield ""
-    yield from error_lines(found)
+    yield from error_lines(measurements)
     yield ""
-    yield from time_lines(found)
+    yield from time_lines(measurements)
     yield ""
-    yield from goal_lines(found.timed)
-    for link in pictures:
+    yield from goal_lines(measurements.timings)
+    for link in figures:
         yield ""
         yield f"![{Path(link).stem.replace('_', ' ')}]({link})"
 
 
-def error_lines(found: Found) -> Iterator[str]:
-    """Files of the trained model against Keras."""
-    cards, delegate = found.cards, found.delegate
+def error_lines(measurements: Measurements) -> Iterator[str]:
+    """Section on the errors of the trained model's files against Keras."""
+    cards, delegate = measurements.cards, measurements.delegate
     error = cards["float32"]["difference_to_keras"]
-    yield f"## `{found.weights}`, in four precisions"
+    yield f"## `{measurements.weights}`, in four precisions"
     yield ""
     yield (
         f"Distance of a vertex from float Keras' over {error['crops']} "
@@ -110,14 +112,14 @@ def _budget(precision: str) -> str:
     return f"{compare.MEAN_MM[precision]:g} mean"
 
 
-def time_lines(found: Found) -> Iterator[str]:
-    """Everything that was timed."""
-    timed = found.timed
+def time_lines(measurements: Measurements) -> Iterator[str]:
+    """Section on the times of all models."""
+    timings = measurements.timings
     yield "## Time"
     yield ""
-    names = ", ".join(f"`{name}`" for name in found.encoders) or "None"
+    names = ", ".join(f"`{name}`" for name in measurements.encoders) or "None"
     yield (
-        f"Batch 1, milliseconds, {timed['rounds']} rounds in one run, all "
+        f"Batch 1, milliseconds, {timings['rounds']} rounds in one run, all "
         "models in turns. Cold and cached: from nothing to the first answer, "
         "without and with XNNPACK's weight cache. Peak: what a process grew "
         f"by. {names}: HMR with RANDOM weights, for time only; its errors "
@@ -126,11 +128,11 @@ def time_lines(found: Found) -> Iterator[str]:
     yield ""
     titles = ["model", "MB", "cold", "cached", "peak MB", "1 thread", "p95"]
     rows = []
-    for name, each in timed["models"].items():
-        row = [name, f"{each['mb']:.1f}", f"{each['cold_ms']:.0f}"]
-        row += [f"{each['cached_ms']:.0f}", f"{each['peak_mb']:.0f}"]
+    for name, model in timings["models"].items():
+        row = [name, f"{model['mb']:.1f}", f"{model['cold_ms']:.0f}"]
+        row += [f"{model['cached_ms']:.0f}", f"{model['peak_mb']:.0f}"]
         for key in ("threads_1", "threads_2"):
-            row += [f"{each[key][k]:.2f}" for k in ("median_ms", "p95_ms")]
+            row += [f"{model[key][k]:.2f}" for k in ("median_ms", "p95_ms")]
         rows.append(row)
     yield from _table([*titles, "2 threads", "p95"], rows)
     yield ""
@@ -138,39 +140,42 @@ def time_lines(found: Found) -> Iterator[str]:
     yield "a person of 600 pixels in a frame of 1920 x 1080):"
     yield ""
     rows = []
-    for name, each in timed["models"].items():
-        if each["stages"]:
-            cpu = {k: f"{v['cpu_ms']:.2f}" for k, v in each["stages"].items()}
+    for name, model in timings["models"].items():
+        if model["stages"]:
+            cpu = {k: f"{v['cpu_ms']:.2f}" for k, v in model["stages"].items()}
             rows.append([name, *(cpu.get(s, "") for s in parts.STAGES)])
     yield from _table(["model", *parts.STAGES], rows)
 
 
-def goal_lines(timed) -> Iterator[str]:
-    """Ratios that are held to a goal, where both sides were timed."""
-    models, rows = timed["models"], []
+def goal_lines(timings) -> Iterator[str]:
+    """Section on ratios with a goal, where both sides were timed."""
+    models, rows = timings["models"], []
 
-    def hold(what: str, one: float, other: float, most: float) -> None:
-        told = "" if one <= most * other else " MISSED"
-        rows.append([what, f"{one / other:.3f}{told}", f"at most {most:g}"])
+    def add_row(
+        quantity: str, numerator: float, denominator: float, limit: float
+    ) -> None:
+        mark = "" if numerator <= limit * denominator else " MISSED"
+        ratio = f"{numerator / denominator:.3f}{mark}"
+        rows.append([quantity, ratio, f"at most {limit:g}"])
 
-    def worked(name: str) -> float:
+    def cpu_ms(name: str) -> float:
         return models[name]["threads_1"]["cpu_ms"]
 
     if "resnet50_slim_float32" in models:
-        whole = worked("resnet50_slim_float32")
+        full_ms = cpu_ms("resnet50_slim_float32")
         body = models["resnet50_slim_float32"]["stages"]["body"]["cpu_ms"]
-        int8 = worked("resnet50_slim_int8")
-        hold("int8 ResNet-50 over float32", int8, whole, 0.33)
-        hold("body in float32 ResNet-50", body, whole, 0.02)
+        int8 = cpu_ms("resnet50_slim_int8")
+        add_row("int8 ResNet-50 over float32", int8, full_ms, 0.33)
+        add_row("body in float32 ResNet-50", body, full_ms, 0.02)
     for name in models:
         if "pose_landmark" in name and "mobilenet_v3_float16" in models:
-            ours = worked("mobilenet_v3_float16")
-            hold(f"float16 MobileNetV3 over {name}", ours, worked(name), 1)
-    if "body_ratio" in timed:
-        ratio = timed["body_ratio"]
-        told = "" if ratio >= 1.8 else " MISSED"
-        what = "the textbook's body over ours"
-        rows.append([what, f"{ratio:.2f}{told}", "at least 1.8"])
+            ours = cpu_ms("mobilenet_v3_float16")
+            add_row(f"float16 MobileNetV3 over {name}", ours, cpu_ms(name), 1)
+    if "body_ratio" in timings:
+        ratio = timings["body_ratio"]
+        mark = "" if ratio >= 1.8 else " MISSED"
+        quantity = "the textbook's body over ours"
+        rows.append([quantity, f"{ratio:.2f}{mark}", "at least 1.8"])
     if not rows:
         return
     yield "## Goals, one thread, processor time"
@@ -184,16 +189,16 @@ def _table(titles, rows) -> Iterator[str]:
 
 
 def plot_errors(cards: Mapping[str, dict], path: Path) -> None:
-    """Mean error of each precision beside its budget, by size of the file."""
+    """Plots the mean error of each precision and its budget over file size."""
     figure, axes = plt.subplots(figsize=(6, 4))
     for precision, card in cards.items():
         mean = card["difference_to_keras"]["vertices_mean_mm"]
         (dot,) = axes.plot(card["bytes"] / 1e6, mean, "o", label=precision)
         if precision in compare.MEAN_MM:
             budget = compare.MEAN_MM[precision]
-            place = card["bytes"] / 1e6
+            megabytes = card["bytes"] / 1e6
             axes.plot(
-                place, budget, "v", color=dot.get_color(), fillstyle="none"
+                megabytes, budget, "v", color=dot.get_color(), fillstyle="none"
             )
     axes.plot([], [], "v", color="0.4", fillstyle="none", label="its budget")
     axes.set_yscale("log")

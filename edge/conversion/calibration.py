@@ -1,7 +1,7 @@
-"""Crops to measure ranges on, and other ones to hold a file against.
+"""Crops to measure ranges on, and other crops to check a file against Keras.
 
-Without any data at hand they show rendered people: the first of the frozen
-protocol synthetic_v1, which nothing is trained on, and for the ranges those
+Without a data set they show rendered people: to check, the first of the frozen
+protocol synthetic_v1, which nothing is trained on; to measure ranges, people
 of another seed and split.
 """
 
@@ -20,7 +20,7 @@ from training.data.pipeline import batches as pipeline
 from training.data.records import records_folder, schema
 from training.data.synthetic import people as synthetic
 
-# Where a crop must not come from a split that trains the network.
+# Order of preference for crops that must not have trained the network.
 _HELD_OUT_FIRST = ("test", "val", "train")
 
 
@@ -30,39 +30,39 @@ class Images(NamedTuple):
     inputs: dict[str, np.ndarray]
     """The method's inputs by name, (N, ...): image uint8, others float32."""
     source: str
-    """Where they come from, in words."""
+    """Their origin, in words."""
     joints3d: np.ndarray | None = None
     """(N, K, 4) of joints.KEYPOINTS, metres, and valid 0 or 1; or None."""
 
     @property
     def count(self) -> int:
-        """How many people, N."""
+        """The number of people, N."""
         return len(self.inputs["image"])
 
     def first(self, count: int) -> "Images":
-        """The first `count` of them."""
+        """The first `count` people."""
         labels = None if self.joints3d is None else self.joints3d[:count]
         inputs = {name: rows[:count] for name, rows in self.inputs.items()}
         return self._replace(inputs=inputs, joints3d=labels)
 
 
 def held_out(model: method.Method, source: Path | None, count: int) -> Images:
-    """`count` people to hold a file against.
+    """`count` people to check a file against Keras.
 
     Args:
-        model: whose input size and crop rule they follow.
+        model: the method whose input size and crop rule the crops follow.
         source: a records folder, a folder of photos of one person each, or
             None for rendered people.
-        count: fewer come back where there are not so many.
+        count: the number of people; fewer if the source has fewer.
 
     Raises:
         FileNotFoundError, ValueError: `source` holds neither.
     """
     if source is None:
         frozen = synthetic.frozen()
-        return _drawn(model, frozen.examples(0, count), "rendered people")
+        return _rendered(model, frozen.examples(0, count), "rendered people")
     if _is_records(source):
-        return _recorded(model, source, 0, count, held=True)
+        return _recorded(model, source, 0, count, for_checking=True)
     photos = _photos(source)
     return _photographed(model, photos[: -(-len(photos) // 2)][:count], source)
 
@@ -70,7 +70,7 @@ def held_out(model: method.Method, source: Path | None, count: int) -> Images:
 def for_calibration(
     model: method.Method, source: Path | None, count: int, skip: int
 ) -> Images:
-    """`count` people to measure ranges on; none of `held_out`'s.
+    """`count` people to measure ranges on, disjoint from `held_out`'s.
 
     A folder of photos gives its first half, by name, to `held_out` and its
     second half here; with a single photo both are the same.
@@ -79,23 +79,23 @@ def for_calibration(
         model: as for held_out.
         source: as for held_out.
         count: as for held_out.
-        skip: how many held_out was asked for.
+        skip: the `count` that held_out was called with.
     """
     if source is None:
-        others = synthetic.People(seed=0, split="val")
-        return _drawn(model, others.examples(0, count), "rendered people")
+        people = synthetic.People(seed=0, split="val")
+        return _rendered(model, people.examples(0, count), "rendered people")
     if _is_records(source):
-        return _recorded(model, source, skip, count, held=False)
+        return _recorded(model, source, skip, count, for_checking=False)
     photos = _photos(source)
-    others = photos[-(-len(photos) // 2) :] or photos
-    return _photographed(model, others[:count], source)
+    second_half = photos[-(-len(photos) // 2) :] or photos
+    return _photographed(model, second_half[:count], source)
 
 
 def _is_records(folder: Path) -> bool:
     return (folder / "report.json").is_file()
 
 
-def _drawn(
+def _rendered(
     model: method.Method, examples: Iterable[schema.Example], source: str
 ) -> Images:
     people, labels = [], []
@@ -107,26 +107,30 @@ def _drawn(
             inference.crop_inputs(model, image, [box], example.intrinsics)
         )
         labels.append(example.joints3d)
-    return Images(_joined(people), source, np.stack(labels))
+    return Images(_concatenated(people), source, np.stack(labels))
 
 
-def _joined(people: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Inputs of some people each as those of all, with images of uint8."""
+def _concatenated(people: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Concatenates the inputs of several people; images become uint8."""
     inputs = {
-        name: np.concatenate([each[name] for each in people])
+        name: np.concatenate([crops[name] for crops in people])
         for name in people[0]
     }
     return inputs | {"image": inputs["image"].astype(np.uint8)}
 
 
 def _recorded(
-    model: method.Method, folder: Path, skip: int, count: int, held: bool
+    model: method.Method,
+    folder: Path,
+    skip: int,
+    count: int,
+    for_checking: bool,
 ) -> Images:
-    """The first examples of a split; of held-out ones where there are."""
+    """The first examples of a split, a held-out split if there is one."""
     splits = records_folder.read_report(folder)["splits"]
     order = [split for split in _HELD_OUT_FIRST if splits.get(split)]
-    split = order[0] if held else order[-1]
-    start = 0 if held or split != order[0] else skip
+    split = order[0] if for_checking else order[-1]
+    start = 0 if for_checking or split != order[0] else skip
     dataset = pipeline.eval_dataset(
         config.Source(records=str(folder), split=split),
         16,
@@ -144,7 +148,7 @@ def _recorded(
             f"than {start}: give more records, or fewer --crops."
         )
     labels = np.concatenate([batch["joints3d"] for batch in batches])
-    inputs = _joined([model.inputs(batch) for batch in batches])
+    inputs = _concatenated([model.inputs(batch) for batch in batches])
     return Images(inputs, f"{folder.name}/{split}", labels)
 
 
@@ -171,4 +175,4 @@ def _photographed(
         image = inference.read_photo(path)
         box = crop.square_box((0, 0, image.shape[1], image.shape[0]))
         people.append(inference.crop_inputs(model, image, [box]))
-    return Images(_joined(people), f"photos of {folder.name}")
+    return Images(_concatenated(people), f"photos of {folder.name}")

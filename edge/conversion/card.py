@@ -1,8 +1,8 @@
-"""What a user of an exported file must know: beside the file, and in it.
+"""The card of an exported file: all that its user must know.
 
 NAME.card.json lies beside NAME.tflite with NAME.mesh.npz, the triangles; the
-card of NAME.onnx is NAME.onnx.card.json, so that both may lie together. A
-file itself carries its card, too, but for its own size, as metadata.
+card of NAME.onnx is NAME.onnx.card.json, so that both fit in one folder. The
+file also carries its card as metadata, without the file's own size.
 """
 
 import dataclasses
@@ -32,15 +32,15 @@ VERSIONS_OF = (
 )
 
 RUNTIMES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
-"""What the check of every export runs a file with, on the CPU."""
+"""Runtime that checks every export, on the CPU."""
 
 
 def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
-    """Writes NAME.mesh.npz beside a file; returns what the card says of it.
+    """Writes NAME.mesh.npz beside a file; returns its entry in the card.
 
-    Arrays: faces (F, 3) int32; where the body has a coarse mesh, too,
-    lite_vertices (L,) ids of its vertices and lite_faces (G, 3) that index
-    them.
+    Arrays: faces (F, 3) int32; if the body has a coarse mesh, also
+    lite_vertices (L,), the ids of its vertices, and lite_faces (G, 3), which
+    index them.
     """
     data = model.body.data
     arrays = {"faces": data.faces}
@@ -60,12 +60,12 @@ def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
 def make(
     model: method.Method, kind: str, precision: str, measured: compare.Measured
 ) -> dict:
-    """The card, but for what depends on the file's name and size.
+    """The card, without the entries that need the file's name and size.
 
     Args:
-        model: what was exported.
+        model: the exported method.
         kind: "tflite" or "onnx".
-        precision: as the command's.
+        precision: value of --precision.
         measured: the file's errors.
     """
     data = model.body.data
@@ -115,14 +115,14 @@ def make(
 
 
 def difference(measured: compare.Measured) -> dict:
-    """The measured errors as the card holds them."""
-    told = dataclasses.asdict(measured)
-    mpjpe = told.pop("mpjpe_mm")
-    told["largest_unit"] = "metres for vertices (distance) and joints"
+    """The measured errors as entries of the card."""
+    fields = dataclasses.asdict(measured)
+    mpjpe = fields.pop("mpjpe_mm")
+    fields["largest_unit"] = "metres for vertices (distance) and joints"
     if mpjpe:
-        told["mpjpe_mm"] = dict(zip(("keras", "file"), mpjpe, strict=True))
-        told["mpjpe_percent"] = measured.mpjpe_percent
-    return told
+        fields["mpjpe_mm"] = dict(zip(("keras", "file"), mpjpe, strict=True))
+        fields["mpjpe_percent"] = measured.mpjpe_percent
+    return fields
 
 
 def embed(content: bytes, card: dict) -> bytes:
@@ -154,7 +154,7 @@ def embed(content: bytes, card: dict) -> bytes:
 
 
 def embedded(content: bytes) -> dict | None:
-    """The card in a .tflite; None where it has none."""
+    """The card in a .tflite, or None."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content)
@@ -169,54 +169,54 @@ def embedded(content: bytes) -> dict | None:
 def write(path: Path, card: dict) -> None:
     """Writes the card beside a file."""
     text = json.dumps(card, indent=1) + "\n"
-    _beside(path).write_text(text, encoding="utf-8")
+    _card_path(path).write_text(text, encoding="utf-8")
 
 
-def _beside(path: Path) -> Path:
+def _card_path(path: Path) -> Path:
     if path.suffix == ".tflite":
         return path.with_suffix(".card.json")
     return path.with_name(path.name + ".card.json")
 
 
 def read(path: Path) -> dict:
-    """The card beside a file, or else the one in it.
+    """The card beside a file, or else the card inside it.
 
     Raises:
         FileNotFoundError: no such file, or no card.
         ValueError: the card is damaged.
     """
-    beside = _beside(path)
+    card_path = _card_path(path)
     try:
-        if beside.is_file():
-            found = json.loads(beside.read_text("utf-8"))
+        if card_path.is_file():
+            card = json.loads(card_path.read_text("utf-8"))
         else:
             is_onnx = path.suffix == ".onnx"
-            inside = convert_onnx.embedded if is_onnx else embedded
-            found = inside(path.read_bytes())
+            read_embedded = convert_onnx.embedded if is_onnx else embedded
+            card = read_embedded(path.read_bytes())
     except ValueError as error:
         raise ValueError(
             f"The card of {path} is damaged ({error}). Export it again."
         ) from error
-    if found is not None and not {"format", "precision"} <= set(found):
+    if card is not None and not {"format", "precision"} <= set(card):
         raise ValueError(
             f"The card of {path} says neither format nor precision: it is of "
             "an older version. Export it again."
         )
-    if found is None:
+    if card is None:
         raise FileNotFoundError(
             f"{path} has no card, beside it or in it: it is no file of "
             "edge.export."
         )
-    return found
+    return card
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that an exported file depends on."""
+    """Versions of the packages that an exported file depends on."""
     return {name: _version(name) for name in VERSIONS_OF}
 
 
 def _version(name: str) -> str:
-    """Of a package that may be installed by another name (tensorflow-cpu)."""
+    """Version of a package, also under another name (tensorflow-cpu)."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -225,13 +225,13 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str:
-    """The commit of this code, marked when files differ from it."""
+    """The commit of this code, marked "-dirty" when files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
     try:
-        told = subprocess.run(
-            command, cwd=here, capture_output=True, text=True, check=True
+        process = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown (not a git checkout)"
-    return told.stdout.strip()
+    return process.stdout.strip()

@@ -1,8 +1,8 @@
-"""A .tflite against the Keras model that it was made of.
+"""Compares a .tflite with the Keras model that it was exported from.
 
 The measure is what a user sees, the mesh: the mean distance of a vertex from
 float Keras', over images that the quantizer never saw. A float32 file must
-agree at the worst vertex; the others have a budget each.
+agree at the worst vertex; every other precision has a budget of its own.
 """
 
 import dataclasses
@@ -14,28 +14,28 @@ from edge.conversion.calibration import Images
 from tf_hmr import joints, method, metrics
 
 LARGEST_FLOAT32_M = 1e-4
-"""Of the worst vertex of a float32 file; its noise is far below."""
+"""Budget of the worst vertex of a float32 file, far above its noise."""
 
 MEAN_MM = {"float16": 0.3, "w8": 2.0, "int8": 4.0}
-"""Of the mean vertex error, by precision."""
+"""Budget of the mean vertex error, by precision."""
 
 MPJPE_PERCENT = 1.0
-"""How much MPJPE may change, where the images have labels."""
+"""Budget for the change of MPJPE, where the images have labels."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What a file does to the outputs of its model.
+    """Errors of a file's outputs against those of its Keras model.
 
     Attributes:
-        crops: how many images.
-        images: where they come from.
+        crops: the number of images.
+        images: their origin, in words.
         vertices_mean_mm: mean distance of a vertex from Keras'.
-        vertices_max_mm: of the worst vertex of the worst image.
+        vertices_max_mm: distance of the worst vertex of the worst image.
         worst_crop_mean_mm: mean over the vertices of the worst image.
         largest: largest difference of each output, in its unit.
-        mpjpe_mm: of Keras and of the file against labels, about the middle
-            of the hips; None without labels.
+        mpjpe_mm: MPJPE of Keras and of the file against labels, about the
+            middle of the hips; None without labels.
     """
 
     crops: int
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def mpjpe_percent(self) -> float:
-        """By how much MPJPE differs; 0 without labels."""
+        """Change of MPJPE in percent; 0 without labels."""
         if self.mpjpe_mm is None:
             return 0.0
         keras, file = self.mpjpe_mm
@@ -61,8 +61,8 @@ def run_tflite(
     """OUTPUTS of N people, by LiteRT on the CPU.
 
     Args:
-        content: of the .tflite.
-        inputs: of calibration.Images.
+        content: the .tflite.
+        inputs: `inputs` of calibration.Images.
 
     Raises:
         ValueError: the outputs of the .tflite are not the contract's.
@@ -77,9 +77,9 @@ def run_tflite(
             f"{sorted(runner.get_output_details())}, expected "
             f"{sorted(convert.OUTPUTS)}. Export it again."
         )
-    each = [runner(**row) for row in convert.one_by_one(inputs)]
+    answers = [runner(**row) for row in convert.one_by_one(inputs)]
     return {
-        name: np.concatenate([outputs[name] for outputs in each])
+        name: np.concatenate([outputs[name] for outputs in answers])
         for name in convert.OUTPUTS
     }
 
@@ -87,8 +87,8 @@ def run_tflite(
 def run_keras(
     model: method.Method, inputs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """OUTPUTS of N people, in float32; inputs as of calibration.Images."""
-    each = [
+    """OUTPUTS of N people, in float32, for the inputs of calibration.Images."""
+    predictions = [
         model(
             {n: np.float32(v[start : start + 16]) for n, v in inputs.items()},
             training=False,
@@ -96,86 +96,96 @@ def run_keras(
         for start in range(0, len(inputs["image"]), 16)
     ]
     return {
-        name: np.concatenate([getattr(found, name) for found in each])
+        name: np.concatenate(
+            [getattr(prediction, name) for prediction in predictions]
+        )
         for name in convert.OUTPUTS
     }
 
 
-def compare(found, expected, images: Images, names) -> Measured:
-    """Outputs of a file against those of Keras, both by name.
+def compare(outputs, expected, images: Images, joint_names) -> Measured:
+    """Measures the outputs of a file against those of Keras, both by name.
 
     Args:
-        found: arrays (N, ...) of the file.
-        expected: the same of Keras.
+        outputs: arrays (N, ...) of the file.
+        expected: arrays (N, ...) of Keras.
         images: the N people, with their labels.
-        names: of the joints.
+        joint_names: names of the joints.
     """
-    away = np.linalg.norm(found["vertices"] - expected["vertices"], axis=-1)
-    # A mean or maximum would pass over NaN; a file that gives it must fail.
-    away = 1000 * np.where(np.isfinite(away), away, np.inf)
+    offsets = outputs["vertices"] - expected["vertices"]
+    distances = np.linalg.norm(offsets, axis=-1)
+    # A NaN compares as no excess; as infinity it fails the check.
+    distances_mm = 1000 * np.where(np.isfinite(distances), distances, np.inf)
     largest = {}
     for name in convert.OUTPUTS:
-        difference = np.abs(found[name] - expected[name])
+        difference = np.abs(outputs[name] - expected[name])
         worst = float(np.max(difference))
         largest[name] = worst if np.isfinite(worst) else np.inf
-    largest["vertices"] = float(away.max()) / 1000
+    largest["vertices"] = float(distances_mm.max()) / 1000
     errors = None
-    labelled = _labelled(images, names)
+    labelled = _labelled(images, joint_names)
     if labelled.any():
         errors = tuple(
-            _mpjpe_mm(predicted[labelled], images.joints3d[labelled], names)
-            for predicted in (expected["joints"], found["joints"])
+            _mpjpe_mm(
+                predicted[labelled], images.joints3d[labelled], joint_names
+            )
+            for predicted in (expected["joints"], outputs["joints"])
         )
     return Measured(
         crops=images.count,
         images=images.source,
-        vertices_mean_mm=float(away.mean()),
-        vertices_max_mm=float(away.max()),
-        worst_crop_mean_mm=float(away.mean(axis=1).max()),
+        vertices_mean_mm=float(distances_mm.mean()),
+        vertices_max_mm=float(distances_mm.max()),
+        worst_crop_mean_mm=float(distances_mm.mean(axis=1).max()),
         largest=largest,
         mpjpe_mm=errors,
     )
 
 
-def _labelled(images: Images, names) -> np.ndarray:
-    """(N,) whether all joints `names` of a crop have labels."""
+def _labelled(images: Images, joint_names) -> np.ndarray:
+    """(N,) whether all `joint_names` of a crop have labels."""
     if images.joints3d is None:
         return np.zeros(images.count, bool)
-    index = joints.select(names, of=joints.KEYPOINTS)
+    index = joints.select(joint_names, of=joints.KEYPOINTS)
     return (images.joints3d[:, index, 3] > 0).all(axis=1)
 
 
-def _mpjpe_mm(predicted: np.ndarray, labels: np.ndarray, names) -> float:
-    true = labels[:, joints.select(names, of=joints.KEYPOINTS), :3]
+def _mpjpe_mm(
+    predicted_joints: np.ndarray, labels: np.ndarray, joint_names
+) -> float:
+    true_joints = labels[:, joints.select(joint_names, of=joints.KEYPOINTS), :3]
     errors = metrics.mpjpe_mm(
-        metrics.align_root(predicted, names), metrics.align_root(true, names)
+        metrics.align_root(predicted_joints, joint_names),
+        metrics.align_root(true_joints, joint_names),
     )
     return float(errors.mean())
 
 
 def excess(measured: Measured, precision: str) -> str:
-    """What a file is beyond its budget in, in words; "" when within."""
-    over = f"over {measured.crops} crops ({measured.images})"
+    """Excess of a file over its budget, in words; "" if there is none."""
+    sample = f"over {measured.crops} crops ({measured.images})"
     wrong = [n for n, d in measured.largest.items() if not np.isfinite(d)]
     if wrong:
-        return f"The file gives {', '.join(wrong)} that are not finite, {over}."
+        return (
+            f"The file gives {', '.join(wrong)} that are not finite, {sample}."
+        )
     if precision == "float32":
         worst = measured.largest["vertices"]
         if worst > LARGEST_FLOAT32_M:
             return (
                 f"A vertex of the file is {worst:.2e} m from Keras', more "
-                f"than {LARGEST_FLOAT32_M:g} m, {over}."
+                f"than {LARGEST_FLOAT32_M:g} m, {sample}."
             )
         return ""
     mean, limit = measured.vertices_mean_mm, MEAN_MM[precision]
     if mean > limit:
         return (
             f"The file's vertices are {mean:.2f} mm from Keras' in the mean, "
-            f"more than the {limit:g} mm of {precision}, {over}."
+            f"more than the {limit:g} mm of {precision}, {sample}."
         )
     if measured.mpjpe_percent > MPJPE_PERCENT:
         return (
             f"The file changes MPJPE by {measured.mpjpe_percent:.2f} %, more "
-            f"than {MPJPE_PERCENT:g} %, {over}."
+            f"than {MPJPE_PERCENT:g} %, {sample}."
         )
     return ""

@@ -1,12 +1,12 @@
-"""Which operators of a network bear int8: each is tried alone.
+"""Finds the operators of a network that tolerate int8, trying each alone.
 
 Rounding errors of single operators are nearly independent, so their squares
-add up. Where the plain recipe of a precision is beyond its budget, the
-operator that adds most is raised to a better format, until what is left is
-predicted to fit; then all together is measured, and the aim corrected.
+add up. If the plain recipe of a precision exceeds its budget, the operator
+that adds most is raised to a better format, until the remaining error is
+predicted to fit; then the whole file is measured and the aim corrected.
 
-All of this looks at the crops that ranges are measured on; the check of the
-export looks at other ones.
+The search uses the crops that ranges are measured on; the check of the export
+uses other crops.
 """
 
 import logging
@@ -21,21 +21,21 @@ from edge.conversion import compare, quantize
 from tf_hmr import method
 
 AIM = 0.8
-"""Share of the budget that is aimed at, as other crops will differ."""
+"""Share of the budget to aim at, as other crops will differ."""
 
 ATTEMPTS = 4
-"""How often the aim is corrected. The last recipe is taken as it is, within
-its budget or not: the check of the export decides, on crops of its own."""
+"""Corrections of the aim. The last recipe is used even beyond its budget: the
+check of the export decides, on other crops."""
 
 _log = logging.getLogger(__name__)
 
 
 class Unit(NamedTuple):
-    """Operators that share their weights, or one without any.
+    """Operators that share their weights, or one without weights.
 
     Attributes:
         pattern: regular expression of their names.
-        formats: that it may have, the cheapest first.
+        formats: formats to choose from, the cheapest first.
     """
 
     pattern: str
@@ -54,52 +54,54 @@ def search(
         content: the float32 .tflite of `model`.
         model: says which layers are its encoder and its regressor.
         precision: "w8" or "int8".
-        inputs: of calibration.Images.
+        inputs: `inputs` of calibration.Images.
     """
     trial = _Trial(content, inputs)
-    plain = quantize.Recipe(model, precision)
+    plain_recipe = quantize.Recipe(model, precision)
     aim = AIM * compare.MEAN_MM[precision]
-    ranges = quantize.ranges(content, plain, inputs)
-    found = trial.error_mm(quantize.apply(content, plain, ranges))
-    if found <= aim:
+    ranges = quantize.ranges(content, plain_recipe, inputs)
+    error_mm = trial.error_mm(quantize.apply(content, plain_recipe, ranges))
+    if error_mm <= aim:
         return {}
     _log.warning(
         "%s is %.1f mm off, its budget is %g mm: trying each operator, which "
         "takes minutes for a large network (--latency-only does not)",
-        *(precision, found, compare.MEAN_MM[precision]),
+        precision,
+        error_mm,
+        compare.MEAN_MM[precision],
     )
-    alone = _errors_alone(content, plain, ranges, trial)
+    unit_errors = _errors_alone(content, plain_recipe, ranges, trial)
     for _ in range(ATTEMPTS):
-        better = raised(alone, aim)
-        recipe = quantize.Recipe(model, precision, better)
-        found = trial.error_mm(quantize.apply(content, recipe, ranges))
-        if found <= AIM * compare.MEAN_MM[precision]:
+        raised_formats = raised(unit_errors, aim)
+        recipe = quantize.Recipe(model, precision, raised_formats)
+        error_mm = trial.error_mm(quantize.apply(content, recipe, ranges))
+        if error_mm <= AIM * compare.MEAN_MM[precision]:
             break
-        aim *= 0.9 * AIM * compare.MEAN_MM[precision] / found
-    return better
+        aim *= 0.9 * AIM * compare.MEAN_MM[precision] / error_mm
+    return raised_formats
 
 
-def raised(alone: dict[Unit, list[float]], aim: float) -> dict[str, str]:
-    """Raises what adds most until the squares add up to the aim's.
+def raised(unit_errors: dict[Unit, list[float]], aim: float) -> dict[str, str]:
+    """Raises the worst units until the squared errors sum to at most aim^2.
 
     Args:
-        alone: error of each unit in each of its formats, mm.
-        aim: what all together may add, mm.
+        unit_errors: error of each unit in each of its formats, mm.
+        aim: error that all units together may add, mm.
 
     Returns:
         Formats, by pattern, of the units that are raised.
     """
-    level = dict.fromkeys(alone, 0)
+    levels = dict.fromkeys(unit_errors, 0)
     while True:
-        errors = {unit: alone[unit][level[unit]] for unit in alone}
+        errors = {unit: unit_errors[unit][levels[unit]] for unit in unit_errors}
         if np.sum(np.square(list(errors.values()))) <= aim**2:
             break
         worst = max(errors, key=errors.get)
-        level[worst] += 1
+        levels[worst] += 1
     return {
-        unit.pattern: unit.formats[chosen]
-        for unit, chosen in level.items()
-        if chosen
+        unit.pattern: unit.formats[level]
+        for unit, level in levels.items()
+        if level
     }
 
 
@@ -111,15 +113,17 @@ class _Trial:
         self._expected = compare.run_tflite(content, inputs)["vertices"]
 
     def error_mm(self, content: bytes) -> float:
-        found = compare.run_tflite(content, self._inputs)["vertices"]
-        away = np.linalg.norm(found - self._expected, axis=-1).mean()
-        return 1000 * float(away) if np.isfinite(away) else np.inf
+        vertices = compare.run_tflite(content, self._inputs)["vertices"]
+        distance = np.linalg.norm(vertices - self._expected, axis=-1).mean()
+        return 1000 * float(distance) if np.isfinite(distance) else np.inf
 
 
-def _errors_alone(content, plain, ranges, trial) -> dict[Unit, list[float]]:
-    """Error in mm of each unit in each of its formats, all else float32."""
-    units = _units(content, plain)
-    found = {}
+def _errors_alone(
+    content, plain_recipe, ranges, trial
+) -> dict[Unit, list[float]]:
+    """Error in mm of each unit in each format, all else in float32."""
+    units = _units(content, plain_recipe)
+    unit_errors = {}
     for unit in tqdm.tqdm(
         units, desc="operators", disable=not sys.stderr.isatty()
     ):
@@ -127,17 +131,17 @@ def _errors_alone(content, plain, ranges, trial) -> dict[Unit, list[float]]:
         for form in unit.formats[:-1]:
             only = quantize.Only(unit.pattern, form)
             errors.append(trial.error_mm(quantize.apply(content, only, ranges)))
-        # Float16 alone is far below what int8 does.
-        found[unit] = [*errors, 0.0]
-    return found
+        # The error of float16 is far below that of int8.
+        unit_errors[unit] = [*errors, 0.0]
+    return unit_errors
 
 
-def _units(content: bytes, plain: quantize.Recipe) -> list[Unit]:
-    """The operators that a recipe gives int8, those of one weight together."""
+def _units(content: bytes, plain_recipe: quantize.Recipe) -> list[Unit]:
+    """The operators that a recipe makes int8, grouped by shared weights."""
     names: dict[object, list[str]] = {}
     formats: dict[object, tuple[str, ...]] = {}
     for operator in lint.operators(content):
-        form = plain.format_of(operator.kind, operator.name)
+        form = plain_recipe.format_of(operator.kind, operator.name)
         if form not in ("static", "dynamic"):
             continue
         weighted = operator.kind in quantize.WEIGHTED

@@ -1,7 +1,7 @@
-"""Method to one .onnx, for TensorRT; needs the extra [onnx].
+"""Converts a method to one .onnx, for TensorRT; needs the extra [onnx].
 
-The image is float32 here: TensorRT before 8.5 takes no uint8. Other
-precisions are TensorRT's to make (`trtexec --fp16`).
+The image is float32 here: TensorRT before 8.5 takes no uint8. TensorRT
+makes other precisions itself (`trtexec --fp16`).
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
 class _Served(keras.Model):
-    """Gives the outputs by name; Keras exports models only."""
+    """Model with outputs by name, because Keras exports only models."""
 
     def __init__(self, model: method.Method):
         super().__init__(name="served")
@@ -32,15 +32,15 @@ class _Served(keras.Model):
 
 
 def check_packages() -> None:
-    """Refuses to start without what this format needs.
+    """Checks that the packages of this format are installed.
 
     Raises:
-        ValueError: names the packages and the command that installs them.
+        ValueError: a package is missing; names the command to install it.
     """
-    gone = [name for name in PACKAGES if not importlib.util.find_spec(name)]
-    if gone:
+    missing = [name for name in PACKAGES if not importlib.util.find_spec(name)]
+    if missing:
         raise ValueError(
-            f"--format onnx needs {', '.join(gone)}, not installed. In the "
+            f"--format onnx needs {', '.join(missing)}, not installed. In the "
             "checkout: pip install -e '.[onnx]'"
         )
 
@@ -69,13 +69,13 @@ def run(content: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         content, providers=["CPUExecutionProvider"]
     )
     names = list(convert.OUTPUTS)
-    each = [
+    answers = [
         session.run(names, {name: np.float32(row[name]) for name in row})
         for row in convert.one_by_one(inputs)
     ]
     return {
-        name: np.concatenate(found)
-        for name, found in zip(names, zip(*each, strict=True), strict=True)
+        name: np.concatenate(arrays)
+        for name, arrays in zip(names, zip(*answers, strict=True), strict=True)
     }
 
 
@@ -89,7 +89,7 @@ def embed(content: bytes, card: dict) -> bytes:
 
 
 def embedded(content: bytes) -> dict | None:
-    """The card in an .onnx; None where it has none."""
+    """The card in an .onnx, or None."""
     import onnx
 
     model = onnx.load_model_from_string(content)

@@ -1,13 +1,13 @@
-"""One float32 .tflite in other precisions, part by part.
+"""Quantizes a float32 .tflite, part by part.
 
-Which numbers a part of the network bears differs: convolutions bear int8,
-rotations and the body do not (measured: an int8 body is centimetres off). So
-an encoder, a regressor and the rest get a format each, by the names of their
-operators, which are those of the layers in the method's attributes.
+The parts of a network tolerate different precisions: convolutions tolerate
+int8, rotations and the body do not (measured: an int8 body is centimetres
+off). So encoder, regressor and the rest each have a format, chosen by the
+names of their operators, which come from the layers in the method's attributes.
 
-Formats: "static", int8 with ranges of activations that were measured before;
-"dynamic", int8 weights and activations rounded as they come; "float16",
-weights stored so and computed in float (operators without weights: float).
+Formats: "static", int8 with ranges of activations measured before; "dynamic",
+int8 weights, activations rounded at run time; "float16", weights stored as
+float16 and computed in float (operators without weights: float).
 """
 
 import contextlib
@@ -36,7 +36,7 @@ _SIGNATURE = "serving_default"
 
 
 class Recipe:
-    """Formats of all operators: of parts by precision, and of single ones."""
+    """Formats of all operators: by part, with exceptions by operator."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class Recipe:
         Args:
             model: its attributes `encoder` and `regressor` are layers.
             precision: a key of PARTS.
-            raised: formats of operators by patterns of their names, which
-                take the place of their part's.
+            raised: formats by patterns of operators' names, which override
+                the format of their part.
 
         Raises:
-            ValueError: the method lacks a part that is treated apart.
+            ValueError: the method lacks a layer that PARTS names.
         """
         self._parts = {
             _names(model, part): form for part, form in PARTS[precision].items()
@@ -67,7 +67,7 @@ class Recipe:
         return form if form == "static" or kind in WEIGHTED else ""
 
     def rules(self):
-        """As ai-edge-quantizer takes them: the last that matches holds."""
+        """Rules of ai-edge-quantizer: the last that matches applies."""
         from ai_edge_quantizer import recipe_manager
 
         rules = recipe_manager.RecipeManager()
@@ -85,7 +85,7 @@ class Only:
     form: str
 
     def rules(self):
-        """As Recipe's."""
+        """Rules of ai-edge-quantizer, as in Recipe."""
         from ai_edge_quantizer import recipe_manager
 
         rules = recipe_manager.RecipeManager()
@@ -93,22 +93,24 @@ class Only:
         return rules
 
 
-def apply(content: bytes, recipe: Recipe | Only, found=None) -> bytes:
+def apply(content: bytes, recipe: Recipe | Only, tensor_ranges=None) -> bytes:
     """The .tflite in the formats of a recipe.
 
     Args:
         content: the float32 .tflite.
         recipe: formats of its operators.
-        found: `ranges`, needed where a format is "static".
+        tensor_ranges: of `ranges`; needed if a format is "static".
     """
     from ai_edge_quantizer import quantizer
 
     with _quiet():
-        work = quantizer.Quantizer(
+        file_quantizer = quantizer.Quantizer(
             bytearray(content), recipe.rules().get_quantization_recipe()
         )
-        done = work.quantize(found, enable_progress_report=False)
-    return bytes(done.quantized_model)
+        quantized = file_quantizer.quantize(
+            tensor_ranges, enable_progress_report=False
+        )
+    return bytes(quantized.quantized_model)
 
 
 def ranges(
@@ -121,38 +123,38 @@ def ranges(
 
     Args:
         content: the float32 .tflite.
-        recipe: of whose static operators they are measured.
-        inputs: of calibration.Images.
+        recipe: the recipe whose static operators are measured.
+        inputs: `inputs` of calibration.Images.
     """
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
     with _quiet():
-        work = calibrator.Calibrator(
+        tensor_calibrator = calibrator.Calibrator(
             bytearray(content),
             num_threads=2,
             qsv_update_func=qsv_utils.min_max_update,
         )
         rows = list(convert.one_by_one(inputs))
-        work.calibrate({_SIGNATURE: rows}, recipe.rules())
-    return work.get_model_qsvs()
+        tensor_calibrator.calibrate({_SIGNATURE: rows}, recipe.rules())
+    return tensor_calibrator.get_model_qsvs()
 
 
 def pattern_of(names: Iterable[str]) -> str:
-    """Regular expression of the operators whose first names these are."""
+    """Regular expression for the operators with these first names."""
     return "^(" + "|".join(re.escape(name) for name in names) + ")(;|$)"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's progress bars, and its word on memory."""
+    """Hides the library's progress bars and its warning about memory."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
 def _names(model: method.Method, part: str) -> str:
-    """Regular expression of the operators of the layer in an attribute."""
+    """Regular expression for the operators of the layer in attribute `part`."""
     layer = getattr(model, part, None)
     if layer is None:
         raise ValueError(
@@ -165,7 +167,7 @@ def _names(model: method.Method, part: str) -> str:
 
 
 def _add(rules, pattern: str, form: str) -> None:
-    """A format for the operators whose names match a pattern."""
+    """Adds a format for the operators whose names match a pattern."""
     from ai_edge_quantizer import qtyping
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
@@ -178,7 +180,7 @@ def _add(rules, pattern: str, form: str) -> None:
             weight_num_bits=8,
         )
         return
-    # What an earlier rule says of operators without weights ends here.
+    # Cancels earlier rules for operators without weights.
     rules.add_quantization_config(
         regex=pattern,
         operation_name=names.ALL_SUPPORTED,

@@ -1,4 +1,4 @@
-"""Method to one float32 .tflite: batch 1, built-in operators, named outputs."""
+"""Converts a method to a float32 .tflite: batch 1, only built-in operators."""
 
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OUTPUTS = {
     "betas": "shape coefficients",
     "camera": "weak perspective s, tx, ty: keypoints = s (xy + t)",
 }
-"""The outputs, exactly these, and what the card says of each."""
+"""The outputs, exactly these, with their meaning for the card."""
 
 CARD_KEY = "tf_hmr_card"
 """Name of the card in a file's metadata."""
@@ -33,11 +33,11 @@ def edge_form(model: method.Method) -> method.Method:
 def signature(
     model: method.Method, image: tf.DType = tf.uint8
 ) -> dict[str, tf.TensorSpec]:
-    """The method's inputs of one person, by name.
+    """Specs of the method's inputs for one person, by name.
 
     Args:
-        model: names them.
-        image: type of the image; the other inputs are float32.
+        model: the method that names them.
+        image: dtype of the image; the other inputs are float32.
     """
     return {
         name: tf.TensorSpec(
@@ -50,7 +50,7 @@ def signature(
 
 
 def served(model: method.Method):
-    """Function of the method's inputs by name that gives OUTPUTS by name."""
+    """Function from the method's inputs by name to OUTPUTS by name."""
 
     def serve(inputs):
         floats = {n: tf.cast(inputs[n], tf.float32) for n in model.input_names}
@@ -71,8 +71,8 @@ def one_by_one(
 def to_tflite(model: method.Method) -> bytes:
     """The .tflite of a method in its edge form.
 
-    By way of a SavedModel: converting a concrete function of a Keras 3 model
-    gives, without an error, a file that lacks the weights.
+    Converts through a SavedModel: from a concrete function of a Keras 3 model
+    the converter makes, without an error, a file that lacks the weights.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)

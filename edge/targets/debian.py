@@ -1,8 +1,8 @@
-"""Debian packages unpacked into a folder: no root, nothing is installed.
+"""Unpacks Debian packages into a folder, without root or installing them.
 
-apt-get works here in a folder of its own: with its own lists, its own archive
-and the idea that nothing is installed, so that it fetches all that a package
-needs. What was fetched stays, and is not fetched again.
+apt-get works in a folder of its own: with its own lists, its own archive and an
+empty list of installed packages, so that it fetches all dependencies of a
+package. Downloads are kept and not repeated.
 """
 
 import os
@@ -15,7 +15,7 @@ ARCHITECTURES = ("amd64", "arm64")
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "targets"
-"""Where targets are made; git ignores it."""
+"""Folder that targets are built in; git ignores it."""
 
 _CONFIG = """\
 Dir "{folder}";
@@ -33,77 +33,79 @@ Acquire::Retries "3";
 
 
 def fetch(names: list[str], architecture: str = "") -> list[Path]:
-    """Downloads packages and all that they need.
+    """Downloads packages and their dependencies.
 
     Args:
-        names: of packages; "name/suite" for one that is not in SUITES[0].
-        architecture: as "arm64"; this machine's where it is empty.
+        names: names of packages; "name/suite" if not in SUITES[0].
+        architecture: such as "arm64"; "" for this machine's.
 
     Returns:
-        The .deb files, with those of the C library.
+        The .deb files, including the C library's.
 
     Raises:
-        ValueError: there is no apt-get, or it failed; says why.
+        ValueError: apt-get is missing, or failed; quotes its errors.
     """
-    words = [f"-oAPT::Architecture={architecture}"] if architecture else []
-    words += ["--yes", "install", *names]
+    arguments = [f"-oAPT::Architecture={architecture}"] if architecture else []
+    arguments += ["--yes", "install", *names]
     config = _configured()
     try:
-        _apt(config, "--download-only", *words)
-    except ValueError:  # Perhaps there are newer ones by now: read the lists.
+        _apt(config, "--download-only", *arguments)
+    except ValueError:  # The lists may be outdated: read them again.
         (config.parent / "updated").unlink()
-        _apt(_configured(), "--download-only", *words)
-    # It names what is not there yet: so let there be nothing.
-    nothing = "-oDir::Cache::archives=etc"
-    told = _apt(config, "--print-uris", nothing, *words)
-    lines = [line for line in told.splitlines() if line.startswith("'")]
+        _apt(_configured(), "--download-only", *arguments)
+    # apt-get names only missing files: an empty archive makes it name all.
+    empty_archive = "-oDir::Cache::archives=etc"
+    listing = _apt(config, "--print-uris", empty_archive, *arguments)
+    lines = [line for line in listing.splitlines() if line.startswith("'")]
     archives = config.parent / "cache" / "archives"
     return [archives / line.split()[1] for line in lines]
 
 
-def unpack(package: Path, into: Path, only: str = "") -> None:
-    """Puts the files of a .deb, or `only` one path of them, into a folder.
+def unpack(package: Path, folder: Path, member: str = "") -> None:
+    """Extracts a .deb, or only its path `member`, into a folder.
 
     Raises:
-        ValueError: dpkg or tar failed; says why.
+        ValueError: dpkg or tar failed; quotes its errors.
     """
-    into.mkdir(parents=True, exist_ok=True)
-    if not only:
-        run(["dpkg", "-x", package, into])
+    folder.mkdir(parents=True, exist_ok=True)
+    if not member:
+        run(["dpkg", "-x", package, folder])
         return
     listing = subprocess.Popen(
         ["dpkg", "--fsys-tarfile", package], stdout=subprocess.PIPE
     )
-    run(["tar", "-x", "-C", into, only], stdin=listing.stdout)
+    run(["tar", "-x", "-C", folder, member], stdin=listing.stdout)
     listing.stdout.close()
     listing.wait()
 
 
 def run(command: list, **options) -> str:
-    """What a command prints; its last line of errors where it fails.
+    """Runs a command; returns its standard output.
 
     Raises:
-        ValueError: the command is not there, or failed.
+        ValueError: the command is missing, or failed; quotes its errors or its
+            last line.
     """
     command = [str(word) for word in command]
-    # Some systems keep these from those who are not root.
+    # On some systems PATH has /sbin only for root.
     options.setdefault("env", dict(os.environ))
     options["env"]["PATH"] += os.pathsep + "/sbin"
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, **options
         )
     except OSError as error:
         raise ValueError(f"{command[0]} cannot be run: {error}") from error
-    if done.returncode:
-        lines = done.stderr.split("\n") + done.stdout.split("\n")
-        why = next((x for x in reversed(lines) if x.strip()), "")
-        faults = [x for x in lines if x.startswith(("E:", "ERROR:"))]
-        why = " ".join(faults) or why
+    if process.returncode:
+        lines = process.stderr.split("\n") + process.stdout.split("\n")
+        last_line = next((line for line in reversed(lines) if line.strip()), "")
+        errors = [x for x in lines if x.startswith(("E:", "ERROR:"))]
+        error_message = " ".join(errors) or last_line
         raise ValueError(
-            f"{' '.join(command[:3])} ... failed ({done.returncode}): {why}"
+            f"{' '.join(command[:3])} ... failed ({process.returncode}): "
+            f"{error_message}"
         )
-    return done.stdout
+    return process.stdout
 
 
 def _apt(config: Path, *words: str) -> str:
@@ -112,7 +114,7 @@ def _apt(config: Path, *words: str) -> str:
 
 
 def _configured() -> Path:
-    """apt-get's configuration in a folder of its own, lists up to date."""
+    """Path of apt-get's configuration; reads the package lists if needed."""
     folder = BUILD / "apt"
     config = folder / "apt.conf"
     if (folder / "updated").is_file():
@@ -137,16 +139,16 @@ def _configured() -> Path:
 
 
 def _mirror() -> str:
-    """Debian's address: DEBIAN_MIRROR, or where this system has it from."""
+    """Address of a Debian mirror: DEBIAN_MIRROR, or this system's."""
     named = os.environ.get("DEBIAN_MIRROR")
     if named:
         return named
     form = "$(ORIGIN) $(REPO_URI)"
-    told = run(["apt-get", "indextargets", "--format", form])
-    found = [line.split()[-1] for line in told.splitlines()]
+    listing = run(["apt-get", "indextargets", "--format", form])
+    uris = [line.split()[-1] for line in listing.splitlines()]
     debian = [
         uri
-        for uri, line in zip(found, told.splitlines(), strict=True)
+        for uri, line in zip(uris, listing.splitlines(), strict=True)
         if line.split()[0] == "Debian" and "security" not in uri
     ]
     if not debian:

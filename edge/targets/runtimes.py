@@ -1,4 +1,4 @@
-"""Other runtimes for .tflite files: of old boards, and of other processors.
+"""Installs other runtimes for .tflite files: of old boards and of aarch64.
 
     python -m edge.targets.runtimes tflite-runtime
     python -m edge.targets.runtimes aarch64
@@ -6,7 +6,7 @@
 The first is TensorFlow's last small runtime, tflite-runtime 2.14 of 2023 with
 numpy 1 and OpenCV 4, in an environment of its own. The second is Debian's
 Python for aarch64 with the wheels that a Jetson installs, run by qemu, which
-translates the processor's instructions: right, and slow.
+translates the processor's instructions: exact, but slow.
 """
 
 import importlib.metadata
@@ -18,36 +18,39 @@ from edge.targets import debian
 OLD = debian.BUILD / "tflite-runtime"
 OLD_PACKAGES = ["tflite-runtime==2.14.*", "numpy<2", "opencv-python-headless<5"]
 OLD_PYTHONS = ("3.11", "3.10", "3.9", "3.8")
-"""For which tflite-runtime 2.14 has wheels."""
+"""Python versions that tflite-runtime 2.14 has wheels for."""
 
 ARM = debian.BUILD / "aarch64"
 ARM_PACKAGES = ("ai-edge-litert", "numpy", "opencv-python-headless")
-"""In the versions that are installed here."""
+"""Installed in the versions of this environment."""
 ARM_PYTHON = "3.11"
-"""Bookworm's."""
-# Of qemu 7, bookworm's own, LiteRT's interpreter dies.
+"""Version of Python in bookworm."""
+# LiteRT's interpreter crashes in bookworm's own qemu 7.
 QEMU = "qemu-user/bookworm-backports"
 
 
 def old_command() -> list[str]:
-    """Starts a Python with tflite-runtime; made by `make_old`."""
+    """Command of a Python with tflite-runtime, from `make_old`."""
     return [str(OLD / "bin" / "python")]
 
 
 def arm_command() -> list[str]:
-    """Starts a Python for aarch64 with LiteRT; made by `make_arm`."""
+    """Command of a Python for aarch64 with LiteRT, from `make_arm`."""
     return [
-        *(str(ARM / "usr" / "bin" / "qemu-aarch64"), "-L", str(ARM / "root")),
-        *("-E", f"PYTHONPATH={ARM / 'site'}{os.pathsep}{debian.ROOT}"),
+        str(ARM / "usr" / "bin" / "qemu-aarch64"),
+        "-L",
+        str(ARM / "root"),
+        "-E",
+        f"PYTHONPATH={ARM / 'site'}{os.pathsep}{debian.ROOT}",
         str(ARM / "root" / "usr" / "bin" / f"python{ARM_PYTHON}"),
     ]
 
 
 def make_old() -> None:
-    """Makes the environment.
+    """Installs tflite-runtime in an environment of its own.
 
     Raises:
-        ValueError: says what could not be had.
+        ValueError: a Python or a package is missing; names it.
     """
     python = _python()
     print(f"Installing tflite-runtime 2.14 for {python}", flush=True)
@@ -57,10 +60,10 @@ def make_old() -> None:
 
 
 def make_arm() -> None:
-    """Makes a root folder of aarch64, and qemu.
+    """Makes a root folder of aarch64, and fetches qemu.
 
     Raises:
-        ValueError: says what could not be had.
+        ValueError: a package is missing; names it.
     """
     print("Fetching qemu (63 MB)", flush=True)
     (qemu,) = (
@@ -68,7 +71,7 @@ def make_arm() -> None:
         for package in debian.fetch([QEMU])
         if package.name.startswith("qemu-user_")
     )
-    debian.unpack(qemu, ARM, only="./usr/bin/qemu-aarch64")
+    debian.unpack(qemu, ARM, member="./usr/bin/qemu-aarch64")
     print("Fetching Debian's Python for aarch64 (16 MB)", flush=True)
     names = [f"python{ARM_PYTHON}", "libstdc++6"]
     for package in debian.fetch(names, "arm64"):
@@ -81,21 +84,20 @@ def make_arm() -> None:
     versions = [
         f"{name}=={importlib.metadata.version(name)}" for name in ARM_PACKAGES
     ]
-    debian.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"),
-            *("--target", ARM / "site", "--only-binary=:all:"),
-            *("--python-version", ARM_PYTHON, *platforms, *versions),
-        ]
-    )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"]
+    target = ["--target", ARM / "site", "--only-binary=:all:"]
+    python = ["--python-version", ARM_PYTHON]
+    debian.run([*pip, *target, *python, *platforms, *versions])
 
 
 def _python() -> str:
-    """A Python that tflite-runtime 2.14 has wheels for."""
-    told = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+    """Name of a Python that tflite-runtime 2.14 has wheels for."""
+    print_version = (
+        "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+    )
     for name in (sys.executable, *(f"python{v}" for v in OLD_PYTHONS)):
         try:
-            if debian.run([name, "-c", told]).strip() in OLD_PYTHONS:
+            if debian.run([name, "-c", print_version]).strip() in OLD_PYTHONS:
                 return name
         except ValueError:
             continue
@@ -109,18 +111,18 @@ MAKERS = {"tflite-runtime": (OLD, make_old), "aarch64": (ARM, make_arm)}
 
 
 def main(words: list[str]) -> int:
-    """Makes what is named and not there yet; returns the exit status."""
+    """Makes the named runtimes that are missing; returns the exit status."""
     for word in words:
         folder, make = MAKERS[word]
-        done = folder / "done"
-        if done.is_file():
+        finished_mark = folder / "done"
+        if finished_mark.is_file():
             continue
         try:
             make()
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1
-        done.touch()
+        finished_mark.touch()
     return 0
 
 

@@ -1,10 +1,10 @@
-"""A GPU of software: Mesa's Vulkan driver for the CPU, in a folder.
+"""Fetches a software GPU: Mesa's Vulkan driver for the CPU, in a folder.
 
     python -m edge.targets.vulkan
 
-It computes what a GPU computes, from the same shaders, at a CPU's pace: it
-shows whether LiteRT's GPU accelerator takes a file and what it makes of it,
-not how fast. `environment()` makes a process see it.
+It runs the same shaders as a GPU, at the speed of a CPU: it shows whether
+LiteRT's GPU accelerator accepts a file and what it computes, not how fast.
+`environment()` makes the driver visible to a process.
 """
 
 import ctypes.util
@@ -14,7 +14,7 @@ import sys
 
 from edge.targets import debian
 
-# Mesa 22, of bookworm itself, is too old for LiteRT: it finds no adapter.
+# LiteRT finds no adapter with bookworm's own Mesa 22.
 PACKAGES = [
     "mesa-vulkan-drivers/bookworm-backports",
     "libdrm2/bookworm-backports",
@@ -26,10 +26,10 @@ _DRIVER = "libvulkan_lvp.so"
 
 
 def environment() -> dict[str, str] | None:
-    """What a process needs in its environment to see a Vulkan driver.
+    """Environment variables that make a Vulkan driver visible to a process.
 
-    The driver in FOLDER where it was made, or else this system's own; None
-    where there is neither.
+    The driver in FOLDER if it was made, or else this system's own; None if
+    there is neither.
     """
     manifest = FOLDER / "driver.json"
     if manifest.is_file():
@@ -42,20 +42,20 @@ def environment() -> dict[str, str] | None:
 
 
 def make() -> None:
-    """Fills FOLDER, if it is not there yet.
+    """Fills FOLDER unless it exists.
 
     Raises:
-        ValueError: says what could not be had.
+        ValueError: a package is missing; names it.
     """
     if (FOLDER / "driver.json").is_file():
         print(f"{FOLDER} is there")
         return
     print("Fetching Mesa's software Vulkan (60 MB)", flush=True)
-    asked = {name.split("/")[0] for name in PACKAGES}
+    requested = {name.split("/")[0] for name in PACKAGES}
     for package in debian.fetch(PACKAGES):
         name = package.name.split("_")[0]
         if name != "libc6":  # A process has one C library: the host's.
-            kind = "ours" if name in asked else "others"
+            kind = "ours" if name in requested else "others"
             debian.unpack(package, FOLDER / kind)
     _link()
     (driver,) = (FOLDER / "ours").rglob(_DRIVER)
@@ -66,17 +66,20 @@ def make() -> None:
 
 
 def _link() -> None:
-    """Libraries of FOLDER/lib: those asked for, and what the host lacks.
+    """Links libraries into FOLDER/lib: the requested, and those the host lacks.
 
-    The host's own go first, or its programs would load older ones of ours.
+    Otherwise the host's own come first, or its programs would load older ones
+    from here.
     """
     libraries = FOLDER / "lib"
     libraries.mkdir(exist_ok=True)
-    known = debian.run(["ldconfig", "-p"])
-    host = {line.split()[0] for line in known.splitlines() if "=>" in line}
-    for kind in ("ours", "others"):
-        for path in sorted((FOLDER / kind).glob("**/lib/*-linux-gnu/*.so*")):
-            if kind == "ours" or path.name not in host:
+    ldconfig_output = debian.run(["ldconfig", "-p"])
+    host = {
+        line.split()[0] for line in ldconfig_output.splitlines() if "=>" in line
+    }
+    for folder in ("ours", "others"):
+        for path in sorted((FOLDER / folder).glob("**/lib/*-linux-gnu/*.so*")):
+            if folder == "ours" or path.name not in host:
                 link = libraries / path.name
                 link.unlink(missing_ok=True)
                 link.symlink_to(os.path.relpath(path, libraries))
@@ -87,11 +90,11 @@ def main() -> int:
     try:
         make()
     except ValueError as error:
-        elsewhere = ", ".join(name.split("/")[0] for name in PACKAGES)
+        packages = ", ".join(name.split("/")[0] for name in PACKAGES)
         print(
             f"{error} Without apt-get: install your system's Vulkan loader "
             "and Mesa's software driver, 23 or later (in Debian bookworm's "
-            f"backports: {elsewhere}); the tests find them.",
+            f"backports: {packages}); the tests find them.",
             file=sys.stderr,
         )
         return 1

@@ -42,7 +42,7 @@ def timed(name: str, number: int, stages=()) -> dict:
 
 
 @pytest.fixture
-def found() -> report_page.Found:
+def found() -> report_page.Measurements:
     large = timed("a", 0, [("encoder", 3.0), ("body", 0.0325)])
     models = {
         "demo_float32": timed("b", 1),
@@ -52,11 +52,11 @@ def found() -> report_page.Found:
     }
     delegate = {name: {"float32": 0.75, "own": 0.5} for name in SIZES}
     delegate["int8"] = {"own": 0.25}
-    return report_page.Found(
+    return report_page.Measurements(
         weights="runs/demo",
         cards={name: card(name) for name in SIZES},
         delegate=delegate | {"adapter": "llvmpipe", "crops": 16},
-        timed={"cpu": "A processor", "rounds": 9, "models": models},
+        timings={"cpu": "A processor", "rounds": 9, "models": models},
         encoders=("resnet50_slim",),
     )
 
@@ -109,11 +109,11 @@ def test_times_stages_and_goals(found):
 
 
 def test_a_goal_that_is_missed_says_so(found):
-    models = found.timed["models"]
+    models = found.timings["models"]
     models["resnet50_slim_float32"]["stages"]["body"]["cpu_ms"] = 0.325
     models["mobilenet_v3_float16"] = timed("d", 0)
     models["pose_landmark_lite"] = timed("e", 0)
-    found.timed["body_ratio"] = 1.75
+    found.timings["body_ratio"] = 1.75
     goals = {row["what"]: row for row in rows(lines(found), "what")}
     assert goals["body in float32 ResNet-50"]["found"] == "0.100 MISSED"
     body = goals["the textbook's body over ours"]

@@ -1,4 +1,4 @@
-"""The pictures that benchmarks of the pipeline read: as large as photographs.
+"""Images for the pipeline's benchmarks, with files as large as photographs.
 
 Rendered people, under noise of several scales: at 500 x 500 pixels and quality
 90 a JPEG then has the 62 KB of a photograph of that size.
@@ -21,12 +21,12 @@ CROP_SCALE = 1.2
 
 @dataclasses.dataclass
 class Options:
-    """What benchmarks of two sides, in turns, are told."""
+    """Options of the benchmarks that run two sides in turns."""
 
     count: int = 200
-    """How many different pictures there are."""
+    """Number of distinct images."""
     size: int = 500
-    """Their side in pixels."""
+    """Side of the images in pixels."""
     image_size: int = 224
     """Side of the crops in pixels."""
     batch: int = 64
@@ -36,7 +36,7 @@ class Options:
     rounds: int = 5
     """Turns of each side; the median counts."""
     seed: int = 1
-    """Which people."""
+    """Seed of the people."""
 
 
 def batches(
@@ -46,16 +46,16 @@ def batches(
     augment: config.Augment = AUGMENT,
     **changes: str,
 ):
-    """pipeline.train_dataset of the pictures that `write` wrote.
+    """pipeline.train_dataset of the images that `write` wrote.
 
     Args:
-        folder: that of `write`.
+        folder: the folder of `write`.
         batch: images per batch.
         image_size: side of the crops in pixels.
         augment: random changes.
         **changes: other fields of config.Data.
     """
-    # Here: the processes of the other side need no TensorFlow.
+    # Not at the top: processes of the other side need no TensorFlow.
     from training.data.pipeline import batches as pipeline
 
     data = config.Data(
@@ -71,20 +71,20 @@ def batches(
 
 
 def write(folder: pathlib.Path, count: int, size: int, seed: int) -> float:
-    """Records in `folder`/records, the same JPEGs in `folder`.
+    """Writes records to `folder`/records, and the same JPEGs to `folder`.
 
-    Boxes and keypoints are in `folder`/labels.npz, too.
+    Boxes and keypoints also go to `folder`/labels.npz.
 
     Args:
-        folder: is there.
-        count: of pictures.
-        size: their side in pixels.
-        seed: which people.
+        folder: an existing folder.
+        count: number of images.
+        size: side of the images in pixels.
+        seed: seed of the people.
 
     Returns:
-        Kilobytes of a JPEG, on average.
+        Mean kilobytes of a JPEG.
     """
-    # Crops of 1.2 boxes are half as wide as the picture, over the scale.
+    # A crop of 1.2 boxes is half as wide as the image, over the scale.
     settings = synthetic.Settings(size=size, margin=2.4)
     people = synthetic.People(seed, settings=settings)
     writer = records_folder.Writer(folder / "records", "train", 100)

@@ -1,7 +1,7 @@
-"""What the benchmarks beside PyTorch and smplx share: one core, turns, a body.
+"""Helpers of the benchmarks against PyTorch and smplx: one core, turns, a body.
 
-PyTorch and TensorFlow are imported when they are needed: the settings must
-come before their start, and the peers need not be installed.
+PyTorch and TensorFlow are imported inside functions: settings must come before
+their start, and the peers need not be installed.
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def one_core() -> None:
-    """One core and one thread for all sides, before any starts."""
+    """Restricts all sides to one core and one thread, before any starts."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import tensorflow as tf
@@ -28,18 +28,18 @@ def in_turns(
     sides: dict[str, Callable], rounds: int, calls: int = 1
 ) -> dict[str, float]:
     """Median CPU seconds per call; every round measures each side once."""
-    for call in sides.values():  # compiles and fills caches
-        call()
-    measured: dict[str, list[float]] = {name: [] for name in sides}
+    for side in sides.values():  # compiles and fills caches
+        side()
+    times_by_side: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
-        for name, call in sides.items():
+        for name, side in sides.items():
             start = time.process_time()
             for _ in range(calls):
-                call()
-            measured[name].append(time.process_time() - start)
+                side()
+            times_by_side[name].append(time.process_time() - start)
     return {
         name: statistics.median(times) / calls
-        for name, times in measured.items()
+        for name, times in times_by_side.items()
     }
 
 
@@ -64,7 +64,7 @@ def tensor(array: np.ndarray):
 
 
 def lbs_constants(data) -> tuple:
-    """Of a BodyData, what vchoutas/smplx: smplx/lbs.py takes after the pose."""
+    """Arguments of vchoutas/smplx: smplx/lbs.py after the pose."""
     import torch
 
     return (
@@ -78,17 +78,21 @@ def lbs_constants(data) -> tuple:
 
 
 def check_same(
-    what: str, ours: np.ndarray, theirs: np.ndarray, most: float, tests: str
+    quantity: str,
+    ours: np.ndarray,
+    peers: np.ndarray,
+    tolerance: float,
+    tests: str,
 ) -> None:
-    """Two sides' arrays must agree to a share of the largest number.
+    """Checks that two sides' arrays agree to a share of the largest number.
 
     Raises:
-        ValueError: they do not; names `what` and the `tests` to run.
+        ValueError: they do not; names `quantity` and the `tests` to run.
     """
-    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-    if not error <= most:
+    error = float(np.abs(ours - peers).max() / np.abs(peers).max())
+    if not error <= tolerance:
         raise ValueError(
-            f"{what} differ by {error:.1e} of the largest, expected "
-            f"{most:.0e}: the two sides do not compute the same, so their "
+            f"{quantity} differ by {error:.1e} of the largest, expected "
+            f"{tolerance:.0e}: the two sides do not compute the same, so their "
             f"times say nothing. Run the tests of {tests}."
         )

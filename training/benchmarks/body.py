@@ -1,9 +1,9 @@
-"""How fast the body is, forward and backward, beside PyTorch's smplx.lbs.
+"""Times the body, forward and backward, against PyTorch's smplx.lbs.
 
     python -m training.benchmark body
 
-Both sides pose the same open body from rotation vectors and betas, and carry
-the same gradients of vertices and joints back to both. They run in turns, on
+Both sides pose the same open body from rotation vectors and betas, and
+backpropagate the same gradients of vertices and joints. They run in turns, on
 one core with one thread, in this process; a row is the median of its rounds.
 Seconds are the process's CPU time: on one thread that is the time on an idle
 machine, and other programs do not disturb it. smplx is the field's usual body
@@ -32,16 +32,16 @@ class Options:
     batch: int = 64
     """Bodies per call."""
     rounds: int = 15
-    """How often each side is measured, in turns; the median counts."""
+    """Measurements of each side, in turns; the median counts."""
     calls: int = 3
     """Calls per measurement."""
     seed: int = 0
-    """Which poses and shapes."""
+    """Seed of the poses and shapes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What both sides compute."""
+    """Inputs and output gradients of both sides."""
 
     rotvecs: np.ndarray  # (B, 24, 3)
     betas: np.ndarray  # (B, 10)
@@ -127,7 +127,7 @@ def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
 
 
 def _smplx(data, task: Task) -> Callable[[], Pair] | None:
-    """The same with vchoutas/smplx: smplx/lbs.py, or None without it."""
+    """Gradients with vchoutas/smplx: smplx/lbs.py, or None without it."""
     if not _peers.smplx_here():
         return None
     import torch
@@ -150,7 +150,11 @@ def _smplx(data, task: Task) -> Callable[[], Pair] | None:
     return gradients
 
 
-def _check_same(ours: Pair, theirs: Pair) -> None:
-    for name, a, b in zip(("betas", "rotvecs"), ours, theirs, strict=True):
-        what = f"The gradients for {name}"
-        _peers.check_same(what, a, b, _SAME_GRADIENT, "tf_hmr.body.model")
+def _check_same(our_gradients: Pair, peer_gradients: Pair) -> None:
+    for name, ours, peers in zip(
+        ("betas", "rotvecs"), our_gradients, peer_gradients, strict=True
+    ):
+        quantity = f"The gradients for {name}"
+        _peers.check_same(
+            quantity, ours, peers, _SAME_GRADIENT, "tf_hmr.body.model"
+        )

@@ -1,4 +1,4 @@
-"""What a tf.data service takes off the training process.
+"""Measures the work that a tf.data service takes off the training process.
 
     python -m training.benchmark data-service
 
@@ -6,11 +6,11 @@ A dispatcher and two workers run as processes on this machine and make the
 batches of `training.benchmark pipeline`; this process receives them, as a
 training process would. In turns with it the local pipeline makes the same
 batches here, with the warp in the step on both sides. Seconds are CPU time of
-this process per image; images per second say what this machine gives
-altogether, where the workers and the receiver share its cores. On one machine
-a service moves work and adds some; it pays with workers on other hosts. The
-last lines are `ratio client CPU N.N` and `ratio images/s N.N`: the local
-pipeline's time over the service's, and the service's rate over its.
+this process per image; images per second are those of the whole machine, whose
+cores the workers and the receiver share. On one machine a service moves work
+and adds some; it pays with workers on other hosts. The last lines are `ratio
+client CPU N.N`, the local pipeline's CPU time over the service's, and `ratio
+images/s N.N`, the service's rate over the local pipeline's.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from training.benchmarks import _images as pictures
+from training.benchmarks import _images
 
 _LOCAL, _SERVED = "local pipeline", "tf.data service"
-_STARTS_S = 120.0  # a server says within it where it listens
+_STARTS_S = 120.0  # time for a server to report its address
 
 
 @dataclasses.dataclass
-class Options(pictures.Options):
-    """CPU time per picture in the training process, with a service or not."""
+class Options(_images.Options):
+    """CPU time per image in the training process, with or without a service."""
 
     workers: int = 2
     """Worker processes."""
@@ -49,24 +49,24 @@ def run(options: Options) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
-        pictures.write(folder, options.count, options.size, options.seed)
-        address = _started(stack, "dispatcher", "--port=0")
+        _images.write(folder, options.count, options.size, options.seed)
+        address = _start_server(stack, "dispatcher", "--port=0")
         for _ in range(options.workers):
-            words = (f"--dispatcher={address}", "--host=localhost")
-            _started(stack, "worker", *words)
+            arguments = (f"--dispatcher={address}", "--host=localhost")
+            _start_server(stack, "worker", *arguments)
         sides = {
             side: _endless(folder, options, service)
             for side, service in ((_LOCAL, ""), (_SERVED, address))
         }
-        measured = {side: [] for side in sides}
+        turns = {side: [] for side in sides}
         for _ in range(options.rounds):
             for side, batches in sides.items():
-                measured[side].append(_turn(batches, options.batches))
+                turns[side].append(_turn(batches, options.batches))
     images = options.batch * options.batches
     cpu, rate = {}, {}
-    for side, turns in measured.items():
-        cpu[side] = statistics.median(turn[0] for turn in turns) / images
-        rate[side] = images / statistics.median(turn[1] for turn in turns)
+    for side, side_turns in turns.items():
+        cpu[side] = statistics.median(turn[0] for turn in side_turns) / images
+        rate[side] = images / statistics.median(turn[1] for turn in side_turns)
         print(
             f"{side:16s} {1e3 * cpu[side]:6.2f} ms CPU per image in this "
             f"process {rate[side]:6.0f} images/s"
@@ -80,10 +80,10 @@ def run(options: Options) -> dict[str, float]:
     return ratios
 
 
-def _started(stack: contextlib.ExitStack, *words: str) -> str:
-    """Starts a server for as long as `stack` lasts; its address."""
+def _start_server(stack: contextlib.ExitStack, *arguments: str) -> str:
+    """Starts a server that lives as long as `stack`; returns its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "training.data_service", *words],
+        [sys.executable, "-m", "training.data_service", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -93,7 +93,7 @@ def _started(stack: contextlib.ExitStack, *words: str) -> str:
     line = process.stdout.readline() if ready else ""
     if "listens at" not in line:
         raise ValueError(
-            f"training.data_service {' '.join(words)} did not start: "
+            f"training.data_service {' '.join(arguments)} did not start: "
             f"{line or f'it said nothing in {_STARTS_S:.0f} s'}. Try it in a "
             "shell."
         )
@@ -109,8 +109,8 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _endless(folder: pathlib.Path, options: Options, service: str) -> Iterator:
-    """Batches without end, so that no turn pays for a start."""
-    dataset = pictures.batches(
+    """Endless batches, so that no turn pays for a start."""
+    dataset = _images.batches(
         folder,
         options.batch,
         options.image_size,
@@ -124,9 +124,9 @@ def _endless(folder: pathlib.Path, options: Options, service: str) -> Iterator:
 
 
 def _turn(batches: Iterator, count: int) -> tuple[float, float]:
-    """Seconds of this process's CPU time and seconds, for `count` batches.
+    """CPU seconds of this process and wall seconds of `count` batches.
 
-    What was made ahead while another side ran is taken first, uncounted.
+    Batches prefetched while another side ran are taken first, untimed.
     """
     for _ in range(count // 2):
         next(batches)

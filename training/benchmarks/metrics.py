@@ -1,10 +1,9 @@
-"""How long the errors of 100,000 poses take to compute.
+"""Times the errors of 100,000 poses.
 
     python -m training.benchmark metrics
 
-Poses of 14 joints are compared as evaluation does, in batches. Seconds are of
-the clock and of the process's processors; the last line is
-`pa_mpjpe S.SS s`.
+Poses of 14 joints are compared in batches, as in evaluation. Seconds are wall
+clock and CPU time of the process; the last line is `pa_mpjpe S.SS s`.
 """
 
 import dataclasses
@@ -21,11 +20,11 @@ class Options:
     """Seconds of PA-MPJPE, MPJPE and PCK with AUC."""
 
     poses: int = 100_000
-    """How many are compared."""
+    """Number of poses to compare."""
     batch: int = 1000
-    """Poses per call; evaluation has some dozens, and smaller arrays."""
+    """Poses per call; evaluation has some dozens per call."""
     rounds: int = 3
-    """Measurements; the fastest counts, for others disturb the clock."""
+    """Measurements; the fastest counts, as other programs disturb the rest."""
 
 
 def run(options: Options) -> float:
@@ -36,7 +35,7 @@ def run(options: Options) -> float:
     pred = true + rng.normal(0, 0.05, shape)
     errors = metrics.per_joint_error_mm(pred, true)
     print(f"{options.poses} poses of {len(joints.LSP14)} joints")
-    for name, work in (
+    for name, compute in (
         ("mpjpe", lambda: _batched(metrics.mpjpe_mm, pred, true, options)),
         ("auc3d", lambda: metrics.auc3d(errors)),
         (
@@ -44,9 +43,9 @@ def run(options: Options) -> float:
             lambda: _batched(metrics.pa_mpjpe_mm, pred, true, options),
         ),
     ):
-        clock, processors = _fastest(work, options.rounds)
-        print(f"{name} {clock:.2f} s ({processors:.2f} s of processors)")
-    return clock
+        wall, cpu = _fastest(compute, options.rounds)
+        print(f"{name} {wall:.2f} s ({cpu:.2f} s of processors)")
+    return wall
 
 
 def _batched(metric: Callable, pred, true, options: Options) -> None:
@@ -55,12 +54,10 @@ def _batched(metric: Callable, pred, true, options: Options) -> None:
         metric(pred[rows], true[rows])
 
 
-def _fastest(work: Callable, rounds: int) -> tuple[float, float]:
-    found = []
+def _fastest(compute: Callable, rounds: int) -> tuple[float, float]:
+    timings = []
     for _ in range(rounds):
-        clock, processors = time.perf_counter(), time.process_time()
-        work()
-        found.append(
-            (time.perf_counter() - clock, time.process_time() - processors)
-        )
-    return min(found)
+        wall, cpu = time.perf_counter(), time.process_time()
+        compute()
+        timings.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return min(timings)

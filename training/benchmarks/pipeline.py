@@ -1,20 +1,20 @@
-"""How fast training pictures are made, beside a PyTorch DataLoader with OpenCV.
+"""Times the making of training images against PyTorch's DataLoader with OpenCV.
 
     python -m training.benchmark pipeline
 
 Both sides read the same JPEGs of about 500 x 500 pixels and 62 KB, quality
-90: rendered people, under noise of several scales that makes them as large as
-photographs of that size are. Both cut 224 pixel crops with random rotation,
-scale, shift and flip, move the keypoints along with left and right swapped,
-and give float32 batches of 64. The peer does what loaders of this field do:
-two workers, one cv2.imread and one cv2.warpAffine per item, channels first.
-It does not antialias; ours does, and makes every 3D label besides.
+90: rendered people, under noise of several scales that makes the files as large
+as photographs of that size. Both cut 224 pixel crops with random rotation,
+scale, shift and flip, transform the keypoints, left and right swapped by a
+flip, and return float32 batches of 64. The peer works like loaders of this
+field: two workers, one cv2.imread and one cv2.warpAffine per item, channels
+first. It does not antialias; ours does, and also makes every 3D label.
 
 The sides run in turns. Seconds are CPU time of all processes of a side, per
 image, without the start of a pass, which a short pass measures; a row is the
-median of its turns. "Host part" is what is left for the
-processor where the warp runs in the step (`--data.warp step`). The last lines
-are `ratio host N.N` and `ratio host part N.N`: the peer's time over ours.
+median of its turns. "Host part" is the remaining work of the processor when the
+warp runs in the step (`--data.warp step`). The last lines are `ratio host N.N`
+and `ratio host part N.N`: the peer's time over ours.
 PyTorch comes with `pip install -e '.[compare]'`.
 """
 
@@ -36,10 +36,10 @@ import numpy as np
 
 from tf_hmr import joints
 from training import config
-from training.benchmarks import _images as pictures
+from training.benchmarks import _images
 
 _PEER = "PyTorch DataLoader + cv2"
-_HOST, _PART, _WHOLE = (
+_HOST, _HOST_PART, _STEP = (
     "tf_hmr, warp on the host",
     "tf_hmr, host part",
     "tf_hmr, warp in the step",
@@ -47,25 +47,25 @@ _HOST, _PART, _WHOLE = (
 
 
 @dataclasses.dataclass
-class Options(pictures.Options):
-    """CPU time per training picture, and pictures per second."""
+class Options(_images.Options):
+    """CPU time per training image, and images per second."""
 
 
 Pass = Callable[[int], tuple[float, float]]
-"""Makes so many batches; seconds of CPU time and seconds."""
+"""Makes so many batches; returns CPU seconds and wall seconds."""
 _SHORT = 2
-"""Batches of the pass that measures what a start takes."""
+"""Batches of the pass that measures the time of a start."""
 
 
 def run(options: Options) -> dict[str, float]:
-    """Measures and prints; returns the ratios, without PyTorch none.
+    """Measures and prints; returns the ratios, {} without PyTorch.
 
     Raises:
-        ValueError: the two sides do not make the same picture.
+        ValueError: the two sides do not make the same images.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        kilobytes = pictures.write(
+        kilobytes = _images.write(
             folder, options.count, options.size, options.seed
         )
         check_same(folder, options)
@@ -75,7 +75,7 @@ def run(options: Options) -> dict[str, float]:
             peer = Peer(folder, options)
             sides = {_PEER: peer} | sides
         try:
-            measured = _in_turns(sides, options)
+            passes = _in_turns(sides, options)
         finally:
             if peer:
                 peer.close()
@@ -83,19 +83,19 @@ def run(options: Options) -> dict[str, float]:
         f"{options.count} JPEGs of {options.size} px, {kilobytes:.0f} KB each "
         f"-> crops of {options.image_size} px in batches of {options.batch}"
     )
-    return _told(measured, options.batch * options.batches)
+    return _print_rows(passes, options.batch * options.batches)
 
 
-def _told(measured: dict[str, list], images: int) -> dict[str, float]:
-    """Prints the rows and the ratios of turns of `images`; the ratios."""
+def _print_rows(passes: dict[str, list], images: int) -> dict[str, float]:
+    """Prints the rows and ratios of passes of `images`; returns the ratios."""
     cpu, wall = (
         {
-            name: statistics.median(turn[k] for turn in turns) / images
-            for name, turns in measured.items()
+            name: statistics.median(seconds[k] for seconds in side) / images
+            for name, side in passes.items()
         }
         for k in (0, 1)
     )
-    for name in measured:
+    for name in passes:
         ratio = f"{cpu[_PEER] / cpu[name]:6.2f} x" if _PEER in cpu else ""
         print(
             f"{name:26s} {1e3 * cpu[name]:6.2f} ms CPU per image "
@@ -107,7 +107,7 @@ def _told(measured: dict[str, list], images: int) -> dict[str, float]:
         return {}
     ratios = {
         "host": cpu[_PEER] / cpu[_HOST],
-        "host part": cpu[_PEER] / cpu[_PART],
+        "host part": cpu[_PEER] / cpu[_HOST_PART],
     }
     for name, ratio in ratios.items():
         print(f"ratio {name} {ratio:.1f}")
@@ -115,7 +115,7 @@ def _told(measured: dict[str, list], images: int) -> dict[str, float]:
 
 
 class PeerItems:
-    """What a DataLoader reads: an image and its keypoints by number."""
+    """Map-style dataset for a DataLoader: images with their keypoints."""
 
     def __init__(self, folder: pathlib.Path, image_size: int, length: int):
         self.folder, self.side, self.length = folder, image_size, length
@@ -128,28 +128,28 @@ class PeerItems:
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         angle = 0.0
-        if random.random() < pictures.AUGMENT.rotation_probability:
-            angle = pictures.AUGMENT.rotation_deg * random.gauss(0, 1)
-        reach = pictures.AUGMENT.shift
+        if random.random() < _images.AUGMENT.rotation_probability:
+            angle = _images.AUGMENT.rotation_deg * random.gauss(0, 1)
+        reach = _images.AUGMENT.shift
         shift = [random.uniform(-reach, reach) for _ in range(2)]
-        scale = random.uniform(*pictures.AUGMENT.scale)
-        flip = random.random() < pictures.AUGMENT.flip
+        scale = random.uniform(*_images.AUGMENT.scale)
+        flip = random.random() < _images.AUGMENT.flip
         return self.item(number % len(self.boxes), angle, scale, shift, flip)
 
     def item(self, number, angle, scale, shift, flip):
-        """Picture (3, S, S) float32 0..255 and keypoints (K, 3), ndc."""
+        """Image (3, S, S) float32 0..255 and keypoints (K, 3), ndc."""
         image = cv2.imread(str(self.folder / f"{number:05d}.jpg"))
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         x, y, side, _ = self.boxes[number]
         centre = np.array([x, y]) + side * (0.5 + np.array(shift)) - 0.5
-        zoom, turn = scale * self.side / side, math.radians(angle)
-        cos, sin = zoom * math.cos(turn), zoom * math.sin(turn)
+        zoom, radians = scale * self.side / side, math.radians(angle)
+        cos, sin = zoom * math.cos(radians), zoom * math.sin(radians)
         linear = np.array([[cos, -sin], [sin, cos]])
         if flip:
             linear[0] = -linear[0]
-        middle = (self.side - 1) / 2
-        matrix = np.column_stack([linear, middle - linear @ centre])
-        picture = cv2.warpAffine(
+        crop_centre = (self.side - 1) / 2
+        matrix = np.column_stack([linear, crop_centre - linear @ centre])
+        crop = cv2.warpAffine(
             image,
             matrix,
             (self.side, self.side),
@@ -162,20 +162,20 @@ class PeerItems:
         points[points[:, 2] == 0] = 0
         if flip:
             points = points[self.mirror]
-        picture = picture.transpose(2, 0, 1).astype(np.float32)
-        return picture, points.astype(np.float32)
+        crop = crop.transpose(2, 0, 1).astype(np.float32)
+        return crop, points.astype(np.float32)
 
 
 class Peer:
-    """The peer's passes, in a process that never calls TensorFlow."""
+    """Runs the peer's passes in a process that never calls TensorFlow."""
 
     def __init__(self, folder: pathlib.Path, options: Options):
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        arguments = (theirs, folder, options)
+        self._pipe, peer_pipe = context.Pipe()
+        arguments = (peer_pipe, folder, options)
         self._process = context.Process(target=_peer, args=arguments)
         self._process.start()
-        theirs.close()
+        peer_pipe.close()
 
     def __call__(self, count: int) -> tuple[float, float]:
         self._pipe.send(count)
@@ -203,7 +203,7 @@ def _peer(pipe, folder: pathlib.Path, options: Options) -> None:
             batch_size=options.batch,
             shuffle=True,
             num_workers=2,
-            # The default on Linux, but not in a process that was spawned.
+            # Linux's default, but not in a spawned process.
             multiprocessing_context="fork",
         )
         for images, _ in loader:
@@ -213,7 +213,7 @@ def _peer(pipe, folder: pathlib.Path, options: Options) -> None:
 
 
 def _cpu_s() -> float:
-    """Of this process and of its children that have ended, as workers have."""
+    """CPU time of this process and of its ended children, the workers."""
     return sum(os.times()[:4])
 
 
@@ -225,10 +225,10 @@ def _ours(folder: pathlib.Path, options: Options) -> dict[str, Pass]:
     # The peer is measured without a GPU.
     with tf.device("cpu"):
         host, step = (
-            pictures.batches(
-                folder, options.batch, options.image_size, warp=how
+            _images.batches(
+                folder, options.batch, options.image_size, warp=warp_location
             )
-            for how in ("host", "step")
+            for warp_location in ("host", "step")
         )
 
     def take(dataset, finish: Callable, count: int) -> tuple[float, float]:
@@ -238,55 +238,57 @@ def _ours(folder: pathlib.Path, options: Options) -> dict[str, Pass]:
                 finish(batch)
         return _cpu_s() - cpu, time.perf_counter() - wall
 
-    def whole(batch) -> None:
+    def finish_step(batch) -> None:
         image = warp.finish(batch, options.image_size)["image"]
         assert image.dtype == tf.float32
 
     return {
-        _HOST: functools.partial(take, host, whole),
-        _PART: functools.partial(take, step, lambda batch: None),
-        _WHOLE: functools.partial(take, step, whole),
+        _HOST: functools.partial(take, host, finish_step),
+        _HOST_PART: functools.partial(take, step, lambda batch: None),
+        _STEP: functools.partial(take, step, finish_step),
     }
 
 
 def check_same(folder: pathlib.Path, options: Options) -> None:
-    """Both sides, without augmentation, on every picture of a batch.
+    """Compares both sides without augmentation on eight images of a batch.
 
     Raises:
         ValueError: they differ by more than antialiasing.
     """
     from training.data.pipeline import warp
 
-    plain = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
-    made = pictures.batches(
-        folder, options.batch, options.image_size, augment=plain
+    no_augmentation = config.Augment(scale=(1.0, 1.0), shift=0.0, flip=0.0)
+    dataset = _images.batches(
+        folder, options.batch, options.image_size, augment=no_augmentation
     )
-    batch = next(iter(made))
+    batch = next(iter(dataset))
     batch = warp.finish(batch, options.image_size)
     items = PeerItems(folder, options.image_size, options.count)
     for row, name in enumerate(batch["example_id"].numpy()[:8]):
-        image, points = items.item(int(name), 0.0, 1.0, (0, 0), False)
-        grays = np.abs(
+        image, keypoints = items.item(int(name), 0.0, 1.0, (0, 0), False)
+        gray_error = np.abs(
             batch["image"][row].numpy() - image.transpose(1, 2, 0)
         ).mean()
-        moved = np.abs(batch["keypoints"][row].numpy() - points).max()
-        if not (grays < 8 and moved < 1e-3):
+        offsets = batch["keypoints"][row].numpy() - keypoints
+        keypoint_error = np.abs(offsets).max()
+        if not (gray_error < 8 and keypoint_error < 1e-3):
             raise ValueError(
-                f"Picture {int(name)}: the sides differ by {grays:.1f} gray "
-                f"levels and {moved:.1e} of half a crop in the keypoints, "
-                "expected less than 8 and 1e-3: they do not do the same work, "
-                "so their times say nothing. Run the tests of training.data."
+                f"Picture {int(name)}: the sides differ by {gray_error:.1f} "
+                f"gray levels and {keypoint_error:.1e} of half a crop in the "
+                "keypoints, expected less than 8 and 1e-3: they do not do the "
+                "same work, so their times say nothing. Run the tests of "
+                "training.data."
             )
 
 
 def _in_turns(sides: dict[str, Pass], options: Options) -> dict[str, list]:
-    """Every round measures each side once; the first round does not count."""
-    measured = {name: [] for name in sides}
+    """Measures each side once a round, without the first round."""
+    passes = {name: [] for name in sides}
     for number in range(options.rounds + 1):
-        for name, take in sides.items():
-            start = take(_SHORT)
-            long = take(_SHORT + options.batches)
+        for name, run_pass in sides.items():
+            short_pass = run_pass(_SHORT)
+            long_pass = run_pass(_SHORT + options.batches)
             if number:
-                found = tuple(b - a for a, b in zip(start, long, strict=True))
-                measured[name].append(found)
-    return measured
+                pairs = zip(short_pass, long_pass, strict=True)
+                passes[name].append(tuple(b - a for a, b in pairs))
+    return passes

@@ -1,10 +1,11 @@
-"""How fast photographs become records, and that memory does not grow.
+"""Times the preparation of records from photographs, and its memory.
 
     python -m training.benchmark prepare
 
 Writes a set of 500 px JPEGs in COCO's layout and prepares it with two
-processes, then one of ten times the people. What both runs spend on their
-start cancels out in the rate. The last line is `images/s of two cores N`.
+processes, then one of ten times the people. The rate is that of the additional
+people, so that the start of a run does not count. The last line is `images/s of
+two cores N`.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from tf_hmr import joints
 from training.data.pipeline import pixels
 from training.data.synthetic import people as synthetic
 
-_PICTURES = 32  # Different ones; the set repeats them.
+_IMAGES = 32  # Distinct images; the set repeats them.
 _TIMES = 10
 _GRAIN = 11  # gray levels
 
@@ -36,11 +37,11 @@ class Options:
     count: int = 400
     """People of the smaller set."""
     size: int = 500
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
 
 
 class Run(NamedTuple):
-    """Seconds, seconds of CPU, and MiB of the largest process."""
+    """Wall seconds, CPU seconds, and peak MiB of the largest process."""
 
     wall: float
     cpu: float
@@ -51,39 +52,38 @@ def run(options: Options) -> float:
     """Measures and prints; returns images per second of two cores."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        kib = write_pictures(root / "train2014", options.size)
-        few, many = (
+        kib = write_images(root / "train2014", options.size)
+        small, large = (
             measure(root, count)
             for count in (options.count, _TIMES * options.count)
         )
-    more = (_TIMES - 1) * options.count
-    cpu = (many.cpu - few.cpu) / more
-    for count, found in (
-        (options.count, few),
-        (_TIMES * options.count, many),
-    ):
+    added = (_TIMES - 1) * options.count
+    cpu = (large.cpu - small.cpu) / added
+    counts = (options.count, _TIMES * options.count)
+    for count, measured in zip(counts, (small, large), strict=True):
         print(
             f"{count} people of {options.size} px, {kib:.0f} KiB each: "
-            f"{found.wall:.1f} s, {found.cpu:.1f} s of CPU, "
-            f"{found.most_mib:.0f} MiB at most in a process"
+            f"{measured.wall:.1f} s, {measured.cpu:.1f} s of CPU, "
+            f"{measured.most_mib:.0f} MiB at most in a process"
         )
     print(
         f"{1000 * cpu:.2f} ms of CPU per image, "
-        f"{more / (many.wall - few.wall):.0f} images/s by the clock, "
-        f"{many.most_mib - few.most_mib:+.0f} MiB for {_TIMES} times the people"
+        f"{added / (large.wall - small.wall):.0f} images/s by the clock, "
+        f"{large.most_mib - small.most_mib:+.0f} MiB for {_TIMES} times the "
+        "people"
     )
     print(f"images/s of two cores {2 / cpu:.0f}")
     return 2 / cpu
 
 
-def write_pictures(folder: Path, size: int) -> float:
-    """Writes the different pictures; returns KiB of one on average."""
+def write_images(folder: Path, size: int) -> float:
+    """Writes the distinct images; returns the mean KiB of a file."""
     folder.mkdir(parents=True)
     people = synthetic.People(3, settings=synthetic.Settings(size=size))
     labels = []
-    for number, example in enumerate(people.examples(0, _PICTURES)):
+    for number, example in enumerate(people.examples(0, _IMAGES)):
         path = folder / f"COCO_train2014_{number:012d}.jpg"
-        path.write_bytes(_detailed(example, number))
+        path.write_bytes(_with_grain(example, number))
         labels.append(_annotation(example))
     (folder.parent / "labels.json").write_text(json.dumps(labels))
     sizes = [path.stat().st_size for path in folder.iterdir()]
@@ -101,43 +101,44 @@ def measure(root: Path, count: int) -> Run:
         if not path.exists():
             original = f"COCO_train2014_{number % len(labels):012d}.jpg"
             os.link(root / "train2014" / original, path)
-        named = {"id": number, "file_name": file}
-        content["images"].append(named | label["picture"])
-        named = {"id": number, "image_id": number, "category_id": 1}
-        content["annotations"].append(named | label["annotation"])
+        entry = {"id": number, "file_name": file}
+        content["images"].append(entry | label["picture"])
+        entry = {"id": number, "image_id": number, "category_id": 1}
+        content["annotations"].append(entry | label["annotation"])
     path = root / "annotations" / "person_keypoints_train2014.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content))
-    words = [sys.executable, "-m", "training.prepare", "coco", "--workers", "2"]
-    words += ["--root", str(root), "--out", str(root / f"out{count}")]
+    command = [sys.executable, "-m", "training.prepare", "coco"]
+    command += ["--workers", "2"]
+    command += ["--root", str(root), "--out", str(root / f"out{count}")]
     start = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise ValueError(f"prepare ended with status {process.returncode}")
     seconds = time.perf_counter() - start
-    cpu = used.ru_utime + used.ru_stime
-    return Run(seconds, cpu, used.ru_maxrss / 1024)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu, usage.ru_maxrss / 1024)
 
 
-def _detailed(example, number: int) -> bytes:
-    """The picture with the grain that makes photographs' files large."""
-    picture = pixels.decode_jpeg(example.image, (example.width, example.height))
-    grain = np.random.default_rng(number).normal(0, _GRAIN, picture.shape)
-    noisy = np.clip(picture + grain, 0, 255).astype(np.uint8)
+def _with_grain(example, number: int) -> bytes:
+    """JPEG with noise that makes the file as large as a photograph's."""
+    image = pixels.decode_jpeg(example.image, (example.width, example.height))
+    grain = np.random.default_rng(number).normal(0, _GRAIN, image.shape)
+    noisy = np.clip(image + grain, 0, 255).astype(np.uint8)
     setting = cv2.IMWRITE_JPEG_QUALITY, 90
     return cv2.imencode(".jpg", noisy[..., ::-1], setting)[1].tobytes()
 
 
 def _annotation(example) -> dict:
-    """A person as COCO stores one; the mask has as many corners as usual."""
-    chosen = list(joints.select(joints.COCO17, joints.KEYPOINTS))
-    points = example.keypoints[chosen].copy()
+    """A person as in COCO, with a mask of as many corners as usual."""
+    indices = list(joints.select(joints.COCO17, joints.KEYPOINTS))
+    points = example.keypoints[indices].copy()
     points[:, 2] = 2
     x, y, w, h = (float(number) for number in example.box)
-    turns = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    outline = np.stack([np.cos(turns), np.sin(turns)], axis=1) + 1
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    outline = np.stack([np.cos(angles), np.sin(angles)], axis=1) + 1
     outline = outline * (w / 2, h / 2) + (x, y)
     return {
         "picture": {"width": example.width, "height": example.height},

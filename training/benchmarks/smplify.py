@@ -1,15 +1,14 @@
-"""How fast SMPLify fits, beside PyTorch's Adam over smplx.
+"""Times SMPLify fits against PyTorch's Adam over smplx.
 
     python -m training.benchmark smplify
 
-The in-loop schedule of SPIN, 100 steps of the camera's stage and 100 of the
-body's, to the same keypoints from the same start, with the same energies. The
-peer poses the whole mesh with smplx.lbs and takes the keypoints from it, and
-steps with torch.optim.Adam, as nkolot/SPIN does. All sides run on one core
-with one thread; ours are medians of rounds, in CPU time. The
-last lines are `per body N.N`, batch 1 over the batch, and `ratio N.N`, the
-peer's time over ours; smplx and PyTorch come with `pip install -e
-'.[compare]'`.
+Both sides run the in-loop schedule of SPIN, 100 steps of the camera's stage and
+100 of the body's, on the same keypoints from the same start, with the same
+energies. The peer poses the whole mesh with smplx.lbs, regresses the keypoints
+from it, and steps with torch.optim.Adam, as nkolot/SPIN does. All sides run on
+one core with one thread; ours are medians of rounds, in CPU time. The last
+lines are `per body N.N`, batch 1 over the batch, and `ratio N.N`, the peer's
+time over ours; smplx and PyTorch come with `pip install -e '.[compare]'`.
 """
 
 import dataclasses
@@ -21,8 +20,7 @@ import numpy as np
 from training.benchmarks import _peers
 
 FOCAL_PX, SIDE = 5000.0, 224
-# Two hundred steps in float32, each side's sums in its own order, end in
-# energies that agree to this share.
+# Relative: the sides sum in different orders in 200 steps of float32.
 _SAME_ENERGY = 0.02
 
 
@@ -33,14 +31,14 @@ class Options:
     batch: int = 64
     """Bodies per call."""
     rounds: int = 3
-    """How often each side is measured, in turns; the median counts."""
+    """Measurements of each side, in turns; the median counts."""
     seed: int = 0
-    """Which poses and shapes."""
+    """Seed of the poses and shapes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What both sides fit: start (B, ...) and keypoints (B, 29, 3)."""
+    """Task of both sides: start (B, ...) and keypoints (B, 29, 3)."""
 
     pose: np.ndarray
     betas: np.ndarray
@@ -56,7 +54,7 @@ def run(options: Options) -> float | None:
     """Measures and prints; returns the peer's ratio, None without the peer.
 
     Raises:
-        ValueError: the two sides end elsewhere.
+        ValueError: the energies of the two sides disagree.
     """
     _peers.one_core()
     from tf_hmr.body.data import BodyData
@@ -76,10 +74,14 @@ def run(options: Options) -> float | None:
     if peer:
         # Once: it takes minutes, and has nothing to compile.
         start = time.process_time()
-        theirs = peer()
+        peer_energies = peer()
         times["PyTorch and smplx"] = time.process_time() - start
         _peers.check_same(
-            "The energies", energies, theirs, _SAME_ENERGY, "tf_hmr.smplify"
+            "The energies",
+            energies,
+            peer_energies,
+            _SAME_ENERGY,
+            "tf_hmr.smplify",
         )
     times = _peers.in_turns(sides, options.rounds) | times
     print(f"200 steps, batch {options.batch}, one thread")
@@ -99,18 +101,18 @@ def run(options: Options) -> float | None:
 
 
 def _task(fitter, data, prior, options: Options) -> Task:
-    """Bodies beside the prior's mean pose, seen exactly."""
+    """Bodies near the prior's mean pose, with exact keypoints."""
     from tf_hmr.body.model import Body
     from tf_hmr.geometry import camera, rotations
 
     rng, count = np.random.default_rng(options.seed), options.batch
     mean = np.concatenate([[np.pi, 0, 0], prior.mean_pose()])
-    true = (mean + rng.normal(0, 0.2, (count, 72))).astype(np.float32)
+    true_pose = (mean + rng.normal(0, 0.2, (count, 72))).astype(np.float32)
     betas = rng.normal(0, 1, (count, data.num_betas)).astype(np.float32)
-    away = 2 * FOCAL_PX / (SIDE * 0.9)
-    translation = np.tile(np.float32([0, 0, away]), (count, 1))
+    depth = 2 * FOCAL_PX / (SIDE * 0.9)
+    translation = np.tile(np.float32([0, 0, depth]), (count, 1))
     body = Body(data, fitter.joint_names, jit=False)
-    rotmats = rotations.rotvec_to_rotmat(true.reshape(count, -1, 3))
+    rotmats = rotations.rotvec_to_rotmat(true_pose.reshape(count, -1, 3))
     points = body.keypoints(rotmats, betas)[0].numpy() + translation[:, None]
     pixels = camera.project_perspective(points, FOCAL_PX, (SIDE - 1) / 2)
     ones = np.ones_like(pixels[..., :1])
@@ -130,7 +132,7 @@ def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
 
 
 def _peer(fitter, data, prior, task: Task) -> Callable | None:
-    """The same with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
+    """Fit with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
     if not _peers.smplx_here():
         return None
     return _Peer(fitter, data, prior, task).fit
@@ -147,64 +149,74 @@ class _Peer:
         self._constants = _peers.lbs_constants(data)
         names = fitter.joint_names
         self._regressor = tensor(data.regressor(names))
-        picked = list(joints.select(names, joints.KEYPOINTS))
-        self._pixels = tensor(task.keypoints[:, picked, :2])
+        indices = list(joints.select(names, joints.KEYPOINTS))
+        self._pixels = tensor(task.keypoints[:, indices, :2])
         ignored = self._schedule.ignored
         self._counted = tensor([name not in ignored for name in names])
         self._torso = list(joints.select(self._schedule.torso, names))
         self._means = tensor(prior.means)
         self._precisions = tensor(np.linalg.inv(prior.covars))
-        half = 0.5 * np.linalg.slogdet(prior.covars)[1]
+        half_log_dets = 0.5 * np.linalg.slogdet(prior.covars)[1]
         constant = self._means.shape[1] / 2 * np.log(2 * np.pi)
-        log_weights = np.log(prior.weights) - constant - (half - half.min())
+        relative = half_log_dets - half_log_dets.min()
+        log_weights = np.log(prior.weights) - constant - relative
         self._log_weights = tensor(log_weights)
 
     def fit(self) -> np.ndarray:
-        """Energies (B,) at the end."""
+        """Energies (B,) after all steps."""
         tensor, task = _peers.tensor, self._task
-        turn, bent = tensor(task.pose[:, :3]), tensor(task.pose[:, 3:])
-        betas, moved = tensor(task.betas), tensor(task.translation)
-        depth = moved[:, 2].clone()
+        global_pose = tensor(task.pose[:, :3])
+        body_pose = tensor(task.pose[:, 3:])
+        betas, translation = tensor(task.betas), tensor(task.translation)
+        depth = translation[:, 2].clone()
         schedule, (stage,) = self._schedule, self._schedule.stages
 
         def camera_energy():
-            seen = self._seen(turn, bent, betas, moved)[:, self._torso]
-            error = (seen - self._pixels[:, self._torso]) ** 2
-            held = schedule.camera_depth**2 * (moved[:, 2] - depth) ** 2
-            return error.sum(dim=(1, 2)) + held
+            pixels = self._project(global_pose, body_pose, betas, translation)
+            torso = pixels[:, self._torso]
+            error = (torso - self._pixels[:, self._torso]) ** 2
+            depth_change = translation[:, 2] - depth
+            depth_penalty = schedule.camera_depth**2 * depth_change**2
+            return error.sum(dim=(1, 2)) + depth_penalty
 
         def body_energy():
-            return self._body_energy(turn, bent, betas, moved, stage)
+            return self._body_energy(
+                global_pose, body_pose, betas, translation, stage
+            )
 
         rate = schedule.camera_rate
-        _descend(camera_energy, [turn, moved], schedule.camera_steps, rate)
-        free = [bent, betas, turn]
-        _descend(body_energy, free, stage.steps, stage.learning_rate)
+        variables = [global_pose, translation]
+        _descend(camera_energy, variables, schedule.camera_steps, rate)
+        variables = [body_pose, betas, global_pose]
+        _descend(body_energy, variables, stage.steps, stage.learning_rate)
         return body_energy().numpy()
 
-    def _seen(self, turn, bent, betas, moved):
+    def _project(self, global_pose, body_pose, betas, translation):
         import torch
         from smplx.lbs import lbs
 
-        pose = torch.cat([turn, bent], dim=1)
+        pose = torch.cat([global_pose, body_pose], dim=1)
         vertices = lbs(betas, pose, *self._constants)[0]
         points = torch.einsum("kv,bvc->bkc", self._regressor, vertices)
-        points = points + moved[:, None]
+        points = points + translation[:, None]
         return FOCAL_PX * points[..., :2] / points[..., 2:] + (SIDE - 1) / 2
 
-    def _body_energy(self, turn, bent, betas, moved, stage):
+    def _body_energy(self, global_pose, body_pose, betas, translation, stage):
         import torch
 
-        square = (self._seen(turn, bent, betas, moved) - self._pixels) ** 2
+        pixels = self._project(global_pose, body_pose, betas, translation)
+        square = (pixels - self._pixels) ** 2
         sigma = self._schedule.sigma**2
         robust = (sigma * square / (sigma + square)).sum(dim=2) * self._counted
-        off = bent[:, None] - self._means
-        quadratic = torch.einsum("bmi,mij,bmj->bm", off, self._precisions, off)
+        offsets = body_pose[:, None] - self._means
+        quadratic = torch.einsum(
+            "bmi,mij,bmj->bm", offsets, self._precisions, offsets
+        )
         prior = (0.5 * quadratic - self._log_weights).min(dim=1).values
         # Left and right elbow about y, left and right knee about x, of SMPL's
         # 69 numbers (nkolot/SPIN: smplify/losses.py).
         signs = torch.tensor([1.0, -1.0, -1.0, -1.0])
-        angles = torch.exp(bent[:, [52, 55, 9, 12]] * signs) ** 2
+        angles = torch.exp(body_pose[:, [52, 55, 9, 12]] * signs) ** 2
         return (
             robust.sum(dim=1)
             + stage.pose_prior**2 * prior

@@ -1,16 +1,16 @@
-r"""How fast training steps are: images/s by encoder, precision and devices.
+r"""Times training steps: images/s by encoder, precision and devices.
 
     python -m training.benchmark step
     python -m training.benchmark step --encoders resnet50 --batch 64 \
         --devices gpu:0 gpu:0,1 --precisions bfloat16 --json step.json
 
-Each row is HMR with both players in a process of its own, on made-up batches
-that are there already, so that no reading is measured. "bare" is one batch
-through the shortest code that does the same: losses, gradients, Adam. "loop"
-is `training.engine.loop` as `training.fit` runs it, from one line of its log
-to the next. Both are the median of their rounds, the loop before and after the
-bare step. Memory is the peak of the process, or of the first GPU, in the loop.
-A row that needs more than there is says so, and the next one goes on.
+Each row is HMR with both players in a process of its own, on random batches
+already in memory, so that no reading is measured. "bare" is the shortest code
+for the same step: losses, gradients, Adam. "loop" is `training.engine.loop` as
+`training.fit` runs it, from one line of its log to the next. Both are the
+median of their rounds; the loop runs before and after the bare step. Memory is
+the peak of the process, or of the first GPU, in the loop. A row that does not
+fit into memory says so, and the next row follows.
 """
 
 import concurrent.futures
@@ -27,7 +27,7 @@ from concurrent.futures import process
 
 import numpy as np
 
-# What fits the measure of a CPU: pixels, images in a step.
+# Image side in pixels and batch size that suit a CPU.
 SIZES = {"small": (96, 32), "mobilenet_v3": (224, 16)}
 OTHER_SIZE = (224, 8)
 LOG_EVERY = 4  # steps in a round
@@ -38,11 +38,11 @@ class Options:
     """Images per second of training steps."""
 
     encoders: tuple[str, ...] = ("small", "mobilenet_v3", "resnet50")
-    """Which encoders."""
+    """Encoders to time."""
     precisions: tuple[str, ...] = ("float32", "bfloat16")
-    """Of the network's layers."""
+    """Precisions of the network's layers."""
     devices: tuple[str, ...] = ("auto",)
-    """As of training.fit: auto, cpu:2, gpu:0,1."""
+    """Devices as in training.fit: auto, cpu:2, gpu:0,1."""
     batch: int = 0
     """Images per step over all devices; 0: 32, 16 or 8 by the encoder."""
     rounds: int = 5
@@ -50,7 +50,7 @@ class Options:
     steps_per_call: int = 1
     """Steps inside one call of the compiled graph."""
     json: pathlib.Path | None = None
-    """Where the table is also written as json."""
+    """File to write the table to as json."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,21 +65,21 @@ class Case:
 
 
 class DoesNotFit(RuntimeError):
-    """The device's memory is too small for a row; the message is a line."""
+    """Error of a row that needs too much memory; its message is one line."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """What was measured."""
+    """Measurements of a row."""
 
     bare: float
-    """Images/s; nan on several devices, which it does not know."""
+    """Images/s; nan on several devices, which it does not support."""
     loop: float
     """Images/s."""
     memory_mib: float
-    """Peak."""
+    """Peak memory."""
     device: str
-    """Its name."""
+    """Name of the device."""
 
 
 def run(options: Options) -> list[dict]:
@@ -120,19 +120,19 @@ def run(options: Options) -> list[dict]:
 
 def cases(options: Options) -> list[Case]:
     """The rows to measure."""
-    found = []
+    rows = []
     for encoder in options.encoders:
         size, batch = SIZES.get(encoder, OTHER_SIZE)
-        found += [
+        rows += [
             Case(encoder, precision, devices, size, options.batch or batch)
             for precision in options.precisions
             for devices in options.devices
         ]
-    return found
+    return rows
 
 
 def _in_its_own_process(case: Case, options: Options) -> Figures:
-    """TensorFlow keeps its devices, and a process its peak of memory."""
+    """Measures in a fresh process: devices and peak memory cannot be reset."""
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:
@@ -145,9 +145,9 @@ def _measured(case: Case, options: Options) -> Figures:
     try:
         return measure(case, options)
     except (tf.errors.OpError, MemoryError) as error:
-        # Only the line: not every error of TensorFlow can be pickled.
-        first = (str(error).strip() or "no memory").splitlines()[0]
-        raise DoesNotFit(f"{type(error).__name__}: {first}") from None
+        # Only the text: not every error of TensorFlow can be pickled.
+        first_line = (str(error).strip() or "no memory").splitlines()[0]
+        raise DoesNotFit(f"{type(error).__name__}: {first_line}") from None
 
 
 def measure(case: Case, options: Options) -> Figures:
@@ -183,7 +183,7 @@ def measure(case: Case, options: Options) -> Figures:
 
 
 def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
-    """Random pictures and labels, as training.data.pipeline gives them."""
+    """Random images and labels in the form of training.data.pipeline."""
     from tf_hmr import joints
 
     rng = np.random.default_rng(0)
@@ -203,8 +203,8 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
     }
     for flag in ("has_pose", "has_betas", "has_joints3d"):
         batch[flag] = np.ones(count)
-    for drawn in ("flip", "rotation_rad"):
-        batch[drawn] = np.zeros(count)
+    for key in ("flip", "rotation_rad"):
+        batch[key] = np.zeros(count)
     batch = {name: value.astype(np.float32) for name, value in batch.items()}
     return batch | {
         "image": rng.integers(0, 256, (count, size, size, 3), np.uint8),
@@ -213,7 +213,7 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
 
 
 def _bare(method, batch, rounds: int) -> list[float]:
-    """Seconds of each round of the shortest step that does the same."""
+    """Seconds of each round of the shortest equivalent step."""
     import keras
     import tensorflow as tf
 
@@ -263,7 +263,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
 
 
 def _loop(method, strategy, case: Case, options: Options) -> list[float]:
-    """Seconds of each round of the real loop but the first two."""
+    """Seconds of each round of the real loop, without the first two."""
     import tensorflow as tf
 
     from training import config
@@ -285,20 +285,21 @@ def _loop(method, strategy, case: Case, options: Options) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         loop.train(experiment, method, strategy, make_dataset, None, folder)
-        written = _times(folder / run_log.EVENTS_FOLDER)
+        times = _times(folder / run_log.EVENTS_FOLDER)
     # The first pays for compilation, the second for caches.
-    return [b - a for a, b in itertools.pairwise(written)][1:]
+    return [b - a for a, b in itertools.pairwise(times)][1:]
 
 
 def _times(folder: pathlib.Path) -> list[float]:
-    """When the loop wrote each of its lines, seconds: TensorBoard notes it.
+    """Times in seconds at which the loop wrote its lines, from TensorBoard.
 
-    From one to the next lies all that the loop does, its writing too.
+    The intervals include all work of the loop, also its writing.
     """
     from tensorboard.backend.event_processing import event_accumulator
 
-    every = {event_accumulator.TENSORS: 0}
-    events = event_accumulator.EventAccumulator(str(folder), every).Reload()
+    all_tensors = {event_accumulator.TENSORS: 0}
+    events = event_accumulator.EventAccumulator(str(folder), all_tensors)
+    events.Reload()
     return [event.wall_time for event in events.Tensors("train/loss")]
 
 

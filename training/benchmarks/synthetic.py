@@ -1,10 +1,10 @@
-"""How fast synthetic people are made, on one core, with all labels.
+"""Times the making of synthetic people, on one core, with all labels.
 
     python -m training.benchmark synthetic
 
-Counted is everything between a seed and a finished record: pose, shape,
-body, picture at two samples per pixel and axis, JPEG, box, keypoints, 3D
-joints, part labels as PNG. The last line is `images per core-second N`.
+It includes all work from a seed to a finished record: pose, shape, body,
+image at two samples per pixel and axis, JPEG, box, keypoints, 3D joints, part
+labels as PNG. The last line is `images per core-second N`.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ class Options:
     """Images per second of CPU time of one process with one thread."""
 
     count: int = 512
-    """How many people are measured."""
+    """Number of people to measure."""
     size: int = 256
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
     seed: int = 1
-    """Which people."""
+    """Seed of the people."""
 
 
 def run(options: Options) -> float:
@@ -40,7 +40,7 @@ def run(options: Options) -> float:
 
 
 def measure(options: Options) -> tuple[float, float, int]:
-    """Seconds of CPU time of this process, seconds, and bytes made."""
+    """CPU seconds of this process, wall seconds, and bytes of the records."""
     settings = synthetic.Settings(size=options.size)
     people = synthetic.People(options.seed, settings=settings)
     # The first blocks pay for caches.

@@ -6,7 +6,7 @@ r"""HKMR (Georgakis et al., ECCV 2020) on the datasets and terms of HMR.
 
 The paper follows HMR's setup: the same encoder, datasets and evaluation. An
 autoencoder of the unpaired poses is trained first, for about two passes over
-the MoSh records that HMR's authors gave out; then it is the prior.
+the MoSh records that HMR's authors published; then it is the prior.
 """
 
 import dataclasses

@@ -6,8 +6,8 @@ r"""HKMR_MF (Georgakis et al., ECCV 2020, Table 4): HKMR trained as SPIN is.
         --steps 2000 --data.batch-size 8 --method.fit-steps 50
 
 HKMR's chains with SPIN's data, losses and fits in the loop (spin). The paper
-names no other change; as in SPIN the last estimate alone is compared, and no
-prior of poses but SMPLify's own is needed.
+names no other change; as in SPIN only the last estimate enters the losses, and
+SMPLify's prior of poses is the only one.
 """
 
 from tf_hmr.methods import hkmr

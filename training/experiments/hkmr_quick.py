@@ -2,8 +2,8 @@ r"""HKMR's regressor at the size of a CPU: quick's encoder, data and steps.
 
     python -m training.fit hkmr_quick --records DATA --workdir runs/hkmr_quick
 
-The records are quick's. The autoencoder of poses comes first, without a
-picture; --before.0.steps says for how long.
+The records are quick's. The autoencoder of poses is trained first, without
+images, for --before.0.steps steps.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from training.recipes import quick_recipe
 
 _QUICK = quick.EXPERIMENT
 _T = hkmr.Config.outer_steps
-# HMR's supervision, whose sum over the outer steps weighs here what HMR's
-# last iteration does there.
+# HMR's weights over T: summed over the outer steps they equal the weight of
+# HMR's last iteration.
 _SUPERVISION = {
     name: getattr(_QUICK.method, name) / _T
     for name in ("keypoints_2d", "joints_3d", "rotmats", "betas")

@@ -6,9 +6,9 @@ r"""HMR (Kanazawa et al., CVPR 2018) with the values of its release: 75 epochs.
 
 The first expects a folder of records for each dataset of the paper and
 starts from ImageNet weights, which Keras downloads. The second trains on
-rendered people in their place, from random weights. With slim's checkpoint at
-hand, --method.encoder resnet50_slim --encoder-weights resnet_v2_50.ckpt is
-what the authors started from.
+rendered people in their place, from random weights. The authors started from
+slim's checkpoint: --method.encoder resnet50_slim --encoder-weights
+resnet_v2_50.ckpt.
 """
 
 from training.recipes import hmr_recipe

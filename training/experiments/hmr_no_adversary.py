@@ -2,7 +2,7 @@
 
     python -m training.fit hmr_no_adversary --records /data/records
 
-What keeps bodies human is taken away: only the keypoints are fitted.
+Nothing keeps the bodies human: the loss is that of the keypoints alone.
 """
 
 from training.recipes import hmr_recipe

@@ -5,12 +5,12 @@ r"""SPIN (Kolotouros et al., ICCV 2019) with the values of its release.
     python -m training.fit spin --records synthetic --encoder-weights none \
         --steps 2000 --data.batch-size 8 --method.fit-steps 50
 
-SMPLify runs in every step, from the prediction on, and its best fits become
-labels. The first
-expects a folder of records for each dataset of the paper, and torchvision's
-ImageNet weights; fits that SPIN published are begun with by --data.fits
-coco_2014_train=coco_fits.npy. Poses in SMPL's own body need SMPLify's prior:
---method.fit-prior gmm_08.pkl. The second trains on rendered people.
+SMPLify runs in every step, starting from the prediction, and its best fits
+become labels. The first command expects a folder of records for each dataset of
+the paper, and torchvision's ImageNet weights; --data.fits
+coco_2014_train=coco_fits.npy starts from the fits that SPIN published. Poses in
+SMPL's own body need SMPLify's prior: --method.fit-prior gmm_08.pkl. The second
+trains on rendered people.
 """
 
 from tf_hmr.methods import spin

@@ -3,8 +3,8 @@ r"""SPIN at the size of a CPU: quick's encoder, data and steps.
     python -m training.fit spin_quick --records DATA --workdir runs/spin_quick
 
 The records are quick's. The half of a batch without 3D labels learns from
-fits that are made in the steps; these are SMPLify's with half of its steps,
-as an example is seen again and again.
+SMPLify fits made in the training steps, with half of SMPLify's steps, as
+examples repeat often.
 """
 
 from tf_hmr.methods import spin

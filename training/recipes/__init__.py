@@ -1,1 +1,1 @@
-"""What experiments of one method share."""
+"""Recipes shared by the experiments of one method."""

@@ -20,17 +20,19 @@ def experiment(
     """HMR on the datasets of its paper.
 
     Args:
-        epochs: passes over as many images as there are: 75 in the release,
-            55 in the paper's text (section 3.5).
-        paired: half of each batch has 3D labels, as in the release; else
-            every image is drawn alike and seen by its keypoints alone
+        epochs: passes over as many images as the datasets have: 75 in the
+            release, 55 in the paper's text (section 3.5).
+        paired: half of each batch has 3D labels, as in the release; else all
+            images are equally likely, with only their keypoints as labels
             (--use_3d_label=False).
         adversary: whether unpaired poses judge the predictions.
     """
     if paired:
-        sources = _drawn(WITH_3D, 0.5, "all") + _drawn(WITHOUT_3D, 0.5, "2d")
+        sources = _sources(WITH_3D, 0.5, "all") + _sources(
+            WITHOUT_3D, 0.5, "2d"
+        )
     else:
-        sources = _drawn(WITH_3D | WITHOUT_3D, 1.0, "2d")
+        sources = _sources(WITH_3D | WITHOUT_3D, 1.0, "2d")
     return config.Experiment(
         # Keras publishes ImageNet weights for this variant of ResNet-50 v2.
         method=hmr.Config(
@@ -49,8 +51,8 @@ def experiment(
     )
 
 
-def _drawn(images, share, labels) -> tuple[config.Source, ...]:
-    """Sources in proportion to their images, `share` of the batch in all."""
+def _sources(images, share, labels) -> tuple[config.Source, ...]:
+    """Sources in proportion to their images, together `share` of the batch."""
     total = sum(images.values())
     return tuple(
         config.Source(name, share * count / total, labels)

@@ -32,21 +32,21 @@ ENCODER = {
     field.name: getattr(_METHOD, field.name)
     for field in dataclasses.fields(_image_encoder.EncoderFields)
 }
-# HMR's release gives the adversary 1 where the keypoints have 60
-# (akanazawa/hmr: do_train.sh); without 3D labels it has to hold alone.
+# HMR's release weighs the adversary 1 and the keypoints 60 (akanazawa/hmr:
+# do_train.sh); without 3D labels it is the only constraint on poses.
 _ADVERSARY_ALONE = _METHOD.keypoints_2d / 60
 
 
 def experiment(
     paired: bool = True, adversary: bool = True
 ) -> config.Experiment:
-    """`quick`, or what it lacks without labels or without an adversary.
+    """`quick`, or its variants without 3D labels or without an adversary.
 
     Args:
         paired: half of each batch has 3D labels, the other half, of other
-            images, 2D keypoints alone; else all have keypoints alone.
-        adversary: whether unpaired poses judge the predictions. In any case
-            their mean is where the regressor starts if there are no labels.
+            images, only 2D keypoints; else all images have only keypoints.
+        adversary: whether unpaired poses judge the predictions. Without 3D
+            labels their mean is the regressor's start in any case.
     """
     method, sources = _METHOD, (config.Source("synthetic", labels="2d"),)
     if paired:

@@ -1,4 +1,4 @@
-"""SPIN's release as an experiment, for any method of pictures.
+"""SPIN's release as an experiment, for any method that reads images.
 
 Values: nkolot/SPIN: train/trainer.py, utils/train_options.py,
 datasets/mixed_dataset.py.
@@ -13,7 +13,7 @@ from training.recipes import hmr_recipe
 
 BATCH_SIZE = 64
 EPOCHS = 50
-# Shares of a batch; those in the wild share theirs by their sizes.
+# Shares of a batch; datasets in the wild divide SHARE_2D by size.
 SHARES_3D = {"h36m": 0.3, "mpi-inf-3dhp": 0.1}
 SHARE_2D = 0.6
 # SPIN's losses and fits, for another method: HKMR_MF is HKMR with these.
@@ -33,8 +33,8 @@ SUPERVISION = {
     },
 }
 
-# Of quick's runs: half of SMPLify's steps, as an example is seen again and
-# again; and the encoder's own places beside the keypoints of the body.
+# For quick: half of SMPLify's steps, as examples repeat often; and a loss on
+# the encoder's own keypoints beside that on the body's.
 _QUICK = {"fit_steps": 50, "layout_keypoints": 100.0}
 
 
@@ -44,8 +44,9 @@ def at_size_of(
     """An experiment for CPUs, with fits for its method.
 
     Args:
-        quick: whose data, steps and optimisers it has.
-        method: with SPIN's losses; an encoder of features='layout'.
+        quick: the experiment whose data, steps and optimisers it takes.
+        method: a config with SPIN's losses and an encoder of
+            features='layout'.
     """
     return dataclasses.replace(
         quick,
@@ -58,8 +59,8 @@ def experiment(method: methods.Config) -> config.Experiment:
     """SPIN's data, augmentation and steps around a method's Config.
 
     An epoch is as long as the largest dataset, Human3.6M. SPIN's code names
-    no sizes: those of HMR's records stand for them. Its scale is drawn from a
-    normal distribution cut at the ends of the range, ours uniformly.
+    no sizes, so HMR's records stand in. SPIN draws the scale from a normal
+    distribution clipped to the range, ours is uniform.
     """
     sizes = hmr_recipe.WITHOUT_3D
     sources = [
@@ -74,7 +75,7 @@ def experiment(method: methods.Config) -> config.Experiment:
             sources=tuple(sources),
             batch_size=BATCH_SIZE,
             augment=config.Augment(
-                # SPIN's scale is the box's: a person of 1 over it.
+                # SPIN scales the box, so the person by the inverse.
                 scale=(1 / 1.25, 1 / 0.75),
                 shift=0.0,
                 rotation_deg=30.0,
@@ -84,7 +85,7 @@ def experiment(method: methods.Config) -> config.Experiment:
             prior="",
         ),
         steps=EPOCHS * hmr_recipe.WITH_3D["h36m"] // BATCH_SIZE,
-        # Torchvision's, of which the user has to give the file.
+        # SPIN uses torchvision's, whose file the user must give.
         encoder_weights="imagenet",
         optim=config.Optim(lr=5e-5),
         eval_every=5000,

@@ -7,7 +7,7 @@ from training.data.records import shards
 
 
 def test_all_people_of_the_made_up_set_are_prepared(tmp_path):
-    kib = prepare.write_pictures(tmp_path / "train2014", 192)
+    kib = prepare.write_images(tmp_path / "train2014", 192)
     assert kib > 5
     found = prepare.measure(tmp_path, 35)
     assert len(shards.Records(tmp_path / "out35", "train")) == 35
@@ -17,7 +17,7 @@ def test_all_people_of_the_made_up_set_are_prepared(tmp_path):
 
 
 def test_a_run_that_fails_gives_no_figure(tmp_path, monkeypatch):
-    prepare.write_pictures(tmp_path / "train2014", 192)
+    prepare.write_images(tmp_path / "train2014", 192)
     monkeypatch.setattr(prepare.sys, "executable", "/bin/false")
     with pytest.raises(ValueError, match="status 1"):
         prepare.measure(tmp_path, 1)
