@@ -8,6 +8,8 @@ middle all the same.
 import cv2
 import numpy as np
 
+from edge import run
+
 HEIGHT_M, WIDTH_M = 1.7, 0.6
 SIZE = (240, 160)
 FPS = 25.0
@@ -64,7 +66,11 @@ class Model:
         self.faces = np.concatenate([corner + [0, 9, 1], corner + [1, 9, 10]])
         self._noise, self._rng = noise, np.random.default_rng(1)
 
-    def __call__(self, crop):
+    def focal_px(self, size):
+        """As edge.run's for a model that reads the image alone."""
+        return run.FOCAL_OVER_SIDE * max(size)
+
+    def __call__(self, crop, square=None, size=None):
         """The outputs of an export, for the red of a crop (S, S, 3) RGB."""
         red = (crop[..., 0] > 150) & (crop[..., 1] < 90)
         camera = np.array([0.9, 0.0, 0.0], np.float32)

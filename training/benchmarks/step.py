@@ -184,7 +184,7 @@ def measure(case: Case, options: Options) -> Figures:
 
 def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
     """Random images and labels in the form of training.data.pipeline."""
-    from tf_hmr import joints
+    from tf_hmr import joints, method_inputs
 
     rng = np.random.default_rng(0)
     count = case.batch // replicas
@@ -200,13 +200,18 @@ def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
         "betas": rng.normal(size=(count, 10)),
         "prior_rotmats": poses(3 * count),
         "prior_betas": rng.normal(size=(3 * count, 10)),
+        "gender": np.zeros(count),
+        "prior_gender": np.zeros(3 * count),
     }
+    inputs = method_inputs.example(tuple(method_inputs.INPUTS), size, count)
+    del inputs["image"]
     for flag in ("has_pose", "has_betas", "has_joints3d"):
         batch[flag] = np.ones(count)
     for key in ("flip", "rotation_rad"):
         batch[key] = np.zeros(count)
     batch = {name: value.astype(np.float32) for name, value in batch.items()}
     return batch | {
+        **inputs,
         "image": rng.integers(0, 256, (count, size, size, 3), np.uint8),
         "example_key": np.arange(count),
     }
