@@ -8,9 +8,6 @@ file also carries its card as metadata, without the file's own size.
 import dataclasses
 import hashlib
 import json
-import subprocess
-import sys
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from edge.conversion import compare
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
 from tf_hmr import method, method_inputs
+from training.engine import provenance
 
 IMAGE_DTYPES = {"tflite": tf.uint8, "onnx": convert_onnx.IMAGE_DTYPE}
 
@@ -107,9 +105,11 @@ def make(
         "topology": data.topology,
         "body": {"name": data.name, "licence": data.licence},
         "config": dataclasses.asdict(model.config),
-        "commit": _commit(),
+        "commit": provenance.commit(digits=40),
         "versions": versions(),
-        "tested_with": [f"{runtime} {_version(runtime)}, CPU"],
+        "tested_with": [
+            f"{runtime} {provenance.package_version(runtime)}, CPU"
+        ],
         "difference_to_keras": difference(measured),
     }
 
@@ -212,26 +212,4 @@ def read(path: Path) -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that an exported file depends on."""
-    return {name: _version(name) for name in VERSIONS_OF}
-
-
-def _version(name: str) -> str:
-    """Version of a package, also under another name (tensorflow-cpu)."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        module = sys.modules.get(name.replace("-", "_"))
-        return getattr(module, "__version__", "unknown")
-
-
-def _commit() -> str:
-    """The commit of this code, marked "-dirty" when files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    folder = Path(__file__).parent
-    try:
-        process = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown (not a git checkout)"
-    return process.stdout.strip()
+    return {name: provenance.package_version(name) for name in VERSIONS_OF}

@@ -3,11 +3,9 @@
 import contextlib
 import dataclasses
 import fcntl
-import importlib.metadata
 import json
 import logging
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 from tf_hmr import method as methods
 from tf_hmr.formats import atomic
 from training import config
-from training.engine import run_log
+from training.engine import provenance, run_log
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -243,33 +241,10 @@ def environment() -> dict[str, Any]:
     """Command, commit and versions, for a result to be repeatable."""
     return {
         "command": " ".join(sys.argv),
-        "commit": commit(),
+        "commit": provenance.commit(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: provenance.package_version(name) for name in PACKAGES},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed under this name"
-
-
-def commit() -> str:
-    """The commit of the code, with "+changes" when files differ from it."""
-    folder = Path(__file__).parent
-
-    def git(*words):
-        return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True
-        ).stdout.strip()
-
-    try:
-        changed = "+changes" if git("status", "--porcelain", "-uno") else ""
-        return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
-    except FileNotFoundError:
-        return "unknown"
 
 
 def write_json(path: Path, content: Any) -> None:
