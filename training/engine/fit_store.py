@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import joints, method
+from tf_hmr import method
 from tf_hmr.formats import array_files, atomic
 from tf_hmr.geometry import rotations
 from training.data.pipeline import augment
-from training.data.records import parsing
+from training.data.records import parsing, schema
 from training.engine import cluster
 
 FOLDER = "fits"
-POSE, BETAS = 3 * len(joints.SMPL24), 10
+# As records store pose and shape.
+POSE, BETAS = 3 * schema.NUM_JOINTS, schema.NUM_BETAS
 # Name of the dataset in the records of training.prepare spin-npz.
 _SPIN_NPZ = "spin-npz"
 _EXPECTED = f"keys (n,) int64 and fits (n, {POSE + BETAS}): pose and betas"
@@ -123,7 +124,7 @@ class FitStore:
             self.look_up, [keys], (tf.float32, tf.float32)
         )
         rows = tf.ensure_shape(rows, [*keys.shape, POSE + BETAS])
-        rotvecs = tf.reshape(rows[:, :POSE], (-1, len(joints.SMPL24), 3))
+        rotvecs = tf.reshape(rows[:, :POSE], (-1, schema.NUM_JOINTS, 3))
         rotmats = augment.rotmats(
             _augmentation(batch), rotations.rotvec_to_rotmat(rotvecs)
         )

@@ -401,11 +401,11 @@ def _prior(
         [step, data.batch_size * per_image, rows],
         (tf.float32, tf.float32, tf.float32),
     )
-    pose = tf.reshape(tf.ensure_shape(pose, [count, 72]), [count, 24, 3])
+    pose = tf.reshape(pose, [count, schema.NUM_JOINTS, 3])
     body = rotations.rotvec_to_rotmat(pose[:, 1:])
     identity = tf.eye(3, batch_shape=[count, 1])
     return {
         "prior_rotmats": tf.concat([identity, body], axis=1),
-        "prior_betas": tf.ensure_shape(betas, [count, 10]),
+        "prior_betas": tf.ensure_shape(betas, [count, schema.NUM_BETAS]),
         "prior_gender": tf.ensure_shape(gender, [count]),
     }

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tf_hmr.geometry import rotations
 from training import config
 from training.data.pipeline import augment, views
-from training.data.records import mocap, parsing
+from training.data.records import mocap, parsing, schema
 
 Batch = dict[str, tf.Tensor]
 
@@ -45,9 +45,11 @@ def augmented(
     has_joints3d = has_3d * fields["has_joints3d"]
     points = augment.keypoints(augmentation, to_ndc, fields["keypoints"])
     pose = _masked(has_pose, fields["pose"])
-    rotmats = rotations.rotvec_to_rotmat(tf.reshape(pose, [-1, 24, 3]))
+    rotmats = rotations.rotvec_to_rotmat(
+        tf.reshape(pose, [-1, schema.NUM_JOINTS, 3])
+    )
     rotmats = augment.rotmats(augmentation, rotmats)
-    identity = tf.eye(3, batch_shape=[24])
+    identity = tf.eye(3, batch_shape=[schema.NUM_JOINTS])
     return {
         "keypoints": _masked(good * fields["has_keypoints"], points),
         "joints3d": _masked(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr.formats import array_files, atomic
+from training.data.records import schema
 
 _EXPECTED = "pose (N, 72), betas (N, 10), the topology and maybe gender (N,)"
 GENDERS = {"female": -1.0, "male": 1.0}
@@ -43,7 +44,9 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
     """
     pose = np.asarray(prior.pose, np.float32)
     betas = np.asarray(prior.betas, np.float32)
-    shaped = pose.shape[1:] == (72,) and betas.shape == (len(pose), 10)
+    shaped = pose.shape[1:] == schema.ARRAYS["pose"] and (
+        betas.shape == (len(pose), schema.NUM_BETAS)
+    )
     if not (shaped and np.isfinite(pose).all() and np.isfinite(betas).all()):
         raise ValueError(
             "Expected finite pose (N, 72) and betas (N, 10), received shapes "
@@ -85,8 +88,8 @@ def read(folder: str | os.PathLike) -> Prior:
     shapes = {name: array.shape for name, array in stored.items()}
     count = len(stored["pose"]) if shapes.get("pose") else 0
     expected_shapes = {
-        "pose": (count, 72),
-        "betas": (count, 10),
+        "pose": (count, *schema.ARRAYS["pose"]),
+        "betas": (count, schema.NUM_BETAS),
         "topology": (),
     }
     if "gender" in shapes:  # Older files, and some sources, have none.

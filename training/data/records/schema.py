@@ -19,13 +19,15 @@ from tf_hmr.body import parts as body_parts
 from tf_hmr.geometry import crop
 
 SCHEMA = 1  # raised when a stored field changes its meaning
+NUM_JOINTS, NUM_BETAS = len(joints.SMPL24), 10
+"""Of a stored pose and shape: SMPL's, whatever body a method has."""
 _K = len(joints.KEYPOINTS)
 ARRAYS = {
     "box": (4,),
     "keypoints": (_K, 3),
     "joints3d": (_K, 4),
-    "pose": (72,),
-    "betas": (10,),
+    "pose": (3 * NUM_JOINTS,),
+    "betas": (NUM_BETAS,),
     "translation": (3,),
     "intrinsics": (4,),
 }
