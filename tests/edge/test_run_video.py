@@ -122,8 +122,8 @@ def test_an_absurd_camera_is_lost_unless_it_is_the_start(scale):
     assert track.update(model, image, 0.0)["state"] == "start"
 
     class Absurd(blobs.Model):
-        def __call__(self, crop):
-            found = super().__call__(crop)
+        def __call__(self, *crop):
+            found = super().__call__(*crop)
             return {**found, "camera": np.float32([scale, 0, 0])}
 
     line = track.update(Absurd(), image, 0.04)
@@ -304,7 +304,7 @@ def test_who_is_never_in_the_frame_stops_nobody(run, tmp_path, rng):
     film = blobs.film(tmp_path / "film.avi", frames)
     away = blobs.Model.__call__
 
-    def answer(self, crop):
+    def answer(self, crop, square, size):
         found = away(self, crop)
         if (crop[:, 0] == crop[:, 5]).all():  # Repeated: outside the frame.
             found["keypoints"] = found["keypoints"] - (2, 0)
