@@ -13,12 +13,11 @@ import pytest
 import tf_hmr.methods
 from edge import export
 from edge import run as device
-from tests.support import photos
+from tests.support import photos, plain_body
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
 from tf_hmr import __main__ as cli
 from tf_hmr import inference, method
-from tf_hmr.body.model import Body
 from training import evaluate, experiments, fit
 from training.engine import run_log
 
@@ -40,12 +39,8 @@ def _added():
         # A body as a plain graph: XLA would compile it for longer than all of
         # this takes.
         for module in (fit, method):
-            patch.setattr(module, "Body", plain_body)
+            patch.setattr(module, "Body", plain_body.make)
         yield
-
-
-def plain_body(*arguments, **options) -> Body:
-    return Body(*arguments, **(options | {"jit": False}))
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,22 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tests.support import tiny_run
+from tests.support import plain_body, tiny_run
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
+from tf_hmr import method
 from training import config, evaluate, fit
 from training.engine import checkpoints, run_log, workdir
 from training.evaluation import results as scores
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_body():
+    """A body as a plain graph; benchmarks/test_step.py trains XLA's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fit, method):
+            patch.setattr(module, "Body", plain_body.make)
+        yield
 
 
 @pytest.fixture(scope="module")
