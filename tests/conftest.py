@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import plain_body
 from tf_hmr import method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
@@ -127,3 +128,18 @@ def tiny_records(tmp_path_factory) -> pathlib.Path:
         writer.write(example)
     writer.finish(people.SYNTHETIC_V1.seed, "tests")
     return root
+
+
+@pytest.fixture(scope="module")
+def fit_without_xla():
+    """`training.fit` and loaded models with bodies as plain graphs.
+
+    XLA compiles a body for longer than a small run takes; benchmarks/
+    test_step.py trains with it.
+    """
+    from training import fit
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fit, method):
+            patch.setattr(module, "Body", plain_body.make)
+        yield

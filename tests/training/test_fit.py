@@ -12,26 +12,18 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tests.support import plain_body, tiny_run
+from tests.support import tiny_run
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
-from tf_hmr import method
 from training import config, evaluate, fit
 from training.engine import checkpoints, run_log, workdir
 from training.evaluation import results as scores
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _plain_body():
-    """A body as a plain graph; benchmarks/test_step.py trains XLA's."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (fit, method):
-            patch.setattr(module, "Body", plain_body.make)
-        yield
+pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
 
 @pytest.fixture(scope="module")
-def run(tiny_records, tmp_path_factory):
+def run(fit_without_xla, tiny_records, tmp_path_factory):
     """A workdir after six steps."""
     folder = tmp_path_factory.mktemp("run")
     words = ["quick", f"--workdir={folder}", f"--records={tiny_records}"]

@@ -13,6 +13,8 @@ from training.data.pipeline import batches
 from training.data.records import shards
 from training.engine import checkpoints, exit_status, run_log
 
+pytestmark = pytest.mark.usefixtures("fit_without_xla")
+
 NOT_A_NUMBER = {
     "box": np.full(4, np.nan),
     "keypoints": np.full((pipeline_batches.K, 3), np.nan),
