@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from edge.conversion import tflite as convert
 from tests.support import photos
 from tests.support.closeness import assert_close
 from tf_hmr import inference, rendering
-from tf_hmr.geometry import crop
+from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 
@@ -321,3 +322,20 @@ def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     status, _, errors = run(capsys, foreign)
     assert (status, len(errors)) == (1, 1)
     assert f"{foreign} cannot be run here: " in errors[0]
+
+
+@pytest.mark.parametrize("focal_px", [None, 333.0])
+def test_inputs_of_a_crop_are_those_of_recover(focal_px):
+    """Box, image_size and intrinsics, whether the focal length is known."""
+    image = photos.picture(300, 260)
+    square = device.square_box((40.0, 30.0, 90.0, 150.0), 1.2)
+    reader = types.SimpleNamespace(input_names=device.INPUTS, image_size=64)
+    intrinsics = camera.default_intrinsics((300, 260))
+    if focal_px:
+        intrinsics[:2] = focal_px
+    expected = inference.crop_inputs(reader, image, [square], intrinsics)
+    crop = device.crop_image(image, square, 64)
+    inputs = device.inputs_of(crop, square, (300, 260), focal_px or 0.0)
+    assert set(inputs) == set(expected)
+    for name in ("box", "image_size", "intrinsics"):
+        assert_close("relative_float32", inputs[name], expected[name][0])

@@ -3,6 +3,7 @@
 import dataclasses
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -163,3 +164,22 @@ def test_retired_fields_are_dropped_at_what_they_meant(name):
 
 def test_a_stored_method_that_is_not_known_stays_as_it_is():
     assert method.migrate("cliff", {"fits": 3}) == ("cliff", {"fits": 3})
+
+
+def test_a_policy_does_not_round_boxes_and_intrinsics(body):
+    """Geometry is float32 under any policy: bfloat16 has 8 bits of a pixel."""
+
+    class Echo(method.Method):
+        input_names = ("box", "intrinsics")
+
+        def call(self, inputs, training=False):
+            return inputs
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        echo = Echo(method.Config(image_size=64), body)
+        inputs = {"box": tf.constant([[1001.5, 3.25, 517.0, 517.0]])}
+        outputs = echo(inputs)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert_close("exact", outputs["box"], inputs["box"])
