@@ -20,6 +20,7 @@ import tensorflow as tf
 from tf_hmr import method_inputs, retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import hdf5_files
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
@@ -362,6 +363,7 @@ def load(
     config = make_config(name, **values)
     method = build(config, Body(body, content["joint_names"], jit=jit))
     try:
+        hdf5_files.check(folder / WEIGHTS_FILE)
         method.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
