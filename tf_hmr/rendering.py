@@ -277,7 +277,7 @@ def skeleton(
     return canvas
 
 
-def place(
+def apply_weak_camera(
     vertices: np.ndarray,
     camera: np.ndarray,
     size: int,

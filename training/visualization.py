@@ -48,14 +48,14 @@ def overlay(
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     shrink = cv2.INTER_AREA if len(pixels) > size else cv2.INTER_LINEAR
     pixels = cv2.resize(pixels, (size, size), interpolation=shrink)
-    vertices = rendering.place(
+    vertices = rendering.apply_weak_camera(
         prediction.vertices, prediction.camera, size, FOCAL_PX
     )
     view = rendering.View.of_crop(size, FOCAL_PX)
     mesh_panel = rendering.shade(vertices, faces, view, background=pixels)
     side_panel = rendering.side_view(prediction.vertices, faces, size)
     input_panel = pixels if truth is None else draw_truth(pixels, truth)
-    return beside([input_panel, mesh_panel, side_panel])
+    return side_by_side([input_panel, mesh_panel, side_panel])
 
 
 def example(
@@ -90,7 +90,7 @@ def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return rendering.skeleton(image, pixels, joints.KEYPOINTS)
 
 
-def beside(images: Sequence[np.ndarray]) -> np.ndarray:
+def side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
     """Images of equal height side by side, with white gaps."""
     gap = np.full((len(images[0]), _GAP_PX, 3), _WHITE, np.uint8)
     parts = [part for image in images for part in (gap, image)][1:]
@@ -138,7 +138,7 @@ def sheet(
     blank = np.full_like(cells[0], _WHITE)
     cells += [blank] * (math.ceil(len(cells) / columns) * columns - len(cells))
     lines = [
-        beside(cells[start : start + columns])
+        side_by_side(cells[start : start + columns])
         for start in range(0, len(cells), columns)
     ]
     if title:

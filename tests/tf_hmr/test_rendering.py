@@ -230,7 +230,7 @@ def test_placed_mesh_is_where_the_weak_camera_sees_it(rng):
     points = rng.uniform(-0.5, 0.5, (20, 3))
     weak = np.array([0.8, 0.15, -0.1])
     size, focal_px = 224, 1e6
-    placed = rendering.place(points, weak, size, focal_px)
+    placed = rendering.apply_weak_camera(points, weak, size, focal_px)
     pixels = rendering.View.of_crop(size, focal_px).project(placed)
     ndc = camera.project_weak_perspective(points, weak)
     assert_close("far_camera_px", pixels, (ndc + 1) * size / 2 - 0.5)

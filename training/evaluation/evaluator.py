@@ -21,7 +21,7 @@ from training.evaluation.protocol import (
 )
 
 Batch = dict[str, np.ndarray]
-OF_BASELINES = ("joints3d", "surface", "pck3d")
+BASELINE_MEASURES = ("joints3d", "surface", "pck3d")
 """Measures that need no image."""
 
 
@@ -208,7 +208,7 @@ class Baseline:
             name: _measure_class(name)(
                 protocol, context._replace(joint_names=body.joint_names)
             )
-            for name in OF_BASELINES
+            for name in BASELINE_MEASURES
             if name in protocol.measures
         }
 

@@ -38,7 +38,7 @@ def pasted(
     width, height = size
     if not camera[0] > 0:
         return np.zeros((height, width), np.uint8)
-    vertices = rendering.place(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
+    vertices = rendering.apply_weak_camera(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
     view = rendering.View.of_crop(SPIN_SIDE, FOCAL_PX)
     labels = rendering.part_labels(vertices, mesh[1], vertex_labels, view)
     return uncrop(labels, box, size)
@@ -84,7 +84,7 @@ def silhouette(
         return np.zeros((height, width), bool)
     x, y, side = (float(number) for number in box[:3])
     focal_px = FOCAL_PX * side / SPIN_SIDE
-    vertices = rendering.place(mesh[0], camera, side, focal_px)
+    vertices = rendering.apply_weak_camera(mesh[0], camera, side, focal_px)
     centre = x + side / 2 - 0.5, y + side / 2 - 0.5
     view = rendering.View(width, height, focal_px, centre)
     return rendering.silhouette(vertices, mesh[1], view)

@@ -12,7 +12,7 @@ from training import config
 from training.data.pipeline import statistics
 from training.data.records import schema, shards
 from training.evaluation import evaluator, protocols
-from training.evaluation.metrics import picture
+from training.evaluation.metrics import crop2d
 from training.evaluation.protocol import Predictions
 
 RULE = protocols.get("synthetic_v1")
@@ -41,10 +41,10 @@ def truth(body):
     )
     keypoints[:, index, 2] = 1
     labels, _ = body.data.parts("part14")
-    view = rendering.View.of_crop(SIZE, picture.FOCAL_PX)
+    view = rendering.View.of_crop(SIZE, crop2d.FOCAL_PX)
     parts = [
         rendering.part_labels(
-            rendering.place(v, CAMERA, SIZE, picture.FOCAL_PX),
+            rendering.apply_weak_camera(v, CAMERA, SIZE, crop2d.FOCAL_PX),
             body.data.faces,
             labels,
             view,
@@ -68,7 +68,7 @@ def truth(body):
 
 def measured(body, batch, found_joints, vertices):
     """Figures of the measures that need no picture."""
-    protocol = dataclasses.replace(RULE, measures=evaluator.OF_BASELINES)
+    protocol = dataclasses.replace(RULE, measures=evaluator.BASELINE_MEASURES)
     scores = evaluator.Scores(
         protocol, evaluator.make_context(body, body.joint_names)
     )
@@ -170,7 +170,7 @@ def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
     errors = {}
     for true_rotation in (True, False):
         baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
-        assert set(baseline.measures) == set(evaluator.OF_BASELINES)
+        assert set(baseline.measures) == set(evaluator.BASELINE_MEASURES)
         baseline.add(batch)
         errors[true_rotation] = baseline.measures["joints3d"].ranking()[1]
         assert baseline.summary()["mpjpe_mm"] == errors[true_rotation].mean()

@@ -130,7 +130,7 @@ def square_view(
 class Drawing(NamedTuple):
     """Image (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
 
-    picture: np.ndarray
+    image: np.ndarray
     parts: np.ndarray
 
 

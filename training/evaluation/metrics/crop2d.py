@@ -41,7 +41,7 @@ class Measure:
         size = batch["image"].shape[1]
         view = rendering.View.of_crop(size, FOCAL_PX)
         for row in np.flatnonzero(batch["has_parts"]):
-            vertices = rendering.place(
+            vertices = rendering.apply_weak_camera(
                 predictions.vertices[row],
                 predictions.camera[row],
                 size,
