@@ -36,7 +36,7 @@ STOP_S = 120.0
 POLL_S = 0.1
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Exit statuses that do not identify the worker at fault.
-PASSING = (exit_status.PEER_LOST, exit_status.STOPPED)
+SECONDARY = (exit_status.PEER_LOST, exit_status.STOPPED)
 
 Start = Callable[[], list[subprocess.Popen]]
 
@@ -183,7 +183,7 @@ def _verdict(statuses: list[int]) -> int:
     if not any(statuses):
         return exit_status.COMPLETE
     own_failures = [
-        s for s in statuses if s not in (exit_status.COMPLETE, *PASSING)
+        s for s in statuses if s not in (exit_status.COMPLETE, *SECONDARY)
     ]
     failed = [status for status in own_failures if status > 0]
     if failed:

@@ -67,7 +67,7 @@ def example(
     """The `overlay` of one example of an evaluation batch, with its truth.
 
     Args:
-        batch: of pipeline.eval_dataset, as numpy.
+        batch: of batches.eval_dataset, as numpy.
         predictions: predictions for it, as numpy, with vertices.
         row: row of the example in the batch.
         faces: (F, 3) triangles of the vertices.

@@ -74,7 +74,7 @@ def stored_joints(protocol, body: Body) -> np.ndarray:
 
 
 def batch(protocol, body: Body, ids: list[str], labels: bool = True):
-    """What pipeline.eval_dataset makes of records of the four people in turn.
+    """What batches.eval_dataset makes of records of the four people in turn.
 
     Args:
         protocol: by whose regressor the stored joints are.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training import config, fit, draw_fits
+from training import config, draw_fits, fit
 from training.data.pipeline import batches
 from training.data.records import parsing, schema, shards
 from training.engine import fit_store, workdir

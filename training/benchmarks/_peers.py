@@ -43,7 +43,7 @@ def in_turns(
     }
 
 
-def smplx_here() -> bool:
+def smplx_is_installed() -> bool:
     """Whether PyTorch and smplx are installed; PyTorch then has one thread."""
     try:
         import smplx.lbs  # noqa: F401

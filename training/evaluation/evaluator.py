@@ -126,7 +126,7 @@ def predictions(
 
     Args:
         method: its `inputs` and `infer` are called.
-        dataset: of pipeline.eval_dataset.
+        dataset: of batches.eval_dataset.
         occlusion: occluder put in front of the people. Each batch is yielded
             once per variant, with the variant's name as `variant`.
         multiple: the batch size that `infer` sees is a multiple of this.

@@ -78,7 +78,7 @@ class Labelled:
         self._batch, self._mesh = None, None
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> Mesh:
-        """The bodies of a batch of pipeline.eval_dataset, as numpy."""
+        """The bodies of a batch of batches.eval_dataset, as numpy."""
         if self._batch is not batch:
             self._mesh = self._posed(batch)
             self._batch = batch

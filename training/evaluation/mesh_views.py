@@ -10,7 +10,7 @@ SPIN_SIDE, FOCAL_PX = 224, 5000.0
 """The crop that SPIN renders, and its focal length: constants.py."""
 
 
-def pasted(
+def label_image(
     mesh: tuple[np.ndarray, np.ndarray],
     camera: np.ndarray,
     vertex_labels: np.ndarray,
@@ -77,7 +77,7 @@ def silhouette(
 ) -> np.ndarray:
     """(H, W) bool: the mesh, rendered at the resolution of the full image.
 
-    Parts outside the crop are drawn, too. Arguments are those of `pasted`.
+    Parts outside the crop are drawn, too. Arguments are those of `label_image`.
     """
     width, height = size
     if not camera[0] > 0:

@@ -33,7 +33,7 @@ STEP_PX = {"bar": 10.0, "circle": 10.0, "rectangle": 3000.0}
 _LARGEST_ASPECT = 2.0
 
 
-def numbers_of(names: np.ndarray) -> np.ndarray:
+def id_checksums(names: np.ndarray) -> np.ndarray:
     """(B,) checksums of B example ids, which are bytes or str."""
     names = [n if isinstance(n, bytes) else str(n).encode() for n in names]
     return np.array([zlib.crc32(name) for name in names], np.int64)
@@ -77,7 +77,7 @@ class OneJoint:
             batch["keypoints"][:, index],
             self.pattern,
             float(degree_of(variant)),
-            numbers_of(batch["example_id"]),
+            id_checksums(batch["example_id"]),
         )[0]
 
 
@@ -106,7 +106,7 @@ def occlude(
         points: (B, 3) x, y in [-1, 1] of the crop and visibility of the joint.
         pattern: one of PATTERNS.
         degree: above 0; HKMR's are 1 to 5.
-        numbers: (B,) of `numbers_of`, or other integers of the examples.
+        numbers: (B,) of `id_checksums`, or other integers of the examples.
         seed: of the angles and aspects.
 
     Returns:

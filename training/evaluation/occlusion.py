@@ -27,9 +27,9 @@ class Errors(NamedTuple):
     """(J,) names of the covered joints."""
     mpjpe_mm: np.ndarray
     """(J,) MPJPE of the body; NaN where no example shows the joint."""
-    own_mm: np.ndarray
+    covered_joint_mm: np.ndarray
     """(J,) error of the covered joint; NaN if the protocol leaves it out."""
-    plain_mm: np.ndarray
+    unoccluded_mm: np.ndarray
     """(J,) MPJPE of the same examples with nothing covered."""
     count: np.ndarray
     """(J,) examples."""
@@ -42,9 +42,9 @@ class Errors(NamedTuple):
         return float(np.nanmean(self.mpjpe_mm))
 
     @property
-    def plain_mean_mm(self) -> float:
+    def unoccluded_mean_mm(self) -> float:
         """The same average with nothing covered."""
-        return float(np.nanmean(self.plain_mm))
+        return float(np.nanmean(self.unoccluded_mm))
 
 
 def measure_all(
@@ -62,7 +62,7 @@ def measure_all(
 
     Args:
         method: the method to measure.
-        dataset: batches of pipeline.eval_dataset, or of some of its people.
+        dataset: batches of batches.eval_dataset, or of some of its people.
         protocol: defines the compared joints and their alignment.
         patterns: of PATTERNS.
         degrees: above 0.
@@ -111,7 +111,7 @@ def errors(
         with nothing covered.
     """
     measured = measure_all(method, dataset, protocol, patterns, degrees, names)
-    plain = next(iter(measured.values())).plain_mean_mm
+    plain = next(iter(measured.values())).unoccluded_mean_mm
     return {NONE: plain} | {k: table.mean_mm for k, table in measured.items()}
 
 
@@ -167,7 +167,7 @@ def _occluded(
         batch = {key: np.asarray(value) for key, value in batch.items()}
         current_batch[:] = [batch]
         images = batch["image"]
-        numbers = occluders.numbers_of(batch["example_id"])
+        numbers = occluders.id_checksums(batch["example_id"])
         yield _inputs(images, np.zeros(len(images), bool), -1)
         for run, (pattern, degree, name) in enumerate(runs):
             points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]

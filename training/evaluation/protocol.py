@@ -93,7 +93,7 @@ class Measure(typing.Protocol):
     def add(
         self, batch: Mapping[str, np.ndarray], predictions: Predictions
     ) -> None:
-        """Adds a batch of pipeline.eval_dataset; all leaves are numpy.
+        """Adds a batch of batches.eval_dataset; all leaves are numpy.
 
         Fields that a predictions file does not hold are None in `predictions`.
         """

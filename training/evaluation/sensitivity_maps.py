@@ -74,6 +74,8 @@ def people_sheet(images: np.ndarray, increases: np.ndarray) -> np.ndarray:
         mean = values.mean(axis=-1)
         crop = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
         crop = np.clip(np.rint(crop), 0, 255).astype(np.uint8)
-        panel = visualization.side_by_side([crop, heat(image, mean, mean.max())])
+        panel = visualization.side_by_side(
+            [crop, heat(image, mean, mean.max())]
+        )
         rows.append((f"all joints: at most {mean.max():.0f} mm", panel))
     return visualization.sheet(rows, columns=min(2, len(rows)))

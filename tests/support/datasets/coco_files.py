@@ -30,8 +30,8 @@ def write(root: Path, scenes, split="train", year=2014, change=None) -> Path:
         name = f"COCO_{split}{year}_{number:012d}.jpg"
         if year == 2017:
             name = f"{number:012d}.jpg"
-        people.write_picture(root / f"{split}{year}" / name, scene.picture)
-        height, width = scene.picture.shape[:2]
+        people.write_image(root / f"{split}{year}" / name, scene.image)
+        height, width = scene.image.shape[:2]
         picture = {"id": number, "file_name": name, "license": 1}
         content["images"].append(picture | {"width": width, "height": height})
         for place, person in enumerate(scene.people):

@@ -56,7 +56,7 @@ def write(
     masks = root / subject / "MySegmentsMat/ground_truth_bb" / f"{film}.mat"
     write_masks(masks, [rectangle(scene) for scene in shown])
     if pictures == "film":
-        people.write_film(root / subject / "Videos" / f"{film}.mp4", shown)
+        people.write_video(root / subject / "Videos" / f"{film}.mp4", shown)
         return film
     stem = f"{subject}_{film.replace(' ', '_')}"
     folder = root / "images"
@@ -64,7 +64,7 @@ def write(
         folder = root / subject / "images" / stem
     for number in range(0, len(shown), every):
         path = folder / f"{stem}_{number + 1:06d}.jpg"
-        people.write_picture(path, shown[number].picture)
+        people.write_image(path, shown[number].image)
     return film
 
 
@@ -85,7 +85,7 @@ def points(scene, axes: int) -> np.ndarray:
 def rectangle(scene) -> np.ndarray:
     """(H, W) uint8, 1 in the person's box with its margin."""
     x, y, w, h = scene.people[0].box.astype(int)
-    mask = np.zeros(scene.picture.shape[:2], np.uint8)
+    mask = np.zeros(scene.image.shape[:2], np.uint8)
     low = max(y - MARGIN, 0), max(x - MARGIN, 0)
     mask[low[0] : y + h + MARGIN, low[1] : x + w + MARGIN] = 1
     return mask

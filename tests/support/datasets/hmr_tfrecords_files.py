@@ -15,7 +15,7 @@ HIDDEN = "left_wrist"
 
 def features(person: people.Person, scene: people.Scene) -> dict:
     """2D labels with the face, as of COCO."""
-    height, width = scene.picture.shape[:2]
+    height, width = scene.image.shape[:2]
     points = person.points(joints.LSP14)
     flags = [int(name != HIDDEN) for name in joints.LSP14]
     face = np.column_stack([person.points(FACE), [2, 2, 0, 1, 2]])
@@ -29,7 +29,7 @@ def features(person: people.Person, scene: people.Scene) -> dict:
         "image/visibility": flags,
         "image/format": [b"JPEG"],
         "image/filename": [b"im.jpg"],
-        "image/encoded": [record_samples.jpeg(scene.picture)],
+        "image/encoded": [record_samples.jpeg(scene.image)],
         "image/face_pts": face.T.ravel(),
     }
 

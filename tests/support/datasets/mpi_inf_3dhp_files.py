@@ -48,11 +48,11 @@ def write_train(
     scipy.io.savemat(folder / "annot.mat", cells, do_compression=True)
     write_calibration(folder / "camera.calibration", scenes[0], camera)
     if pictures == "film":
-        people.write_film(folder / f"imageSequence/video_{camera}.avi", scenes)
+        people.write_video(folder / f"imageSequence/video_{camera}.avi", scenes)
         return folder
     for number, scene in enumerate(scenes, start=1):
         name = f"imageFrames/video_{camera}/frame_{number:06d}.jpg"
-        people.write_picture(folder / name, scene.picture)
+        people.write_image(folder / name, scene.image)
     return folder
 
 
@@ -68,7 +68,7 @@ def points(scene, axes: int, names=mpi_inf_3dhp_films.JOINTS) -> np.ndarray:
 def write_calibration(path: Path, scene, camera: int) -> Path:
     """14 cameras; all but one are of another kind."""
     fx, fy, cx, cy = scene.intrinsics
-    height, width = scene.picture.shape[:2]
+    height, width = scene.image.shape[:2]
     lines = ["Skeletool Camera Calibration File V1.0"]
     for number in range(14):
         matrix = np.eye(4)
@@ -103,5 +103,5 @@ def write_test(root: Path, number: int, scenes, valid, activity) -> Path:
         file["bb_crop"] = np.zeros((len(scenes), 34))
     for frame, scene in enumerate(scenes, start=1):
         name = f"imageSequence/img_{frame:06d}.jpg"
-        people.write_picture(folder / name, scene.picture)
+        people.write_image(folder / name, scene.image)
     return path

@@ -30,7 +30,7 @@ def write(root: Path, scenes, change=None) -> Path:
         change(rects)
     names = [f"{number:09d}.jpg" for number in range(1, len(scenes) + 1)]
     for name, scene in zip(names, scenes, strict=True):
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
     pictures = [
         {"image": {"name": name}, "annorect": structs(of_it)}
         for name, of_it in zip(names, rects, strict=True)
@@ -92,7 +92,7 @@ def write_json(root: Path, scenes, split="train") -> Path:
     found = []
     for number, scene in enumerate(scenes, start=1):
         name = f"{number:09d}.jpg"
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
         for person in scene.people:
             x, y, w, h = person.box
             points = person.points(MPII16) + 1

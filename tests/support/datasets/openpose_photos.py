@@ -13,7 +13,7 @@ def write_openpose(root, scenes, names=openpose_files.BODY25):
     key = "pose_keypoints_2d" if len(names) == 25 else "pose_keypoints"
     for number, scene in enumerate(scenes):
         path = root / "images" / f"photo{number}.jpg"
-        people.write_picture(path, scene.picture)
+        people.write_image(path, scene.image)
         found = []
         for person in scene.people:
             places = person.keypoints | {

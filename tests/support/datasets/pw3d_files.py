@@ -38,7 +38,7 @@ def write(root: Path, scenes, split="test", name="street_00", change=None):
     smpl_files.write_pickle(path, content)
     for frame, scene in enumerate(scenes):
         picture = root / "imageFiles" / name / f"image_{frame:05d}.jpg"
-        people.write_picture(picture, scene.picture)
+        people.write_image(picture, scene.image)
     return path
 
 

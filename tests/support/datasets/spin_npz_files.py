@@ -44,5 +44,5 @@ def write(root, scenes, **changes):
     path = root / "some_train.npz"
     np.savez(path, **{k: v for k, v in stored.items() if v is not None})
     for name, scene in zip(stored["imgname"], scenes, strict=True):
-        people.write_picture(root / name, scene.picture)
+        people.write_image(root / name, scene.image)
     return path

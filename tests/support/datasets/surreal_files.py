@@ -45,7 +45,7 @@ def write(root: Path, scenes, split="train", run=0, name="01_01_c0001"):
     code = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(film), code, 25, (320, 240))
     for scene in scenes:
-        writer.write(as_seen(scene, scene.picture)[..., ::-1].copy())
+        writer.write(as_seen(scene, scene.image)[..., ::-1].copy())
     writer.release()
     scipy.io.savemat(folder / f"{name}_info.mat", info(scenes))
     scipy.io.savemat(

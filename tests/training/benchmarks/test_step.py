@@ -23,7 +23,7 @@ def test_made_up_batches_are_as_the_pipeline_gives_them(tiny_records):
         sources=(source,), batch_size=4, prior=str(tiny_records / "synthetic")
     )
     real = next(iter(batches.train_dataset((source,), data, 64)))
-    made = step.made_up(TINY, 1)
+    made = step.random_batch(TINY, 1)
     assert made.keys() == real.keys() - {"example_id"}
     for name, value in made.items():
         assert value.shape == real[name].shape, name

@@ -22,7 +22,7 @@ CAMERA = np.array([0.9, 0.0, 0.1], np.float32)
 
 @pytest.fixture(scope="module")
 def truth(body):
-    """A batch of two different bodies, as pipeline.eval_dataset gives it."""
+    """A batch of two different bodies, as batches.eval_dataset gives it."""
     rng = np.random.default_rng(5)
     rotmats = np.tile(np.eye(3, dtype=np.float32), (2, 24, 1, 1))
     rotmats[:, 0] = np.diag([1, -1, -1])
@@ -67,7 +67,7 @@ def truth(body):
 
 
 def measured(body, batch, found_joints, vertices):
-    """Figures of the measures that need no picture."""
+    """Figures of the measures that need no image."""
     protocol = dataclasses.replace(RULE, measures=evaluator.BASELINE_MEASURES)
     scores = evaluator.Scores(
         protocol, evaluator.make_context(body, body.joint_names)
@@ -119,7 +119,7 @@ def test_only_labelled_examples_count(body, truth):
 
 def test_an_unknown_measure_lists_what_there_is(body):
     protocol = dataclasses.replace(RULE, measures=("joints4d",))
-    with pytest.raises(ValueError, match="joints3d.*picture"):
+    with pytest.raises(ValueError, match="crop2d.*joints3d"):
         evaluator.Scores(
             protocol, evaluator.make_context(body, body.joint_names)
         )
@@ -137,26 +137,26 @@ def prediction(posed, camera):
     )
 
 
-def pictured(body, batch, found):
-    figures = picture.Measure(
+def crop_figures(body, batch, found):
+    figures = crop2d.Measure(
         RULE, evaluator.make_context(body, body.joint_names)
     )
     figures.add(batch, found)
     return figures.summary()
 
 
-def test_picture_figures_of_the_truth_are_perfect(body, truth):
+def test_crop_figures_of_the_truth_are_perfect(body, truth):
     batch, posed = truth
-    found = pictured(body, batch, prediction(posed, CAMERA))
+    found = crop_figures(body, batch, prediction(posed, CAMERA))
     assert found["pck2d_torso02"] == 100
     for name in ("silhouette_iou", "part_accuracy", "part_f1"):
         assert found[name] == 1, name
 
 
-def test_picture_figures_see_a_shift(body, truth):
+def test_crop_figures_see_a_shift(body, truth):
     """A body moved by its own width overlaps little and misses keypoints."""
     batch, posed = truth
-    found = pictured(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
+    found = crop_figures(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
     assert found["pck2d_torso02"] < 10
     assert 0 < found["silhouette_iou"] < 0.5
     assert found["part_f1"] < 0.5
@@ -260,7 +260,7 @@ def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
         return read(self, number)
 
     monkeypatch.setattr(shards.Records, "read", noted)
-    monkeypatch.setattr(statistics, "MOST", 10)
+    monkeypatch.setattr(statistics, "MAX_RECORDS", 10)
     _, betas = statistics.mean_pose((train, val))
     rows = [(32, n) for n in range(0, 32, 4)] + [(8, 0), (8, 4)]
     assert numbers == rows

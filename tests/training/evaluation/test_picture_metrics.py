@@ -90,7 +90,7 @@ def measured(measure, *batches):
 def test_a_plate_lies_where_the_camera_puts_it():
     """Pasted or drawn: a square of 60 px, halves of 1,800 square pixels."""
     mesh = (PLATE, FACES)
-    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    labels = mesh_views.label_image(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
     drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
     assert labels.shape == drawn.shape == (HEIGHT, WIDTH)
     for mask in (labels > 0, drawn):
@@ -108,7 +108,7 @@ def test_what_is_further_away_is_smaller():
     mesh = (PLATE + [0, 0, 10], FACES)
     depth = 2 * 5000 / (224 * CAMERA[0])
     expected = (SIDE_PX * depth / (depth + 10)) ** 2
-    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    labels = mesh_views.label_image(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
     drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
     for mask in (labels > 0, drawn):
         assert mask.sum() == pytest.approx(expected, rel=0.04)
@@ -116,7 +116,7 @@ def test_what_is_further_away_is_smaller():
 
 def test_a_mesh_outside_the_crop_is_cut_by_pasting_alone():
     aside = CAMERA + [0, -1.2, 0]  # Its left half is left of the crop.
-    labels = mesh_views.pasted(
+    labels = mesh_views.label_image(
         (PLATE, FACES), aside, LABELS, BOX, (WIDTH, HEIGHT)
     )
     left = LEFT - 0.75 * 1.2 * 80
@@ -133,7 +133,7 @@ def test_a_camera_that_sees_nothing_gives_background(scale):
     camera = np.array([scale, 0, 0])
     arguments = (PLATE, FACES), camera
     place = BOX, (WIDTH, HEIGHT)
-    assert not mesh_views.pasted(*arguments, LABELS, *place).any()
+    assert not mesh_views.label_image(*arguments, LABELS, *place).any()
     assert not mesh_views.silhouette(*arguments, *place).any()
 
 

@@ -86,7 +86,7 @@ def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
     )
 
 
-def nothing(count: tf.Tensor | int) -> Augmentation:
+def identity(count: tf.Tensor | int) -> Augmentation:
     """The augmentation that leaves `count` examples as they are."""
     zeros, ones = tf.zeros([count]), tf.ones([count])
     return Augmentation(
@@ -174,9 +174,7 @@ def rotmats(augmentation: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     return tf.where(flip, geometry.mirror_rotmats(rotated), rotated)
 
 
-def undone_rotmats(
-    augmentation: Augmentation, rotations: tf.Tensor
-) -> tf.Tensor:
+def undo_rotmats(augmentation: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     """Inverts `rotmats`: the rotations before the augmentation."""
     flip = augmentation.flip[:, None, None, None] > 0
     unflipped = tf.where(flip, geometry.mirror_rotmats(rotations), rotations)

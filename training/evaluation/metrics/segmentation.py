@@ -52,7 +52,7 @@ class Measure:
         has_parts = batch["part_set"] == self._part_set.encode()
         for row in np.flatnonzero(has_parts & (batch["parts_png"] != b"")):
             codes = part_codes.decode(batch["parts_png"][row])
-            labels = mesh_views.pasted(
+            labels = mesh_views.label_image(
                 (predictions.vertices[row], self._faces),
                 predictions.camera[row],
                 self._labels,

@@ -81,7 +81,7 @@ def test_draws_keep_to_their_ranges_and_shares():
 def test_without_augmentation_the_crop_is_that_of_a_photo(rng):
     points = np.ones((1, K, 3), np.float32)
     points[0, :, :2] = rng.uniform(0, 140, (K, 2))
-    drawn = augment.nothing(1)
+    drawn = augment.identity(1)
     to_ndc = augment.image_to_ndc(drawn, boxes(1))
     found = augment.keypoints(drawn, to_ndc, tf.constant(points))
     expected = crop.pixels_to_ndc(points[0, :, :2], SQUARE)
@@ -159,7 +159,7 @@ def test_part_labels_follow_and_change_sides():
 def test_scale_enlarges_and_shift_moves_the_window(rng):
     points = np.ones((1, K, 3), np.float32)
     points[0, :, :2] = rng.uniform(20, 120, (K, 2))
-    plain = augment.nothing(1)
+    plain = augment.identity(1)
 
     def placed(drawn):
         to_ndc = augment.image_to_ndc(drawn, boxes(1))
@@ -181,7 +181,7 @@ def test_what_was_never_visible_stays_zero():
 
 
 def test_flipping_twice_changes_nothing(rng):
-    flip = one(augment.nothing(3), flip=1)
+    flip = one(augment.identity(3), flip=1)
     points = rng.normal(size=(3, K, 4)).astype(np.float32)
     rotmats = rotations.rotvec_to_rotmat(
         rng.normal(size=(3, 24, 3)).astype(np.float32)
@@ -259,7 +259,7 @@ def test_shrunk_images_stay_in_place_and_smooth(shrinkage):
     noisy = np.uint8(np.clip(image + noise, 0, 255))
     box = (11.3, 17.9, side * shrinkage, side * shrinkage)
     to_ndc = augment.image_to_ndc(
-        augment.nothing(1), tf.constant([box], tf.float32)
+        augment.identity(1), tf.constant([box], tf.float32)
     )[0].numpy()
     size = (length, length)
     clear = crop.crop_image(image, box, side)
