@@ -1,4 +1,4 @@
-r"""Draws the SMPLify fits stored by a run over their examples.
+r"""Draws the SMPLify fits that a run stored over their images.
 
 python -m training.draw_fits runs/spin --out fits.png
 """

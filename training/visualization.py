@@ -30,11 +30,12 @@ def overlay(
     truth: np.ndarray | None = None,
     size: int = 224,
 ) -> np.ndarray:
-    """Three panels: the input, the mesh over it, the mesh from its side.
+    """Draws three panels: the input, the mesh over it, the mesh from its side.
 
     Args:
         image: (S, S, 3) the crop, RGB 0..255, uint8 or float.
-        prediction: one example (see `people.example`), numpy, with vertices.
+        prediction: the prediction for it, without a batch axis, as numpy, with
+            vertices.
         faces: (F, 3) triangles of the vertices.
         truth: (K, 3) true keypoints in joints.KEYPOINTS order: x, y in
             [-1, 1] of the crop, visibility. Drawn on the input.
@@ -64,10 +65,11 @@ def example(
     row: int,
     faces: np.ndarray,
 ) -> np.ndarray:
-    """The `overlay` of one example of an evaluation batch, with its truth.
+    """Draws the `overlay` of one example of an evaluation batch.
 
     Args:
-        batch: of batches.eval_dataset, as numpy.
+        batch: a batch of batches.eval_dataset, as numpy; its keypoints are
+            drawn on the input.
         predictions: predictions for it, as numpy, with vertices.
         row: row of the example in the batch.
         faces: (F, 3) triangles of the vertices.
@@ -91,14 +93,14 @@ def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of equal height side by side, with white gaps."""
+    """Joins images of equal height side by side, with white gaps."""
     gap = np.full((len(images[0]), _GAP_PX, 3), _WHITE, np.uint8)
     parts = [part for image in images for part in (gap, image)][1:]
     return np.concatenate(parts, axis=1)
 
 
 def caption(text: str, width: int) -> np.ndarray:
-    """A white strip of `width` with one line of text, shrunk to fit."""
+    """Draws one line of text, shrunk to fit, on a white strip of `width`."""
     import cv2
 
     strip = np.full((_CAPTION_PX, width, 3), _WHITE, np.uint8)
@@ -113,7 +115,7 @@ def caption(text: str, width: int) -> np.ndarray:
 def sheet(
     rows: Sequence[tuple[str, np.ndarray]], title: str = "", columns: int = 1
 ) -> np.ndarray:
-    """Captioned images on one white sheet.
+    """Arranges captioned images on one white sheet.
 
     Args:
         rows: (caption, image) in reading order; sizes may differ.
@@ -149,7 +151,7 @@ def sheet(
 def percentile_rows(
     errors: np.ndarray, percentiles: Sequence[float] = PERCENTILES
 ) -> dict[float, int]:
-    """The example at each percentile of the errors.
+    """Finds the example at each percentile of the errors.
 
     Args:
         errors: (N,) one error per example; NaN if it has none.
@@ -178,7 +180,7 @@ def percentile_sheet(
     metric: str = "MPJPE",
     unit: str = "mm",
 ) -> np.ndarray:
-    """Examples from good to bad, after HMR's Figure 3.
+    """Draws examples from good to bad, after HMR's Figure 3.
 
     Args:
         errors: (N,) one error per example.

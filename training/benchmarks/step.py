@@ -98,7 +98,7 @@ def run(options: Options) -> list[dict]:
         )
         row = dataclasses.asdict(case)
         try:
-            figures = _in_its_own_process(case, options)
+            figures = _measure_in_subprocess(case, options)
         except (DoesNotFit, process.BrokenProcessPool) as error:
             print(f"does not fit: {error}", flush=True)
             row["does_not_fit"] = str(error)
@@ -131,15 +131,15 @@ def cases(options: Options) -> list[Case]:
     return rows
 
 
-def _in_its_own_process(case: Case, options: Options) -> Figures:
+def _measure_in_subprocess(case: Case, options: Options) -> Figures:
     """Measures in a fresh process: devices and peak memory cannot be reset."""
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:
-        return pool.submit(_measured, case, options).result()
+        return pool.submit(_measure_if_it_fits, case, options).result()
 
 
-def _measured(case: Case, options: Options) -> Figures:
+def _measure_if_it_fits(case: Case, options: Options) -> Figures:
     import tensorflow as tf
 
     try:

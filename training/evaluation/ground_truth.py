@@ -90,7 +90,7 @@ class Labelled:
         present = sorted(set(genders[is_labelled])) or ["neutral"]
         vertices = skeleton = None
         for gender in present:
-            # The full batch: another size would be compiled anew.
+            # The full batch, because another size would compile another graph.
             posed = self._true_body(gender)(batch["rotmats"], batch["betas"])
             if vertices is None:
                 vertices = posed.vertices.numpy()

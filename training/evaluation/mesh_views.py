@@ -17,12 +17,12 @@ def label_image(
     box: Sequence[float],
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Labels of a mesh as SPIN compares them with drawn ones.
+    """Draws the part labels of a mesh in the full image, as SPIN does.
 
-    Rendered in a crop of 224 px, whatever the method's is, and pasted into
-    the image by nearest neighbour (nkolot/SPIN: eval.py, utils/part_utils.py,
-    utils/imutils.py uncrop). SPIN rounds the box to whole pixels; here it is
-    not rounded.
+    They are rendered in a crop of 224 px, whatever the method's crop, and
+    pasted into the image by nearest neighbour (nkolot/SPIN: eval.py,
+    utils/part_utils.py, utils/imutils.py uncrop). SPIN rounds the box to whole
+    pixels; here it is not rounded.
 
     Args:
         mesh: vertices (V, 3), metres, camera frame; and faces (F, 3).

@@ -74,7 +74,7 @@ class Predictions(NamedTuple):
 
 
 class EvaluationContext(NamedTuple):
-    """Facts about the predictions that a measure needs beside the protocol."""
+    """What a measure needs to know about the predictions."""
 
     body: Body
     """The method's body, whose vertices are predicted."""

@@ -1,4 +1,4 @@
-"""Figures of sensitivity maps: heat over crops, with its scale."""
+"""Figures of sensitivity maps: heat maps over crops, with their scales."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def heat(
     Args:
         image: (S, S, 3) RGB 0..255.
         increases: (P, P) millimetres, of squares evenly spread over the crop.
-        brightest: millimetres of the brightest colour; 0 and below is dark.
+        brightest: millimetres of the brightest colour; 0 and less is dark.
 
     Returns:
         (SIDE, SIDE, 3) uint8 RGB.

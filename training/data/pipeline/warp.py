@@ -1,4 +1,4 @@
-"""Finishes the images of a training batch on the device that trains.
+"""Finishes the images of a training batch, on the training device.
 
 The pipeline gives images as bytes, a quarter of the size of float32. Either
 they are crops already (`data.warp=host`), or the processor has only decoded

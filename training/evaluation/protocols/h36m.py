@@ -40,7 +40,7 @@ _HMR_TESTED = rf"{_TESTED}|^test-(S9_|S11_(?!Directions_1_cam0-))"
 _P1_SPLIT = "S9 and S11, all four cameras, both trials of the 15 actions"
 _CORRUPT = (
     "; without the second trial of Directions of S11 by camera 54138969, "
-    "whose film is corrupt"
+    "whose video is corrupt"
 )
 _FRAMES = "every 5th frame from the first: 10 a second"
 _SPIN_RULES = "boxes of MySegmentsMat's rectangles, 0.9 of them at 1.2"
@@ -74,7 +74,7 @@ _hmr_description = functools.partial(
     alignment=(
         "MPJPE without; PA-MPJPE after a similarity per frame without "
         "reflection; means over all frames, and, as the code prints too, over "
-        "actions of the means of their films"
+        "actions of the means of their videos"
     ),
     ours=(
         "HMR compares with MoSh bodies alone, which are no longer offered "
@@ -185,7 +185,7 @@ PROTOCOLS = (
             source="nkolot/SPIN: eval.py, datasets/preprocess/h36m.py",
             ours=(
                 "SPIN's list (spin-npz of h36m_valid_protocol1.npz) has the "
-                "corrupt film of S11 (Directions, camera 54138969) too, the "
+                "corrupt video of S11 (Directions, camera 54138969) too, the "
                 "records of the dataset do not. Boxes: " + _SPIN_RULES
             ),
         ),
