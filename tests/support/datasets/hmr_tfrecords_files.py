@@ -36,15 +36,15 @@ def features(person: people.Person, scene: people.Scene) -> dict:
 
 def features_3d(person, scene, has_3d: int = 1) -> dict:
     """2D and 3D labels, as of Human3.6M or (has_3d 0) MPI-INF-3DHP."""
-    found = features(person, scene)
-    del found["image/face_pts"]
+    values = features(person, scene)
+    del values["image/face_pts"]
     focal, _, *centre = scene.intrinsics
     # As if a larger picture had been shrunk (height, width) and then cut.
     shrunk, crop_pt = np.array([0.5, 0.4]), np.array([7, 11])
     camera = np.array([focal / 0.5, *((centre + crop_pt) / shrunk[::-1])])
     pose = person.pose.ravel() if has_3d else -np.ones(72)
     shape = person.betas if has_3d else -np.ones(10)
-    return found | {
+    return values | {
         "mosh/pose": pose,
         "mosh/shape": shape,
         "mosh/gt3d": person.points3d(joints.LSP14).ravel(),

@@ -37,11 +37,11 @@ def write_train(
     for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3)):
         column = np.empty((14, 1), object)
         for number in range(14):
-            away = np.full((count, 28 * axes), -900.0)
-            column[number, 0] = away
-        seen = np.stack([points(scene, axes) for scene in scenes])
+            elsewhere_points = np.full((count, 28 * axes), -900.0)
+            column[number, 0] = elsewhere_points
+        joint_points = np.stack([points(scene, axes) for scene in scenes])
         factor = UNIVERSAL if name == "univ_annot3" else 1
-        column[camera, 0] = factor * seen.reshape(count, -1)
+        column[camera, 0] = factor * joint_points.reshape(count, -1)
         cells[name] = column
     cells["frames"] = np.arange(count)[:, None]
     cells["cameras"] = np.arange(14)[:, None]
@@ -59,10 +59,10 @@ def write_train(
 def points(scene, axes: int, names=mpi_inf_3dhp_films.JOINTS) -> np.ndarray:
     """(joints, axes) pixels or mm; the joints nobody asks for lie outside."""
     (person,) = scene.people
-    known = person.keypoints if axes == 2 else person.joints3d
+    labels = person.keypoints if axes == 2 else person.joints3d
     factor = 1 if axes == 2 else 1000
     nowhere = np.full(axes, -MARGIN_PX)
-    return np.array([factor * known.get(name, nowhere) for name in names])
+    return np.array([factor * labels.get(name, nowhere) for name in names])
 
 
 def write_calibration(path: Path, scene, camera: int) -> Path:
@@ -95,9 +95,11 @@ def write_test(root: Path, number: int, scenes, valid, activity) -> Path:
     path = folder / "annot_data.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3)):
-            seen = np.stack([points(scene, axes, names) for scene in scenes])
+            joint_points = np.stack(
+                [points(scene, axes, names) for scene in scenes]
+            )
             factor = UNIVERSAL if name == "univ_annot3" else 1
-            file[name] = factor * seen[:, None]
+            file[name] = factor * joint_points[:, None]
         file["valid_frame"] = np.array(valid, np.float64)[:, None]
         file["activity_annotation"] = np.array(activity, float)[:, None]
         file["bb_crop"] = np.zeros((len(scenes), 34))

@@ -98,14 +98,14 @@ def scene(number: int, people: int = 1, size=(200, 160)) -> Scene:
     rotmats = rotmats.reshape(-1, 24, 3, 3)
     posed = _skinner()(rotmats, betas)
     skeletons = kinematics.forward(rotmats, _rest(betas))[1]
-    found = []
+    members = []
     for i in range(people):
-        move = _place(posed.vertices[i], view, i, people)
+        move = _translation_into_column(posed.vertices[i], view, i, people)
         vertices = posed.vertices[i] + move
         image, parts = _draw(rng, image, view, vertices, posed.normals[i])
         mask = parts > 0
         points = (posed.joints[i] + move).astype(np.float64)
-        found.append(
+        members.append(
             Person(
                 _by_name(joints.KEYPOINTS, view.project(points)),
                 _by_name(joints.KEYPOINTS, points),
@@ -120,7 +120,7 @@ def scene(number: int, people: int = 1, size=(200, 160)) -> Scene:
                 parts,
             )
         )
-    return Scene(image, view, tuple(found))
+    return Scene(image, view, tuple(members))
 
 
 def write_image(path: Path, image: np.ndarray) -> Path:
@@ -149,7 +149,9 @@ def _facing(rng: np.random.Generator) -> Rotation:
     return tilt * Rotation.from_rotvec([np.pi, 0, 0]) * turn
 
 
-def _place(vertices, view: rendering.View, i: int, people: int) -> np.ndarray:
+def _translation_into_column(
+    vertices, view: rendering.View, i: int, people: int
+) -> np.ndarray:
     """Moves a body so that it fills most of its column of the image."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     spans = (high - low)[:2] * view.focal_px

@@ -20,12 +20,12 @@ def write(root: Path, scenes, turned: bool = False) -> Path:
     for name, scene in zip(names, scenes, strict=True):
         people.write_image(root / f"{name}_image.png", scene.image)
         write_labels(root / name, scene, turned)
-    for split, kept in (
+    for split, listed in (
         ("train", names),
         ("trainval", names),
         ("val", names[:1]),
     ):
-        lines = "".join(f"/{name}_image.png\n" for name in kept)
+        lines = "".join(f"/{name}_image.png\n" for name in listed)
         (root / f"{split}.txt").write_text(lines)
     return root
 
