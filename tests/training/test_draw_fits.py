@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 
 import cv2
 import numpy as np
@@ -102,3 +103,11 @@ def test_a_run_without_fits_is_told(tmp_path, capsys):
     words = [str(tmp_path), f"--out={tmp_path / 'fits.png'}"]
     assert draw_fits.main(words) == 1
     assert "holds no fits" in capsys.readouterr().err
+
+
+def test_the_former_name_runs_the_command(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fit_pictures", "--help"])
+    with pytest.raises(SystemExit) as exit_info:
+        runpy.run_module("training.fit_pictures", run_name="__main__")
+    assert exit_info.value.code == 0
+    assert "training.draw_fits" in capsys.readouterr().out
