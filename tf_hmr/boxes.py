@@ -4,8 +4,8 @@ Three kinds of json are read:
 
 - OpenPose, one file per photo: people[].pose_keypoints_2d (or the older
   pose_keypoints), flat x, y, confidence (CMU-Perceptual-Computing-Lab/
-  openpose: doc/02_output.md). The box is that of the keypoints with room for
-  the body around them. A folder holds STEM_keypoints.json per photo.
+  openpose: doc/02_output.md). The box is that of the keypoints, enlarged to
+  enclose the body. A folder holds one STEM_keypoints.json per photo.
 - COCO: annotations[].bbox with images[].file_name.
 - A plain list: [[x, y, w, h], ...] for one photo, or
   [{"file_name": ..., "bbox": [x, y, w, h]}, ...] for many.

@@ -32,19 +32,21 @@ PAUSE_S = 0.02
 
 def plain_descent(optim, lr, count, variables):
     """SGD in the place of `steps.optimizer`."""
-    made = keras.optimizers.SGD(lr)
-    made.build(variables)
-    return made
+    optimizer = keras.optimizers.SGD(lr)
+    optimizer.build(variables)
+    return optimizer
 
 
 def masks(strategy, layer):
     """(R, 64) what each replica's dropout leaves of ones."""
 
     @tf.function
-    def drawn():
+    def masks_of_replicas():
         return strategy.run(lambda: layer(tf.ones((1, 64)), training=True))
 
-    return np.concatenate(strategy.experimental_local_results(drawn()))
+    return np.concatenate(
+        strategy.experimental_local_results(masks_of_replicas())
+    )
 
 
 def train_here(folder: str, where: str, length: str = "short") -> None:

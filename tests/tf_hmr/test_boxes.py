@@ -12,7 +12,7 @@ from training.data.synthetic import people as synthetic
 
 @pytest.fixture
 def photo(tmp_path):
-    image = photos.picture(300, 260)
+    image = photos.image(300, 260)
     return photos.write(tmp_path / "street.png", image)
 
 

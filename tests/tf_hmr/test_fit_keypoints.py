@@ -116,7 +116,7 @@ def run(monkeypatch, fitter, tmp_path, caplog, capsys):
 
 def test_the_command_writes_each_person_on_its_photo(run, subjects, tmp_path):
     path = openpose(tmp_path, subjects)
-    photos.write(tmp_path / "photos" / "street.png", photos.picture(64, 64))
+    photos.write(tmp_path / "photos" / "street.png", photos.image(64, 64))
     status, errors, told = run(path, images=tmp_path / "photos")
     assert (status, errors) == (0, [])
     assert f"{COUNT} people" in told

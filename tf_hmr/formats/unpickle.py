@@ -242,7 +242,7 @@ _HARMLESS = {
 _MEMO_GAPS = 2**16
 # Most numbers of an array that a file may ask for without storing them: a
 # matrix over all pairs of SMPL's 6890 vertices has fewer.
-_MOST_NUMBERS = 2**26
+_MAX_NUMBERS = 2**26
 
 
 class _Converter:
@@ -294,10 +294,10 @@ class _Converter:
         entries = plain.values() if isinstance(plain, dict) else plain
         if isinstance(plain, (dict, list, tuple)):
             size = 1 + sum(map(self._size, entries))
-            if size > _MOST_NUMBERS:
+            if size > _MAX_NUMBERS:
                 raise ValueError(
                     f"a container amounts to {size} values, expected at most "
-                    f"{_MOST_NUMBERS}"
+                    f"{_MAX_NUMBERS}"
                 )
             self._sizes[id(plain)] = size
         return plain
@@ -331,10 +331,10 @@ def _sparse(kind: type, state: dict[str, Any]) -> Any:
     # `_shape` in every scipy that wrote an SMPL file, `shape` before.
     shape = state["_shape"] if "_shape" in state else state["shape"]
     rows, columns = map(operator.index, shape)
-    if rows * columns > _MOST_NUMBERS:
+    if rows * columns > _MAX_NUMBERS:
         raise ValueError(
             f"a sparse matrix has the shape {(rows, columns)}, expected at "
-            f"most {_MOST_NUMBERS} entries"
+            f"most {_MAX_NUMBERS} entries"
         )
     if issubclass(kind, _Coo):
         coordinates = state.get("coords") or (state["row"], state["col"])

@@ -20,7 +20,7 @@ from training.report.document import (
 
 STATES = {True: "agrees", False: "does not agree", None: "undecided"}
 # More columns do not fit a page; the JSON has all of them.
-MOST_COLUMNS = 8
+MAX_COLUMNS = 8
 
 
 def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
@@ -103,7 +103,7 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
     metrics = {name: c["metrics"] for name, c in configurations.items()}
     measured = [key for values in metrics.values() for key in values]
     keys = [key for key in compared_metrics if key in measured]
-    keys = list(dict.fromkeys([*keys, *measured]))[:MOST_COLUMNS]
+    keys = list(dict.fromkeys([*keys, *measured]))[:MAX_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
     head += [Entry(results.title(key)) for key in keys]
     lines = []

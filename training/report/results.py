@@ -34,7 +34,7 @@ TITLES = {
 # training.claims writes this file to the workdir of each of its networks.
 CLAIM = "claims.json"
 # More columns do not fit a page; the JSON has all of them.
-MOST_COLUMNS = 10
+MAX_COLUMNS = 10
 WARNING = (
     "SYNTHETIC: rendered people of the open body. These numbers compare "
     "models of this repository with each other; they say nothing about "
@@ -116,7 +116,7 @@ def columns(results: Sequence[Result]) -> list[str]:
     available = dict.fromkeys(k for r in results for k in r.content["metrics"])
     headline = [k for r in results for k in r.content.get("headline", ())]
     ordered = dict.fromkeys([*headline, *TITLES, *available])
-    return [key for key in ordered if key in available][:MOST_COLUMNS]
+    return [key for key in ordered if key in available][:MAX_COLUMNS]
 
 
 def title(metric: str) -> str:

@@ -25,7 +25,7 @@ _REDUCED = {
 # Standard deviation of the blur before a shrinkage of f, over sqrt(f^2 - 1).
 # Among 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
 _BLUR = 0.4
-_LEAST_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
+_MIN_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
 # Pixels around a crop that its blur (2) and interpolation (1) reach.
 _MARGIN = 3
 # Kinds of JPEG markers: tables and an extension, which have codes among those
@@ -198,7 +198,7 @@ def _visible_pixels(
     to_crop[:, 2] += to_crop[:, :2] @ (left, top)
     remaining = shrinkage / reduced
     sigma = _BLUR * math.sqrt(max(remaining * remaining - 1, 0))
-    if sigma > _LEAST_BLUR:
+    if sigma > _MIN_BLUR:
         pixels = cv2.GaussianBlur(pixels, (5, 5), sigma)
     return pixels, to_crop
 

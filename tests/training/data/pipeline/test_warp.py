@@ -104,7 +104,7 @@ def test_the_canvas_keeps_the_resolution(shrinkage, turned):
     waves = [np.sin(2 * np.pi * (14 * x + 3 * k * y)) for k in range(3)]
     image = np.uint8(127.5 + 90 * np.stack(waves, axis=-1))
     box = (23.3, 17.9, side * shrinkage, side * shrinkage)
-    drawn = augment.nothing(1)._replace(rotation_rad=tf.constant([turned]))
+    drawn = augment.identity(1)._replace(rotation_rad=tf.constant([turned]))
     to_ndc = augment.image_to_ndc(drawn, tf.constant([box]))[0].numpy()
     jpeg, size = record_samples.jpeg(image), (length, length)
     canvas = np.zeros((1, *2 * [warp.canvas_side(side)], 3), np.uint8)
@@ -131,7 +131,7 @@ def test_crops_beside_the_image_repeat_its_edge():
     image[:, -1] = (10, 200, 90)
     jpeg = record_samples.jpeg(image)
     boxes = tf.constant([[70.0, 5.0, 30.0, 30.0]])
-    to_ndc = augment.image_to_ndc(augment.nothing(1), boxes)[0].numpy()
+    to_ndc = augment.image_to_ndc(augment.identity(1), boxes)[0].numpy()
     canvas = np.zeros((48, 48, 3), np.uint8)
     _, filled = pixels.fill_canvas(jpeg, (50, 40), to_ndc, 32, canvas)
     assert filled[0] == 1

@@ -102,7 +102,7 @@ def test_box_of_spin_is_cocos(root, scenes):
 @pytest.mark.parametrize("kind", ["polygons", "packed_runs", "runs"])
 def test_masks_of_each_kind_give_their_box(scenes, kind):
     for scene in scenes:
-        size = scene.picture.shape[1::-1]
+        size = scene.image.shape[1::-1]
         for person in scene.people:
             segmentation = getattr(coco_files, kind)(person.mask)
             if kind == "polygons":

@@ -51,8 +51,8 @@ def write_coco(root, scenes, names=NAMES):
     content = {"images": [], "annotations": []}
     for number, scene in enumerate(scenes):
         file = f"photo{number}.jpg"
-        people.write_picture(root / "images" / file, scene.picture)
-        height, width = scene.picture.shape[:2]
+        people.write_image(root / "images" / file, scene.image)
+        height, width = scene.image.shape[:2]
         content["images"].append(
             {"id": number, "file_name": file, "width": width, "height": height}
         )
@@ -121,7 +121,7 @@ def test_openpose_needs_no_annotations(scenes, tmp_path, monkeypatch, names):
 def test_photos_are_turned_upright(scenes, tmp_path, monkeypatch, orientation):
     root = write_coco(tmp_path, scenes[:1])
     turn = {3: 2, 6: 1}[orientation]  # what the camera did to the picture
-    stored = np.ascontiguousarray(np.rot90(scenes[0].picture, turn))
+    stored = np.ascontiguousarray(np.rot90(scenes[0].image, turn))
     path = root / "images" / "photo0.jpg"
     path.write_bytes(photos.jpeg_with_orientation(stored, orientation))
     found = read_all(root, monkeypatch)
@@ -131,7 +131,7 @@ def test_photos_are_turned_upright(scenes, tmp_path, monkeypatch, orientation):
         shown = pixels.decode_jpeg(
             example.image, (example.width, example.height)
         )
-        difference = shown.astype(int) - scenes[0].picture
+        difference = shown.astype(int) - scenes[0].image
         assert np.abs(difference).mean() < 4
 
 
