@@ -22,7 +22,7 @@ DAMAGE = (
 """What h5py raises for damaged files."""
 # Compressed arrays of real files are at most some 20 times their bytes in the
 # file; zeros and masks, which may be more, are small.
-_MOST_TIMES = 100
+_MAX_TIMES = 100
 _SMALL = 2**26  # bytes
 
 
@@ -86,7 +86,7 @@ def _check(file: h5py.File, node: h5py.Dataset) -> None:
         raise ValueError(f"the bytes of {node.name} are in another file")
     size = math.prod(node.shape or ()) * node.dtype.itemsize
     stored = node.id.get_storage_size()
-    if size > max(_SMALL, _MOST_TIMES * stored):
+    if size > max(_SMALL, _MAX_TIMES * stored):
         raise ValueError(
             f"{node.name} of the shape {node.shape} would take {size} bytes "
             f"of memory, and the file has {stored} of it"
