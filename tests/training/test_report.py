@@ -12,6 +12,7 @@ from tests.support import planted_results
 from training.claims import rules
 from training.papers import paper_tables, parity
 from training.report import __main__ as report
+from training.report import tables
 
 VOID = {"meta", "img", "br"}
 
@@ -103,6 +104,23 @@ def section(text: str, start: str, end: str = r"\n#+ |<h[23]") -> str:
     """What follows a title, up to the next."""
     found = text.split(start, 1)[1]
     return re.split(end, found, maxsplit=1)[0]
+
+
+def test_a_pass_by_construction_is_called_so(monkeypatch):
+    """In the field and in the notes under the table."""
+    monkeypatch.setattr(parity, "parameters", lambda *names: 26_220_000)
+    table = next(t for t in paper_tables.tables() if t.name == "hkmr_1")
+    verdicts = {c: parity.judge(c, []) for c in table.cells.values()}
+    blocks = list(tables.blocks(table, verdicts))
+    asides = [
+        entry.aside
+        for line in blocks[1].lines
+        for entry in line.entries
+        if entry.aside
+    ]
+    assert asides == ["−0.58", "+0.02 by construction"]
+    notes = [note for note in blocks[2].items if "By construction" in note]
+    assert len(notes) == 1 and notes[0].startswith("Pass: ")
 
 
 def test_all_tables_with_every_number(pages):

@@ -36,9 +36,9 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Side of the crop over the longer side of the person's box: people are
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: encoders.Name = "resnet50_v15"
-    """ResNet-50; with this one there are 26,220,039 parameters, the paper's
-    26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
-    CPU."""
+    """ResNet-50; `embedding` and `hidden` were chosen so that with this one
+    there are the paper's 26.2 M parameters. 'resnet50' has ImageNet weights to
+    download, 'small' trains on a CPU."""
     outer_steps: int = 3
     """Times that all chains, shape and camera are estimated (T; Table 3)."""
     inner_passes: int = 4
@@ -50,7 +50,8 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     forward_only: bool = False
     """Whether every pass goes forward ("forward only" of Table 2)."""
     embedding: int = 128
-    """Size of a chain's embedding; the paper only says 26.2 M parameters."""
+    """Size of a chain's embedding; the paper does not print it, and this one
+    was chosen for its 26.2 M parameters."""
     hidden: int = 256
     """Hidden units of the shape and the camera network; chosen likewise."""
     supervision: Literal["hmr", "spin"] = "hmr"

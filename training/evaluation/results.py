@@ -77,12 +77,12 @@ def _other_truth(protocol: Protocol, counts: Mapping[str, int]) -> list[str]:
         protocol: the protocol; its own source is the first of `truth`.
         counts: number of examples by the source of their true joints.
     """
-    own = protocol.truth[0]
+    first = protocol.truth[0]
     return [
         f"the true joints of {count} examples are from {source!r}, those of "
-        f"the protocol are from {own!r}"
+        f"the protocol are from {first!r}"
         for source, count in counts.items()
-        if source != own
+        if source != first
     ]
 
 

@@ -162,10 +162,12 @@ class Cell:
         """Tests whether `value` is within the tolerance, inclusively."""
         return abs(value - self.value) <= self.tolerance + 1e-9
 
-    def has_order(self, value: float, other: "Cell", other_value: float):
+    def has_order(
+        self, value: float, neighbour: "Cell", neighbour_value: float
+    ) -> bool:
         """Tests whether our two numbers have the order of the printed ones."""
-        printed_difference = self.value - other.value
-        return printed_difference * (value - other_value) > 0
+        printed_difference = self.value - neighbour.value
+        return printed_difference * (value - neighbour_value) > 0
 
     def __str__(self) -> str:
         return f"{self.paper} {self.table}: {self.row}, {self.column}"
@@ -204,20 +206,20 @@ class Table:
         for order in self.orders:
             if row.label in order.rows:
                 neighbours += [
-                    self._cell(other, column)
-                    for other in self.rows
-                    if other.label in order.rows and other != row
+                    self._cell(neighbour, column)
+                    for neighbour in self.rows
+                    if neighbour.label in order.rows and neighbour != row
                 ]
             if column.name in order.columns:
                 neighbours += [
-                    self._cell(row, other)
-                    for other in self.columns
-                    if other.name in order.columns and other != column
+                    self._cell(row, neighbour)
+                    for neighbour in self.columns
+                    if neighbour.name in order.columns and neighbour != column
                 ]
         within = [
-            other
-            for other in neighbours
-            if 0 < abs(cell.value - other.value) <= cell.tolerance + 1e-9
+            neighbour
+            for neighbour in neighbours
+            if 0 < abs(cell.value - neighbour.value) <= cell.tolerance + 1e-9
         ]
         return dataclasses.replace(cell, ordered_against=tuple(within))
 

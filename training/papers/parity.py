@@ -194,7 +194,8 @@ def _by_protocol(cell: paper_tables.Cell, protocol: str) -> paper_tables.Cell:
             cell.requirements, protocol=protocol, other_protocols=()
         ),
         ordered_against=tuple(
-            _by_protocol(other, protocol) for other in cell.ordered_against
+            _by_protocol(neighbour, protocol)
+            for neighbour in cell.ordered_against
         ),
     )
 
@@ -206,27 +207,27 @@ def _by_its_protocol(
     verdict = _measured(cell, results)
     if verdict.state != State.PASS:
         return verdict
-    for other in cell.ordered_against:
+    for cell_of_table in cell.ordered_against:
         # By the same protocol as this number, whatever else it may mean.
-        other = _by_protocol(other, cell.requirements.protocol)
-        neighbour = _measured(other, results)
-        printed = f"{cell.printed} to {other.printed} of {other.row}"
-        if other.row == cell.row:
-            printed = f"{cell.printed} to {other.printed} of {other.column}"
-        if neighbour.value is None:
+        neighbour = _by_protocol(cell_of_table, cell.requirements.protocol)
+        measured = _measured(neighbour, results)
+        is_of_row = neighbour.row == cell.row
+        label = neighbour.column if is_of_row else neighbour.row
+        printed = f"{cell.printed} to {neighbour.printed} of {label}"
+        if measured.value is None:
+            note = f" ({measured.reason})" if measured.reason else ""
             return Verdict(
                 State.NO_RESULT,
                 f"{verdict.value:g} is within the tolerance, which is wider "
                 f"than the difference of {printed}; that order needs a result "
-                f"of {other.requirements.experiment}"
-                + (f" ({neighbour.reason})" if neighbour.reason else ""),
-                missing_commands=commands(other.requirements),
+                f"of {neighbour.requirements.experiment}{note}",
+                missing_commands=commands(neighbour.requirements),
             )
-        if not cell.has_order(verdict.value, other, neighbour.value):
+        if not cell.has_order(verdict.value, neighbour, measured.value):
             return verdict._replace(
                 state=State.FAIL,
-                reason=f"within the tolerance, but not in the order of "
-                f"{printed}: {verdict.value:g} to {neighbour.value:g}",
+                reason="within the tolerance, but not in the order of "
+                f"{printed}: {verdict.value:g} to {measured.value:g}",
             )
     return verdict
 
@@ -342,8 +343,8 @@ def missing_code(requirements: paper_tables.Requirements) -> str:
     if parse_experiment(requirements.experiment, requirements.options) is None:
         words = shlex.join(requirements.options)
         return f"the experiment {requirements.experiment!r} has no {words}"
-    needed = (requirements.protocol, *requirements.other_protocols)
-    for name in filter(None, needed):
+    readings = (requirements.protocol, *requirements.other_protocols)
+    for name in filter(None, readings):
         if name not in protocols.names():
             return f"there is no protocol {name!r}"
     return ""

@@ -42,11 +42,11 @@ def _other_truth(requirements, content) -> str:
     counts = content.get("truth")
     if not counts:
         return "which true joints were compared is not recorded"
-    others = sorted(set(counts) - {protocol.truth[0]})
-    if not others:
+    foreign = sorted(set(counts) - {protocol.truth[0]})
+    if not foreign:
         return ""
     return (
-        f"compared with true joints from {', '.join(others)}, not from "
+        f"compared with true joints from {', '.join(foreign)}, not from "
         f"{protocol.truth[0]}"
     )
 

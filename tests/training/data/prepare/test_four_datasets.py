@@ -145,7 +145,9 @@ def test_the_records_are_whole_and_without_fault(made, name, count):
 
 def test_the_run_stores_by_which_rules_its_records_were_made(made, run):
     stored = workdir.noted(run)["training_records"]
-    rules = {row["records"].rpartition("/")[2]: row.get("rules") for row in stored}
+    rules = {
+        row["records"].rpartition("/")[2]: row.get("rules") for row in stored
+    }
     assert rules == {
         **{"h36m": "hmr", "mpi-inf-3dhp": "hmr", "lsp": "hmr", "coco": "hmr"},
     }
