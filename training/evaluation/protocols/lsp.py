@@ -30,7 +30,9 @@ _description = functools.partial(
     root="none",
     regressor=(
         "the predicted mesh, rendered at 224 px with a focal length of 5,000 "
-        "px and put back into the image by the nearest pixel"
+        "px and put back into the image by the nearest pixel; the silhouette "
+        "and the parts of an image are two drawings, and each is compared by "
+        "itself"
     ),
     alignment=(
         "pixel counts are pooled over all images: accuracy in per cent; F1 as "
@@ -42,9 +44,7 @@ _description = functools.partial(
 _OURS = (
     "A vertex is of the part whose joints carry most of its skin weight "
     "(tf_hmr/body/parts.py), for SPIN's own division is the publisher's file. "
-    "The box is not rounded to pixels when the mesh is put back. Where the "
-    "two drawings of an image disagree, a drawn part is person, and a person "
-    "without a part is not judged. Boxes: "
+    "The box is not rounded to pixels when the mesh is put back. Boxes: "
 )
 
 PROTOCOLS = (
