@@ -35,6 +35,7 @@ from tf_hmr.smplify import priors, schedules
 _LEAST_EXTENT = 1.5  # pixels that a person's keypoints must span
 _MARGIN = 1.1  # Side of an image of unknown size over its keypoints' extent.
 _GREY = 200
+_MOST_GREY_PX = 2**28
 _SCHEDULES = {
     "keypoints": schedules.KEYPOINTS,
     "original": schedules.ORIGINAL,
@@ -166,10 +167,6 @@ def _with_photos(
     Raises:
         ValueError: keypoints are shares of a picture of unknown size.
     """
-    scale = people[0].keypoint_scale  # One run has written all of them.
-    if scale != keypoint_labels.PIXELS:
-        unit = keypoint_labels.unit_text(scale)
-        _log.warning("%s; they are scaled by the photos' sizes.", unit)
     photos: dict[str, tuple[pathlib.Path, tuple[int, int]] | None] = {}
     photographed = []
     for person in people:
@@ -184,6 +181,10 @@ def _with_photos(
         size = size or _extent(person.keypoints)
         in_pixels = keypoint_files.in_pixels(person, size)
         photographed.append(_Photographed(in_pixels, photo, size))
+    scale = people[0].keypoint_scale  # One run has written all of them.
+    if scale != keypoint_labels.PIXELS:
+        unit = keypoint_labels.unit_text(scale)
+        _log.warning("%s; they are scaled by the photos' sizes.", unit)
     return photographed
 
 
@@ -276,6 +277,11 @@ def _write(
     folder, person, photo, fit: keypoint_fitting.FittedPerson, facts
 ) -> None:
     width, height = fit.person.image_size
+    if photo is None and width * height > _MOST_GREY_PX:
+        raise ValueError(
+            f"a photo of {width} x {height} px is too large to draw. Are the "
+            "keypoints pixels?"
+        )
     if photo is None:
         image = np.full((height, width, 3), _GREY, np.uint8)
     else:

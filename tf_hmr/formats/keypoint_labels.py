@@ -19,7 +19,8 @@ keypoints are all within so few pixels of the first one can be recognised."""
 _LEAST_SHARE = -0.1
 """Shares from 0 to 1 are above it."""
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = 2.0**24
+"""Larger numbers are no pixels: float32 cannot tell neighbours apart."""
 
 
 def parse(values) -> np.ndarray:
@@ -30,8 +31,8 @@ def parse(values) -> np.ndarray:
             [x, y, confidence]. Numbers may be text; null is NaN.
 
     Returns:
-        (n, 3) float64. A joint of which a number is not finite is not
-        labelled: its row is 0.
+        (n, 3) float64. A joint of which a number is NaN, infinite or beyond
+        any picture is not labelled: its row is 0.
 
     Raises:
         ValueError: they are no such numbers; the message is a few words.
@@ -43,8 +44,10 @@ def parse(values) -> np.ndarray:
     if not numbers.ndim or numbers.size % 3:
         raise ValueError("its keypoints are not x, y, confidence for each")
     labels = numbers.reshape(-1, 3)
-    # NaN is not smaller than any number.
-    labels[~(np.abs(labels) < _LARGEST).all(axis=1)] = 0
+    usable = (np.abs(labels) < _LARGEST).all(axis=1)  # False for NaN
+    if len(labels) and not usable.any():
+        raise ValueError("its keypoints are not finite")
+    labels[~usable] = 0
     return labels
 
 

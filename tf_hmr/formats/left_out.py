@@ -29,10 +29,10 @@ class LeftOut:
         """Says for each cause how many entries it has, and names the first."""
         lines = []
         for cause, names in self._names.items():
-            listed = names[:_MOST_NAMES]
+            listed = ", ".join(names[:_MOST_NAMES])
             if len(names) > _MOST_NAMES:
-                listed.append("...")
-            lines.append(f"{len(names)} left out, {cause}: {', '.join(listed)}")
+                listed += f" and {len(names) - _MOST_NAMES} more"
+            lines.append(f"{len(names)} left out, {cause}: {listed}")
         return lines
 
     def log(self, logger: logging.Logger, path) -> None:

@@ -95,10 +95,10 @@ def _index(folder: Path, mtime_ns: int) -> NameIndex:
         relative = Path(parent).relative_to(folder)
         names += [
             (relative / file).as_posix()
-            for file in sorted(files)
+            for file in files
             if file.lower().endswith(SUFFIXES) and not file.startswith("._")
         ]
-    return NameIndex(names)
+    return NameIndex(sorted(names))
 
 
 def _parts(name: str) -> list[str]:
