@@ -285,6 +285,36 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
         assert errors[0].startswith(f"{photo}: ")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_odd_box_leaves_the_others(capsys, tflite, tmp_path, encoding):
+    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    odd = (
+        [1, 2, 3],
+        None,
+        "1234",
+        [1, 2, 0, 4],
+        [0.1, 0.1, 0.5, 0.5],
+        [None] * 4,
+    )
+    boxes = tmp_path / "boxes.json"
+    content = json.dumps([BOX, *odd, [150, 20, 100, 220]])
+    boxes.write_bytes(content.encode(encoding))
+    status, _, errors = run(
+        capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+    )
+    assert status == 0
+    (line,) = errors
+    assert line.startswith(f"{photo}: boxes [1, 2, 3, 4, 5, 6] are left out")
+    lines = lines_of(tmp_path / "two.jsonl")
+    assert [line["box_px"][0] for line in lines] == [60, 150]
+    for text in (json.dumps(odd), "[" * 10**5):
+        boxes.write_text(text)
+        status, _, errors = run(
+            capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+        )
+        assert (status, len(errors)) == (1, 1)
+
+
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
 @pytest.mark.parametrize("ending", [".tflite", ".card.json", ".mesh.npz"])
 def test_what_is_cut_off_is_one_line(

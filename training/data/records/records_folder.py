@@ -181,7 +181,7 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"Make them with: {cure}"
         )
     try:
-        report = dict(json_files.loads(path.read_text()))
+        report = dict(json_files.read(path))
         for split in dict(report.get("splits", {})).values():
             sum(split["shards"])
     except (ValueError, TypeError, KeyError) as error:
