@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.claims import rules
+from training.evaluation import result_files
 from training.report import results
 from training.report.document import (
     Block,
@@ -91,8 +92,9 @@ def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
         "small",
     )
     for plot in content.get("plots", ()):
-        if (path.parent / plot).is_file():
-            yield Figure(path.parent / plot, f"SYNTHETIC, {name}.")
+        figure = result_files.inside(path.parent, str(plot))
+        if figure:
+            yield Figure(figure, f"SYNTHETIC, {name}.")
 
 
 def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
