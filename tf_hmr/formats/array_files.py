@@ -7,9 +7,9 @@ file run code; beside arrays that are read they do no harm.
 
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,16 +23,23 @@ _HEADERS = {
 _MOST_EXPANSION, _EXPANSION_ROOM = 1032, 4096
 
 
-class _PickledError(Exception):
-    """The array consists of Python's objects."""
+class PickledError(ValueError):
+    """The array consists of Python's objects, which are never read."""
+
+
+class Form(NamedTuple):
+    """Shape and type that an array's header states."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 class Arrays(Mapping[str, np.ndarray]):
     """Arrays of an `.npz` file by name, each read when it is looked up.
 
     An array that nobody looks up costs no memory and cannot refuse the file.
-    Looking one up raises ValueError where it is damaged or pickled, and
-    OSError where the file cannot be opened any more.
+    Looking one up raises ValueError where it is damaged, PickledError where it
+    is pickled.
     """
 
     def __init__(self, path: Path, expected: str, cure: str):
@@ -46,14 +53,16 @@ class Arrays(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._read:
-            member = self._members[name]
-            try:
-                self._read[name] = self._array(member)
-            except Exception as error:  # see the module's docstring
-                raise _damaged(
-                    f"{name} of {self._path}", error, self._expected, self._cure
-                ) from error
+            self._read[name] = self._opened(name, _array)
         return self._read[name]
+
+    def form(self, name: str) -> Form:
+        """Shape and type of an array, whose numbers are not read.
+
+        Raises:
+            ValueError: it is damaged, or pickled.
+        """
+        return self._opened(name, _form)
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -64,7 +73,16 @@ class Arrays(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._members)
 
-    def _array(self, member: str) -> np.ndarray:
+    def _opened(self, name: str, read: Callable[[BinaryIO, int], Any]) -> Any:
+        member = self._members[name]
+        try:
+            return self._read_member(member, read)
+        except Exception as error:  # see the module's docstring
+            raise _damaged(
+                f"{name} of {self._path}", error, self._expected, self._cure
+            ) from error
+
+    def _read_member(self, member: str, read: Callable) -> Any:
         with zipfile.ZipFile(self._path) as archive:
             info = archive.getinfo(member)
             # A stored size may be anything; what lies in the file may not.
@@ -78,7 +96,7 @@ class Arrays(Mapping[str, np.ndarray]):
                     f"{info.compress_size} that are stored"
                 )
             with archive.open(info) as file:
-                return _array(file, info.file_size)
+                return read(file, info.file_size)
 
 
 def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
@@ -139,8 +157,18 @@ def _is_archive(path: Path, expected: str, cure: str) -> bool:
 def _array(file: BinaryIO, size: int) -> np.ndarray:
     """Reads an array of `size` bytes with its header, which is checked first.
 
+    Raises: as `_form`.
+    """
+    _form(file, size)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _form(file: BinaryIO, size: int) -> Form:
+    """Reads the header of an array, which has `size` bytes with it.
+
     Raises:
-        _PickledError: the array is pickled.
+        PickledError: the array is pickled.
         ValueError: its size is not that of the file. Other errors are
             possible in damaged files.
     """
@@ -149,22 +177,21 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
         raise ValueError(f"an array in the format {version} is not read")
     shape, _, dtype = _HEADERS[version](file)
     if dtype.hasobject:
-        raise _PickledError
+        raise PickledError("it is pickled")
     stated, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if stated != there:
         raise ValueError(
             f"an array {shape} of {dtype} has {stated} bytes, and {there} are "
             "there"
         )
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    return Form(shape, dtype)
 
 
 def _damaged(
     subject: str, error: Exception, expected: str, cure: str
 ) -> ValueError:
-    if isinstance(error, _PickledError):
-        return ValueError(
+    if isinstance(error, PickledError):
+        return PickledError(
             f"{subject} is pickled; only plain arrays are read, as a pickle "
             f"could run code. Expected {expected}. {cure}"
         )

@@ -73,20 +73,20 @@ def test_what_nobody_asks_for_takes_no_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "descr", "data"),
+    ("shape", "descr", "size"),
     [
-        ((1 << 28,), "<f8", bytes(80)),
-        ((10**6, 10**7), "<f8", bytes(80)),
-        ((9,), "<f8", bytes(80)),
-        ((11,), "<f8", bytes(80)),
-        ((10,), "<U30", bytes(80)),
-        ((10,), "<f8", bytes(81)),
+        ((1 << 28,), "<f8", 80),
+        ((10**6, 10**7), "<f8", 80),
+        ((9,), "<f8", 80),
+        ((11,), "<f8", 80),
+        ((10,), "<U30", 80),
+        ((10,), "<f8", 81),
     ],
 )
 def test_a_header_that_is_not_of_its_size_is_refused_before_memory_is_taken(
-    tmp_path, shape, descr, data
+    tmp_path, shape, descr, size
 ):
-    member = header(shape, descr, data)
+    member = header(shape, descr, bytes(size))
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("pose.npy", member)
     (tmp_path / "a.npy").write_bytes(member)
