@@ -227,6 +227,7 @@ def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
     for name in ("x/a.png", "x/b.jpg", "y/a.png"):
         photos.write(tmp_path / name, image)
     (tmp_path / "x" / "notes.txt").touch()
+    (tmp_path / "x" / "._a.png").touch()  # of macOS
     out = tmp_path / "out"
     status, _, errors = run(
         capsys, tflite, tmp_path / "x", tmp_path / "y", "--out", out

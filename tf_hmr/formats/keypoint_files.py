@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import json_files, openpose_files
+from tf_hmr.formats import json_files, listing, openpose_files
 
 _KINDS = (
     "OpenPose's json (people[].pose_keypoints_2d), COCO's annotations (images "
@@ -52,7 +52,7 @@ def read(path: str | Path) -> list[Person2D]:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.glob("*.json"))
+        files = listing.files(path, "*.json")
         if not files:
             raise FileNotFoundError(
                 f"{path} holds no .json, expected OpenPose's files, one for "

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tf_hmr.formats import listing
+
 # Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
     r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?)$"
@@ -83,7 +85,7 @@ class Checkpoint:
 
 def _prefix(path: Path) -> Path:
     if path.is_dir():
-        prefixes = sorted(p.with_suffix("") for p in path.glob("*.index"))
+        prefixes = [p.with_suffix("") for p in listing.files(path, "*.index")]
         if len(prefixes) == 1:
             return prefixes[0]
         raise ValueError(

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr.formats import unpickle
+from tf_hmr.formats import listing, unpickle
 from tf_hmr.geometry import crop
 from training.data.formats import requirements, texts
 from training.data.readers import frames, genders, hmr_boxes, writing
@@ -110,7 +110,7 @@ def run(options: Options) -> None:
         raise requirements.missing_file(images, contents, SOURCE)
     tasks = [
         task
-        for path in sorted(folder.glob("*.pkl"))
+        for path in listing.files(folder, "*.pkl")
         for task in tasks_of(path, images, options.rules)
     ]
     writing.write(NAME, options, tasks, read)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import json_files, openpose_files
+from tf_hmr.formats import json_files, listing, openpose_files
 from tf_hmr.geometry import crop
 from training.data.readers import coco as coco_files
 from training.data.readers import writing
@@ -154,7 +154,7 @@ def _names(path: Path) -> tuple[str, ...]:
 
 def _read_openpose(folder: Path) -> list[Person]:
     people = []
-    for path in sorted(folder.iterdir()):
+    for path in listing.files(folder, "*"):
         labels = path.with_name(f"{path.stem}_keypoints.json")
         if path.suffix.lower() not in _IMAGE_SUFFIXES or not labels.exists():
             continue

@@ -24,7 +24,7 @@ import numpy as np
 import tqdm
 
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import array_files, unpickle
+from tf_hmr.formats import array_files, listing, unpickle
 from training.data.formats import acclaim, requirements
 from training.data.readers import body_models, genders, retarget, writing
 from training.data.readers import workers as processes
@@ -112,9 +112,10 @@ def run(options: Options) -> None:
     topology = body.topology if options.kind == "cmu" else "smpl"
     _check_records(options.out, topology)
     rest_joints = body.J_regressor @ body.v_template
+    pattern = f"**/*{_SUFFIXES[options.kind]}"
     tasks = [
         Task(path, options.root, options.kind, options.step, rest_joints)
-        for path in sorted(options.root.rglob(f"*{_SUFFIXES[options.kind]}"))
+        for path in listing.files(options.root, pattern)
     ]
     if not tasks:
         path = options.root / f"*{_SUFFIXES[options.kind]}"
@@ -278,7 +279,7 @@ def _cmu(task: Task) -> FilePoses:
     # 01_02.amc belongs to 01.asf: the longest name that begins its own.
     skeleton_paths = [
         path
-        for path in task.path.parent.glob("*.asf")
+        for path in listing.files(task.path.parent, "*.asf")
         if task.path.stem.startswith(path.stem)
     ]
     if not skeleton_paths:

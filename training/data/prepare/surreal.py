@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 from training.data.formats import mat as mat_files
 from training.data.formats import requirements
@@ -100,7 +101,7 @@ def run(options: Options) -> None:
             f"{path.parts[-3]}_{_stem(path)}",
             options.rules,
         )
-        for path in sorted(folder.glob(f"{runs}/*/*_info.mat"))
+        for path in listing.files(folder, f"{runs}/*/*_info.mat")
     ]
     writing.write(NAME, options, tasks, read)
 

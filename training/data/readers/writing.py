@@ -24,6 +24,7 @@ from training.data.records import records_folder, schema, shards
 
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
 _SHEET_PEOPLE = 24
+_MOST_CAUSES = 10  # of leaving people out, in a message; a report has all
 _LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
 
 
@@ -96,8 +97,7 @@ def write(
     if not sum(writer.counts):
         raise ValueError(
             f"{options.root} gave no person for {options.split!r}: "
-            f"{dict(progress.skipped) or 'no task was found'}. Check --root "
-            "and --split."
+            f"{_causes(progress.skipped)}. Check --root and --split."
         )
     facts = {"skipped": dict(progress.skipped), "labels": dict(progress.labels)}
     report = writer.finish(None, command(name, options), facts)
@@ -259,5 +259,17 @@ def _show(folder: Path, split: str, progress: _Progress) -> None:
     print(f"{split}: {len(stored)} people in {folder}, shown in {path}")
     for label, count in progress.labels.items():
         print(f"  {count} with {label}")
-    for cause, count in progress.skipped.most_common():
+    for cause, count in progress.skipped.most_common(_MOST_CAUSES):
         print(f"  {count} left out: {cause}")
+    others = len(progress.skipped) - _MOST_CAUSES
+    if others > 0:
+        print(f"  {others} more causes are in {folder / 'report.json'}")
+
+
+def _causes(skipped: collections.Counter) -> str:
+    """Most frequent causes with their counts, for an error's one line."""
+    if not skipped:
+        return "no task was found"
+    shown = dict(skipped.most_common(_MOST_CAUSES))
+    others = len(skipped) - len(shown)
+    return f"{shown}{f' and {others} more causes' if others else ''}"
