@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr.formats import listing
+from tf_hmr.formats import listing, wording
 
 # Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
@@ -90,7 +90,7 @@ def _prefix(path: Path) -> Path:
             return prefixes[0]
         raise ValueError(
             f"The folder {path} holds {len(prefixes)} checkpoints: "
-            f"{[p.name for p in prefixes]}. {_CURE}."
+            f"{wording.few([p.name for p in prefixes])}. {_CURE}."
         )
     prefix = path.with_name(_PARTS.sub("", path.name))
     if prefix.is_file() or Path(f"{prefix}.index").is_file():

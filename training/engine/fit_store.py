@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method
-from tf_hmr.formats import array_files, atomic
+from tf_hmr.formats import array_files, atomic, wording
 from tf_hmr.geometry import rotations
 from training.data.pipeline import augment
 from training.data.records import parsing, schema
@@ -241,7 +241,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     stored = array_files.read_npz(path, _EXPECTED, cure)
     if not {"keys", "fits"} <= set(stored):
         raise ValueError(
-            f"{path} holds {sorted(stored)}, expected {_EXPECTED}. {cure}"
+            f"{path} holds {wording.few(sorted(stored))}, expected "
+            f"{_EXPECTED}. {cure}"
         )
     keys, fits = stored["keys"], stored["fits"]
     _check(path, fits, _EXPECTED)
