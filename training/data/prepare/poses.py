@@ -28,7 +28,7 @@ from tf_hmr.formats import array_files, listing, unpickle
 from training.data.formats import acclaim, requirements
 from training.data.readers import body_models, genders, retarget, writing
 from training.data.readers import workers as processes
-from training.data.records import mocap
+from training.data.records import mocap, reader_versions
 
 NAME = "poses"
 KEPT_PER_SECOND = 10  # frames
@@ -130,6 +130,7 @@ def run(options: Options) -> None:
         "topology": topology,
         "count": len(prior.pose),
         "command": writing.command(NAME, options),
+        **reader_versions.facts(NAME),
     } | report
     text = json.dumps(report, indent=1) + "\n"
     (options.out / REPORT).write_text(text)

@@ -20,7 +20,12 @@ import tqdm
 from tf_hmr.formats import atomic
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
-from training.data.records import records_folder, schema, shards
+from training.data.records import (
+    reader_versions,
+    records_folder,
+    schema,
+    shards,
+)
 
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
 _SHEET_PEOPLE = 24
@@ -99,7 +104,10 @@ def write(
             f"{options.root} gave no person for {options.split!r}: "
             f"{_causes(progress.skipped)}. Check --root and --split."
         )
-    facts = {"skipped": dict(progress.skipped), "labels": dict(progress.labels)}
+    facts = reader_versions.facts(name) | {
+        "skipped": dict(progress.skipped),
+        "labels": dict(progress.labels),
+    }
     report = writer.finish(None, command(name, options), facts)
     _Progress.path(folder, options.split).unlink(missing_ok=True)
     _show(folder, options.split, progress)

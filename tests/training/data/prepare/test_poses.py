@@ -165,6 +165,7 @@ def test_the_report_says_whose_betas_are_zeros(tmp_path, bodies):
     poses.run(options(tmp_path / "raw", tmp_path / "x", "amass"))
     report = json.loads((tmp_path / "x" / poses.REPORT).read_text())
     assert report["zero_betas"] == {"smplx": 6}
+    assert report["reader_version"] == 2
     assert report["origin"].startswith("SMPL-X bodies fitted to markers; zeros")
     poses_files.write_amass(tmp_path / "raw/b.npz", bodies[0], bodies[1][0], 10)
     poses.run(options(tmp_path / "raw", tmp_path / "both", "amass"))

@@ -8,7 +8,7 @@ from tf_hmr import joints
 from training import doctor
 from training.data.prepare import spin_npz as reader
 from training.data.readers import writing
-from training.data.records import records_folder, shards
+from training.data.records import reader_versions, records_folder, shards
 
 # As nkolot/SPIN: constants.py spells its last 24 names.
 SPELLED = (
@@ -189,6 +189,7 @@ def test_records_and_sheet(scenes, tmp_path):
     reader.run(reader.Options(root=tmp_path, out=out, npz=npz, workers=1))
     assert doctor.main([str(out), "--limit", "0"]) == 0
     assert len(shards.Records(out, "train")) == 3
-    assert (
-        "--npz" in records_folder.read_report(out)["splits"]["train"]["command"]
-    )
+    split = records_folder.read_report(out)["splits"]["train"]
+    assert "--npz" in split["command"]
+    assert (split["reader"], split["reader_version"]) == ("spin-npz", 2)
+    assert reader_versions.warning(out) == ""
