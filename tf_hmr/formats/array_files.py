@@ -178,10 +178,10 @@ def _form(file: BinaryIO, size: int) -> Form:
     shape, _, dtype = _HEADERS[version](file)
     if dtype.hasobject:
         raise PickledError("it is pickled")
-    stated, there = math.prod(shape) * dtype.itemsize, size - file.tell()
-    if stated != there:
+    stated, actual = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if stated != actual:
         raise ValueError(
-            f"an array {shape} of {dtype} has {stated} bytes, and {there} are "
+            f"an array {shape} of {dtype} has {stated} bytes, and {actual} are "
             "there"
         )
     return Form(shape, dtype)

@@ -45,10 +45,10 @@ def problems(
         report_extra: whether an array that is not expected is a difference.
     """
     if not expected.keys() & stored.keys():
-        others = [f", but others (such as {name})" for name in stored]
+        unexpected = [f", but others (such as {name})" for name in stored]
         return [
             f"none of the {len(expected)} names expected is there (such as "
-            f"{next(iter(expected))}){''.join(others[:1])}"
+            f"{next(iter(expected))}){''.join(unexpected[:1])}"
         ]
     differences = []
     for name, shape in expected.items():

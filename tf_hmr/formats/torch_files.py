@@ -224,12 +224,12 @@ def state_dict(path: str | Path, names: Collection[str]) -> StateDict:
             f"{path} holds a {type(content).__name__}, expected the dictionary "
             "of a checkpoint, with the network as 'model' or 'state_dict'."
         )
-    found = [
+    candidates = [
         candidate
         for keys, tensors in _dictionaries(content)
         for candidate in _candidates(keys, tensors, frozenset(names))
     ]
-    if not found:
+    if not candidates:
         entries = [
             f"{key!r} is a {type(entry).__name__}"
             for key, entry in content.items()
@@ -238,19 +238,21 @@ def state_dict(path: str | Path, names: Collection[str]) -> StateDict:
             f"{path} holds no tensors by name ({wording.few(entries)}), "
             "expected a state_dict, plain or as 'model' or 'state_dict'."
         )
-    chosen = _best(found, path)
+    best = _best(candidates, path)
     stripped = {
-        name.removeprefix(chosen.prefix): tensor
-        for name, tensor in chosen.tensors.items()
-        if name.startswith(chosen.prefix)
+        name.removeprefix(best.prefix): tensor
+        for name, tensor in best.tensors.items()
+        if name.startswith(best.prefix)
     }
-    others = {
+    other_tensors = {
         name: tensor
-        for name, tensor in chosen.tensors.items()
-        if not name.startswith(chosen.prefix)
+        for name, tensor in best.tensors.items()
+        if not name.startswith(best.prefix)
     }
     return StateDict(
-        others | stripped, chosen.prefix, _beside(content, chosen.keys)
+        other_tensors | stripped,
+        best.prefix,
+        _sibling_names(content, best.keys),
     )
 
 
@@ -258,13 +260,13 @@ def _dictionaries(
     content: Mapping,
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
     """Yields the keys and the tensors of each dictionary with some."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     left = [((), content)]
     while left:
         keys, entries = left.pop(0)
-        if id(entries) in seen or len(keys) > _DEEPEST:
+        if id(entries) in visited or len(keys) > _DEEPEST:
             continue
-        seen.add(id(entries))
+        visited.add(id(entries))
         tensors = {
             str(name): value
             for name, value in entries.items()
@@ -295,12 +297,12 @@ def _candidates(
 
 def _best(candidates: list[_Candidate], path: str | Path) -> _Candidate:
     most = max(candidate.count for candidate in candidates)
-    whole = [c for c in candidates if c.count == most]
-    usual = [c for c in whole if c.is_usual()] or whole[:1]
-    if most and len(whole) > 1 and not usual[0].is_usual():
-        labels = [candidate.label() for candidate in whole]
+    fullest = [c for c in candidates if c.count == most]
+    usual = [c for c in fullest if c.is_usual()] or fullest[:1]
+    if most and len(fullest) > 1 and not usual[0].is_usual():
+        labels = [candidate.label() for candidate in fullest]
         raise ValueError(
-            f"{path} holds the network {len(whole)} times: as "
+            f"{path} holds the network {len(fullest)} times: as "
             f"{wording.few(labels)}. Save one of them alone, as its "
             "state_dict."
         )
@@ -308,12 +310,12 @@ def _best(candidates: list[_Candidate], path: str | Path) -> _Candidate:
     return min(usual, key=lambda c: (c.keys != ("model",), c.prefix != ""))
 
 
-def _beside(content: Mapping, keys: tuple[str, ...]) -> list[str]:
+def _sibling_names(content: Mapping, keys: tuple[str, ...]) -> list[str]:
     """Names of the entries beside those that lead to a dictionary."""
     names, entries = [], content
     for depth, key in enumerate(keys):
-        where = "".join(f"{name}." for name in keys[:depth])
-        names += [f"{where}{name}" for name in entries if str(name) != key]
+        parents = "".join(f"{name}." for name in keys[:depth])
+        names += [f"{parents}{name}" for name in entries if str(name) != key]
         entries = next(v for k, v in entries.items() if str(k) == key)
     return sorted(names)
 

@@ -13,8 +13,8 @@ def few(texts: Sequence[str], separator: str = ", ", of: str = "") -> str:
         separator: put between them.
         of: what they are, for "and 3 more names".
     """
-    others = len(texts) - _MOST
-    shown = list(texts[:_MOST])
-    if others > 0:
-        shown.append(f"and {others} more {of}".rstrip())
-    return separator.join(shown)
+    excess = len(texts) - _MOST
+    parts = list(texts[:_MOST])
+    if excess > 0:
+        parts.append(f"and {excess} more {of}".rstrip())
+    return separator.join(parts)
