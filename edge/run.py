@@ -483,6 +483,8 @@ def main(arguments=None):
     failed, sources, stems = 0, [], []
     for source in args.sources:
         files = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
+        # macOS writes ._NAME beside NAME, which is no photo.
+        files = [p for p in files if not p.name.startswith(".")]
         photos = [str(p) for p in files if p.suffix.lower() in PHOTOS]
         sources += photos or [source]
     for source in sources:

@@ -26,6 +26,7 @@ from tqdm.contrib import logging as tqdm_logging
 
 from tf_hmr import boxes as box_files
 from tf_hmr import inference, method, person_files
+from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 
 PHOTO_SUFFIXES = (
@@ -169,11 +170,11 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such photo or folder.")
         return [path]
-    photos = sorted(
+    photos = [
         child
-        for child in path.iterdir()
+        for child in listing.files(path, "*")
         if child.is_file() and child.suffix.lower() in PHOTO_SUFFIXES
-    )
+    ]
     if not photos:
         raise ValueError(
             f"{path}: no photo in this folder; expected files ending in "

@@ -32,10 +32,10 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.formats import keypoint_files, keypoint_labels, photo_files
 from tf_hmr.smplify import priors, schedules
 
-_LEAST_EXTENT = 1.5  # pixels that a person's keypoints must span
+_MIN_EXTENT = 1.5  # pixels that a person's keypoints must span
 _MARGIN = 1.1  # Side of an image of unknown size over its keypoints' extent.
 _GREY = 200
-_MOST_GREY_PX = 2**28
+_MAX_GREY_PX = 2**28
 _SCHEDULES = {
     "keypoints": schedules.KEYPOINTS,
     "original": schedules.ORIGINAL,
@@ -223,7 +223,7 @@ def _select_in_pixels(photographed: list[_Photographed]) -> list[_Photographed]:
     for entry in photographed:
         labels = entry.person.keypoints
         points = labels[labels[:, 2] > 0, :2]
-        if np.ptp(points, axis=0).max() > _LEAST_EXTENT:
+        if np.ptp(points, axis=0).max() > _MIN_EXTENT:
             people.append(entry)
             continue
         _log.warning(
@@ -232,7 +232,7 @@ def _select_in_pixels(photographed: list[_Photographed]) -> list[_Photographed]:
             "--keypoint_scale 3 or 4)? Expected pixels.",
             entry.person.photo,
             entry.person.number,
-            _LEAST_EXTENT,
+            _MIN_EXTENT,
         )
     if not people:
         raise ValueError("Nobody is left who can be fitted.")
@@ -277,7 +277,7 @@ def _write(
     folder, person, photo, fit: keypoint_fitting.FittedPerson, facts
 ) -> None:
     width, height = fit.person.image_size
-    if photo is None and width * height > _MOST_GREY_PX:
+    if photo is None and width * height > _MAX_GREY_PX:
         raise ValueError(
             f"a photo of {width} x {height} px is too large to draw. Are the "
             "keypoints pixels?"

@@ -227,6 +227,7 @@ def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
     for name in ("x/a.png", "x/b.jpg", "y/a.png"):
         photos.write(tmp_path / name, image)
     (tmp_path / "x" / "notes.txt").touch()
+    (tmp_path / "x" / "._a.png").touch()  # of macOS
     out = tmp_path / "out"
     status, _, errors = run(
         capsys, tflite, tmp_path / "x", tmp_path / "y", "--out", out
@@ -287,7 +288,7 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_an_odd_box_leaves_the_others(capsys, tflite, tmp_path, encoding):
-    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    photo = photos.write(tmp_path / "two.png", photos.image(300, 260))
     odd = (
         [1, 2, 3],
         None,

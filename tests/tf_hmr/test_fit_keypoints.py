@@ -342,8 +342,8 @@ def test_a_photo_that_cannot_be_read_leaves_the_others(
     run_quickly, subjects, tmp_path
 ):
     folder = tmp_path / "photos"
-    photos.write(folder / "000000000139.jpg", photos.picture(64, 64))
-    photos.write(folder / "p0.png", photos.picture(70, 60))
+    photos.write(folder / "000000000139.jpg", photos.image(64, 64))
+    photos.write(folder / "p0.png", photos.image(70, 60))
     (folder / "bad.jpg").write_text("junk")
     ids = (139, "p0.png", "bad.jpg", "bad.jpg", "gone.jpg")
     path = tmp_path / "r.json"
@@ -374,7 +374,7 @@ def test_shares_of_a_picture_are_scaled_or_refused(
     status, (line,), _ = run_quickly(path)
     assert status == 1
     assert f"--keypoint_scale {keypoint_scale}; expected pixels" in line
-    photo = photos.write(tmp_path / "street.png", photos.picture(64, 64))
+    photo = photos.write(tmp_path / "street.png", photos.image(64, 64))
     status, lines, _ = run_quickly(path, images=photo)
     assert status == 0
     assert "they are scaled" in lines[-1]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import method
-from tf_hmr.formats import keras_files
+from tf_hmr.formats import keras_files, listing
 
 
 class Report(NamedTuple):
@@ -33,7 +33,7 @@ def check_out(out: Path) -> None:
         ValueError: the folder holds other files.
     """
     expected = {method.CONFIG_FILE, method.WEIGHTS_FILE}
-    names = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    names = {path.name for path in listing.files(out, "*")}
     if out.is_file() or not (names == expected or not names):
         raise ValueError(
             f"{out} is not empty: it holds {sorted(names)[:5]}. Give --out a "

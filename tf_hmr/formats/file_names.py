@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # by Linux or by Windows
-_MOST_BYTES = 150  # A name has 255 with its number and ending.
+_MAX_BYTES = 150  # A name has 255 with its number and ending.
 _DIGEST = 8
 _DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL"]
@@ -36,10 +36,10 @@ def path_component(text: object) -> str:
     if name.partition(".")[0].upper() in _DEVICES:
         name = f"_{name}"
     encoded = name.encode()
-    if len(encoded) <= _MOST_BYTES:
+    if len(encoded) <= _MAX_BYTES:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
-    start = encoded[: _MOST_BYTES - _DIGEST - 1].decode(errors="ignore")
+    start = encoded[: _MAX_BYTES - _DIGEST - 1].decode(errors="ignore")
     return f"{start}-{digest}"
 
 

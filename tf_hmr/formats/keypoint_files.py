@@ -19,6 +19,7 @@ from tf_hmr.formats import (
     json_files,
     keypoint_labels,
     left_out,
+    listing,
     openpose_files,
     photo_files,
 )
@@ -71,7 +72,7 @@ def read(path: str | Path) -> list[Person2D]:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.glob("*.json"))
+        files = listing.files(path, "*.json")
         if not files:
             raise FileNotFoundError(
                 f"{path} holds no .json, expected OpenPose's files, one for "

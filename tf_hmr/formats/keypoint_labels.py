@@ -12,11 +12,11 @@ import numpy as np
 PIXELS, ZERO_TO_ONE, PLUS_MINUS_ONE = 0, 3, 4
 """Values of OpenPose's --keypoint_scale."""
 
-_MOST_SHARE = 1.5
+_MAX_SHARE = 1.5
 """Shares are below it: a joint may lie outside of the picture. Nobody whose
 keypoints are all within so few pixels of the first one can be recognised."""
 
-_LEAST_SHARE = -0.1
+_MIN_SHARE = -0.1
 """Shares from 0 to 1 are above it."""
 
 _LARGEST = 2.0**24
@@ -62,9 +62,9 @@ def scale_of(people_labels: Iterable[np.ndarray]) -> int:
     """
     points = [labels[labels[:, 2] > 0, :2] for labels in people_labels]
     xy = np.concatenate([np.zeros((0, 2)), *points])
-    if not len(xy) or not xy.any() or np.abs(xy).max() > _MOST_SHARE:
+    if not len(xy) or not xy.any() or np.abs(xy).max() > _MAX_SHARE:
         return PIXELS
-    return PLUS_MINUS_ONE if xy.min() < _LEAST_SHARE else ZERO_TO_ONE
+    return PLUS_MINUS_ONE if xy.min() < _MIN_SHARE else ZERO_TO_ONE
 
 
 def to_pixels(

@@ -2,7 +2,7 @@
 
 import logging
 
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
 class LeftOut:
@@ -29,9 +29,9 @@ class LeftOut:
         """Says for each cause how many entries it has, and names the first."""
         lines = []
         for cause, names in self._names.items():
-            listed = ", ".join(names[:_MOST_NAMES])
-            if len(names) > _MOST_NAMES:
-                listed += f" and {len(names) - _MOST_NAMES} more"
+            listed = ", ".join(names[:_MAX_NAMES])
+            if len(names) > _MAX_NAMES:
+                listed += f" and {len(names) - _MAX_NAMES} more"
             lines.append(f"{len(names)} left out, {cause}: {listed}")
         return lines
 

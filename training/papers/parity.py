@@ -27,6 +27,7 @@ import numpy as np
 from tf_hmr import method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import listing
 from training import config, fit
 from training.engine import workdir
 from training.evaluation import protocols, result_files
@@ -108,7 +109,8 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
                 "`python -m training.evaluate`."
             )
         pattern = "*.json" if folder.name == RESULTS_FOLDER else ""
-        paths |= set(folder.glob(pattern or f"**/{RESULTS_FOLDER}/*.json"))
+        pattern = pattern or f"**/{RESULTS_FOLDER}/*.json"
+        paths |= set(listing.files(folder, pattern))
     files = [_read(path) for path in sorted(paths)]
     results = [result for result in files if result is not None]
     results.sort(key=lambda result: result.path.stat().st_mtime)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tf_hmr.formats import listing
 from training.claims import rules
 from training.evaluation import result_files
 from training.report import results
@@ -30,7 +31,11 @@ def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     Raises:
         ValueError: a file in a `claims` folder is not a measured claim.
     """
-    paths = {p for folder in folders for p in folder.glob("**/claims/*.json")}
+    paths = {
+        path
+        for folder in folders
+        for path in listing.files(folder, "**/claims/*.json")
+    }
     measured = {}
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         try:

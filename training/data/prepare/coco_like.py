@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr.formats import keypoint_labels, left_out, openpose_files
+from tf_hmr.formats import keypoint_labels, left_out, listing, openpose_files
 from tf_hmr.geometry import crop
 from training.data.readers import coco as coco_files
 from training.data.readers import writing
@@ -157,7 +157,7 @@ def _read_openpose(folder: Path) -> tuple[list[coco_files.Annotated], int]:
     """People of the files beside the photos, and the unit of keypoints."""
     problems = left_out.LeftOut()
     people, people_labels, damage = [], [], None
-    for path in sorted(folder.iterdir()):
+    for path in listing.files(folder, "*"):
         file = path.with_name(f"{path.stem}_keypoints.json")
         if path.suffix.lower() not in _IMAGE_SUFFIXES or not file.exists():
             continue
