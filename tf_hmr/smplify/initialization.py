@@ -41,7 +41,8 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """
     pixels, metres = _by_name(keypoints), _by_name(rest)
     if not all(pixels[name][2] > 0 for name in _TORSO):
-        turns = Rotation.from_euler("y", [0, 90, 180, 270], degrees=True)
+        quarters = [[0], [90], [180], [270]]
+        turns = Rotation.from_euler("y", quarters, degrees=True)
         return (_TO_CAMERA * turns).as_rotvec()
     up = sum(pixels[a][:2] - pixels[b][:2] for a, b in _SIDES)
     roll = np.arctan2(up[0], -up[1])

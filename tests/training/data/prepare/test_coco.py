@@ -135,7 +135,7 @@ def change_of(name, found):
         "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
         "unread": found | {"segmentation": {"counts": "abc"}},
         "nan": found | {"keypoints": [float("nan"), 4, 2] * 17},
-        "shares": found | {"keypoints": [v / 999 for v in points[:-1]] + [2]},
+        "shares": found | {"keypoints": [0.1, 0.4, 2] * 8 + [0.8, 0.9, 2] * 9},
     }[name]
 
 
