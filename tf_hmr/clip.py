@@ -167,9 +167,7 @@ def _motion(rows: list[_Row], start: float) -> Motion:
     Raises:
         ValueError: the frames would be more than MAX_FRAMES.
     """
-    times, rotvecs, betas, translations = map(
-        np.array, zip(*rows, strict=True)
-    )
+    times, rotvecs, betas, translations = map(np.array, zip(*rows, strict=True))
     count = 1
     if len(times) > 1:
         frame_s = np.median(np.diff(times))

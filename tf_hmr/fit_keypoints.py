@@ -28,10 +28,9 @@ import tyro
 
 from tf_hmr import inference, joints, keypoint_fitting, person_files, rendering
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import keypoint_files
+from tf_hmr.formats import image_files, keypoint_files
 from tf_hmr.smplify import priors, schedules
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MARGIN = 1.1  # Side of an image of unknown size over its keypoints' extent.
 _GREY = 200
 _SCHEDULES = {
@@ -154,13 +153,14 @@ def _photo(images: pathlib.Path | None, person) -> pathlib.Path | None:
     if images is None or images.is_file():
         return images
     names = [person.file_name] if person.file_name else []
-    names += [person.photo + suffix for suffix in _SUFFIXES]
+    names += [person.photo + suffix for suffix in image_files.SUFFIXES]
     for name in names:
         if (images / name).is_file():
             return images / name
     raise FileNotFoundError(
         f"{images} holds no photo {person.photo} with one of the endings "
-        f"{', '.join(_SUFFIXES)}. Leave --images out to draw on grey."
+        f"{', '.join(image_files.SUFFIXES)}. Leave --images out to draw on "
+        "grey."
     )
 
 

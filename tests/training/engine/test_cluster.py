@@ -49,7 +49,8 @@ def test_master_is_the_chief(monkeypatch):
         '{"cluster": {}}',
         '{"environment": "cloud"}',
         launch.tf_config(["a:1"], 0),
-        '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"chief": ["a:1"]},'
+        ' "task": {"type": "chief", "index": 0}}',
     ],
 )
 def test_one_worker_is_its_own_chief(monkeypatch, content):

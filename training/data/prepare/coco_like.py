@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import json_files, openpose_files
+from tf_hmr.formats import image_files, json_files, openpose_files
 from tf_hmr.geometry import crop
 from training.data.readers import coco as coco_files
 from training.data.readers import writing
@@ -102,12 +102,13 @@ def upright(path: Path) -> Path | np.ndarray:
     encoded = path.read_bytes() if path.exists() else b""
     if b"Exif\x00\x00" not in encoded[:65536]:
         return path
-    buffer = np.frombuffer(encoded, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    upright_image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-    if upright_image is None or np.array_equal(
-        upright_image, cv2.imdecode(buffer, flags)
-    ):
+    try:
+        upright_image = image_files.decode(encoded)
+        stored_image = image_files.decode(encoded, flags)
+    except image_files.BadImage:  # The reader of the path says why.
+        return path
+    if np.array_equal(upright_image, stored_image):
         return path
     return upright_image
 
