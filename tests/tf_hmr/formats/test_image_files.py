@@ -42,8 +42,9 @@ def test_cut_and_damaged_jpegs_are_refused(name):
         image_files.decode(BAD[name])
 
 
-def test_flipped_bytes_are_refused_where_the_decoder_can_tell():
-    plain = photos.jpeg(photos.picture(320, 400))
+def test_flipped_bytes_are_refused_where_the_decoder_can_tell(rng):
+    # Of fine detail, so that a lost block is many bytes of code.
+    plain = photos.jpeg(rng.integers(0, 256, (96, 128, 3), np.uint8))
     expected = image_files.decode(plain).astype(int)
     wrong = refused = 0
     for share in np.linspace(0.3, 0.9, 60):
@@ -57,7 +58,7 @@ def test_flipped_bytes_are_refused_where_the_decoder_can_tell():
             except image_files.BadImage:
                 refused += 1
     assert wrong > 15
-    assert refused > 0.8 * wrong
+    assert refused > 0.7 * wrong
 
 
 @pytest.mark.parametrize(
