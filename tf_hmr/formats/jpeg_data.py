@@ -21,10 +21,10 @@ _SCAN = 0xDA
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 # Kinds of markers among those of frames that are tables and an extension.
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
-# A marker: fill bytes, then its kind. In coded data 0xff 0x00 is a byte 0xff,
-# and the restart markers 0xd0 to 0xd7 are part of the data.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+# A marker is 0xff, as often as may be, and its kind. In coded data 0xff 0x00
+# is a byte 0xff, and the restart markers 0xd0 to 0xd7 are part of the data.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 # Zeros before the end marker that may belong to the coded data.
 _MOST_ZEROS = 2
 # What libjpeg-turbo's warnings about wrong data begin with. The others are
