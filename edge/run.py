@@ -44,7 +44,9 @@ OTHER_PHOTOS = tuple(  # HEIC, RAW of cameras and others that are not read.
     ".kdc .mef .mos .mrw .nef .nrw .orf .pef .psd .raf .raw .rw2 .rwl .sr2 "
     ".srf .srw .tga .x3f".split()
 )
-MP4_STARTS = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
+MP4_BOXES = (  # At the top level of a file.
+    b"ftyp moov mdat free skip wide styp moof mfra sidx uuid meta pnot udta"
+).split()
 TOO_LARGE = f"larger than {MAX_PIXELS // 10**6} megapixels"
 NO_IMAGE = "not a readable image"
 MARKER = re.compile(rb"\xff([^\x00\xff])")  # Of a JPEG.
@@ -496,10 +498,10 @@ def is_cut(path):
         if head[:4] == b"\x1aE\xdf\xa3":
             return _matroska_length(head) > size
         is_riff = head[:4] == b"RIFF"
-        if not is_riff and head[4:8] not in MP4_STARTS:
+        if not is_riff and head[4:8] not in MP4_BOXES:
             return True
         while len(head) >= 8 and end <= size:
-            if head[:4] != b"RIFF" if is_riff else not head[4:8].isalnum():
+            if head[:4] != b"RIFF" if is_riff else head[4:8] not in MP4_BOXES:
                 break  # Something else behind the video.
             length = int.from_bytes(head[:4], "big")
             if is_riff:

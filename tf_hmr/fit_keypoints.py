@@ -29,6 +29,7 @@ import tyro
 from tf_hmr import inference, joints, keypoint_fitting, person_files, rendering
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import image_files, keypoint_files
+from tf_hmr.geometry import camera
 from tf_hmr.smplify import priors, schedules
 
 _MARGIN = 1.1  # Side of an image of unknown size over its keypoints' extent.
@@ -67,6 +68,7 @@ class Args:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     try:
+        camera.check_focal(args.focal_px)
         people = _select_fittable(keypoint_files.read(args.keypoints))
         data = BodyData.load(args.body)
         prior = _prior(args, data)

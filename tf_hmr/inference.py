@@ -154,9 +154,16 @@ def recover(
 
     Raises:
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
-            not a box or lies outside the photo, or the method reads
-            landmarks and there are none; the message says which.
+            not a box or lies outside the photo, or the focal length or the
+            batch size is no positive number, or the method reads landmarks
+            and there are none; the message says which.
     """
+    camera.check_focal(focal_px)
+    if batch_size < 1:
+        raise ValueError(
+            f"The batch size is {batch_size}, expected at least one person in "
+            "a call of the model."
+        )
     is_array = isinstance(photo, np.ndarray)
     image = photo if is_array else read_photo(photo)
     size = _image_size(image)
