@@ -44,9 +44,7 @@ OTHER_PHOTOS = tuple(  # HEIC, RAW of cameras and others that are not read.
     ".kdc .mef .mos .mrw .nef .nrw .orf .pef .psd .raf .raw .rw2 .rwl .sr2 "
     ".srf .srw .tga .x3f".split()
 )
-MP4_BOXES = (  # At the top level of a file.
-    b"ftyp moov mdat free skip wide styp moof mfra sidx uuid meta pnot udta"
-).split()
+MP4_BOXES = b"ftyp moov mdat free skip wide styp moof mfra sidx uuid".split()
 TOO_LARGE = f"larger than {MAX_PIXELS // 10**6} megapixels"
 NO_IMAGE = "not a readable image"
 MARKER = re.compile(rb"\xff([^\x00\xff])")  # Of a JPEG.
