@@ -26,20 +26,8 @@ from tqdm.contrib import logging as tqdm_logging
 
 from tf_hmr import boxes as box_files
 from tf_hmr import inference, method, person_files
-from tf_hmr.formats import listing
+from tf_hmr.formats import image_files, listing
 from tf_hmr.geometry import crop
-
-PHOTO_SUFFIXES = (
-    ".bmp",
-    ".jp2",
-    ".jpeg",
-    ".jpg",
-    ".png",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
 
 _log = logging.getLogger("tf_hmr")
 
@@ -155,10 +143,17 @@ def list_photos(
 ) -> list[pathlib.Path]:
     """Lists the photos of files and folders, each once, in order.
 
-    A path that does not exist, or a folder without photos, is one failure.
+    A path that does not exist, a folder without photos, and each photo in a
+    folder that is of a kind that is not read, is one failure.
     """
     photos = {}
     for path in paths:
+        for other in _unread_photos_of(path):
+            with failures.caught():
+                raise ValueError(
+                    f"{other}: a {other.suffix[1:].upper()} is not read: "
+                    f"{image_files.CONVERT}."
+                )
         with failures.caught():
             for photo in _photos_of(path):
                 photos.setdefault(photo.resolve(), photo)
@@ -173,14 +168,25 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
     photos = [
         child
         for child in listing.files(path, "*")
-        if child.is_file() and child.suffix.lower() in PHOTO_SUFFIXES
+        if child.is_file() and child.suffix.lower() in image_files.SUFFIXES
     ]
     if not photos:
         raise ValueError(
             f"{path}: no photo in this folder; expected files ending in "
-            f"{', '.join(PHOTO_SUFFIXES)}."
+            f"{', '.join(image_files.SUFFIXES)}."
         )
     return photos
+
+
+def _unread_photos_of(path: pathlib.Path) -> list[pathlib.Path]:
+    """The photos of a folder that are of kinds that are not read."""
+    if not path.is_dir():
+        return []
+    return [
+        child
+        for child in listing.files(path, "*")
+        if child.suffix.lower() in image_files.OTHER_SUFFIXES
+    ]
 
 
 def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:

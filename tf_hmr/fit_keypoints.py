@@ -30,6 +30,7 @@ import tyro
 from tf_hmr import inference, joints, keypoint_fitting, person_files, rendering
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import keypoint_files, keypoint_labels, photo_files
+from tf_hmr.geometry import camera
 from tf_hmr.smplify import priors, schedules
 
 _MIN_EXTENT = 1.5  # pixels that a person's keypoints must span
@@ -78,6 +79,7 @@ class _Photographed(NamedTuple):
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     try:
+        camera.check_focal(args.focal_px)
         people = keypoint_files.read(args.keypoints)
         data = BodyData.load(args.body)
         fitter = keypoint_fitting.PeopleFitter(

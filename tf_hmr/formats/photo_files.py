@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-"""Endings of photos, in the order in which they are tried."""
+from tf_hmr.formats import image_files, listing
 
 _COCO_NUMBER = re.compile(r"(?:.*_)?([0-9]{12})|([0-9]{1,18})")
 
@@ -53,7 +52,7 @@ def find(folder: Path, name: str) -> Path:
         ValueError: several photos fit equally well.
     """
     stem = stem_of(name)
-    names = [name, *(f"{stem}{suffix}" for suffix in SUFFIXES)]
+    names = [name, *(f"{stem}{suffix}" for suffix in image_files.SUFFIXES)]
     for candidate in names if stem else ():
         if _is_file(folder / candidate):
             return folder / candidate
@@ -62,8 +61,8 @@ def find(folder: Path, name: str) -> Path:
     if not matches:
         raise FileNotFoundError(
             f"{folder} holds no photo for {name!r}, neither by that name nor "
-            f"as {stem!r} with one of the endings {', '.join(SUFFIXES)}, nor "
-            "by its number."
+            f"as {stem!r} with one of the endings "
+            f"{', '.join(image_files.SUFFIXES)}, nor by its number."
         )
     if len(matches) > 1:
         raise ValueError(
@@ -90,15 +89,11 @@ def _is_file(path: Path) -> bool:
 @functools.lru_cache(maxsize=8)
 def _index(folder: Path, mtime_ns: int) -> NameIndex:
     """The photos below a folder; read again when the folder has changed."""
-    names = []
-    for parent, _, files in os.walk(folder):
-        relative = Path(parent).relative_to(folder)
-        names += [
-            (relative / file).as_posix()
-            for file in files
-            if file.lower().endswith(SUFFIXES) and not file.startswith("._")
-        ]
-    return NameIndex(sorted(names))
+    return NameIndex(
+        path.relative_to(folder).as_posix()
+        for path in listing.files(folder, "**/*")
+        if path.suffix.lower() in image_files.SUFFIXES
+    )
 
 
 def _parts(name: str) -> list[str]:
@@ -108,7 +103,7 @@ def _parts(name: str) -> list[str]:
 
 def _without_ending(file: str) -> str:
     stem, ending = os.path.splitext(file)
-    return stem if ending.lower() in SUFFIXES else file
+    return stem if ending.lower() in image_files.SUFFIXES else file
 
 
 def _keys(name: str) -> list[tuple]:

@@ -18,6 +18,10 @@ Box = tuple[float, float, float, float]
 # Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
+# Sides and places of boxes in pixels: beyond them the arithmetic fails.
+_LEAST_SIDE = 1e-3
+_LARGEST = 1e7
+
 # Above this shrinkage the image is halved first. A finer sampling grid
 # alone would antialias as well, but at the cost of the whole photo's pixels.
 _HALVE_FROM = 4.0
@@ -216,7 +220,12 @@ def _halve(image: np.ndarray) -> np.ndarray:
 
 def _numbers(box: Sequence[float]) -> Box:
     """Checks a box and returns it as four floats."""
-    numbers = tuple(float(number) for number in box)
+    try:
+        numbers = tuple(float(number) for number in box)
+    except (OverflowError, TypeError):
+        raise ValueError(
+            f"Expected a box of four numbers x, y, w, h, got {str(box)[:80]}."
+        ) from None
     if len(numbers) != 4:
         raise ValueError(
             f"Expected a box of four numbers x, y, w, h, got {len(numbers)}."
@@ -226,7 +235,12 @@ def _numbers(box: Sequence[float]) -> Box:
             f"The box {_text(box)} is not finite. Expected x, y, w, h in "
             "pixels."
         )
-    if numbers[2] <= 0 or numbers[3] <= 0:
+    if max(abs(number) for number in numbers) > _LARGEST:
+        raise ValueError(
+            f"The box {_text(box)} is too large. Expected x, y, w, h in "
+            f"pixels, at most {_LARGEST:g}."
+        )
+    if min(numbers[2:]) < _LEAST_SIDE:
         raise ValueError(
             f"The box {_text(box)} is empty. Expected x, y, w, h with w > 0 "
             "and h > 0; corners x1, y1, x2, y2 must become x, y, x2 - x1, "

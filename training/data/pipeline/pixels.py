@@ -14,6 +14,8 @@ import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import image_files, jpeg_data
+from tf_hmr.formats.jpeg_data import BadImage
 
 # Reduced sizes that the JPEG decoder offers, with OpenCV's flag for each.
 _REDUCED = {
@@ -28,16 +30,10 @@ _BLUR = 0.4
 _MIN_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
 # Pixels around a crop that its blur (2) and interpolation (1) reach.
 _MARGIN = 3
-# Kinds of JPEG markers: tables and an extension, which have codes among those
-# of frames; and frames that hold rows in one pass, from the top.
-_NO_FRAME = (0xC4, 0xC8, 0xCC)
+# Kinds of a JPEG's frames that hold rows in one pass, from the top.
 _SEQUENTIAL = (0xC0, 0xC1)
 _RESTARTS = b"\xff\xdd"  # announces markers that the decoder would miss
 _BLOCK = 16  # rows that are coded together, at most
-
-
-class BadImage(ValueError):
-    """Stored bytes that do not decode; the message is a short cause."""
 
 
 def mirrored_parts() -> np.ndarray:
@@ -141,7 +137,7 @@ def parts_crop(
     Raises:
         BadImage: the bytes give no label image of this size.
     """
-    labels = _decode(png, cv2.IMREAD_UNCHANGED)
+    labels = image_files.decode_unchecked(png, cv2.IMREAD_UNCHANGED)
     if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
         raise BadImage("parts are no 8 bit gray PNG")
     if labels.shape != (size[1], size[0]):
@@ -156,12 +152,25 @@ def parts_crop(
     return _MIRRORED_PARTS[labels] if mirrored else labels
 
 
-def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
+def decode_jpeg(
+    jpeg: bytes, size: tuple[int, int], undamaged: bool = False
+) -> np.ndarray:
     """Decodes a JPEG to RGB.
 
+    Args:
+        jpeg: bytes of a JPEG.
+        size: (W, H) expected of the image, pixels.
+        undamaged: refuses a picture of which the decoder says that its data
+            are wrong, too. Records hold pictures that were checked.
+
+    Returns:
+        (H, W, 3) uint8.
+
     Raises:
-        BadImage: not a JPEG, cut short, or not of the size (W, H).
+        BadImage: not a JPEG, cut short, or not of this size.
     """
+    if undamaged:
+        image_files.check(jpeg)
     return cv2.cvtColor(_decode_bgr(jpeg, size), cv2.COLOR_BGR2RGB)
 
 
@@ -171,11 +180,8 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
     Raises:
         BadImage: not a JPEG.
     """
-    try:
-        height, width = struct.unpack_from(">HH", jpeg, _find_frame(jpeg)[1])
-    except struct.error:
-        raise BadImage("JPEG does not decode") from None
-    return width, height
+    frame = jpeg_data.find_frame(jpeg)
+    return frame.width, frame.height
 
 
 def _visible_pixels(
@@ -226,52 +232,29 @@ def _decode_bgr(
     bottom: int | None = None,
 ) -> np.ndarray:
     """Decodes at 1, 1/2, 1/4 or 1/8 of the size, down to row `bottom`."""
-    # A JPEG that is cut short decodes, to gray below the cut.
-    end = jpeg.rfind(b"\xff\xd9", -64)
-    if end < 0:
-        raise BadImage("JPEG is cut short")
-    kind, size_offset = _find_frame(jpeg)
-    height, width = struct.unpack_from(">HH", jpeg, size_offset)
+    # A JPEG that is cut short may decode, to gray below the cut.
+    end = jpeg_data.find_end(jpeg)
+    frame = jpeg_data.find_frame(jpeg)
+    width, height = frame.width, frame.height
     if (width, height) != tuple(size):
         raise BadImage("JPEG has another size than its record says")
-    in_one_pass = kind in _SEQUENTIAL and _RESTARTS not in jpeg
+    image_files.check_size(width, height)
+    in_one_pass = frame.kind in _SEQUENTIAL and _RESTARTS not in jpeg
     if bottom is not None and in_one_pass:
         # The decoder trusts the header's height and skips the rows below;
         # without an end marker it does not complain. One block more is kept,
         # as it affects the colours of the lowest row in use.
         row_count = -(-bottom * reduced // _BLOCK) * _BLOCK + _BLOCK
         if row_count < height:
-            height, jpeg = row_count, bytearray(jpeg[:end])
-            struct.pack_into(">H", jpeg, size_offset, row_count)
-    image = _decode(jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
+            height, jpeg = row_count, bytearray(jpeg[: end - 2])
+            struct.pack_into(">H", jpeg, frame.size_offset, row_count)
+    image = image_files.decode_unchecked(
+        jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
     shape = (math.ceil(height / reduced), math.ceil(width / reduced), 3)
     if image is None or image.shape != shape:
         raise BadImage("JPEG does not decode")
     return image
-
-
-def _find_frame(jpeg: bytes) -> tuple[int, int]:
-    """Kind of a JPEG's frame, and the offset of its height and width.
-
-    A marker is 0xff and its kind, then the length of its segment (ITU-T T.81,
-    B.1.1.4); in a frame the precision and the size follow (B.2.2).
-    """
-    offset = 2
-    while offset + 9 <= len(jpeg) and jpeg[offset] == 0xFF:
-        kind = jpeg[offset + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in _NO_FRAME:
-            return kind, offset + 5
-        offset += 2 + int.from_bytes(jpeg[offset + 2 : offset + 4], "big")
-    raise BadImage("JPEG does not decode")
-
-
-def _decode(data: bytes, flags: int) -> np.ndarray | None:
-    if not data:
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # a header that asks for an absurd size
-        return None
 
 
 def _to_pixels(to_ndc: np.ndarray, side: int, reduced: int) -> np.ndarray:

@@ -15,7 +15,13 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr.formats import keypoint_labels, left_out, listing, openpose_files
+from tf_hmr.formats import (
+    image_files,
+    keypoint_labels,
+    left_out,
+    listing,
+    openpose_files,
+)
 from tf_hmr.geometry import crop
 from training.data.readers import coco as coco_files
 from training.data.readers import writing
@@ -112,9 +118,14 @@ def _in_pixels(
     folder: Path, labels: coco_files.Annotated, keypoint_scale: int
 ) -> coco_files.Annotated:
     """Scales a person's keypoints by the size of the upright photo."""
-    image = cv2.imread(str(folder / labels.file))
-    if labels.cause or image is None:
-        return labels._replace(cause=labels.cause or "picture does not decode")
+    if labels.cause:
+        return labels
+    try:
+        image = image_files.decode((folder / labels.file).read_bytes())
+    except OSError:  # The reader of the path says why.
+        return labels
+    except image_files.BadImage as error:
+        return labels._replace(cause=str(error))
     keypoints = keypoint_labels.to_pixels(
         np.reshape(labels.annotation["keypoints"], (-1, 3)),
         keypoint_scale,
@@ -129,12 +140,13 @@ def upright(path: Path) -> Path | np.ndarray:
     encoded = path.read_bytes() if path.exists() else b""
     if b"Exif\x00\x00" not in encoded[:65536]:
         return path
-    buffer = np.frombuffer(encoded, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    upright_image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-    if upright_image is None or np.array_equal(
-        upright_image, cv2.imdecode(buffer, flags)
-    ):
+    try:
+        upright_image = image_files.decode(encoded)
+        stored_image = image_files.decode(encoded, flags)
+    except image_files.BadImage:  # The reader of the path says why.
+        return path
+    if np.array_equal(upright_image, stored_image):
         return path
     return upright_image
 
