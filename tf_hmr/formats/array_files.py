@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_hmr.formats import system_limits
+
 
 def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
     """Reads the array of an `.npy` file.
@@ -62,6 +64,7 @@ def _load(
             with content:
                 return {name: content[name] for name in content.files}
         except Exception as error:  # see the module's docstring
+            system_limits.check(error, path)
             raise ValueError(
                 f"{path} could not be read as plain arrays ({error!r}); it "
                 f"may be damaged or hold pickled objects. Expected "

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tf_hmr.formats import system_limits
+
 # A damaged size may be more than any memory.
 _DAMAGE = (
     OSError,
@@ -81,6 +83,7 @@ def read_datasets(path: Path) -> dict[str, np.ndarray]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read as HDF5 ({error}): it is cut short or "
         "damaged. Copy or download it again."

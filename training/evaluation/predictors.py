@@ -207,7 +207,7 @@ def _stored_experiment(weights: Path) -> dict[str, Any]:
     for folder in (weights, weights.parent):
         path = folder / workdir.CONFIG_FILE
         if path.is_file():
-            return json.loads(path.read_text("utf-8"))
+            return workdir.read_json(path)
     return {}
 
 

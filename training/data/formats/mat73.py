@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_hmr.formats import system_limits
 from training.data.formats import requirements
 
 _DAMAGE = (
@@ -84,6 +85,7 @@ def _open(path: Path):
 
 
 def _damaged(path: Path, content: str, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read as a Matlab 7.3 file with {content} "
         f"({error}). It may be damaged; fetch it again."
