@@ -4,7 +4,6 @@ python -m training.fit_pictures runs/spin --out fits.png
 """
 
 import dataclasses
-import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence

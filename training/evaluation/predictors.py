@@ -1,7 +1,6 @@
 """Sources of predictions: a model, or a file of predictions."""
 
 import concurrent.futures
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
