@@ -14,7 +14,7 @@ from typing import Any
 from tf_hmr import method as methods
 from tf_hmr.formats import atomic, json_files
 from training import config
-from training.engine import best_model, provenance, run_log
+from training.engine import best_model, fit_store, provenance, run_log
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -26,6 +26,7 @@ _FOLDERS = (
     CHECKPOINTS,
     best_model.FOLDER,
     run_log.EVENTS_FOLDER,
+    fit_store.FOLDER,
 )
 _FILES = (CONFIG_FILE, ENVIRONMENT_FILE, run_log.METRICS_FILE, LOCK_FILE)
 _KIND = "a file that training.fit writes into its workdir"
@@ -174,8 +175,13 @@ def saved_steps(workdir: Path) -> list[int]:
     """
     files = (workdir / CHECKPOINTS).glob("ckpt-*.index")
     numbers = [path.stem.removeprefix("ckpt-") for path in files]
+    return sorted(int(n) for n in numbers if _is_step(n))
+
+
+def _is_step(text: str) -> bool:
     # isdigit alone also takes "²", which int() does not.
-    return sorted(int(n) for n in numbers if n.isascii() and n.isdigit())
+    is_number = text.isascii() and text.isdigit()
+    return is_number and (text == "0" or text[0] != "0")
 
 
 def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
