@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from edge import run as device
+from edge.conversion import card as cards
 from edge.conversion import tflite as convert
 from tests.support import photos
 from tests.support.closeness import assert_close
@@ -301,6 +302,37 @@ def test_what_is_cut_off_is_one_line(
     assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
 
 
+@pytest.mark.parametrize("kind", ["bit", "zeros"])
+def test_a_damaged_model_of_the_right_size_is_one_line(
+    capsys, tflite, photo, tmp_path, kind
+):
+    model = copied(tflite, tmp_path)
+    content = bytearray(tflite.read_bytes())
+    middle = len(content) // 2
+    if kind == "bit":
+        content[middle] ^= 1
+    else:
+        content[middle : middle + 4096] = bytes(4096)
+    model.write_bytes(content)
+    status, output, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, output, len(errors)) == (1, [], 1)
+    assert f"{model} cannot be run here: " in errors[0]
+    assert "sha256" in errors[0]
+    with pytest.raises(ValueError, match=f"{model} is damaged"):
+        cards.check_content(model, bytes(content), cards.read(model))
+
+
+def test_a_model_of_an_older_card_is_run(capsys, tflite, photo, tmp_path):
+    model = copied(tflite, tmp_path)
+    path = model.with_suffix(".card.json")
+    card = json.loads(path.read_text())
+    del card["sha256"]
+    path.write_text(json.dumps(card))
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, errors) == (0, [])
+    cards.check_content(model, model.read_bytes(), cards.read(model))
+
+
 def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     status, _, errors = run(capsys, tmp_path / "none.tflite")
     assert (status, len(errors)) == (1, 1)
@@ -317,7 +349,7 @@ def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     foreign = copied(tflite, tmp_path, "foreign")
     foreign.write_bytes(converter.convert())
     card = json.loads(tflite.with_suffix(".card.json").read_text())
-    card["bytes"] = foreign.stat().st_size
+    card |= cards.of_content(foreign.read_bytes())
     foreign.with_suffix(".card.json").write_text(json.dumps(card))
     status, _, errors = run(capsys, foreign)
     assert (status, len(errors)) == (1, 1)
