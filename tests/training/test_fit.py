@@ -72,13 +72,9 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
         ),
     )
     monkeypatch.setattr(
-        evaluator,
-        "predictions",
-        lambda method, dataset: ((batch, None) for batch in dataset),
+        evaluator, "predictions", lambda *_: iter([({"image": []}, None)])
     )
-    monkeypatch.setattr(
-        visualization, "example", lambda *_: np.zeros((8, 8, 3), np.uint8)
-    )
+    monkeypatch.setattr(visualization, "sheet", lambda rows: None)
     source = config.Source(str(tiny_records / "synthetic"))
     evaluate = fit.validation(config.Data(sources=(source,)), None)
     method = types.SimpleNamespace(
