@@ -15,6 +15,7 @@ count from the first pixel's centre; keypoints_px are at the pelvis's depth.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -105,6 +106,9 @@ class Model:
             raise ValueError("the faces of its .mesh.npz are no triangles")
         if path.stat().st_size != card["bytes"]:  # tflite-runtime would crash.
             raise ValueError(f"not the {card['bytes']} bytes that it was")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if card.get("sha256", digest) != digest:  # Older cards have none.
+            raise ValueError("damaged, its sha256 is not that of its card")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:

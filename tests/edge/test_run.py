@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tf_hmr
 from edge import run as device
+from edge.conversion import card as cards
 from edge.conversion import tflite as convert
 from tests.support import photos
 from tests.support.closeness import assert_close
@@ -106,7 +107,7 @@ def photo_answers(tmp_path):
     return answers
 
 
-WHOLE_JPEGS = photos.whole_jpegs(photos.picture(160, 200))
+WHOLE_JPEGS = photos.whole_jpegs(photos.image(160, 200))
 
 
 @pytest.mark.parametrize("name", WHOLE_JPEGS)
@@ -118,7 +119,7 @@ def test_whole_jpegs_are_read_as_the_library_reads_them(
     np.testing.assert_array_equal(ours, library_s)
 
 
-BAD_JPEGS = photos.bad_jpegs(photos.picture(320, 400)) | {
+BAD_JPEGS = photos.bad_jpegs(photos.image(320, 400)) | {
     "a bomb": photos.jpeg_of_size(30_000, 30_000),
     "PNG of billions": photos.png_of_billions(),
     "no picture": b"\xff\xd8\xff\xd9",
@@ -145,7 +146,7 @@ def test_bad_photos_are_refused_as_the_library_refuses_them(
     [(b"", True), (b"\0\0\0\x09irot\x01", False), (b"\0\0\0\x09imir\0", False)],
 )
 def test_avif_is_read_upright_or_not_at_all(photo_answers, turn, is_read):
-    image = photos.picture(64, 48)
+    image = photos.image(64, 48)
     encoded = cv2.imencode(".avif", image[..., ::-1])[1].tobytes()
     meta = encoded.index(b"meta") - 4
     length = int.from_bytes(encoded[meta : meta + 4], "big")
@@ -168,7 +169,7 @@ def test_avif_is_read_upright_or_not_at_all(photo_answers, turn, is_read):
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".ppm"])
 def test_other_kinds_are_read_as_the_library_reads_them(photo_answers, ending):
-    image = photos.picture(64, 48)
+    image = photos.image(64, 48)
     encoded = cv2.imencode(ending, image[..., ::-1])[1].tobytes()
     ours, library_s = photo_answers(encoded, ending)
     np.testing.assert_array_equal(ours, library_s)
@@ -177,7 +178,7 @@ def test_other_kinds_are_read_as_the_library_reads_them(photo_answers, ending):
 
 
 def test_a_turned_tiff_is_upright(photo_answers):
-    image = photos.picture(64, 48)
+    image = photos.image(64, 48)
     settings = (cv2.IMWRITE_TIFF_COMPRESSION, 1)
     encoded = cv2.imencode(".tif", image[..., ::-1], settings)[1].tobytes()
     start = int.from_bytes(encoded[4:8], "little")
@@ -423,7 +424,7 @@ def test_a_card_of_a_crop_that_is_none_is_one_line(
 
 def test_photos_of_other_kinds_in_a_folder_are_named(capsys, tflite, tmp_path):
     folder = tmp_path / "in"
-    photos.write(folder / "a.jpg", photos.picture(90, 90))
+    photos.write(folder / "a.jpg", photos.image(90, 90))
     for name in ("a.HEIC", "b.cr2", "._c.heic", "d.txt"):
         (folder / name).write_bytes(b"no photo that is read")
     status, told, errors = run(capsys, tflite, folder, "--out", tmp_path)
@@ -510,6 +511,37 @@ def test_what_is_cut_off_is_one_line(
     assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
 
 
+@pytest.mark.parametrize("kind", ["bit", "zeros"])
+def test_a_damaged_model_of_the_right_size_is_one_line(
+    capsys, tflite, photo, tmp_path, kind
+):
+    model = copied(tflite, tmp_path)
+    content = bytearray(tflite.read_bytes())
+    middle = len(content) // 2
+    if kind == "bit":
+        content[middle] ^= 1
+    else:
+        content[middle : middle + 4096] = bytes(4096)
+    model.write_bytes(content)
+    status, output, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, output, len(errors)) == (1, [], 1)
+    assert f"{model} cannot be run here: " in errors[0]
+    assert "sha256" in errors[0]
+    with pytest.raises(ValueError, match=f"{model} is damaged"):
+        cards.check_content(model, bytes(content), cards.read(model))
+
+
+def test_a_model_of_an_older_card_is_run(capsys, tflite, photo, tmp_path):
+    model = copied(tflite, tmp_path)
+    path = model.with_suffix(".card.json")
+    card = json.loads(path.read_text())
+    del card["sha256"]
+    path.write_text(json.dumps(card))
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, errors) == (0, [])
+    cards.check_content(model, model.read_bytes(), cards.read(model))
+
+
 def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     status, _, errors = run(capsys, tmp_path / "none.tflite")
     assert (status, len(errors)) == (1, 1)
@@ -526,7 +558,7 @@ def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     foreign = copied(tflite, tmp_path, "foreign")
     foreign.write_bytes(converter.convert())
     card = json.loads(tflite.with_suffix(".card.json").read_text())
-    card["bytes"] = foreign.stat().st_size
+    card |= cards.of_content(foreign.read_bytes())
     foreign.with_suffix(".card.json").write_text(json.dumps(card))
     status, _, errors = run(capsys, foreign)
     assert (status, len(errors)) == (1, 1)

@@ -132,6 +132,28 @@ def test_an_absurd_camera_is_lost_unless_it_is_the_start(scale):
     assert track.update(model, image, 0.08)["state"] == "start"
 
 
+def test_the_next_box_leaves_room_around_the_joints():
+    """1.11 times their extent, in pixel edges; then part of the last box."""
+    model = blobs.Model()
+    image = blobs.frame([(90, 80, 70)], np.random.default_rng(0))[..., ::-1]
+    track = device.Track(smooth=False)
+    boxes = [[0.0, 0.0, *image.shape[1::-1]]]
+    for share in (1.0, 0.6):  # The whole frame is no person's box.
+        square = device.square_box(
+            boxes[-1], model.crop_scale if track.box else 1.0
+        )
+        crop = device.crop_image(image, square, model.size)
+        keypoints = model(crop)["keypoints"]
+        points = (keypoints + 1) / 2 * square[2] + square[:2]
+        low, high = points.min(axis=0), points.max(axis=0)
+        middle, sides = (low + high) / 2, 1.11 * (high - low)
+        joints_box = np.append(middle - sides / 2, sides)
+        track.update(model, image, 0.04 * len(boxes))
+        expected = share * joints_box + (1 - share) * np.array(boxes[-1])
+        assert track.box == pytest.approx(expected, abs=1e-3)
+        boxes.append(track.box)
+
+
 def test_each_box_is_its_own_track(run, tmp_path, rng):
     there = [[(40 + 2 * k, 60, 50), (200 - 2 * k, 110, 70)] for k in range(25)]
     frames = [blobs.frame(each, rng) for each in there]

@@ -270,7 +270,7 @@ def test_folder_means_its_photos_each_once(run, tmp_path):
 
 def test_photos_of_other_kinds_in_a_folder_are_named(run, tmp_path):
     folder = tmp_path / "in"
-    photos.write(folder / "a.jpg", photos.picture(90, 90))
+    photos.write(folder / "a.jpg", photos.image(90, 90))
     for name in ("a.HEIC", "b.cr2", "._c.heic", "d.mp4"):
         (folder / name).write_bytes(b"no photo that is read")
     status, lines = run(folder)

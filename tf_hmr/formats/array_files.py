@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from tf_hmr.formats import system_limits
+
 _SUFFIX = ".npy"
 _ARCHIVE_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _HEADERS = {
@@ -190,6 +192,7 @@ def _form(file: BinaryIO, size: int) -> Form:
 def _damaged(
     subject: str, error: Exception, expected: str, cure: str
 ) -> ValueError:
+    system_limits.check(error, subject)
     if isinstance(error, PickledError):
         return PickledError(
             f"{subject} is pickled; only plain arrays are read, as a pickle "

@@ -26,7 +26,7 @@ _NO_FRAME = (0xC4, 0xC8, 0xCC)
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 # Zeros before the end marker that may belong to the coded data.
-_MOST_ZEROS = 2
+_MAX_ZEROS = 2
 # What libjpeg-turbo's warnings about wrong data begin with. The others are
 # about versions of JFIF's header and the like.
 _WARNINGS = ("Corrupt JPEG data", "Premature end")
@@ -140,7 +140,7 @@ def _variants(data: bytes) -> Iterator[bytes]:
     yield start + coded + b"\xff\xd9"
     shortened = coded.rstrip(b"\x00")
     zeros = len(coded) - len(shortened)
-    for count in range(min(zeros, _MOST_ZEROS + 1)):
+    for count in range(min(zeros, _MAX_ZEROS + 1)):
         yield start + shortened + bytes(count) + b"\xff\xd9"
 
 

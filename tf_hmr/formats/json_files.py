@@ -47,5 +47,26 @@ def loads(text: str | bytes, object_hook: Callable | None = None) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def read_object(path: Path, kind: str) -> dict[str, Any]:
+    """Reads a file that holds one json object.
+
+    Args:
+        path: the file.
+        kind: what the file is, for messages.
+
+    Raises:
+        FileNotFoundError: there is none; OSError: it cannot be read.
+        ValueError: it holds no object; the message names the file.
+    """
+    expected = f"Expected {kind}, a json object."
+    try:
+        content = loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}). {expected}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {content!r:.60}. {expected}")
+    return content
+
+
 def _parse_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONG else float(digits)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr.formats import listing, wording
+from tf_hmr.formats import listing, system_limits, wording
 
 # Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
@@ -74,6 +74,7 @@ class Checkpoint:
         return value
 
     def _unreadable(self, error: Exception, name: str = "") -> str:
+        system_limits.check(error, self.prefix)
         subject = f"{name} of {self.prefix}" if name else str(self.prefix)
         first = str(error).strip().splitlines()[0]
         return (

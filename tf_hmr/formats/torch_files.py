@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tf_hmr.formats import unpickle, wording
+from tf_hmr.formats import system_limits, unpickle, wording
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -352,6 +352,7 @@ def weights_of(
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read ({error or type(error).__name__}): expected "
         f"{_EXPECTED}."

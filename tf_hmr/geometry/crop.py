@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 _SQUARE_TOLERANCE = 1e-3
 
 # Sides and places of boxes in pixels: beyond them the arithmetic fails.
-_LEAST_SIDE = 1e-3
+_MIN_SIDE = 1e-3
 _LARGEST = 1e7
 
 # Above this shrinkage the image is halved first. A finer sampling grid
@@ -240,7 +240,7 @@ def _numbers(box: Sequence[float]) -> Box:
             f"The box {_text(box)} is too large. Expected x, y, w, h in "
             f"pixels, at most {_LARGEST:g}."
         )
-    if min(numbers[2:]) < _LEAST_SIDE:
+    if min(numbers[2:]) < _MIN_SIDE:
         raise ValueError(
             f"The box {_text(box)} is empty. Expected x, y, w, h with w > 0 "
             "and h > 0; corners x1, y1, x2, y2 must become x, y, x2 - x1, "

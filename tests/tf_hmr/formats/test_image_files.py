@@ -13,9 +13,9 @@ import tf_hmr
 from tests.support import photos
 from tf_hmr.formats import image_files, jpeg_data
 
-IMAGE = photos.picture(160, 200)
+IMAGE = photos.image(160, 200)
 WHOLE = photos.whole_jpegs(IMAGE)
-BAD = photos.bad_jpegs(photos.picture(320, 400))
+BAD = photos.bad_jpegs(photos.image(320, 400))
 
 
 @pytest.mark.parametrize("name", WHOLE)

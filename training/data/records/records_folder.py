@@ -149,7 +149,8 @@ class Writer:
             self._file.close()
             index = np.array(self._index, np.int64)
             np.save(shard_index.path_of(path), index)
-            os.replace(f"{path}.tmp", path)
+            atomic.sync(shard_index.path_of(path))
+            atomic.rename(f"{path}.tmp", path)
             self._file, self._index = None, []
 
 

@@ -160,7 +160,7 @@ def test_a_large_jpeg_that_is_cut_short_is_left_out(large, tmp_path):
 
 @pytest.mark.parametrize("size", [(96, 128), (900, 700)])
 def test_whole_jpegs_of_phones_are_stored(tmp_path, size):
-    whole = photos.whole_jpegs(photos.picture(*size))
+    whole = photos.whole_jpegs(photos.image(*size))
     for number, content in enumerate(whole.values()):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(content)
@@ -176,7 +176,7 @@ def test_whole_jpegs_of_phones_are_stored(tmp_path, size):
 
 @pytest.mark.parametrize("size", [(320, 400), (900, 700)])
 def test_cut_and_damaged_jpegs_are_left_out_and_counted(tmp_path, size):
-    bad = photos.bad_jpegs(photos.picture(*size))
+    bad = photos.bad_jpegs(photos.image(*size))
     for number, content in enumerate(bad.values()):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(content)
