@@ -7,13 +7,13 @@ failing TensorFlow op costs the batch.
 
 import math
 import struct
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.geometry import crop_pixels
 
 # Reduced sizes that the JPEG decoder offers, with OpenCV's flag for each.
 _REDUCED = {
@@ -22,12 +22,6 @@ _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-# Standard deviation of the blur before a shrinkage of f, over sqrt(f^2 - 1).
-# Among 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
-_BLUR = 0.4
-_LEAST_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
-# Pixels around a crop that its blur (2) and interpolation (1) reach.
-_MARGIN = 3
 # Kinds of JPEG markers: tables and an extension, which have codes among those
 # of frames; and frames that hold rows in one pass, from the top.
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
@@ -69,14 +63,8 @@ def image_crop(
         BadImage: the bytes give no image of this size, or the crop is not
             finite.
     """
-    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
-    warped = cv2.warpAffine(
-        window,
-        to_crop,
-        (side, side),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    window, image = _visible_pixels(jpeg, size, to_ndc, side)
+    warped = crop_pixels.warp(image, window.to_crop, side)
     return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
 
@@ -103,20 +91,15 @@ def fill_canvas(
     Raises:
         BadImage: as image_crop.
     """
-    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
-    from_crop = cv2.invertAffineTransform(to_crop)
-    height, width = window.shape[:2]
-    shrink = max(width, height) / len(canvas)
-    if shrink > 1:
-        fitted = round(width / shrink) or 1, round(height / shrink) or 1
-        window = cv2.resize(window, fitted, interpolation=cv2.INTER_LINEAR)
-        factor = np.divide(fitted, (width, height))[:, None]
-        # Edges of pixels coincide, centres are half a pixel inside.
-        from_crop *= factor
-        from_crop[:, 2:] += (factor - 1) / 2
-        width, height = fitted
-    cv2.cvtColor(window, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
-    return from_crop, (width, height)
+    window, image = _visible_pixels(jpeg, size, to_ndc, side)
+    fitted, to_canvas = crop_pixels.fit(window, len(canvas))
+    width, height = fitted.astype(int).tolist()
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_LINEAR
+        )
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
+    return to_canvas, (width, height)
 
 
 def parts_crop(
@@ -148,7 +131,7 @@ def parts_crop(
         raise BadImage("parts differ in size from the image")
     labels = cv2.warpAffine(
         labels,
-        _to_pixels(to_ndc, side, 1),
+        crop_pixels.ndc_to_crop(to_ndc.astype(float), side, np.array(1.0)),
         (side, side),
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
@@ -180,43 +163,25 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
 
 def _visible_pixels(
     jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that are visible in a crop, BGR, and the map to the crop.
-
-    They are decoded at the smallest sufficient size, and smoothed for the
-    crop's coarser grid.
-    """
+) -> tuple[crop_pixels.Window, np.ndarray]:
+    """Decodes the window of an image that a crop shows, BGR and blurred."""
     if not np.isfinite(to_ndc).all():
         raise BadImage("box is empty or not finite")
-    shrinkage = 2 / (side * math.hypot(to_ndc[0, 0], to_ndc[0, 1]))
-    reduced = max(f for f in _REDUCED if f <= max(shrinkage, 1))
-    to_crop = _to_pixels(to_ndc, side, reduced)
-    shape = [math.ceil(length / reduced) for length in size]
-    left, top, right, bottom = _window(to_crop, side, shape)
-    image = _decode_bgr(jpeg, size, reduced, bottom)
-    pixels = image[top:bottom, left:right]
-    to_crop[:, 2] += to_crop[:, :2] @ (left, top)
-    remaining = shrinkage / reduced
-    sigma = _BLUR * math.sqrt(max(remaining * remaining - 1, 0))
-    if sigma > _LEAST_BLUR:
-        pixels = cv2.GaussianBlur(pixels, (5, 5), sigma)
-    return pixels, to_crop
-
-
-def _window(
-    to_crop: np.ndarray, side: int, size: Sequence[int]
-) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels that a crop covers."""
-    last, bounds = side - 1, []
-    rows = cv2.invertAffineTransform(to_crop).tolist()
-    for (p, q, start), length in zip(rows, size, strict=True):
-        low = start + last * (min(p, 0) + min(q, 0)) - _MARGIN
-        high = start + last * (max(p, 0) + max(q, 0)) + _MARGIN
-        # One pixel at least: a crop beside the image repeats its edge.
-        first = min(max(math.floor(low), 0), length - 1)
-        bounds.append((first, min(max(math.ceil(high), first) + 1, length)))
-    (left, right), (top, bottom) = bounds
-    return left, top, right, bottom
+    window = crop_pixels.visible_window(
+        to_ndc.astype(float), np.array(size, float), side
+    )
+    left, top = window.low.astype(int).tolist()
+    right, bottom = window.high.astype(int).tolist()
+    image = _decode_bgr(jpeg, size, int(window.reduction), bottom)
+    image = image[top:bottom, left:right]
+    if window.blur:
+        image = cv2.GaussianBlur(
+            image,
+            (crop_pixels.BLUR_SIZE, crop_pixels.BLUR_SIZE),
+            float(window.blur),
+            borderType=cv2.BORDER_REPLICATE,
+        )
+    return window, image
 
 
 def _decode_bgr(
@@ -272,17 +237,3 @@ def _decode(data: bytes, flags: int) -> np.ndarray | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # a header that asks for an absurd size
         return None
-
-
-def _to_pixels(to_ndc: np.ndarray, side: int, reduced: int) -> np.ndarray:
-    """(2, 3) from pixels of a reduced image to pixels of the crop."""
-    half, (a, b, c), (d, e, f) = side / 2, *to_ndc.tolist()
-    # Pixel q of the reduced image averages pixels reduced q, ...,
-    # reduced q + reduced - 1.
-    shift, linear = (reduced - 1) / 2, half * reduced
-    return np.array(
-        [
-            [linear * a, linear * b, half * (shift * (a + b) + c + 1) - 0.5],
-            [linear * d, linear * e, half * (shift * (d + e) + f + 1) - 0.5],
-        ]
-    )
