@@ -151,8 +151,13 @@ def crop_image(
     # Sample at least once per source pixel, then average whole blocks: an
     # area filter that keeps the sub-pixel position exact.
     blocks = math.ceil(side / size - 1e-6) or 1
-    affine = crop_affine((x, y, side, side), size * blocks)
-    oversampled = crop_pixels.warp(image, affine, size * blocks)
+    oversampled = cv2.warpAffine(
+        image,
+        crop_affine((x, y, side, side), size * blocks),
+        (size * blocks, size * blocks),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     if blocks == 1:
         return oversampled
     return cv2.resize(oversampled, (size, size), interpolation=cv2.INTER_AREA)

@@ -46,14 +46,14 @@ _MIRRORED_PARTS = mirrored_parts()
 
 
 def image_crop(
-    jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
+    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window, side: int
 ) -> np.ndarray:
     """Decodes and warps an image; antialiased when it shrinks.
 
     Args:
         jpeg: bytes of a JPEG.
         size: (W, H) expected of the image, pixels.
-        to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
+        window: of the image, one of crop_pixels.visible_window.
         side: of the crop in pixels.
 
     Returns:
@@ -63,43 +63,37 @@ def image_crop(
         BadImage: the bytes give no image of this size, or the crop is not
             finite.
     """
-    window, image = _visible_pixels(jpeg, size, to_ndc, side)
-    warped = crop_pixels.warp(image, window.to_crop, side)
+    image = _visible_pixels(jpeg, size, window)
+    warped = cv2.warpAffine(
+        image,
+        window.from_crop,
+        (side, side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
 
 def fill_canvas(
     jpeg: bytes,
     size: tuple[int, int],
-    to_ndc: np.ndarray,
-    side: int,
+    window: crop_pixels.Window,
     canvas: np.ndarray,
-) -> tuple[np.ndarray, tuple[int, int]]:
+) -> None:
     """Copies the pixels that image_crop would warp to a canvas's corner.
 
     Args:
         jpeg: bytes of a JPEG.
         size: (W, H) expected of the image, pixels.
-        to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
-        side: of the crop in pixels.
+        window: of the image, one of crop_pixels.visible_window.
         canvas: (C, C, 3) uint8 RGB, written in place.
-
-    Returns:
-        (2, 3) float64 from pixels of the crop to those of the canvas, and
-        the (w, h) that are filled; beyond them the nearest pixel counts.
 
     Raises:
         BadImage: as image_crop.
     """
-    window, image = _visible_pixels(jpeg, size, to_ndc, side)
-    fitted, to_canvas = crop_pixels.fit(window, len(canvas))
-    width, height = fitted.astype(int).tolist()
-    if image.shape[:2] != (height, width):
-        image = cv2.resize(
-            image, (width, height), interpolation=cv2.INTER_LINEAR
-        )
+    image = _visible_pixels(jpeg, size, window)
+    height, width = image.shape[:2]
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
-    return to_canvas, (width, height)
 
 
 def parts_crop(
@@ -131,7 +125,7 @@ def parts_crop(
         raise BadImage("parts differ in size from the image")
     labels = cv2.warpAffine(
         labels,
-        crop_pixels.ndc_to_crop(to_ndc.astype(float), side, np.array(1.0)),
+        side / 2 * (to_ndc + [0.0, 0.0, 1.0]) - [0.0, 0.0, 0.5],
         (side, side),
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
@@ -162,26 +156,19 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
 
 
 def _visible_pixels(
-    jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
-) -> tuple[crop_pixels.Window, np.ndarray]:
-    """Decodes the window of an image that a crop shows, BGR and blurred."""
-    if not np.isfinite(to_ndc).all():
+    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window
+) -> np.ndarray:
+    """Decodes a window, BGR, antialiased and resized."""
+    if not np.isfinite(window.from_crop).all():
         raise BadImage("box is empty or not finite")
-    window = crop_pixels.visible_window(
-        to_ndc.astype(float), np.array(size, float), side
-    )
-    left, top = window.low.astype(int).tolist()
-    right, bottom = window.high.astype(int).tolist()
-    image = _decode_bgr(jpeg, size, int(window.reduction), bottom)
+    left, top, right, bottom = map(int, (*window.low, *window.high))
+    image = _decode_bgr(jpeg, size, int(window.reduction[0]), bottom)
     image = image[top:bottom, left:right]
-    if window.blur:
-        image = cv2.GaussianBlur(
-            image,
-            (crop_pixels.BLUR_SIZE, crop_pixels.BLUR_SIZE),
-            float(window.blur),
-            borderType=cv2.BORDER_REPLICATE,
-        )
-    return window, image
+    image = crop_pixels.blur(image, window.shrinkage[0])
+    width, height = map(int, window.size)
+    if image.shape[:2] == (height, width):
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _decode_bgr(

@@ -5,11 +5,11 @@ read-only after construction except the ledger of bad records.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tf_hmr.geometry import crop
+from tf_hmr.geometry import crop, crop_pixels
 from training import config
 from training.data.pipeline import order, pixels, warp
 from training.data.records import bad_records, mocap, schema, shards
@@ -144,9 +144,10 @@ class Crops:
         """Augmented crops (B, S, S, 3); the last argument: flips."""
         *stored, flips = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
+        windows = self._windows(stored)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
-            crops[i] = pixels.image_crop(image, size, to_ndc, self.side)
+        def decode(i: int, image: bytes, size) -> None:
+            crops[i] = pixels.image_crop(image, size, windows[i], self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
 
@@ -161,11 +162,11 @@ class Crops:
         canvas = _zeros(len(flips), side, side, 3)
         filled = np.ones((len(flips), 2), np.float32)
         to_canvas = np.zeros((len(flips), 2, 3), np.float32)
+        windows = self._windows(stored, side)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
-            to_canvas[i], filled[i] = pixels.fill_canvas(
-                image, size, to_ndc, self.side, canvas[i]
-            )
+        def decode(i: int, image: bytes, size) -> None:
+            pixels.fill_canvas(image, size, windows[i], canvas[i])
+            filled[i], to_canvas[i] = windows[i].size, windows[i].from_crop
 
         return (
             canvas,
@@ -182,7 +183,7 @@ class Crops:
         *stored, boxes = arrays
         crops = _zeros(len(boxes), self.side, self.side, 3)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
+        def decode(i: int, image: bytes, size) -> None:
             decoded = pixels.decode_jpeg(image, size)
             try:
                 crops[i] = crop.crop_image(decoded, boxes[i], self.side)
@@ -192,6 +193,18 @@ class Crops:
                 ) from error
 
         return crops, *self._decode_all(decode, *stored, np.zeros(len(boxes)))
+
+    def _windows(
+        self, stored: Sequence[np.ndarray], canvas_side: float = math.inf
+    ) -> list[crop_pixels.Window]:
+        """The window of each image; not finite where its box is broken."""
+        _, _, _, sizes, _, to_ndc = stored
+        with np.errstate(divide="ignore", invalid="ignore"):
+            windows = crop_pixels.visible_window(
+                to_ndc, sizes, self.side, canvas_side
+            )
+        rows = zip(*windows, strict=True)
+        return [crop_pixels.Window(*row) for row in rows]
 
     def _decode_all(
         self,
@@ -220,7 +233,7 @@ class Crops:
                     labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
-                decode(i, image, sizes[i], to_ndc[i])
+                decode(i, image, sizes[i])
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))
