@@ -60,40 +60,44 @@ def image_crop(
         (side, side, 3) uint8 RGB; outside the image the nearest edge pixel.
 
     Raises:
-        BadImage: the bytes give no image of this size, or the crop is not
-            finite.
+        BadImage: as decode_window.
     """
-    image = _visible_pixels(jpeg, size, window)
-    warped = cv2.warpAffine(
-        image,
+    return cv2.warpAffine(
+        decode_window(jpeg, size, window),
         window.from_crop,
         (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
 
-def fill_canvas(
-    jpeg: bytes,
-    size: tuple[int, int],
-    window: crop_pixels.Window,
-    canvas: np.ndarray,
-) -> None:
-    """Copies the pixels that image_crop would warp to a canvas's corner.
+def decode_window(
+    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window
+) -> np.ndarray:
+    """Decodes the pixels that image_crop warps, antialiased.
 
     Args:
         jpeg: bytes of a JPEG.
         size: (W, H) expected of the image, pixels.
         window: of the image, one of crop_pixels.visible_window.
-        canvas: (C, C, 3) uint8 RGB, written in place.
+
+    Returns:
+        (h, w, 3) uint8 RGB, of window.size.
 
     Raises:
-        BadImage: as image_crop.
+        BadImage: the bytes give no image of this size, or the crop is not
+            finite.
     """
-    image = _visible_pixels(jpeg, size, window)
-    height, width = image.shape[:2]
-    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
+    if not np.isfinite(window.from_crop).all():
+        raise BadImage("box is empty or not finite")
+    left, top, right, bottom = map(int, (*window.low, *window.high))
+    image = _decode_bgr(jpeg, size, int(window.reduction[0]), bottom)
+    image = image[top:bottom, left:right]
+    image = crop_pixels.blur(image, window.shrinkage[0])
+    width, height = map(int, window.size)
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height))
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def parts_crop(
@@ -153,22 +157,6 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
     except struct.error:
         raise BadImage("JPEG does not decode") from None
     return width, height
-
-
-def _visible_pixels(
-    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window
-) -> np.ndarray:
-    """Decodes a window, BGR, antialiased and resized."""
-    if not np.isfinite(window.from_crop).all():
-        raise BadImage("box is empty or not finite")
-    left, top, right, bottom = map(int, (*window.low, *window.high))
-    image = _decode_bgr(jpeg, size, int(window.reduction[0]), bottom)
-    image = image[top:bottom, left:right]
-    image = crop_pixels.blur(image, window.shrinkage[0])
-    width, height = map(int, window.size)
-    if image.shape[:2] == (height, width):
-        return image
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _decode_bgr(

@@ -5,7 +5,7 @@ read-only after construction except the ledger of bad records.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -144,10 +144,9 @@ class Crops:
         """Augmented crops (B, S, S, 3); the last argument: flips."""
         *stored, flips = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
-        windows = self._windows(stored)
 
-        def decode(i: int, image: bytes, size) -> None:
-            crops[i] = pixels.image_crop(image, size, windows[i], self.side)
+        def decode(i: int, image: bytes, size, window) -> None:
+            crops[i] = pixels.image_crop(image, size, window, self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
 
@@ -162,17 +161,17 @@ class Crops:
         canvas = _zeros(len(flips), side, side, 3)
         filled = np.ones((len(flips), 2), np.float32)
         to_canvas = np.zeros((len(flips), 2, 3), np.float32)
-        windows = self._windows(stored, side)
 
-        def decode(i: int, image: bytes, size) -> None:
-            pixels.fill_canvas(image, size, windows[i], canvas[i])
-            filled[i], to_canvas[i] = windows[i].size, windows[i].from_crop
+        def decode(i: int, image: bytes, size, window) -> None:
+            decoded = pixels.decode_window(image, size, window)
+            canvas[i, : decoded.shape[0], : decoded.shape[1]] = decoded
+            filled[i], to_canvas[i] = window.size, window.from_crop
 
         return (
             canvas,
             filled,
             to_canvas,
-            *self._decode_all(decode, *stored, flips),
+            *self._decode_all(decode, *stored, flips, side),
         )
 
     def plain(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -183,7 +182,7 @@ class Crops:
         *stored, boxes = arrays
         crops = _zeros(len(boxes), self.side, self.side, 3)
 
-        def decode(i: int, image: bytes, size) -> None:
+        def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_jpeg(image, size)
             try:
                 crops[i] = crop.crop_image(decoded, boxes[i], self.side)
@@ -193,18 +192,6 @@ class Crops:
                 ) from error
 
         return crops, *self._decode_all(decode, *stored, np.zeros(len(boxes)))
-
-    def _windows(
-        self, stored: Sequence[np.ndarray], canvas_side: float = math.inf
-    ) -> list[crop_pixels.Window]:
-        """The window of each image; not finite where its box is broken."""
-        _, _, _, sizes, _, to_ndc = stored
-        with np.errstate(divide="ignore", invalid="ignore"):
-            windows = crop_pixels.visible_window(
-                to_ndc, sizes, self.side, canvas_side
-            )
-        rows = zip(*windows, strict=True)
-        return [crop_pixels.Window(*row) for row in rows]
 
     def _decode_all(
         self,
@@ -216,10 +203,15 @@ class Crops:
         broken: np.ndarray,
         to_ndc: np.ndarray,
         flips: np.ndarray,
+        canvas_side: float = math.inf,
     ) -> tuple[np.ndarray, np.ndarray]:
         for i in np.flatnonzero(broken.any(axis=1)):
             bad_arrays = ", ".join(np.array([*schema.ALL_ARRAYS])[broken[i]])
             self.bad.add(names[i].decode(), f"{bad_arrays} not finite")
+        with np.errstate(divide="ignore", invalid="ignore"):  # broken boxes
+            windows = crop_pixels.visible_window(
+                to_ndc, sizes, self.side, canvas_side
+            )
         side = self.side if self.parts else 0
         labels = _zeros(len(images), side, side)
         good = np.zeros(len(images), np.float32)
@@ -233,7 +225,8 @@ class Crops:
                     labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
-                decode(i, image, sizes[i])
+                window = crop_pixels.Window(*(field[i] for field in windows))
+                decode(i, image, sizes[i], window)
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))

@@ -174,38 +174,24 @@ def _prepared(
         fields, augmentation, to_ndc, tf.ones([block]), has_3d
     )
     batch |= labels.colours(data.augment, augmentation, tf.ones([block]))
-    size = tf.stack([fields["height"], fields["width"]], axis=1)
-    name = tf.strings.join([fields["dataset"], fields["example_id"]], "/")
-    batch |= {"size": tf.cast(size, tf.int32), "name": name}
-    return batch | _canvas_geometry(fields, to_ndc, image_size)
-
-
-def _canvas_geometry(fields: Batch, to_ndc: tf.Tensor, side: int) -> Batch:
-    """Computes the window of each crop in its image, and on its canvas.
-
-    Returns:
-        jpeg (B,), window (B, 4) top, left, height, width, fitted (B, 2) the
-        height and width on the canvas, filled and to_canvas of warp.finish,
-        intact (B,) whether box and labels are finite.
-    """
     size = tf.stack([fields["width"], fields["height"]], axis=1)
-    canvas_side = warp.canvas_side(side)
-    visible = crop_pixels.visible_window(
-        to_ndc, size, side, canvas_side, by_area=True, xp=tnp
+    canvas_side = warp.canvas_side(image_size)
+    window = crop_pixels.visible_window(
+        to_ndc, size, image_size, canvas_side, by_area=True, xp=tnp
     )
-    corner, shape = visible.low[:, ::-1], (visible.high - visible.low)[:, ::-1]
-    finite = tf.reduce_all(tf.math.is_finite(to_ndc), axis=(1, 2))
-    return {
+    is_finite = tf.reduce_all(tf.math.is_finite(to_ndc), axis=(1, 2))
+    return batch | {
+        "filled": tf.cast(window.size, tf.float32),
+        "to_canvas": tf.cast(window.from_crop, tf.float32),
         "jpeg": fields["image"],
-        "window": tf.cast(tf.concat([corner, shape], axis=1), tf.int32),
-        "fitted": tf.cast(visible.size[:, ::-1], tf.int32),
-        "filled": tf.cast(visible.size, tf.float32),
-        "to_canvas": tf.cast(visible.from_crop, tf.float32),
-        "intact": finite & ~tf.reduce_any(fields["broken"], axis=1),
+        "window": window,
+        "intact": is_finite & ~tf.reduce_any(fields["broken"], axis=1),
+        "size": tf.cast(size, tf.int32),
+        "name": tf.strings.join([fields["dataset"], fields["example_id"]], "/"),
     }
 
 
-_JPEG_FIELDS = ("jpeg", "window", "fitted", "intact", "size", "name")
+_JPEG_FIELDS = ("jpeg", "window", "intact", "size", "name")
 
 
 def _canvas(record: Batch, side: int) -> Batch:
@@ -215,8 +201,12 @@ def _canvas(record: Batch, side: int) -> Batch:
         tf.errors.InvalidArgumentError: it is broken; gives the cause and,
             unless its bytes do not decode, its name.
     """
-    jpeg, window, fitted, intact, size, name = (record[k] for k in _JPEG_FIELDS)
-    jpeg_size = tf.io.extract_jpeg_shape(jpeg)[:2]
+    jpeg, window, intact, size, name = (record[k] for k in _JPEG_FIELDS)
+    low, high, fitted = (
+        tf.cast(xy[::-1], tf.int32)
+        for xy in (window.low, window.high, window.size)
+    )
+    jpeg_size = tf.io.extract_jpeg_shape(jpeg)[1::-1]
     has_stored_size = tf.reduce_all(jpeg_size == size)
     # Checked first: the decoder's error would not name the record.
     checks = [
@@ -227,13 +217,14 @@ def _canvas(record: Batch, side: int) -> Batch:
         ),
     ]
     with tf.control_dependencies(checks):
-        image = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+        extent = tf.concat([low, high - low], axis=0)
+        image = tf.io.decode_and_crop_jpeg(jpeg, extent, channels=3)
 
     def shrunk() -> tf.Tensor:
         resized = tf.image.resize(image, fitted, method="area")
         return tf.cast(tf.round(resized), tf.uint8)
 
-    fits_canvas = tf.reduce_all(window[2:] == fitted)
+    fits_canvas = tf.reduce_all(high - low == fitted)
     image = tf.cond(fits_canvas, lambda: image, shrunk)
     padding = side - fitted
     canvas = tf.pad(image, [[0, padding[0]], [0, padding[1]], [0, 0]])
