@@ -123,7 +123,8 @@ def crop_image(
     """Cuts a box out and resizes it; antialiased when it shrinks.
 
     Outside the image the nearest edge pixel is repeated, as
-    akanazawa/hmr: src/util/data_utils.py pad_image_edge. See crop_pixels.
+    akanazawa/hmr: src/util/data_utils.py pad_image_edge. crop_pixels
+    states the rule, also for crops that are turned.
 
     Args:
         image: (H, W, 3) uint8.

@@ -97,6 +97,7 @@ def visible_window(
     factor = xp.maximum(factor, shrinkage / _SHARP if by_area else 1.0)
     size = xp.floor(window_size / xp.maximum(factor, 1.0) + 0.5)
     size = xp.maximum(size, 1.0)
+    # Crop pixels to ndc, to edges of the window, to its resized pixels.
     pixel, first = 2 / side, 1 / side - 1
     from_crop = from_ndc @ np.array(
         [[pixel, 0.0, first], [0.0, pixel, first], [0.0, 0.0, 1.0]]
