@@ -48,8 +48,8 @@ class Args:
     encoder in int8, and the regressor's weights. The body stays at float16,
     and so do operators that would take the file over its budget."""
     calibration: Path | None = None
-    """Source of the crops that w8 and int8 are calibrated on, and of the other
-    crops that every file is checked on: a records folder, or a folder of photos
+    """Source of the crops for the calibration of w8 and int8, and of other
+    crops for the check of every file: a records folder, or a folder of photos
     of one person each. By default people are rendered."""
     check: Path | None = None
     """Only compares this file with Keras; writes nothing."""
@@ -60,8 +60,8 @@ class Args:
     crops: int = 64
     """Number of crops that the file is compared with Keras on."""
     latency_only: bool = False
-    """Write the plain recipe whatever its error, for untrained networks, whose
-    errors mean nothing; the card says so."""
+    """Write the plain recipe whatever its error. For timing untrained networks,
+    whose errors have no meaning; the card says so."""
 
 
 def export(args: Args) -> dict:

@@ -120,7 +120,7 @@ class Walk:
                 self.view,
                 self._colours[walker] * light[:, None],
                 self._labels,
-            ).picture
+            ).image
             indices = [joints.KEYPOINTS.index(n) for n in joints.COCOPLUS19]
             points = posed.joints[walker][indices] + shift
             low, high = render.bounds(self.view.project(vertices))

@@ -2,10 +2,10 @@
 
     python -m edge.report --weights runs/demo --out edge/REPORT.md
 
-Exports the model in all precisions (which lints each file and compares it with
-Keras), runs the files on LiteRT's GPU accelerator, exports large encoders with
-random weights, for their time only, and times everything in one run. Takes a
-quarter of an hour, on a machine that does nothing else.
+Exports the model in all precisions, which lints each file and compares it with
+Keras; runs the files on LiteRT's GPU accelerator; exports large encoders with
+random weights, for timing only; and times everything in one run. Takes a
+quarter of an hour on an idle machine.
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ def report(args: Args) -> None:
         file for name in args.encoders for file in untrained(args, name)
     ]
     files = [args.files / card["model"] for card in cards.values()]
-    _say(f"Timing {len(files) + len(random_files)} models in turns")
+    _log_progress(f"Timing {len(files) + len(random_files)} models in turns")
     timings = benchmark.run(
         benchmark.Args(
             models=(*files, *random_files, *args.beside),
@@ -103,7 +103,7 @@ def trained(args: Args) -> dict[str, dict]:
     cards = {}
     for precision in PRECISIONS:
         path = args.files / f"{args.weights.name}_{precision}.tflite"
-        _say(f"Exporting {path.name}")
+        _log_progress(f"Exporting {path.name}")
         cards[precision] = export.export(
             export.Args(args.weights, path, precision)
         )
@@ -119,7 +119,7 @@ def untrained(args: Args, encoder: str) -> list[Path]:
     files = []
     for precision in PRECISIONS:
         path = args.files / f"{encoder}_{precision}.tflite"
-        _say(f"Exporting {path.name} (random weights, for its time)")
+        _log_progress(f"Exporting {path.name} (random weights, for its time)")
         export.export(
             export.Args(folder, path, precision, crops=2, latency_only=True)
         )
@@ -159,7 +159,9 @@ def on_gpu(args: Args, cards: Mapping[str, dict]) -> dict:
                 "--gpu",
                 *flags,
             ]
-            _say(f"{card['model']} on the GPU, {arithmetic} arithmetic")
+            _log_progress(
+                f"{card['model']} on the GPU, {arithmetic} arithmetic"
+            )
             process = subprocess.run(
                 [sys.executable, "-m", "edge.targets.outputs", *arguments],
                 env=os.environ | environment,
@@ -186,7 +188,7 @@ def _adapter(log: str) -> str:
     return names[0].split(", arch")[0] if names else "a GPU without a name"
 
 
-def _say(text: str) -> None:
+def _log_progress(text: str) -> None:
     print(text, flush=True)
 
 
@@ -197,7 +199,7 @@ def main(args: Args) -> int:
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1
-    _say(f"{args.out}, plots in {args.pictures}")
+    _log_progress(f"{args.out}, plots in {args.pictures}")
     return 0
 
 

@@ -34,7 +34,9 @@ INPUTS = ("image", "box", "image_size", "intrinsics")  # All that cards list.
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
 PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 HINT = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
+BOXES = "[[x, y, w, h], ...] in pixels with w, h over 0"
 ERRORS = (OSError, ValueError, TypeError, MemoryError, cv2.error)
+ERRORS += (RecursionError,)  # json that is nested too deeply
 FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
 ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
 BOX_SHARE = 0.6  # Share of the joints' box in the next box; else the last box.
@@ -421,16 +423,31 @@ def _gpu_works(args):
     return True
 
 
-def _boxes(args):
+def _boxes(args, source):
     """Boxes that the tracks start in; None is the whole frame."""
     if not (args.box or args.boxes):
         return [None]
-    rows = args.box or json.loads(Path(args.boxes).read_text("utf-8"))
-    boxes = np.array(rows, float)
-    good = boxes.shape[1:] == (4,) and np.isfinite(boxes).all()
-    if not good or (boxes[:, 2:] <= 0).any():
-        raise ValueError("boxes are [[x, y, w, h], ...] with w, h over 0")
-    return boxes.tolist()
+    # Bytes, as json reads a byte order mark only in them.
+    rows = args.box or json.loads(Path(args.boxes).read_bytes())
+    rows = dict(enumerate(rows if isinstance(rows, list) else []))
+    boxes = {number: _box(row) for number, row in rows.items()}
+    rest = [number for number in boxes if not boxes[number]]
+    if len(rest) == len(boxes):
+        raise ValueError(f"the boxes are not {BOXES}")
+    if rest:
+        _say(f"{source}: boxes {rest} are left out; expected {BOXES}")
+    return [box for box in boxes.values() if box]
+
+
+def _box(row):
+    """The box of a row of a file; None if it is not one in pixels."""
+    try:
+        x, y, w, h = box = [float(v) for v in row if isinstance(row, list)]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    good = all(map(math.isfinite, box)) and w > 0 and h > 0
+    # Shares of the frame end before.
+    return box if good and max(abs(x), abs(y), w, h) > 1.5 else None
 
 
 def main(arguments=None):
@@ -475,7 +492,9 @@ def main(arguments=None):
         try:
             os.makedirs(args.out, exist_ok=True)
             stem = os.path.join(args.out, stems[-1])
-            tracks = [Track(box, not args.no_smooth) for box in _boxes(args)]
+            tracks = [
+                Track(box, not args.no_smooth) for box in _boxes(args, source)
+            ]
             run(model, source, stem, tracks, not args.no_overlay, args.show)
         except ERRORS as error:
             failed = 1

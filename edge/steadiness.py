@@ -6,8 +6,8 @@
 
 Joints are relative to their mean, keypoints in pixels; both in the order of
 COCOPLUS19, which edge.film and HMR share. Acceleration is the mean length of
-second differences: it shows jitter. Lag is the delay at which the truth comes
-nearest to the prediction; error is the mean distance without any delay.
+second differences: it shows jitter. Lag is the delay of the truth that fits the
+prediction best; error is the mean distance without a delay.
 """
 
 import dataclasses

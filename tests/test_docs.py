@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 from training.evaluation import protocols
 
 PACKAGES = ("tf_hmr", "training", "edge")
-MOST_README_LINES = 140
+MAX_README_LINES = 140
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
@@ -42,17 +42,17 @@ def commands(text: str) -> list[list[str]]:
     lines = "\n".join(block for _, block in FENCE.findall(text))
     lines = lines.replace("\\\n", " ").splitlines()
     lines += [s for s in spans(text) if re.match(r"(make|python3?) ", s)]
-    found = (re.split(r"\s+#", line)[0].split() for line in lines)
-    return [words for words in found if words]
+    words_of_lines = (re.split(r"\s+#", line)[0].split() for line in lines)
+    return [words for words in words_of_lines if words]
 
 
 def unknown_targets(text: str) -> set[str]:
     """Targets of `make` that a page shows and the Makefile lacks."""
-    shown = {words[1] for words in commands(text) if words[0] == "make"}
-    made = re.findall(
+    used_targets = {words[1] for words in commands(text) if words[0] == "make"}
+    defined_targets = re.findall(
         r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
-    return shown - set(made)
+    return used_targets - set(defined_targets)
 
 
 def test_readme_opens_with_the_two_commands():
@@ -71,9 +71,9 @@ def test_a_planted_target_is_found():
 
 def readme_faults(text: str) -> list[str]:
     lines = text.count("\n")
-    if lines <= MOST_README_LINES:
+    if lines <= MAX_README_LINES:
         return []
-    return [f"{lines} lines, at most {MOST_README_LINES}: move it to docs/"]
+    return [f"{lines} lines, at most {MAX_README_LINES}: move it to docs/"]
 
 
 def test_the_readme_is_short():
@@ -101,14 +101,14 @@ def test_a_planted_gap_is_found():
 def anchors(text: str) -> set[str]:
     """The fragments that GitHub gives a page's headings."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
-    found, seen = set(), {}
+    slugs, counts = set(), {}
     for heading in headings:
         # A link counts by its words; other punctuation goes, - and _ stay.
         words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading.strip())
         name = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
-        number = seen[name] = seen.get(name, -1) + 1
-        found.add(f"{name}-{number}" if number else name)
-    return found
+        number = counts[name] = counts.get(name, -1) + 1
+        slugs.add(f"{name}-{number}" if number else name)
+    return slugs
 
 
 def broken_links(text: str, page: Path) -> list[str]:
@@ -171,14 +171,14 @@ def test_links_of_every_kind_are_followed():
 
 def module_commands(text: str) -> list[list[str]]:
     """Lines `python -m module ...` of modules of ours, cut to -m."""
-    found = []
+    modules = []
     for words in commands(text):
         for at, word in enumerate(words[:-2]):
             if re.search(r"(^|[(/])python3?$", word) and words[at + 1] == "-m":
                 command = words[at + 2 :]
                 if command[0].split(".")[0] in PACKAGES:
-                    found.append(command)
-    return found
+                    modules.append(command)
+    return modules
 
 
 def as_help(command: list[str]) -> tuple[str, ...]:
@@ -203,9 +203,9 @@ def options(commands: list[list[str]], words: tuple[str, ...]) -> set[str]:
     }
 
 
-def unknown_options(shown: set[str], text: str) -> list[str]:
+def unknown_options(used_options: set[str], text: str) -> list[str]:
     """Options that a help does not have."""
-    return sorted(shown - set(re.findall(r"--[A-Za-z][\w.-]*", text)))
+    return sorted(used_options - set(re.findall(r"--[A-Za-z][\w.-]*", text)))
 
 
 MODULE_COMMANDS = [
@@ -224,9 +224,11 @@ def helps():
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_command_has_the_options_it_shows(words, helps):
-    found = helps[words]
-    assert found.status == 0, found.errors
-    unknown = unknown_options(options(MODULE_COMMANDS, words), found.text)
+    command_help = helps[words]
+    assert command_help.status == 0, command_help.errors
+    unknown = unknown_options(
+        options(MODULE_COMMANDS, words), command_help.text
+    )
     assert not unknown, f"unknown options {unknown}"
 
 
@@ -239,9 +241,9 @@ def test_a_planted_option_is_found(helps):
     planted = module_commands(text)
     words = ("training.doctor", "data")
     assert [as_help(command) for command in planted] == [words]
-    shown = options(planted, words)
+    used_options = options(planted, words)
     help_text = helps[("training.claims",)].text + "--split"
-    assert unknown_options(shown, help_text) == ["--planted"]
+    assert unknown_options(used_options, help_text) == ["--planted"]
 
 
 def options_in_prose(text: str) -> set[str]:
@@ -255,9 +257,9 @@ def options_in_prose(text: str) -> set[str]:
 
 @every_page()
 def test_options_in_prose_are_of_some_command(page, helps):
-    known = " ".join(helps[words].text for words in COMMANDS)
-    shown = options_in_prose(page.read_text())
-    assert unknown_options(shown, known) == []
+    all_help = " ".join(helps[words].text for words in COMMANDS)
+    used_options = options_in_prose(page.read_text())
+    assert unknown_options(used_options, all_help) == []
 
 
 def test_a_planted_option_in_prose_is_found():
@@ -354,12 +356,12 @@ def layers(package: str) -> set[str]:
     """Packages and modules in a package's layers, as setup.cfg has them."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    found = set()
+    names = set()
     for name in config.sections():
         section = config[name]
         if section.get("containers") == package:
-            found |= set(re.findall(r"\w+", section["layers"]))
-    return found
+            names |= set(re.findall(r"\w+", section["layers"]))
+    return names
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "training.data"])

@@ -25,6 +25,7 @@ WORDS = {
     "_dies": "crash: the process ended with -11",
     "_hangs": "hangs: no answer after 3 s",
     "_fills_the_memory": "MemoryError",
+    "_takes_much_memory": "takes 3",
     "_raises_a_key_error": "KeyError: 'poses'",
     "_raises_namelessly": "an error that names no file: ValueError: Expected",
     "_writes_elsewhere": "changes files elsewhere: open",

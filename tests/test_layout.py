@@ -12,7 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PACKAGES = ("tf_hmr", "training", "edge")
-MOST_LINES = 700
+MAX_LINES = 700
 
 # Import name -> distribution, where they differ.
 DISTRIBUTIONS = {
@@ -132,8 +132,8 @@ def source_files() -> list[Path]:
 def test_files_are_short_and_name_no_machine(path):
     text = path.read_text()
     lines = text.count("\n")
-    assert lines <= MOST_LINES, (
-        f"{lines} lines, at most {MOST_LINES}: split it by purpose"
+    assert lines <= MAX_LINES, (
+        f"{lines} lines, at most {MAX_LINES}: split it by purpose"
     )
     assert_no_machine_path(text)
 

@@ -64,7 +64,7 @@ def tflite(workdir, tmp_path_factory):
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "street.png"
-    photos.write(path, photos.picture(200, 150))
+    photos.write(path, photos.image(200, 150))
     return path
 
 

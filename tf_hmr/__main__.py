@@ -104,15 +104,16 @@ def main(args: Args) -> int:
     with tqdm_logging.logging_redirect_tqdm():
         for photo in progress:
             with failures.caught():
-                boxes = box_file.of(photo) if box_file else None
-                boxes = [args.box] if args.box else boxes
-                _run_photo(model, photo, names[photo], boxes, args, failures)
+                _run_photo(model, photo, names[photo], box_file, args, failures)
     return 1 if failures.count else 0
 
 
-def _run_photo(model, photo, name, boxes, args, failures) -> None:
+def _run_photo(model, photo, name, box_file, args, failures) -> None:
     """Recovers and writes the people of one photo."""
     image = inference.read_photo(photo)
+    boxes = [args.box] if args.box else None
+    if box_file:
+        boxes = box_file.of(photo, image.shape[1::-1])
     facts = {
         "photo": photo.name,
         "method": model.name,

@@ -254,10 +254,10 @@ def mirror_name(name: str) -> str:
 
 
 def mirror(names: Sequence[str]) -> tuple[int, ...]:
-    """Permutation that puts each joint where its mirror image stood.
+    """Permutation that swaps left and right joints.
 
-    `values[mirror(names)]` holds, at the place of `left_x`, the value that
-    `right_x` had. Applied twice it is the identity.
+    `values[mirror(names)]` holds at the index of `left_x` the value of
+    `right_x`. Applied twice it is the identity.
     """
     return select([mirror_name(name) for name in names], of=names)
 

@@ -2,8 +2,8 @@
 
 A method is a `keras.Model` in a module `tf_hmr.methods.<name>` that holds
 two public names: `Config` (a frozen dataclass, the paper's values as
-defaults) and `Model` (a `Method`). There is no list of methods: a new file is
-found by its path.
+defaults) and `Model` (a `Method`). There is no list of methods: a new module is
+found by its name.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import tensorflow as tf
 from tf_hmr import method_inputs, retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import hdf5_files
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
@@ -55,19 +56,19 @@ class Fits(NamedTuple):
     betas: tf.Tensor
     """(B, 10)."""
     kept: tf.Tensor
-    """(B,) flags: of stored fits, 1 where there is one; of new fits, 1 where
-    the fit is to be stored."""
+    """(B,) flags. Of stored fits: 1 where the example has one. Of new fits: 1
+    where the fit replaces the stored one."""
 
 
 class Term(NamedTuple):
-    """One loss, unreduced: only the loop sums over examples and devices."""
+    """One loss per example; the training loop reduces it over all devices."""
 
     total: tf.Tensor
     """(N,) summed error of each example."""
     count: tf.Tensor
-    """(N,) how many numbers were summed; 0 where the label is missing. It
-    must not depend on the prediction: when a batch is processed in parts, the
-    counts of all parts scale the gradient of the first."""
+    """(N,) number of summed numbers; 0 where the label is missing. It must not
+    depend on the prediction: when a batch is processed in parts, the counts of
+    all parts scale the gradient of the first."""
     weight: float
     """The loss is weight * sum(total) / sum(count) over all devices."""
 
@@ -146,7 +147,7 @@ class Learner(keras.Model):
         return [v for v in self.trainable_variables if id(v) not in excluded]
 
     def build(self, shape=None) -> None:
-        """Marks the model as built: parts make variables when first called."""
+        """Marks the model as built; layers make variables when first called."""
         self.built = True
 
 
@@ -235,7 +236,7 @@ def build(config: Config, body: Body) -> Method:
 def with_body(model: Method, body: Body) -> Method:
     """Copies a method around another function of the same body.
 
-    For export: `body` is a body_edge.EdgeBody, which is called as Body is.
+    For export, where `body` is a body.edge.EdgeBody, called like a Body.
     """
     copy = build(model.config, body)
     copy.set_weights(model.get_weights())
@@ -362,6 +363,7 @@ def load(
     config = make_config(name, **values)
     method = build(config, Body(body, content["joint_names"], jit=jit))
     try:
+        hdf5_files.check(folder / WEIGHTS_FILE)
         method.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]

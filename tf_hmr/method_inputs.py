@@ -73,8 +73,8 @@ def example(
 ) -> dict[str, np.ndarray]:
     """Inputs of `count` people: black crops that are the whole photo.
 
-    For callers that only need tensors of the right shapes, such as making
-    variables; no division by one of the numbers fails.
+    For callers that only need tensors of the right shapes, for example to make
+    variables. No value is a zero that a method may divide by.
 
     Args:
         names: names of INPUTS.
@@ -91,7 +91,7 @@ def example(
     values = {
         "box": [0.0, 0.0, side, side],
         "image_size": [side, side],
-        # The default focal length, once the photo's longer side.
+        # A focal length of the photo's longer side, in units of half a side.
         "intrinsics": [2.0, 2.0, 0.0, 0.0],
     }
     return {

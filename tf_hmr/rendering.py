@@ -277,16 +277,17 @@ def skeleton(
     return canvas
 
 
-def place(
+def apply_weak_camera(
     vertices: np.ndarray,
     camera: np.ndarray,
     size: int,
     focal_px: float = 5000.0,
 ) -> np.ndarray:
-    """Moves a mesh to where a weak-perspective camera (s, tx, ty) sees it.
+    """Translates a mesh so that a pinhole draws it as a weak camera sees it.
 
     Drawn with `View.of_crop(size, focal_px)` it covers the crop as the weak
-    camera says, up to perspective, which a long focal length makes small.
+    perspective camera (s, tx, ty) projects it, up to perspective, which a long
+    focal length makes small.
 
     Args:
         vertices: (V, 3), camera frame, metres.

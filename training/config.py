@@ -72,9 +72,9 @@ class Data:
     max_bad_share: float = 0.01
     """The run stops when more than this share of the records is broken."""
     warp: Literal["host", "step"] = "host"
-    """Place that crops are rotated and resized in: the processor ('host'), or,
-    if a device waits for that, the step; images differ by a gray level or
-    two."""
+    """Place where crops are rotated and resized: 'host' is the processor,
+    'step' the training step, for devices that wait for the processor. Images
+    differ by one or two gray levels."""
     service: str = ""
     """HOST:PORT of a tf.data service (training.data_service) that makes the
     batches; then their order is not repeatable, and max_bad_share does not
@@ -90,7 +90,8 @@ class Optim:
     lr_adversary: float = 1e-4
     """Learning rate of the adversary."""
     weight_decay: float = 0.0
-    """Decoupled weight decay (AdamW); 0 is Adam. HMR's was inert: 0."""
+    """Decoupled weight decay (AdamW); 0 is Adam. HMR's release sets a decay but
+    does not apply it."""
     schedule: Literal["constant", "cosine"] = "constant"
     """'cosine' falls to zero over the stage's steps."""
     warmup_steps: int = 0

@@ -43,7 +43,7 @@ from training.evaluation.protocol import Protocol
 
 # Name -> whether the global rotation is taken from the labels.
 BASELINES = {"mean_pose": False, "mean_pose_true_global_rotation": True}
-ALL = "all"
+ALL_PROTOCOLS = "all"
 Mean = tuple[np.ndarray, np.ndarray]
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def evaluate(flags: Evaluate) -> list[Path]:
         FileNotFoundError: no model, or no records of a protocol.
         ValueError: unknown protocol, another body, unsuitable predictions.
     """
-    all_protocols = ALL in flags.protocol
+    all_protocols = ALL_PROTOCOLS in flags.protocol
     names = protocols.names() if all_protocols else flags.protocol
     selected = [protocols.get(name) for name in names]
     if (flags.weights is None) == (flags.predictions is None):
@@ -223,7 +223,7 @@ def _dataset(flags, source, people, rows):
 
 def _predictions_path(flags: Evaluate, protocol: Protocol) -> Path:
     path = flags.save_predictions
-    needs_prefix = len(flags.protocol) > 1 or ALL in flags.protocol
+    needs_prefix = len(flags.protocol) > 1 or ALL_PROTOCOLS in flags.protocol
     return (
         path.with_name(f"{protocol.name}-{path.name}") if needs_prefix else path
     )
@@ -272,7 +272,7 @@ def _baselines(mean, protocol, body, context) -> dict[str, evaluator.Baseline]:
 
 
 def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
-    """Training sources recorded by the run, or given by --train-records."""
+    """Training sources of --train-records, or else those stored by the run."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
     sources = predictors.run_notes(flags.weights).get("sources", ())

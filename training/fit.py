@@ -265,7 +265,7 @@ def validation(data: config.Data, faces: np.ndarray):
         protocols.get("synthetic_v1"),
         name="validation",
         splits=(VALIDATION,),
-        measures=evaluator.OF_BASELINES,
+        measures=evaluator.BASELINE_MEASURES,
     )
 
     def evaluate(method: methods.Method) -> loop.Evaluation:

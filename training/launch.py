@@ -28,15 +28,15 @@ from pathlib import Path
 
 from training.engine import exit_status
 
-# A worker notices after about 7 s that another has died, and says so.
+# The others notice the death of a worker after about 7 s, and report it.
 GRACE_S = 30.0
 # On SIGTERM a worker ends its step and saves; while it waits for its peers to
 # start, it does not react to SIGTERM.
 STOP_S = 120.0
 POLL_S = 0.1
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# Exit statuses that do not identify the worker at fault.
-PASSING = (exit_status.PEER_LOST, exit_status.STOPPED)
+# Exit statuses of workers that ended only because another one did, or a signal.
+SECONDARY = (exit_status.PEER_LOST, exit_status.STOPPED)
 
 Start = Callable[[], list[subprocess.Popen]]
 
@@ -87,9 +87,9 @@ class Workers:
         """Starts all workers, on free ports."""
         self.logs.mkdir(parents=True, exist_ok=True)
         hosts = free_hosts(self.count)
-        return [self._one(hosts, index) for index in range(self.count)]
+        return [self._start_one(hosts, index) for index in range(self.count)]
 
-    def _one(self, hosts: list[str], index: int) -> subprocess.Popen:
+    def _start_one(self, hosts: list[str], index: int) -> subprocess.Popen:
         environment = os.environ | {"TF_CONFIG": tf_config(hosts, index)}
         if self.gpus_each:
             first_gpu = index * self.gpus_each
@@ -142,13 +142,13 @@ def supervise(
                 return status
             exits = _describe_exits(statuses)
             if deadline[0] < math.inf:
-                _say(f"{exits}, before it had saved.")
+                _report(f"{exits}, before it had saved.")
                 return status
             if not restarts:
-                _say(f"{exits}; no restart is left (--restarts).")
+                _report(f"{exits}; no restart is left (--restarts).")
                 return status
             restarts -= 1
-            _say(
+            _report(
                 f"{exits}; starting all of them again from the last checkpoint "
                 f"({restarts} more restarts)."
             )
@@ -183,7 +183,7 @@ def _verdict(statuses: list[int]) -> int:
     if not any(statuses):
         return exit_status.COMPLETE
     own_failures = [
-        s for s in statuses if s not in (exit_status.COMPLETE, *PASSING)
+        s for s in statuses if s not in (exit_status.COMPLETE, *SECONDARY)
     ]
     failed = [status for status in own_failures if status > 0]
     if failed:
@@ -211,7 +211,7 @@ def _signal(workers: list[subprocess.Popen], number: int) -> None:
             worker.send_signal(number)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     print(f"training.launch: {text}", file=sys.stderr, flush=True)
 
 
@@ -288,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _, locations = fit.parse(flags.fit)
     except ValueError as error:
-        _say(str(error))
+        _report(str(error))
         return exit_status.FAILED
     workers = Workers(
         [sys.executable, "-m", "training.fit", *flags.fit],

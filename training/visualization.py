@@ -30,11 +30,12 @@ def overlay(
     truth: np.ndarray | None = None,
     size: int = 224,
 ) -> np.ndarray:
-    """Three panels: the input, the mesh over it, the mesh from its side.
+    """Draws three panels: the input, the mesh over it, the mesh from its side.
 
     Args:
         image: (S, S, 3) the crop, RGB 0..255, uint8 or float.
-        prediction: one example (see `people.example`), numpy, with vertices.
+        prediction: the prediction for it, without a batch axis, as numpy, with
+            vertices.
         faces: (F, 3) triangles of the vertices.
         truth: (K, 3) true keypoints in joints.KEYPOINTS order: x, y in
             [-1, 1] of the crop, visibility. Drawn on the input.
@@ -48,14 +49,14 @@ def overlay(
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     shrink = cv2.INTER_AREA if len(pixels) > size else cv2.INTER_LINEAR
     pixels = cv2.resize(pixels, (size, size), interpolation=shrink)
-    vertices = rendering.place(
+    vertices = rendering.apply_weak_camera(
         prediction.vertices, prediction.camera, size, FOCAL_PX
     )
     view = rendering.View.of_crop(size, FOCAL_PX)
     mesh_panel = rendering.shade(vertices, faces, view, background=pixels)
     side_panel = rendering.side_view(prediction.vertices, faces, size)
     input_panel = pixels if truth is None else draw_truth(pixels, truth)
-    return beside([input_panel, mesh_panel, side_panel])
+    return side_by_side([input_panel, mesh_panel, side_panel])
 
 
 def example(
@@ -64,10 +65,11 @@ def example(
     row: int,
     faces: np.ndarray,
 ) -> np.ndarray:
-    """The `overlay` of one example of an evaluation batch, with its truth.
+    """Draws the `overlay` of one example of an evaluation batch.
 
     Args:
-        batch: of pipeline.eval_dataset, as numpy.
+        batch: a batch of batches.eval_dataset, as numpy; its keypoints are
+            drawn on the input.
         predictions: predictions for it, as numpy, with vertices.
         row: row of the example in the batch.
         faces: (F, 3) triangles of the vertices.
@@ -90,15 +92,15 @@ def draw_truth(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return rendering.skeleton(image, pixels, joints.KEYPOINTS)
 
 
-def beside(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of equal height side by side, with white gaps."""
+def side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins images of equal height side by side, with white gaps."""
     gap = np.full((len(images[0]), _GAP_PX, 3), _WHITE, np.uint8)
     parts = [part for image in images for part in (gap, image)][1:]
     return np.concatenate(parts, axis=1)
 
 
 def caption(text: str, width: int) -> np.ndarray:
-    """A white strip of `width` with one line of text, shrunk to fit."""
+    """Draws one line of text, shrunk to fit, on a white strip of `width`."""
     import cv2
 
     strip = np.full((_CAPTION_PX, width, 3), _WHITE, np.uint8)
@@ -113,7 +115,7 @@ def caption(text: str, width: int) -> np.ndarray:
 def sheet(
     rows: Sequence[tuple[str, np.ndarray]], title: str = "", columns: int = 1
 ) -> np.ndarray:
-    """Captioned images on one white sheet.
+    """Arranges captioned images on one white sheet.
 
     Args:
         rows: (caption, image) in reading order; sizes may differ.
@@ -138,7 +140,7 @@ def sheet(
     blank = np.full_like(cells[0], _WHITE)
     cells += [blank] * (math.ceil(len(cells) / columns) * columns - len(cells))
     lines = [
-        beside(cells[start : start + columns])
+        side_by_side(cells[start : start + columns])
         for start in range(0, len(cells), columns)
     ]
     if title:
@@ -149,7 +151,7 @@ def sheet(
 def percentile_rows(
     errors: np.ndarray, percentiles: Sequence[float] = PERCENTILES
 ) -> dict[float, int]:
-    """The example at each percentile of the errors.
+    """Finds the example at each percentile of the errors.
 
     Args:
         errors: (N,) one error per example; NaN if it has none.
@@ -178,7 +180,7 @@ def percentile_sheet(
     metric: str = "MPJPE",
     unit: str = "mm",
 ) -> np.ndarray:
-    """Examples from good to bad, after HMR's Figure 3.
+    """Draws examples from good to bad, after HMR's Figure 3.
 
     Args:
         errors: (N,) one error per example.

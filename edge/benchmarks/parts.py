@@ -1,8 +1,8 @@
-"""Cuts an exported model into a .tflite file for each of its parts.
+"""Splits an exported model into one .tflite file per part.
 
-LiteRT's Python has no profiler. The operators of an export come in the order
-encoder, regressor, body, and carry the names of their layers; so each part can
-be cut out of the flatbuffer and timed alone.
+LiteRT has no profiler in Python. The operators of an export are in the order
+encoder, regressor, body, and have the names of their layers, so each part can
+be copied from the flatbuffer and timed alone.
 """
 
 import copy
@@ -20,7 +20,7 @@ _STARTS = ("/regressor", "/body/")
 
 
 def write(path: Path, folder: Path) -> dict[str, Path]:
-    """Cuts a model; returns the parts' files, {} for a model without parts.
+    """Splits a model; returns the parts' files, {} for one without parts.
 
     Args:
         path: a .tflite, of edge.export or any other.

@@ -1,8 +1,9 @@
-"""Crops to measure ranges on, and other crops to check a file against Keras.
+"""Crops for calibration, and other crops for the check against Keras.
 
-Without a data set they show rendered people: to check, the first of the frozen
-protocol synthetic_v1, which nothing is trained on; to measure ranges, people
-of another seed and split.
+Calibration measures the ranges of activations. Without a dataset the crops are
+of rendered people: for the check the first ones of the frozen protocol
+synthetic_v1, on which nothing is trained; for calibration people of another
+seed and split.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from training.data.pipeline import batches as pipeline
 from training.data.records import records_folder, schema
 from training.data.synthetic import people as synthetic
 
-# Order of preference for crops that must not have trained the network.
+# Splits for the check, in order of preference.
 _HELD_OUT_FIRST = ("test", "val", "train")
 
 
@@ -47,7 +48,7 @@ class Images(NamedTuple):
 
 
 def held_out(model: method.Method, source: Path | None, count: int) -> Images:
-    """`count` people to check a file against Keras.
+    """Loads `count` people to check a file against Keras.
 
     Args:
         model: the method whose input size and crop rule the crops follow.
@@ -70,7 +71,7 @@ def held_out(model: method.Method, source: Path | None, count: int) -> Images:
 def for_calibration(
     model: method.Method, source: Path | None, count: int, skip: int
 ) -> Images:
-    """`count` people to measure ranges on, disjoint from `held_out`'s.
+    """Loads `count` people to measure ranges on, disjoint from `held_out`'s.
 
     A folder of photos gives its first half, by name, to `held_out` and its
     second half here; with a single photo both are the same.

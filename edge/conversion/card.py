@@ -1,8 +1,8 @@
-"""The card of an exported file: all that its user must know.
+"""The card of an exported file: its inputs, outputs, errors and licence.
 
-NAME.card.json lies beside NAME.tflite with NAME.mesh.npz, the triangles; the
-card of NAME.onnx is NAME.onnx.card.json, so that both fit in one folder. The
-file also carries its card as metadata, without the file's own size.
+NAME.card.json is in the folder of NAME.tflite, with NAME.mesh.npz, the
+triangles; the card of NAME.onnx is NAME.onnx.card.json, so that one folder can
+hold both. The file also carries its card as metadata, without the file's size.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ RUNTIMES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
 
 
 def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
-    """Writes NAME.mesh.npz beside a file; returns its entry in the card.
+    """Writes NAME.mesh.npz to a file's folder; returns its entry in the card.
 
     Arrays: faces (F, 3) int32; if the body has a coarse mesh, also
     lite_vertices (L,), the ids of its vertices, and lite_faces (G, 3), which
@@ -126,13 +126,13 @@ def difference(measured: compare.Measured) -> dict:
 
 
 def embed(content: bytes, card: dict) -> bytes:
-    """The .tflite with the card in its metadata."""
+    """Adds the card to the metadata of a .tflite."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for buffer in model.buffers:
-        # The quantizer leaves weights behind the flatbuffer, at offsets.
+        # The quantizer stores weights after the flatbuffer, at offsets.
         if buffer.size:
             buffer.data = np.frombuffer(
                 content, np.uint8, int(buffer.size), int(buffer.offset)
@@ -167,7 +167,7 @@ def embedded(content: bytes) -> dict | None:
 
 
 def write(path: Path, card: dict) -> None:
-    """Writes the card beside a file."""
+    """Writes the card to the folder of its file."""
     text = json.dumps(card, indent=1) + "\n"
     _card_path(path).write_text(text, encoding="utf-8")
 
@@ -179,7 +179,7 @@ def _card_path(path: Path) -> Path:
 
 
 def read(path: Path) -> dict:
-    """The card beside a file, or else the card inside it.
+    """Reads the card in a file's folder, or else the card inside the file.
 
     Raises:
         FileNotFoundError: no such file, or no card.

@@ -1,8 +1,8 @@
 """Compares a .tflite with the Keras model that it was exported from.
 
-The measure is what a user sees, the mesh: the mean distance of a vertex from
-float Keras', over images that the quantizer never saw. A float32 file must
-agree at the worst vertex; every other precision has a budget of its own.
+The measure is the mesh: the mean distance of the vertices from those of Keras
+in float32, over images that the quantizer has not seen. A float32 file must
+agree at the worst vertex; every other precision has its own budget.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from edge.conversion.calibration import Images
 from tf_hmr import joints, method, metrics
 
 LARGEST_FLOAT32_M = 1e-4
-"""Budget of the worst vertex of a float32 file, far above its noise."""
+"""Budget of the worst vertex of a float32 file, far above rounding errors."""
 
 MEAN_MM = {"float16": 0.3, "w8": 2.0, "int8": 4.0}
 """Budget of the mean vertex error, by precision."""
@@ -114,7 +114,7 @@ def compare(outputs, expected, images: Images, joint_names) -> Measured:
     """
     offsets = outputs["vertices"] - expected["vertices"]
     distances = np.linalg.norm(offsets, axis=-1)
-    # A NaN compares as no excess; as infinity it fails the check.
+    # NaN would never exceed the budget; infinity does.
     distances_mm = 1000 * np.where(np.isfinite(distances), distances, np.inf)
     largest = {}
     for name in convert.OUTPUTS:
@@ -162,7 +162,7 @@ def _mpjpe_mm(
 
 
 def excess(measured: Measured, precision: str) -> str:
-    """Excess of a file over its budget, in words; "" if there is none."""
+    """Describes how a file exceeds its budget; "" if it does not."""
     sample = f"over {measured.crops} crops ({measured.images})"
     wrong = [n for n, d in measured.largest.items() if not np.isfinite(d)]
     if wrong:

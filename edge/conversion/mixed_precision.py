@@ -1,12 +1,13 @@
-"""Finds the operators of a network that tolerate int8, trying each alone.
+"""Finds the operators of a network that tolerate int8, by testing each alone.
 
 Rounding errors of single operators are nearly independent, so their squares
 add up. If the plain recipe of a precision exceeds its budget, the operator
-that adds most is raised to a better format, until the remaining error is
-predicted to fit; then the whole file is measured and the aim corrected.
+with the largest error is raised to a better format, until the predicted error
+of all operators fits the aim. Then the whole file is measured and the aim
+corrected.
 
-The search uses the crops that ranges are measured on; the check of the export
-uses other crops.
+The search uses the crops of the calibration; the check of the export uses
+other crops.
 """
 
 import logging
@@ -21,11 +22,11 @@ from edge.conversion import compare, quantize
 from tf_hmr import method
 
 AIM = 0.8
-"""Share of the budget to aim at, as other crops will differ."""
+"""Share of the budget to aim at, because errors on other crops differ."""
 
 ATTEMPTS = 4
-"""Corrections of the aim. The last recipe is used even beyond its budget: the
-check of the export decides, on other crops."""
+"""Number of corrections of the aim. The last recipe is returned even if it
+exceeds the budget, because the export checks it on other crops."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def search(
     precision: str,
     inputs: dict[str, np.ndarray],
 ) -> dict[str, str]:
-    """Formats, by pattern, of the operators that need a better one.
+    """Finds the operators that need a better format; returns it by pattern.
 
     Args:
         content: the float32 .tflite of `model`.

@@ -1,12 +1,13 @@
 """Quantizes a float32 .tflite, part by part.
 
 The parts of a network tolerate different precisions: convolutions tolerate
-int8, rotations and the body do not (measured: an int8 body is centimetres
-off). So encoder, regressor and the rest each have a format, chosen by the
-names of their operators, which come from the layers in the method's attributes.
+int8, rotations and the body do not (measured: an int8 body is wrong by
+centimetres). So encoder, regressor and the rest each have their own format.
+Operators belong to a part by their names, which come from the layers in the
+method's attributes.
 
-Formats: "static", int8 with ranges of activations measured before; "dynamic",
-int8 weights, activations rounded at run time; "float16", weights stored as
+Formats: "static", int8 with calibrated ranges of activations; "dynamic", int8
+weights, with activations rounded at run time; "float16", weights stored as
 float16 and computed in float (operators without weights: float).
 """
 
@@ -94,7 +95,7 @@ class Only:
 
 
 def apply(content: bytes, recipe: Recipe | Only, tensor_ranges=None) -> bytes:
-    """The .tflite in the formats of a recipe.
+    """Converts a .tflite to the formats of a recipe.
 
     Args:
         content: the float32 .tflite.
@@ -116,10 +117,10 @@ def apply(content: bytes, recipe: Recipe | Only, tensor_ranges=None) -> bytes:
 def ranges(
     content: bytes, recipe: Recipe, inputs: dict[str, np.ndarray]
 ) -> dict:
-    """Least and largest value of each tensor of an encoder over all crops.
+    """Measures the range of each tensor of an encoder over all crops.
 
-    The library's default, a moving average, forgets the extremes: it is three
-    times as far off, and worse with more images.
+    The library's default, a moving average, loses the extremes: its errors are
+    three times as large, and grow with the number of images.
 
     Args:
         content: the float32 .tflite.

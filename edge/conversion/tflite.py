@@ -25,7 +25,7 @@ CARD_KEY = "tf_hmr_card"
 
 
 def edge_form(model: method.Method) -> method.Method:
-    """The method with the same weights around an EdgeBody."""
+    """Copies the method, with its weights, around an EdgeBody."""
     body = EdgeBody(model.body.data, model.joint_names)
     return method.with_body(model, body)
 
@@ -63,16 +63,16 @@ def served(model: method.Method):
 def one_by_one(
     inputs: dict[str, np.ndarray],
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The inputs of N people, by name, one person at a time: (1, ...)."""
+    """Yields the inputs of N people one person at a time: (1, ...) by name."""
     for n in range(len(inputs["image"])):
         yield {name: rows[n : n + 1] for name, rows in inputs.items()}
 
 
 def to_tflite(model: method.Method) -> bytes:
-    """The .tflite of a method in its edge form.
+    """Converts a method in its edge form to a .tflite.
 
-    Converts through a SavedModel: from a concrete function of a Keras 3 model
-    the converter makes, without an error, a file that lacks the weights.
+    Converts through a SavedModel, because from a concrete function of a Keras
+    3 model the converter silently makes a file without weights.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -290,7 +290,7 @@ def test_compared_crops_show_people(model, tmp_path, tiny_records):
     )
     assert rest.count == 9
     for name in ("b.png", "a.png", "c.png"):
-        photos.write(tmp_path / name, photos.picture(30, 26))
+        photos.write(tmp_path / name, photos.image(30, 26))
     assert calibration.held_out(model, tmp_path, 64).count == 2
     assert calibration.for_calibration(model, tmp_path, 64, 0).count == 1
 

@@ -23,7 +23,7 @@ BOX = (60.0, 30.0, 90.0, 200.0)
 
 @pytest.fixture
 def photo(tmp_path):
-    return photos.write(tmp_path / "street.png", photos.picture(300, 260))
+    return photos.write(tmp_path / "street.png", photos.image(300, 260))
 
 
 def run(capsys, *arguments):
@@ -71,7 +71,7 @@ def test_device_runs_without_tensorflow_outside_the_project(
 
 @pytest.mark.parametrize("side", [20.0, 63.7, 200.0, 551.3, 900.0, 2000.0])
 def test_crop_rule_is_the_library_s(side, rng):
-    image = photos.picture(640, 480)
+    image = photos.image(640, 480)
     for _ in range(5):
         corner = rng.uniform((-side / 2, -side / 2), (640 - 9, 480 - 9))
         box = (*corner, side * rng.uniform(0.2, 1.0), side)
@@ -177,7 +177,7 @@ def test_what_is_wrong_with_photos_is_one_line_each(
 ):
     (tmp_path / "text.jpg").write_bytes(photos.png_of_billions())
     (tmp_path / "empty.jpg").touch()
-    small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
+    small = photos.write(tmp_path / "small.png", photos.image(40, 40))
     sources = [tmp_path / n for n in ("gone.jpg", "text.jpg", "empty.jpg")]
     status, told, errors = run(
         *(capsys, tflite, *sources, small, photo),
@@ -223,7 +223,7 @@ def test_an_answer_that_is_no_person_is_one_line(
 def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
     capsys, tflite, tmp_path
 ):
-    image = photos.picture(90, 90)
+    image = photos.image(90, 90)
     for name in ("x/a.png", "x/b.jpg", "y/a.png"):
         photos.write(tmp_path / name, image)
     (tmp_path / "x" / "notes.txt").touch()
@@ -266,7 +266,7 @@ def test_a_mesh_of_another_body_is_one_line(capsys, tflite, photo, tmp_path):
 
 
 def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
-    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    photo = photos.write(tmp_path / "two.png", photos.image(300, 260))
     boxes = tmp_path / "boxes.json"
     boxes.write_text(json.dumps([BOX, [150, 20, 100, 220]]))
     run(capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path)
@@ -283,6 +283,36 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
         )
         assert (status, len(errors)) == (1, 1)
         assert errors[0].startswith(f"{photo}: ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_odd_box_leaves_the_others(capsys, tflite, tmp_path, encoding):
+    photo = photos.write(tmp_path / "two.png", photos.picture(300, 260))
+    odd = (
+        [1, 2, 3],
+        None,
+        "1234",
+        [1, 2, 0, 4],
+        [0.1, 0.1, 0.5, 0.5],
+        [None] * 4,
+    )
+    boxes = tmp_path / "boxes.json"
+    content = json.dumps([BOX, *odd, [150, 20, 100, 220]])
+    boxes.write_bytes(content.encode(encoding))
+    status, _, errors = run(
+        capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+    )
+    assert status == 0
+    (line,) = errors
+    assert line.startswith(f"{photo}: boxes [1, 2, 3, 4, 5, 6] are left out")
+    lines = lines_of(tmp_path / "two.jsonl")
+    assert [line["box_px"][0] for line in lines] == [60, 150]
+    for text in (json.dumps(odd), "[" * 10**5):
+        boxes.write_text(text)
+        status, _, errors = run(
+            capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+        )
+        assert (status, len(errors)) == (1, 1)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
@@ -327,7 +357,7 @@ def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
 @pytest.mark.parametrize("focal_px", [None, 333.0])
 def test_inputs_of_a_crop_are_those_of_recover(focal_px):
     """Box, image_size and intrinsics, whether the focal length is known."""
-    image = photos.picture(300, 260)
+    image = photos.image(300, 260)
     square = device.square_box((40.0, 30.0, 90.0, 150.0), 1.2)
     reader = types.SimpleNamespace(input_names=device.INPUTS, image_size=64)
     intrinsics = camera.default_intrinsics((300, 260))

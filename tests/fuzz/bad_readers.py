@@ -22,7 +22,13 @@ def _hangs(root, out):
 
 
 def _fills_the_memory(root, out):
-    return np.ones(1 << 33, np.uint8).sum(), 0
+    return np.ones(1 << 34, np.uint8).sum(), 0
+
+
+def _takes_much_memory(root, out):
+    room = np.zeros(3 << 27, np.uint8)
+    room[::4096] = 1  # a byte of each page
+    return len(room), 0
 
 
 def _raises_a_key_error(root, out):
@@ -65,7 +71,8 @@ def _first_good(read):
 BAD = {
     read.__name__: _first_good(read)
     for read in (
-        *(_dies, _hangs, _fills_the_memory, _raises_a_key_error),
+        *(_dies, _hangs, _fills_the_memory, _takes_much_memory),
+        _raises_a_key_error,
         *(_raises_namelessly, _runs_the_file, _writes_elsewhere),
         _starts_a_program,
     )

@@ -17,9 +17,11 @@ import numpy as np
 
 from tests.fuzz import mutations
 from tests.fuzz.formats import Format
+from tests.support import memory
 
 SECONDS = 30  # A damaged file takes no longer, on a busy machine, too.
-MEMORY = 2 << 30  # more than what the process had when it began
+MEMORY = 256 << 20  # bytes more than the process had before the file
+_LIMIT = 8 << 30  # bytes at which the process is refused more, to save others
 _START_SECONDS = 300
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
 _CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink")
@@ -174,11 +176,11 @@ def _prepare(chosen: Format, root: Path, out: Path) -> None:
 
 
 def _limit_memory() -> None:
-    """Absurd sizes in headers then fail here, not on a smaller machine."""
+    """Saves the machine from a reader that fills the memory."""
     import resource
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
+    most = pages * os.sysconf("SC_PAGE_SIZE") + _LIMIT
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
@@ -197,8 +199,12 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
         damage = f"{path.relative_to(root)}, {damage}"
         pipe.send(damage)
         _forget(out)
+        start = memory.start()
         with watch.over(out):
             kind, words = _judged(chosen, root, out)
+        growth = memory.peak() - start
+        if growth > MEMORY:
+            kind, words = "forbidden", f"takes {growth >> 20} MiB of memory"
         if canary.exists():
             canary.rmdir()
             watch.found.insert(0, "ran code of the file")

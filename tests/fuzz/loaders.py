@@ -119,7 +119,7 @@ def _read_torch(root: Path, out: Path) -> tuple[int, int]:
 
 def _photos(root: Path) -> None:
     for end in ("png", "jpg", "tif", "webp", "bmp"):
-        photos.write(root / f"photo.{end}", photos.picture(60, 50))
+        photos.write(root / f"photo.{end}", photos.image(60, 50))
 
 
 def _read_photos(root: Path, out: Path) -> tuple[int, int]:

@@ -47,10 +47,10 @@ def film(path, frames) -> str:
 
 def read(path) -> list[np.ndarray]:
     """The BGR frames of a film."""
-    video, found = cv2.VideoCapture(str(path)), []
+    video, frames = cv2.VideoCapture(str(path)), []
     while (image := video.read()[1]) is not None:
-        found.append(image)
-    return found
+        frames.append(image)
+    return frames
 
 
 class Model:
@@ -79,8 +79,8 @@ class Model:
             spans = [(v.min(), v.max() + 1) for v in (columns, rows)]
             middle, span = np.mean(spans, axis=1), np.ptp(spans, axis=1)
             scale = span[1] / (self.size / 2) / HEIGHT_M
-            place = (middle / (self.size / 2) - 1) / scale
-            camera = np.float32([scale, *place])
+            centre = (middle / (self.size / 2) - 1) / scale
+            camera = np.float32([scale, *centre])
         shake = self._rng.normal(0, self._noise, self._points.shape)
         points = self._points + np.float32(shake)
         turns = self._rng.normal(0, self._noise, (24, 3))

@@ -26,7 +26,7 @@ class Help(NamedTuple):
 def helps(commands: Iterable[Words]) -> dict[Words, Help]:
     """The help of each command: a module, then its sub-commands."""
     commands = list(commands)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tests.support.command_help"],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "400", "NO_COLOR": "1"},
@@ -35,10 +35,11 @@ def helps(commands: Iterable[Words]) -> dict[Words, Help]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr
+    outputs = json.loads(process.stdout.splitlines()[-1])
     return {
-        words: Help(*each) for words, each in zip(commands, found, strict=True)
+        words: Help(*output)
+        for words, output in zip(commands, outputs, strict=True)
     }
 
 

@@ -62,7 +62,7 @@ def answers(
 
 def start(command, **environment) -> subprocess.CompletedProcess:
     """Runs a command, which must succeed."""
-    done = subprocess.run(
+    process = subprocess.run(
         [str(word) for word in command],
         cwd=debian.ROOT,
         env=os.environ | environment,
@@ -70,11 +70,13 @@ def start(command, **environment) -> subprocess.CompletedProcess:
         text=True,
         timeout=PATIENCE_S,
     )
-    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-2000:]}"
-    return done
+    assert process.returncode == 0, (
+        f"{process.returncode}: {process.stderr[-2000:]}"
+    )
+    return process
 
 
-def here(path, inputs, folder) -> dict[str, np.ndarray]:
+def run_in_process(path, inputs, folder) -> dict[str, np.ndarray]:
     """Outputs by this Python's LiteRT on the CPU, in a process like theirs."""
     return answers([sys.executable], path, inputs, folder)
 

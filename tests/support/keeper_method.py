@@ -19,14 +19,14 @@ class Keeper(toy_method.Model):
     keeps_fits = True
 
     def targets(self, batch, prediction, kept):
-        found = prediction.rotmats  # (B, 2)
-        turned = tf.tile(found[:, None, :1], (1, 24, 3))
-        rotmats = kept.rotmats @ rotations.rotvec_to_rotmat(0.1 * turned)
-        betas = 0.5 * kept.betas + tf.pad(found, [[0, 0], [0, 8]])
+        rotation_columns = prediction.rotmats  # (B, 2)
+        rotvecs = tf.tile(rotation_columns[:, None, :1], (1, 24, 3))
+        rotmats = kept.rotmats @ rotations.rotvec_to_rotmat(0.1 * rotvecs)
+        betas = 0.5 * kept.betas + tf.pad(rotation_columns, [[0, 0], [0, 8]])
         better = tf.cast(batch["x"][:, 0] > -0.5, tf.float32)
-        seen = kept.betas[:, :2] + kept.rotmats[:, 3, :2, 0]
+        fit_values = kept.betas[:, :2] + kept.rotmats[:, 3, :2, 0]
         return batch | {
-            "y": batch["y"] + seen * kept.kept[:, None],
+            "y": batch["y"] + fit_values * kept.kept[:, None],
             "fits": methods.Fits(rotmats, betas, better),
             "fits_known": kept.kept,
         }
@@ -37,11 +37,11 @@ def make_dataset(spoil=None, pause_s=0.0, made=toy_method.make_dataset):
 
     def add(batch):
         name = batch["example_id"]
-        drawn = tf.strings.to_hash_bucket_fast(name, 1000)
+        hashes = tf.strings.to_hash_bucket_fast(name, 1000)
         return batch | {
-            "example_key": drawn % EXAMPLES,
-            "flip": tf.cast(drawn % 2, tf.float32),
-            "rotation_rad": tf.cast(drawn, tf.float32) / 1000,
+            "example_key": hashes % EXAMPLES,
+            "flip": tf.cast(hashes % 2, tf.float32),
+            "rotation_rad": tf.cast(hashes, tf.float32) / 1000,
         }
 
     return lambda start, context: plain(start, context).map(add)
@@ -55,8 +55,8 @@ def train_here(folder: str, where: str, length: str) -> None:
         stores.append(store(*start)) or stores[-1]
     )
     processes.train_here(folder, where, length)
-    own = f"{folder}-{cluster.read().index}"
-    stores[0].save(Path(own), 0)
+    worker_folder = f"{folder}-{cluster.read().index}"
+    stores[0].save(Path(worker_folder), 0)
 
 
 def kept(folder: Path, step: int = 12) -> dict[int, np.ndarray]:

@@ -12,15 +12,15 @@ def check(cell, results, record_property) -> None:
     verdict = parity.judge(cell, results)
     record_property(PROPERTY, verdict.state.value)
     if verdict.state in (parity.State.PASS, parity.State.FAIL):
-        where = verdict.result.path if verdict.result else "the model"
+        origin = verdict.result.path if verdict.result else "the model"
         assert cell.agrees(verdict.value), (
             f"{cell} is {cell.printed} in the paper, {verdict.value:g} in "
-            f"{where}; the tolerance is {cell.tolerance:g}: "
+            f"{origin}; the tolerance is {cell.tolerance:g}: "
             f"{cell.requirements.tolerance_reason}"
         )
         return
-    told = [
+    lines = [
         f"{verdict.state.value}. {verdict.reason}",
         *verdict.missing_commands,
     ]
-    pytest.skip("\n".join(told))
+    pytest.skip("\n".join(lines))

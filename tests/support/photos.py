@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 
-def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
+def image(width: int, height: int, seed: int = 0) -> np.ndarray:
     """(H, W, 3) uint8 RGB: soft random blots, different at every place."""
     rng = np.random.default_rng(seed)
     small = (max(2, height // 30), max(2, width // 30), 3)

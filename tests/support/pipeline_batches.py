@@ -42,11 +42,11 @@ def batches(data, count, start=0, context=None, side=SIZE):
     ]
 
 
-def assert_same(one: dict, other: dict) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        assert one[name].dtype == other[name].dtype, name
-        np.testing.assert_array_equal(one[name], other[name], name)
+def assert_same(batch: dict, other_batch: dict) -> None:
+    assert batch.keys() == other_batch.keys()
+    for name in batch:
+        assert batch[name].dtype == other_batch[name].dtype, name
+        np.testing.assert_array_equal(batch[name], other_batch[name], name)
 
 
 def damaged_copy(tmp_path, number, image):

@@ -22,7 +22,7 @@ from training.evaluation.protocol import EvaluationContext, Predictions
 
 SIDE = 32
 INTRINSICS = np.float32([900, 900, (SIDE - 1) / 2, (SIDE - 1) / 2])
-PLACE = np.array([0.2, -0.1, 6.0])
+TRANSLATION = np.array([0.2, -0.1, 6.0])
 COUNT = 4
 Change = Callable[..., tuple[np.ndarray, np.ndarray]]
 
@@ -41,8 +41,8 @@ class People:
         """(B, J, 3) joints by the protocol's regressor, in the body's frame."""
         if regressor == "smpl":
             return self.skeleton[:, list(joints.select(names, joints.SMPL24))]
-        given = EvaluationContext(body, body.joint_names, None)
-        rows = joint_pairs.regressor_rows(regressor, names, given)
+        context = EvaluationContext(body, body.joint_names, None)
+        rows = joint_pairs.regressor_rows(regressor, names, context)
         return rows @ self.vertices.astype(np.float64)
 
 
@@ -66,15 +66,17 @@ def stored_joints(protocol, body: Body) -> np.ndarray:
         n for n in (*protocol.joints, *protocol.root) if n in joints.KEYPOINTS
     ]
     index = list(joints.select(names, of=joints.KEYPOINTS))
-    found = np.zeros((COUNT, len(joints.KEYPOINTS), 4), np.float32)
+    labels = np.zeros((COUNT, len(joints.KEYPOINTS), 4), np.float32)
     posed = people(body)
-    found[:, index, :3] = posed.points(body, protocol.regressor, names) + PLACE
-    found[:, index, 3] = 1
-    return found
+    labels[:, index, :3] = (
+        posed.points(body, protocol.regressor, names) + TRANSLATION
+    )
+    labels[:, index, 3] = 1
+    return labels
 
 
 def batch(protocol, body: Body, ids: list[str], labels: bool = True):
-    """What pipeline.eval_dataset makes of records of the four people in turn.
+    """What batches.eval_dataset makes of records of the four people in turn.
 
     Args:
         protocol: by whose regressor the stored joints are.
@@ -84,17 +86,19 @@ def batch(protocol, body: Body, ids: list[str], labels: bool = True):
     """
     rows = np.arange(len(ids)) % COUNT
     posed = people(body)
-    known = np.full(len(ids), float(labels), np.float32)
+    flags = np.full(len(ids), float(labels), np.float32)
     return {
         "image": np.zeros((len(ids), SIDE, SIDE, 3), np.float32),
-        "example_id": np.array([each.encode() for each in ids], object),
+        "example_id": np.array(
+            [example_id.encode() for example_id in ids], object
+        ),
         "stored_gender": np.full(len(ids), b"neutral", object),
         "joints3d": stored_joints(protocol, body)[rows],
         "rotmats": posed.rotmats[rows],
         "betas": posed.betas[rows],
-        "has_pose": known,
-        "has_betas": known,
-        "has_parts": 0 * known,
+        "has_pose": flags,
+        "has_betas": flags,
+        "has_parts": 0 * flags,
         "stored_box": np.tile(np.float32([0, 0, SIDE, SIDE]), (len(ids), 1)),
         "stored_intrinsics": np.tile(INTRINSICS, (len(ids), 1)),
     }
@@ -140,15 +144,15 @@ def found(protocol, body: Body, count: int, change: Change):
     names = tuple(dict.fromkeys(names))
     posed = people(body)
     points = posed.points(body, protocol.regressor, names)
-    made = [
+    changed = [
         change(names, *one) for one in zip(points, posed.vertices, strict=True)
     ]
-    points, vertices = (np.stack(part) for part in zip(*made, strict=True))
+    points, vertices = (np.stack(part) for part in zip(*changed, strict=True))
     rows = np.arange(count) % COUNT
     predicted = Predictions(
         joints=points[rows],
         # From vertices the joints would be regressed.
         vertices=None if protocol.regressor == "h36m" else vertices[rows],
-        translation=np.tile(PLACE, (count, 1)),
+        translation=np.tile(TRANSLATION, (count, 1)),
     )
     return names, predicted

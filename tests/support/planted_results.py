@@ -11,7 +11,11 @@ from training.papers import paper_tables, parity
 def cell(paper: str, table: str, row: str, column: str) -> paper_tables.Cell:
     """A number of a paper by its place."""
     name = f"{paper} {table}: {row}, {column}"
-    return next(each for each in paper_tables.cells() if str(each) == name)
+    return next(
+        candidate
+        for candidate in paper_tables.cells()
+        if str(candidate) == name
+    )
 
 
 HMR_P1 = ("HMR", "Table 2", "HMR", "MPJPE")
@@ -24,7 +28,7 @@ def content(
     experiment = parity.parse_experiment(
         requirements.experiment, requirements.options
     )
-    whole = {
+    result = {
         "protocol": requirements.protocol,
         "rule": {"split": "S9 and S11"},
         "measured": 109_764,
@@ -43,7 +47,7 @@ def content(
         "environment": {"commit": "abc1234"},
         "picture": "",
     }
-    return whole | changes
+    return result | changes
 
 
 def write(folder: Path, result: dict, at: int = 0) -> Path:

@@ -49,15 +49,15 @@ def draw(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     part_of_side = (LEFT_PART, RIGHT_PART, MIDDLE_PART)
-    for (x, y, visible), where in zip(points, SIDES, strict=True):
+    for (x, y, visible), side in zip(points, SIDES, strict=True):
         if not visible:
             continue
         centre = (round(x * 256), round(y * 256))
         colour = [0, 0, 0]
-        colour[where] = 255
+        colour[side] = 255
         radius = RADIUS * 256
         cv2.circle(image, centre, radius, colour, -1, cv2.LINE_AA, 8)
-        cv2.circle(labels, centre, radius, part_of_side[where], -1, 8, 8)
+        cv2.circle(labels, centre, radius, part_of_side[side], -1, 8, 8)
     return image, labels
 
 
@@ -159,7 +159,7 @@ def dot_errors(
     reach = round(1.6 * radius_px)
     errors = []
     sides = np.array([1, 0, 2])[SIDES] if mirrored else SIDES
-    for (u, v, visible), where in zip(points, sides, strict=True):
+    for (u, v, visible), side in zip(points, sides, strict=True):
         x, y = (u + 1) * size / 2 - 0.5, (v + 1) * size / 2 - 0.5
         left, top = round(x) - reach, round(y) - reach
         right, bottom = left + 2 * reach + 1, top + 2 * reach + 1
@@ -167,11 +167,11 @@ def dot_errors(
         if not visible or not inside:
             continue
         window = np.asarray(image[top:bottom, left:right], np.float64)
-        own = window[..., where]
-        if own.sum() < 0.8 * window.sum() or own.max() < 128:
+        dot_mass = window[..., side]
+        if dot_mass.sum() < 0.8 * window.sum() or dot_mass.max() < 128:
             errors.append(np.inf)
             continue
         rows, columns = np.mgrid[top:bottom, left:right]
-        centre = np.array([(columns * own).sum(), (rows * own).sum()])
-        errors.append(np.hypot(*(centre / own.sum() - (x, y))))
+        centre = np.array([(columns * dot_mass).sum(), (rows * dot_mass).sum()])
+        errors.append(np.hypot(*(centre / dot_mass.sum() - (x, y))))
     return np.array(errors)

@@ -41,10 +41,10 @@ def pose_body(data: BodyData, rotmats: np.ndarray, betas: np.ndarray) -> Posed:
     skeleton = np.stack([matrix[:3, 3] for matrix in world])
 
     to_bone = []
-    for matrix, place in zip(world, rest, strict=True):
-        away = np.eye(4)
-        away[:3, 3] = -place
-        to_bone.append(matrix @ away)
+    for matrix, origin in zip(world, rest, strict=True):
+        to_origin = np.eye(4)
+        to_origin[:3, 3] = -origin
+        to_bone.append(matrix @ to_origin)
     homogeneous = np.concatenate([bent, np.ones((len(bent), 1))], axis=1)
     vertices = np.zeros_like(bent)
     for matrix, weights in zip(to_bone, data.weights.T, strict=True):

@@ -31,24 +31,26 @@ def errors_mm(pred, true) -> np.ndarray:
 
 def aligned(pred, true) -> np.ndarray:
     """Each pose by its own similarity without reflection."""
-    made = []
+    results = []
     for p, t in zip(pred, true, strict=True):
         p, middle = p - sum(p) / len(p), sum(t) / len(t)
         turn, _ = Rotation.align_vectors(t - middle, p)
-        turned = turn.apply(p)
+        rotated = turn.apply(p)
         # The best scale for a given rotation, by its derivative.
-        scale = (turned * (t - middle)).sum() / (p * p).sum()
-        made.append(scale * turned + middle)
-    return np.array(made)
+        scale = (rotated * (t - middle)).sum() / (p * p).sum()
+        results.append(scale * rotated + middle)
+    return np.array(results)
 
 
 def pck(errors, threshold_mm: float) -> float:
     """Percent strictly below."""
-    flat = [each for row in errors for each in row]
-    return 100 * sum(each < threshold_mm for each in flat) / len(flat)
+    flat = [error for row in errors for error in row]
+    return 100 * sum(error < threshold_mm for error in flat) / len(flat)
 
 
 def auc(errors) -> float:
     """Mean of the 31 PCKs at 0, 5, ... 150 mm."""
     thresholds = range(0, 155, 5)
-    return sum(pck(errors, each) for each in thresholds) / len(thresholds)
+    return sum(pck(errors, threshold) for threshold in thresholds) / len(
+        thresholds
+    )

@@ -47,17 +47,17 @@ OldCsc = _class_of("scipy.sparse.csc", "csc_matrix")
 
 def pretend_old_modules(monkeypatch) -> None:
     """Makes the modules importable that SMPL's pickles name, to write them."""
-    for made in (Ch, Select, OldCsc):
-        module = types.ModuleType(made.__module__)
-        setattr(module, made.__name__, made)
-        monkeypatch.setitem(sys.modules, made.__module__, module)
+    for kind in (Ch, Select, OldCsc):
+        module = types.ModuleType(kind.__module__)
+        setattr(module, kind.__name__, kind)
+        monkeypatch.setitem(sys.modules, kind.__module__, module)
     monkeypatch.setitem(sys.modules, "chumpy", types.ModuleType("chumpy"))
 
 
 def _with_state(kind: type, **state: Any) -> Any:
-    made = kind()
-    made.__dict__ = state
-    return made
+    instance = kind()
+    instance.__dict__ = state
+    return instance
 
 
 def old_csc(matrix: scipy.sparse.csc_matrix) -> Any:

@@ -40,9 +40,9 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def weights() -> dict[str, np.ndarray]:
     """The whole state_dict."""
-    given = golden()
+    arrays = golden()
     return {
-        name: given[name].reshape(shape)
+        name: arrays[name].reshape(shape)
         if name.startswith("init")
         else draw(name, shape)
         for name, shape in shapes().items()
@@ -51,12 +51,12 @@ def weights() -> dict[str, np.ndarray]:
 
 def images() -> np.ndarray:
     """(2, 224, 224, 3) float32, normalised as the original's input."""
-    drawn = (
+    pixels = (
         golden_files.random_of("images")
         .randn(2, 3, 224, 224)
         .astype(np.float32)
     )
-    return drawn.transpose(0, 2, 3, 1)
+    return pixels.transpose(0, 2, 3, 1)
 
 
 def checkpoint(state: dict[str, np.ndarray]) -> dict:

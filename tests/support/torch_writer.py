@@ -105,8 +105,8 @@ def _pickled(content, with_view: bool) -> tuple[bytes, dict[str, Storage]]:
             storages[value.key] = value
             kind = TYPES[value.values.dtype.name]
             kind = getattr(sys.modules["torch"], kind)
-            found = ("storage", kind, value.key, "cuda:0", value.count)
-            return (*found, value.view) if with_view else found
+            storage = ("storage", kind, value.key, "cuda:0", value.count)
+            return (*storage, value.view) if with_view else storage
 
     with _stand_ins():
         Pickler(buffer, protocol=2).dump(content)

@@ -41,8 +41,10 @@ class Model(methods.Method):
 
     def call(self, x, training=False):
         hidden = self.drop(self.first(x), training=training)
-        found = self.second(hidden)
-        return methods.Prediction(found, found, found, found, found, None)
+        outputs = self.second(hidden)
+        return methods.Prediction(
+            outputs, outputs, outputs, outputs, outputs, None
+        )
 
     def terms(self, batch, prediction):
         error = tf.square(prediction.rotmats - batch["y"]) * batch["has"]

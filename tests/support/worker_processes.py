@@ -24,8 +24,8 @@ def pair(folder):
 def ends(workers, timeout=240):
     """Exit statuses and what was said; none is left running."""
     try:
-        said = [worker.communicate(timeout=timeout)[1] for worker in workers]
+        outputs = [worker.communicate(timeout=timeout)[1] for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
-    return [worker.returncode for worker in workers], said
+    return [worker.returncode for worker in workers], outputs

@@ -31,7 +31,7 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_photo_is_turned_by_its_exif_orientation(tmp_path, orientation):
-    stored = photos.picture(64, 48)
+    stored = photos.image(64, 48)
     path = tmp_path / "turned.jpg"
     path.write_bytes(photos.jpeg_with_orientation(stored, orientation))
     plain = photos.write(tmp_path / "plain.jpg", stored)
@@ -46,7 +46,7 @@ def test_photo_is_rgb(tmp_path):
 
 
 def test_unreadable_photos_are_named(tmp_path):
-    whole = photos.write(tmp_path / "whole.jpg", photos.picture(64, 48))
+    whole = photos.write(tmp_path / "whole.jpg", photos.image(64, 48))
     for name, content in {
         "empty.jpg": b"",
         "text.jpg": b"this is no image",
@@ -63,7 +63,7 @@ def test_unreadable_photos_are_named(tmp_path):
 def test_full_image_camera_shows_the_keypoints_where_the_crop_does(model):
     # Perspective, from far away, against the weak perspective of the crop.
     (person,) = inference.recover(
-        model, photos.picture(300, 260), [BOX], focal_px=3e6
+        model, photos.image(300, 260), [BOX], focal_px=3e6
     )
     seen = camera.project_perspective(
         person.joints + person.translation,
@@ -75,7 +75,7 @@ def test_full_image_camera_shows_the_keypoints_where_the_crop_does(model):
 
 def test_person_moves_with_the_photo(model):
     # A box far from the border, so that both crops see the same pixels.
-    image = photos.picture(400, 360)
+    image = photos.image(400, 360)
     # Three pixels of the photo make one of the crop, wherever the box is, so
     # that a shift by whole pixels rounds no gray level otherwise.
     side = 3 * model.image_size / model.config.crop_scale
@@ -92,7 +92,7 @@ def test_person_moves_with_the_photo(model):
 
 
 def test_batches_equal_one_by_one_and_keep_order(model):
-    image = photos.picture(400, 360)
+    image = photos.image(400, 360)
     boxes = [(20.0 * i, 10.0 * i, 80.0, 150.0) for i in range(5)]
     together = inference.recover(model, image, boxes, batch_size=3)
     assert [person.box for person in together] == boxes
@@ -104,7 +104,7 @@ def test_batches_equal_one_by_one_and_keep_order(model):
 
 
 def test_whole_photo_is_one_crop_without_margin(model, caplog):
-    image = photos.picture(240, 200)
+    image = photos.image(240, 200)
     with caplog.at_level(logging.WARNING):
         (person,) = inference.recover(model, image)
     assert person.box == (0, 0, 240, 200)
@@ -113,7 +113,7 @@ def test_whole_photo_is_one_crop_without_margin(model, caplog):
 
 
 def test_long_photo_without_a_box_warns_by_name(model, caplog, tmp_path):
-    path = photos.write(tmp_path / "wide.png", photos.picture(400, 200))
+    path = photos.write(tmp_path / "wide.png", photos.image(400, 200))
     inference.recover(model, path)
     assert "wide.png is 400 x 200, far from square" in caplog.text
 
@@ -121,13 +121,13 @@ def test_long_photo_without_a_box_warns_by_name(model, caplog, tmp_path):
 def test_person_holds_its_rotations_twice(model):
     from scipy.spatial.transform import Rotation
 
-    (person,) = inference.recover(model, photos.picture(300, 260), [BOX])
+    (person,) = inference.recover(model, photos.image(300, 260), [BOX])
     rotmats = Rotation.from_rotvec(person.pose).as_matrix()
     assert_close("rotation", rotmats, person.rotmats)
 
 
 def test_no_boxes_no_people(model):
-    assert inference.recover(model, photos.picture(300, 260), []) == []
+    assert inference.recover(model, photos.image(300, 260), []) == []
 
 
 @pytest.mark.parametrize(

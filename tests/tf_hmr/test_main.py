@@ -51,7 +51,7 @@ def files_of(*stems):
 
 @pytest.fixture
 def photo(tmp_path):
-    image = photos.picture(300, 260)
+    image = photos.image(300, 260)
     return photos.write(tmp_path / "street.png", image)
 
 
@@ -153,7 +153,7 @@ def test_overlay_of_a_person_past_the_border(photo, model):
 
 def test_exif_orientation_reaches_the_results(run, tmp_path):
     path = tmp_path / "turned.jpg"
-    turned = photos.jpeg_with_orientation(photos.picture(300, 260), 6)
+    turned = photos.jpeg_with_orientation(photos.image(300, 260), 6)
     path.write_bytes(turned)
     assert run(path, box=BOX) == (0, [])
     overlay = cv2.imread(str(tmp_path / "out" / "turned_0_overlay.png"))
@@ -165,7 +165,7 @@ def test_what_is_wrong_is_one_line_each_and_the_rest_goes_on(
 ):
     text = tmp_path / "text.jpg"
     text.write_bytes(b"no image")
-    small = photos.write(tmp_path / "small.png", photos.picture(40, 40))
+    small = photos.write(tmp_path / "small.png", photos.image(40, 40))
     status, lines = run(tmp_path / "gone.jpg", text, small, photo, box=BOX)
     assert status == 1
     told = ["gone.jpg: no such", "text.jpg: not a readable", "small.png: pers"]
@@ -236,7 +236,7 @@ def test_an_answer_that_is_no_person_leaves_the_others(
 def test_opencv_s_errors_name_the_photo(
     run, photo, tmp_path, monkeypatch, module, name
 ):
-    other = photos.write(tmp_path / "other.png", photos.picture(90, 90))
+    other = photos.write(tmp_path / "other.png", photos.image(90, 90))
     whole = getattr(module, name)
 
     def fail(*args, **values):
@@ -252,7 +252,7 @@ def test_opencv_s_errors_name_the_photo(
 
 
 def test_long_photo_warns_and_is_no_failure(run, tmp_path):
-    path = photos.write(tmp_path / "wide.png", photos.picture(300, 120))
+    path = photos.write(tmp_path / "wide.png", photos.image(300, 120))
     status, lines = run(path)
     assert status == 0
     assert len(lines) == 1
@@ -262,7 +262,7 @@ def test_long_photo_warns_and_is_no_failure(run, tmp_path):
 def test_folder_means_its_photos_each_once(run, tmp_path):
     folder = tmp_path / "in"
     for name in ("b.PNG", "a.jpg"):
-        photos.write(folder / name, photos.picture(90, 90))
+        photos.write(folder / name, photos.image(90, 90))
     (folder / "notes.txt").write_text("no photo")
     assert run(folder, folder / "a.jpg") == (0, [])
     assert written(tmp_path) == files_of("a_0", "b_0")
@@ -276,7 +276,7 @@ def test_folder_without_photos_is_a_failure(run, tmp_path):
 
 
 def test_results_of_equal_stems_do_not_collide(run, tmp_path):
-    image = photos.picture(90, 90)
+    image = photos.image(90, 90)
     paths = [
         photos.write(tmp_path / name, image)
         for name in ("x/a.png", "y/a.png", "y/A.jpg", "y/a-2.png")
@@ -327,7 +327,7 @@ def test_weights_of_another_body_are_refused(
 
 
 def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
-    image = photos.picture(300, 260)
+    image = photos.image(300, 260)
     paths = [photos.write(tmp_path / f"{n}.png", image) for n in "abc"]
     folder = tmp_path / "openpose"
     folder.mkdir()

@@ -66,9 +66,9 @@ def test_depth_of_a_slanted_plane_is_perspective_correct():
 
 def test_nearer_surface_hides_the_farther():
     view = rendering.View.of_crop(32, 50.0)
-    near, faces = rectangle(view, 8.5, 8.5, 15.5, 15.5, 1.0)
-    far, _ = rectangle(view, 0.5, 0.5, 25.5, 25.5, 3.0)
-    for order in ((near, far), (far, near)):
+    near_vertices, faces = rectangle(view, 8.5, 8.5, 15.5, 15.5, 1.0)
+    far_vertices, _ = rectangle(view, 0.5, 0.5, 25.5, 25.5, 3.0)
+    for order in ((near_vertices, far_vertices), (far_vertices, near_vertices)):
         distance = rendering.depth(
             np.concatenate(order), np.concatenate([faces, faces + 4]), view
         )
@@ -81,8 +81,8 @@ def test_parts_are_where_the_body_has_them(body_data):
     view = rendering.View(300, 220, 480, (150, 75))
     vertices = facing_camera(body_data)
     parts = rendering.part_labels(vertices, body_data.faces, labels, view)
-    drawn = rendering.silhouette(vertices, body_data.faces, view)
-    assert ((parts > 0) == drawn).all()
+    mask = rendering.silhouette(vertices, body_data.faces, view)
+    assert ((parts > 0) == mask).all()
     assert set(np.unique(parts)) == set(range(len(names) + 1))
     middle = {
         name: np.argwhere(parts == index + 1).mean(axis=0)
@@ -97,10 +97,10 @@ def test_parts_are_where_the_body_has_them(body_data):
 def test_skipping_faces_turned_away_changes_nothing(body_data):
     view = rendering.View.of_crop(200, 350.0)
     vertices = facing_camera(body_data)
-    both = rendering.vertex_ids(vertices, body_data.faces, view)
+    both_sides = rendering.vertex_ids(vertices, body_data.faces, view)
     front = rendering.vertex_ids(vertices, body_data.faces, view, closed=True)
-    assert (both == front).all()
-    assert (both >= 0).sum() > 1000
+    assert (both_sides == front).all()
+    assert (both_sides >= 0).sum() > 1000
 
 
 def test_vertex_ids_name_a_vertex_of_the_face_seen(body_data):
@@ -108,11 +108,11 @@ def test_vertex_ids_name_a_vertex_of_the_face_seen(body_data):
     vertices = facing_camera(body_data)
     ids = rendering.vertex_ids(vertices, body_data.faces, view)
     row, column = np.nonzero(ids >= 0)
-    away = view.project(vertices[ids[row, column]])
-    away -= np.stack([column, row], axis=1)
+    offsets = view.project(vertices[ids[row, column]])
+    offsets -= np.stack([column, row], axis=1)
     edges = np.diff(vertices[body_data.faces[:, [0, 1, 2, 0]]], axis=1)
     longest = np.linalg.norm(edges, axis=-1).max() * 350 / 3.5
-    assert np.linalg.norm(away, axis=1).max() < longest
+    assert np.linalg.norm(offsets, axis=1).max() < longest
     assert ids[0, 0] == -1
 
 
@@ -198,10 +198,10 @@ def test_side_view_turns_depth_into_width():
     )
     faces = np.concatenate([box.faces, np.asarray(nose.faces) + 8])
     picture = rendering.side_view(vertices, faces, 200)
-    drawn = (picture < WHITE).any(axis=2)
-    rows, columns = np.nonzero(drawn)
+    mask = (picture < WHITE).any(axis=2)
+    rows, columns = np.nonzero(mask)
     assert np.ptp(rows) > np.ptp(columns) > 0.7 * np.ptp(rows)
-    upper, lower = drawn[rows.min() + 15], drawn[rows.max() - 15]
+    upper, lower = mask[rows.min() + 15], mask[rows.max() - 15]
     assert np.nonzero(upper)[0].max() > np.nonzero(lower)[0].max() + 5
 
 
@@ -209,29 +209,29 @@ def test_skeleton_draws_what_is_visible():
     image = np.zeros((100, 100, 3), np.uint8)
     names = ("left_shoulder", "left_elbow", "right_shoulder", "right_elbow")
     points = np.array([(20, 20), (20, 60), (70, 20), (70, 60)], float)
-    drawn = rendering.skeleton(image, points, names, (1, 1, 1, 0))
+    drawing = rendering.skeleton(image, points, names, (1, 1, 1, 0))
     assert (image == 0).all()
-    assert drawn[40, 20].any(), "the left upper arm"
-    assert not drawn[40, 70].any(), "a bone to a hidden joint"
-    red, green, blue = drawn[60, 70].tolist()
+    assert drawing[40, 20].any(), "the left upper arm"
+    assert not drawing[40, 70].any(), "a bone to a hidden joint"
+    red, green, blue = drawing[60, 70].tolist()
     assert red == green == blue > 0, "a hidden joint is grey"
-    assert (drawn[20, 20] != drawn[20, 70]).any(), "sides differ in colour"
+    assert (drawing[20, 20] != drawing[20, 70]).any(), "sides differ in colour"
 
 
 def test_skeleton_survives_points_that_are_nowhere():
     image = np.zeros((50, 50, 3), np.uint8)
     points = np.array([(np.nan, 3.0), (1e12, -1e12), (25.0, 25.0)])
     names = ("left_hip", "left_knee", "nose")
-    drawn = rendering.skeleton(image, points, names)
-    assert drawn[25, 25].any()
+    drawing = rendering.skeleton(image, points, names)
+    assert drawing[25, 25].any()
 
 
 def test_placed_mesh_is_where_the_weak_camera_sees_it(rng):
     points = rng.uniform(-0.5, 0.5, (20, 3))
     weak = np.array([0.8, 0.15, -0.1])
     size, focal_px = 224, 1e6
-    placed = rendering.place(points, weak, size, focal_px)
-    pixels = rendering.View.of_crop(size, focal_px).project(placed)
+    translated = rendering.apply_weak_camera(points, weak, size, focal_px)
+    pixels = rendering.View.of_crop(size, focal_px).project(translated)
     ndc = camera.project_weak_perspective(points, weak)
     assert_close("far_camera_px", pixels, (ndc + 1) * size / 2 - 0.5)
 
@@ -240,8 +240,8 @@ def test_every_bone_is_drawn_between_known_joints():
     size = 400
     for start, end in joints.BONES:
         points = np.full((len(joints.KEYPOINTS), 2), np.nan)
-        places = joints.select((start, end), of=joints.KEYPOINTS)
-        points[list(places)] = [(50, 50), (350, 350)]
+        indices = joints.select((start, end), of=joints.KEYPOINTS)
+        points[list(indices)] = [(50, 50), (350, 350)]
         image = np.zeros((size, size, 3), np.uint8)
-        drawn = rendering.skeleton(image, points, joints.KEYPOINTS)
-        assert drawn[200, 200].any(), (start, end)
+        drawing = rendering.skeleton(image, points, joints.KEYPOINTS)
+        assert drawing[200, 200].any(), (start, end)

@@ -12,7 +12,7 @@ SIZE = 96
 
 @pytest.fixture
 def crop():
-    return photos.picture(64, 64)
+    return photos.image(64, 64)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class Capsule(NamedTuple):
         name: name of the part.
         joint: name of the body's joint.
         start: (3,) centre of one end on the resting body, metres.
-        end: (3,) of the other.
+        end: (3,) centre of the other end.
         radius: metres.
     """
 
@@ -95,12 +95,12 @@ def measure(
 
 
 def may_touch(a: str, b: str) -> bool:
-    """Whether two parts are so close that their overlap means nothing."""
+    """Whether two parts are neighbours, whose overlap is no collision."""
     if a in _TRUNK and b in _TRUNK:
         return True
-    bare = {_bare(a), _bare(b)}
+    names = {_without_side(a), _without_side(b)}
     same_side = a.split("_")[0] == b.split("_")[0]
-    return bare in _ROOTED or (same_side and bare in _NEIGHBOURS)
+    return names in _ROOTED or (same_side and names in _NEIGHBOURS)
 
 
 def _limbs(shape: _Shape, side: str) -> list[Capsule]:
@@ -182,5 +182,5 @@ def _require_skin(skin: np.ndarray, joint: str) -> np.ndarray:
     return skin
 
 
-def _bare(name: str) -> str:
+def _without_side(name: str) -> str:
     return name.removeprefix("left_").removeprefix("right_")

@@ -110,8 +110,8 @@ class BodyData:
                 official SMPL `.pkl`; a folder that holds SMPL_NEUTRAL.pkl or
                 neutral_smpl_with_cocoplus_reg.pkl; or an `.npz` with SMPL's
                 keys, such as `save` writes.
-            num_betas: shape numbers to keep, by default the first 10, with
-                which all four papers work; SMPL 1.1.0 stores 300.
+            num_betas: number of betas to load, by default the first 10, as
+                all four papers use; SMPL 1.1.0 stores 300.
 
         Returns:
             A checked BodyData.
@@ -203,7 +203,7 @@ class BodyData:
         return len(self.joint_names)
 
     def regressor(self, names: Sequence[str]) -> np.ndarray:
-        """Rows (len(names), V) that give these keypoints from the vertices.
+        """Regressor of these keypoints from the vertices: (len(names), V).
 
         Raises:
             ValueError: a name is no keypoint of joints.KEYPOINTS.
@@ -221,10 +221,10 @@ class BodyData:
         return np.stack([self.keypoint_regressor[name] for name in names])
 
     def h36m_rows(self) -> np.ndarray:
-        """Human3.6M's joints of the vertices: rows (17, V) of joints.H36M17.
+        """Regressor of Human3.6M's joints: rows (17, V) of joints.H36M17.
 
-        SPIN and others evaluate with these rows; a keypoint of the same name
-        may lie elsewhere.
+        SPIN and others evaluate with these rows. A keypoint of the same name
+        from `regressor` may be at another position.
 
         Raises:
             FileNotFoundError: this body came without them; the message names
@@ -251,12 +251,12 @@ class BodyData:
     def check_same_topology(self, topology: str, asset: str) -> None:
         """Refuses an asset whose vertex ids belong to another numbering.
 
-        A topology is a vertex numbering: which place of the body each vertex
-        id means. The faces define it. SMPL's neutral, female and male bodies
-        share "smpl", so poses, regressors and weights of one fit the others.
-        Their shape spaces differ: the betas of one are another person in the
-        next, and no tag says so. "open-v1" also says which shape space it
-        is, since a file with the open body's faces is checked for it.
+        A topology is a vertex numbering: the meaning of each vertex id. The
+        faces define it. SMPL's neutral, female and male bodies share "smpl",
+        so poses, regressors and weights of one fit the others. Their shape
+        spaces differ, which the tag does not show: the same betas are another
+        person. "open-v1" also names the shape space, because a file with the
+        open body's faces is checked for it.
 
         Args:
             topology: the tag that the asset carries.
@@ -297,7 +297,7 @@ def _optional(
     has_mean = smpl and body.joint_names == joints.SMPL24
     mean = body_files.read_mean(path.parent) if has_mean else None
     raw_arrays = dict(zip(_MEAN, mean, strict=True)) if mean else {}
-    h36m = keypoint_regressors.h36m(raw, path, beside=smpl)
+    h36m = keypoint_regressors.h36m(raw, path, use_spin_file=smpl)
     if h36m is not None:
         raw_arrays["h36m_regressor"] = h36m
     raw_arrays |= {name: raw[name] for name in _OPTIONAL if name in raw}

@@ -85,8 +85,8 @@ class EdgeBody:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes `joints` and `skeleton` of a call, without its vertices.
 
-        Takes and raises what a call does: a method that asks its body for
-        them inside `call` is exported with a few points, not a second mesh.
+        Arguments and errors are as of a call. A method whose `call` needs only
+        these is exported with a few points instead of a second mesh.
         """
         rotmats, betas = self._check(rotmats, betas)
         with tf.name_scope(SCOPE):

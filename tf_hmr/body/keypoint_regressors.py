@@ -1,9 +1,9 @@
 """Rows that turn a body's vertices into the keypoints of joints.KEYPOINTS.
 
-Each kind of body stores its keypoints in another place: the open body in its
-own file, HMR's SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files
-in two .npy beside it plus a few vertex ids. A keypoint that is in no file is
-left out; `missing` explains who publishes it.
+Each kind of body stores them differently: the open body in its own file, HMR's
+SMPL pickle under `cocoplus_regressor`, SMPL with SPIN's files in two .npy in
+the same folder and a few vertex ids. A keypoint that is in no file is left
+out; `missing` explains who publishes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -107,7 +107,8 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     rows: dict[str, np.ndarray] = {}
     for names_key, rows_key in (
         ("h36m_names", "J_regressor_h36m"),
-        ("cocoplus_names", "J_regressor_cocoplus"),  # wins where both name it
+        # Read last, so that these rows replace those of the same name.
+        ("cocoplus_names", "J_regressor_cocoplus"),
     ):
         if names_key in raw:
             rows |= read_rows(names_key, rows_key)
@@ -125,11 +126,11 @@ def of_open_body(raw: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
 def of_smpl(
     raw: Mapping[str, Any], path: Path, joint_names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Reads rows by name from an official SMPL file and the files beside it.
+    """Reads rows by name from an official SMPL file and SPIN's files by it.
 
-    HMR's own 19 rows win where the pickle holds them; else the limbs come
-    from SMPL's joint regressor, hips, neck and head top from SPIN's file and
-    the face from single vertices, as nkolot/SPIN: models/smpl.py does.
+    HMR's own 19 rows are used if the pickle holds them. Otherwise the limbs
+    come from SMPL's joint regressor, hips, neck and head top from SPIN's file
+    and the face from single vertices, as in nkolot/SPIN: models/smpl.py.
 
     Args:
         raw: the file's arrays.
@@ -163,13 +164,16 @@ def of_smpl(
     return {name: rows[name] for name in joints.KEYPOINTS if name in rows}
 
 
-def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
-    """Reads rows (17, V) of joints.H36M17, from the file or SPIN's beside it.
+def h36m(
+    raw: Mapping[str, Any], path: Path, use_spin_file: bool
+) -> np.ndarray | None:
+    """Reads rows (17, V) of joints.H36M17 from the body file or SPIN's file.
 
     Args:
         raw: the body file's arrays.
         path: the body file.
-        beside: whether SPIN's file fits this body.
+        use_spin_file: whether to read SPIN's file, J_regressor_h36m.npy in
+            the same folder, if the body file has no rows: only SMPL fits it.
 
     Returns:
         The rows; None if neither file holds them.
@@ -181,7 +185,7 @@ def h36m(raw: Mapping[str, Any], path: Path, beside: bool) -> np.ndarray | None:
     if "h36m_names" in raw:
         names = _texts(raw, "h36m_names", path)
         stored = _rows(raw, "J_regressor_h36m", len(names), vertices, path)
-    elif beside and (path.parent / H36M_FILE).is_file():
+    elif use_spin_file and (path.parent / H36M_FILE).is_file():
         names = list(_H36M_STORED)
         stored = _stored_rows(path.parent / H36M_FILE, len(names), vertices)
     if stored is None or set(names) != set(joints.H36M17):

@@ -9,7 +9,7 @@ chosen for speed; the result is the same:
 * coordinates are kept as planes (B, 3, V) until the end;
 * weights stay dense: a sparse gather is slower;
 * keypoints need no mesh: they are sums of a few rigidly moved points
-  (body_points.py).
+  (points.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from tf_hmr.body.data import BodyData
 
 
 class BodyMesh(NamedTuple):
-    """Posed bodies, in the frame that their global rotation puts them in.
+    """Posed bodies, in the frame of their global rotation.
 
     Attributes:
         vertices: (B, V, 3) metres.
@@ -113,8 +113,8 @@ class Body:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes `joints` and `skeleton` of a call, without its vertices.
 
-        For training without losses on vertices: takes and raises what a call
-        does, at a small part of its cost.
+        For training without losses on vertices: cheaper than a call, with the
+        same arguments and errors.
         """
         return self._keypoints_function(
             *cast_arguments(self.data, rotmats, betas)
@@ -123,11 +123,11 @@ class Body:
     def bones(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Rigid motion of each bone; takes and raises what a call does.
+        """Rigid motion of each bone; arguments and errors as of a call.
 
         Returns:
             Rotations R (B, J, 3, 3) and origins o (B, J, 3, 1), metres: a
-            point x of a bone, on the resting body, goes to R x + o.
+            point x of a bone of the resting body moves to R x + o.
         """
         return self._pose(*cast_arguments(self.data, rotmats, betas))[1:3]
 
@@ -205,14 +205,13 @@ def _plain(heavy: Callable, light: Callable) -> Callable:
 def _compiled(heavy: Callable, light: Callable) -> Callable:
     """light(*heavy(rotmats, betas)) and its gradient, compiled with XLA.
 
-    Left to itself, TensorFlow hands every intermediate value from the
-    compiled forward pass to the backward pass. Here only what `heavy` returns
-    is kept. Its matrix products do not need their own results for their
-    gradients, so the second run of `heavy` below costs next to nothing: XLA
-    removes what is not read.
+    By default TensorFlow keeps every intermediate value of the compiled
+    forward pass for the backward pass. This keeps only the values that `heavy`
+    returns. The gradients of its matrix products do not need their results, so
+    XLA removes nearly all of the second run of `heavy` below.
     """
 
-    # autograph would parse every line again for each body, and change none.
+    # autograph would parse the code again for each body and change nothing.
     @tf.function(jit_compile=True, autograph=False)
     def forward(rotmats, betas):
         values = heavy(rotmats, betas)
@@ -244,9 +243,9 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
 def _forward_kinematics(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
     """World rotations (B, J, 3, 3) and joint positions (B, J, 3, 1).
 
-    One product per level of the tree. Joints are taken apart and joined by
-    split and concat: the gradient of a gather is a scatter, which XLA
-    compiles and runs slowly on CPUs.
+    One product per level of the tree. Joints are selected by split and
+    concat, because the gradient of a gather is a scatter, which XLA compiles
+    and runs slowly on CPUs.
     """
     bones = rest.shape[1]
     rotmats = tf.split(rotmats, bones, axis=1)
@@ -272,25 +271,26 @@ def _blend_transforms(points: _Points, features, rotations, origins):
     """Blend shapes and blended bone motions of N points.
 
     Returns:
-        Offsets (B, 1, 3, N) at rest, turns (B, 3, 3, N), shifts (B, 3, N).
+        Blend shape offsets (B, 1, 3, N), rotations (B, 3, 3, N) and
+        translations (B, 3, N).
     """
     bones, count = points.rotation_weights.shape
     offsets = tf.matmul(features, points.blends)
-    turns = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, bones])
-    turns = tf.matmul(turns, points.rotation_weights)
-    shifts = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, bones])
-    shifts = tf.matmul(shifts, points.translation_weights)
+    rotations = tf.reshape(tf.transpose(rotations, [0, 2, 3, 1]), [-1, bones])
+    rotations = tf.matmul(rotations, points.rotation_weights)
+    translations = tf.reshape(tf.transpose(origins, [0, 2, 3, 1]), [-1, bones])
+    translations = tf.matmul(translations, points.translation_weights)
     return (
         tf.reshape(offsets, [-1, 1, 3, count]),
-        tf.reshape(turns, [-1, 3, 3, count]),
-        tf.reshape(shifts, [-1, 3, count]),
+        tf.reshape(rotations, [-1, 3, 3, count]),
+        tf.reshape(translations, [-1, 3, count]),
     )
 
 
-def _transform(points: _Points, offsets, turns, shifts) -> tf.Tensor:
-    """Applies their motions to points: (B, 3, N)."""
+def _transform(points: _Points, offsets, rotations, translations) -> tf.Tensor:
+    """Applies the results of `_blend_transforms` to N points: (B, 3, N)."""
     at_rest = points.template + offsets
-    return tf.reduce_sum(turns * at_rest, axis=2) + shifts
+    return tf.reduce_sum(rotations * at_rest, axis=2) + translations
 
 
 def _points(points: body_points.Points) -> _Points:
@@ -308,7 +308,7 @@ def _points(points: body_points.Points) -> _Points:
 
 
 def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Joints and their parents, by distance from the root, without it."""
+    """Joints and their parents by depth in the tree, without the root."""
     depths: list[int] = []
     for parent in parents:
         depths.append(0 if parent < 0 else depths[parent] + 1)

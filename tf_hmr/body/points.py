@@ -20,8 +20,8 @@ class Points(NamedTuple):
         template: (3, N) at rest, of the mean shape, metres.
         blends: (P + 9 (J - 1), 3 N) displacement per beta and pose feature.
         weights: (J, N) share of each bone's motion.
-        translation_counts: (N,) how often a bone's translation counts; None
-            for once.
+        translation_counts: (N,) factor of the bones' translations; None is 1
+            for all points.
     """
 
     template: np.ndarray
@@ -43,14 +43,15 @@ def surface_points(data: BodyData) -> Points:
 def of_keypoints(
     data: BodyData, regressor: np.ndarray
 ) -> tuple[Points, np.ndarray]:
-    """One point per (keypoint, bone) that share vertices, and their sums.
+    """Folds keypoints into one point per (keypoint, bone) with shared vertices.
 
     Args:
         data: the body.
         regressor: (K, V) rows of the keypoints.
 
     Returns:
-        The points and the (N, K) matrix that adds up each keypoint's.
+        The N points, and the (N, K) matrix that sums the points of each
+        keypoint.
     """
     shared = (regressor != 0).astype(float) @ (data.weights != 0)
     keypoint, bone = np.nonzero(shared)

@@ -9,16 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-# A damaged size may be more than any memory.
-_DAMAGE = (
-    OSError,
-    KeyError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    AttributeError,
-    MemoryError,
-)
+from tf_hmr.formats import hdf5_files
 
 
 def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
@@ -40,19 +31,19 @@ def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
             if "layer_names" not in root.attrs:
                 return None
             names = map(_text, root.attrs["layer_names"])
-            layers = {name: _read_layer(root[name]) for name in names}
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+            layers = {name: _read_layer(file, root[name]) for name in names}
+    except hdf5_files.DAMAGE as error:
+        raise hdf5_files.damaged(path, error) from error
     return {name: values for name, values in layers.items() if values}
 
 
-def _read_layer(group: h5py.Group) -> dict[str, np.ndarray]:
+def _read_layer(file: h5py.File, group: h5py.Group) -> dict[str, np.ndarray]:
     values = {}
     for path in map(_text, group.attrs["weight_names"]):
         # Such as conv1_conv/kernel:0; Keras 3 names all kernels alike.
         name = path.split("/")[-1].split(":")[0]
         name = "kernel" if name == "depthwise_kernel" else name
-        values[name] = group[path][()]
+        values[name] = hdf5_files.read(file, group[path])
     return values
 
 
@@ -70,18 +61,11 @@ def read_datasets(path: Path) -> dict[str, np.ndarray]:
 
     def visit(name, node):
         if isinstance(node, h5py.Dataset):
-            datasets[name] = node[()]
+            datasets[name] = hdf5_files.read(file, node)
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    except hdf5_files.DAMAGE as error:
+        raise hdf5_files.damaged(path, error) from error
     return datasets
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path} could not be read as HDF5 ({error}): it is cut short or "
-        "damaged. Copy or download it again."
-    )

@@ -7,6 +7,7 @@ replaced by recorders (unpickle.py). Storages are read on demand; a size that
 the file states is checked against the file before it is used.
 """
 
+import io
 import math
 import operator
 import struct
@@ -217,8 +218,8 @@ def _load_zip(path: Path) -> Any:
         read = _member(archive, name, count * dtype.itemsize)
         return _Storage(dtype, count, read)
 
-    with archive.open(names[0]) as file:
-        return _Unpickler(file, path, storage).load()
+    file = io.BytesIO(_member(archive, names[0])())
+    return _Unpickler(file, path, storage).load()
 
 
 def _member(

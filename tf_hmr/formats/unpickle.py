@@ -16,6 +16,7 @@ isarandi/smplfitter: src/smplfitter/common.py.
 
 import operator
 import pickle
+import pickletools
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -81,11 +82,23 @@ class ArrayUnpickler(pickle.Unpickler):
     def __init__(self, file: BinaryIO, path: Path):
         # latin1 maps Python 2's byte strings to str without loss.
         super().__init__(file, encoding="latin1")
-        self._path = path
+        self._file, self._path = file, path
         self._admitted = _HARMLESS | {
             pair: type(base.__name__, (base,), {})
             for pair, base in {**_STAND_INS, **self.stand_ins}.items()
         }
+
+    def load(self) -> Any:
+        """Loads the pickle at the file's position, which must be seekable.
+
+        Raises:
+            ValueError: it asks for more memory than its length accounts for.
+            Other errors are those of pickle.
+        """
+        start = self._file.tell()
+        _check_memo(self._file)
+        self._file.seek(start)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -97,6 +110,23 @@ class ArrayUnpickler(pickle.Unpickler):
                 f"only {self.expected}. Do not use this file unless you know "
                 f"who wrote it; {self.cure}."
             ) from None
+
+
+def _check_memo(file: BinaryIO) -> None:
+    """Refuses an index of the memo beyond the number of its entries.
+
+    The unpickler's memo is an array as long as the largest index: seven bytes
+    could take gigabytes.
+
+    Raises:
+        ValueError: there is one.
+    """
+    count = 0
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            count += 1
+            if argument > count + _MEMO_GAPS:
+                raise ValueError(f"entry {count} of the memo is {argument}")
 
 
 class _Recorded:
@@ -208,9 +238,11 @@ _HARMLESS = {
 }
 
 
+# Room for writers that do not number the entries of the memo one by one.
+_MEMO_GAPS = 2**16
 # Most numbers of an array that a file may ask for without storing them: a
 # matrix over all pairs of SMPL's 6890 vertices has fewer.
-_MOST_NUMBERS = 2**26
+_MAX_NUMBERS = 2**26
 
 
 class _Converter:
@@ -262,10 +294,10 @@ class _Converter:
         entries = plain.values() if isinstance(plain, dict) else plain
         if isinstance(plain, (dict, list, tuple)):
             size = 1 + sum(map(self._size, entries))
-            if size > _MOST_NUMBERS:
+            if size > _MAX_NUMBERS:
                 raise ValueError(
                     f"a container amounts to {size} values, expected at most "
-                    f"{_MOST_NUMBERS}"
+                    f"{_MAX_NUMBERS}"
                 )
             self._sizes[id(plain)] = size
         return plain
@@ -299,10 +331,10 @@ def _sparse(kind: type, state: dict[str, Any]) -> Any:
     # `_shape` in every scipy that wrote an SMPL file, `shape` before.
     shape = state["_shape"] if "_shape" in state else state["shape"]
     rows, columns = map(operator.index, shape)
-    if rows * columns > _MOST_NUMBERS:
+    if rows * columns > _MAX_NUMBERS:
         raise ValueError(
             f"a sparse matrix has the shape {(rows, columns)}, expected at "
-            f"most {_MOST_NUMBERS} entries"
+            f"most {_MAX_NUMBERS} entries"
         )
     if issubclass(kind, _Coo):
         coordinates = state.get("coords") or (state["row"], state["col"])

@@ -39,12 +39,12 @@ def project_weak_perspective(points: Array, camera: Array) -> Array:
 def weak_to_translation(
     camera: Array, focal_px: float, size_px: float
 ) -> Array:
-    """The translation that makes perspective look like the weak camera.
+    """Converts a weak perspective camera of a crop to a translation.
 
-    Points moved by it and seen with `focal_px` and the principal point at the
-    centre of a crop of side `size_px` land where the weak perspective camera
-    puts them, the better the longer the focal length (nkolot/SPIN:
-    train/trainer.py).
+    Points moved by it and projected with `focal_px` and the principal point
+    at the centre of a crop of side `size_px` land where the weak perspective
+    camera projects them; a longer focal length makes the difference smaller
+    (nkolot/SPIN: train/trainer.py).
 
     Args:
         camera: (..., 3) weak perspective camera with s > 0; s <= 0 puts the
@@ -65,7 +65,7 @@ def full_image_camera(
     image_size: tuple[float, float],
     focal_px: float,
 ) -> Array:
-    """The translation that places a crop's body in the full image's frame.
+    """Converts a crop's weak perspective camera to the full image's frame.
 
     As shubham-goel/4D-Humans: hmr2/utils/renderer.py cam_crop_to_full.
 
@@ -77,7 +77,8 @@ def full_image_camera(
             the image's centre, `image_centre(image_size)`.
 
     Returns:
-        (3,) metres, to add to vertices and joints in the camera frame.
+        (3,) metres: the translation of vertices and joints in the camera
+        frame.
 
     Raises:
         ValueError: the box is empty or not square.
@@ -123,9 +124,8 @@ def image_centre(image_size: tuple[float, float]) -> tuple[float, float]:
 def default_intrinsics(image_size: tuple[float, float]) -> np.ndarray:
     """Intrinsics of a photo whose camera is unknown.
 
-    The focal length is the longer side, the principal point the middle.
-    Training and inference use the same, so that a network learns with the
-    numbers that it will get.
+    The focal length is the longer side, the principal point the centre.
+    Training and inference use the same values.
 
     Args:
         image_size: (W, H) of the image in pixels.

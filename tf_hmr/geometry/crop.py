@@ -120,7 +120,7 @@ def crop_affine(box: Sequence[float], size: int) -> np.ndarray:
 def crop_image(
     image: np.ndarray, box: Sequence[float], size: int
 ) -> np.ndarray:
-    """Cuts a box out and resizes it; antialiased when it shrinks.
+    """Crops a box and resizes it, with antialiasing when it shrinks.
 
     Outside the image the nearest edge pixel is repeated, as
     akanazawa/hmr: src/util/data_utils.py pad_image_edge. crop_pixels

@@ -1,16 +1,17 @@
 """Converts a crop's predictions to the frame of the full image's camera.
 
-A method that sees a crop answers as if its camera looked straight at the
-person. The full image's camera looks past a person at its edge.
+A method that sees only a crop predicts the pose as seen by a camera whose
+optical axis goes through the crop's centre. In the full image that ray is not
+the optical axis.
 """
 
 import numpy as np
 
 
 def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """Rotations that take the optical axis to the ray through a crop's middle.
+    """Rotations of the optical axis to the ray through a crop's centre.
 
-    They turn a pose as the crop shows it into the pose in the camera's frame.
+    They turn a pose in the crop's frame into the pose in the camera's frame.
     These are the shortest such rotations: they do not roll.
 
     Args:
@@ -41,11 +42,11 @@ def rotation_to_crop_ray(box: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 def translation(
     camera: np.ndarray, box: np.ndarray, intrinsics: np.ndarray
 ) -> np.ndarray:
-    """Translations in the full image's camera of crops' weak cameras.
+    """Converts weak perspective cameras of crops to the full image's frame.
 
-    Moved by it, points near the crop's middle land where the weak perspective
-    camera puts them. With the principal point in the image's middle it is
-    camera.full_image_camera.
+    Points near the crop's centre that are moved by the translation are
+    projected where the weak perspective camera projects them. With the
+    principal point at the image's centre it is camera.full_image_camera.
 
     Args:
         camera: (N, 3) s, tx, ty.
@@ -53,7 +54,7 @@ def translation(
         intrinsics: (N, 4) fx, fy, cx, cy in pixels, centres.
 
     Returns:
-        (N, 3) metres, to add to predicted joints and vertices.
+        (N, 3) metres: translations of predicted joints and vertices.
 
     Raises:
         ValueError: a focal length is not positive.

@@ -25,7 +25,7 @@ _SMALL_SQ = 1e-4
 
 # Least squared length of a 6D column. A guard, not a bias: it changes only
 # columns shorter than 1e-6, which name no direction in float32.
-_LEAST_SQ = 1e-12
+_MIN_SQ = 1e-12
 
 
 def rotvec_to_rotmat(rotvec: tf.Tensor) -> tf.Tensor:
@@ -318,7 +318,7 @@ def _gram_schmidt(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def _unit(vector: tf.Tensor) -> tf.Tensor:
-    length_sq = tf.maximum(_squared_norm(vector), _LEAST_SQ)
+    length_sq = tf.maximum(_squared_norm(vector), _MIN_SQ)
     return vector * tf.math.rsqrt(length_sq)
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-_LEAST = 1e-6
+_MIN_TOTAL = 1e-6  # Smallest sum of confidences to divide by.
 
 
 def estimate(
@@ -11,38 +11,44 @@ def estimate(
     focal_px: tf.Tensor | float,
     centre: tf.Tensor,
 ) -> tf.Tensor:
-    """The translation that brings joints to keypoints, by least squares.
+    """Translation whose projected joints fit the keypoints, by least squares.
 
     Each keypoint (u, v) gives two equations that are linear in t, multiplied
     by the root of its confidence (nkolot/SPIN: utils/geometry.py):
     f tx + (cx - u) tz = (u - cx) z - f x, and the same of v and y.
 
+    Arguments of any floating type are computed in float32.
+
     Args:
-        joints: (B, K, 3) metres, camera frame but for the translation.
-        keypoints: (B, K, 3) x, y in pixels and confidence; with confidence 0
-            any number.
+        joints: (B, K, 3) metres, in the camera frame before the translation.
+        keypoints: (B, K, 3) x, y in pixels and confidence; x and y are
+            ignored where the confidence is 0.
         focal_px: () or (B,) pixels.
         centre: (2,) or (B, 2) principal point, pixels.
 
     Returns:
-        (B, 3) metres; 0 where no keypoint counts.
+        (B, 3) metres; 0 where no keypoint has confidence.
     """
+    joints, keypoints, focal_px, centre = (
+        tf.cast(values, tf.float32)
+        for values in (joints, keypoints, focal_px, centre)
+    )
     confidence = keypoints[..., 2]
     visible = confidence > 0
     confidence = tf.where(visible, confidence, 0.0)
     centre = tf.reshape(centre, [-1, 1, 2])
-    focal = tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1])
+    focal = tf.reshape(focal_px, [-1, 1, 1])
     offset = tf.where(visible[..., None], keypoints[..., :2] - centre, 0.0)
-    # In units of the focal length: float32 has no digits for pixels squared.
+    # In units of the focal length: float32 is too coarse for squared pixels.
     offset = offset / focal
     target = offset * joints[..., 2:3] - joints[..., :2]
     # Normal equations, solved by hand: XLA has no solver on every device.
     weight = confidence[..., None]
-    total = tf.maximum(tf.reduce_sum(confidence, axis=1), _LEAST)[:, None]
+    total = tf.maximum(tf.reduce_sum(confidence, axis=1), _MIN_TOTAL)[:, None]
     mean_offset = tf.reduce_sum(weight * offset, axis=1) / total
     mean_target = tf.reduce_sum(weight * target, axis=1) / total
     centred = offset - mean_offset[:, None]
-    spread = tf.reduce_sum(weight * centred * centred, axis=[1, 2])
-    lean = tf.reduce_sum(weight * centred * target, axis=[1, 2])
-    depth = -tf.math.divide_no_nan(lean, spread)[:, None]
+    variance = tf.reduce_sum(weight * centred * centred, axis=[1, 2])
+    covariance = tf.reduce_sum(weight * centred * target, axis=[1, 2])
+    depth = -tf.math.divide_no_nan(covariance, variance)[:, None]
     return tf.concat([mean_target + mean_offset * depth, depth], axis=1)

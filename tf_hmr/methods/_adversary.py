@@ -1,4 +1,4 @@
-"""The second player of HMR and of an ablation of HKMR."""
+"""Scores of HMR's adversary, which an ablation of HKMR also uses."""
 
 import tensorflow as tf
 

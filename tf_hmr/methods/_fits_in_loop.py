@@ -1,5 +1,8 @@
 """SMPLify in the training loop: fits to the keypoints become labels.
 
+smplify/in_the_loop.py makes the labels; training/engine/fit_store.py stores
+the fits, by example, in the run's workdir.
+
 Kolotouros et al., Learning to Reconstruct 3D Human Pose and Shape via
 Model-fitting in the Loop, ICCV 2019 (nkolot/SPIN: train/trainer.py).
 """
@@ -41,7 +44,7 @@ class FitsInLoop(method.Method):
 
     @property
     def makes_targets(self) -> bool:
-        """Whether fits become labels."""
+        """Whether fits are used as labels."""
         return self.keeps_fits
 
     @property

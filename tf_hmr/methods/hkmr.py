@@ -44,14 +44,15 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     inner_passes: int = 4
     """Passes along a chain in each, forward and backward in turn (Table 3)."""
     joint_hierarchy: bool = True
-    """A joint's residual depends on those of all joints before it; else only
-    on that of the last ("no joint hierarchy" of Table 2)."""
+    """Whether a joint's residual depends on those of all joints before it;
+    otherwise only on that of the previous one ("no joint hierarchy" of Table
+    2)."""
     forward_only: bool = False
-    """Every pass goes forward ("forward only" of Table 2)."""
+    """Whether every pass goes forward ("forward only" of Table 2)."""
     embedding: int = 128
-    """Numbers of a chain's embedding; the paper has 26.2 M parameters."""
+    """Size of a chain's embedding; the paper only says 26.2 M parameters."""
     hidden: int = 256
-    """Hidden units of the shape and the camera network; likewise."""
+    """Hidden units of the shape and the camera network; chosen likewise."""
     supervision: Literal["hmr", "spin"] = "hmr"
     """Losses of keypoints, joints, rotations and shape. 'spin', for HKMR_MF:
     squared errors over all joints, seen or not, with SPIN's weights; loss_3d
@@ -73,23 +74,24 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     loss_rotmats: Literal["as_joints", "squared", "absolute"] = "squared"
     """Penalty of rotation matrices, with smpl_loss='rotmats'."""
     smpl_loss: Literal["rotmats", "parameters"] = "rotmats"
-    """Rotations are compared as matrices, or, to the letter of the paper, as
-    rotation vectors, of which several mean the same rotation."""
+    """Form in which rotations are compared: as matrices, or as rotation vectors
+    ('parameters'), as the paper says; several of these are one rotation."""
     sum_outer: bool = True
-    """Losses of all outer steps are summed (eq. 3); else the last one's."""
+    """Whether losses of all outer steps are summed (eq. 3); otherwise only the
+    last step has losses."""
     prior: Literal["vae", "discriminator", "none"] = "vae"
-    """Prior of human poses: the divergence in the code of a trained
-    autoencoder, or HMR's adversary ("discriminator" of Table 2)."""
+    """Prior of human poses: the KL divergence of a trained autoencoder's code,
+    or HMR's adversary ("discriminator" of Table 2)."""
     kl: float = 0.1
-    """Weight of the divergence; the paper gives none."""
+    """Weight of the KL divergence; the paper gives none."""
     vae_hidden: int = 512
     """Units of the autoencoder's hidden layers (Pavlakos et al., 2019)."""
     vae_latent: int = 32
-    """Numbers of the autoencoder's code."""
+    """Size of the autoencoder's code."""
     vae_dropout: float = 0.1
     """Dropout in the autoencoder."""
     vae_kl: float = 0.005
-    """Weight of the divergence in the autoencoder's own loss."""
+    """Weight of the KL divergence in the autoencoder's own loss."""
     adversary_hidden: int = 1024
     """Units of the discriminator of all joints together."""
     adversary: float = 1.0
@@ -202,14 +204,17 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         )
 
     def terms(self, batch, prediction):
-        """Eq. 3: 2D, 3D, parameters and prior, summed over outer steps."""
+        """HKMR's whole loss (eq. 3), summed over the outer steps.
+
+        2D and 3D joints, parameters, and the prior of poses.
+        """
         config, intermediate = self.config, prediction.intermediate
         estimates = method.Prediction(
             *(intermediate[name] for name in method.Prediction._fields)
         )
         rotvecs = intermediate["rotvecs"]
         count = config.outer_steps if config.sum_outer else 1
-        # The labels of each step's estimates, which are one batch.
+        # The estimates of all outer steps are one batch; so are their labels.
         labels = _smpl_losses.repeated(batch, count)
         terms = self.supervised_terms(labels, estimates)
         if config.smpl_loss == "parameters":
@@ -240,7 +245,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         """HMR's or SPIN's losses, each where it is labelled.
 
         Args:
-            batch: a batch of pipeline.train_dataset.
+            batch: a batch of training/data/pipeline/batches.py: train_dataset.
             prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
@@ -291,21 +296,23 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         }
 
     def _parameters(self, batch, rotvecs, betas):
-        """The paper's one norm of pose and shape, with equal weight per number.
+        """The paper's norm of pose and shape, with equal weight per number.
 
-        Halved means over the numbers, as in HMR's code over its 226.
+        Half the mean over all numbers of both, as in HMR's code over its 226.
         """
         true = rotations.rotmat_to_rotvec(batch["rotmats"])
         has_pose, has_betas = batch["has_pose"], batch["has_betas"]
-        posed, _ = losses.rotmats_squared(rotvecs, true, has_pose)
-        shaped, _ = losses.betas_squared(betas, batch["betas"], has_betas)
+        pose_error, _ = losses.rotmats_squared(rotvecs, true, has_pose)
+        shape_error, _ = losses.betas_squared(betas, batch["betas"], has_betas)
         numbers = 3.0 * rotvecs.shape[1] + betas.shape[1]
         weights = self.config.rotmats, self.config.betas
         return {
             "parameters": method.Term(
-                posed, numbers * has_pose, weights[0] / 2
+                pose_error, numbers * has_pose, weights[0] / 2
             ),
-            "betas": method.Term(shaped, numbers * has_betas, weights[1] / 2),
+            "betas": method.Term(
+                shape_error, numbers * has_betas, weights[1] / 2
+            ),
         }
 
 
@@ -338,7 +345,7 @@ def contract_camera(numbers):
 
 
 def _last(estimates: method.Prediction, count: int) -> method.Prediction:
-    """The last of `count` outer steps, which are one batch."""
+    """Splits a batch of `count` outer steps; returns the last step."""
     return method.Prediction(
         *(v if v is None else tf.split(v, count)[-1] for v in estimates)
     )

@@ -42,8 +42,7 @@ class Config(_image_encoder.EncoderFields):
     dropout: float = 0.5
     """Dropout after each hidden layer."""
     supervise: Literal["last", "each"] = "last"
-    """Iterations that the 2D and 3D losses see; section 3.2 argues against
-    'each'."""
+    """Iterations with 2D and 3D losses; section 3.2 argues against 'each'."""
     keypoints_2d: float = 60.0
     """Weight of the 2D keypoint loss (do_train.sh: e_loss_weight)."""
     joints_3d: float = 60.0
@@ -157,7 +156,7 @@ class Model(_image_encoder.ImageEncoder):
         self.regressor.initialize_from_mean(start)
 
     def build_all(self):
-        """Makes the variables of both players."""
+        """Makes the variables of the network and of its adversary."""
         super().build_all()
         if self.adversary is not None:
             self.adversary.build()
@@ -193,16 +192,17 @@ class Model(_image_encoder.ImageEncoder):
         )
 
     def _without_mesh(self, rotmats, betas, weak) -> method.Prediction:
-        """Prediction for the losses, without vertices."""
+        """Makes the prediction for the losses, without vertices."""
         points, _ = self.body.keypoints(rotmats, betas)
         keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(rotmats, betas, weak, points, keypoints, None)
 
     def terms(self, batch, prediction):
-        """The regressor's side: 60 (L2D + L3D) + Ladv (eq. 1).
+        """HMR's whole loss, for encoder and regressor (eq. 1).
 
-        2D and 3D losses see the last iteration only, the adversary sees all
-        (src/trainer.py).
+        60 (L2D + L3D) + Ladv: 2D and 3D losses are of the last iteration, the
+        adversarial loss is of all iterations (src/trainer.py).
+        `adversary_terms` is the loss of the discriminator.
         """
         config, intermediate = self.config, prediction.intermediate
         if config.supervise == "each":
@@ -210,14 +210,14 @@ class Model(_image_encoder.ImageEncoder):
         else:
             terms = self.supervised_terms(batch, prediction)
         if config.layout_keypoints:
-            # Not in the paper: the encoder's own keypoints, before any body.
+            # Not in the paper: keypoints of the encoder, not of the body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
                 intermediate["encoder_keypoints"],
                 _smpl_losses.select(batch["keypoints"], self.joint_names),
                 config.layout_keypoints,
             )
         if self.adversary is not None:
-            # Least squares: all estimates towards 1 (eq. 2).
+            # Least squares with target 1 for all estimates (eq. 2).
             scores = self.adversary(
                 intermediate["rotmats"], intermediate["betas"]
             )
@@ -230,7 +230,7 @@ class Model(_image_encoder.ImageEncoder):
         """L2D and L3D, each where it is labelled.
 
         Args:
-            batch: a batch of pipeline.train_dataset.
+            batch: a batch of training/data/pipeline/batches.py: train_dataset.
             prediction: the prediction for it.
         """
         config, names = self.config, self.joint_names
@@ -241,14 +241,15 @@ class Model(_image_encoder.ImageEncoder):
             prediction.joints, names, batch["joints3d"], config.joints_in_loss
         )
         return {
-            # L1 of the visible (src/ops.py: keypoint_l1_loss).
+            # L1 of the visible keypoints (src/ops.py: keypoint_l1_loss).
             "keypoints_2d": _smpl_losses.keypoints_2d(
                 prediction.keypoints,
                 _smpl_losses.select(batch["keypoints"], names),
                 config.keypoints_2d,
             ),
-            # Half squared errors (src/ops.py: compute_3d_loss): joints minus
-            # their mid-hip; rotations and shape are one mean of 226 numbers.
+            # Half squared errors (src/ops.py: compute_3d_loss). Joints are
+            # relative to the mid-hip; rotations and shape share one mean over
+            # 216 + 10 numbers.
             "joints_3d": _smpl_losses.joints_3d(
                 aligned, config.loss_3d, config.joints_3d
             ),
@@ -275,9 +276,9 @@ class Model(_image_encoder.ImageEncoder):
         }
 
     def adversary_terms(self, batch, prediction):
-        """The adversary's side: least squares (src/trainer.py).
+        """The discriminator's least-squares loss (src/trainer.py).
 
-        Real bodies towards 1, the estimates of all iterations towards 0.
+        Target 1 for real bodies, 0 for the estimates of all iterations.
         """
         if self.adversary is None:
             return {}

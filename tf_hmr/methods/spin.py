@@ -43,8 +43,8 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Regressed rotation of a joint: 6 numbers, row by row as in SPIN's
     checkpoints, or columns stacked, or 3 as HMR's."""
     focal: float = spin_regressor.FOCAL
-    """Focal length over the crop's side, of the camera that keypoints are
-    compared by: 5000 / 224; 0 is weak perspective."""
+    """Focal length over the crop's side, of the camera that projects joints to
+    keypoints: 5000 / 224; 0 is weak perspective."""
     iterations: int = 3
     """Passes of the regressor with feedback."""
     hidden: int = 1024
@@ -138,9 +138,10 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         )
 
     def terms(self, batch, prediction):
-        """Squared errors of the last iteration (train/trainer.py).
+        """SPIN's whole loss: squared errors of the last iteration.
 
-        60 (5 L2D + 5 L3D + Lpose + 0.001 Lbetas + mean of exp(-10 s)^2).
+        60 (5 L2D + 5 L3D + Lpose + 0.001 Lbetas + mean of exp(-10 s)^2), as
+        train/trainer.py.
         """
         config, names = self.config, self.joint_names
         labels = _smpl_losses.select(batch["keypoints"], names)
@@ -159,7 +160,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             ),
         }
         if config.layout_keypoints:
-            # Not in the paper: the encoder's own keypoints, before any body.
+            # Not in the paper: keypoints of the encoder, not of the body.
             terms["layout_keypoints"] = _smpl_losses.keypoints_2d(
                 prediction.intermediate["encoder_keypoints"],
                 labels,

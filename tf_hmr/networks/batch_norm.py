@@ -6,9 +6,9 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("tf_hmr")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Synchronised over replicas; on one replica the fused kernel.
+    """Layer synchronised over replicas; with one replica a fused kernel.
 
-    Keras normalises by separate ops, which cost about a fifth of a small
+    Keras normalises by separate ops, which take about a fifth of a small
     encoder's training step on a CPU; the fused kernel gives the same values.
     """
 

@@ -163,7 +163,12 @@ class Layout(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, named: int):
-        """Makes the layers; `named` keypoints, for a loss, are the first."""
+        """Makes the layers.
+
+        Args:
+            channels: channels in which the last map is kept.
+            named: number of keypoints that get a loss: the first ones.
+        """
         super().__init__(name="layout")
         self.named = named
         conv = keras.layers.Conv2D

@@ -1,9 +1,9 @@
 """HKMR's regressor: six kinematic chains, a shape and a camera network.
 
 Georgakis et al., Hierarchical Kinematic Human Mesh Recovery, ECCV 2020,
-section 3.2. Only the ReLU of the embeddings is not linear, so two products that
-the text repeats are computed once: that of the image features in every
-embedding, and, within a pass along a chain, that of its heads one after another
+section 3.2. Only the ReLU of the embeddings is not linear. So two products that
+the paper's text repeats are computed once: the image features in every
+embedding, and the successive heads of a pass along a chain
 (`Chain.residual_map`). Values, parameters and gradients are the same.
 """
 

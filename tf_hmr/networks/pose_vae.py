@@ -18,7 +18,7 @@ from tf_hmr.networks import dropout
 
 NUMBERS = 3 * (len(joints.SMPL24) - 1)
 """The 69 numbers of HKMR."""
-_LEAST_SCALE = 1e-4
+_MIN_SCALE = 1e-4
 
 
 class Code(NamedTuple):
@@ -60,8 +60,9 @@ class PoseVae(method.Learner):
             hidden: units of every hidden layer.
             latent: numbers of the code (L).
             rate: dropout, in training alone.
-            kl: weight of the divergence, its mean over the code's numbers,
-                beside the mean squared error of the N numbers of a pose.
+            kl: weight of the KL divergence, a mean over the code's numbers,
+                relative to the mean squared error over the N numbers of a
+                pose.
             num_joints: joints of the body, with the root (J); N = 3 (J - 1).
                 The default is the paper's body.
         """
@@ -87,7 +88,7 @@ class PoseVae(method.Learner):
         """(B, N) -> distributions of their codes."""
         numbers = _run(self.encoder, poses, training)
         # Not exp, so that the code of a pose far from all others stays finite.
-        scale = tf.nn.softplus(numbers[:, self.latent :]) + _LEAST_SCALE
+        scale = tf.nn.softplus(numbers[:, self.latent :]) + _MIN_SCALE
         return Code(numbers[:, : self.latent], scale)
 
     def decode(self, codes, training=False):

@@ -1,4 +1,4 @@
-"""ResNet-50 v2 (He et al. 2016, Identity Mappings) in its two dialects.
+"""ResNet-50 v2 (He et al. 2016, Identity Mappings) in its two variants.
 
 Keras and TF-slim build the same layers with the same shapes, so that the
 weights of one load into the other, but they compute different features:
@@ -26,7 +26,7 @@ SLIM_SCOPE = "resnet_v2_50"
 
 
 class Variant(NamedTuple):
-    """Differences between the two dialects."""
+    """Differences between the two variants."""
 
     pads_first_pooling: bool
     """Zeros on all sides before it; otherwise -inf, bottom and right."""

@@ -1,9 +1,10 @@
 """SMPLify: bodies fitted to 2D keypoints by gradient steps, many at once.
 
 Bogo et al. 2016 with the loop of nkolot/SPIN: smplify/smplify.py, losses.py:
-first the body is turned and moved until its torso lies over the keypoints,
-then it is bent and shaped under priors (priors.py). Pixels are those of a
-crop of side 224, for which the weights of the terms were chosen.
+first the body's orientation and translation are fitted to the torso's
+keypoints, then pose and shape to all keypoints under priors (priors.py).
+Pixels are those of a crop of side 224, for which the weights of the terms were
+chosen.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ ORIGINAL = schedules.ORIGINAL
 
 # Adam's constants, those of Kingma and Ba 2015.
 _DECAY, _DECAY_SQ, _EPSILON = 0.9, 0.999, 1e-8
-# A joint nearer than this is behind the lens, and its pixels mean nothing.
+# Joints nearer than this are projected as if they were this far away.
 _NEAR_M = 0.05
 
 
@@ -136,10 +137,10 @@ class Fitter:
         """Fits bodies to keypoints. No gradient flows through a fit.
 
         Args:
-            start: initial bodies, which must face the right way: the fit
-                does not recover from a wrong half turn.
+            start: initial bodies. They must face the right way, because the
+                fit does not correct an orientation that is half a turn off.
             keypoints: (B, 29, 3) in joints.KEYPOINTS order: x, y in pixels
-                and confidence; x and y may be anything where it is 0.
+                and confidence; x and y are ignored where it is 0.
             focal_px: () or (B,) pixels.
             centre: (2,) or (B, 2) principal point, pixels.
 
@@ -227,11 +228,13 @@ class Fitter:
         return x, losses, self._energy(x, view, last)
 
     def _fit_camera(self, x, view):
-        """Fits orientation and translation: a rigid body is posed only once."""
+        """Fits orientation and translation; the rigid body is posed once."""
         pose, betas, translation = self._parts(x)
-        unturned = tf.concat([tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1)
-        unturned_keypoints, pelvis = self._body.keypoints(
-            _rotmats(unturned), betas
+        unrotated_pose = tf.concat(
+            [tf.zeros_like(pose[:, :3]), pose[:, 3:]], axis=1
+        )
+        unrotated_keypoints, pelvis = self._body.keypoints(
+            _rotmats(unrotated_pose), betas
         )
         pelvis = pelvis[:, :1]
         schedule = self.schedule
@@ -239,7 +242,7 @@ class Fitter:
         def energy(y, _):
             rotmats = rotations.rotvec_to_rotmat(y[:, :3])
             rotated = tf.matmul(
-                unturned_keypoints - pelvis, rotmats, transpose_b=True
+                unrotated_keypoints - pelvis, rotmats, transpose_b=True
             )
             rotated += pelvis + y[:, None, 3:]
             error = tf.square(_project(rotated, view) - view.pixels)

@@ -3,7 +3,8 @@
 Kolotouros et al., Learning to Reconstruct 3D Human Pose and Shape via
 Model-fitting in the Loop, ICCV 2019: a body is fitted to the keypoints from
 the prediction, compared with the fit stored so far, and the better one
-becomes the label (nkolot/SPIN: train/trainer.py).
+becomes the label (nkolot/SPIN: train/trainer.py). training/engine/fit_store.py
+stores the fits, by example, in the run's workdir.
 """
 
 import dataclasses
@@ -16,14 +17,14 @@ from tf_hmr.geometry import camera, rotations, translation
 from tf_hmr.smplify import fitter as smplify
 from tf_hmr.smplify import priors
 
-# SPIN's crop and focal length, in pixels, for which its weights were chosen;
-# crops of other sides are measured as if they had this one.
+# SPIN's crop and focal length, in pixels, for which its weights were chosen.
+# Keypoints of crops of other sides are scaled to this side.
 SIDE, FOCAL = 224.0, 5000.0
 CENTRE = (0.0, 0.0)
 # Fits with a mean keypoint loss (px squared) above this are not used as labels.
 # As in SPIN, the mean is over all keypoints of the body, visible or not.
 THRESHOLD = 100.0
-# A fit with a beta beyond this is a label of its pose and of the mean shape.
+# A fit with a larger beta gives a label of its pose and of the mean shape.
 EXTREME_BETA = 3.0
 
 
@@ -37,8 +38,8 @@ class FitTargets:
             body: the body to fit.
             prior: file of the pose prior, priors.load; "" for the open
                 body's own.
-            steps: steps of the camera's and of the body's stage; 0 takes the
-                stored fits as they are.
+            steps: steps of the camera's and of the body's stage; 0 makes no
+                new fits.
 
         Raises:
             FileNotFoundError, ValueError: see priors.load, smplify.Fitter.
@@ -65,9 +66,9 @@ class FitTargets:
         """Adds pose and betas of fits to the examples without a pose.
 
         Args:
-            batch: a batch of pipeline.train_dataset.
+            batch: a batch of training/data/pipeline/batches.py: train_dataset.
             prediction: the prediction for it.
-            fits: the stored ones, with a body in every row.
+            fits: the stored fits; rows without one hold the mean body.
 
         Returns:
             The batch, and `fits`: a method.Fits whose `kept` is 1 where the

@@ -1,8 +1,9 @@
-"""Starts of SMPLify from keypoints alone.
+"""Initial orientation and translation of SMPLify, from keypoints alone.
 
 As in Bogo et al. 2016, depth comes from similar triangles, and both facing
-directions are tried when the shoulders look narrow. Gradient steps do not find
-a half turn, so the torso's keypoints give the orientation here.
+directions are tried when the shoulders look narrow. Gradient steps do not
+correct an orientation that is half a turn off, so it is computed here, from
+the torso's keypoints.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from tf_hmr.geometry import camera, translation
 
 NARROW = 0.8
 """Shoulders and hips that look narrower than this share of their width may
-face towards or away from the camera: both are tried."""
+face towards the camera or away from it: both are tried."""
 
 _TORSO = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
 _SIDES = (("right_shoulder", "right_hip"), ("left_shoulder", "left_hip"))
@@ -26,7 +27,8 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
     The line from hips to shoulders gives the roll; the signed width of
     shoulders and hips over the torso's length gives the angle about that line,
-    but not its sign.
+    but not its sign. Without a whole torso the body stands upright and faces
+    each of four ways.
 
     Args:
         keypoints: (29, 3) of one person in joints.KEYPOINTS order: x, y in
@@ -35,11 +37,12 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
             metres.
 
     Returns:
-        (1 or 2, 3) global rotation vectors in the camera frame.
+        (1, 2 or 4, 3) global rotation vectors in the camera frame.
     """
     pixels, metres = _by_name(keypoints), _by_name(rest)
     if not all(pixels[name][2] > 0 for name in _TORSO):
-        return _TO_CAMERA.as_rotvec()[None]
+        turns = Rotation.from_euler("y", [0, 90, 180, 270], degrees=True)
+        return (_TO_CAMERA * turns).as_rotvec()
     up = sum(pixels[a][:2] - pixels[b][:2] for a, b in _SIDES)
     roll = np.arctan2(up[0], -up[1])
     across = sum(pixels[b][:2] - pixels[a][:2] for a, b in _ACROSS)
@@ -47,19 +50,19 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
     lengths = _distances(metres, _SIDES), _distances(metres, _ACROSS)
     expected = np.linalg.norm(up) * sum(lengths[1]) / sum(lengths[0])
     ratio = np.clip(width / max(expected, 1e-6), -1, 1)
-    turn = np.arccos(ratio)
+    yaw = np.arccos(ratio)
     if abs(ratio) > NARROW:
-        turns = [0.0 if ratio > 0 else np.pi]
+        yaws = [0.0 if ratio > 0 else np.pi]
     else:
-        turns = [turn, -turn]
+        yaws = [yaw, -yaw]
     return np.array(
         [
             (
                 Rotation.from_rotvec([0, 0, roll])
                 * _TO_CAMERA
-                * Rotation.from_rotvec([0, turn, 0])
+                * Rotation.from_rotvec([0, yaw, 0])
             ).as_rotvec()
-            for turn in turns
+            for yaw in yaws
         ]
     )
 
@@ -77,7 +80,7 @@ def estimate_translation(
 
     Args:
         keypoints: (29, 3) x, y in pixels and confidence.
-        posed: (29, 3) metres, in the camera frame but for the translation.
+        posed: (29, 3) metres, in the camera frame before the translation.
         focal_px: pixels.
         centre: (2,) principal point, pixels.
 
@@ -114,5 +117,5 @@ def _by_name(points: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _distances(points: dict[str, np.ndarray], pairs) -> list[float]:
-    """Distances across the line of sight, because the body may lean."""
+    """Distances in x and y only: the depths are not visible in the image."""
     return [np.linalg.norm(points[a][:2] - points[b][:2]) for a, b in pairs]

@@ -207,11 +207,11 @@ def backward_bending(
 def lean_energy(
     skeleton: tf.Tensor, joint_names: Sequence[str] = joints.SMPL24
 ) -> tf.Tensor:
-    """Energy of trunk and legs that lean towards or away from the camera.
+    """Energy of a trunk and legs that lean towards or away from the camera.
 
-    The depth of a keypoint is not visible: a body that leans looks like one
-    with shorter trunk and legs. Cameras that are about level see more people
-    who stand or sit than people who fall.
+    Keypoints do not show depth: a body that leans looks like one with shorter
+    trunk and legs. In photos from a level camera most people stand or sit
+    upright, so upright bodies are preferred.
 
     Args:
         skeleton: (B, J, 3) joints in the camera frame.

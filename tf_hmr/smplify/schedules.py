@@ -19,7 +19,7 @@ class Stage:
     """One stage: steps of Adam on the whole body.
 
     Attributes:
-        steps: how many.
+        steps: number of steps.
         free: parameters that move: "orientation", "pose", "betas",
             "translation".
         learning_rate: rate of Adam, which starts again in each stage.
@@ -55,8 +55,8 @@ class Schedule:
         ignored: keypoints that the body's stages and the losses leave out.
         torso: keypoints of the camera's stage.
         fix_camera_stage: leave torso keypoints without confidence out of the
-            camera's stage. SPIN takes all four whatever their confidence,
-            because it has set the confidences to zero before it reads them.
+            camera's stage. SPIN uses all four whatever their confidence: its
+            code sets the confidences to zero before it reads them.
         relative_depth: steps of the depth and its penalty are relative to the
             depth at the start, not in metres: a long focal length puts bodies
             a hundred metres away.
@@ -101,11 +101,10 @@ ORIGINAL = Schedule(
 )
 """The four stages of Bogo et al. 2016 (fit_3d.py of its release).
 
-Adam replaces its dogleg, whose second-order steps need residuals and their
-Jacobian, one body at a time: 300 of its steps for 100, and all
-bodies step together, by the code of SPIN's loop. The translation stays where
-the camera's stage leaves it, as in the paper, so people who bend far towards
-the camera are fitted less well than by KEYPOINTS.
+Adam, in the code of SPIN's loop, replaces the paper's dogleg optimiser, which
+needs the Jacobian of the residuals and fits one body at a time; 300 steps
+replace 100. As in the paper only the camera's stage fits the translation, so
+people who bend far towards the camera are fitted less well than by KEYPOINTS.
 """
 
 
@@ -132,9 +131,10 @@ KEYPOINTS = Schedule(
 """For bodies with keypoints alone: priors that fade to the last weights of
 Bogo et al. 2016, with the translation free.
 
-`lean` constrains what keypoints do not: without it, bodies fitted to annotated
-keypoints tilt towards the camera. It is strong at first, when the direction of
-leaning is decided, and weak at the end, when the keypoints decide how far.
+`lean` constrains depth, which keypoints do not: without it, bodies fitted to
+annotated keypoints lean towards the camera. Its weight is large at first, when
+the direction of the lean is decided, and small at the end, when the keypoints
+decide its angle.
 """
 
 

@@ -1,8 +1,8 @@
-"""Energy of a body whose parts reach into each other.
+"""Energy of a body whose parts penetrate each other.
 
 Bogo et al. 2016, section 3.2: the parts' capsules are filled with spheres,
-whose centres and radii follow the betas; pairs of spheres of parts that do not
-naturally touch cost more, the nearer they are.
+whose centres and radii follow the betas. The energy of two spheres, of parts
+that do not touch at rest, grows as they approach.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from tf_hmr.body.data import BodyData
 
 # A sphere's Gaussian is this many times narrower than its radius.
 _NARROWER = 3
-_LEAST_M = 1e-3
+_MIN_M = 1e-3
 
 
 class _Spheres(NamedTuple):
@@ -63,8 +63,8 @@ class SelfPenetration:
             (B,), below 1e-3 for a body whose limbs do not touch.
         """
         centres, radii = self.spheres(rotmats, betas)
-        # In the pelvis's frame, where float32 has digits for the difference
-        # of squares.
+        # In the pelvis's frame, so that float32 is precise enough for the
+        # difference of squares.
         square = tf.reduce_sum(centres * centres, axis=2)
         product = tf.matmul(centres, centres, transpose_b=True)
         distance = square[:, :, None] + square[:, None] - 2 * product
@@ -89,7 +89,7 @@ class SelfPenetration:
         centres = (
             tf.matmul(sphere_rotations, rest[..., :3, None]) + sphere_origins
         )
-        return centres[..., 0], tf.maximum(rest[..., 3], _LEAST_M)
+        return centres[..., 0], tf.maximum(rest[..., 3], _MIN_M)
 
 
 def _spheres(data: BodyData, vertices: np.ndarray | None = None) -> _Spheres:

@@ -46,7 +46,7 @@ def batches(
     augment: config.Augment = AUGMENT,
     **changes: str,
 ):
-    """pipeline.train_dataset of the images that `write` wrote.
+    """batches.train_dataset of the images that `write` wrote.
 
     Args:
         folder: the folder of `write`.

@@ -27,7 +27,11 @@ def one_core() -> None:
 def in_turns(
     sides: dict[str, Callable], rounds: int, calls: int = 1
 ) -> dict[str, float]:
-    """Median CPU seconds per call; every round measures each side once."""
+    """Median CPU seconds per call of each side.
+
+    Every round measures each side once, so that other programs disturb all
+    sides alike.
+    """
     for side in sides.values():  # compiles and fills caches
         side()
     times_by_side: dict[str, list[float]] = {name: [] for name in sides}
@@ -43,7 +47,7 @@ def in_turns(
     }
 
 
-def smplx_here() -> bool:
+def smplx_is_installed() -> bool:
     """Whether PyTorch and smplx are installed; PyTorch then has one thread."""
     try:
         import smplx.lbs  # noqa: F401

@@ -128,7 +128,7 @@ def _ours(data, task: Task, mesh: bool) -> Callable[[], Pair]:
 
 def _smplx(data, task: Task) -> Callable[[], Pair] | None:
     """Gradients with vchoutas/smplx: smplx/lbs.py, or None without it."""
-    if not _peers.smplx_here():
+    if not _peers.smplx_is_installed():
         return None
     import torch
     from smplx.lbs import lbs

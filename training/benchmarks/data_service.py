@@ -88,7 +88,7 @@ def _start_server(stack: contextlib.ExitStack, *arguments: str) -> str:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    stack.callback(_end, process)
+    stack.callback(_terminate, process)
     ready, _, _ = select.select([process.stdout], [], [], _STARTS_S)
     line = process.stdout.readline() if ready else ""
     if "listens at" not in line:
@@ -100,7 +100,7 @@ def _start_server(stack: contextlib.ExitStack, *arguments: str) -> str:
     return line.split()[-1].rstrip(".")
 
 
-def _end(process: subprocess.Popen) -> None:
+def _terminate(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.communicate(timeout=20)

@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
     wall: float
     cpu: float
-    most_mib: float
+    peak_mib: float
 
 
 def run(options: Options) -> float:
@@ -64,12 +64,12 @@ def run(options: Options) -> float:
         print(
             f"{count} people of {options.size} px, {kib:.0f} KiB each: "
             f"{measured.wall:.1f} s, {measured.cpu:.1f} s of CPU, "
-            f"{measured.most_mib:.0f} MiB at most in a process"
+            f"{measured.peak_mib:.0f} MiB at most in a process"
         )
     print(
         f"{1000 * cpu:.2f} ms of CPU per image, "
         f"{added / (large.wall - small.wall):.0f} images/s by the clock, "
-        f"{large.most_mib - small.most_mib:+.0f} MiB for {_TIMES} times the "
+        f"{large.peak_mib - small.peak_mib:+.0f} MiB for {_TIMES} times the "
         "people"
     )
     print(f"images/s of two cores {2 / cpu:.0f}")

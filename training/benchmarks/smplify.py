@@ -133,7 +133,7 @@ def _ours(fitter, task: Task) -> Callable[[], np.ndarray]:
 
 def _peer(fitter, data, prior, task: Task) -> Callable | None:
     """Fit with PyTorch and vchoutas/smplx: smplx/lbs.py, or None."""
-    if not _peers.smplx_here():
+    if not _peers.smplx_is_installed():
         return None
     return _Peer(fitter, data, prior, task).fit
 

@@ -98,7 +98,7 @@ def run(options: Options) -> list[dict]:
         )
         row = dataclasses.asdict(case)
         try:
-            figures = _in_its_own_process(case, options)
+            figures = _measure_in_subprocess(case, options)
         except (DoesNotFit, process.BrokenProcessPool) as error:
             print(f"does not fit: {error}", flush=True)
             row["does_not_fit"] = str(error)
@@ -131,15 +131,15 @@ def cases(options: Options) -> list[Case]:
     return rows
 
 
-def _in_its_own_process(case: Case, options: Options) -> Figures:
+def _measure_in_subprocess(case: Case, options: Options) -> Figures:
     """Measures in a fresh process: devices and peak memory cannot be reset."""
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:
-        return pool.submit(_measured, case, options).result()
+        return pool.submit(_measure_if_it_fits, case, options).result()
 
 
-def _measured(case: Case, options: Options) -> Figures:
+def _measure_if_it_fits(case: Case, options: Options) -> Figures:
     import tensorflow as tf
 
     try:
@@ -172,7 +172,7 @@ def measure(case: Case, options: Options) -> Figures:
     memory = _peak_mib()  # before the bare step's own Adam
     bare = [np.nan]
     if strategy.num_replicas_in_sync == 1:
-        bare = _bare(method, made_up(case, 1), options.rounds)
+        bare = _bare(method, random_batch(case, 1), options.rounds)
     loop += _loop(method, strategy, case, options)
     return Figures(
         bare=images / statistics.median(bare),
@@ -182,7 +182,7 @@ def measure(case: Case, options: Options) -> Figures:
     )
 
 
-def made_up(case: Case, replicas: int) -> dict[str, np.ndarray]:
+def random_batch(case: Case, replicas: int) -> dict[str, np.ndarray]:
     """Random images and labels in the form of training.data.pipeline."""
     from tf_hmr import joints, method_inputs
 
@@ -285,7 +285,9 @@ def _loop(method, strategy, case: Case, options: Options) -> list[float]:
 
     def make_dataset(step, context):
         replicas = context.num_replicas_in_sync if context else 1
-        return tf.data.Dataset.from_tensors(made_up(case, replicas)).repeat()
+        return tf.data.Dataset.from_tensors(
+            random_batch(case, replicas)
+        ).repeat()
 
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

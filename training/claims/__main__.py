@@ -82,7 +82,7 @@ def measure(name: str, flags: Flags) -> Path:
         "agrees": verdict.agrees,
         "text": "; ".join(verdict.lines),
         "configurations": configurations,
-        "size": f"{flags.steps} steps of 32 pictures, {runs.PROTOCOL}",
+        "size": f"{flags.steps} steps of 32 images, {runs.PROTOCOL}",
         "cost_s": sum(
             s["trained_s"] for seeds in measured.values() for s in seeds
         ),

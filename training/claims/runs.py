@@ -124,7 +124,7 @@ def implausible_pct(method, dataset, real: mocap.Prior) -> float:
 
     Args:
         method: the method to measure.
-        dataset: of pipeline.eval_dataset.
+        dataset: of batches.eval_dataset.
         real: real poses, which define the plausible range.
     """
     mean = statistics.mean_of_prior(real)[0][1:]

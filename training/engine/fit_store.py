@@ -175,7 +175,7 @@ def keep_only(workdir: Path, steps: Sequence[int]) -> None:
 
 def rows(batch: dict[str, tf.Tensor], fits: method.Fits) -> tf.Tensor:
     """Turns fits as crops show them to (B, 82) as stored images do."""
-    rotmats = augment.undone_rotmats(_augmentation(batch), fits.rotmats)
+    rotmats = augment.undo_rotmats(_augmentation(batch), fits.rotmats)
     pose = tf.reshape(rotations.rotmat_to_rotvec(rotmats), (-1, POSE))
     return tf.concat([pose, fits.betas], axis=1)
 
@@ -215,7 +215,7 @@ def gather(
 
 def _augmentation(batch: dict[str, tf.Tensor]) -> augment.Augmentation:
     """The rotation and the flip that the crops of a batch have."""
-    identity = augment.nothing(tf.shape(batch["flip"])[0])
+    identity = augment.identity(tf.shape(batch["flip"])[0])
     return identity._replace(
         flip=batch["flip"], rotation_rad=batch["rotation_rad"]
     )

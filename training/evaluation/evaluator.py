@@ -21,8 +21,8 @@ from training.evaluation.protocol import (
 )
 
 Batch = dict[str, np.ndarray]
-OF_BASELINES = ("joints3d", "surface", "pck3d")
-"""Measures that need no image."""
+BASELINE_MEASURES = ("joints3d", "surface", "pck3d")
+"""Measures of a baseline: those that need no image."""
 
 
 class Scores:
@@ -100,7 +100,7 @@ def make_context(
     joint_names: tuple[str, ...],
     true_bodies: Path | None = None,
 ) -> EvaluationContext:
-    """The context of measures for predictions of these joints by this body.
+    """Collects what measures need to know about the predictions.
 
     Args:
         body: body of the predicted vertices.
@@ -119,14 +119,14 @@ def predictions(
     occlusion: Occlusion | None = None,
     multiple: int = 1,
 ) -> Iterator[tuple[Batch, Predictions]]:
-    """Batches and the method's predictions for them, as numpy.
+    """Yields batches and the method's predictions for them, as numpy.
 
-    The last, smaller batch is padded for the method: another batch size would
-    compile another graph.
+    The last, smaller batch is padded for the method, because another batch
+    size would compile another graph.
 
     Args:
         method: its `inputs` and `infer` are called.
-        dataset: of pipeline.eval_dataset.
+        dataset: of batches.eval_dataset.
         occlusion: occluder put in front of the people. Each batch is yielded
             once per variant, with the variant's name as `variant`.
         multiple: the batch size that `infer` sees is a multiple of this.
@@ -166,7 +166,7 @@ def _occluded(batch: Batch, occlusion: Occlusion | None) -> Iterator[Batch]:
 
 
 def without_bodies(batch: Batch) -> Batch:
-    """The batch with its labels of a body marked as missing."""
+    """Marks the labels of pose, shape and parts of a batch as missing."""
     flags = ("has_pose", "has_betas", "has_parts")
     return batch | {name: np.zeros_like(batch[name]) for name in flags}
 
@@ -174,7 +174,7 @@ def without_bodies(batch: Batch) -> Batch:
 def measure(
     method: methods.Method, dataset: Iterable, protocol: Protocol
 ) -> Scores:
-    """Scores of a method whose body is also the body of the labels."""
+    """Measures a method whose body is also the body of the labels."""
     scores = Scores(protocol, make_context(method.body, method.joint_names))
     for batch, predicted in predictions(method, dataset):
         scores.add(batch, predicted)
@@ -187,11 +187,10 @@ class Baseline:
     Args:
         body: body to pose.
         mean: rotmats (J, 3, 3) and betas (P,).
-        protocol: of its measures, those that need no image are used.
+        protocol: its measures among BASELINE_MEASURES are used.
         context: as in Scores.
-        true_rotation: take the global rotation from the labels. A label
-            without one makes this baseline impossible: `measures` becomes
-            empty.
+        true_rotation: take the global rotation from the labels. If a label
+            has none, this baseline is impossible and `measures` becomes empty.
     """
 
     def __init__(
@@ -208,7 +207,7 @@ class Baseline:
             name: _measure_class(name)(
                 protocol, context._replace(joint_names=body.joint_names)
             )
-            for name in OF_BASELINES
+            for name in BASELINE_MEASURES
             if name in protocol.measures
         }
 

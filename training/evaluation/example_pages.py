@@ -30,7 +30,7 @@ def draw(
     draw_rows: Callable[[list[int]], dict[int, np.ndarray]],
     ranked: tuple[str, str] = ("MPJPE", "mm"),
 ) -> str:
-    """Writes the figures beside a results file.
+    """Writes the figures into the folder of a results file.
 
     Args:
         results: the file; its figures are named after it.

@@ -78,7 +78,7 @@ class Labelled:
         self._batch, self._mesh = None, None
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> Mesh:
-        """The bodies of a batch of pipeline.eval_dataset, as numpy."""
+        """The bodies of a batch of batches.eval_dataset, as numpy."""
         if self._batch is not batch:
             self._mesh = self._posed(batch)
             self._batch = batch
@@ -90,7 +90,7 @@ class Labelled:
         present = sorted(set(genders[is_labelled])) or ["neutral"]
         vertices = skeleton = None
         for gender in present:
-            # The full batch: another size would be compiled anew.
+            # The full batch, because another size would compile another graph.
             posed = self._true_body(gender)(batch["rotmats"], batch["betas"])
             if vertices is None:
                 vertices = posed.vertices.numpy()

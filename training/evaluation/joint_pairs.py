@@ -28,9 +28,9 @@ class Pair(NamedTuple):
     rows: np.ndarray
     """(n,) rows of the batch."""
     pred: np.ndarray
-    """(n, J, 3) metres about the root."""
+    """(n, J, 3) metres relative to the root."""
     true: np.ndarray
-    """(n, J, 3) metres about the root."""
+    """(n, J, 3) metres relative to the root."""
     pred_root: np.ndarray
     """(n, 3) metres, the subtracted root."""
     true_root: np.ndarray
@@ -48,7 +48,13 @@ class JointPairs:
         context: EvaluationContext,
         names: Sequence[str] | None = None,
     ):
-        """Compares the joints `names`, by default those of the protocol."""
+        """Takes roots and regressors from the protocol.
+
+        Args:
+            protocol: the protocol.
+            context: body and joints of the predictions.
+            names: joints to compare; None for those of the protocol.
+        """
         self.names = tuple(protocol.joints if names is None else names)
         self._protocol = protocol
         self._context = context
@@ -61,7 +67,7 @@ class JointPairs:
     def __call__(
         self, batch: Mapping[str, np.ndarray], predictions: Predictions
     ) -> Pair:
-        """The examples of a batch that have all true joints.
+        """Pairs the joints of the examples that have all true joints.
 
         Raises:
             ValueError: the predictions lack what the regressor needs.
@@ -78,16 +84,18 @@ class JointPairs:
         true, count = true[rows], len(self.names)
         pred_root = _mean_of(pred, self._pred_names, self._pred_root)
         true_root = _mean_of(true, self._true_names, self._true_root)
-        rooted = metrics.align_root(pred, self._pred_names, self._pred_root)
+        root_relative = metrics.align_root(
+            pred, self._pred_names, self._pred_root
+        )
         if self._protocol.perspective:
             rotations = crop_views.rotation_to_crop_ray(
                 batch["stored_box"][rows], batch["stored_intrinsics"][rows]
             )
-            rooted = rooted @ np.swapaxes(rotations, 1, 2)
+            root_relative = root_relative @ np.swapaxes(rotations, 1, 2)
         true = metrics.align_root(true, self._true_names, self._true_root)
         return Pair(
             rows,
-            rooted[:, :count],
+            root_relative[:, :count],
             true[:, :count],
             pred_root,
             true_root,
@@ -112,7 +120,7 @@ class JointPairs:
         return points, source
 
     def _regressed(self, regressor, names, batch, missing):
-        """Joints of the labelled bodies, for rows that still miss them."""
+        """Joints of the labelled bodies for the rows `missing`."""
         available = (batch["has_pose"] * batch["has_betas"] > 0) & missing
         if not available.any():
             return available, np.zeros((len(available), len(names), 3))
@@ -126,7 +134,7 @@ class JointPairs:
 
 
 def stored_joints(names, batch) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) bool: all these joints are labelled; and the joints (B, J, 3)."""
+    """Whether all these joints are labelled (B,), and the joints (B, J, 3)."""
     available = set(names) <= set(joints.KEYPOINTS)
     if not available:
         shape = (len(batch["joints3d"]), len(names), 3)

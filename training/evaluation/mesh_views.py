@@ -10,19 +10,19 @@ SPIN_SIDE, FOCAL_PX = 224, 5000.0
 """The crop that SPIN renders, and its focal length: constants.py."""
 
 
-def pasted(
+def label_image(
     mesh: tuple[np.ndarray, np.ndarray],
     camera: np.ndarray,
     vertex_labels: np.ndarray,
     box: Sequence[float],
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Labels of a mesh as SPIN compares them with drawn ones.
+    """Draws the part labels of a mesh in the full image, as SPIN does.
 
-    Rendered in a crop of 224 px, whatever the method's is, and pasted into
-    the image by nearest neighbour (nkolot/SPIN: eval.py, utils/part_utils.py,
-    utils/imutils.py uncrop). SPIN rounds the box to whole pixels; here it is
-    not rounded.
+    They are rendered in a crop of 224 px, whatever the method's crop, and
+    pasted into the image by nearest neighbour (nkolot/SPIN: eval.py,
+    utils/part_utils.py, utils/imutils.py uncrop). SPIN rounds the box to whole
+    pixels; here it is not rounded.
 
     Args:
         mesh: vertices (V, 3), metres, camera frame; and faces (F, 3).
@@ -38,7 +38,7 @@ def pasted(
     width, height = size
     if not camera[0] > 0:
         return np.zeros((height, width), np.uint8)
-    vertices = rendering.place(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
+    vertices = rendering.apply_weak_camera(mesh[0], camera, SPIN_SIDE, FOCAL_PX)
     view = rendering.View.of_crop(SPIN_SIDE, FOCAL_PX)
     labels = rendering.part_labels(vertices, mesh[1], vertex_labels, view)
     return uncrop(labels, box, size)
@@ -77,14 +77,14 @@ def silhouette(
 ) -> np.ndarray:
     """(H, W) bool: the mesh, rendered at the resolution of the full image.
 
-    Parts outside the crop are drawn, too. Arguments are those of `pasted`.
+    Parts outside the crop are drawn, too. Arguments are those of `label_image`.
     """
     width, height = size
     if not camera[0] > 0:
         return np.zeros((height, width), bool)
     x, y, side = (float(number) for number in box[:3])
     focal_px = FOCAL_PX * side / SPIN_SIDE
-    vertices = rendering.place(mesh[0], camera, side, focal_px)
+    vertices = rendering.apply_weak_camera(mesh[0], camera, side, focal_px)
     centre = x + side / 2 - 0.5, y + side / 2 - 0.5
     view = rendering.View(width, height, focal_px, centre)
     return rendering.silhouette(vertices, mesh[1], view)

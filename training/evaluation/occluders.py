@@ -33,14 +33,14 @@ STEP_PX = {"bar": 10.0, "circle": 10.0, "rectangle": 3000.0}
 _LARGEST_ASPECT = 2.0
 
 
-def numbers_of(names: np.ndarray) -> np.ndarray:
+def id_checksums(ids: np.ndarray) -> np.ndarray:
     """(B,) checksums of B example ids, which are bytes or str."""
-    names = [n if isinstance(n, bytes) else str(n).encode() for n in names]
-    return np.array([zlib.crc32(name) for name in names], np.int64)
+    encoded = [i if isinstance(i, bytes) else str(i).encode() for i in ids]
+    return np.array([zlib.crc32(text) for text in encoded], np.int64)
 
 
 def visible(points: np.ndarray) -> np.ndarray:
-    """(B,) bool: points (B, 3) of x, y, visibility that the crop shows."""
+    """(B,) bool: whether points (B, 3), x, y, visibility, are in the crop."""
     return (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1).all(axis=1)
 
 
@@ -77,7 +77,7 @@ class OneJoint:
             batch["keypoints"][:, index],
             self.pattern,
             float(degree_of(variant)),
-            numbers_of(batch["example_id"]),
+            id_checksums(batch["example_id"]),
         )[0]
 
 
@@ -99,15 +99,16 @@ def occlude(
     numbers: np.ndarray,
     seed: int = SEED,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Covers one joint in each crop; random draws depend on number and seed.
+    """Occludes one joint in each crop.
 
     Args:
         images: (B, S, S, 3), any type.
         points: (B, 3) x, y in [-1, 1] of the crop and visibility of the joint.
         pattern: one of PATTERNS.
         degree: above 0; HKMR's are 1 to 5.
-        numbers: (B,) of `numbers_of`, or other integers of the examples.
-        seed: of the angles and aspects.
+        numbers: (B,) integers that identify the examples, such as
+            `id_checksums`; angle and aspect depend on number and seed alone.
+        seed: seed of the angles and aspects.
 
     Returns:
         Images (B, S, S, 3) of the same type, black where covered; and (B,)
@@ -144,10 +145,10 @@ def masks(
             f"one of {PATTERNS} and a degree above 0; HKMR's are {DEGREES}."
         )
     # In reference pixels, so that lengths and areas scale alike.
-    along = ((np.arange(size) + 0.5) * REFERENCE_PX / size).astype(np.float32)
+    grid = ((np.arange(size) + 0.5) * REFERENCE_PX / size).astype(np.float32)
     centre = (np.nan_to_num(points[:, :2]) + 1) * (REFERENCE_PX / 2)
-    x = along[None, None, :] - centre[:, 0, None, None].astype(np.float32)
-    y = along[None, :, None] - centre[:, 1, None, None].astype(np.float32)
+    x = grid[None, None, :] - centre[:, 0, None, None].astype(np.float32)
+    y = grid[None, :, None] - centre[:, 1, None, None].astype(np.float32)
     extent = np.float32(degree * STEP_PX[pattern])
     if pattern == "circle":
         return x * x + y * y <= extent * extent

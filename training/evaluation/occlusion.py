@@ -1,4 +1,4 @@
-"""Errors of a method with one joint of the person covered: HKMR's Figure 6.
+"""Errors of a method with one joint of the person occluded: HKMR's Figure 6.
 
 Occluders are in occluders.py. An example in whose crop the joint is not
 visible is left out of that joint's mean, and counted.
@@ -17,20 +17,20 @@ from training.evaluation.protocol import Protocol
 
 PATTERNS, DEGREES = occluders.PATTERNS, occluders.DEGREES
 NONE = ("none", 0)
-"""Pattern and degree of the same people with nothing covered."""
+"""Pattern and degree of the same people without an occluder."""
 
 
 class Errors(NamedTuple):
-    """Errors for one pattern and degree, with J joints covered in turn."""
+    """Errors for one pattern and degree, with J joints occluded in turn."""
 
     joints: tuple[str, ...]
     """(J,) names of the covered joints."""
     mpjpe_mm: np.ndarray
     """(J,) MPJPE of the body; NaN where no example shows the joint."""
-    own_mm: np.ndarray
+    covered_joint_mm: np.ndarray
     """(J,) error of the covered joint; NaN if the protocol leaves it out."""
-    plain_mm: np.ndarray
-    """(J,) MPJPE of the same examples with nothing covered."""
+    unoccluded_mm: np.ndarray
+    """(J,) MPJPE of the same examples without an occluder."""
     count: np.ndarray
     """(J,) examples."""
     skipped: np.ndarray
@@ -42,9 +42,9 @@ class Errors(NamedTuple):
         return float(np.nanmean(self.mpjpe_mm))
 
     @property
-    def plain_mean_mm(self) -> float:
-        """The same average with nothing covered."""
-        return float(np.nanmean(self.plain_mm))
+    def unoccluded_mean_mm(self) -> float:
+        """The same average without an occluder."""
+        return float(np.nanmean(self.unoccluded_mm))
 
 
 def measure_all(
@@ -62,7 +62,7 @@ def measure_all(
 
     Args:
         method: the method to measure.
-        dataset: batches of pipeline.eval_dataset, or of some of its people.
+        dataset: batches of batches.eval_dataset, or of some of its people.
         protocol: defines the compared joints and their alignment.
         patterns: of PATTERNS.
         degrees: above 0.
@@ -77,17 +77,17 @@ def measure_all(
         protocol, evaluator.make_context(method.body, method.joint_names)
     )
     current_batch: list[evaluator.Batch] = []
-    plain = np.zeros(0)
+    unoccluded = np.zeros(0)
     stream = _occluded(dataset, runs, current_batch)
     for inputs, predictions in evaluator.predictions(method, stream):
         pairs = compare(current_batch[-1], predictions)
         joint_errors = metrics.per_joint_error_mm(pairs.pred, pairs.true)
         if inputs["run"] < 0:
-            plain = joint_errors.mean(axis=1)
+            unoccluded = joint_errors.mean(axis=1)
             continue
         pattern, degree, name = runs[inputs["run"]]
         is_visible = inputs["is_visible"][pairs.rows]
-        tables[pattern, degree].add(name, joint_errors, plain, is_visible)
+        tables[pattern, degree].add(name, joint_errors, unoccluded, is_visible)
     if not any(table.examples for table in tables.values()):
         raise ValueError(
             f"No record has all joints of {protocol.name}: {protocol.joints}. "
@@ -108,11 +108,13 @@ def errors(
 
     Returns:
         (pattern, degree) -> MPJPE in millimetres; and NONE -> the same average
-        with nothing covered.
+        without an occluder.
     """
     measured = measure_all(method, dataset, protocol, patterns, degrees, names)
-    plain = next(iter(measured.values())).plain_mean_mm
-    return {NONE: plain} | {k: table.mean_mm for k, table in measured.items()}
+    unoccluded = next(iter(measured.values())).unoccluded_mean_mm
+    return {NONE: unoccluded} | {
+        k: table.mean_mm for k, table in measured.items()
+    }
 
 
 class _Table:
@@ -120,7 +122,7 @@ class _Table:
 
     def __init__(self, names: Sequence[str], protocol: Protocol):
         self._names = tuple(names)
-        self._judged = protocol.joints
+        self._protocol_joints = protocol.joints
         self._sums = np.zeros((4, len(names)))
         self._skipped = np.zeros(len(names), np.int64)
 
@@ -129,16 +131,18 @@ class _Table:
         """Number of examples added, summed over all joints."""
         return int(self._sums[-1].sum() + self._skipped.sum())
 
-    def add(self, name: str, joint_errors, plain, is_visible) -> None:
-        """Adds errors (B, J) with `name` covered and (B,) without occluder."""
+    def add(self, name: str, joint_errors, unoccluded, is_visible) -> None:
+        """Adds errors (B, J) with `name` occluded, (B,) without occluder."""
         own_error = np.nan
-        if name in self._judged:
-            own_error = joint_errors[is_visible, self._judged.index(name)].sum()
+        if name in self._protocol_joints:
+            own_error = joint_errors[
+                is_visible, self._protocol_joints.index(name)
+            ].sum()
         row = self._names.index(name)
         self._sums[:, row] += (
             joint_errors[is_visible].mean(axis=1).sum(),
             own_error,
-            plain[is_visible].sum(),
+            unoccluded[is_visible].sum(),
             is_visible.sum(),
         )
         self._skipped[row] += (~is_visible).sum()
@@ -159,15 +163,15 @@ def _occluded(
     runs: Sequence[tuple],
     current_batch: list[evaluator.Batch],
 ) -> Iterator[dict[str, tf.Tensor]]:
-    """Each batch unoccluded (run -1), then once for each of `runs`.
+    """Yields each batch unoccluded (run -1), then once for each of `runs`.
 
-    The batch with its labels is left as the only entry of `current_batch`.
+    Puts the batch, with its labels, into the list `current_batch`.
     """
     for batch in dataset:
         batch = {key: np.asarray(value) for key, value in batch.items()}
         current_batch[:] = [batch]
         images = batch["image"]
-        numbers = occluders.numbers_of(batch["example_id"])
+        numbers = occluders.id_checksums(batch["example_id"])
         yield _inputs(images, np.zeros(len(images), bool), -1)
         for run, (pattern, degree, name) in enumerate(runs):
             points = batch["keypoints"][:, joints.KEYPOINTS.index(name)]

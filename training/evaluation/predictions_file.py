@@ -1,4 +1,4 @@
-"""Predictions in a file, so that the same code measures another system.
+"""Predictions files, by which the same code measures other systems.
 
 An .npz of plain arrays, a row per example, in any order:
 

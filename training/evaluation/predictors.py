@@ -190,7 +190,7 @@ class PredictionsFile:
 
 
 def run_notes(weights: Path | None) -> dict[str, Any]:
-    """The notes that the run of a model left; {} for other models."""
+    """The notes in the workdir of a model's run; {} for other models."""
     if weights is None:
         return {}
     return workdir.noted(weights) or workdir.noted(weights.parent)
@@ -216,7 +216,7 @@ def experiment(weights: Path) -> str:
     stored = _stored_experiment(weights)
     if workdir.NAME in stored:
         return stored[workdir.NAME]
-    # Runs of before stored no name: it stands in the command that was typed.
+    # Older runs stored no name: it is taken from the run's command line.
     command = run_notes(weights).get("command", "")
     match = re.search(r"fit(?:\.py)?(?: +([a-z]\w*))?(?: |$)", command)
     # training.fit trains `quick` where no experiment is named.

@@ -74,7 +74,7 @@ class Predictions(NamedTuple):
 
 
 class EvaluationContext(NamedTuple):
-    """Facts about the predictions that a measure needs beside the protocol."""
+    """What a measure needs to know about the predictions."""
 
     body: Body
     """The method's body, whose vertices are predicted."""
@@ -93,7 +93,7 @@ class Measure(typing.Protocol):
     def add(
         self, batch: Mapping[str, np.ndarray], predictions: Predictions
     ) -> None:
-        """Adds a batch of pipeline.eval_dataset; all leaves are numpy.
+        """Adds a batch of batches.eval_dataset; all leaves are numpy.
 
         Fields that a predictions file does not hold are None in `predictions`.
         """

@@ -1,4 +1,4 @@
-"""Figures of sensitivity maps: heat over crops, with its scale."""
+"""Figures of sensitivity maps: heat maps over crops, with their scales."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def heat(
     Args:
         image: (S, S, 3) RGB 0..255.
         increases: (P, P) millimetres, of squares evenly spread over the crop.
-        brightest: millimetres of the brightest colour; 0 and below is dark.
+        brightest: millimetres of the brightest colour; 0 and less is dark.
 
     Returns:
         (SIDE, SIDE, 3) uint8 RGB.
@@ -74,6 +74,8 @@ def people_sheet(images: np.ndarray, increases: np.ndarray) -> np.ndarray:
         mean = values.mean(axis=-1)
         crop = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
         crop = np.clip(np.rint(crop), 0, 255).astype(np.uint8)
-        panel = visualization.beside([crop, heat(image, mean, mean.max())])
+        panel = visualization.side_by_side(
+            [crop, heat(image, mean, mean.max())]
+        )
         rows.append((f"all joints: at most {mean.max():.0f} mm", panel))
     return visualization.sheet(rows, columns=min(2, len(rows)))

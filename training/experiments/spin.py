@@ -1,5 +1,8 @@
 r"""SPIN (Kolotouros et al., ICCV 2019) with the values of its release.
 
+The method's values are in tf_hmr/methods/spin.py: Config; data, augmentation
+and optimiser in training/recipes/spin_recipe.py.
+
     python -m training.fit spin --workdir runs/spin --records /data/records \
         --encoder-weights resnet50-19c8e357.pth
     python -m training.fit spin --records synthetic --encoder-weights none \

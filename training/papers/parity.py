@@ -16,7 +16,6 @@ import contextlib
 import enum
 import functools
 import io
-import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -30,7 +29,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from training import config, fit
 from training.engine import workdir
-from training.evaluation import protocols
+from training.evaluation import protocols, result_files
 from training.papers import paper_tables
 
 RESULTS_FOLDER = "results"
@@ -123,17 +122,8 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
 
 def _read(path: Path) -> Result | None:
     """Reads a result; None for other JSON files."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}). Remove it, or measure again "
-            "with `python -m training.evaluate`."
-        ) from error
-    if not isinstance(content, dict):
-        return None
-    is_result = {"protocol", "metrics"} <= content.keys()
-    return Result(path, content) if is_result else None
+    content = result_files.read(path)
+    return None if content is None else Result(path, content)
 
 
 def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:

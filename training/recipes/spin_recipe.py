@@ -16,7 +16,8 @@ EPOCHS = 50
 # Shares of a batch; datasets in the wild divide SHARE_2D by size.
 SHARES_3D = {"h36m": 0.3, "mpi-inf-3dhp": 0.1}
 SHARE_2D = 0.6
-# SPIN's losses and fits, for another method: HKMR_MF is HKMR with these.
+# Fields of SPIN's losses and fits for another method's Config: HKMR_MF is HKMR
+# with these.
 SUPERVISION = {
     "supervision": "spin",
     **{
@@ -33,18 +34,18 @@ SUPERVISION = {
     },
 }
 
-# For quick: half of SMPLify's steps, as examples repeat often; and a loss on
-# the encoder's own keypoints beside that on the body's.
+# For small runs: half of SMPLify's steps, because examples repeat often, and a
+# second keypoint loss, on the encoder's own keypoints.
 _QUICK = {"fit_steps": 50, "layout_keypoints": 100.0}
 
 
 def at_size_of(
     quick: config.Experiment, method: methods.Config
 ) -> config.Experiment:
-    """An experiment for CPUs, with fits for its method.
+    """Makes an experiment for CPUs from a method with SPIN's losses and fits.
 
     Args:
-        quick: the experiment whose data, steps and optimisers it takes.
+        quick: the experiment that gives data, steps and optimisers.
         method: a config with SPIN's losses and an encoder of
             features='layout'.
     """
@@ -56,11 +57,15 @@ def at_size_of(
 
 
 def experiment(method: methods.Config) -> config.Experiment:
-    """SPIN's data, augmentation and steps around a method's Config.
+    """Makes an experiment with SPIN's data, augmentation and steps.
 
-    An epoch is as long as the largest dataset, Human3.6M. SPIN's code names
-    no sizes, so HMR's records stand in. SPIN draws the scale from a normal
-    distribution clipped to the range, ours is uniform.
+    An epoch is as long as the largest dataset, Human3.6M. SPIN's code does not
+    give the sizes of the datasets, so those of HMR's records are used. SPIN
+    draws the scale from a normal distribution clipped to the range; here it is
+    uniform.
+
+    Args:
+        method: the Config of the method, with its own values.
     """
     sizes = hmr_recipe.WITHOUT_3D
     sources = [

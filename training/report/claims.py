@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.claims import rules
+from training.evaluation import result_files
 from training.report import results
 from training.report.document import (
     Block,
@@ -20,7 +21,7 @@ from training.report.document import (
 
 STATES = {True: "agrees", False: "does not agree", None: "undecided"}
 # More columns do not fit a page; the JSON has all of them.
-MOST_COLUMNS = 8
+MAX_COLUMNS = 8
 
 
 def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
@@ -91,8 +92,9 @@ def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
         "small",
     )
     for plot in content.get("plots", ()):
-        if (path.parent / plot).is_file():
-            yield Figure(path.parent / plot, f"SYNTHETIC, {name}.")
+        figure = result_files.inside(path.parent, str(plot))
+        if figure:
+            yield Figure(figure, f"SYNTHETIC, {name}.")
 
 
 def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
@@ -103,7 +105,7 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
     metrics = {name: c["metrics"] for name, c in configurations.items()}
     measured = [key for values in metrics.values() for key in values]
     keys = [key for key in compared_metrics if key in measured]
-    keys = list(dict.fromkeys([*keys, *measured]))[:MOST_COLUMNS]
+    keys = list(dict.fromkeys([*keys, *measured]))[:MAX_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
     head += [Entry(results.title(key)) for key in keys]
     lines = []

@@ -50,7 +50,7 @@ def gpu(tflite, tmp_path_factory):
 def test_float32_gives_what_the_cpu_gives(gpu, either, tmp_path):
     path, inputs = either.files["float32"], either.people.inputs
     found = gpu(path, inputs, "--float32")
-    expected = device_runs.here(path, inputs, tmp_path)
+    expected = device_runs.run_in_process(path, inputs, tmp_path)
     for name in ("vertices", "joints"):
         assert_close("float32_mm", 1000 * found[name], 1000 * expected[name])
     for name in ("rotmats", "betas", "camera", "keypoints"):

@@ -31,7 +31,7 @@ def test_float_files_give_what_they_give_here(
 ):
     path, inputs = either.files[precision], either.people.first(4).inputs
     found = device_runs.answers(command, path, inputs, tmp_path)
-    expected = device_runs.here(path, inputs, tmp_path)
+    expected = device_runs.run_in_process(path, inputs, tmp_path)
     for name in convert.OUTPUTS:
         assert_close("tflite_metres", found[name], expected[name])
 
@@ -56,7 +56,7 @@ def test_int8_files_stay_near_on_the_other_processor(
 ):
     path, inputs = either.files[precision], either.people.first(4).inputs
     found = device_runs.answers(runtimes.arm_command(), path, inputs, tmp_path)
-    expected = device_runs.here(path, inputs, tmp_path)
+    expected = device_runs.run_in_process(path, inputs, tmp_path)
     people = either.people.first(4)._replace(joints3d=None)
     names = either.model.joint_names
     measured = compare.compare(found, expected, people, names)

@@ -30,13 +30,13 @@ def write(root: Path, scenes, split="train", year=2014, change=None) -> Path:
         name = f"COCO_{split}{year}_{number:012d}.jpg"
         if year == 2017:
             name = f"{number:012d}.jpg"
-        people.write_picture(root / f"{split}{year}" / name, scene.picture)
-        height, width = scene.picture.shape[:2]
+        people.write_image(root / f"{split}{year}" / name, scene.image)
+        height, width = scene.image.shape[:2]
         picture = {"id": number, "file_name": name, "license": 1}
         content["images"].append(picture | {"width": width, "height": height})
-        for place, person in enumerate(scene.people):
+        for index, person in enumerate(scene.people):
             content["annotations"].append(
-                annotation(person, number, 100 * number + place)
+                annotation(person, number, 100 * number + index)
             )
     content["categories"] = [{"id": 1, "name": "person"}]
     if change:
@@ -73,14 +73,14 @@ def polygons(mask: np.ndarray) -> list[list[float]]:
         cv2.RETR_EXTERNAL,
         cv2.CHAIN_APPROX_NONE,
     )
-    found = [np.rint(line[:, 0] / 2 + 0.01) for line in outlines]
-    return [line.ravel().tolist() for line in found if len(line) > 2]
+    corners = [np.rint(line[:, 0] / 2 + 0.01) for line in outlines]
+    return [line.ravel().tolist() for line in corners if len(line) > 2]
 
 
 def packed_runs(mask: np.ndarray) -> dict:
     """Run lengths as a string."""
-    found = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return found | {"counts": found["counts"].decode()}
+    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return encoded | {"counts": encoded["counts"].decode()}
 
 
 def runs(mask: np.ndarray) -> dict:
@@ -91,12 +91,12 @@ def runs(mask: np.ndarray) -> dict:
     return {"size": list(mask.shape), "counts": counts.tolist()}
 
 
-def hide(found: dict, *names: str, value: int = 0) -> dict:
+def hide(annotation: dict, *names: str, value: int = 0) -> dict:
     """The annotation with joints of visibility `value`: 0 or 1."""
-    found = copy.deepcopy(found)
+    annotation = copy.deepcopy(annotation)
     for name in names:
-        place = 3 * joints.COCO17.index(name)
-        found["keypoints"][place + 2] = value
+        start = 3 * joints.COCO17.index(name)
+        annotation["keypoints"][start + 2] = value
         if not value:
-            found["keypoints"][place : place + 2] = 0, 0
-    return found
+            annotation["keypoints"][start : start + 2] = 0, 0
+    return annotation

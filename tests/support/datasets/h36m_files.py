@@ -14,7 +14,7 @@ from training.data.readers import h36m_smpl
 
 # Where the joints stand among the 32 of the files, by the files' own names
 # (una-dinosauria/3d-pose-baseline: src/data_utils.py).
-PLACES = {
+H36M32_INDICES = {
     **{"pelvis": (0, 11), "spine": (12,), "thorax": (13,), "neck": (24,)},
     **{"right_hip": (1,), "right_knee": (2,), "right_ankle": (3,)},
     **{"left_hip": (6,), "left_knee": (7,), "left_ankle": (8,)},
@@ -49,43 +49,47 @@ def write(
         The stem of the sequence's files.
     """
     film = f"{name}.{camera}"
-    shown = [scene for scene in scenes for _ in range(every)]
+    frame_scenes = [scene for scene in scenes for _ in range(every)]
     for kind, axes in (("D3_Positions_mono", 3), ("D2_Positions", 2)):
         path = root / subject / "MyPoseFeatures" / kind / f"{film}.cdf"
-        write_cdf(path, np.stack([points(scene, axes) for scene in shown]))
+        write_cdf(
+            path, np.stack([points(scene, axes) for scene in frame_scenes])
+        )
     masks = root / subject / "MySegmentsMat/ground_truth_bb" / f"{film}.mat"
-    write_masks(masks, [rectangle(scene) for scene in shown])
+    write_masks(masks, [rectangle(scene) for scene in frame_scenes])
     if pictures == "film":
-        people.write_film(root / subject / "Videos" / f"{film}.mp4", shown)
+        people.write_video(
+            root / subject / "Videos" / f"{film}.mp4", frame_scenes
+        )
         return film
     stem = f"{subject}_{film.replace(' ', '_')}"
     folder = root / "images"
     if pictures == "mmhuman3d":
         folder = root / subject / "images" / stem
-    for number in range(0, len(shown), every):
+    for number in range(0, len(frame_scenes), every):
         path = folder / f"{stem}_{number + 1:06d}.jpg"
-        people.write_picture(path, shown[number].picture)
+        people.write_image(path, frame_scenes[number].image)
     return film
 
 
 def points(scene, axes: int) -> np.ndarray:
     """(32, axes) mm or pixels; joints that nobody asks for are far away."""
-    found = np.tile([9e3, -8e3, 5e4], (32, 1))
+    positions = np.tile([9e3, -8e3, 5e4], (32, 1))
     if axes == 2:
-        found = scene.view.project(found)
+        positions = scene.view.project(positions)
     (person,) = scene.people
-    for name, places in PLACES.items():
+    for name, indices in H36M32_INDICES.items():
         value = person.keypoints[name]
         if axes == 3:
             value = 1000 * person.joints3d[name]
-        found[list(places)] = value
-    return found
+        positions[list(indices)] = value
+    return positions
 
 
 def rectangle(scene) -> np.ndarray:
     """(H, W) uint8, 1 in the person's box with its margin."""
     x, y, w, h = scene.people[0].box.astype(int)
-    mask = np.zeros(scene.picture.shape[:2], np.uint8)
+    mask = np.zeros(scene.image.shape[:2], np.uint8)
     low = max(y - MARGIN, 0), max(x - MARGIN, 0)
     mask[low[0] : y + h + MARGIN, low[1] : x + w + MARGIN] = 1
     return mask
@@ -110,8 +114,8 @@ def write_masks(path: Path, masks) -> Path:
         kind = h5py.special_dtype(ref=h5py.Reference)
         cells = file.create_dataset("Masks", (len(masks), 1), kind)
         for row, mask in enumerate(masks):
-            made = file.create_dataset(f"#refs#/m{row}", data=mask.T)
-            cells[row, 0] = made.ref
+            dataset = file.create_dataset(f"#refs#/m{row}", data=mask.T)
+            cells[row, 0] = dataset.ref
     return path
 
 
@@ -120,8 +124,8 @@ def write_mosh(folder: Path, scenes, subject, name, camera) -> Path:
     half = Rotation.from_rotvec([np.pi, 0, 0])
     poses = np.stack([scene.people[0].pose.ravel() for scene in scenes])
     poses = poses.astype(np.float64)
-    turned = Rotation.from_rotvec(poses[:, :3]) * half.inv()
-    poses[:, :3] = turned.as_rotvec()
+    global_rotations = Rotation.from_rotvec(poses[:, :3]) * half.inv()
+    poses[:, :3] = global_rotations.as_rotvec()
     index = h36m_smpl.CAMERAS.index(camera)
     path = folder / subject / f"{name}_cam{index}_aligned.pkl"
     path.parent.mkdir(parents=True, exist_ok=True)

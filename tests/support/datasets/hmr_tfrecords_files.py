@@ -15,7 +15,7 @@ HIDDEN = "left_wrist"
 
 def features(person: people.Person, scene: people.Scene) -> dict:
     """2D labels with the face, as of COCO."""
-    height, width = scene.picture.shape[:2]
+    height, width = scene.image.shape[:2]
     points = person.points(joints.LSP14)
     flags = [int(name != HIDDEN) for name in joints.LSP14]
     face = np.column_stack([person.points(FACE), [2, 2, 0, 1, 2]])
@@ -29,22 +29,22 @@ def features(person: people.Person, scene: people.Scene) -> dict:
         "image/visibility": flags,
         "image/format": [b"JPEG"],
         "image/filename": [b"im.jpg"],
-        "image/encoded": [record_samples.jpeg(scene.picture)],
+        "image/encoded": [record_samples.jpeg(scene.image)],
         "image/face_pts": face.T.ravel(),
     }
 
 
 def features_3d(person, scene, has_3d: int = 1) -> dict:
     """2D and 3D labels, as of Human3.6M or (has_3d 0) MPI-INF-3DHP."""
-    found = features(person, scene)
-    del found["image/face_pts"]
+    values = features(person, scene)
+    del values["image/face_pts"]
     focal, _, *centre = scene.intrinsics
     # As if a larger picture had been shrunk (height, width) and then cut.
     shrunk, crop_pt = np.array([0.5, 0.4]), np.array([7, 11])
     camera = np.array([focal / 0.5, *((centre + crop_pt) / shrunk[::-1])])
     pose = person.pose.ravel() if has_3d else -np.ones(72)
     shape = person.betas if has_3d else -np.ones(10)
-    return found | {
+    return values | {
         "mosh/pose": pose,
         "mosh/shape": shape,
         "mosh/gt3d": person.points3d(joints.LSP14).ravel(),

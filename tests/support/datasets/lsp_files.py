@@ -23,7 +23,7 @@ def write_lsp(root: Path, scenes, first: int = 1) -> Path:
         labels[:2, :, number - 1] = points(scene).T
         labels[2, joints.LSP14.index("left_wrist"), number - 1] = 1
         name = f"im{number:04d}.jpg"
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
     return write_joints(root, labels)
 
 
@@ -36,7 +36,7 @@ def write_lsp_ext(root: Path, scenes) -> Path:
         hidden = joints.LSP14.index("left_wrist")
         labels[hidden, :, number - 1] = -40, -30, 0
         name = f"im{number:05d}.jpg"
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
     return write_joints(root, labels)
 
 
@@ -46,7 +46,7 @@ def write_hr_lspet(root: Path, scenes) -> Path:
     for number, scene in enumerate(scenes):
         labels[:, :2, number] = points(scene)
         name = f"im{2 * number + 1:05d}.png"
-        people.write_picture(root / name, scene.picture)
+        people.write_image(root / name, scene.image)
     return write_joints(root, labels)
 
 
@@ -72,9 +72,9 @@ def write_parts(folder: Path, scenes, first: int, codes=CODES) -> Path:
         coded[::20] = 255
         stem = f"im{number:04d}"
         name = f"{stem}_part_segmentation.png"
-        people.write_picture(folder / name, np.dstack([coded] * 3))
+        people.write_image(folder / name, np.dstack([coded] * 3))
         silhouette = np.dstack([mask.astype(np.uint8)] * 3)
-        people.write_picture(folder / f"{stem}_segmentation.png", silhouette)
+        people.write_image(folder / f"{stem}_segmentation.png", silhouette)
     return folder
 
 

@@ -37,38 +37,38 @@ def write_train(
     for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3)):
         column = np.empty((14, 1), object)
         for number in range(14):
-            away = np.full((count, 28 * axes), -900.0)
-            column[number, 0] = away
-        seen = np.stack([points(scene, axes) for scene in scenes])
+            elsewhere_points = np.full((count, 28 * axes), -900.0)
+            column[number, 0] = elsewhere_points
+        joint_points = np.stack([points(scene, axes) for scene in scenes])
         factor = UNIVERSAL if name == "univ_annot3" else 1
-        column[camera, 0] = factor * seen.reshape(count, -1)
+        column[camera, 0] = factor * joint_points.reshape(count, -1)
         cells[name] = column
     cells["frames"] = np.arange(count)[:, None]
     cells["cameras"] = np.arange(14)[:, None]
     scipy.io.savemat(folder / "annot.mat", cells, do_compression=True)
     write_calibration(folder / "camera.calibration", scenes[0], camera)
     if pictures == "film":
-        people.write_film(folder / f"imageSequence/video_{camera}.avi", scenes)
+        people.write_video(folder / f"imageSequence/video_{camera}.avi", scenes)
         return folder
     for number, scene in enumerate(scenes, start=1):
         name = f"imageFrames/video_{camera}/frame_{number:06d}.jpg"
-        people.write_picture(folder / name, scene.picture)
+        people.write_image(folder / name, scene.image)
     return folder
 
 
 def points(scene, axes: int, names=mpi_inf_3dhp_films.JOINTS) -> np.ndarray:
     """(joints, axes) pixels or mm; the joints nobody asks for lie outside."""
     (person,) = scene.people
-    known = person.keypoints if axes == 2 else person.joints3d
+    labels = person.keypoints if axes == 2 else person.joints3d
     factor = 1 if axes == 2 else 1000
     nowhere = np.full(axes, -MARGIN_PX)
-    return np.array([factor * known.get(name, nowhere) for name in names])
+    return np.array([factor * labels.get(name, nowhere) for name in names])
 
 
 def write_calibration(path: Path, scene, camera: int) -> Path:
     """14 cameras; all but one are of another kind."""
     fx, fy, cx, cy = scene.intrinsics
-    height, width = scene.picture.shape[:2]
+    height, width = scene.image.shape[:2]
     lines = ["Skeletool Camera Calibration File V1.0"]
     for number in range(14):
         matrix = np.eye(4)
@@ -95,13 +95,15 @@ def write_test(root: Path, number: int, scenes, valid, activity) -> Path:
     path = folder / "annot_data.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3)):
-            seen = np.stack([points(scene, axes, names) for scene in scenes])
+            joint_points = np.stack(
+                [points(scene, axes, names) for scene in scenes]
+            )
             factor = UNIVERSAL if name == "univ_annot3" else 1
-            file[name] = factor * seen[:, None]
+            file[name] = factor * joint_points[:, None]
         file["valid_frame"] = np.array(valid, np.float64)[:, None]
         file["activity_annotation"] = np.array(activity, float)[:, None]
         file["bb_crop"] = np.zeros((len(scenes), 34))
     for frame, scene in enumerate(scenes, start=1):
         name = f"imageSequence/img_{frame:06d}.jpg"
-        people.write_picture(folder / name, scene.picture)
+        people.write_image(folder / name, scene.image)
     return path

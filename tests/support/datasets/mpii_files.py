@@ -25,12 +25,14 @@ def write(root: Path, scenes, change=None) -> Path:
         change: called with a list of [rects] of each scene, dicts that hold
             what a struct holds, before they are written.
     """
-    rects = [[rect(each, i) for each in s.people] for i, s in enumerate(scenes)]
+    rects = [
+        [rect(person, i) for person in s.people] for i, s in enumerate(scenes)
+    ]
     if change:
         change(rects)
     names = [f"{number:09d}.jpg" for number in range(1, len(scenes) + 1)]
     for name, scene in zip(names, scenes, strict=True):
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
     pictures = [
         {"image": {"name": name}, "annorect": structs(of_it)}
         for name, of_it in zip(names, rects, strict=True)
@@ -41,8 +43,8 @@ def write(root: Path, scenes, change=None) -> Path:
     )
     single = np.empty((len(pictures), 1), object)
     for row, scene in enumerate(scenes):
-        alone = len(scene.people) == 1
-        single[row, 0] = np.array([[1]]) if alone else EMPTY
+        is_single = len(scene.people) == 1
+        single[row, 0] = np.array([[1]]) if is_single else EMPTY
     single[-1, 0] = EMPTY
     train = np.array([[1] * len(scenes) + [0]], np.uint8)
     release = {"annolist": structs(pictures), "img_train": train}
@@ -80,26 +82,26 @@ def rect(person: people.Person, number: int) -> dict:
 def structs(rows: list[dict]) -> np.ndarray:
     """A Matlab struct array; who lacks a field has an empty one."""
     names = sorted({name for row in rows for name in row})
-    found = np.empty((1, len(rows)), [(name, object) for name in names])
+    struct = np.empty((1, len(rows)), [(name, object) for name in names])
     for column, row in enumerate(rows):
         for name in names:
-            found[name][0, column] = row.get(name, EMPTY)
-    return found if rows else EMPTY
+            struct[name][0, column] = row.get(name, EMPTY)
+    return struct if rows else EMPTY
 
 
 def write_json(root: Path, scenes, split="train") -> Path:
     """The list of human-pose-estimation.pytorch; hides a left wrist."""
-    found = []
+    annotations = []
     for number, scene in enumerate(scenes, start=1):
         name = f"{number:09d}.jpg"
-        people.write_picture(root / "images" / name, scene.picture)
+        people.write_image(root / "images" / name, scene.image)
         for person in scene.people:
             x, y, w, h = person.box
             points = person.points(MPII16) + 1
             flags = np.ones(16, int)
             hidden = MPII16.index("left_wrist")
             points[hidden], flags[hidden] = -1, 0
-            found.append(
+            annotations.append(
                 {
                     "image": name,
                     "center": [x + w / 2 + 0.5, y + h / 2 + 0.5],
@@ -110,5 +112,5 @@ def write_json(root: Path, scenes, split="train") -> Path:
             )
     path = root / "annot" / f"{split}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(annotations))
     return root

@@ -13,21 +13,21 @@ def write_openpose(root, scenes, names=openpose_files.BODY25):
     key = "pose_keypoints_2d" if len(names) == 25 else "pose_keypoints"
     for number, scene in enumerate(scenes):
         path = root / "images" / f"photo{number}.jpg"
-        people.write_picture(path, scene.picture)
-        found = []
+        people.write_image(path, scene.image)
+        detections = []
         for person in scene.people:
-            places = person.keypoints | {
+            keypoints = person.keypoints | {
                 f"between_{pair}s": person.points(
                     (f"left_{pair}", f"right_{pair}")
                 ).mean(axis=0)
                 for pair in ("shoulder", "hip")
             }
             rows = [
-                (*places[name], 0.1 if "elbow" in name else 0.9)
+                (*keypoints[name], 0.1 if "elbow" in name else 0.9)
                 for name in names
             ]
-            found.append({key: np.array(rows).ravel().tolist()})
-        content = {"version": 1.3, "people": found}
+            detections.append({key: np.array(rows).ravel().tolist()})
+        content = {"version": 1.3, "people": detections}
         text = path.with_name(f"photo{number}_keypoints.json")
         text.write_text(json.dumps(content))
     return root

@@ -1,6 +1,6 @@
 """People whose truth is known, for files in the datasets' layouts.
 
-A scene is a picture of one or several rendered people of the open body, all
+A scene is an image of one or several rendered people of the open body, all
 seen by one pinhole camera. Writers store what their dataset stores of it; the
 readers' labels are then compared with it.
 """
@@ -64,9 +64,9 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A picture, (H, W, 3) uint8 RGB, its camera and who is in it."""
+    """An image, (H, W, 3) uint8 RGB, its camera and who is in it."""
 
-    picture: np.ndarray
+    image: np.ndarray
     view: rendering.View
     people: tuple[Person, ...]
 
@@ -83,29 +83,29 @@ def scene(number: int, people: int = 1, size=(200, 160)) -> Scene:
     Args:
         number: which; each has people, clothes and surroundings of its own.
         people: how many, side by side.
-        size: (W, H) of the picture.
+        size: (W, H) of the image.
     """
     rng = np.random.default_rng((11, number))
     width, height = size
     # Off the middle: a reader that assumes the middle is found out.
     centre = width / 2 + 3.25, height / 2 - 2.5
     view = rendering.View(width, height, 1.4 * max(size), centre)
-    picture = appearance.background(rng, max(size))[:height, :width]
-    picture = np.ascontiguousarray(picture)
+    image = appearance.background(rng, max(size))[:height, :width]
+    image = np.ascontiguousarray(image)
     pose, betas, _ = synthetic.People(number, "test").bodies(0, people)
     pose[:, 0] = [_facing(rng).as_rotvec() for _ in range(people)]
     rotmats = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix()
     rotmats = rotmats.reshape(-1, 24, 3, 3)
     posed = _skinner()(rotmats, betas)
     skeletons = kinematics.forward(rotmats, _rest(betas))[1]
-    found = []
+    members = []
     for i in range(people):
-        move = _place(posed.vertices[i], view, i, people)
+        move = _translation_into_column(posed.vertices[i], view, i, people)
         vertices = posed.vertices[i] + move
-        picture, parts = _draw(rng, picture, view, vertices, posed.normals[i])
+        image, parts = _draw(rng, image, view, vertices, posed.normals[i])
         mask = parts > 0
         points = (posed.joints[i] + move).astype(np.float64)
-        found.append(
+        members.append(
             Person(
                 _by_name(joints.KEYPOINTS, view.project(points)),
                 _by_name(joints.KEYPOINTS, points),
@@ -120,25 +120,25 @@ def scene(number: int, people: int = 1, size=(200, 160)) -> Scene:
                 parts,
             )
         )
-    return Scene(picture, view, tuple(found))
+    return Scene(image, view, tuple(members))
 
 
-def write_picture(path: Path, picture: np.ndarray) -> Path:
+def write_image(path: Path, image: np.ndarray) -> Path:
     """Writes RGB in the format that the name's end says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), picture[..., ::-1])
+    assert cv2.imwrite(str(path), image[..., ::-1])
     return path
 
 
-def write_film(path: Path, scenes) -> Path:
+def write_video(path: Path, scenes) -> Path:
     """Writes their pictures as frames, coded as the name's end says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     code = {".mp4": "mp4v", ".avi": "XVID"}[path.suffix]
-    size = scenes[0].picture.shape[1::-1]
-    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25, size)
+    size = scenes[0].image.shape[1::-1]
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25, size)
     for scene in scenes:
-        film.write(scene.picture[..., ::-1])
-    film.release()
+        video.write(scene.image[..., ::-1])
+    video.release()
     return path
 
 
@@ -149,8 +149,10 @@ def _facing(rng: np.random.Generator) -> Rotation:
     return tilt * Rotation.from_rotvec([np.pi, 0, 0]) * turn
 
 
-def _place(vertices, view: rendering.View, i: int, people: int) -> np.ndarray:
-    """Moves a body so that it fills most of its column of the picture."""
+def _translation_into_column(
+    vertices, view: rendering.View, i: int, people: int
+) -> np.ndarray:
+    """Moves a body so that it fills most of its column of the image."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     spans = (high - low)[:2] * view.focal_px
     room = _SHARE * np.array([view.width / people, view.height])
@@ -162,14 +164,12 @@ def _place(vertices, view: rendering.View, i: int, people: int) -> np.ndarray:
     return np.append(ray * depth - middle, depth)
 
 
-def _draw(rng, picture, view, vertices, normals):
+def _draw(rng, image, view, vertices, normals):
     wardrobe = _wardrobe()
     colours = wardrobe.paint(rng, appearance.Garments.sample(rng))
     colours *= appearance.light(rng, normals)
     labels = _body().parts("part14")[0]
-    return render.draw(
-        picture, vertices, _skinner().faces, view, colours, labels
-    )
+    return render.draw(image, vertices, _skinner().faces, view, colours, labels)
 
 
 def _rest(betas: np.ndarray) -> np.ndarray:

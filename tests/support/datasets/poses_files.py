@@ -35,19 +35,19 @@ _LEFT = {
 
 def _bones() -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
     """(parent, direction, axes) by name, parents first."""
-    found = {
+    bones = {
         name: (parent, np.array(direction), np.array(axes, float))
         for name, (parent, direction, axes) in _MIDDLE.items()
     }
     for side, sign in (("l", 1), ("r", -1)):
         for name, (parent, direction, axes) in _LEFT.items():
             inner = parent in ("root", "thorax")
-            found[side + name] = (
+            bones[side + name] = (
                 parent if inner else side + parent,
                 np.array(direction) * (sign, 1, 1),
                 np.array(axes, float) * (1, sign, sign),
             )
-    return found
+    return bones
 
 
 BONES = _bones()
@@ -81,27 +81,27 @@ def write_amc(path: Path, poses: np.ndarray, rest: np.ndarray) -> Path:
     others, as 120 a second are recorded.
     """
     world = _body_orientations(poses)
-    turned = {}
-    own = {bone: joint for joint, bone in retarget.BONES.items()}
+    bone_rotations = {}
+    joint_of_bone = {bone: joint for joint, bone in retarget.BONES.items()}
     lines = ["#!OML:ASF", ":FULLY-SPECIFIED", ":DEGREES"]
     count = len(poses)
     angles = {"root": world["pelvis"].as_euler("xyz", degrees=True)}
-    turned["root"] = world["pelvis"]
+    bone_rotations["root"] = world["pelvis"]
     for name, (parent, _, axes) in BONES.items():
-        joint = own.get(name)
-        above = turned[parent]
+        joint = joint_of_bone.get(name)
+        above = bone_rotations[parent]
         if joint is None:
-            turned[name] = above
+            bone_rotations[name] = above
         else:
             start = _rest_direction(joint, rest)
-            away = Rotation.identity()
+            foot_rotation = Rotation.identity()
             if start is not None:
                 # Toes keep the angle to their foot that they rest at.
                 foot = BONES[name.replace("toes", "foot")]
-                away = _between(start, foot[1])
-            turned[name] = world[joint] * away.inv()
+                foot_rotation = _between(start, foot[1])
+            bone_rotations[name] = world[joint] * foot_rotation.inv()
         axis = Rotation.from_euler("xyz", axes, degrees=True)
-        local = axis.inv() * (above.inv() * turned[name]) * axis
+        local = axis.inv() * (above.inv() * bone_rotations[name]) * axis
         angles[name] = local.as_euler("xyz", degrees=True).reshape(count, 3)
     for frame in range(12 * count):
         lines.append(str(frame + 1))
@@ -117,12 +117,12 @@ def write_amc(path: Path, poses: np.ndarray, rest: np.ndarray) -> Path:
 
 
 def _body_orientations(poses: np.ndarray) -> dict[str, Rotation]:
-    found = {}
+    orientations = {}
     for index, name in enumerate(joints.SMPL24):
         turn = Rotation.from_rotvec(poses[:, index])
         parent = joints.SMPL24_PARENTS.get(name)
-        found[name] = found[parent] * turn if parent else turn
-    return found
+        orientations[name] = orientations[parent] * turn if parent else turn
+    return orientations
 
 
 def _rest_direction(joint: str, rest: np.ndarray) -> np.ndarray | None:
@@ -153,13 +153,13 @@ def write_amass(
 ) -> Path:
     """Every frame but each `rate / 10`th shows nobody."""
     step = round(rate / 10)
-    found = np.full((step * len(poses), 156), 9.0)
-    found[::step, :66] = poses.reshape(len(poses), 72)[:, :66]
+    rows = np.full((step * len(poses), 156), 9.0)
+    rows[::step, :66] = poses.reshape(len(poses), 72)[:, :66]
     content = {
-        "poses": found,
-        "trans": np.zeros((len(found), 3)),
+        "poses": rows,
+        "trans": np.zeros((len(rows), 3)),
         "betas": np.append(betas, np.zeros(6)),
-        "dmpls": np.zeros((len(found), 8)),
+        "dmpls": np.zeros((len(rows), 8)),
         "gender": np.array(gender),
         "mocap_framerate": np.array(float(rate)),
     }

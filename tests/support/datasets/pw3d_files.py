@@ -38,7 +38,7 @@ def write(root: Path, scenes, split="test", name="street_00", change=None):
     smpl_files.write_pickle(path, content)
     for frame, scene in enumerate(scenes):
         picture = root / "imageFiles" / name / f"image_{frame:05d}.jpg"
-        people.write_picture(picture, scene.picture)
+        people.write_image(picture, scene.image)
     return path
 
 
@@ -92,16 +92,22 @@ def in_world(person: people.Person, matrix: np.ndarray) -> dict:
     turn = Rotation.from_matrix(matrix[:3, :3]).inv()
     pose = person.pose.astype(np.float64).copy()
     pose[0] = (turn * Rotation.from_rotvec(pose[0])).as_rotvec()
-    seen = np.array([person.smpl_joints[name] for name in joints.SMPL24])
-    placed = turn.apply(seen - matrix[:3, 3])
-    rest = seen[0] - person.translation  # of the pelvis
-    trans = placed[0] - rest
-    return {"pose": pose.ravel(), "trans": trans, "joints": placed.ravel()}
+    camera_joints = np.array(
+        [person.smpl_joints[name] for name in joints.SMPL24]
+    )
+    world_joints = turn.apply(camera_joints - matrix[:3, 3])
+    rest = camera_joints[0] - person.translation  # of the pelvis
+    trans = world_joints[0] - rest
+    return {
+        "pose": pose.ravel(),
+        "trans": trans,
+        "joints": world_joints.ravel(),
+    }
 
 
 def poses2d(person: people.Person) -> np.ndarray:
     """(3, 18); the neck is the middle of the shoulders."""
-    both = person.points(("left_shoulder", "right_shoulder"))
-    known = person.keypoints | {"neck": both.mean(axis=0)}
-    found = np.array([known[name] for name in COCO18])
-    return np.concatenate([found.T, np.full((1, 18), 0.8)])
+    shoulders = person.points(("left_shoulder", "right_shoulder"))
+    keypoints = person.keypoints | {"neck": shoulders.mean(axis=0)}
+    points = np.array([keypoints[name] for name in COCO18])
+    return np.concatenate([points.T, np.full((1, 18), 0.8)])

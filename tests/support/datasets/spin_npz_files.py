@@ -10,14 +10,14 @@ ABSENT = ("neck_nose", "left_ear")
 
 def arrays(scenes, h36m: bool = False) -> dict[str, np.ndarray]:
     """What SPIN stores of scenes; `h36m` has another top of the head."""
-    found = {name: [] for name in ("imgname", "center", "scale", "part", "S")}
-    gone = {*ABSENT, "head_top" if h36m else "head_h36m"}
+    columns = {name: [] for name in ("imgname", "center", "scale", "part", "S")}
+    absent = {*ABSENT, "head_top" if h36m else "head_h36m"}
     for number, scene in enumerate(scenes):
         (person,) = scene.people
         x, y, w, h = person.box
-        found["imgname"].append(f"images/im{number:04d}.jpg")
-        found["center"].append([x + w / 2, y + h / 2])
-        found["scale"].append(1.2 * max(w, h) / 200)
+        columns["imgname"].append(f"images/im{number:04d}.jpg")
+        columns["center"].append([x + w / 2, y + h / 2])
+        columns["scale"].append(1.2 * max(w, h) / 200)
         for name, points in (
             ("part", person.keypoints),
             ("S", person.joints3d),
@@ -25,18 +25,18 @@ def arrays(scenes, h36m: bool = False) -> dict[str, np.ndarray]:
             empty = np.zeros(2 if name == "part" else 3)
             rows = [
                 [*empty, 0]
-                if joint in gone
+                if joint in absent
                 else [*points[joint.replace("head_h36m", "head_top")], 1]
                 for joint in reader.JOINTS24
             ]
-            found[name].append(rows)
+            columns[name].append(rows)
     first = [scene.people[0] for scene in scenes]
-    found["pose"] = [person.pose.ravel() for person in first]
-    found["shape"] = [person.betas for person in first]
-    found["has_smpl"] = [1, 0, 1]
-    found["gender"] = [person.gender[0] for person in first]
-    found["openpose"] = np.zeros((len(scenes), 25, 3))
-    return {name: np.array(rows) for name, rows in found.items()}
+    columns["pose"] = [person.pose.ravel() for person in first]
+    columns["shape"] = [person.betas for person in first]
+    columns["has_smpl"] = [1, 0, 1]
+    columns["gender"] = [person.gender[0] for person in first]
+    columns["openpose"] = np.zeros((len(scenes), 25, 3))
+    return {name: np.array(rows) for name, rows in columns.items()}
 
 
 def write(root, scenes, **changes):
@@ -44,5 +44,5 @@ def write(root, scenes, **changes):
     path = root / "some_train.npz"
     np.savez(path, **{k: v for k, v in stored.items() if v is not None})
     for name, scene in zip(stored["imgname"], scenes, strict=True):
-        people.write_picture(root / name, scene.picture)
+        people.write_image(root / name, scene.image)
     return path

@@ -45,7 +45,7 @@ def write(root: Path, scenes, split="train", run=0, name="01_01_c0001"):
     code = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(film), code, 25, (320, 240))
     for scene in scenes:
-        writer.write(as_seen(scene, scene.picture)[..., ::-1].copy())
+        writer.write(as_seen(scene, scene.image)[..., ::-1].copy())
     writer.release()
     scipy.io.savemat(folder / f"{name}_info.mat", info(scenes))
     scipy.io.savemat(
@@ -59,21 +59,24 @@ def info(scenes, place=(6.7456, -0.9839, -1.9293), turn=0.7) -> dict:
     """The content of _info.mat; Matlab drops a last axis of one."""
     crowd = [scene.people[0] for scene in scenes]
     camera = np.array(place)
-    places = np.stack(
+    positions = np.stack(
         [
             [person.smpl_joints[name] for name in _SIDES]
             - surreal.TO_CAMERA @ -camera
             for person in crowd
         ]
     )
-    world = places @ np.linalg.inv(surreal.TO_CAMERA).T
-    seen = np.stack(
+    world = positions @ np.linalg.inv(surreal.TO_CAMERA).T
+    camera_joints = np.stack(
         [[person.smpl_joints[name] for name in _SIDES] for person in crowd]
     )
-    pixels = 600 * seen[..., :2] / seen[..., 2:] + surreal.INTRINSICS[2:]
+    pixels = (
+        600 * camera_joints[..., :2] / camera_joints[..., 2:]
+        + surreal.INTRINSICS[2:]
+    )
     poses = np.stack([mirrored(person.pose, turn) for person in crowd])
     count = len(crowd)
-    found = {
+    content = {
         "pose": poses.reshape(count, 72).T,
         "shape": np.stack([person.betas for person in crowd]).T,
         "joints3D": world.transpose(2, 1, 0).astype(np.float32),
@@ -86,8 +89,8 @@ def info(scenes, place=(6.7456, -0.9839, -1.9293), turn=0.7) -> dict:
     }
     for name in ("joints3D", "joints2D"):
         if count == 1:
-            found[name] = found[name][..., 0]
-    return found
+            content[name] = content[name][..., 0]
+    return content
 
 
 def mirrored(pose: np.ndarray, turn: float) -> np.ndarray:
@@ -98,9 +101,9 @@ def mirrored(pose: np.ndarray, turn: float) -> np.ndarray:
     matrices = flip @ matrices @ flip
     # 90 degrees about x and the turn about z come on top.
     above = Rotation.from_euler("zx", [turn, np.pi / 2]).as_matrix()
-    own = Rotation.from_rotvec(pose[0]).as_matrix()
+    global_rotation = Rotation.from_rotvec(pose[0]).as_matrix()
     inverse = np.linalg.inv(surreal.TO_CAMERA @ above)
-    matrices[0] = inverse @ own @ flip
+    matrices[0] = inverse @ global_rotation @ flip
     return Rotation.from_matrix(matrices).as_rotvec()
 
 

@@ -18,14 +18,14 @@ def write(root: Path, scenes, turned: bool = False) -> Path:
     """All people in train.txt and trainval.txt, the first one in val.txt."""
     names = [f"{number:05d}" for number in range(len(scenes))]
     for name, scene in zip(names, scenes, strict=True):
-        people.write_picture(root / f"{name}_image.png", scene.picture)
+        people.write_image(root / f"{name}_image.png", scene.image)
         write_labels(root / name, scene, turned)
-    for split, kept in (
+    for split, listed in (
         ("train", names),
         ("trainval", names),
         ("val", names[:1]),
     ):
-        lines = "".join(f"/{name}_image.png\n" for name in kept)
+        lines = "".join(f"/{name}_image.png\n" for name in listed)
         (root / f"{split}.txt").write_text(lines)
     return root
 
@@ -56,6 +56,6 @@ def write_labels(start: Path, scene, turned: bool) -> None:
         pickle.dump(body, file, protocol=2)
     text = " ".join(map(str, FITTED))
     Path(f"{start}_fit_crop_info.txt").write_text(text)
-    white = np.where(person.mask[..., None], scene.picture // 2, 255)
+    white = np.where(person.mask[..., None], scene.image // 2, 255)
     render = Path(f"{start}_render_light.png")
-    people.write_picture(render, white.astype(np.uint8))
+    people.write_image(render, white.astype(np.uint8))

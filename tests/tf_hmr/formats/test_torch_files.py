@@ -191,3 +191,11 @@ def test_big_ends_first_are_refused(tmp_path):
             turned.writestr(name, content)
     with pytest.raises(ValueError, match="'big' end first"):
         torch_files.load(path)
+
+
+def test_a_compressed_pickle_is_refused_unread(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02" + b"N0" * 2**24 + b"N.")
+    with pytest.raises(ValueError, match=r"data.pkl has \d+ bytes, compressed"):
+        torch_files.load(path)

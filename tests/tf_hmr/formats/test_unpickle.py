@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from tests.support import smpl_files
+from tests.support import memory, smpl_files
 from tests.support.closeness import assert_close
 from tf_hmr.formats import unpickle
 
@@ -231,3 +231,18 @@ def test_a_list_that_holds_itself_is_refused(tmp_path):
     path = smpl_files.write_pickle(tmp_path / "b.pkl", {"weights": circle})
     with pytest.raises(ValueError, match="a container holds itself"):
         unpickle.load(path)
+
+
+@pytest.mark.parametrize(
+    "put", [b"r\x00\x00\x00\x10", b"p268435456\n"], ids=["binary", "text"]
+)
+def test_an_index_of_the_memo_takes_no_memory(tmp_path, put):
+    """Python's unpickler makes room for all entries below an index."""
+    path = tmp_path / "SMPL_NEUTRAL.pkl"
+    path.write_bytes(b"\x80\x02}" + put + b".")
+
+    def refused():
+        with pytest.raises(ValueError, match="entry 1 of the memo"):
+            unpickle.load(path)
+
+    assert memory.peak_growth(refused) < 2**27

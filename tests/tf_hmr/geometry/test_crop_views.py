@@ -25,24 +25,24 @@ def pose(rng):
 
 
 @pytest.fixture
-def places(rng):
+def positions(rng):
     """(12, 3) metres, most of them far from the optical axis."""
     directions = rng.uniform(-0.6, 0.6, (12, 2))
     depth = rng.uniform(3, 7, (12, 1))
     return np.concatenate([directions * depth, depth], axis=1)
 
 
-def boxes_at(places, side=300.0):
+def boxes_at(positions, side=300.0):
     """Square crops whose middle is where the roots are seen."""
-    corner = project(places) + 0.5 - side / 2
-    return np.concatenate([corner, np.full((len(places), 2), side)], axis=1)
+    corner = project(positions) + 0.5 - side / 2
+    return np.concatenate([corner, np.full((len(positions), 2), side)], axis=1)
 
 
-def test_the_axis_goes_to_the_ray_without_roll(places):
+def test_the_axis_goes_to_the_ray_without_roll(positions):
     turns = crop_views.rotation_to_crop_ray(
-        boxes_at(places), np.tile(INTRINSICS, (len(places), 1))
+        boxes_at(positions), np.tile(INTRINSICS, (len(positions), 1))
     )
-    rays = places / np.linalg.norm(places, axis=1, keepdims=True)
+    rays = positions / np.linalg.norm(positions, axis=1, keepdims=True)
     assert_close("float64", turns @ [0, 0, 1], rays)
     for turn, ray in zip(turns, rays, strict=True):
         axis = np.cross([0, 0, 1], ray)
@@ -51,66 +51,66 @@ def test_the_axis_goes_to_the_ray_without_roll(places):
         assert_close("float64", turn, shortest.as_matrix())
 
 
-def crop_residual(pose, seen):
+def crop_residual(pose, keypoints):
     """Pixels by which the best weak perspective camera misses what is seen."""
     xy = pose[:, :2]
     design = np.zeros((2 * len(xy), 3))
     design[::2, 0], design[1::2, 0] = xy.T
     design[::2, 1], design[1::2, 2] = 1, 1
-    target = seen.ravel()
+    target = keypoints.ravel()
     fitted = np.linalg.lstsq(design, target, rcond=None)[0]
     return np.abs(design @ fitted - target).mean()
 
 
-def test_the_sign_of_the_correction(pose, places):
+def test_the_sign_of_the_correction(pose, positions):
     """What a crop shows is the pose turned back from its ray.
 
     A weak perspective camera that looks straight at the person explains the
     picture best with the pose turned by the inverse of `towards`; so `towards`
     turns what was predicted from the crop into the camera's frame.
     """
-    boxes = boxes_at(places)
+    boxes = boxes_at(positions)
     turns = crop_views.rotation_to_crop_ray(
-        boxes, np.tile(INTRINSICS, (len(places), 1))
+        boxes, np.tile(INTRINSICS, (len(positions), 1))
     )
     better = 0
-    for points, place, turn in zip(pose, places, turns, strict=True):
+    for points, position, turn in zip(pose, positions, turns, strict=True):
         # Far away, so that perspective within the person is small.
-        seen = project(points + 20 * place)
-        turned_back = crop_residual(points @ turn, seen)
-        unturned = crop_residual(points, seen)
-        turned = crop_residual(points @ turn.T, seen)
-        better += turned_back < 0.3 * min(unturned, turned)
+        keypoints = project(points + 20 * position)
+        turned_back = crop_residual(points @ turn, keypoints)
+        unturned = crop_residual(points, keypoints)
+        corrected = crop_residual(points @ turn.T, keypoints)
+        better += turned_back < 0.3 * min(unturned, corrected)
     assert better == len(pose)
 
 
 @pytest.fixture
-def seen_from_crops(pose, places):
+def seen_from_crops(pose, positions):
     """A batch of MPI-INF-3DHP's kind and the right answer of a crop."""
     protocol = protocols.get("mpi_inf_3dhp")
     names = (*protocol.joints, "pelvis")
     names = tuple(dict.fromkeys(names))
-    boxes = boxes_at(places)
-    intrinsics = np.tile(INTRINSICS, (len(places), 1))
+    boxes = boxes_at(positions)
+    intrinsics = np.tile(INTRINSICS, (len(positions), 1))
     points = np.concatenate([pose, pose[:, :2], pose[:, 5:6]], axis=1)
     points = points[:, : len(names)]
     joints3d = np.zeros((len(pose), len(joints.KEYPOINTS), 4))
     index = list(joints.select(names, of=joints.KEYPOINTS))
-    joints3d[:, index, :3] = points + places[:, np.newaxis]
+    joints3d[:, index, :3] = points + positions[:, np.newaxis]
     joints3d[:, index, 3] = 1
     batch = {"joints3d": joints3d, "stored_box": boxes}
     batch["stored_intrinsics"] = intrinsics
-    looks = [Rotation.align_vectors(p[None], [[0, 0, 1]])[0] for p in places]
-    turned = np.stack(
+    looks = [Rotation.align_vectors(p[None], [[0, 0, 1]])[0] for p in positions]
+    rotated = np.stack(
         [p @ look.as_matrix() for p, look in zip(points, looks, strict=True)]
     )
-    return protocol, names, batch, turned
+    return protocol, names, batch, rotated
 
 
 def test_a_crops_right_answer_has_no_error(seen_from_crops):
     protocol, names, batch, answer = seen_from_crops
-    given = EvaluationContext(None, names, None)
-    sides = joint_pairs.JointPairs(protocol, given)(
+    context = EvaluationContext(None, names, None)
+    sides = joint_pairs.JointPairs(protocol, context)(
         batch, Predictions(joints=answer)
     )
     assert_close("float64", sides.pred, sides.true)
@@ -129,10 +129,10 @@ def test_a_weak_camera_is_placed_as_the_whole_pictures(focal, rng):
     assert_close("body_metres", got, expected)
     # And it lands where the weak camera puts it.
     points = rng.normal(0, 1e-3, (5, 3))
-    seen = project(points + got, intrinsics[0])
+    projected = project(points + got, intrinsics[0])
     ndc = camera.project_weak_perspective(points, weak[0])
     pixels = np.array(box[:2]) + (ndc + 1) / 2 * box[2] - 0.5
-    assert np.abs(seen - pixels).max() < 0.05
+    assert np.abs(projected - pixels).max() < 0.05
 
 
 def test_a_record_without_a_camera_is_refused():

@@ -26,15 +26,15 @@ SMALL = {
 @pytest.fixture(scope="module")
 def small(body):
     """With weights that make the outer steps differ."""
-    made = method.create("hkmr", body, **SMALL)
-    scatter(made.regressor)
-    return made
+    model = method.create("hkmr", body, **SMALL)
+    scatter(model.regressor)
+    return model
 
 
 def scatter(layer) -> None:
-    drawn = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     for variable in layer.trainable_variables:
-        variable.assign_add(drawn.normal(0, 0.05, variable.shape))
+        variable.assign_add(rng.normal(0, 0.05, variable.shape))
 
 
 def count(variables) -> int:
@@ -48,21 +48,21 @@ def test_parameter_counts_of_the_paper(body):
     and resnet50, ResNet-50 v2, have 23,519,360.
     """
     model = method.create("hkmr", body)
-    found = count(model.player_variables())
-    assert found == 26_220_039 == pytest.approx(26.2e6, abs=0.05e6)
+    num_parameters = count(model.player_variables())
+    assert num_parameters == 26_220_039 == pytest.approx(26.2e6, abs=0.05e6)
     assert count(model.regressor.trainable_variables) == 2_712_007
 
 
 def value(term) -> float:
-    total, given = tf.reduce_sum(term.total), tf.reduce_sum(term.count)
-    return float(term.weight * total / given)
+    total, count = tf.reduce_sum(term.total), tf.reduce_sum(term.count)
+    return float(term.weight * total / count)
 
 
 def test_losses_are_summed_over_the_outer_steps(small, rng):
     """Eq. 3: each step's own loss, from its own pose, shape and camera."""
     batch = make_batch(rng)
-    found = small({"image": batch["image"]}, training=True)
-    summed = {k: value(t) for k, t in small.terms(batch, found).items()}
+    prediction = small({"image": batch["image"]}, training=True)
+    summed = {k: value(t) for k, t in small.terms(batch, prediction).items()}
     assert set(summed) == {
         *("keypoints_2d", "joints_3d", "rotmats", "betas", "kl")
     }
@@ -86,8 +86,8 @@ def test_losses_are_summed_over_the_outer_steps(small, rng):
             expected[name] += value(term)
     for name in summed:
         assert_close("loss", summed[name], expected[name])
-    assert_close("loss", found.rotmats, rotmats)
-    assert_close("loss", found.keypoints, keypoints)
+    assert_close("loss", prediction.rotmats, rotmats)
+    assert_close("loss", prediction.keypoints, keypoints)
 
 
 def test_the_encoders_places_count_once(small, rng):
@@ -95,11 +95,11 @@ def test_the_encoders_places_count_once(small, rng):
     layout = {"features": "layout", "layout_keypoints": 5.0}
     model = method.create("hkmr", small.body, **SMALL, **layout, prior="none")
     batch = make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
+    prediction = model({"image": batch["image"]}, training=True)
     true = _smpl_losses.select(batch["keypoints"], model.joint_names).numpy()
-    error = np.abs(found.intermediate["encoder_keypoints"] - true[..., :2])
+    error = np.abs(prediction.intermediate["encoder_keypoints"] - true[..., :2])
     expected = 5 * error[true[..., 2] > 0].mean()
-    term = model.terms(batch, found)["layout_keypoints"]
+    term = model.terms(batch, prediction)["layout_keypoints"]
     assert_close("loss", value(term), expected)
 
 
@@ -107,15 +107,17 @@ def test_the_last_step_alone_can_be_asked_for(small, rng):
     model = method.create("hkmr", small.body, **SMALL, sum_outer=False)
     model.set_weights(small.get_weights())
     batch = make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
-    alone = {k: value(t) for k, t in model.terms(batch, found).items()}
-    both = small({"image": batch["image"]}, training=True)
-    assert_close("loss", found.rotmats, both.rotmats)
-    terms = small.supervised_terms(batch, both)
+    prediction = model({"image": batch["image"]}, training=True)
+    last_terms = {
+        k: value(t) for k, t in model.terms(batch, prediction).items()
+    }
+    all_steps = small({"image": batch["image"]}, training=True)
+    assert_close("loss", prediction.rotmats, all_steps.rotmats)
+    terms = small.supervised_terms(batch, all_steps)
     for name, term in terms.items():
-        assert_close("loss", alone[name], value(term))
-    whole = {k: value(t) for k, t in small.terms(batch, both).items()}
-    assert whole["rotmats"] > 2 * alone["rotmats"]
+        assert_close("loss", last_terms[name], value(term))
+    all_terms = {k: value(t) for k, t in small.terms(batch, all_steps).items()}
+    assert all_terms["rotmats"] > 2 * last_terms["rotmats"]
 
 
 def test_the_prior_is_frozen(small, rng):
@@ -126,8 +128,8 @@ def test_the_prior_is_frozen(small, rng):
     mine = {id(v) for v in small.player_variables()}
     assert not mine & {id(v) for v in vae.trainable_variables}
     with tf.GradientTape(persistent=True) as tape:
-        found = small({"image": batch["image"]}, training=True)
-        kl = tf.reduce_sum(small.terms(batch, found)["kl"].total)
+        prediction = small({"image": batch["image"]}, training=True)
+        kl = tf.reduce_sum(small.terms(batch, prediction)["kl"].total)
     for old, variable in zip(before, vae.variables, strict=True):
         assert_close("exact", variable, old)
     # It does push what it judges: not the global rotation, shape or camera.
@@ -146,18 +148,18 @@ def test_the_stage_before_trains_the_prior_alone(small):
 def test_the_discriminator_in_the_priors_place(small, rng):
     model = method.create("hkmr", small.body, **SMALL, prior="discriminator")
     batch = make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
+    prediction = model({"image": batch["image"]}, training=True)
     assert model.pose_vae is None
-    terms = model.terms(batch, found)
+    terms = model.terms(batch, prediction)
     assert "generator" in terms and "kl" not in terms
     # Of all outer steps, each counted once.
-    assert found.intermediate["rotmats"].shape == (12, 24, 3, 3)
+    assert prediction.intermediate["rotmats"].shape == (12, 24, 3, 3)
     scores = model.adversary(
-        found.intermediate["rotmats"], found.intermediate["betas"]
+        prediction.intermediate["rotmats"], prediction.intermediate["betas"]
     ).numpy()
     expected = 3 * np.square(scores - 1).sum(axis=1).mean()
     assert_close("loss", value(terms["generator"]), expected)
-    fake = model.adversary_terms(batch, found)["fake"]
+    fake = model.adversary_terms(batch, prediction)["fake"]
     assert_close("loss", value(fake), np.square(scores).sum(axis=1).mean())
 
 
@@ -166,32 +168,32 @@ def test_parameters_to_the_letter_of_the_paper(small, rng):
     model = method.create("hkmr", small.body, **SMALL, smpl_loss="parameters")
     model.set_weights(small.get_weights())
     batch = make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
+    prediction = model({"image": batch["image"]}, training=True)
     labelled = batch["has_pose"].numpy() > 0
-    rotvecs = found.intermediate["rotvecs"].numpy().reshape(3, 4, 72)
-    betas = found.intermediate["betas"].numpy().reshape(3, 4, 10)
+    rotvecs = prediction.intermediate["rotvecs"].numpy().reshape(3, 4, 72)
+    betas = prediction.intermediate["betas"].numpy().reshape(3, 4, 10)
     true = rotations.rotmat_to_rotvec(batch["rotmats"]).numpy()
     error = np.concatenate(
         [rotvecs - true.reshape(4, 72), betas - batch["betas"]], axis=2
     )[:, labelled]
     expected = 60 * 0.5 * np.square(error).mean(axis=(1, 2)).sum()
-    spoilt = np.where(
+    nan_rotmats = np.where(
         labelled[:, None, None, None], batch["rotmats"].numpy(), np.nan
     )
-    batch["rotmats"] = tf.constant(spoilt, tf.float32)
-    terms = model.terms(batch, found)
+    batch["rotmats"] = tf.constant(nan_rotmats, tf.float32)
+    terms = model.terms(batch, prediction)
     assert "rotmats" not in terms
-    both = value(terms["parameters"]) + value(terms["betas"])
-    assert_close("relative_float32", [both / expected], [1.0])
+    total = value(terms["parameters"]) + value(terms["betas"])
+    assert_close("relative_float32", [total / expected], [1.0])
 
 
 def test_the_camera_is_the_papers_and_never_degenerate():
     """s xy + rho; its scale is bent only where it nears 0."""
     raw = tf.constant([[0.9, 0.2, -0.1], [0.01, 0.3, 0.1], [-2.0, 0.3, 0.1]])
-    found = hkmr.contract_camera(raw).numpy()
-    assert (found[:, 0] > 1e-4).all() and np.isfinite(found).all()
-    assert_close("loss", found[:, :1] * found[:, 1:], raw.numpy()[:, 1:])
-    assert found[0, 0] == pytest.approx(0.9, abs=0.004)
+    cameras = hkmr.contract_camera(raw).numpy()
+    assert (cameras[:, 0] > 1e-4).all() and np.isfinite(cameras).all()
+    assert_close("loss", cameras[:, :1] * cameras[:, 1:], raw.numpy()[:, 1:])
+    assert cameras[0, 0] == pytest.approx(0.9, abs=0.004)
 
 
 def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
@@ -202,11 +204,11 @@ def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
     for variable in model.regressor.trainable_variables:
         if variable.name == "kernel":
             variable.assign(tf.zeros_like(variable))
-    found = model({"image": batch["image"]})
-    assert_close("gram_schmidt", found.rotmats[1], rotmats)
-    assert_close("exact", found.betas[1], betas)
+    prediction = model({"image": batch["image"]})
+    assert_close("gram_schmidt", prediction.rotmats[1], rotmats)
+    assert_close("exact", prediction.betas[1], betas)
     start = np.float32(_theta.START_CAMERA)
-    assert_close("loss", found.camera[1], start)
+    assert_close("loss", prediction.camera[1], start)
 
 
 def test_passes_must_pair():

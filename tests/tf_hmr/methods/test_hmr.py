@@ -46,41 +46,41 @@ def test_starts_at_the_given_mean(small, rng):
     model = method.create("hmr", small.body, **SMALL, rotation="6d")
     model.regressor.fc3.kernel.assign(tf.zeros_like(model.regressor.fc3.kernel))
     model.initialize_from_mean(rotmats, betas)
-    found = model({"image": batch["image"]})
-    assert_close("gram_schmidt", found.rotmats[1], rotmats)
-    assert_close("exact", found.betas[1], betas)
-    assert_close("exact", found.camera[1], np.float32([0.9, 0, 0]))
+    prediction = model({"image": batch["image"]})
+    assert_close("gram_schmidt", prediction.rotmats[1], rotmats)
+    assert_close("exact", prediction.betas[1], betas)
+    assert_close("exact", prediction.camera[1], np.float32([0.9, 0, 0]))
 
 
 def test_starts_upright_without_a_mean(small, rng):
     """A half turn about x: the head is above (y down) the hips."""
     names = small.joint_names
-    found = small({"image": label_batches.make_batch(rng)["image"]}).joints[0]
+    points = small({"image": label_batches.make_batch(rng)["image"]}).joints[0]
     head, hip = joints.select(("head_top", "left_hip"), of=names)
-    assert found[head, 1] < found[hip, 1] - 0.5
+    assert points[head, 1] < points[hip, 1] - 0.5
     left, right = joints.select(("left_hip", "right_hip"), of=names)
     # Facing the camera, the left side is on the picture's right.
-    assert found[left, 0] > found[right, 0]
+    assert points[left, 0] > points[right, 0]
 
 
 def test_terms_are_the_papers_reductions(small, rng):
     """Each term, divided as the loop does, against a loop over examples."""
     batch = label_batches.make_batch(rng)
-    found = small({"image": batch["image"]}, training=True)
-    terms = small.terms(batch, found)
+    prediction = small({"image": batch["image"]}, training=True)
+    terms = small.terms(batch, prediction)
     value = {
         name: float(t.weight * tf.reduce_sum(t.total) / tf.reduce_sum(t.count))
         for name, t in terms.items()
     }
     index = joints.select(small.joint_names, of=joints.KEYPOINTS)
     true = batch["keypoints"].numpy()[:, index]
-    seen = true[..., 2]
-    off = np.abs(found.keypoints.numpy() - true[..., :2]).sum(-1)
-    expected = 60 * (off * seen).sum() / (2 * seen.sum())
+    visible = true[..., 2]
+    off = np.abs(prediction.keypoints.numpy() - true[..., :2]).sum(-1)
+    expected = 60 * (off * visible).sum() / (2 * visible.sum())
     assert_close("loss", value["keypoints_2d"] / 60, expected / 60)
     rows = [0, 1]
     hips = joints.select(("left_hip", "right_hip"), of=joints.LSP14)
-    pred = found.joints.numpy()[rows][:, :14]
+    pred = prediction.joints.numpy()[rows][:, :14]
     index = joints.select(joints.LSP14, of=joints.KEYPOINTS)
     true = batch["joints3d"].numpy()[rows][:, index, :3]
     pred = pred - pred[:, hips].mean(1, keepdims=True)
@@ -90,9 +90,9 @@ def test_terms_are_the_papers_reductions(small, rng):
     )
     flat = np.concatenate(
         [
-            found.rotmats.numpy()[rows].reshape(2, 216)
+            prediction.rotmats.numpy()[rows].reshape(2, 216)
             - batch["rotmats"].numpy()[rows].reshape(2, 216),
-            found.betas.numpy()[rows] - batch["betas"].numpy()[rows],
+            prediction.betas.numpy()[rows] - batch["betas"].numpy()[rows],
         ],
         axis=1,
     )
@@ -106,11 +106,11 @@ def test_terms_are_the_papers_reductions(small, rng):
 def test_adversary_sees_every_iteration(small, rng):
     """Fakes of all three iterations; sums over 25 outputs, mean over rows."""
     batch = label_batches.make_batch(rng)
-    found = small({"image": batch["image"]}, training=True)
-    assert found.intermediate["rotmats"].shape == (12, 24, 3, 3)
-    terms = small.adversary_terms(batch, found)
+    prediction = small({"image": batch["image"]}, training=True)
+    assert prediction.intermediate["rotmats"].shape == (12, 24, 3, 3)
+    terms = small.adversary_terms(batch, prediction)
     fake = small.adversary(
-        found.intermediate["rotmats"], found.intermediate["betas"]
+        prediction.intermediate["rotmats"], prediction.intermediate["betas"]
     )
     assert fake.shape == (12, 25)
     assert_close(
@@ -129,11 +129,11 @@ def test_adversary_sees_every_iteration(small, rng):
 def test_adversary_ignores_the_global_rotation(small, rng):
     batch = label_batches.make_batch(rng)
     rotmats = batch["prior_rotmats"].numpy()
-    turned = rotmats.copy()
-    turned[:, 0] = rotmats[::-1, 0]
+    other_global = rotmats.copy()
+    other_global[:, 0] = rotmats[::-1, 0]
     assert_close(
         "exact",
-        small.adversary(tf.constant(turned), batch["prior_betas"]),
+        small.adversary(tf.constant(other_global), batch["prior_betas"]),
         small.adversary(tf.constant(rotmats), batch["prior_betas"]),
     )
 
@@ -142,8 +142,8 @@ def test_players_do_not_push_each_other(small, rng):
     """The adversary's loss gives no gradient to the encoder."""
     batch = label_batches.make_batch(rng)
     with tf.GradientTape() as tape:
-        found = small({"image": batch["image"]}, training=True)
-        terms = small.adversary_terms(batch, found).values()
+        prediction = small({"image": batch["image"]}, training=True)
+        terms = small.adversary_terms(batch, prediction).values()
         loss = tf.add_n([tf.reduce_sum(t.total) for t in terms])
     variables = small.player_variables()
     assert all(g is None for g in tape.gradient(loss, variables))
@@ -154,18 +154,18 @@ def test_players_do_not_push_each_other(small, rng):
 def test_missing_3d_labels_count_nothing(small, rng):
     """NaN in what is flagged as missing changes no term."""
     batch = label_batches.make_batch(rng)
-    found = small({"image": batch["image"]}, training=True)
-    clean = small.terms(batch, found)
+    prediction = small({"image": batch["image"]}, training=True)
+    clean = small.terms(batch, prediction)
     missing = np.array([False, False, True, True])
     for name in ("rotmats", "betas", "joints3d"):
         value = batch[name].numpy()
-        spoilt = value[missing]
-        spoilt[...] = np.nan
+        nan_labels = value[missing]
+        nan_labels[...] = np.nan
         if name == "joints3d":
-            spoilt[..., 3] = 0
-        value[missing] = spoilt
+            nan_labels[..., 3] = 0
+        value[missing] = nan_labels
         batch[name] = tf.constant(value)
-    for name, term in small.terms(batch, found).items():
+    for name, term in small.terms(batch, prediction).items():
         assert_close("exact", term.total, clean[name].total)
         assert_close("exact", term.count, clean[name].count)
 
@@ -209,9 +209,9 @@ def test_adversary_is_float32_under_any_policy(body, rng):
     finally:
         keras.mixed_precision.set_global_policy("float32")
     batch = label_batches.make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
+    prediction = model({"image": batch["image"]}, training=True)
     assert model.encoder.layers[1].compute_dtype == "bfloat16"
-    assert found.rotmats.dtype == found.camera.dtype == tf.float32
+    assert prediction.rotmats.dtype == prediction.camera.dtype == tf.float32
     scores = model.adversary(batch["prior_rotmats"], batch["prior_betas"])
     assert scores.dtype == tf.float32
     assert model.adversary.conv1.compute_dtype == "float32"
@@ -221,17 +221,17 @@ def test_supervising_each_iteration_sums_their_losses(body, rng):
     keras.utils.set_random_seed(3)
     model = method.create("hmr", body, **SMALL, supervise="each")
     batch = label_batches.make_batch(rng)
-    found = model({"image": batch["image"]}, training=True)
-    every = model.terms(batch, found)
+    prediction = model({"image": batch["image"]}, training=True)
+    all_iterations = model.terms(batch, prediction)
     cameras, rotmats, betas = (
-        tf.split(found.intermediate[name], model.config.iterations)
+        tf.split(prediction.intermediate[name], model.config.iterations)
         for name in ("camera", "rotmats", "betas")
     )
     for name in ("keypoints_2d", "joints_3d", "rotmats", "betas"):
         total = 0.0
         for weak, pose, shape in zip(cameras, rotmats, betas, strict=True):
             points, _ = body.keypoints(pose, shape)
-            one = found._replace(
+            one = prediction._replace(
                 rotmats=pose,
                 betas=shape,
                 joints=points,
@@ -239,8 +239,8 @@ def test_supervising_each_iteration_sums_their_losses(body, rng):
             )
             term = model.supervised_terms(batch, one)[name]
             total = total + term.total
-        assert_close("loss", every[name].total, total)
-        assert_close("loss", every[name].count, term.count)
+        assert_close("loss", all_iterations[name].total, total)
+        assert_close("loss", all_iterations[name].count, term.count)
 
 
 def test_the_joint_adversary_scores_once_and_ignores_the_direction(body, rng):
@@ -249,13 +249,15 @@ def test_the_joint_adversary_scores_once_and_ignores_the_direction(body, rng):
     rotmats = tf.identity(batch["prior_rotmats"])
     scores = model.adversary(rotmats, batch["prior_betas"])
     assert scores.shape == (len(rotmats), 1)
-    turned = tf.concat([rotmats[:, 1:2], rotmats[:, 1:]], axis=1)
-    assert_close("loss", model.adversary(turned, batch["prior_betas"]), scores)
+    other_global = tf.concat([rotmats[:, 1:2], rotmats[:, 1:]], axis=1)
+    assert_close(
+        "loss", model.adversary(other_global, batch["prior_betas"]), scores
+    )
     bent = tf.concat([rotmats[:, 0:1], rotmats[:, :-1]], axis=1)
     assert not np.allclose(model.adversary(bent, batch["prior_betas"]), scores)
-    found = model({"image": batch["image"]}, training=True)
-    assert set(model.adversary_terms(batch, found)) == {"real", "fake"}
-    assert "generator" in model.terms(batch, found)
+    prediction = model({"image": batch["image"]}, training=True)
+    assert set(model.adversary_terms(batch, prediction)) == {"real", "fake"}
+    assert "generator" in model.terms(batch, prediction)
 
 
 def test_places_need_the_layout(body):

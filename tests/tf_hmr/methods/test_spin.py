@@ -24,9 +24,9 @@ def spins_total(pred, true, has):
     """nkolot/SPIN: train/trainer.py, with 49 keypoints and 24 joints."""
     rows = len(has["pose"])
     error = np.zeros((rows, 49, 2))
-    seen = true["keypoints"][..., 2:]
+    confidence = true["keypoints"][..., 2:]
     error[:, -19:] = (
-        seen * (pred["keypoints"] - true["keypoints"][..., :2]) ** 2
+        confidence * (pred["keypoints"] - true["keypoints"][..., :2]) ** 2
     )
     labelled = has["joints"] > 0
     error_3d = np.zeros((labelled.sum(), 24, 3))
@@ -114,11 +114,13 @@ def test_keypoints_are_seen_by_the_camera_of_the_release(body, rng):
     model = method.create("spin", body, **values)
     images = tf.constant(rng.uniform(0, 255, (1, 32, 32, 3)), tf.float32)
     for training in (False, True):
-        seen = model({"image": images}, training=training)
-        moved = camera.weak_to_translation(seen.camera, 5000.0, 224.0)
-        points = (seen.joints + moved[:, None])[0].numpy()
+        prediction = model({"image": images}, training=training)
+        translation = camera.weak_to_translation(
+            prediction.camera, 5000.0, 224.0
+        )
+        points = (prediction.joints + translation[:, None])[0].numpy()
         pixels = 5000.0 * points[:, :2] / points[:, 2:]
-        assert_close("body_metres", seen.keypoints[0], pixels / 112)
+        assert_close("body_metres", prediction.keypoints[0], pixels / 112)
 
 
 def test_layers_start_as_pytorchs():
@@ -139,17 +141,17 @@ def test_dropout_alone_is_between_the_layers(rng):
     layer.build((None, 8))
     layer.decpose.kernel.assign(rng.normal(size=(64, 144)))
     a, b = (tf.constant(rng.normal(size=(3, 8)), tf.float32) for _ in "ab")
-    (one,), (other,), (both,) = layer(a), layer(b), layer(a + 2 * b)
-    assert_close("loss", both, one + 2 * other)
-    seen = []
+    (one,), (second,), (combined,) = layer(a), layer(b), layer(a + 2 * b)
+    assert_close("loss", combined, one + 2 * second)
+    calls = []
     for name in ("fc2", "decpose"):
         part = getattr(layer, name)
-        called = part.call
-        part.call = lambda x, training=None, called=called: (
-            seen.append(x) or called(x)
+        original_call = part.call
+        part.call = lambda x, training=None, original_call=original_call: (
+            calls.append(x) or original_call(x)
         )
     layer(tf.ones((200, 8)), training=True)
-    for x in seen:
+    for x in calls:
         assert np.mean(x.numpy() == 0) == pytest.approx(0.5, abs=0.03)
 
 
@@ -168,20 +170,24 @@ def case(body_data):
     count = Row.COUNT
     pose = tf.constant(rng.normal(0, 0.2, (count, 24, 3)), tf.float32)
     truth = rotations.rotvec_to_rotmat(pose)
-    every = Body(body_data, joints.KEYPOINTS, jit=False)
-    upright = tf.constant(_theta.upright_rotmats(every)[:1])
+    keypoint_body = Body(body_data, joints.KEYPOINTS, jit=False)
+    upright = tf.constant(_theta.upright_rotmats(keypoint_body)[:1])
     truth = tf.concat([upright @ truth[:, :1], truth[:, 1:]], axis=1)
     betas = np.zeros((count, 10), np.float32)
     betas[Row.EXTREME, 0] = 4.0
     betas[Row.EXTREME_FOUND, 1] = -4.0
     seen_by = tf.constant([[0.8, 0.1, 0.2]] * count)
-    found, _ = every.keypoints(truth, tf.constant(betas))
-    placed = found + camera.weak_to_translation(seen_by, 5000.0, 224.0)[:, None]
-    uv = camera.project_perspective(placed, 5000.0 / 112, (0.0, 0.0)).numpy()
+    points, _ = keypoint_body.keypoints(truth, tf.constant(betas))
+    camera_points = (
+        points + camera.weak_to_translation(seen_by, 5000.0, 224.0)[:, None]
+    )
+    uv = camera.project_perspective(
+        camera_points, 5000.0 / 112, (0.0, 0.0)
+    ).numpy()
     keypoints = np.concatenate([uv, np.ones((*uv.shape[:2], 1))], axis=2)
     keypoints[Row.UNSEEN] = 0
-    far = rotations.rotvec_to_rotmat(tf.constant([0.0, 0.0, 1.5]))
-    off = tf.concat([far @ truth[:, :1], truth[:, 1:]], axis=1)
+    large_rotation = rotations.rotvec_to_rotmat(tf.constant([0.0, 0.0, 1.5]))
+    off = tf.concat([large_rotation @ truth[:, :1], truth[:, 1:]], axis=1)
     true_kept = np.isin(
         np.arange(count), [Row.KEPT_IS_TRUE, Row.EXTREME, Row.NOT_KEPT]
     )
@@ -205,9 +211,9 @@ def case(body_data):
         pick(true_found), prediction_betas, seen_by, None, None, None
     )
     # What stands where nothing is kept, as the mean body does, is no fit.
-    known = np.float32(~np.isin(np.arange(count), [Row.BROKEN, Row.NOT_KEPT]))
-    kept = method.Fits(pick(true_kept), tf.constant(betas), known)
-    return batch, prediction, kept, truth
+    has_fit = np.float32(~np.isin(np.arange(count), [Row.BROKEN, Row.NOT_KEPT]))
+    stored_fits = method.Fits(pick(true_kept), tf.constant(betas), has_fit)
+    return batch, prediction, stored_fits, truth
 
 
 @pytest.fixture
@@ -218,13 +224,13 @@ def targets(body, monkeypatch):
 
 
 def test_the_better_fit_teaches_and_replaces(targets, case):
-    batch, prediction, kept, truth = case
-    made = targets(3)(batch, prediction, kept)
-    better = made["fits"].kept.numpy()
+    batch, prediction, stored_fits, truth = case
+    new_batch = targets(3)(batch, prediction, stored_fits)
+    better = new_batch["fits"].kept.numpy()
     assert better[Row.FOUND_IS_TRUE] == better[Row.EXTREME_FOUND] == 1
     # The shape that teaches nothing is kept as it was found.
-    assert (made["betas"][Row.EXTREME_FOUND] == 0).numpy().all()
-    assert made["fits"].betas[Row.EXTREME_FOUND, 1] < -3.9
+    assert (new_batch["betas"][Row.EXTREME_FOUND] == 0).numpy().all()
+    assert new_batch["fits"].betas[Row.EXTREME_FOUND, 1] < -3.9
     assert better[Row.BOTH_ARE_FAR] in (0, 1)
     for row in (Row.KEPT_IS_TRUE, Row.UNSEEN, Row.LABELLED, Row.EXTREME):
         assert better[row] == 0
@@ -232,33 +238,40 @@ def test_the_better_fit_teaches_and_replaces(targets, case):
     valid = [Row.KEPT_IS_TRUE, Row.FOUND_IS_TRUE]
     valid += [Row.EXTREME, Row.EXTREME_FOUND]
     expected = np.isin(np.arange(Row.COUNT), valid)
-    assert (made["fits_valid"].numpy() > 0).tolist() == expected.tolist()
-    assert (made["has_pose"].numpy() > 0).tolist() == [
+    assert (new_batch["fits_valid"].numpy() > 0).tolist() == expected.tolist()
+    assert (new_batch["has_pose"].numpy() > 0).tolist() == [
         bool(flag) or row == Row.LABELLED for row, flag in enumerate(expected)
     ]
     kept_row = Row.KEPT_IS_TRUE
-    assert_close("rotation", made["rotmats"][kept_row], truth[kept_row])
+    assert_close("rotation", new_batch["rotmats"][kept_row], truth[kept_row])
     # A shape that is labelled stays.
-    assert_close("exact", made["betas"][kept_row], batch["betas"][kept_row])
+    assert_close(
+        "exact", new_batch["betas"][kept_row], batch["betas"][kept_row]
+    )
     # Three steps of 0.01 from the truth.
-    found = made["rotmats"][Row.FOUND_IS_TRUE] - truth[Row.FOUND_IS_TRUE]
-    assert 1e-4 < np.abs(found).max() < 0.1
+    label_errors = (
+        new_batch["rotmats"][Row.FOUND_IS_TRUE] - truth[Row.FOUND_IS_TRUE]
+    )
+    assert 1e-4 < np.abs(label_errors).max() < 0.1
 
 
 def test_labels_stay_and_extreme_shapes_teach_none(targets, case):
-    batch, prediction, kept, _ = case
-    made = targets(0)(batch, prediction, kept)
-    assert (made["betas"][Row.EXTREME] == 0).numpy().all()
-    assert made["has_betas"][Row.EXTREME] == 1
+    batch, prediction, stored_fits, _ = case
+    new_batch = targets(0)(batch, prediction, stored_fits)
+    assert (new_batch["betas"][Row.EXTREME] == 0).numpy().all()
+    assert new_batch["has_betas"][Row.EXTREME] == 1
     untaught = (Row.UNSEEN, Row.LABELLED, Row.BOTH_ARE_FAR)
     for row in (*untaught, Row.BROKEN, Row.NOT_KEPT):
-        assert_close("exact", made["rotmats"][row], batch["rotmats"][row])
-        assert_close("exact", made["betas"][row], batch["betas"][row])
+        assert_close("exact", new_batch["rotmats"][row], batch["rotmats"][row])
+        assert_close("exact", new_batch["betas"][row], batch["betas"][row])
     # Without steps nothing new is found.
-    assert (made["fits"].kept == 0).numpy().all()
-    assert made["fits_valid"][Row.FOUND_IS_TRUE] == 0
-    wanted = made["fits_wanted"].numpy()
-    assert wanted.sum() == 7 and not wanted[[Row.UNSEEN, Row.LABELLED]].any()
+    assert (new_batch["fits"].kept == 0).numpy().all()
+    assert new_batch["fits_valid"][Row.FOUND_IS_TRUE] == 0
+    fits_wanted = new_batch["fits_wanted"].numpy()
+    assert (
+        fits_wanted.sum() == 7
+        and not fits_wanted[[Row.UNSEEN, Row.LABELLED]].any()
+    )
 
 
 def test_a_missing_prior_is_told_before_the_first_step(
@@ -269,7 +282,9 @@ def test_a_missing_prior_is_told_before_the_first_step(
     small = ["--method.image-size=64", "--method.encoder-width=8"]
     prior = "--method.fit-prior=nowhere/gmm_08.pkl"
     assert fit.main([*words, *small, prior]) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1].startswith("training.fit: nowhere/gmm_08.pkl: no such file")
-    assert "smplify.is.tue.mpg.de" in told[-1]
-    assert not [line for line in told if "File " in line]
+    error_lines = capsys.readouterr().err.splitlines()
+    assert error_lines[-1].startswith(
+        "training.fit: nowhere/gmm_08.pkl: no such file"
+    )
+    assert "smplify.is.tue.mpg.de" in error_lines[-1]
+    assert not [line for line in error_lines if "File " in line]

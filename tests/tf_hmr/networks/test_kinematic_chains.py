@@ -20,7 +20,7 @@ OPTIONS = kinematic_chains.Options(
 )
 
 
-def made(name="left_leg", **values) -> kinematic_chains.Chain:
+def make_chain(name="left_leg", **values) -> kinematic_chains.Chain:
     """A chain whose weights are large enough to be seen."""
     chain = kinematic_chains.Chain(name, OPTIONS._replace(**values))
     chain.build(FEATURES)
@@ -29,44 +29,48 @@ def made(name="left_leg", **values) -> kinematic_chains.Chain:
 
 
 def spread(layer) -> None:
-    drawn = np.random.default_rng(11)
+    rng = np.random.default_rng(11)
     for variable in layer.trainable_variables:
-        variable.assign(drawn.normal(0, 0.4, variable.shape))
+        variable.assign(rng.normal(0, 0.4, variable.shape))
 
 
-def literal(chain, features, pose, others) -> np.ndarray:
+def literal(chain, features, pose, context) -> np.ndarray:
     """Section 3.2 as its text says it, joint after joint."""
     options, count = chain.options, len(chain.joints)
     layer = chain.embedding
     for number in range(options.inner_passes):
-        state = np.concatenate([features, pose, *others], axis=1)
+        state = np.concatenate([features, pose, *context], axis=1)
         psi = np.maximum(state @ layer.kernel.numpy() + layer.bias.numpy(), 0)
         forward = options.forward_only or number % 2 == 0
         heads = chain.passes["forward" if forward else "backward"]
-        found = []
+        residuals = []
         for head in heads:
-            seen = found[::-1] if options.hierarchy else found[::-1][:1]
-            seen = seen or [np.zeros((len(pose), 3))]
-            given = np.concatenate([psi, *seen], axis=1)
-            found.append(given @ head.kernel.numpy() + head.bias.numpy())
+            preceding = (
+                residuals[::-1] if options.hierarchy else residuals[::-1][:1]
+            )
+            preceding = preceding or [np.zeros((len(pose), 3))]
+            head_input = np.concatenate([psi, *preceding], axis=1)
+            residuals.append(
+                head_input @ head.kernel.numpy() + head.bias.numpy()
+            )
         if not forward:
-            found = found[::-1]
-        assert len(found) == count
-        pose = pose + np.concatenate(found, axis=1)
+            residuals = residuals[::-1]
+        assert len(residuals) == count
+        pose = pose + np.concatenate(residuals, axis=1)
     return pose
 
 
-def refined(chain, features, pose, others):
-    return chain.refine(chain.prepare(features), pose, *others).numpy()
+def refined(chain, features, pose, context):
+    return chain.refine(chain.prepare(features), pose, *context).numpy()
 
 
 def inputs(chain, rng, root=True):
     features = rng.normal(size=(3, FEATURES)).astype(np.float32)
     pose = rng.normal(size=(3, 3 * len(chain.joints))).astype(np.float32)
-    others = [rng.normal(size=(3, 10)).astype(np.float32)]
+    context = [rng.normal(size=(3, 10)).astype(np.float32)]
     if root:
-        others.append(rng.normal(size=(3, 12)).astype(np.float32))
-    return features, pose, others
+        context.append(rng.normal(size=(3, 12)).astype(np.float32))
+    return features, pose, context
 
 
 def test_chains_are_the_papers():
@@ -83,11 +87,11 @@ def test_chains_are_the_papers():
 
 def test_orders_are_each_others_inverse(rng):
     values = rng.normal(size=(24, 3)).astype(np.float32)
-    there = kinematic_chains.to_chain_order(values)
-    assert_close("exact", there[0], values[0])
+    reordered = kinematic_chains.to_chain_order(values)
+    assert_close("exact", reordered[0], values[0])
     head = kinematic_chains.ORDER.index("head")
-    assert_close("exact", there[head], values[joints.SMPL24.index("head")])
-    back = kinematic_chains.to_smpl_order(tf.constant(there[None]))[0]
+    assert_close("exact", reordered[head], values[joints.SMPL24.index("head")])
+    back = kinematic_chains.to_smpl_order(tf.constant(reordered[None]))[0]
     assert_close("exact", back, values)
 
 
@@ -101,9 +105,11 @@ def test_orders_are_each_others_inverse(rng):
     ],
 )
 def test_passes_are_the_papers_equations(values, rng):
-    chain = made(**values)
-    given = inputs(chain, rng)
-    assert_close("loss", refined(chain, *given), literal(chain, *given))
+    chain = make_chain(**values)
+    chain_inputs = inputs(chain, rng)
+    assert_close(
+        "loss", refined(chain, *chain_inputs), literal(chain, *chain_inputs)
+    )
 
 
 def residuals(chain, way, rng) -> np.ndarray:
@@ -117,22 +123,22 @@ def residuals(chain, way, rng) -> np.ndarray:
 @pytest.mark.parametrize("way", ["forward", "backward"])
 def test_a_head_moves_the_joints_after_it_alone(way, hierarchy):
     """Forward those farther out, backward those nearer to the torso."""
-    chain = made("right_arm", hierarchy=hierarchy)
+    chain = make_chain("right_arm", hierarchy=hierarchy)
     before = residuals(chain, way, np.random.default_rng(1))
     changed = chain.passes[way][3]
     changed.bias.assign_add(tf.ones(3))
     after = residuals(chain, way, np.random.default_rng(1))
-    moved = np.abs(after - before).max(axis=1) > 1e-6
-    names = [n for n, one in zip(chain.joints, moved, strict=True) if one]
+    is_moved = np.abs(after - before).max(axis=1) > 1e-6
+    names = [n for n, one in zip(chain.joints, is_moved, strict=True) if one]
     out = ["right_wrist", "right_hand"]
-    near = ["right_collar", "right_shoulder"]
-    assert names == (out if way == "forward" else near)
+    joints_before = ["right_collar", "right_shoulder"]
+    assert names == (out if way == "forward" else joints_before)
 
 
 @pytest.mark.parametrize("hierarchy", [True, False])
 def test_a_joint_is_given_what_the_options_say(hierarchy):
     """A head's kernel on an earlier residual, changed, moves its joint."""
-    chain = made("right_arm", hierarchy=hierarchy)
+    chain = make_chain("right_arm", hierarchy=hierarchy)
     last = chain.passes["forward"][4]
     rows = last.kernel.shape[0] - OPTIONS.embedding
     assert rows == (12 if hierarchy else 3)
@@ -149,21 +155,21 @@ def test_a_joint_is_given_what_the_options_say(hierarchy):
 
 def _block(chain, hierarchy) -> np.ndarray:
     """The rows that were there before."""
-    drawn = made("right_arm", hierarchy=hierarchy).passes["forward"][4]
-    return drawn.kernel.numpy()[OPTIONS.embedding : OPTIONS.embedding + 3]
+    head = make_chain("right_arm", hierarchy=hierarchy).passes["forward"][4]
+    return head.kernel.numpy()[OPTIONS.embedding : OPTIONS.embedding + 3]
 
 
 def regressor(**values) -> kinematic_chains.Regressor:
-    made = kinematic_chains.Regressor(
+    layer = kinematic_chains.Regressor(
         OPTIONS._replace(**values), (0.9, 0.0, 0.0)
     )
-    made.build((None, FEATURES))
-    return made
+    layer.build((None, FEATURES))
+    return layer
 
 
-def parts_moved(one, other) -> set[str]:
+def parts_moved(state, other_state) -> set[str]:
     """The chains whose rotations differ between two estimates."""
-    differ = np.abs(one.pose.numpy() - other.pose.numpy()).max(axis=0)
+    differ = np.abs(state.pose.numpy() - other_state.pose.numpy()).max(axis=0)
     differ = differ.reshape(-1, 3).max(axis=1) > 1e-6
     return {
         name
@@ -173,14 +179,14 @@ def parts_moved(one, other) -> set[str]:
 
 
 def test_takes_as_many_betas_as_the_body_has(rng):
-    made = kinematic_chains.Regressor(OPTIONS, (0.9, 0.0, 0.0), num_betas=12)
-    made.build((None, FEATURES))
+    layer = kinematic_chains.Regressor(OPTIONS, (0.9, 0.0, 0.0), num_betas=12)
+    layer.build((None, FEATURES))
     betas = rng.normal(size=12).astype(np.float32)
-    made.start(np.zeros((24, 3), np.float32), betas)
-    states = made(tf.zeros((2, FEATURES)))
+    layer.start(np.zeros((24, 3), np.float32), betas)
+    states = layer(tf.zeros((2, FEATURES)))
     assert states[-1].betas.shape == (2, 12)
     assert states[-1].pose.shape == (2, 72)
-    assert_close("exact", made.mean[0, 72:], betas)
+    assert_close("exact", layer.mean[0, 72:], betas)
 
 
 def test_joints_without_a_chain_are_refused_by_name():
@@ -197,17 +203,17 @@ def test_the_roots_pose_reaches_its_children_at_once(rng):
     spread(model)
     before = model(features)
     bias = model.chains["root"].passes["forward"][0].bias
-    kept = bias.numpy()
+    old_bias = bias.numpy()
     bias.assign_add([1.0, 0, 0])
-    every = {*kinematic_chains.CHAINS}
-    assert parts_moved(model(features)[0], before[0]) == every
-    bias.assign(kept)
+    all_chains = {*kinematic_chains.CHAINS}
+    assert parts_moved(model(features)[0], before[0]) == all_chains
+    bias.assign(old_bias)
     model.chains["left_arm"].passes["forward"][0].bias.assign_add([1.0, 0, 0])
     after = model(features)
     assert parts_moved(after[0], before[0]) == {"left_arm"}
     # By the new shape, which the next outer step begins with.
     assert np.abs(after[0].betas - before[0].betas).max() > 1e-4
-    assert parts_moved(after[1], before[1]) == every
+    assert parts_moved(after[1], before[1]) == all_chains
 
 
 def test_shape_and_camera_see_the_new_pose_and_shape(rng):
@@ -216,18 +222,18 @@ def test_shape_and_camera_see_the_new_pose_and_shape(rng):
     spread(model)
     state = model(features)[0]
     mean = model.mean.numpy()[0]
-    for layer, betas, found in (
+    for layer, betas, estimate in (
         (model.shape_network, mean[72:] + np.zeros((2, 10)), None),
         (model.camera_network, state.betas.numpy(), state.camera.numpy()),
     ):
-        given = np.concatenate([features, state.pose, betas], axis=1)
+        layer_input = np.concatenate([features, state.pose, betas], axis=1)
         inner = layer.embedding
-        hidden = given @ inner.kernel.numpy() + inner.bias.numpy()
+        hidden = layer_input @ inner.kernel.numpy() + inner.bias.numpy()
         expected = np.maximum(hidden, 0) @ layer.out.kernel.numpy()
         expected = expected + layer.out.bias.numpy()
-        if found is None:
-            found, expected = state.betas.numpy(), expected + mean[72:]
-        assert_close("loss", found, expected)
+        if estimate is None:
+            estimate, expected = state.betas.numpy(), expected + mean[72:]
+        assert_close("loss", estimate, expected)
 
 
 def test_starts_at_the_mean_and_camera_given(rng):
@@ -242,9 +248,9 @@ def test_starts_at_the_mean_and_camera_given(rng):
         kernel = network.out.kernel
         kernel.assign(tf.zeros_like(kernel))
     last = model(tf.constant(rng.normal(size=(2, FEATURES)), tf.float32))[-1]
-    found = tf.reshape(last.pose, (2, 24, 3))
-    found = kinematic_chains.to_smpl_order(found)
-    assert_close("exact", found[1], np.float32(pose))
+    final_pose = tf.reshape(last.pose, (2, 24, 3))
+    final_pose = kinematic_chains.to_smpl_order(final_pose)
+    assert_close("exact", final_pose[1], np.float32(pose))
     assert_close("exact", last.betas[1], np.float32(betas))
     assert_close("exact", last.camera[1], np.float32([0.9, 0, 0]))
 
@@ -270,11 +276,13 @@ def paper_count(hierarchy=True, forward_only=False, features=2048) -> int:
     """Sizes by the text, with 128 and 256 units for 26.2 M parameters."""
     total = 0
     for name, chain in kinematic_chains.CHAINS.items():
-        given = features + 10 + 3 * len(chain) + 12 * (name != "root")
-        total += (given + 1) * 128
+        input_size = features + 10 + 3 * len(chain) + 12 * (name != "root")
+        total += (input_size + 1) * 128
         for number in range(len(chain)):
-            seen = max(number, 1) if hierarchy else 1
-            total += (1 if forward_only else 2) * (128 + 3 * seen + 1) * 3
+            num_preceding = max(number, 1) if hierarchy else 1
+            total += (
+                (1 if forward_only else 2) * (128 + 3 * num_preceding + 1) * 3
+            )
     for outputs in (10, 3):
         total += (features + 72 + 10 + 1) * 256 + (256 + 1) * outputs
     return total

@@ -30,7 +30,7 @@ def randomise(model, rng) -> None:
 
 
 @pytest.fixture(scope="module")
-def theirs():
+def keras_model():
     model = keras.applications.ResNet50V2(
         include_top=False, weights=None, input_shape=(SIDE, SIDE, 3)
     )
@@ -39,16 +39,16 @@ def theirs():
 
 
 @pytest.fixture(scope="module")
-def ours(theirs):
+def ours(keras_model):
     model = resnet.build("resnet50", SIDE)
-    model.set_weights(theirs.get_weights())
+    model.set_weights(keras_model.get_weights())
     return model
 
 
 @pytest.fixture(scope="module")
-def slim(theirs):
+def slim(keras_model):
     model = resnet.build("resnet50_slim", SIDE)
-    model.set_weights(theirs.get_weights())
+    model.set_weights(keras_model.get_weights())
     return model
 
 
@@ -65,41 +65,41 @@ def images(rng):
     return tf.constant(rng.uniform(-1, 1, (4, SIDE, SIDE, 3)), tf.float32)
 
 
-def test_keras_variables_by_name_shape_and_order(ours, theirs):
-    assert described(ours) == described(theirs)
+def test_keras_variables_by_name_shape_and_order(ours, keras_model):
+    assert described(ours) == described(keras_model)
     for name in ("epsilon", "momentum"):
-        found = [
+        variables = [
             [
                 getattr(layer, name)
                 for layer in model.layers
                 if isinstance(layer, keras.layers.BatchNormalization)
             ]
-            for model in (ours, theirs)
+            for model in (ours, keras_model)
         ]
-        assert found[0] == found[1]
+        assert variables[0] == variables[1]
 
 
-def test_keras_features(ours, theirs, images):
-    assert_close("other_resnet", ours(images), theirs(images))
+def test_keras_features(ours, keras_model, images):
+    assert_close("other_resnet", ours(images), keras_model(images))
 
 
-def test_keras_training(ours, theirs, images):
+def test_keras_training(ours, keras_model, images):
     """Features and statistics of a training step."""
-    before = [theirs.get_weights(), ours.get_weights()]
+    before = [keras_model.get_weights(), ours.get_weights()]
     assert_close(
         "other_resnet",
         ours(images, training=True),
-        theirs(images, training=True),
+        keras_model(images, training=True),
     )
-    moved = 0
-    for old, found, expected in zip(
-        before[0], ours.weights, theirs.weights, strict=True
+    num_changed = 0
+    for old, actual, expected in zip(
+        before[0], ours.weights, keras_model.weights, strict=True
     ):
-        assert_close("other_resnet", found, expected)
-        moved += not np.array_equal(old, expected)
+        assert_close("other_resnet", actual, expected)
+        num_changed += not np.array_equal(old, expected)
     # Mean and variance of each of 49 normalisations.
-    assert moved == 98
-    theirs.set_weights(before[0])
+    assert num_changed == 98
+    keras_model.set_weights(before[0])
     ours.set_weights(before[1])
 
 
@@ -107,18 +107,18 @@ def test_dialects_differ_by_pooling_and_normalisation(ours, slim, images):
     """The same weights give other features, moved by a pixel of the pool."""
     assert described(slim) == described(ours)
     pooled = keras.Model(ours.input, ours.get_layer("pool1_pool").output)
-    moved = keras.Model(slim.input, slim.get_layer("pool1_pool").output)
+    pooling = keras.Model(slim.input, slim.get_layer("pool1_pool").output)
     # Slim's window starts where Keras' has its second row and column.
     conv = keras.Model(slim.input, slim.get_layer("conv1_conv").output)(images)
     below = tf.pad(
         conv, [[0, 0], [0, 1], [0, 1], [0, 0]], constant_values=-1e30
     )
     around = tf.pad(conv, [[0, 0], [1, 0], [1, 0], [0, 0]])
-    for model, padded in ((moved, below), (pooled, around)):
+    for model, padded in ((pooling, below), (pooled, around)):
         expected = tf.nn.max_pool2d(padded, 3, 2, "VALID")
         assert_close("exact", model(images), expected)
-    kept = slim.get_layer("post_bn")
-    assert (kept.epsilon, kept.momentum) == (1e-5, 0.997)
+    last_norm = slim.get_layer("post_bn")
+    assert (last_norm.epsilon, last_norm.momentum) == (1e-5, 0.997)
     difference = tf.reduce_mean(tf.abs(slim(images) - ours(images)))
     assert difference > 0.01
 
@@ -138,7 +138,7 @@ def test_no_pointwise_convolution_has_a_stride(name, request):
 
 def test_slim_names_are_the_originals(slim):
     """Of the listing that the original graph gave, in golden/hmr_tf1."""
-    found = {
+    shapes = {
         name: tuple(variable.shape)
         for name, variable in resnet.slim_names(slim).items()
     }
@@ -147,4 +147,4 @@ def test_slim_names_are_the_originals(slim):
         for name, shape in hmr_tf1.shapes().items()
         if name.startswith(f"{resnet.SLIM_SCOPE}/")
     }
-    assert found == expected
+    assert shapes == expected

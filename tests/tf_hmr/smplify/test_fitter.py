@@ -42,12 +42,12 @@ def people(body, mixture, rng, count=3):
     )
     pose = np.float32(pose + rng.normal(0, 0.05, pose.shape))
     betas = np.float32(rng.normal(0, 0.5, (count, 10)))
-    moved = np.float32(rng.normal((0, 0, 45), (0.1, 0.1, 1), (count, 3)))
-    true = smplify.Parameters(pose, betas, moved)
-    return true, seen(body, true)
+    translations = np.float32(rng.normal((0, 0, 45), (0.1, 0.1, 1), (count, 3)))
+    true = smplify.Parameters(pose, betas, translations)
+    return true, projected_keypoints(body, true)
 
 
-def seen(fitter, at):
+def projected_keypoints(fitter, at):
     rotvecs = tf.reshape(at.pose, [-1, 24, 3])
     points = fitter._body.keypoints(
         rotations.rotvec_to_rotmat(rotvecs), at.betas
@@ -114,10 +114,12 @@ def test_a_fit_meets_exact_keypoints_and_finds_the_pose(
     assert np.all(fit.score < 0.1 * tf.reduce_mean(before, axis=1))
     off = np.abs(fit.pose.numpy() - true.pose).mean()
     assert off < 0.8 * np.abs(start.pose - true.pose).mean()
-    found = smplify.Parameters(*fit[:3])
-    again = fitter.joint_losses(found, keypoints, FOCAL_PX, CENTRE)
+    parameters = smplify.Parameters(*fit[:3])
+    losses_again = fitter.joint_losses(parameters, keypoints, FOCAL_PX, CENTRE)
     # XLA and the plain graph: float32 pixels at 45 m, squared.
-    np.testing.assert_allclose(again, fit.joint_losses, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(
+        losses_again, fit.joint_losses, rtol=1e-2, atol=1e-3
+    )
 
 
 def test_bodies_do_not_see_each_other(fitter, subjects, rng):
@@ -126,8 +128,8 @@ def test_bodies_do_not_see_each_other(fitter, subjects, rng):
     together = fitter(start, keypoints, FOCAL_PX, CENTRE)
     for row in (0, 2):
         one = smplify.Parameters(*(part[row : row + 1] for part in start))
-        alone = fitter(one, keypoints[row : row + 1], FOCAL_PX, CENTRE)
-        assert_close("same_run", alone.pose[0], together.pose[row])
+        single_fit = fitter(one, keypoints[row : row + 1], FOCAL_PX, CENTRE)
+        assert_close("same_run", single_fit.pose[0], together.pose[row])
 
 
 def test_joints_without_confidence_do_not_matter(fitter, subjects, rng):
@@ -135,11 +137,11 @@ def test_joints_without_confidence_do_not_matter(fitter, subjects, rng):
     start, hidden = nearby(true, rng), keypoints.copy()
     rows = joints.select(("left_hip", "right_wrist"), joints.KEYPOINTS)
     hidden[:, rows, 2] = 0
-    found = fitter(start, hidden, FOCAL_PX, CENTRE)
+    fit = fitter(start, hidden, FOCAL_PX, CENTRE)
     hidden[:, rows, :2] = np.nan
-    again = fitter(start, hidden, FOCAL_PX, CENTRE)
-    assert_close("exact", again.pose, found.pose)
-    assert np.isfinite(found.pose).all()
+    fit_again = fitter(start, hidden, FOCAL_PX, CENTRE)
+    assert_close("exact", fit_again.pose, fit.pose)
+    assert np.isfinite(fit.pose).all()
 
 
 def test_spin_takes_torso_joints_whatever_their_confidence(
@@ -150,8 +152,8 @@ def test_spin_takes_torso_joints_whatever_their_confidence(
     hidden[:, joints.KEYPOINTS.index("left_hip")] = 0
     torso = list(joints.select(SHORT.torso, fitter.joint_names))
     hip = SHORT.torso.index("left_hip")
-    for each, counts in ((spin, 1), (fitter, 0)):
-        view = each._prepare(true, hidden, FOCAL_PX, CENTRE)[1]
+    for one_fitter, counts in ((spin, 1), (fitter, 0)):
+        view = one_fitter._prepare(true, hidden, FOCAL_PX, CENTRE)[1]
         weights = tf.gather(view.torso_weights, torso, axis=1).numpy()
         assert (weights[:, hip] == counts).all()
         assert (np.delete(weights, hip, axis=1) == 1).all()
@@ -165,8 +167,8 @@ def test_ignored_joints_have_no_loss_and_a_stage_moves_only_what_it_frees(
     stage = schedules.Stage(steps=3, free=("betas",))
     schedule = dataclasses.replace(SHORT, stages=(stage,), camera_steps=0)
     fitter = smplify.Fitter(body_data, mixture, schedule, jit=False)
-    moved = keypoints + np.float32([5, 5, 0])
-    fit = fitter(true, moved, FOCAL_PX, CENTRE)
+    shifted = keypoints + np.float32([5, 5, 0])
+    fit = fitter(true, shifted, FOCAL_PX, CENTRE)
     assert_close("exact", fit.pose, true.pose)
     assert_close("exact", fit.translation, true.translation)
     assert np.abs(fit.betas - true.betas).min() > 0
@@ -184,7 +186,7 @@ def test_adam_is_that_of_its_paper():
         "free": np.ones((5, 2), np.float32),
     }
     start = np.float32([[1.0, -2.0]])
-    found = smplify._adam(
+    actual = smplify._adam(
         tf.constant(start),
         lambda x, _: tf.reduce_sum(x**2, axis=1),
         table,
@@ -199,7 +201,7 @@ def test_adam_is_that_of_its_paper():
         step = mean / (1 - 0.9**count)
         step /= np.sqrt(square / (1 - 0.999**count)) + 1e-8
         x = x - 0.1 * step * (1, 3)
-    assert_close("loss", found, x)
+    assert_close("loss", actual, x)
 
 
 def test_errors_name_what_is_wrong(body_data, mixture, fitter, subjects):
@@ -208,9 +210,9 @@ def test_errors_name_what_is_wrong(body_data, mixture, fitter, subjects):
         fitter(true, keypoints[:, :19], FOCAL_PX, CENTRE)
     with pytest.raises(ValueError, match="pose has shape"):
         fitter(true._replace(pose=true.betas), keypoints, FOCAL_PX, CENTRE)
-    other = dataclasses.replace(mixture, topology="smpl")
+    other_mixture = dataclasses.replace(mixture, topology="smpl")
     with pytest.raises(ValueError, match="pose prior"):
-        smplify.Fitter(body_data, other)
+        smplify.Fitter(body_data, other_mixture)
     stage = schedules.Stage(free=("hat",))
     with pytest.raises(ValueError, match="hat"):
         smplify.Fitter(body_data, mixture, schedules.Schedule((stage,)))

@@ -92,7 +92,7 @@ def make_dataset(body):
 
     def see(batch):
         key, count = batch["example_key"], batch["flip"].shape[0]
-        drawn = augment.nothing(count)._replace(
+        drawn = augment.identity(count)._replace(
             flip=batch["flip"], rotation_rad=batch["rotation_rad"]
         )
         # The box whose pixels are ndc.

@@ -34,37 +34,41 @@ def test_robust_error_and_bending_are_spin_s():
 
 
 def test_translation_is_spin_s_and_ignores_what_was_not_seen():
-    seen = np.concatenate(
+    keypoints = np.concatenate(
         [GOLDEN["projected"] + 112, GOLDEN["confidence"][..., None]], axis=2
     )
-    found = translation.estimate(GOLDEN["points"], seen, 5000.0, (112.0, 112.0))
-    assert_close("loss", found, GOLDEN["estimated_translation"])
-    hidden = seen.copy()
+    estimate = translation.estimate(
+        GOLDEN["points"], keypoints, 5000.0, (112.0, 112.0)
+    )
+    assert_close("loss", estimate, GOLDEN["estimated_translation"])
+    hidden = keypoints.copy()
     hidden[:, ::2, 2] = 0
     fewer = translation.estimate(GOLDEN["points"], hidden, 5000.0, [112.0] * 2)
-    alone = translation.estimate(
-        GOLDEN["points"][:, 1::2], seen[:, 1::2], 5000.0, [112.0] * 2
+    single = translation.estimate(
+        GOLDEN["points"][:, 1::2], keypoints[:, 1::2], 5000.0, [112.0] * 2
     )
-    assert_close("loss", fewer, alone)
+    assert_close("loss", fewer, single)
     hidden[:, ::2, :2] = np.nan
-    again = translation.estimate(GOLDEN["points"], hidden, 5000.0, [112.0] * 2)
-    assert_close("exact", again, fewer)
+    with_hidden = translation.estimate(
+        GOLDEN["points"], hidden, 5000.0, [112.0] * 2
+    )
+    assert_close("exact", with_hidden, fewer)
 
 
 def test_translation_counts_a_joint_of_double_confidence_twice(rng):
-    seen = np.concatenate(
+    keypoints = np.concatenate(
         [GOLDEN["projected"] + 112, GOLDEN["confidence"][..., None]], axis=2
     )
-    seen[..., :2] += rng.normal(0, 5, seen[..., :2].shape)
-    points, double = GOLDEN["points"], seen.copy()
+    keypoints[..., :2] += rng.normal(0, 5, keypoints[..., :2].shape)
+    points, double = GOLDEN["points"], keypoints.copy()
     double[:, 0, 2] *= 2
-    once = translation.estimate(points, seen, 5000.0, [112.0] * 2)
-    found = translation.estimate(points, double, 5000.0, [112.0] * 2)
+    once = translation.estimate(points, keypoints, 5000.0, [112.0] * 2)
+    estimate = translation.estimate(points, double, 5000.0, [112.0] * 2)
     points = np.concatenate([points, points[:, :1]], axis=1)
-    twice = np.concatenate([seen, seen[:, :1]], axis=1)
-    wanted = translation.estimate(points, twice, 5000.0, [112.0] * 2)
-    assert_close("loss", found, wanted)
-    assert np.abs(found - once).max() > 1e-3
+    twice = np.concatenate([keypoints, keypoints[:, :1]], axis=1)
+    expected = translation.estimate(points, twice, 5000.0, [112.0] * 2)
+    assert_close("loss", estimate, expected)
+    assert np.abs(estimate - once).max() > 1e-3
 
 
 def test_energy_is_the_formula_of_its_definition(mixture, rng):
@@ -75,18 +79,20 @@ def test_energy_is_the_formula_of_its_definition(mixture, rng):
         (2 * np.pi) ** (priors.NUM_POSE / 2) * roots / roots.min()
     )
     off = pose[:, None] - means
-    each = 0.5 * np.einsum("bmi,mij,bmj->bm", off, np.linalg.inv(covars), off)
-    wanted = (each - np.log(weights)).min(axis=1)
-    found = priors.PosePrior(mixture)(tf.constant(pose, tf.float32))
-    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    energies = 0.5 * np.einsum(
+        "bmi,mij,bmj->bm", off, np.linalg.inv(covars), off
+    )
+    expected = (energies - np.log(weights)).min(axis=1)
+    actual = priors.PosePrior(mixture)(tf.constant(pose, tf.float32))
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
 def test_each_gaussian_rises_alike_on_both_sides_of_its_mean(mixture, rng):
     prior = priors.PosePrior(mixture)
 
     def energy(nudge):
-        each = prior.component_energies(np.float32(mixture.means + nudge))
-        return tf.linalg.diag_part(each).numpy()
+        energies = prior.component_energies(np.float32(mixture.means + nudge))
+        return tf.linalg.diag_part(energies).numpy()
 
     for _ in range(5):
         nudge = rng.normal(0, 0.01, mixture.means.shape)
@@ -125,22 +131,22 @@ def test_bodies_that_leave_the_image_plane_cost(body_data):
     for axes, degrees in (("y", 70), ("z", 50), ("yz", (70, 50))):
         assert cost(axes, degrees) == pytest.approx(0, abs=1e-9)
     for angle in (-40, 10, 170):
-        wanted = 2 * np.sin(np.deg2rad(angle)) ** 2
-        assert cost("yx", (70, angle)) == pytest.approx(wanted, rel=1e-4)
+        expected = 2 * np.sin(np.deg2rad(angle)) ** 2
+        assert cost("yx", (70, angle)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_mixture_is_read_back_and_smplify_s_pickle_too(mixture, tmp_path):
-    other = dataclasses.replace(mixture, topology="other-v2")
-    other.save(tmp_path / "own.npz")
-    again = priors.load(tmp_path / "own.npz")
-    assert again.topology == "other-v2"
-    assert_close("exact", again.covars, mixture.covars)
+    saved = dataclasses.replace(mixture, topology="other-v2")
+    saved.save(tmp_path / "own.npz")
+    loaded = priors.load(tmp_path / "own.npz")
+    assert loaded.topology == "other-v2"
+    assert_close("exact", loaded.covars, mixture.covars)
     arrays = {n: getattr(mixture, n) for n in ("means", "covars", "weights")}
     path = tmp_path / "gmm_08.pkl"
     path.write_bytes(pickle.dumps(arrays, protocol=2))
-    found = priors.load(path)
-    assert found.topology == "smpl"
-    assert_close("exact", found.means, mixture.means)
+    from_pickle = priors.load(path)
+    assert from_pickle.topology == "smpl"
+    assert_close("exact", from_pickle.means, mixture.means)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +180,13 @@ def test_a_body_of_other_joints_is_refused_by_name(mixture, body_data, rng):
     ):
         fitter.Fitter(larger, mixture)
     names = ("hips", *joints.SMPL24[1:])
-    other = dataclasses.replace(body_data, joint_names=names)
+    other_body = dataclasses.replace(body_data, joint_names=names)
     with pytest.raises(ValueError, match=r"\['hips'\].*lacks \['pelvis'\]"):
-        mixture.check_body(other)
+        mixture.check_body(other_body)
     swapped = (*joints.SMPL24[:-2], "right_hand", "left_hand")
-    other = dataclasses.replace(body_data, joint_names=swapped)
+    other_body = dataclasses.replace(body_data, joint_names=swapped)
     with pytest.raises(ValueError, match="another order"):
-        mixture.check_body(other)
+        mixture.check_body(other_body)
 
 
 def test_energies_take_joints_by_name(rng):

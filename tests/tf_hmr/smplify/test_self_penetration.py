@@ -64,27 +64,29 @@ def test_the_cost_rises_as_the_forearm_enters(energy):
     depth = kinematics.SelfPenetration(energy._body.data).depth(poses)
     # Outside at first, inside at the end, or the test says nothing.
     assert depth[0] < 0 < depth[-1]
-    found = energy(poses, np.zeros((len(poses), 10)))
-    assert (np.diff(found) > 0).all()
-    assert found[-1] > 100 * found[0]
+    energies = energy(poses, np.zeros((len(poses), 10)))
+    assert (np.diff(energies) > 0).all()
+    assert energies[-1] > 100 * energies[0]
 
 
 def test_the_energy_is_the_sum_of_its_definition(energy, rng):
     pose, betas = arm_to_belly(0.9), np.float32(rng.normal(0, 1, (1, 10)))
-    centres, radii = (each[0].numpy() for each in energy.spheres(pose, betas))
+    centres, radii = (
+        capsule[0].numpy() for capsule in energy.spheres(pose, betas)
+    )
     capsules = body_capsules.measure(energy._body.data)
     parts = []
-    for each in capsules:
-        length = np.linalg.norm(each.end - each.start)
-        parts += [each.name] * (1 + int(np.ceil(length / each.radius)))
-    wanted = 0.0
+    for capsule in capsules:
+        length = np.linalg.norm(capsule.end - capsule.start)
+        parts += [capsule.name] * (1 + int(np.ceil(length / capsule.radius)))
+    expected = 0.0
     for i, j in itertools.combinations(range(len(parts)), 2):
         same = parts[i] == parts[j]
         if not same and not body_capsules.may_touch(parts[i], parts[j]):
             square = np.sum((centres[i] - centres[j]) ** 2)
             width = (radii[i] / 3) ** 2 + (radii[j] / 3) ** 2
-            wanted += np.exp(-square / width)
-    np.testing.assert_allclose(energy(pose, betas)[0], wanted, rtol=1e-3)
+            expected += np.exp(-square / width)
+    np.testing.assert_allclose(energy(pose, betas)[0], expected, rtol=1e-3)
 
 
 def test_spheres_stay_in_the_bones_of_any_shape_and_pose(body, energy, rng):
@@ -95,22 +97,22 @@ def test_spheres_stay_in_the_bones_of_any_shape_and_pose(body, energy, rng):
     skeleton = body.keypoints(pose, betas)[1].numpy()
     at = {name: skeleton[:, i] for i, name in enumerate(joints.SMPL24)}
     start = 0
-    for each in body_capsules.measure(body.data):
-        length = np.linalg.norm(each.end - each.start)
-        count = 1 + int(np.ceil(length / each.radius))
+    for capsule in body_capsules.measure(body.data):
+        length = np.linalg.norm(capsule.end - capsule.start)
+        count = 1 + int(np.ceil(length / capsule.radius))
         mine = slice(start, start + count)
         start += count
-        if each.name in ("left_shank", "right_forearm"):
-            far = {"knee": "ankle", "elbow": "wrist"}
-            side, joint = each.joint.split("_")
-            ends = at[each.joint], at[f"{side}_{far[joint]}"]
-            wanted = np.linspace(*ends, count, axis=1)
-            assert_close("loss", centres[:, mine], wanted)
+        if capsule.name in ("left_shank", "right_forearm"):
+            next_joint = {"knee": "ankle", "elbow": "wrist"}
+            side, joint = capsule.joint.split("_")
+            ends = at[capsule.joint], at[f"{side}_{next_joint[joint]}"]
+            expected = np.linspace(*ends, count, axis=1)
+            assert_close("loss", centres[:, mine], expected)
             shaped = body.data.v_template + body.data.shapedirs @ betas[0]
             (limb,) = (
                 one
                 for one in body_capsules.measure(body.data, shaped)
-                if one.name == each.name
+                if one.name == capsule.name
             )
             # Medians of the skin, nearly linear in the betas.
             thick = radii.numpy()[0, mine]
@@ -128,11 +130,11 @@ def test_gradient_is_that_of_finite_differences(energy):
 
     with tf.GradientTape() as tape:
         tape.watch((rotvecs, betas))
-        found = at(rotvecs)
-    turned, shaped = tape.gradient(found, (rotvecs, betas))
-    assert shaped is None
+        energies = at(rotvecs)
+    pose_gradient, betas_gradient = tape.gradient(energies, (rotvecs, betas))
+    assert betas_gradient is None
     step = 2e-3
-    scale = np.abs(turned).max()
+    scale = np.abs(pose_gradient).max()
     assert scale > 1
     for name, axis in itertools.product(
         ("pelvis", "left_shoulder", "left_elbow", "right_knee"), range(3)
@@ -140,7 +142,7 @@ def test_gradient_is_that_of_finite_differences(energy):
         side = np.zeros((1, 24, 3), np.float32)
         side[0, joints.SMPL24.index(name), axis] = step
         slope = (at(rotvecs + side) - at(rotvecs - side)).numpy() / (2 * step)
-        off = slope - turned[0, joints.SMPL24.index(name), axis]
+        off = slope - pose_gradient[0, joints.SMPL24.index(name), axis]
         assert abs(off[0]) < 0.02 * scale, (name, axis)
 
 
@@ -183,12 +185,12 @@ def test_a_fit_with_it_penetrates_less(body_data):
         np.float32([[0, 0, 45]] * 2),
     )
     fit = fitter(start, seen(fitter, start), FOCAL_PX, CENTRE)
-    found = rotations.rotvec_to_rotmat(tf.reshape(fit.pose, [2, 24, 3]))
-    without, with_it = kinematics.SelfPenetration(body_data).depth(
-        found.numpy()
+    rotmats = rotations.rotvec_to_rotmat(tf.reshape(fit.pose, [2, 24, 3]))
+    depth_without, depth_with = kinematics.SelfPenetration(body_data).depth(
+        rotmats.numpy()
     )
-    assert without > 0.05
-    assert with_it < 0.02
+    assert depth_without > 0.05
+    assert depth_with < 0.02
     assert np.sqrt(fit.score[1]) < 3
 
 

@@ -12,9 +12,14 @@ COMPARE = all(importlib.util.find_spec(n) for n in ("torch", "smplx"))
 
 
 def lines_of(prepare: str) -> list[str]:
-    """Output of a tiny run; its settings must precede TensorFlow's start."""
+    """Output of a tiny run; its settings must precede TensorFlow's start.
+
+    Without XLA, which compiles the body's gradient for longer.
+    """
     script = (
         f"import sys\n{prepare}\nfrom training.benchmarks import body\n"
+        "from tests.support import plain_body\nfrom tf_hmr.body import model\n"
+        "model.Body = plain_body.make\n"
         "body.run(body.Options(batch=2, rounds=1, calls=1))"
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ def test_all_people_of_the_made_up_set_are_prepared(tmp_path):
     assert len(shards.Records(tmp_path / "out35", "train")) == 35
     assert found.wall > 0
     assert found.cpu > 0
-    assert 100 < found.most_mib < 4000
+    assert 100 < found.peak_mib < 4000
 
 
 def test_a_run_that_fails_gives_no_figure(tmp_path, monkeypatch):

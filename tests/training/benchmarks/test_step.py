@@ -23,7 +23,7 @@ def test_made_up_batches_are_as_the_pipeline_gives_them(tiny_records):
         sources=(source,), batch_size=4, prior=str(tiny_records / "synthetic")
     )
     real = next(iter(batches.train_dataset((source,), data, 64)))
-    made = step.made_up(TINY, 1)
+    made = step.random_batch(TINY, 1)
     assert made.keys() == real.keys() - {"example_id"}
     for name, value in made.items():
         assert value.shape == real[name].shape, name
@@ -44,7 +44,7 @@ def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
         asked.append(case)
         return step.measure(TINY, options)
 
-    monkeypatch.setattr(step, "_in_its_own_process", here)
+    monkeypatch.setattr(step, "_measure_in_subprocess", here)
     path = tmp_path / "step.json"
     options = step.Options(("small",), ("float32",), rounds=1, json=path)
     (row,) = step.run(options)
@@ -109,11 +109,11 @@ def test_a_row_that_does_not_fit_leaves_the_others(
         if how == "killed":
             raise process.BrokenProcessPool("ended abruptly")
         with pytest.raises(step.DoesNotFit) as caught:
-            step._measured(case, options)
+            step._measure_if_it_fits(case, options)
         raise pickle.loads(pickle.dumps(caught.value))
 
     monkeypatch.setattr(step, "measure", too_large)
-    monkeypatch.setattr(step, "_in_its_own_process", instead)
+    monkeypatch.setattr(step, "_measure_in_subprocess", instead)
     encoders = ("mobilenet_v3", "small", "resnet50")
     rows = step.run(step.Options(encoders, ("float32",), json=path))
     causes = {"told": "ResourceExhaustedError: no 9 GiB", "killed": "abruptly"}

@@ -36,7 +36,7 @@ def test_killed_and_continued_is_as_uninterrupted(tmp_path):
     """kill -9 at an arbitrary moment, then the same command."""
     whole = processes.start(tmp_path / "whole", "cpu:1", "long")
     hurt = processes.start(tmp_path / "hurt", "cpu:1", "long")
-    processes.wait_for_lines(tmp_path / "hurt", 70, hurt)
+    processes.wait_for_lines(tmp_path / "hurt", 30, hurt)
     hurt.send_signal(signal.SIGKILL)
     hurt.communicate()
     assert hurt.returncode == -signal.SIGKILL, "it ended before the kill"

@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -18,7 +16,6 @@ from tests.support import (
     toy_method,
 )
 from tests.support.closeness import assert_close
-from tests.support.paths import ROOT
 from tf_hmr import method as methods
 from tf_hmr.networks import dropout
 from training import config, fit
@@ -269,13 +266,9 @@ def test_two_devices_train_the_part_as_one(tmp_path):
     losses = []
     for where in ("cpu", "cpu:2"):
         folder = tmp_path / where.replace(":", "")
-        code = f"import sys; from {__name__} import train_here; "
-        subprocess.run(
-            [sys.executable, "-c", code + "train_here(*sys.argv[1:])"]
-            + [str(folder), where],
-            check=True,
-            cwd=ROOT,
-        )
+        process = processes.start(folder, where, function=train_here)
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error[-2000:]
         lines = run_log.read_metrics(folder / "run" / run_log.METRICS_FILE)
         losses.append([x["loss"] for x in lines if x["kind"] == "alone"])
     assert len(losses[0]) == 6

@@ -14,20 +14,20 @@ def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     hurt = tmp_path / "hurt"
     workers = worker_processes.pair(hurt)
 
-    processes.wait_for_lines(hurt, 20, workers[0])
+    processes.wait_for_lines(hurt, 8, workers[0])
     workers[1].send_signal(signal.SIGTERM)
     statuses, said = worker_processes.ends(workers)
     assert statuses == [exit_status.STOPPED] * 2, said
     (step,) = workdir.saved_steps(hurt)
-    assert 20 <= step < 50 and f"Stopped at step {step}" in said[0]
+    assert 8 <= step < 20 and f"Stopped at step {step}" in said[0]
     assert len(toy_method.losses(hurt)) == step
 
     workers = worker_processes.pair(hurt)
-    processes.wait_for_lines(hurt, 120, workers[0])
+    processes.wait_for_lines(hurt, 50, workers[0])
     workers[1].kill()
     statuses, said = worker_processes.ends(workers)
     assert statuses == [exit_status.PEER_LOST, -signal.SIGKILL], said
-    assert f"at step {step} of 200" in said[0]
+    assert f"at step {step} of 80" in said[0]
     told = [line for line in said[0].splitlines() if "training.fit:" in line]
     assert len(told) == 1 and "start all workers again" in told[0]
 
@@ -40,15 +40,15 @@ def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     assert toy_method.losses(hurt) == lines
     assert not list(hurt.rglob("*temp*"))
     alone = toy_method.losses(tmp_path / "one")
-    assert len(lines) == len(alone) == 200
+    assert len(lines) == len(alone) == 80
     for a, b in zip(alone, lines, strict=True):
         names = [k for k in a if k not in ("step", "kind")]
         assert_close("fed_back", [b[k] for k in names], [a[k] for k in names])
 
     # The second worker of each run holds what the chief has written.
-    end = fit_store.path_of(hurt, 200).read_bytes()
-    for name, step in (("whole", 200), ("hurt-0", 0), ("hurt-1", 0)):
+    end = fit_store.path_of(hurt, 80).read_bytes()
+    for name, step in (("whole", 80), ("hurt-0", 0), ("hurt-1", 0)):
         assert fit_store.path_of(tmp_path / name, step).read_bytes() == end
     kept = keeper_method.kept
-    for key, fit in kept(tmp_path / "one", 200).items():
-        assert_close("fed_back", kept(hurt, 200)[key], fit)
+    for key, fit in kept(tmp_path / "one", 80).items():
+        assert_close("fed_back", kept(hurt, 80)[key], fit)

@@ -12,7 +12,7 @@ from training import config
 from training.data.pipeline import statistics
 from training.data.records import schema, shards
 from training.evaluation import evaluator, protocols
-from training.evaluation.metrics import picture
+from training.evaluation.metrics import crop2d
 from training.evaluation.protocol import Predictions
 
 RULE = protocols.get("synthetic_v1")
@@ -22,7 +22,7 @@ CAMERA = np.array([0.9, 0.0, 0.1], np.float32)
 
 @pytest.fixture(scope="module")
 def truth(body):
-    """A batch of two different bodies, as pipeline.eval_dataset gives it."""
+    """A batch of two different bodies, as batches.eval_dataset gives it."""
     rng = np.random.default_rng(5)
     rotmats = np.tile(np.eye(3, dtype=np.float32), (2, 24, 1, 1))
     rotmats[:, 0] = np.diag([1, -1, -1])
@@ -41,10 +41,10 @@ def truth(body):
     )
     keypoints[:, index, 2] = 1
     labels, _ = body.data.parts("part14")
-    view = rendering.View.of_crop(SIZE, picture.FOCAL_PX)
+    view = rendering.View.of_crop(SIZE, crop2d.FOCAL_PX)
     parts = [
         rendering.part_labels(
-            rendering.place(v, CAMERA, SIZE, picture.FOCAL_PX),
+            rendering.apply_weak_camera(v, CAMERA, SIZE, crop2d.FOCAL_PX),
             body.data.faces,
             labels,
             view,
@@ -67,8 +67,8 @@ def truth(body):
 
 
 def measured(body, batch, found_joints, vertices):
-    """Figures of the measures that need no picture."""
-    protocol = dataclasses.replace(RULE, measures=evaluator.OF_BASELINES)
+    """Figures of the measures that need no image."""
+    protocol = dataclasses.replace(RULE, measures=evaluator.BASELINE_MEASURES)
     scores = evaluator.Scores(
         protocol, evaluator.make_context(body, body.joint_names)
     )
@@ -78,12 +78,12 @@ def measured(body, batch, found_joints, vertices):
 
 def test_the_truth_has_no_error_wherever_it_stands(body, truth):
     batch, posed = truth
-    moved = posed.joints.numpy() + [5, 5, 5]
-    scores = measured(body, batch, moved, posed.vertices.numpy())
-    found = scores.summary()
+    translated = posed.joints.numpy() + [5, 5, 5]
+    scores = measured(body, batch, translated, posed.vertices.numpy())
+    metrics = scores.summary()
     for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm"):
-        assert_close("float32_mm", found[name], 0.0)
-    assert found["pck3d_150mm"] == 100
+        assert_close("float32_mm", metrics[name], 0.0)
+    assert metrics["pck3d_150mm"] == 100
     index, errors = scores.ranking()
     assert index.tolist() == [0, 1]
     assert_close("float32_mm", errors, np.zeros(2))
@@ -94,12 +94,12 @@ def test_thirty_millimetres_read_thirty(body, truth):
     batch, posed = truth
     off = posed.joints.numpy().copy()
     hips = joints.select(("left_hip", "right_hip"), of=body.joint_names)
-    other = [i for i in range(off.shape[1]) if i not in hips]
-    off[:, other, 1] += 0.030
+    not_hips = [i for i in range(off.shape[1]) if i not in hips]
+    off[:, not_hips, 1] += 0.030
     vertices = posed.vertices.numpy() + [0, 0, 0.030]
-    found = measured(body, batch, off, vertices).summary()
-    assert_close("float32_mm", found["mpjpe_mm"], 30 * 12 / 14)
-    assert_close("float32_mm", found["pve_mm"], 30.0)
+    metrics = measured(body, batch, off, vertices).summary()
+    assert_close("float32_mm", metrics["mpjpe_mm"], 30 * 12 / 14)
+    assert_close("float32_mm", metrics["pve_mm"], 30.0)
 
 
 def test_only_labelled_examples_count(body, truth):
@@ -108,18 +108,18 @@ def test_only_labelled_examples_count(body, truth):
     wrist = joints.KEYPOINTS.index("left_wrist")
     batch["joints3d"][0, wrist, 3] = 0
     batch["has_pose"] = np.zeros(2, np.float32)
-    made = posed.joints.numpy(), posed.vertices.numpy()
-    scores = measured(body, batch, *made)
+    predicted = posed.joints.numpy(), posed.vertices.numpy()
+    scores = measured(body, batch, *predicted)
     assert scores.ranking()[0].tolist() == [1]
     assert "pve_mm" not in scores.summary()
     batch["joints3d"][..., 3] = 0
     with pytest.raises(ValueError, match="synthetic_v1"):
-        measured(body, dict(batch), *made).summary()
+        measured(body, dict(batch), *predicted).summary()
 
 
 def test_an_unknown_measure_lists_what_there_is(body):
     protocol = dataclasses.replace(RULE, measures=("joints4d",))
-    with pytest.raises(ValueError, match="joints3d.*picture"):
+    with pytest.raises(ValueError, match="crop2d.*joints3d"):
         evaluator.Scores(
             protocol, evaluator.make_context(body, body.joint_names)
         )
@@ -127,50 +127,50 @@ def test_an_unknown_measure_lists_what_there_is(body):
 
 def prediction(posed, camera):
     camera = np.tile(camera, (2, 1)).astype(np.float32)
-    found = posed.joints.numpy()
-    keypoints = camera[:, None, :1] * (found[..., :2] + camera[:, None, 1:])
+    points = posed.joints.numpy()
+    keypoints = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
     return Predictions(
         camera=camera,
-        joints=found,
+        joints=points,
         keypoints=keypoints,
         vertices=posed.vertices.numpy(),
     )
 
 
-def pictured(body, batch, found):
-    figures = picture.Measure(
+def crop_figures(body, batch, predicted):
+    figures = crop2d.Measure(
         RULE, evaluator.make_context(body, body.joint_names)
     )
-    figures.add(batch, found)
+    figures.add(batch, predicted)
     return figures.summary()
 
 
-def test_picture_figures_of_the_truth_are_perfect(body, truth):
+def test_crop_figures_of_the_truth_are_perfect(body, truth):
     batch, posed = truth
-    found = pictured(body, batch, prediction(posed, CAMERA))
-    assert found["pck2d_torso02"] == 100
+    metrics = crop_figures(body, batch, prediction(posed, CAMERA))
+    assert metrics["pck2d_torso02"] == 100
     for name in ("silhouette_iou", "part_accuracy", "part_f1"):
-        assert found[name] == 1, name
+        assert metrics[name] == 1, name
 
 
-def test_picture_figures_see_a_shift(body, truth):
+def test_crop_figures_see_a_shift(body, truth):
     """A body moved by its own width overlaps little and misses keypoints."""
     batch, posed = truth
-    found = pictured(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
-    assert found["pck2d_torso02"] < 10
-    assert 0 < found["silhouette_iou"] < 0.5
-    assert found["part_f1"] < 0.5
+    metrics = crop_figures(body, batch, prediction(posed, CAMERA + [0, 0.5, 0]))
+    assert metrics["pck2d_torso02"] < 10
+    assert 0 < metrics["silhouette_iou"] < 0.5
+    assert metrics["part_f1"] < 0.5
 
 
 def test_baseline_with_the_true_rotation_only_lacks_the_pose(body, truth):
     batch, _ = truth
     mean = batch["rotmats"][0].copy(), batch["betas"][0]
     mean[0][0] = np.eye(3)
-    given = evaluator.make_context(body, body.joint_names)
+    context = evaluator.make_context(body, body.joint_names)
     errors = {}
     for true_rotation in (True, False):
-        baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
-        assert set(baseline.measures) == set(evaluator.OF_BASELINES)
+        baseline = evaluator.Baseline(body, mean, RULE, context, true_rotation)
+        assert set(baseline.measures) == set(evaluator.BASELINE_MEASURES)
         baseline.add(batch)
         errors[true_rotation] = baseline.measures["joints3d"].ranking()[1]
         assert baseline.summary()["mpjpe_mm"] == errors[true_rotation].mean()
@@ -185,10 +185,10 @@ def test_where_no_rotation_is_labelled_no_baseline_has_the_true_one(
 ):
     batch, _ = truth
     mean = batch["rotmats"][0], batch["betas"][0]
-    given = evaluator.make_context(body, body.joint_names)
+    context = evaluator.make_context(body, body.joint_names)
     one_lacks = batch | {"has_pose": np.array([1, 0], np.float32)}
     for true_rotation in (True, False):
-        baseline = evaluator.Baseline(body, mean, RULE, given, true_rotation)
+        baseline = evaluator.Baseline(body, mean, RULE, context, true_rotation)
         for part in (batch, one_lacks, batch):
             baseline.add(part)
         assert ("mpjpe_mm" in baseline.summary()) != true_rotation
@@ -222,15 +222,15 @@ class Brightness:
 def test_an_occlusion_shows_each_example_once_with_each_variant(rng):
     images = rng.uniform(1, 255, (3, 8, 8, 3)).astype(np.float32)
     dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(2)
-    seen = list(
+    outputs = list(
         evaluator.predictions(Brightness(), dataset, occlusion=Covers())
     )
-    assert [len(batch["image"]) for batch, _ in seen] == [2, 2, 1, 1]
-    for number, (batch, found) in enumerate(seen):
-        assert len(found.camera) == len(batch["image"])
+    assert [len(batch["image"]) for batch, _ in outputs] == [2, 2, 1, 1]
+    for number, (batch, predicted) in enumerate(outputs):
+        assert len(predicted.camera) == len(batch["image"])
         covered = number % 2
-        assert (found.camera[:, covered] == 0).all()
-        assert (found.camera[:, 1 - covered] > 0).all()
+        assert (predicted.camera[:, covered] == 0).all()
+        assert (predicted.camera[:, 1 - covered] > 0).all()
 
 
 def test_mean_pose_sees_what_training_sees(tiny_records):
@@ -260,7 +260,7 @@ def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
         return read(self, number)
 
     monkeypatch.setattr(shards.Records, "read", noted)
-    monkeypatch.setattr(statistics, "MOST", 10)
+    monkeypatch.setattr(statistics, "MAX_RECORDS", 10)
     _, betas = statistics.mean_pose((train, val))
     rows = [(32, n) for n in range(0, 32, 4)] + [(8, 0), (8, 4)]
     assert numbers == rows

@@ -22,10 +22,14 @@ def test_rows_of_the_file_beside_smpl_are_taken_by_name(tmp_path):
     rows = np.random.default_rng(1).random((17, 6890)).astype(np.float32)
     np.save(tmp_path / "J_regressor_h36m.npy", rows)
     raw = {"v_template": np.zeros((6890, 3))}
-    found = keypoint_regressors.h36m(raw, tmp_path / "SMPL.pkl", beside=True)
+    found = keypoint_regressors.h36m(
+        raw, tmp_path / "SMPL.pkl", use_spin_file=True
+    )
     for name, row in zip(joints.H36M17, found, strict=True):
         assert_close("exact", row, rows[STORED.index(name)])
-    no = keypoint_regressors.h36m(raw, tmp_path / "SMPL.pkl", beside=False)
+    no = keypoint_regressors.h36m(
+        raw, tmp_path / "SMPL.pkl", use_spin_file=False
+    )
     assert no is None
 
 

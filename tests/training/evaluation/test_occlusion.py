@@ -152,8 +152,8 @@ def test_a_planted_error_is_read_where_it_was_planted():
     for errors in found.values():
         assert errors.joints == names
         assert_close("float32_mm", errors.mpjpe_mm, [10, 2 / 3])
-        assert_close("float32_mm", errors.own_mm, [140, 0])
-        assert_close("float32_mm", errors.plain_mm, [0, 2 / 3])
+        assert_close("float32_mm", errors.covered_joint_mm, [140, 0])
+        assert_close("float32_mm", errors.unoccluded_mm, [0, 2 / 3])
         assert errors.count.tolist() == [2, 3]
         assert errors.skipped.tolist() == [1, 0]
     means = occlusion.errors(
@@ -180,7 +180,7 @@ def test_a_protocols_occlusion_covers_what_its_variant_says():
     assert len(bars.variants) == 28
     assert "5 left_wrist" in bars.variants
     found = bars.apply(people, "5 left_wrist")
-    numbers = occluders.numbers_of(people["example_id"])
+    numbers = occluders.id_checksums(people["example_id"])
     points = people["keypoints"][:, WRIST]
     expected, _ = occluders.occlude(people["image"], points, "bar", 5, numbers)
     assert (found == expected).all()

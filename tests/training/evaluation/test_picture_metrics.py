@@ -36,7 +36,7 @@ def plate_body():
     return types.SimpleNamespace(data=data)
 
 
-def given(labelled=None):
+def make_context(labelled=None):
     return EvaluationContext(plate_body(), (), labelled)
 
 
@@ -58,20 +58,22 @@ def plate(move=0.0):
 def codes(move=0.0):
     """What somebody draws of the plate: two parts."""
     middle = LEFT + move + SIDE_PX / 2
-    drawn = np.where(rectangle(0, 0, middle, HEIGHT), ARM + 1, LEG + 1)
-    return np.where(plate(move), drawn, 0).astype(np.uint8)
+    part_codes = np.where(rectangle(0, 0, middle, HEIGHT), ARM + 1, LEG + 1)
+    return np.where(plate(move), part_codes, 0).astype(np.uint8)
 
 
-def batch(*drawn, **changes):
-    count = len(drawn)
-    found = {
+def batch(*code_images, **changes):
+    count = len(code_images)
+    fields = {
         "stored_box": np.tile(BOX, (count, 1)),
         "part_set": np.array([b"part6"] * count, object),
-        "parts_png": np.array([record_samples.png(d) for d in drawn], object),
+        "parts_png": np.array(
+            [record_samples.png(d) for d in code_images], object
+        ),
         "width": np.full(count, WIDTH),
         "height": np.full(count, HEIGHT),
     }
-    return found | changes
+    return fields | changes
 
 
 def found(count=1, camera=CAMERA):
@@ -82,18 +84,18 @@ def found(count=1, camera=CAMERA):
 
 
 def measured(measure, *batches):
-    for each, predicted in batches:
-        measure.add(each, predicted)
+    for records, predicted in batches:
+        measure.add(records, predicted)
     return measure.summary()
 
 
 def test_a_plate_lies_where_the_camera_puts_it():
     """Pasted or drawn: a square of 60 px, halves of 1,800 square pixels."""
     mesh = (PLATE, FACES)
-    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
-    drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
-    assert labels.shape == drawn.shape == (HEIGHT, WIDTH)
-    for mask in (labels > 0, drawn):
+    labels = mesh_views.label_image(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    silhouette = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
+    assert labels.shape == silhouette.shape == (HEIGHT, WIDTH)
+    for mask in (labels > 0, silhouette):
         # The border of a crop of 224 px, or of the picture, is a pixel wide.
         assert (mask != plate()).sum() <= 2 * SIDE_PX
         assert mask.sum() == pytest.approx(SIDE_PX**2, rel=0.035)
@@ -108,22 +110,22 @@ def test_what_is_further_away_is_smaller():
     mesh = (PLATE + [0, 0, 10], FACES)
     depth = 2 * 5000 / (224 * CAMERA[0])
     expected = (SIDE_PX * depth / (depth + 10)) ** 2
-    labels = mesh_views.pasted(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
-    drawn = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
-    for mask in (labels > 0, drawn):
+    labels = mesh_views.label_image(mesh, CAMERA, LABELS, BOX, (WIDTH, HEIGHT))
+    silhouette = mesh_views.silhouette(mesh, CAMERA, BOX, (WIDTH, HEIGHT))
+    for mask in (labels > 0, silhouette):
         assert mask.sum() == pytest.approx(expected, rel=0.04)
 
 
 def test_a_mesh_outside_the_crop_is_cut_by_pasting_alone():
     aside = CAMERA + [0, -1.2, 0]  # Its left half is left of the crop.
-    labels = mesh_views.pasted(
+    labels = mesh_views.label_image(
         (PLATE, FACES), aside, LABELS, BOX, (WIDTH, HEIGHT)
     )
     left = LEFT - 0.75 * 1.2 * 80
-    shown = rectangle(BOX[0], TOP, left + SIDE_PX, TOP + SIDE_PX)
-    assert ((labels > 0) != shown).sum() <= 2 * SIDE_PX
-    drawn = mesh_views.silhouette((PLATE, FACES), aside, BOX, (WIDTH, HEIGHT))
-    assert drawn.sum() == pytest.approx(
+    in_crop = rectangle(BOX[0], TOP, left + SIDE_PX, TOP + SIDE_PX)
+    assert ((labels > 0) != in_crop).sum() <= 2 * SIDE_PX
+    mask = mesh_views.silhouette((PLATE, FACES), aside, BOX, (WIDTH, HEIGHT))
+    assert mask.sum() == pytest.approx(
         rectangle(left, TOP, left + SIDE_PX, TOP + SIDE_PX).sum(), rel=0.03
     )
 
@@ -132,9 +134,9 @@ def test_a_mesh_outside_the_crop_is_cut_by_pasting_alone():
 def test_a_camera_that_sees_nothing_gives_background(scale):
     camera = np.array([scale, 0, 0])
     arguments = (PLATE, FACES), camera
-    place = BOX, (WIDTH, HEIGHT)
-    assert not mesh_views.pasted(*arguments, LABELS, *place).any()
-    assert not mesh_views.silhouette(*arguments, *place).any()
+    box_and_size = BOX, (WIDTH, HEIGHT)
+    assert not mesh_views.label_image(*arguments, LABELS, *box_and_size).any()
+    assert not mesh_views.silhouette(*arguments, *box_and_size).any()
 
 
 @pytest.mark.parametrize("box", [(5.3, -7.6, 40.5), (-20, 3, 30), (2, 2, 9)])
@@ -142,7 +144,7 @@ def test_uncropping_is_the_nearest_pixel(box):
     random = np.random.default_rng(4)
     crop = random.integers(0, 9, (17, 17))
     x, y, side = box
-    found = mesh_views.uncrop(crop, (x, y, side, side), (31, 23))
+    uncropped = mesh_views.uncrop(crop, (x, y, side, side), (31, 23))
     expected = np.zeros((23, 31), int)
     for row in range(23):
         for column in range(31):
@@ -150,14 +152,14 @@ def test_uncropping_is_the_nearest_pixel(box):
             v = (row + 0.5 - y) / side * 17
             if 0 <= u < 17 and 0 <= v < 17:
                 expected[row, column] = crop[int(v), int(u)]
-    assert (found == expected).all()
+    assert (uncropped == expected).all()
 
 
 def test_the_reference_counts_come_out():
     """A vector measured with nkolot/SPIN's rules (255 is not judged)."""
     true = np.array([[0, 0, 1, 1], [0, 2, 2, 255], [3, 3, 4, 4], [5, 6, 6, 0]])
     pred = np.array([[0, 1, 1, 1], [0, 2, 3, 1], [3, 3, 4, 0], [5, 6, 5, 0]])
-    measure = segmentation.Measure(RULE, given())
+    measure = segmentation.Measure(RULE, make_context())
     measure.count(pred.astype(np.uint8), true.astype(np.uint8))
     summary = measure.summary()
     assert summary["parts_accuracy"] == pytest.approx(68.75)
@@ -175,16 +177,16 @@ def test_what_is_not_judged_is_no_foreground():
 def test_segmentation_of_the_plate_and_of_one_5_px_aside():
     """5 px aside 2 * 5 * 60 pixels are wrong, and 5 * 60 between the parts."""
     right = measured(
-        segmentation.Measure(RULE, given()), (batch(codes()), found())
+        segmentation.Measure(RULE, make_context()), (batch(codes()), found())
     )
     assert right["fg_accuracy"] > 99.8 and right["parts_f1"] > 0.97
-    measure = segmentation.Measure(RULE, given())
+    measure = segmentation.Measure(RULE, make_context())
     off = measured(measure, (batch(codes(5.0)), found()))
     wrong = 2 * 5 * SIDE_PX / (WIDTH * HEIGHT)
     assert 100 - off["fg_accuracy"] == pytest.approx(100 * wrong, rel=0.2)
     wrong += 5 * SIDE_PX / (WIDTH * HEIGHT)
-    lost = 100 - off["parts_accuracy"]
-    assert lost == pytest.approx(100 * wrong, rel=0.2)
+    wrong_percent = 100 - off["parts_accuracy"]
+    assert wrong_percent == pytest.approx(100 * wrong, rel=0.2)
     index, errors = measure.ranking()
     assert index.tolist() == [0]
     assert errors[0] == pytest.approx(100 - off["fg_accuracy"])
@@ -195,21 +197,21 @@ def test_pixels_are_pooled_and_others_records_do_not_count():
     three = batch(codes(5.0), codes(), large)
     three["stored_box"][2] *= 2
     three["part_set"][1] = b""  # Fourteen rendered parts.
-    measure = segmentation.Measure(RULE, given())
+    measure = segmentation.Measure(RULE, make_context())
     measure.add(three, found(3))
     measure.add(batch(codes(), parts_png=np.array([b""], object)), found())
     assert measure.details() == {"segmented": 2, "not_segmented": 2}
     assert measure.ranking()[0].tolist() == [0, 2]
     pixels = 5 * WIDTH * HEIGHT
-    lost = (100 - measure.summary()["fg_accuracy"]) / 100 * pixels
+    wrong_pixels = (100 - measure.summary()["fg_accuracy"]) / 100 * pixels
     # Up to two sides of the large plate are a pixel off; a mean over pictures
     # would lose 1,500.
-    assert 10 * SIDE_PX - 60 < lost < 10 * SIDE_PX + 4 * SIDE_PX + 60
+    assert 10 * SIDE_PX - 60 < wrong_pixels < 10 * SIDE_PX + 4 * SIDE_PX + 60
 
 
 @pytest.mark.parametrize("module", [segmentation, silhouette])
 def test_nothing_to_measure_is_named(module):
-    measure = module.Measure(RULE, given())
+    measure = module.Measure(RULE, make_context())
     with pytest.raises(ValueError, match="No record has"):
         measure.summary()
     with pytest.raises(ValueError, match="vertices and camera"):
@@ -221,9 +223,9 @@ def test_nothing_to_measure_is_named(module):
 
 def test_iou_of_a_plate_5_px_aside():
     """Of two squares of 60 px 55 are shared: 55 / 65 of their union."""
-    measure = silhouette.Measure(RULE, given())
-    both = batch(codes(), codes(5.0))
-    summary = measured(measure, (both, found(2)))
+    measure = silhouette.Measure(RULE, make_context())
+    two_images = batch(codes(), codes(5.0))
+    summary = measured(measure, (two_images, found(2)))
     index, errors = measure.ranking()
     assert index.tolist() == [0, 1]
     assert errors[0] < 1
@@ -261,12 +263,12 @@ def test_a_labelled_body_is_seen_by_its_camera():
     true = rectangle(
         x - width / 2, y - height / 2, x + width / 2, y + height / 2
     )
-    measure = silhouette.Measure(RULE, given(labelled))
+    measure = silhouette.Measure(RULE, make_context(labelled))
     by_place, by_hips = labelled_batch(), labelled_batch()
     by_hips["joints3d"][..., :] = [-0.5, 0.25, 4.0, 1]
     by_hips["translation"][:] = 0
-    for each in (by_place, by_hips):
-        measure.add(each, found())
+    for records in (by_place, by_hips):
+        measure.add(records, found())
     expected = (true & plate()).sum() / (true | plate()).sum()
     _, errors = measure.ranking()
     assert 1 - errors / 100 == pytest.approx([expected] * 2, abs=0.01)

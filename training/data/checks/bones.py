@@ -42,7 +42,7 @@ _LIMB_FACTOR, _TRUNK_FACTOR = 1.5, 2.0
 # median is at most 3.9, and 1.16 in the middle of many people; 2.0 to 4.5
 # with the joints in another order.
 _IMAGE_FACTOR, _IMAGE_FACTOR_OF_MANY = 5.0, 1.6
-_LEAST_BONES = 5
+_MIN_BONES = 5
 # Straight knees are noise, and some bend backwards by 10 degrees; two bent
 # by less than that, and a nose, would be needed to miss this. Good: > 0.8.
 _BENT_BACK = 0.4
@@ -58,7 +58,7 @@ def check(columns: Columns) -> dict[str, np.ndarray]:
         deviations = np.abs(np.log(lengths / scale[:, None]))
         limits = np.log(np.where(_IS_TRUNK, _TRUNK_FACTOR, _LIMB_FACTOR))
         order = _worst(deviations / limits)
-    few = np.isfinite(lengths).sum(axis=1) < _LEAST_BONES
+    few = np.isfinite(lengths).sum(axis=1) < _MIN_BONES
     unit[few], order[few] = np.nan, np.nan
     order = np.fmax(order, _order_in_images(columns))
     return {UNIT: unit, ORDER: order, MIRRORED: mirrored(columns)}
@@ -68,7 +68,7 @@ def _order_in_images(columns: Columns) -> np.ndarray:
     lengths = _ratios(columns.keypoints[..., :2], columns.keypoints[..., 2] > 0)
     with np.errstate(all="ignore"):
         longest = _worst(lengths) / np.maximum(_median(lengths), 1e-9)
-    longest[np.isfinite(lengths).sum(axis=1) < _LEAST_BONES] = np.nan
+    longest[np.isfinite(lengths).sum(axis=1) < _MIN_BONES] = np.nan
     return columns.scores(longest, _IMAGE_FACTOR, _IMAGE_FACTOR_OF_MANY)
 
 

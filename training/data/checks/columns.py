@@ -19,7 +19,7 @@ LIMBS = tuple(
 )
 IN_KEYPOINTS = list(joints.select(LIMBS, joints.KEYPOINTS))
 IN_SMPL = list(joints.select(LIMBS, joints.SMPL24))
-LEAST_PEOPLE = 50  # of a dataset, for its median to count
+MIN_PEOPLE = 50  # of a dataset, for its median to count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +72,14 @@ class Columns:
         Args:
             values: (N,) NaN where not known.
             limit: for one person.
-            limit_of_many: for the median of a dataset with LEAST_PEOPLE or
+            limit_of_many: for the median of a dataset with MIN_PEOPLE or
                 more: above it all of its people are at fault.
         """
         scores = values / limit
         datasets = np.array([dataset for dataset, _ in self.names])
         for dataset in np.unique(datasets):
             rows = (datasets == dataset) & np.isfinite(values)
-            if rows.sum() >= LEAST_PEOPLE:
+            if rows.sum() >= MIN_PEOPLE:
                 of_median = np.median(values[rows]) / limit_of_many
                 scores[rows] = np.maximum(scores[rows], of_median)
         return scores

@@ -48,8 +48,8 @@ _BEYOND_CROP = 0.25  # share of the visible keypoints
 # sides of the box. Synthetic people: median 0.02, at most 0.28; where corners
 # are taken for sizes, up to a half for one, and 0.2 and more for many.
 _OFF_CENTRE, _OFF_CENTRE_OF_MANY = 0.35, 0.15
-_LEAST_FILLED = 0.15  # HMR's box of a face and arms alone is filled by 0.24
-_LEAST_KEYPOINTS, _FULL_BODY = 6, 12
+_MIN_FILLED = 0.15  # HMR's box of a face and arms alone is filled by 0.24
+_MIN_KEYPOINTS, _FULL_BODY = 6, 12
 
 
 def check(columns: Columns) -> dict[str, np.ndarray]:
@@ -109,5 +109,5 @@ def _box(columns: Columns) -> np.ndarray:
     off_centre = np.where(count >= _FULL_BODY, off_centre, np.nan)
     off_centre = columns.scores(off_centre, _OFF_CENTRE, _OFF_CENTRE_OF_MANY)
     score = np.fmax(beyond / _BEYOND_CROP, off_centre)
-    score = np.maximum(score, _LEAST_FILLED / np.maximum(filled, 1e-6))
-    return np.where(visible.sum(axis=1) >= _LEAST_KEYPOINTS, score, np.nan)
+    score = np.maximum(score, _MIN_FILLED / np.maximum(filled, 1e-6))
+    return np.where(visible.sum(axis=1) >= _MIN_KEYPOINTS, score, np.nan)

@@ -23,7 +23,7 @@ PROJECTION = "keypoints are no projection of joints3d"
 POSE = "pose disagrees with the joints"
 MIRRORED = bones.MIRRORED
 
-_LEAST_JOINTS = 6
+_MIN_JOINTS = 6
 # The limits exceed the misfits of 3,000 good synthetic people. Pose against
 # joints3d: at most 0.15 with somebody else's body shape.
 _POSE_LIMIT = 0.3
@@ -151,7 +151,7 @@ def _faces(columns: Columns) -> np.ndarray:
     datasets = np.array([dataset for dataset, _ in columns.names])
     for dataset in np.unique(datasets[valid]):
         rows = valid & (datasets == dataset)
-        if rows.sum() >= record_columns.LEAST_PEOPLE:
+        if rows.sum() >= record_columns.MIN_PEOPLE:
             share = (turn[rows] < 0).mean()
             face_scores[rows] = (turn[rows] < 0) * share / _BACK_TO_FRONT
     return face_scores
@@ -196,7 +196,7 @@ def _blame(scores, valid, as_is, limit, mistakes, otherwise) -> np.ndarray:
     Returns:
         (N,) the names; "" where nothing is wrong.
     """
-    enough = valid.sum(axis=1) >= _LEAST_JOINTS
+    enough = valid.sum(axis=1) >= _MIN_JOINTS
     names = list(mistakes)
     after = np.stack([mistakes[name][0] for name in names])
     limits = [np.broadcast_to(mistakes[n][1], as_is.shape) for n in names]

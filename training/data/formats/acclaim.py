@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 ROOT = "root"
-_MOST_NUMBERS = 50_000_000  # in one motion: hours of it
+_MAX_NUMBERS = 50_000_000  # in one motion: hours of it
 
 
 class Bone(NamedTuple):
@@ -129,7 +129,7 @@ def read_motion(
                         raise ValueError(f"{words[0]} has {len(numbers)}")
                     rows.setdefault(words[0], []).append(numbers)
                     number_count += freedom_count
-                    if number_count > _MOST_NUMBERS:
+                    if number_count > _MAX_NUMBERS:
                         raise ValueError("more frames than a file can have")
         motion = {name: np.array(values) for name, values in rows.items()}
         if ROOT not in motion or len({len(v) for v in motion.values()}) != 1:

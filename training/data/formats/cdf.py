@@ -10,7 +10,7 @@ import numpy as np
 
 from training.data.formats import requirements
 
-_MOST_ENTRIES = 10_000
+_MAX_ENTRIES = 10_000
 _CURE = "Fetch it again from http://vision.imar.ro/human3.6m."
 
 
@@ -76,7 +76,7 @@ def _check_counts(file, start: int, offsets: tuple[int, ...]) -> None:
     for offset in offsets:
         file.seek(start + offset)
         count = int.from_bytes(file.read(4), "big", signed=True)
-        if not -1 <= count <= _MOST_ENTRIES:  # -1: a variable without records
+        if not -1 <= count <= _MAX_ENTRIES:  # -1: a variable without records
             raise ValueError(f"a count of {count} at byte {start + offset}")
 
 

@@ -7,19 +7,10 @@ numbers and cells of numbers are read.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 
-from training.data.formats import requirements
-
-_DAMAGE = (
-    OSError,
-    KeyError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    AttributeError,
-    MemoryError,  # a damaged size may be more than any memory
-)
+from tf_hmr.formats import hdf5_files
 
 
 def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -35,9 +26,9 @@ def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
             another shape.
     """
     try:
-        with _open(path) as file:
-            variable = np.asarray(file[name][()], np.float64)
-    except _DAMAGE as error:
+        with h5py.File(path) as file:
+            variable = hdf5_files.read(file, file[name]).astype(np.float64)
+    except hdf5_files.DAMAGE as error:
         raise _damaged(path, f"the variable {name!r}", error) from error
     has_shape = len(shape) == variable.ndim and all(
         expected in (None, length)
@@ -68,19 +59,15 @@ def cells(
         ValueError: the file is damaged or has no such cells.
     """
     try:
-        with _open(path) as file:
-            references = file[name][()].reshape(-1)
+        with h5py.File(path) as file:
+            references = hdf5_files.read(file, file[name]).reshape(-1)
             for row in rows:
                 if row >= len(references):
                     yield None
                 else:
-                    yield np.asarray(file[references[row]][()]).T
-    except _DAMAGE as error:
+                    yield hdf5_files.read(file, file[references[row]]).T
+    except hdf5_files.DAMAGE as error:
         raise _damaged(path, f"cells {name!r}", error) from error
-
-
-def _open(path: Path):
-    return requirements.library("h5py").File(path, "r")
 
 
 def _damaged(path: Path, content: str, error: Exception) -> ValueError:

@@ -1,9 +1,8 @@
 """Augmentation, drawn once per example and applied alike to every label.
 
-The pixels are warped with the very matrix that moves the keypoints
-(image_to_ndc; pixels.py), 3D joints and rotations turn and mirror
-with the same angle and flip. Rotation is about the camera's viewing axis,
-which is exact for weak perspective.
+The matrix of image_to_ndc warps the pixels (pixels.py) and the keypoints; 3D
+joints and rotations use the same angle and flip. The rotation is about the
+camera's optical axis, which is exact for weak perspective.
 """
 
 import math
@@ -46,7 +45,7 @@ class Augmentation(NamedTuple):
 
 
 def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
-    """Draws augmentations; the same arguments always give the same ones.
+    """Draws augmentations, which depend on the arguments alone.
 
     Args:
         options: ranges and probabilities.
@@ -86,7 +85,7 @@ def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
     )
 
 
-def nothing(count: tf.Tensor | int) -> Augmentation:
+def identity(count: tf.Tensor | int) -> Augmentation:
     """The augmentation that leaves `count` examples as they are."""
     zeros, ones = tf.zeros([count]), tf.ones([count])
     return Augmentation(
@@ -174,9 +173,7 @@ def rotmats(augmentation: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     return tf.where(flip, geometry.mirror_rotmats(rotated), rotated)
 
 
-def undone_rotmats(
-    augmentation: Augmentation, rotations: tf.Tensor
-) -> tf.Tensor:
+def undo_rotmats(augmentation: Augmentation, rotations: tf.Tensor) -> tf.Tensor:
     """Inverts `rotmats`: the rotations before the augmentation."""
     flip = augmentation.flip[:, None, None, None] > 0
     unflipped = tf.where(flip, geometry.mirror_rotmats(rotations), rotations)

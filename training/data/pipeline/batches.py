@@ -271,7 +271,7 @@ def eval_dataset(
         serialized = tf.numpy_function(read, [start], tf.string)
         fields = parsing.parse(tf.ensure_shape(serialized, [None]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
-        augmentation = augment.nothing(tf.shape(boxes)[0])
+        augmentation = augment.identity(tf.shape(boxes)[0])
         to_ndc = augment.image_to_ndc(augmentation, boxes)
         images, good = _decoded_images(
             crops.plain, crops, fields, [to_ndc, boxes], None

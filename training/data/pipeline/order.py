@@ -58,7 +58,7 @@ class Layout:
     """
 
     # Rows of the smallest source in a cycle: its share is exact to an eighth.
-    _LEAST_ROWS = 4
+    _MIN_ROWS = 4
 
     def __init__(self, shares: Sequence[float], batch_size: int) -> None:
         shares = np.asarray(shares, np.float64)
@@ -71,7 +71,7 @@ class Layout:
         exact = shares / shares.sum() * batch_size
         self.cycle, counts = 1, _rounded(exact)
         if not counts.all():
-            self.cycle = int(np.ceil(self._LEAST_ROWS / exact.min()))
+            self.cycle = int(np.ceil(self._MIN_ROWS / exact.min()))
             counts = _rounded(exact * self.cycle)
         self.counts = tuple(counts.tolist())
         rows = itertools.chain.from_iterable(

@@ -25,7 +25,7 @@ Batch = dict[str, tf.Tensor]
 
 SHUFFLED = 1000  # records per source among which the next one is drawn
 _READERS = 4  # files of a source that are read in turns
-_MOST_TRIALS = 100  # records of a source among which one has to be intact
+_MAX_TRIALS = 100  # records of a source among which one has to be intact
 _log = logging.getLogger(__name__)
 
 
@@ -131,7 +131,7 @@ def _check_some_are_intact(
     Raises:
         ValueError: of records from all over the source none can be used.
     """
-    count = min(_MOST_TRIALS, len(stored))
+    count = min(_MAX_TRIALS, len(stored))
     for number in range(count):
         try:
             example = schema.decode(stored.read(number * len(stored) // count))

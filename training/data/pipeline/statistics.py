@@ -10,9 +10,9 @@ from training import config
 from training.data.records import mocap, parsing, schema, shards
 
 CHUNK = 4096
-# Most records to read: joints that scatter by 40 degrees then have a mean that
-# is right to a third of one.
-MOST = 20_000
+# For joints whose rotations have a standard deviation of 40 degrees, the mean
+# over so many records is accurate to a third of a degree.
+MAX_RECORDS = 20_000
 
 
 def mean_pose(
@@ -20,15 +20,15 @@ def mean_pose(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Means over the records whose 3D labels the training uses.
 
-    Of more than MOST only every n-th is read, all over the sources: each is
-    read with its image, in every process of a run, before the first step.
+    At most about MAX_RECORDS are read, evenly spread over the sources, because
+    every process of a run reads them, with their images, before the first step.
 
     Args:
         sources: with `records` as paths.
 
     Returns:
-        rotmats (J, 3, 3), each the rotation nearest to the mean matrix, the
-        global one included, and betas (P,), as many as records hold; None
+        rotmats (J, 3, 3), global rotation included, each the rotation nearest
+        to the mean matrix; and betas (P,), as many as records hold. None
         without 3D labels.
     """
     joints = schema.ARRAYS["pose"][0] // 3
@@ -40,7 +40,7 @@ def mean_pose(
         for source in sources
         if source.labels == "all"
     ]
-    stride = math.ceil(sum(map(len, labelled)) / MOST)
+    stride = math.ceil(sum(map(len, labelled)) / MAX_RECORDS)
     for stored in labelled:
         numbers = range(0, len(stored), stride)
         for start in range(0, len(numbers), CHUNK):

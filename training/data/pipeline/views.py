@@ -1,14 +1,14 @@
-"""Inputs of a method beside the crop's pixels (tf_hmr/method_inputs.py).
+"""Inputs of a method other than the image (tf_hmr/method_inputs.py).
 
-A record stores its image, which its reader may have cut out of a larger one,
-the original image, and shrunk. A crop of the stored image is scaled, moved,
-turned and mirrored by its augmentation. This module computes the crop's camera
-from that of the original image, the crop's box in it, and its size.
+A record stores an image that its reader may have cut out of a larger one, the
+original image, and shrunk. The augmentation scales, shifts, rotates and mirrors
+the crop of the stored image. This module computes the crop's camera from that
+of the original image, the crop's box in the original image, and its size.
 
-Turned or mirrored pixels are those of a camera that is turned or mirrored
-about its own axis. Its image is as large as before, and the crop lies in it
-where the turned camera sees it: at the offset from the principal point that
-the crop's intrinsics give.
+Rotated or mirrored pixels are those of a camera that is rotated or mirrored
+about its optical axis. Its image has the same size, and the position of the
+crop's box follows from the crop's intrinsics: its offset from the principal
+point.
 """
 
 import tensorflow as tf

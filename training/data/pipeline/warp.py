@@ -1,4 +1,4 @@
-"""Finishes the images of a training batch on the device that trains.
+"""Finishes the images of a training batch, on the training device.
 
 The pipeline gives images as bytes, a quarter of the size of float32. Either
 they are crops already (`data.warp=host`), or the processor has only decoded
@@ -26,7 +26,7 @@ def finish(batch: Batch, image_size: int) -> Batch:
     """Replaces the batch's image fields by `image` in float32.
 
     Args:
-        batch: of pipeline.train_dataset. Either `image` (B, S, S, 3) uint8;
+        batch: of batches.train_dataset. Either `image` (B, S, S, 3) uint8;
             or `canvas` (B, C, C, 3) uint8, `filled` (B, 2) float32, the width
             and height of it that hold an image, and `to_canvas` (B, 2, 3)
             from pixels of the crop to pixels of the canvas, with, where there

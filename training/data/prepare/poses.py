@@ -20,11 +20,11 @@ import numpy as np
 import tqdm
 
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import array_files, unpickle
+from tf_hmr.formats import array_files, atomic, unpickle
 from training.data.formats import acclaim, requirements
 from training.data.readers import retarget, writing
 from training.data.readers import workers as processes
-from training.data.records import mocap
+from training.data.records import mocap, records_folder
 
 NAME = "poses"
 KEPT_PER_SECOND = 10  # frames
@@ -101,6 +101,7 @@ def run(options: Options) -> None:
     """
     from training.data.readers import pose_sheet
 
+    writing.check(options)
     body = BodyData.load(options.body)
     topology = body.topology if options.kind == "cmu" else "smpl"
     _check_records(options.out, topology)
@@ -115,17 +116,17 @@ def run(options: Options) -> None:
         raise requirements.missing_file(path, contents, _SOURCES[options.kind])
     (pose, betas, gender), report = _read_all(options, tasks)
     prior = mocap.Prior(pose, betas, topology, gender)
-    options.out.mkdir(parents=True, exist_ok=True)
-    mocap.write(options.out, prior)
     report = {
         "origin": _ORIGINS[options.kind],
         "topology": topology,
         "count": len(prior.pose),
         "command": writing.command(NAME, options),
     } | report
-    text = json.dumps(report, indent=1) + "\n"
-    (options.out / REPORT).write_text(text)
-    pose_sheet.write(options.out / "prior.png", prior.pose, rest_joints)
+    with records_folder.locked(options.out):
+        mocap.write(options.out, prior)
+        with atomic.replacing(options.out / REPORT) as part:
+            part.write_text(json.dumps(report, indent=1) + "\n")
+        pose_sheet.write(options.out / "prior.png", prior.pose, rest_joints)
     print(f"{len(prior.pose)} poses in {options.out}, shown in prior.png")
     for cause, count in report["skipped"].items():
         print(f"  {count} files left out: {cause}")

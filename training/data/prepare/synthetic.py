@@ -16,6 +16,7 @@ import tqdm
 
 from tf_hmr.formats import atomic
 from training.data.readers import workers as processes
+from training.data.readers import writing
 from training.data.records import mocap, records_folder, schema
 from training.data.synthetic import people as synthetic
 
@@ -66,12 +67,15 @@ def run(options: Options) -> None:
         ValueError: options contradict each other, or the folder holds people
             made with other options.
     """
+    writing.check(options)
     splits = _plan(options)
     workers = options.workers or processes.cores()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for split in splits:
-        _claim(options.out, split)
-    with processes.pool(workers) as pool:
+    with (
+        records_folder.locked(options.out),
+        processes.pool(workers) as pool,
+    ):
+        for split in splits:
+            _claim(options.out, split)
         for split in splits:
             if _is_finished(options.out, split.name):
                 print(f"{split.name}: {split.count} people are there already")
@@ -133,7 +137,7 @@ def _claim(out: Path, split: _Split) -> None:
     made_with |= made_with.pop("settings")
     made_with = json.loads(json.dumps(made_with))  # Tuples become lists.
     if path.exists():
-        stored = json.loads(path.read_text())
+        stored = writing.read_options(path)
         keys = sorted(stored.keys() | made_with.keys())
         changed_keys = [k for k in keys if stored.get(k) != made_with.get(k)]
         # A longer run of the same people continues a shorter unfinished one.
@@ -214,7 +218,7 @@ def _make_prior(pool, options: Options) -> None:
     # Its options are saved last: without them it may be incomplete.
     if (
         options_path.exists()
-        and json.loads(options_path.read_text()) == made_with
+        and writing.read_options(options_path) == made_with
     ):
         try:
             count = len(mocap.read(options.out).pose)

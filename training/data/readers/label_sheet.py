@@ -80,7 +80,7 @@ def draw_labels(example: schema.Example, size: int) -> np.ndarray:
         label_panel = _side_view(
             _joints_of_pose(example.pose), _SMPL_NAMES, size
         )
-    return visualization.beside([image_panel, label_panel])
+    return visualization.side_by_side([image_panel, label_panel])
 
 
 def _view(example: schema.Example) -> tuple[float, float, float, float]:

@@ -61,4 +61,4 @@ def _draw(positions: np.ndarray) -> np.ndarray:
         canvas = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
         pixels = (points - middle) * scale + PANEL_PX / 2
         views.append(rendering.skeleton(canvas, pixels, _NAMES))
-    return visualization.beside(views)
+    return visualization.side_by_side(views)

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import concurrent.futures.process
 import contextlib
 import multiprocessing
 import os
@@ -26,6 +27,9 @@ def pool(workers: int) -> Iterator[concurrent.futures.Executor]:
 
     Args:
         workers: number of processes.
+
+    Raises:
+        ValueError: one of the processes was killed.
     """
     before = {name: os.environ.get(name) for name in _THREADS}
     # numpy reads them when imported, before any of our code runs.
@@ -35,6 +39,12 @@ def pool(workers: int) -> Iterator[concurrent.futures.Executor]:
     )
     try:
         yield executor
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise ValueError(
+            f"One of {workers} reading processes was killed, most often for "
+            "want of memory. The same command continues after the last whole "
+            "file; fewer --workers need less memory."
+        ) from error
     finally:
         executor.shutdown(cancel_futures=True)
         for name, value in before.items():

@@ -9,6 +9,7 @@ its last finished file.
 import collections
 import dataclasses
 import json
+import logging
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tqdm
 
-from tf_hmr.formats import atomic
+from tf_hmr.formats import atomic, json_files
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
 from training.data.records import records_folder, schema, shards
 
+_log = logging.getLogger(__name__)
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
 _SHEET_PEOPLE = 24
 _LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
@@ -77,13 +79,39 @@ def write(
         ValueError: no person was read; or the folder holds people read with
             other options.
     """
+    check(options)
+    with records_folder.locked(options.out):
+        if _is_finished(options.out, options.split):
+            print(f"{options.split}: the people are in {options.out} already")
+            report = records_folder.read_report(options.out)
+        else:
+            report = _write_split(name, options, tasks, read)
+    return report["splits"][options.split]
+
+
+def check(options: Any) -> None:
+    """Checks the numbers of processes and of people per file.
+
+    Args:
+        options: of a command that writes records; None stands for a default.
+
+    Raises:
+        ValueError: one is below 1.
+    """
+    for name in ("workers", "shard_size"):
+        number = getattr(options, name, None)
+        if number is not None and number < 1:
+            raise ValueError(
+                f"--{name.replace('_', '-')} {number}: expected 1 or more."
+            )
+
+
+def _write_split(
+    name: str, options: Options, tasks: Sequence[Any], read: Read
+) -> dict:
     folder = options.out
-    if _is_finished(folder, options.split):
-        print(f"{options.split}: the people are in {folder} already")
-        return records_folder.read_report(folder)["splits"][options.split]
-    folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, name, options)
-    progress = _Progress.read(folder, options.split)
+    progress = _Progress.read(folder, options.split, len(tasks))
     writer = records_folder.Writer(
         folder, options.split, options.shard_size, progress.shards
     )
@@ -103,7 +131,7 @@ def write(
     report = writer.finish(None, command(name, options), facts)
     _Progress.path(folder, options.split).unlink(missing_ok=True)
     _show(folder, options.split, progress)
-    return report["splits"][options.split]
+    return report
 
 
 def command(name: str, options: Options) -> str:
@@ -153,14 +181,40 @@ class _Progress:
         return folder / f"{split}.progress.json"
 
     @classmethod
-    def read(cls, folder: Path, split: str) -> "_Progress":
+    def read(cls, folder: Path, split: str, tasks: int) -> "_Progress":
+        """Reads it; one that is missing or damaged is the start.
+
+        Args:
+            folder: of the records.
+            split: of the dataset.
+            tasks: their number in this run.
+        """
         path = cls.path(folder, split)
         if not path.exists():
             return cls()
-        stored = json.loads(path.read_text())
+        try:
+            progress = cls(**json_files.loads(path.read_bytes()))
+            progress._check(tasks)
+        except (ValueError, TypeError) as error:
+            _log.warning("%s is damaged (%s): starting over", path, error)
+            return cls()
+        return progress
+
+    def _check(self, tasks: int) -> None:
+        """Makes counters of the counts.
+
+        Raises:
+            ValueError: a number is none, or beyond the tasks.
+        """
         for name in ("skipped", "labels"):
-            stored[name] = collections.Counter(stored[name])
-        return cls(**stored)
+            counts = collections.Counter(getattr(self, name))
+            setattr(self, name, counts)
+        numbers = [self.shards, self.task, self.used]
+        numbers += [*self.skipped.values(), *self.labels.values()]
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError(f"expected counts, received {numbers}")
+        if self.task >= tasks:
+            raise ValueError(f"it stopped in task {self.task} of {tasks}")
 
     def write(self, folder: Path, split: str) -> None:
         _write_json(self.path(folder, split), vars(self))
@@ -181,6 +235,13 @@ def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
             pool, _read_and_check, jobs, _AHEAD * workers
         )
         for people in people_by_task:
+            if progress.used > len(people):
+                raise ValueError(
+                    f"{_Progress.path(options.out, options.split)} says that "
+                    f"{progress.used} people of task {progress.task} are "
+                    f"stored, which has {len(people)}. Delete the folder and "
+                    "make it again."
+                )
             for person in people[progress.used :]:
                 progress.used += 1
                 _store(person, writer, progress)
@@ -222,7 +283,7 @@ def _claim(folder: Path, name: str, options: Options) -> None:
     split_options = {"dataset": name} | dataclasses.asdict(options)
     del split_options["workers"]
     split_options = json.loads(json.dumps(split_options, default=str))
-    stored = json.loads(path.read_text()) if path.exists() else split_options
+    stored = read_options(path) if path.exists() else split_options
     changed_keys = {
         k
         for k in stored | split_options
@@ -239,6 +300,26 @@ def _claim(folder: Path, name: str, options: Options) -> None:
             "options, or choose another --out."
         )
     _write_json(path, split_options)
+
+
+def read_options(path: Path) -> dict:
+    """Reads the options that a split was made with.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        content = json_files.loads(path.read_bytes())
+        if isinstance(content, dict):
+            return content
+        error = "it holds no object"
+    except ValueError as cause:
+        error = cause
+    raise ValueError(
+        f"{path} is damaged ({error}), expected the options that "
+        f"{path.parent} was made with. Delete the folder and make it again, "
+        "or choose another --out."
+    )
 
 
 def _write_json(path: Path, content: dict) -> None:

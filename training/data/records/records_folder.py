@@ -5,6 +5,7 @@ records in `SPLIT-00000.index.npy`, ..., a `report.json` that lists the
 contents, and, where there are unpaired poses, mocap.py's file.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import zlib
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import atomic, json_files
+from tf_hmr.formats import atomic, folder_lock, json_files
 from training.data.records import schema, shard_index
 
 _log = logging.getLogger(__name__)
@@ -152,6 +153,15 @@ class Writer:
             self._file, self._index = None, []
 
 
+def locked(folder: pathlib.Path) -> contextlib.AbstractContextManager:
+    """Makes a records folder and locks it while this process writes to it.
+
+    Raises:
+        ValueError: another process writes to it.
+    """
+    return folder_lock.locked(folder, "writes records to", "--out")
+
+
 def read_report(folder: str | os.PathLike) -> dict:
     """Reads the report.json of a records folder.
 
@@ -171,7 +181,7 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"Make them with: {cure}"
         )
     try:
-        report = dict(json_files.loads(path.read_text()))
+        report = dict(json_files.read(path))
         for split in dict(report.get("splits", {})).values():
             sum(split["shards"])
     except (ValueError, TypeError, KeyError) as error:

@@ -67,7 +67,7 @@ def angle_limits() -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest angles (24, 3), degrees; the pelvis has 0 and 0."""
     low, high = np.zeros((JOINTS, 3)), np.zeros((JOINTS, 3))
     for name, index in _INDEX.items():
-        limit = LIMITS.get(_bare(name))
+        limit = LIMITS.get(_without_side(name))
         if limit is not None:
             low[index], high[index] = zip(
                 limit.x, limit.y, limit.z, strict=True
@@ -81,7 +81,7 @@ def swing_twist_rotations(angles: np.ndarray) -> Rotation:
     """Converts swing and twist (N, 24, 3) in degrees to N * 24 rotations."""
     twist_axis = np.zeros((JOINTS, 3))
     for name, index in _INDEX.items():
-        limit = LIMITS.get(_bare(name))
+        limit = LIMITS.get(_without_side(name))
         twist_axis[index, "xyz".index(limit.twist if limit else "y")] = 1
     radians = np.deg2rad(angles)
     twist = (radians * twist_axis).reshape(-1, 3)
@@ -281,5 +281,5 @@ def segment_distance(a0, a1, b0, b1) -> np.ndarray:
     return np.linalg.norm(gap, axis=-1)
 
 
-def _bare(name: str) -> str:
+def _without_side(name: str) -> str:
     return name.removeprefix("left_").removeprefix("right_")

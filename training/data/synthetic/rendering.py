@@ -21,9 +21,9 @@ _SUPERSAMPLE = 2  # Samples per pixel and axis: antialiased edges.
 class Posed(NamedTuple):
     """N people, in the frame of their global rotation.
 
-    vertices (N, V, 3) and joints (N, K, 3), the latter in the order of
-    joints.KEYPOINTS, in metres; the pelvis stays at its place in the resting
-    body. normals (N, V, 3) of about unit length, for shading.
+    vertices (N, V, 3) and joints (N, K, 3), in metres, the joints in the order
+    of joints.KEYPOINTS; the pelvis stays at its rest position. normals
+    (N, V, 3) of about unit length, for shading.
     """
 
     vertices: np.ndarray
@@ -32,7 +32,7 @@ class Posed(NamedTuple):
 
 
 class Skinner:
-    """Turns poses and shapes into vertices, as Body does, in float32.
+    """Computes vertices of poses and shapes, as Body does, in float32.
 
     Attributes:
         data: the body.
@@ -95,7 +95,7 @@ class Skinner:
         moves = (self._weights @ moves).reshape(-1, 3, 4, people)
         rotated = np.einsum("vabn,vbn->van", moves[:, :, :3], shaped)
         vertices = rotated + moves[:, :, 3]
-        # Blended rotations shrink a little at the joints; light forgives it.
+        # Blended rotations shrink normals a little, too little to be visible.
         normals = np.einsum("vabn,vb->van", moves[:, :, :3], self._normals)
         keypoints = self._regressor @ vertices.reshape(len(vertices), -1)
         keypoints = keypoints.reshape(-1, 3, people)
@@ -130,7 +130,7 @@ def square_view(
 class Drawing(NamedTuple):
     """Image (S, S, 3) uint8 RGB; parts (S, S) uint8, label + 1 or 0."""
 
-    picture: np.ndarray
+    image: np.ndarray
     parts: np.ndarray
 
 

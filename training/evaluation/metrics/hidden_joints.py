@@ -38,7 +38,7 @@ class Measure:
         self._joints = protocol.joints
         self._predicted_names = context.joint_names
         self._errors: list[_Joint] = []
-        self._worst: list[tuple[int, float]] = []
+        self._person_errors: list[tuple[int, float]] = []
         self._outside = 0
         self._num_examples = 0
 
@@ -64,11 +64,13 @@ class Measure:
             self._errors += joint_errors
             if joint_errors:
                 mean = float(np.mean([joint.error for joint in joint_errors]))
-                self._worst.append((self._num_examples + int(row), mean))
+                self._person_errors.append(
+                    (self._num_examples + int(row), mean)
+                )
         self._num_examples += len(batch["facts"])
 
     def _joint_errors(self, facts, batch, pred, row):
-        # One unit of the normalised coordinates is half the crop's side.
+        # Keypoints are in units of half the crop's side.
         unit = batch["stored_box"][row, 2] / 2 / facts["shrunk"]
         true = batch["keypoints"][row]
         points = true[true[:, 2] > 0, :2]
@@ -111,12 +113,12 @@ class Measure:
         """Numbers of joints and people."""
         return {
             "hidden_joints": len(self._errors),
-            "people_with_hidden_joints": len(self._worst),
+            "people_with_hidden_joints": len(self._person_errors),
             "outside_the_picture": self._outside,
             "without_a_head_box": sum(not joint.head for joint in self._errors),
         }
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the people and their mean errors in pixels."""
-        index, errors = zip(*self._worst, strict=True)
+        index, errors = zip(*self._person_errors, strict=True)
         return np.array(index), np.array(errors)

@@ -34,7 +34,7 @@ class Measure:
         self._labels, names = context.body.data.parts(self._part_set)
         self._masks = metrics.SegmentationCounts(2)
         self._parts = metrics.SegmentationCounts(len(names) + 1)
-        self._wrong: list[tuple[int, float]] = []
+        self._wrong_percent: list[tuple[int, float]] = []
         self._num_examples = 0
 
     def add(self, batch, predictions: Predictions) -> None:
@@ -52,7 +52,7 @@ class Measure:
         has_parts = batch["part_set"] == self._part_set.encode()
         for row in np.flatnonzero(has_parts & (batch["parts_png"] != b"")):
             codes = part_codes.decode(batch["parts_png"][row])
-            labels = mesh_views.pasted(
+            labels = mesh_views.label_image(
                 (predictions.vertices[row], self._faces),
                 predictions.camera[row],
                 self._labels,
@@ -61,7 +61,9 @@ class Measure:
             )
             self.count(labels, codes)
             wrong = (labels > 0) != part_codes.silhouette(codes)
-            self._wrong.append((self._num_examples + row, 100 * wrong.mean()))
+            self._wrong_percent.append(
+                (self._num_examples + row, 100 * wrong.mean())
+            )
         self._num_examples += len(has_parts)
 
     def count(self, labels: np.ndarray, codes: np.ndarray) -> None:
@@ -90,10 +92,10 @@ class Measure:
 
     def details(self) -> dict:
         """Numbers of images with and without annotated parts."""
-        count = len(self._wrong)
+        count = len(self._wrong_percent)
         return {"segmented": count, "not_segmented": self._num_examples - count}
 
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the images and their wrong foreground pixels, per cent."""
-        index, wrong = zip(*self._wrong, strict=True)
+        index, wrong = zip(*self._wrong_percent, strict=True)
         return np.array(index), np.array(wrong)

@@ -40,20 +40,20 @@ _HMR_TESTED = rf"{_TESTED}|^test-(S9_|S11_(?!Directions_1_cam0-))"
 _P1_SPLIT = "S9 and S11, all four cameras, both trials of the 15 actions"
 _CORRUPT = (
     "; without the second trial of Directions of S11 by camera 54138969, "
-    "whose film is corrupt"
+    "whose video is corrupt"
 )
 _FRAMES = "every 5th frame from the first: 10 a second"
 _SPIN_RULES = "boxes of MySegmentsMat's rectangles, 0.9 of them at 1.2"
 
-_row = functools.partial(
+_protocol = functools.partial(
     Protocol,
     records="h36m",
     group=grouped(r"^(?:test-)?S\d+_([A-Za-z]+)"),
     headline=("mpjpe_mm", "pa_mpjpe_mm"),
 )
 
-_hmr = functools.partial(
-    _row,
+_hmr_protocol = functools.partial(
+    _protocol,
     measures=("joints3d",),
     # Subject, action, trial and camera: everything before the image number.
     sequence=grouped(r"^(.*)[_-]\d+$"),
@@ -62,7 +62,7 @@ _hmr = functools.partial(
     box_rules="hmr",
     other_readers=("hmr-tfrecords",),
 )
-_HMR = functools.partial(
+_hmr_description = functools.partial(
     Description,
     joints="the 14 LSP joints",
     root="the middle of the hips, on both sides",
@@ -74,7 +74,7 @@ _HMR = functools.partial(
     alignment=(
         "MPJPE without; PA-MPJPE after a similarity per frame without "
         "reflection; means over all frames, and, as the code prints too, over "
-        "actions of the means of their films"
+        "actions of the means of their videos"
     ),
     ours=(
         "HMR compares with MoSh bodies alone, which are no longer offered "
@@ -84,8 +84,8 @@ _HMR = functools.partial(
     ),
 )
 
-_spin = functools.partial(
-    _row,
+_spin_protocol = functools.partial(
+    _protocol,
     measures=("joints3d",),
     # The neck is row 8 of the regressor, as in SPIN's H36M_TO_J17.
     joints=joints.LSP14,
@@ -94,7 +94,7 @@ _spin = functools.partial(
     box_rules="spin",
     other_readers=("spin-npz",),
 )
-_SPIN = functools.partial(
+_spin_description = functools.partial(
     Description,
     joints=(
         "14 joints: J_regressor_h36m's limbs, thorax (against the neck) and "
@@ -114,8 +114,8 @@ _SPIN = functools.partial(
     ),
 )
 
-_smplr = functools.partial(
-    _row,
+_smplr_protocol = functools.partial(
+    _protocol,
     splits=("p1",),
     prepare="h36m --split p1 --neural-annot FOLDER",
     includes=matching(_TESTED),
@@ -124,7 +124,7 @@ _smplr = functools.partial(
     regressor="smpl",
     truth=("smpl",),
 )
-_SMPLR = functools.partial(
+_smplr_description = functools.partial(
     Description,
     split="S9 and S11, no camera left out",
     frames=f"{_FRAMES}; the paper counts 110K",
@@ -145,12 +145,12 @@ _SMPLR = functools.partial(
 )
 
 PROTOCOLS = (
-    _hmr(
+    _hmr_protocol(
         name="h36m_p1_hmr",
         splits=("p1", "test"),
         prepare="h36m --split p1",
         includes=matching(_HMR_TESTED),
-        description=_HMR(
+        description=_hmr_description(
             split=_P1_SPLIT + _CORRUPT,
             frames=_FRAMES,
             source=(
@@ -159,13 +159,13 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _hmr(
+    _hmr_protocol(
         name="h36m_p2_hmr",
         splits=("p2_hmr", "p2_spin", "p1", "test"),
         prepare="h36m --split p2_hmr",
         headline=("pa_mpjpe_mm",),
         includes=matching(_FIRST),
-        description=_HMR(
+        description=_hmr_description(
             split=f"S9 and S11, camera {FRONTAL}, first trial of each action",
             frames=_FRAMES,
             source=(
@@ -174,30 +174,30 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _spin(
+    _spin_protocol(
         name="h36m_p1_spin",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
         includes=matching(rf"{_TESTED}|^h36m_valid_protocol1-"),
-        description=_SPIN(
+        description=_spin_description(
             split=_P1_SPLIT,
             frames=_FRAMES,
             source="nkolot/SPIN: eval.py, datasets/preprocess/h36m.py",
             ours=(
                 "SPIN's list (spin-npz of h36m_valid_protocol1.npz) has the "
-                "corrupt film of S11 (Directions, camera 54138969) too, the "
+                "corrupt video of S11 (Directions, camera 54138969) too, the "
                 "records of the dataset do not. Boxes: " + _SPIN_RULES
             ),
         ),
     ),
-    _spin(
+    _spin_protocol(
         name="h36m_p2_spin",
         splits=("p2_spin", "p1"),
         prepare="h36m --split p2_spin --rules spin",
         includes=matching(
             rf"^(S9|S11)_.*\.{FRONTAL}_{_FIFTH}|^h36m_valid_protocol2-"
         ),
-        description=_SPIN(
+        description=_spin_description(
             split=f"S9 and S11, camera {FRONTAL}, both trials",
             frames=_FRAMES,
             source=(
@@ -207,17 +207,17 @@ PROTOCOLS = (
             ours="Boxes: " + _SPIN_RULES,
         ),
     ),
-    _smplr(
+    _smplr_protocol(
         name="h36m_root_smplr",
         measures=("joints3d", "skeleton", "surface"),
         headline=("mpjpe_mm", "pve_mm"),
         options={"surface_root": "pelvis"},
-        description=_SMPLR(
+        description=_smplr_description(
             root="the pelvis, on both sides, also of the surface",
             alignment="none: the paper's Protocol 1",
         ),
     ),
-    _smplr(
+    _smplr_protocol(
         name="h36m_procrustes_smplr",
         measures=("joints3d", "skeleton", "surface"),
         headline=("pa_mpjpe_mm", "pve_pa_mm"),
@@ -226,7 +226,7 @@ PROTOCOLS = (
             "surface_aligned": True,
             "groups_aligned": True,
         },
-        description=_SMPLR(
+        description=_smplr_description(
             root="does not matter",
             alignment=(
                 "a similarity per frame from prediction to truth, of the 16 "
@@ -235,7 +235,7 @@ PROTOCOLS = (
             ),
         ),
     ),
-    _spin(
+    _spin_protocol(
         name="h36m_p1_hund",
         splits=("p1",),
         prepare="h36m --split p1 --rules spin",
@@ -244,7 +244,7 @@ PROTOCOLS = (
         headline=("pa_mpjpe_mm", "mpjpe_mm", "translation_mm"),
         includes=matching(_TESTED),
         box_rules="",
-        description=_SPIN(
+        description=_spin_description(
             split=_P1_SPLIT,
             frames=f"{_FRAMES}; the paper counts 110,000",
             source=(

@@ -17,17 +17,17 @@ PROTOCOLS = (
             split="im1001 to im2000, one person each",
             frames="each a photograph of its own, in LSP's own size",
             joints=(
-                "pixels of whole pictures: person or background; head, torso, "
+                "pixels of whole images: person or background; head, torso, "
                 "left and right arm, left and right leg or background"
             ),
             root="none",
             regressor=(
                 "the predicted mesh, rendered at 224 px with a focal length "
-                "of 5,000 px and put back into the picture by the nearest "
+                "of 5,000 px and put back into the image by the nearest "
                 "pixel"
             ),
             alignment=(
-                "pixel counts are pooled over all pictures: accuracy in per "
+                "pixel counts are pooled over all images: accuracy in per "
                 "cent; F1 as the mean of 2 or 7 classes, background "
                 "included. Pixels whose part is not judged are left out of "
                 "the parts' F1 and are background in their accuracy"
@@ -40,7 +40,7 @@ PROTOCOLS = (
                 "A vertex is of the part whose joints carry most of its skin "
                 "weight (tf_hmr/body/parts.py), for SPIN's own division is "
                 "the publisher's file. The box is not rounded to pixels when "
-                "the mesh is put back. Where the two drawings of a picture "
+                "the mesh is put back. Where the two drawings of an image "
                 "disagree, a drawn part is person, and a person without a "
                 "part is not judged."
             ),

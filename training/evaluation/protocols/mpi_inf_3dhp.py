@@ -70,7 +70,7 @@ PROTOCOLS = (
                 "by the rotation from the optical axis to the ray through "
                 "the crop's middle, the perspective correction of "
                 "Mehta et al. 2017, whose code is not public. SPIN leaves "
-                "out frames with a joint outside the picture; here all "
+                "out frames with a joint outside the image; here all "
                 "valid frames count."
             ),
         ),

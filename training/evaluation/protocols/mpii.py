@@ -15,17 +15,17 @@ PROTOCOLS = (
         box_rules="everyone",
         description=Description(
             split="people of annot/valid.json who have a centre and a scale",
-            frames="each person of a picture",
+            frames="each person of an image",
             joints=(
                 "those of the 14 LSP joints that the Matlab file annotates "
                 "with is_visible 0; PCK counts the ones of people with a box "
                 "of the head"
             ),
-            root="none: places in the picture",
+            root="none: positions in the image",
             regressor="the method's own joints, projected by its camera",
             alignment=(
                 "mean distance of all such joints in pixels of the "
-                "publisher's picture; PCK in per cent, right within half the "
+                "publisher's image; PCK in per cent, right within half the "
                 "length of the head, 0.6 of the diagonal of its box (PCKh); "
                 "pck02_box within 0.2 of the longer side of the box of the "
                 "person's annotated joints"

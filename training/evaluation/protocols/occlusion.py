@@ -17,7 +17,7 @@ _OURS = (
     "to the method's. Black, in the middle of the projected true joint; bars "
     "cross the whole crop at an angle, rectangles stand upright with an "
     "aspect of 1:2 to 2:1, both drawn per example from a fixed seed; the 14 "
-    "LSP joints in turn; where one is not visible in the crop its picture "
+    "LSP joints in turn; where one is not visible in the crop its image "
     "stays as it is, and counts (`by_degree` leaves it out)."
 )
 

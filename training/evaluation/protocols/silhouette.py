@@ -9,17 +9,16 @@ from training.evaluation.protocols import h36m, surreal, up3d
 def _silhouettes(base: Protocol, name: str, truth: str) -> Protocol:
     description = dataclasses.replace(
         base.description,
-        joints="the person's silhouette in the whole picture",
+        joints="the person's silhouette in the whole image",
         root="none",
         regressor=f"the predicted mesh, seen by its camera; true: {truth}",
         alignment=(
-            "intersection over union of each picture, then the mean over "
-            "pictures"
+            "intersection over union of each image, then the mean over images"
         ),
         source="the SMPLR paper, 4.3 and Table 4",
         ours=(
-            "The paper says neither where pictures are cut nor what the true "
-            "silhouettes are: here whole pictures as stored, and what the "
+            "The paper says neither where images are cut nor what the true "
+            "silhouettes are: here whole images as stored, and what the "
             "records hold. Its Procrustes row needs that method's own output."
         ),
     )

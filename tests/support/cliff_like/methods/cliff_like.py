@@ -50,8 +50,10 @@ class Model(_image_encoder.ImageEncoder):
     def call(self, inputs, training=False):
         """Image, box and image_size -> Prediction."""
         features, _ = self.features(inputs["image"], training)
-        place = crop_place(inputs["box"], inputs["image_size"])
-        features = tf.concat([tf.cast(features, tf.float32), place], axis=-1)
+        crop_centre = crop_place(inputs["box"], inputs["image_size"])
+        features = tf.concat(
+            [tf.cast(features, tf.float32), crop_centre], axis=-1
+        )
         thetas = self.regressor(features, training=training)
         weak, rotmats, betas = _theta.decode(self.body, "6d", thetas[-1])
         if training:
@@ -59,7 +61,7 @@ class Model(_image_encoder.ImageEncoder):
             points, _ = self.body.keypoints(rotmats, betas)
         else:
             vertices, points, _ = self.body(rotmats, betas)
-        keypoints = in_crop(points, weak, place)
+        keypoints = in_crop(points, weak, crop_centre)
         return method.Prediction(
             rotmats, betas, weak, points, keypoints, vertices
         )
@@ -100,16 +102,16 @@ def crop_place(box, image_size):
     return tf.concat([middle, box[:, 2:3]], axis=1) / focal
 
 
-def in_crop(points, weak, place):
+def in_crop(points, weak, crop_centre):
     """Joints (B, J, 3) as the full image's camera sees them, in the crop.
 
     The body stands at depth 2 / (side s) focal lengths; all is in focal
     lengths of the image, so that its size in pixels drops out.
     """
-    side = tf.reshape(place[:, 2:3], (-1, 1, 1))
-    middle = tf.reshape(place[:, 0:2], (-1, 1, 2))
+    side = tf.reshape(crop_centre[:, 2:3], (-1, 1, 1))
+    middle = tf.reshape(crop_centre[:, 0:2], (-1, 1, 2))
     scale = tf.reshape(weak[:, 0:1], (-1, 1, 1))
     depth = 2.0 / (side * scale)
     shift = tf.reshape(weak[:, 1:3], (-1, 1, 2)) + depth * middle
-    seen = (points[:, :, 0:2] + shift) / (points[:, :, 2:3] + depth)
-    return 2.0 * (seen - middle) / side
+    projected = (points[:, :, 0:2] + shift) / (points[:, :, 2:3] + depth)
+    return 2.0 * (projected - middle) / side

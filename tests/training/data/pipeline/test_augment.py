@@ -23,13 +23,13 @@ K = len(joints.KEYPOINTS)
 SQUARE = crop.square_box(record_samples.BOX, 1.2)
 
 
-def one(drawn: augment.Augmentation, **changes) -> augment.Augmentation:
+def one(augmentation: augment.Augmentation, **changes) -> augment.Augmentation:
     """`drawn` with fields replaced by the same number for every example."""
     new = {
-        name: tf.fill(tf.shape(getattr(drawn, name)), float(number))
+        name: tf.fill(tf.shape(getattr(augmentation, name)), float(number))
         for name, number in changes.items()
     }
-    return drawn._replace(**new)
+    return augmentation._replace(**new)
 
 
 def image_crop(jpeg, size, to_ndc, side: int) -> np.ndarray:
@@ -43,38 +43,40 @@ def boxes(count: int) -> tf.Tensor:
 
 def test_a_draw_is_a_function_of_seed_and_step():
     first = augment.draw(STRONG, [3, 5], 16)
-    again = augment.draw(STRONG, [3, 5], 16)
-    for a, b in zip(first, again, strict=True):
+    same_seed = augment.draw(STRONG, [3, 5], 16)
+    for a, b in zip(first, same_seed, strict=True):
         assert_close("exact", a, b)
     for seed in ([3, 6], [4, 5], [5, 3]):
-        other = augment.draw(STRONG, seed, 16)
-        assert np.abs(other.scale - first.scale).max() > 0.01
+        other_seed = augment.draw(STRONG, seed, 16)
+        assert np.abs(other_seed.scale - first.scale).max() > 0.01
 
 
 def test_draws_keep_to_their_ranges_and_shares():
     options = dataclasses.replace(STRONG, colour=0.4, occlude=0.25, flip=0.3)
-    drawn = augment.draw(options, [0, 0], 20000)
-    assert 0.7 <= drawn.scale.numpy().min() < 0.71
-    assert 1.29 < drawn.scale.numpy().max() <= 1.3
+    augmentation = augment.draw(options, [0, 0], 20000)
+    assert 0.7 <= augmentation.scale.numpy().min() < 0.71
+    assert 1.29 < augmentation.scale.numpy().max() <= 1.3
     for values, centre, reach in (
-        (drawn.shift.numpy(), 0.0, options.shift),
-        (drawn.gain.numpy(), 1.0, 0.4),
+        (augmentation.shift.numpy(), 0.0, options.shift),
+        (augmentation.gain.numpy(), 1.0, 0.4),
     ):
         ends = np.array([values.min(), values.max()])
         assert (np.abs(ends - centre) <= reach + 1e-6).all()
         assert_close("range_end", (ends - centre) / reach, [-1.0, 1.0])
-    angle = np.degrees(drawn.rotation_rad)
+    angle = np.degrees(augmentation.rotation_rad)
     assert np.abs(angle).max() <= 50.0  # cut at twice 25 degrees
     # A normal distribution cut at two deviations keeps 0.880 of its width.
     assert abs(angle.std() / 25.0 - 0.880) < 0.02
-    assert abs(drawn.flip.numpy().mean() - 0.3) < 0.02
-    hidden = drawn.occluder.numpy()[:, 2] > 0
+    assert abs(augmentation.flip.numpy().mean() - 0.3) < 0.02
+    hidden = augmentation.occluder.numpy()[:, 2] > 0
     assert abs(hidden.mean() - 0.25) < 0.02
     half = dataclasses.replace(options, rotation_probability=0.5)
-    turned = augment.draw(half, [0, 0], 20000).rotation_rad.numpy() != 0
-    assert abs(turned.mean() - 0.5) < 0.02
+    is_rotated = augment.draw(half, [0, 0], 20000).rotation_rad.numpy() != 0
+    assert abs(is_rotated.mean() - 0.5) < 0.02
     # No two of the drawn numbers are the same number.
-    flat = [np.reshape(x, (20000, -1)) for x in drawn if x.shape[0] == 20000]
+    flat = [
+        np.reshape(x, (20000, -1)) for x in augmentation if x.shape[0] == 20000
+    ]
     table = np.concatenate(flat, axis=1)
     correlation = np.abs(np.corrcoef(table.T)) - np.eye(table.shape[1])
     # The two half sizes of an occluder vanish together.
@@ -86,11 +88,11 @@ def test_draws_keep_to_their_ranges_and_shares():
 def test_without_augmentation_the_crop_is_that_of_a_photo(rng):
     points = np.ones((1, K, 3), np.float32)
     points[0, :, :2] = rng.uniform(0, 140, (K, 2))
-    drawn = augment.nothing(1)
-    to_ndc = augment.image_to_ndc(drawn, boxes(1))
-    found = augment.keypoints(drawn, to_ndc, tf.constant(points))
+    augmentation = augment.identity(1)
+    to_ndc = augment.image_to_ndc(augmentation, boxes(1))
+    keypoints = augment.keypoints(augmentation, to_ndc, tf.constant(points))
     expected = crop.pixels_to_ndc(points[0, :, :2], SQUARE)
-    assert_close("ndc", found[0, :, :2], expected)
+    assert_close("ndc", keypoints[0, :, :2], expected)
     image, _ = record_samples.draw(record_samples.keypoints(rng))
     mine = image_crop(
         record_samples.jpeg(image),
@@ -105,10 +107,10 @@ def test_without_augmentation_the_crop_is_that_of_a_photo(rng):
 @pytest.mark.parametrize("number", range(4))
 def test_dots_follow_their_keypoints(number):
     example = record_samples.example(number)
-    drawn = augment.draw(STRONG, [9, number], 6)
-    to_ndc = augment.image_to_ndc(drawn, boxes(6))
+    augmentation = augment.draw(STRONG, [9, number], 6)
+    to_ndc = augment.image_to_ndc(augmentation, boxes(6))
     points = tf.tile(tf.constant(example.keypoints)[None], [6, 1, 1])
-    points = augment.keypoints(drawn, to_ndc, points).numpy()
+    points = augment.keypoints(augmentation, to_ndc, points).numpy()
     errors = []
     for row in range(6):
         image = image_crop(
@@ -117,24 +119,26 @@ def test_dots_follow_their_keypoints(number):
             to_ndc[row].numpy(),
             SIZE,
         )
-        radius = record_samples.RADIUS * SIZE / SQUARE[2] * drawn.scale[row]
+        radius = (
+            record_samples.RADIUS * SIZE / SQUARE[2] * augmentation.scale[row]
+        )
         errors.append(
             record_samples.dot_errors(
-                image, points[row], float(radius), bool(drawn.flip[row])
+                image, points[row], float(radius), bool(augmentation.flip[row])
             )
         )
     errors = np.concatenate(errors)
     assert len(errors) > 50
     assert errors.max() <= TOLERANCES["dot_px"].absolute
-    assert len({float(flip) for flip in drawn.flip}) == 2
+    assert len({float(flip) for flip in augmentation.flip}) == 2
 
 
 def test_part_labels_follow_and_change_sides():
     example = record_samples.example(1)
-    drawn = augment.draw(STRONG, [9, 0], 12)
-    to_ndc = augment.image_to_ndc(drawn, boxes(12))
+    augmentation = augment.draw(STRONG, [9, 0], 12)
+    to_ndc = augment.image_to_ndc(augmentation, boxes(12))
     points = tf.tile(tf.constant(example.keypoints)[None], [12, 1, 1])
-    points = augment.keypoints(drawn, to_ndc, points).numpy()
+    points = augment.keypoints(augmentation, to_ndc, points).numpy()
     part_of_side = np.array(
         [
             record_samples.LEFT_PART,
@@ -142,29 +146,31 @@ def test_part_labels_follow_and_change_sides():
             record_samples.MIDDLE_PART,
         ]
     )
-    seen = 0
+    num_inside = 0
     for row in range(12):
         labels = pixels.parts_crop(
             example.parts,
             (example.width, example.height),
             to_ndc[row].numpy(),
             SIZE,
-            mirrored=bool(drawn.flip[row]),
+            mirrored=bool(augmentation.flip[row]),
         )
         assert set(np.unique(labels)) <= {0, *part_of_side}
         at = np.round((points[row, :, :2] + 1) * SIZE / 2 - 0.5).astype(int)
         inside = ((at >= 0) & (at < SIZE)).all(axis=1)
-        found = labels[at[inside, 1], at[inside, 0]]
-        assert (found == part_of_side[record_samples.SIDES[inside]]).all()
-        seen += inside.sum()
-    assert seen > 150
-    assert len({float(flip) for flip in drawn.flip}) == 2
+        labels_at_dots = labels[at[inside, 1], at[inside, 0]]
+        assert (
+            labels_at_dots == part_of_side[record_samples.SIDES[inside]]
+        ).all()
+        num_inside += inside.sum()
+    assert num_inside > 150
+    assert len({float(flip) for flip in augmentation.flip}) == 2
 
 
 def test_scale_enlarges_and_shift_moves_the_window(rng):
     points = np.ones((1, K, 3), np.float32)
     points[0, :, :2] = rng.uniform(20, 120, (K, 2))
-    plain = augment.nothing(1)
+    plain = augment.identity(1)
 
     def placed(drawn):
         to_ndc = augment.image_to_ndc(drawn, boxes(1))
@@ -174,19 +180,19 @@ def test_scale_enlarges_and_shift_moves_the_window(rng):
     larger = placed(one(plain, scale=1.25))[0, :, :2]
     assert_close("ndc", larger, 1.25 * start)
     # A tenth of the side is 0.2 in ndc; the window moves, the person not.
-    moved = placed(one(plain, shift=0.1))[0, :, :2]
-    assert_close("ndc", moved, start - 0.2)
+    shifted = placed(one(plain, shift=0.1))[0, :, :2]
+    assert_close("ndc", shifted, start - 0.2)
 
 
 def test_what_was_never_visible_stays_zero():
-    drawn = augment.draw(STRONG, [1, 2], 4)
-    to_ndc = augment.image_to_ndc(drawn, boxes(4))
-    points = augment.keypoints(drawn, to_ndc, tf.zeros([4, K, 3]))
+    augmentation = augment.draw(STRONG, [1, 2], 4)
+    to_ndc = augment.image_to_ndc(augmentation, boxes(4))
+    points = augment.keypoints(augmentation, to_ndc, tf.zeros([4, K, 3]))
     assert_close("exact", points, np.zeros((4, K, 3)))
 
 
 def test_flipping_twice_changes_nothing(rng):
-    flip = one(augment.nothing(3), flip=1)
+    flip = one(augment.identity(3), flip=1)
     points = rng.normal(size=(3, K, 4)).astype(np.float32)
     rotmats = rotations.rotvec_to_rotmat(
         rng.normal(size=(3, 24, 3)).astype(np.float32)
@@ -217,7 +223,7 @@ def posed(rng):
 def test_a_body_posed_by_augmented_rotations_has_the_augmented_joints(
     body, posed
 ):
-    drawn = augment.draw(STRONG, [2, 2], 8)
+    augmentation = augment.draw(STRONG, [2, 2], 8)
     betas = tf.zeros([8, body.num_betas])
     index = joints.select(body.joint_names, of=joints.KEYPOINTS)
 
@@ -227,29 +233,31 @@ def test_a_body_posed_by_augmented_rotations_has_the_augmented_joints(
 
     points = np.zeros((8, K, 4), np.float32)
     points[:, index, :3] = from_pelvis(posed)
-    expected = augment.joints3d(drawn, tf.constant(points)).numpy()
-    found = from_pelvis(augment.rotmats(drawn, posed))
-    assert 0 < drawn.flip.numpy().sum() < 8
-    assert_close("mirrored_body_metres", found, expected[:, index, :3])
+    expected = augment.joints3d(augmentation, tf.constant(points)).numpy()
+    actual = from_pelvis(augment.rotmats(augmentation, posed))
+    assert 0 < augmentation.flip.numpy().sum() < 8
+    assert_close("mirrored_body_metres", actual, expected[:, index, :3])
 
 
 def test_augmented_3d_joints_project_onto_augmented_keypoints(rng):
     """Weak perspective about the crop's centre commutes with turn and flip."""
     count, scale = 8, 0.9
-    drawn = augment.draw(STRONG, [4, 4], count)
-    drawn = one(drawn, scale=1.0, shift=0.0)
+    augmentation = augment.draw(STRONG, [4, 4], count)
+    augmentation = one(augmentation, scale=1.0, shift=0.0)
     points = np.ones((count, K, 4), np.float32)
     points[..., :3] = rng.uniform(-1, 1, (count, K, 3))
     weak = np.tile(np.array([[scale, 0, 0]], np.float32), (count, 1))
     uv = camera.project_weak_perspective(points[..., :3], weak)
     xy = crop.ndc_to_pixels(uv, SQUARE)
     flat = np.concatenate([xy, np.ones((count, K, 1))], axis=2)
-    to_ndc = augment.image_to_ndc(drawn, boxes(count))
-    found = augment.keypoints(drawn, to_ndc, tf.constant(flat, tf.float32))
-    moved = augment.joints3d(drawn, tf.constant(points))
-    expected = camera.project_weak_perspective(moved[..., :3], weak)
-    assert 0 < drawn.flip.numpy().sum() < count
-    assert_close("ndc", found[..., :2], expected)
+    to_ndc = augment.image_to_ndc(augmentation, boxes(count))
+    keypoints = augment.keypoints(
+        augmentation, to_ndc, tf.constant(flat, tf.float32)
+    )
+    augmented_joints = augment.joints3d(augmentation, tf.constant(points))
+    expected = camera.project_weak_perspective(augmented_joints[..., :3], weak)
+    assert 0 < augmentation.flip.numpy().sum() < count
+    assert_close("ndc", keypoints[..., :2], expected)
 
 
 @pytest.mark.parametrize("shrinkage", [1.5, 2.0, 3.1, 4.5, 9.0])
@@ -264,7 +272,7 @@ def test_shrunk_images_stay_in_place_and_smooth(shrinkage):
     noisy = np.uint8(np.clip(image + noise, 0, 255))
     box = (11.3, 17.9, side * shrinkage, side * shrinkage)
     to_ndc = augment.image_to_ndc(
-        augment.nothing(1), tf.constant([box], tf.float32)
+        augment.identity(1), tf.constant([box], tf.float32)
     )[0].numpy()
     size = (length, length)
     clear = crop.crop_image(image, box, side)
@@ -273,11 +281,11 @@ def test_shrunk_images_stay_in_place_and_smooth(shrinkage):
         difference = np.abs(picture.astype(int) - clear)
         return difference[3:-3, 3:-3].mean()
 
-    found = image_crop(record_samples.jpeg(image), size, to_ndc, side)
-    assert error(found) < 2.0
+    warped = image_crop(record_samples.jpeg(image), size, to_ndc, side)
+    assert error(warped) < 2.0
     # Noise is averaged nearly as well as by the photo's area filter.
-    found = image_crop(record_samples.jpeg(noisy), size, to_ndc, side)
-    assert error(found) < 1.2 * error(crop.crop_image(noisy, box, side))
+    warped = image_crop(record_samples.jpeg(noisy), size, to_ndc, side)
+    assert error(warped) < 1.2 * error(crop.crop_image(noisy, box, side))
 
 
 def test_bytes_that_give_no_picture_are_told_apart():

@@ -24,7 +24,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reduced", [1, 2, 8])
 def test_rows_above_the_cut_are_those_of_the_whole(kind, reduced, capfd):
-    picture = photos.picture(*SIZE)
+    picture = photos.image(*SIZE)
     if kind == "gray":
         picture = picture[..., 0]
     jpeg = cv2.imencode(".jpg", picture, KINDS[kind])[1].tobytes()
@@ -39,7 +39,7 @@ def test_rows_above_the_cut_are_those_of_the_whole(kind, reduced, capfd):
 
 
 def test_the_crop_does_not_depend_on_where_decoding_stops(monkeypatch):
-    picture = photos.picture(*SIZE)
+    picture = photos.image(*SIZE)
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
     to_ndc = np.array([[0.03, 0.01, -2.0], [-0.01, 0.03, -1.4]])
     window = crop_pixels.visible_window(to_ndc, SIZE, 64)

@@ -28,7 +28,7 @@ def fields_of(examples) -> dict[str, tf.Tensor]:
 def labelled(examples, options=None, good=None):
     """The labels of crops, augmented with `options`."""
     fields, count = fields_of(examples), len(examples)
-    drawn = augment.nothing(count)
+    drawn = augment.identity(count)
     if options:
         drawn = augment.draw(options, (3, 4), count)
     boxes = augment.square_boxes(fields["box"], 1.2)
@@ -167,7 +167,7 @@ def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):
 
 def test_a_broken_record_gives_a_network_finite_numbers():
     blank = parsing.parse(tf.constant([schema.blank()]))
-    drawn = augment.nothing(1)
+    drawn = augment.identity(1)
     to_ndc = augment.image_to_ndc(
         drawn, augment.square_boxes(blank["box"], 1.2)
     )

@@ -104,7 +104,7 @@ def test_the_canvas_keeps_the_resolution(shrinkage, turned):
     waves = [np.sin(2 * np.pi * (14 * x + 3 * k * y)) for k in range(3)]
     image = np.uint8(127.5 + 90 * np.stack(waves, axis=-1))
     box = (23.3, 17.9, side * shrinkage, side * shrinkage)
-    drawn = augment.nothing(1)._replace(rotation_rad=tf.constant([turned]))
+    drawn = augment.identity(1)._replace(rotation_rad=tf.constant([turned]))
     to_ndc = augment.image_to_ndc(drawn, tf.constant([box]))[0].numpy()
     jpeg, size = record_samples.jpeg(image), (length, length)
     canvas_side = warp.canvas_side(side)
@@ -135,7 +135,7 @@ def test_crops_beside_the_image_repeat_its_edge():
     image[:, -1] = (10, 200, 90)
     jpeg = record_samples.jpeg(image)
     boxes = tf.constant([[70.0, 5.0, 30.0, 30.0]])
-    to_ndc = augment.image_to_ndc(augment.nothing(1), boxes)[0].numpy()
+    to_ndc = augment.image_to_ndc(augment.identity(1), boxes)[0].numpy()
     window = crop_pixels.visible_window(to_ndc, (50, 40), 32, 48)
     decoded = pixels.decode_window(jpeg, (50, 40), window)
     assert decoded.shape[1] == 1

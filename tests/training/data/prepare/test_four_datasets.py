@@ -79,7 +79,7 @@ def write_3dhp(root, subject, sequence):
     folder = mpi_inf_3dhp_files.write_train(root, scenes, subject, sequence)
     for camera in mpi_inf_3dhp.CAMERAS[1:]:
         path = folder / f"imageSequence/video_{camera}.avi"
-        people.write_film(path, scenes[:1])
+        people.write_video(path, scenes[:1])
 
 
 def command(*words):

@@ -40,7 +40,7 @@ def picked(labels, names):
 
 def test_labels_are_the_truth(root, scenes):
     found = list(h36m.read(task(root)))
-    names = tuple(h36m_files.PLACES)
+    names = tuple(h36m_files.H36M32_INDICES)
     for number, (example, scene) in enumerate(zip(found, scenes, strict=True)):
         (person,) = scene.people
         points = picked(example.keypoints, names)
@@ -65,8 +65,8 @@ def test_each_frame_of_the_film_meets_its_labels(root, scenes):
     """Pictures of neighbouring scenes differ by far more than a codec."""
     for example, scene in zip(h36m.read(task(root)), scenes, strict=True):
         shown = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-        assert shown.shape == scene.picture.shape
-        away = np.abs(shown[..., ::-1].astype(int) - scene.picture)
+        assert shown.shape == scene.image.shape
+        away = np.abs(shown[..., ::-1].astype(int) - scene.image)
         assert away.mean() < 8
 
 
@@ -86,7 +86,7 @@ def test_box_is_the_rectangle_that_spin_crops(root, scenes):
         bounds = np.array([x, y, x + w, y + h]) + margin * np.array(
             [-1, -1, 1, 1]
         )
-        size = scene.picture.shape[1::-1] * 2
+        size = scene.image.shape[1::-1] * 2
         bounds = np.clip(bounds, 0, size)
         side = 0.9 / 1.2 * max(bounds[2] - bounds[0], bounds[3] - bounds[1])
         middle = (bounds[:2] + bounds[2:]) / 2

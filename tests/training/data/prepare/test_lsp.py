@@ -112,7 +112,7 @@ def test_hr_lspet_pairs_pictures_and_labels_by_order(
         shown = pixels.decode_jpeg(
             example.image, (example.width, example.height)
         )
-        assert np.abs(shown.astype(int) - scene.picture).mean() < 4
+        assert np.abs(shown.astype(int) - scene.image).mean() < 4
     (root / "im00003.png").unlink()
     with pytest.raises(
         ValueError, match=r"2 pictures im\*.png and labels of 3"

@@ -115,7 +115,7 @@ def test_too_few_joints_inside_and_a_short_film(tmp_path, scenes):
     outside[0, lsp[:6]] = -5
     outside[1, lsp[:7]] = -5
     scipy.io.savemat(folder / "annot.mat", content)
-    people.write_film(folder / "imageSequence/video_7.avi", scenes[:2])
+    people.write_video(folder / "imageSequence/video_7.avi", scenes[:2])
     first, second, third = read(tmp_path)
     assert first.keypoints[:, 2].sum() == 11
     assert second.cause == "fewer than 8 joints inside the picture"

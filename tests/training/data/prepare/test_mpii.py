@@ -69,7 +69,7 @@ def test_labels_are_the_truth(root, scenes, monkeypatch):
     shift = np.rint(-moved[0]).astype(int)
     np.testing.assert_allclose(-moved[0], shift, atol=0.01)
     shown = cv2.imdecode(np.frombuffer(large.image, np.uint8), 1)[..., ::-1]
-    same = scenes[1].picture[shift[1] :, shift[0] :]
+    same = scenes[1].image[shift[1] :, shift[0] :]
     same = same[: large.height, : large.width]
     assert np.abs(shown.astype(int) - same).mean() < 8
 

@@ -2,13 +2,17 @@
 
 import dataclasses
 import json
+import logging
+import os
+import shutil
+import signal
 
 import cv2
 import pytest
 
 from tests.support import record_samples
 from training.data.readers import writing
-from training.data.records import schema, shards
+from training.data.records import records_folder, schema, shards
 
 TASKS = [range(start, start + 4) for start in range(0, 20, 4)]
 
@@ -33,6 +37,13 @@ def stopping(task):
     """The same, but the machine goes down in the fourth task."""
     if task.start == 12:
         raise RuntimeError("down")
+    yield from read(task)
+
+
+def killed(task):
+    """The same, but the system kills the process in the fourth task."""
+    if task.start == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
     yield from read(task)
 
 
@@ -93,6 +104,99 @@ def test_a_lost_file_of_a_stopped_run_is_made_again(made, tmp_path):
     again = writing.write("made-up", same, TASKS, read)
     for part in ("count", "shards", "skipped"):
         assert again[part] == report[part], part
+
+
+def test_a_killed_process_is_told_and_the_run_goes_on(made, tmp_path):
+    folder, report = made
+    same = options(tmp_path, root=folder / "raw")
+    with pytest.raises(ValueError, match=r"was killed.*fewer --workers"):
+        writing.write("made-up", same, TASKS, killed)
+    again = writing.write("made-up", same, TASKS, read)
+    assert again["shards"] == report["shards"]
+
+
+def test_a_second_process_does_not_write_the_same_folder(tmp_path):
+    """Neither a split nor, in the same folder, another one."""
+    with records_folder.locked(tmp_path):
+        for split in ("train", "val"):
+            with pytest.raises(ValueError, match=r"writes records.*--out"):
+                writing.write(
+                    "made-up", options(tmp_path, split=split), TASKS, read
+                )
+    assert {path.name for path in tmp_path.iterdir()} == {"lock"}
+
+
+@pytest.fixture(scope="module")
+def stopped(made, tmp_path_factory):
+    """A folder with the first whole files, and the options of its run."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(RuntimeError, match="down"):
+        writing.write(
+            "made-up",
+            options(folder, root=made[0] / "raw"),
+            TASKS,
+            stopping,
+        )
+    return folder
+
+
+def move(stopped, folder):
+    """A copy of a stopped run, as if it had been started there."""
+    shutil.copytree(stopped, folder, dirs_exist_ok=True)
+    path = folder / "train.options.json"
+    content = json.loads(path.read_text()) | {"out": str(folder)}
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": 99},
+        {"task": -1},
+        {"shards": "2"},
+        {"skipped": {"cause": "many"}},
+        {"another": 1},
+        None,
+    ],
+)
+def test_damaged_progress_starts_over(made, stopped, tmp_path, caplog, change):
+    folder, report = made
+    move(stopped, tmp_path)
+    path = tmp_path / "train.progress.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps([] if change is None else content | change))
+    same = options(tmp_path, root=folder / "raw")
+    with caplog.at_level(logging.WARNING):
+        again = writing.write("made-up", same, TASKS, read)
+    assert f"{path} is damaged" in caplog.text
+    for part in ("count", "shards", "skipped", "labels"):
+        assert again[part] == report[part], part
+
+
+def test_progress_beyond_a_task_s_people_is_refused(made, stopped, tmp_path):
+    move(stopped, tmp_path)
+    path = tmp_path / "train.progress.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"used": 9}))
+    same = options(tmp_path, root=made[0] / "raw")
+    with pytest.raises(ValueError, match=rf"{path} says that 9.*has 4"):
+        writing.write("made-up", same, TASKS, read)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "", "{", "[" * 10_000])
+def test_damaged_options_are_named(stopped, tmp_path, text):
+    move(stopped, tmp_path)
+    path = tmp_path / "train.options.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"{path} is damaged.*Delete"):
+        writing.write("made-up", options(tmp_path), TASKS, read)
+
+
+@pytest.mark.parametrize("name", ["workers", "shard_size"])
+def test_numbers_below_one_are_refused(tmp_path, name):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} -1"):
+        writing.write("made-up", options(out, **{name: -1}), TASKS, read)
+    assert not out.exists()
 
 
 def test_finished_people_are_left_alone(made, capsys):

@@ -122,9 +122,9 @@ def test_person_is_drawn_where_the_parts_are_with_a_smooth_edge(body_data):
         np.full((len(vertices), 3), 0.9, np.float32),
         body_data.parts("part14")[0],
     )
-    changed = (drawn.picture != grey).any(axis=2)
+    changed = (drawn.image != grey).any(axis=2)
     assert changed[drawn.parts > 0].all()
-    full = (drawn.picture == int(0.9 * 255)).all(axis=2)
+    full = (drawn.image == int(0.9 * 255)).all(axis=2)
     assert (drawn.parts[full] > 0).all()
     # Between them a rim of mixed pixels: antialiasing.
     rim = changed & ~full

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import runpy
 
 import cv2
 import numpy as np
 import pytest
 
-from training import config, fit, fit_pictures
+from training import config, draw_fits, fit
 from training.data.pipeline import batches
 from training.data.records import parsing, schema, shards
 from training.engine import fit_store, workdir
@@ -44,22 +45,22 @@ def run(tiny_records, body_data, tmp_path_factory):
 
 
 def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
-    shown, sheet = [], fit_pictures.visualization.sheet
+    shown, sheet = [], draw_fits.visualization.sheet
 
     def keep(rows, title, columns):
         shown.extend([title, *rows])
         return sheet(rows, title, columns)
 
-    monkeypatch.setattr(fit_pictures.visualization, "sheet", keep)
+    monkeypatch.setattr(draw_fits.visualization, "sheet", keep)
     out = tmp_path / "new" / "fits.png"
     words = [str(run), f"--out={out}", f"--count={COUNT}"]
-    assert fit_pictures.main(words) == 0
+    assert draw_fits.main(words) == 0
     assert f"{COUNT} fits: {out}" in capsys.readouterr().out
     title, *rows = shown
     assert title == f"step {STEP}: {COUNT} of 28 fits"
     noted = workdir.noted(run)["sources"][0]["records"]
     scale = fit.load_experiment("spin_quick").method.crop_scale
-    side = fit_pictures.SIDE
+    side = draw_fits.SIDE
     source = config.Source(noted)
     (batch,) = batches.eval_dataset(
         source, COUNT, side, scale, rows=range(4, 4 + COUNT)
@@ -83,10 +84,10 @@ def test_another_body_than_the_runs_is_refused(
     run, body_data, tmp_path, monkeypatch, capsys
 ):
     other = dataclasses.replace(body_data, topology="smpl")
-    bodies = fit_pictures.BodyData
+    bodies = draw_fits.BodyData
     monkeypatch.setattr(bodies, "load", lambda name: other)
     words = [str(run), f"--out={tmp_path / 'fits.png'}", "--body=mine"]
-    assert fit_pictures.main(words) == 1
+    assert draw_fits.main(words) == 1
     told = capsys.readouterr().err
     assert "'open-v1'" in told and "'smpl'" in told
 
@@ -94,11 +95,19 @@ def test_another_body_than_the_runs_is_refused(
 @pytest.mark.parametrize("word", ["--out=fits.webm", "--count=0"])
 def test_what_cannot_be_written_is_told(run, tmp_path, capsys, word):
     words = [str(run), f"--out={tmp_path / 'fits.png'}", word]
-    assert fit_pictures.main(words) == 1
+    assert draw_fits.main(words) == 1
     assert "Expected a .png and at least one" in capsys.readouterr().err
 
 
 def test_a_run_without_fits_is_told(tmp_path, capsys):
     words = [str(tmp_path), f"--out={tmp_path / 'fits.png'}"]
-    assert fit_pictures.main(words) == 1
+    assert draw_fits.main(words) == 1
     assert "holds no fits" in capsys.readouterr().err
+
+
+def test_the_former_name_runs_the_command(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["fit_pictures", "--help"])
+    with pytest.raises(SystemExit) as exit_info:
+        runpy.run_module("training.fit_pictures", run_name="__main__")
+    assert exit_info.value.code == 0
+    assert "training.draw_fits" in capsys.readouterr().out

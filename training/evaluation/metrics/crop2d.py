@@ -1,4 +1,8 @@
-"""Pooled 2D metrics of rendered people: keypoints, silhouettes, 14 parts."""
+"""2D metrics in the crop: keypoints, silhouettes and 14 parts.
+
+For records with part labels for every pixel, as of rendered people. Pixels are
+pooled over all examples.
+"""
 
 from collections.abc import Mapping
 
@@ -16,7 +20,7 @@ FOCAL_PX = 5000.0
 
 
 class Measure:
-    """Compares the predicted mesh and keypoints in the crop with the labels."""
+    """PCK, IoU, accuracy and F1 of predicted keypoints and mesh."""
 
     def __init__(self, protocol: Protocol, context: EvaluationContext):
         """Counts all predicted keypoints, not only the protocol's joints."""
@@ -41,7 +45,7 @@ class Measure:
         size = batch["image"].shape[1]
         view = rendering.View.of_crop(size, FOCAL_PX)
         for row in np.flatnonzero(batch["has_parts"]):
-            vertices = rendering.place(
+            vertices = rendering.apply_weak_camera(
                 predictions.vertices[row],
                 predictions.camera[row],
                 size,
