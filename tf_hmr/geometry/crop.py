@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from tf_hmr.geometry import crop_pixels
+
 Box = tuple[float, float, float, float]
 
 # Tolerance of a square box, for float rounding.
@@ -125,7 +127,8 @@ def crop_image(
     """Crops a box and resizes it, with antialiasing when it shrinks.
 
     Outside the image the nearest edge pixel is repeated, as
-    akanazawa/hmr: src/util/data_utils.py pad_image_edge.
+    akanazawa/hmr: src/util/data_utils.py pad_image_edge. crop_pixels
+    states the rule, also for crops that are turned.
 
     Args:
         image: (H, W, 3) uint8.
@@ -195,17 +198,13 @@ def _covered_part(
 
     The margin keeps the crop's border from repeating the part's border.
     """
-    height, width = image.shape[:2]
+    low = np.array([x, y])
     margin = side / 16 + 2
-
-    def bounds(start: float, length: int) -> tuple[int, int]:
-        low = max(0, math.floor(start - margin))
-        high = min(length, math.ceil(start + side + margin))
-        return low, high
-
-    left, right = bounds(x, width)
-    top, bottom = bounds(y, height)
-    return image[top:bottom, left:right], x - left, y - top
+    (left, top), (right, bottom) = crop_pixels.whole_pixels(
+        low - margin, low + side + margin, np.array(image.shape[1::-1])
+    )
+    part = image[int(top) : int(bottom), int(left) : int(right)]
+    return part, x - left, y - top
 
 
 def _halve(image: np.ndarray) -> np.ndarray:
