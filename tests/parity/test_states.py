@@ -75,6 +75,7 @@ def test_without_results_the_commands_are_told(cell, tmp_path):
         ({"configuration": {}}, "not recorded"),
         ({"trained_on": ["data/synthetic"]}, "trained on ['synthetic']"),
         ({"metrics": {"pa_mpjpe_mm": 87.97}}, "without the metric"),
+        ({"metrics": {"mpjpe_mm": None}}, "without the metric"),
         ({"truth": {"cocoplus": 9}}, "joints from cocoplus, not from records"),
         ({"truth": {"cocoplus": 1, "records": 8}}, "joints from cocoplus"),
         ({"truth": {}}, "which true joints were compared is not recorded"),

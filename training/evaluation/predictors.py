@@ -1,7 +1,6 @@
 """Sources of predictions: a model, or a file of predictions."""
 
 import concurrent.futures
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -209,7 +208,7 @@ def _stored_experiment(weights: Path) -> dict[str, Any]:
     for folder in (weights, weights.parent):
         path = folder / workdir.CONFIG_FILE
         if path.is_file():
-            return json.loads(path.read_text("utf-8"))
+            return workdir.read_json(path)
     return {}
 
 

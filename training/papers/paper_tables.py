@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tf_hmr.formats import listing
+
 FOLDER = Path(__file__).with_name("paper_tables")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 PARAMETERS = "parameters"
@@ -243,7 +245,7 @@ class Table:
 @functools.cache
 def tables() -> tuple[Table, ...]:
     """All tables, sorted by the year of the paper."""
-    tables = [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    tables = [read(path) for path in listing.files(FOLDER, "*.toml")]
     return tuple(sorted(tables, key=lambda table: (table.year, table.name)))
 
 

@@ -19,7 +19,6 @@ import dataclasses
 import enum
 import functools
 import io
-import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -31,9 +30,10 @@ import numpy as np
 from tf_hmr import method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import listing
 from training import config, fit
 from training.engine import workdir
-from training.evaluation import protocols
+from training.evaluation import protocols, result_files
 from training.papers import paper_tables, provenance
 
 RESULTS_FOLDER = "results"
@@ -113,7 +113,8 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
                 "`python -m training.evaluate`."
             )
         pattern = "*.json" if folder.name == RESULTS_FOLDER else ""
-        paths |= set(folder.glob(pattern or f"**/{RESULTS_FOLDER}/*.json"))
+        pattern = pattern or f"**/{RESULTS_FOLDER}/*.json"
+        paths |= set(listing.files(folder, pattern))
     files = [_read(path) for path in sorted(paths)]
     results = [result for result in files if result is not None]
     results.sort(key=lambda result: result.path.stat().st_mtime)
@@ -127,17 +128,8 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
 
 def _read(path: Path) -> Result | None:
     """Reads a result; None for other JSON files."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}). Remove it, or measure again "
-            "with `python -m training.evaluate`."
-        ) from error
-    if not isinstance(content, dict):
-        return None
-    is_result = {"protocol", "metrics"} <= content.keys()
-    return Result(path, content) if is_result else None
+    content = result_files.read(path)
+    return None if content is None else Result(path, content)
 
 
 def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
@@ -276,7 +268,7 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return "; ".join(content["deviations"])
     if not content.get("complete"):
         return f"not complete: {content.get('measured', 0)} examples"
-    if requirements.metric not in content["metrics"]:
+    if content["metrics"].get(requirements.metric) is None:
         return f"without the metric {requirements.metric}"
     configuration = content.get("configuration")
     if not configuration:

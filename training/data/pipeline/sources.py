@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 
 from training import config
-from training.data.records import mocap, records_folder
+from training.data.records import mocap, reader_versions, records_folder
 
 ROOT = "data"
 SYNTHETIC = "synthetic"
@@ -61,6 +61,10 @@ def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
         located = _replaced(data, folders)
     _check(located)
     _log_mix(located)
+    folders = [source.records for source in located.sources]
+    for folder in dict.fromkeys([*folders, *filter(None, [located.prior])]):
+        if warning := reader_versions.warning(pathlib.Path(folder)):
+            log.warning(warning)
     return located
 
 

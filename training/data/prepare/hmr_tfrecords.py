@@ -18,6 +18,7 @@ import tqdm
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
+from tf_hmr.formats import listing
 from training.data.formats import requirements, tf_examples
 from training.data.readers import frames, h36m_smpl, writing
 from training.data.readers import workers as processes
@@ -62,12 +63,12 @@ class Task(NamedTuple):
 
 def run(options: Options) -> None:
     """Writes the records, or the prior."""
-    mocap_paths = sorted(options.root.glob("neutrSMPL_*.tfrecord"))
+    mocap_paths = listing.files(options.root, "neutrSMPL_*.tfrecord")
     if mocap_paths:
         _write_prior(options, mocap_paths)
         return
-    paths = sorted(options.root.glob(f"{options.split}_*.tfrecord"))
-    paths += sorted(options.root.glob(f"{options.split}/*.tfrecord"))
+    paths = listing.files(options.root, f"{options.split}_*.tfrecord")
+    paths += listing.files(options.root, f"{options.split}/*.tfrecord")
     if not paths:
         path = options.root / f"{options.split}_000.tfrecord"
         raise requirements.missing_file(path, "records of HMR", SOURCE)

@@ -184,7 +184,7 @@ def _json(path: Path, contents: str, source: str) -> dict:
     if not path.exists():
         raise requirements.missing_file(path, contents, source)
     try:
-        return dict(json_files.loads(path.read_bytes()))
+        return dict(json_files.read(path))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error}), expected {contents}. Fetch it again."

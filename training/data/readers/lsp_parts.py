@@ -16,6 +16,7 @@ import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import image_files
 from training.data.pipeline import pixels
 from training.data.records import part_codes
 
@@ -125,11 +126,7 @@ def _label_at(parts: np.ndarray, x: float, y: float) -> int:
 
 
 def _decode(path: Path) -> np.ndarray:
-    encoded = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # an empty file, or a header that asks for too much
-        image = None
-    if image is None:
-        raise pixels.BadImage("the parts do not decode")
-    return image
+        return image_files.decode(path.read_bytes(), cv2.IMREAD_GRAYSCALE)
+    except image_files.BadImage:
+        raise pixels.BadImage("the parts do not decode") from None

@@ -116,7 +116,7 @@ def read_json(path: Path) -> list[Person]:
     """
     try:
         people, numbers = [], {}
-        for entry in json_files.loads(path.read_bytes()):
+        for entry in json_files.read(path):
             image = str(entry["image"])
             numbers[image] = numbers.get(image, 0) + 1
             points = np.array(entry["joints"], np.float64).reshape(16, 2) - 1

@@ -21,11 +21,17 @@ import tqdm
 from tf_hmr.formats import atomic, json_files
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
-from training.data.records import records_folder, schema, shards
+from training.data.records import (
+    reader_versions,
+    records_folder,
+    schema,
+    shards,
+)
 
 _log = logging.getLogger(__name__)
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
 _SHEET_PEOPLE = 24
+_MAX_CAUSES = 10  # of leaving people out, in a message; a report has all
 _LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
 
 
@@ -124,10 +130,12 @@ def _write_split(
     if not sum(writer.counts):
         raise ValueError(
             f"{options.root} gave no person for {options.split!r}: "
-            f"{dict(progress.skipped) or 'no task was found'}. Check --root "
-            "and --split."
+            f"{_causes(progress.skipped)}. Check --root and --split."
         )
-    facts = {"skipped": dict(progress.skipped), "labels": dict(progress.labels)}
+    facts = reader_versions.facts(name) | {
+        "skipped": dict(progress.skipped),
+        "labels": dict(progress.labels),
+    }
     report = writer.finish(None, command(name, options), facts)
     _Progress.path(folder, options.split).unlink(missing_ok=True)
     _show(folder, options.split, progress)
@@ -149,7 +157,8 @@ def checked(person: ReadPerson) -> ReadPerson:
     if isinstance(person, Skipped):
         return person
     try:
-        pixels.decode_jpeg(person.image, (person.width, person.height))
+        size = person.width, person.height
+        pixels.decode_jpeg(person.image, size, undamaged=True)
         schema.check(person)
     except pixels.BadImage as error:
         return Skipped(person.example_id, str(error))
@@ -340,5 +349,17 @@ def _show(folder: Path, split: str, progress: _Progress) -> None:
     print(f"{split}: {len(stored)} people in {folder}, shown in {path}")
     for label, count in progress.labels.items():
         print(f"  {count} with {label}")
-    for cause, count in progress.skipped.most_common():
+    for cause, count in progress.skipped.most_common(_MAX_CAUSES):
         print(f"  {count} left out: {cause}")
+    others = len(progress.skipped) - _MAX_CAUSES
+    if others > 0:
+        print(f"  {others} more causes are in {folder / 'report.json'}")
+
+
+def _causes(skipped: collections.Counter) -> str:
+    """Most frequent causes with their counts, for an error's one line."""
+    if not skipped:
+        return "no task was found"
+    shown = dict(skipped.most_common(_MAX_CAUSES))
+    others = len(skipped) - len(shown)
+    return f"{shown}{f' and {others} more causes' if others else ''}"

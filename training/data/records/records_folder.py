@@ -149,7 +149,8 @@ class Writer:
             self._file.close()
             index = np.array(self._index, np.int64)
             np.save(shard_index.path_of(path), index)
-            os.replace(f"{path}.tmp", path)
+            atomic.sync(shard_index.path_of(path))
+            atomic.rename(f"{path}.tmp", path)
             self._file, self._index = None, []
 
 
@@ -208,7 +209,7 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"Make them with: {cure}"
         )
     try:
-        report = dict(json_files.loads(path.read_text()))
+        report = dict(json_files.read(path))
         for split in dict(report.get("splits", {})).values():
             sum(split["shards"])
     except (ValueError, TypeError, KeyError) as error:
