@@ -194,7 +194,7 @@ class Method(Learner):
         return self._inference(inputs)
 
     def initialize_from_mean(self, rotmats, betas) -> None:
-        """Takes the training set's mean pose (24, 3, 3) and shape (10,).
+        """Takes the pose (24, 3, 3) and shape (10,) to start from, upright.
 
         Called once, before the first step of a new run.
         """

@@ -33,8 +33,8 @@ from tf_hmr.body.model import Body
 from tf_hmr.formats import system_limits
 from tf_hmr.networks import encoder_weights
 from training import config, experiments, visualization
-from training.data.pipeline import batches, reading, sources, statistics
-from training.data.records import callback_errors, mocap, records_folder
+from training.data.pipeline import batches, sources, statistics
+from training.data.records import callback_errors, records_folder
 from training.engine import (
     checkpoints,
     cluster,
@@ -188,19 +188,12 @@ def dataset_maker(
 
 
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
-    """Where a new run starts: mean pose and shape, and the encoder's weights.
-
-    Without 3D labels the mean is that of the unpaired poses; without these
-    SPIN's, where the body came with its file.
+    """Starts a new run at a mean pose and shape and the encoder's weights.
 
     Raises:
         ValueError: the method has no encoder, or `weights` do not fit it.
     """
-    mean = statistics.mean_pose(data.sources)
-    if mean is None and reading.has_prior(data):
-        mean = statistics.mean_of_prior(mocap.read(data.prior))
-    if mean is None:
-        mean = statistics.mean_of_body(method.body.data)
+    mean = statistics.start(data, method.body.data)
     if mean is not None:
         method.initialize_from_mean(*mean)
     if weights == "none":

@@ -18,6 +18,7 @@ from tests.support import tiny_run
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
 from training import config, evaluate, fit, visualization
+from training.data.pipeline import statistics
 from training.engine import checkpoints, run_log, workdir
 from training.evaluation import evaluator
 from training.evaluation import results as scores
@@ -223,23 +224,54 @@ def test_every_field_of_an_experiment_is_explained(capsys):
                 assert field.name.replace("_", "-") in shown, field.name
 
 
-def test_without_any_pose_spins_mean_is_the_start(body_data, tiny_records):
-    """Of the body's smpl_mean_params.npz: 144 numbers, row by row."""
-    started = []
-    turns = Rotation.random(24, random_state=3).as_matrix()
-    betas = np.linspace(-1, 1, 10, dtype=np.float32)
-    data = config.Data(
-        (config.Source(str(tiny_records / "synthetic"), labels="2d"),), prior=""
-    )
-    for given in ({}, {"mean_betas": betas}):
-        if given:
-            given["mean_pose6d"] = turns[:, :, :2].reshape(144).astype("f4")
-        other = dataclasses.replace(body_data, **given)
+@pytest.fixture
+def start_of(body_data):
+    """Starts a stand-in of a method: (rotmats, betas), None for its own."""
+
+    def start(data, **mean):
+        means = []
         method = types.SimpleNamespace(
-            body=types.SimpleNamespace(data=other),
-            initialize_from_mean=lambda *mean: started.append(mean),
+            body=types.SimpleNamespace(
+                data=dataclasses.replace(body_data, **mean)
+            ),
+            initialize_from_mean=lambda *mean: means.append(mean),
         )
         fit.start(method, data, "none")
-    ((rotmats, shape),) = started
-    assert_close("rotation", rotmats, turns)
+        return means[0] if means else None
+
+    return start
+
+
+UPRIGHT = np.diag([1.0, -1.0, -1.0])
+
+
+@pytest.mark.parametrize("labels", ["all", "2d"])
+def test_the_bodys_own_mean_is_the_start_and_upright(
+    labels, start_of, tiny_records
+):
+    """Also with labelled poses; 144 numbers, row by row."""
+    turns = Rotation.random(24, random_state=3).as_matrix()
+    betas = np.linspace(-1, 1, 10, dtype=np.float32)
+    pose6d = turns[:, :, :2].reshape(144).astype("f4")
+    source = config.Source(str(tiny_records / "synthetic"), labels=labels)
+    data = config.Data((source,), prior="")
+    rotmats, shape = start_of(data, mean_pose6d=pose6d, mean_betas=betas)
+    assert_close("exact", rotmats[0], UPRIGHT)
+    assert_close("rotation", rotmats[1:], turns[1:])
     assert_close("exact", shape, betas)
+
+
+def test_the_labels_mean_pose_starts_upright(start_of, tiny_records):
+    """Whatever the headings of the people come to on average."""
+    source = config.Source(str(tiny_records / "synthetic"))
+    rotmats, betas = start_of(config.Data((source,), prior=""))
+    mean = statistics.mean_pose((source,))
+    assert np.abs(mean[0][0] - UPRIGHT).max() > 0.1
+    assert_close("exact", rotmats[0], UPRIGHT)
+    assert_close("exact", rotmats[1:], mean[0][1:])
+    assert_close("exact", betas, mean[1])
+
+
+def test_without_any_mean_a_method_keeps_its_own_start(start_of, tiny_records):
+    source = config.Source(str(tiny_records / "synthetic"), labels="2d")
+    assert start_of(config.Data((source,), prior="")) is None

@@ -69,7 +69,8 @@ class BodyData:
         lite_faces: (K, 3) int32 faces that index `lite_vertices`, or None.
         beta_mean_gender: (2, P) mean betas of women, men, or None.
         beta_cov_gender: (2, P, P) their covariances, or None.
-        mean_pose6d: (6 J,) SPIN's mean pose, interleaved 6D, or None.
+        mean_pose6d: (6 J,) SPIN's or HMR's mean pose, interleaved 6D, or
+            None.
         mean_betas: (P,) the mean shape that belongs to it, or None.
         h36m_regressor: (17, V) rows of joints.H36M17, or None; read it
             through `h36m_rows`.
@@ -274,7 +275,7 @@ class BodyData:
             )
 
     def mean_parameters(self) -> tuple[np.ndarray, np.ndarray]:
-        """SPIN's mean pose (6 J,), interleaved 6D, and mean betas (P,).
+        """Mean pose (6 J,), interleaved 6D, and mean betas (P,), of its file.
 
         Raises:
             FileNotFoundError: this body came without them.
@@ -283,7 +284,8 @@ class BodyData:
             raise FileNotFoundError(
                 f"The body {self.name!r} has no mean pose and shape. Put "
                 f"{body_files.MEAN_FILE} of the SPIN release (nkolot/SPIN: "
-                "fetch_data.sh) beside its model file."
+                f"fetch_data.sh), or {body_files.HMR_MEAN_FILE} of HMR's "
+                "(akanazawa/hmr: models.tar.gz), beside its model file."
             )
         return self.mean_pose6d, self.mean_betas
 

@@ -1,17 +1,28 @@
 """Finds body files and reads them into a plain dict of arrays."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
-from tf_hmr.formats import array_files, unpickle, wording
+from tf_hmr.formats import (
+    array_files,
+    hdf5_files,
+    system_limits,
+    unpickle,
+    wording,
+)
 
 OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
-# The schema of SPIN's file, whatever the body beside it.
+HMR_MEAN_FILE = "neutral_smpl_mean_params.h5"
+# The schemas of SPIN's and HMR's file, whatever the body beside it.
 _MEAN_SIZES = {"pose": 6 * len(joints.SMPL24), "shape": 10}
+_HMR_MEAN_SIZES = {"pose": 3 * len(joints.SMPL24), "shape": 10}
 
 # In order of preference: HMR's file also holds the keypoint regressor that
 # HMR's and SPIN's weights were trained with.
@@ -91,16 +102,23 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Reads SPIN's mean pose (144,) and betas (10,) beside a body, or None.
+    """Reads the mean pose (144,) and betas (10,) beside a body, or None.
+
+    SPIN's file stores the pose as here, interleaved 6D. Without it HMR's is
+    read, whose pose is 72 numbers of rotation vectors.
 
     Raises:
         ValueError: the file is damaged, or has other contents.
     """
-    path = folder / MEAN_FILE
-    if not path.is_file():
-        return None
-    sizes = [f"{key} ({size},)" for key, size in _MEAN_SIZES.items()]
-    expected = f"finite {' and '.join(sizes)}"
+    if (folder / MEAN_FILE).is_file():
+        return _read_spin_mean(folder / MEAN_FILE)
+    if (folder / HMR_MEAN_FILE).is_file():
+        return _read_hmr_mean(folder / HMR_MEAN_FILE)
+    return None
+
+
+def _read_spin_mean(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    expected = _mean_contents(_MEAN_SIZES)
     cure = "Fetch it again from the SPIN release (nkolot/SPIN: fetch_data.sh)."
     raw = array_files.read_npz(path, expected, cure)
     missing = set(_MEAN_SIZES) - set(raw)
@@ -108,7 +126,38 @@ def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
         raise ValueError(
             f"{path} lacks {sorted(missing)}; expected {expected}. {cure}"
         )
-    for key, size in _MEAN_SIZES.items():
+    _check_mean(path, raw, _MEAN_SIZES, cure)
+    return raw["pose"], raw["shape"]
+
+
+def _read_hmr_mean(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    expected = _mean_contents(_HMR_MEAN_SIZES)
+    cure = "Fetch it again from HMR's release (akanazawa/hmr: models.tar.gz)."
+    try:
+        with h5py.File(path) as file:
+            raw = {
+                key: hdf5_files.read(file, file[key]) for key in _HMR_MEAN_SIZES
+            }
+    except hdf5_files.DAMAGE as error:
+        system_limits.check(error, path)
+        raise ValueError(
+            f"{path} could not be read ({error}), expected {expected}. {cure}"
+        ) from error
+    _check_mean(path, raw, _HMR_MEAN_SIZES, cure)
+    turns = Rotation.from_rotvec(raw["pose"].reshape(-1, 3)).as_matrix()
+    return turns[:, :, :2].reshape(-1), raw["shape"]
+
+
+def _mean_contents(sizes: Mapping[str, int]) -> str:
+    texts = [f"{key} ({size},)" for key, size in sizes.items()]
+    return f"finite {' and '.join(texts)}"
+
+
+def _check_mean(
+    path: Path, raw: Mapping[str, Any], sizes: Mapping[str, int], cure: str
+) -> None:
+    expected = _mean_contents(sizes)
+    for key, size in sizes.items():
         stored = raw[key]
         if stored.shape != (size,) or stored.dtype.kind != "f":
             raise ValueError(
@@ -119,4 +168,3 @@ def read_mean(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
             raise ValueError(
                 f"{key} of {path} is not finite, expected {expected}. {cure}"
             )
-    return raw["pose"], raw["shape"]

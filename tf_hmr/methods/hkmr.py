@@ -148,7 +148,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
             self.adversary.build()
 
     def initialize_from_mean(self, rotmats, betas):
-        """Starts the chains at the training set's mean."""
+        """Starts the chains at a mean pose and shape."""
         rotvecs = rotations.rotmat_to_rotvec(tf.constant(rotmats, tf.float32))
         self.regressor.start(rotvecs.numpy(), betas)
 

@@ -151,7 +151,7 @@ class Model(_image_encoder.ImageEncoder):
             )
 
     def initialize_from_mean(self, rotmats, betas):
-        """Starts the regressor at the training set's mean."""
+        """Starts the regressor at a mean pose and shape."""
         start = _theta.encode(self.body, self.config.rotation, rotmats, betas)
         self.regressor.initialize_from_mean(start)
 

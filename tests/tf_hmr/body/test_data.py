@@ -1,8 +1,10 @@
 import dataclasses
 
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy.spatial.transform import Rotation
 
 from tests.support import smpl_files
 from tests.support.closeness import assert_close
@@ -222,6 +224,25 @@ def test_smpl_folder_with_spins_files(tmp_path, raw, rng, as_smpl):
     assert_close("exact", read.mean_parameters()[0], pose)
     read.save(tmp_path / "copy.npz")
     assert_same(BodyData.load(tmp_path / "copy.npz"), read)
+
+
+def test_hmrs_mean_params_are_read_beside_its_body(
+    tmp_path, raw, rng, as_smpl
+):
+    smpl_files.write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", raw)
+    pose, betas = rng.normal(size=72), np.linspace(-1, 1, 10)
+    with h5py.File(tmp_path / "neutral_smpl_mean_params.h5", "w") as file:
+        file["pose"], file["shape"] = pose, betas
+    pose6d, shape = BodyData.load(tmp_path).mean_parameters()
+    turns = Rotation.from_rotvec(pose.reshape(24, 3)).as_matrix()
+    assert_close("rotation", pose6d, turns[:, :, :2].ravel())
+    assert_close("exact", shape, betas.astype(np.float32))
+    # SPIN's file, in the form that the body stores, is read first.
+    spins = np.zeros(144, np.float32)
+    np.savez(
+        tmp_path / "smpl_mean_params.npz", pose=spins, shape=np.ones(10)
+    )
+    assert_close("exact", BodyData.load(tmp_path).mean_parameters()[0], spins)
 
 
 def test_older_extra_file_ends_with_the_same_nine_rows(

@@ -2,6 +2,7 @@
 
 import io
 
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse
@@ -113,6 +114,25 @@ def test_mean_of_another_form(folder, changes):
     whole = {"pose": np.zeros(144), "shape": np.zeros(10)}
     np.savez(folder / "smpl_mean_params.npz", **(whole | changes))
     with pytest.raises(ValueError, match=f"params.npz.*144.*{SPIN_CURE}"):
+        BodyData.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pose": np.zeros(144)}, {"shape": np.full(10, np.nan)}, {}],
+    ids=["6d", "nan", "no shape"],
+)
+def test_hmrs_mean_of_another_form(folder, changes):
+    (folder / "smpl_mean_params.npz").unlink()
+    whole = {"pose": np.zeros(72)}
+    whole |= {"shape": np.zeros(10)} if changes else {}
+    with h5py.File(folder / "neutral_smpl_mean_params.h5", "w") as file:
+        for key, value in (whole | changes).items():
+            file[key] = value
+    with pytest.raises(ValueError, match=r"params\.h5.*72.*models\.tar\.gz"):
+        BodyData.load(folder)
+    cut(folder / "neutral_smpl_mean_params.h5")
+    with pytest.raises(ValueError, match=r"params\.h5.*72.*models\.tar\.gz"):
         BodyData.load(folder)
 
 

@@ -7,12 +7,44 @@ import numpy as np
 from tf_hmr.body.data import BodyData
 from tf_hmr.geometry import rotations
 from training import config
+from training.data.pipeline import reading
 from training.data.records import mocap, parsing, schema, shards
 
 CHUNK = 4096
+# A half turn about x: bodies are y-up at rest, and the camera's y points down.
+UPRIGHT = np.diag([1.0, -1.0, -1.0])
 # For joints whose rotations have a standard deviation of 40 degrees, the mean
 # over so many records is accurate to a third of a degree.
 MAX_RECORDS = 20_000
+
+
+def start(
+    data: config.Data, body: BodyData
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Finds the pose and shape at which a regressor starts.
+
+    Those of the body's own mean file, as HMR and SPIN start, or else the mean
+    of the labels that the training uses, or else of its unpaired poses. The
+    body is upright and faces the camera in every case: headings of labels
+    cancel out, and what is left of them is arbitrary.
+
+    Args:
+        data: with `records` and `prior` as paths.
+        body: the body.
+
+    Returns:
+        rotmats (J, 3, 3) and betas (P,); None where there is none of these.
+    """
+    mean = mean_of_body(body)
+    if mean is None:
+        mean = mean_pose(data.sources)
+    if mean is None and reading.has_prior(data):
+        mean = mean_of_prior(mocap.read(data.prior))
+    if mean is None:
+        return None
+    rotmats, betas = np.array(mean[0]), mean[1]
+    rotmats[0] = UPRIGHT
+    return rotmats, betas
 
 
 def mean_pose(
@@ -29,7 +61,8 @@ def mean_pose(
     Returns:
         rotmats (J, 3, 3), global rotation included, each the rotation nearest
         to the mean matrix; and betas (P,), as many as records hold. None
-        without 3D labels.
+        without 3D labels. Where people face all directions the global
+        rotation is arbitrary: a baseline needs one, a start (`start`) not.
     """
     joints = schema.ARRAYS["pose"][0] // 3
     total, betas = np.zeros((joints, 3, 3)), np.zeros(schema.ARRAYS["betas"])
@@ -67,8 +100,7 @@ def mean_of_prior(
         poses: their global rotation has no meaning and is not used.
 
     Returns:
-        As mean_pose. The global rotation is a half turn about x, as bodies
-        are y-up at rest and the camera's y points down.
+        As mean_pose.
     """
     pose = poses.pose.reshape(len(poses.pose), -1, 3)
     total = np.zeros((pose.shape[1], 3, 3))
@@ -76,14 +108,14 @@ def mean_of_prior(
         rows = pose[start : start + CHUNK]
         total += rotations.rotvec_to_rotmat(rows).numpy().sum(axis=0)
     rotmats = rotations.nearest_rotmat(total / len(pose))
-    rotmats[0] = np.diag([1.0, -1.0, -1.0])
+    rotmats[0] = UPRIGHT
     return rotmats, poses.betas.mean(axis=0)
 
 
 def mean_of_body(
     data: BodyData,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """SPIN's mean parameters, as mean_pose; None where the body has none."""
+    """Means of the body's own file, as mean_pose; None where it has none."""
     if data.mean_pose6d is None or data.mean_betas is None:
         return None
     pose, betas = data.mean_parameters()
