@@ -6,7 +6,7 @@ Both are float32 .tflite files of one body with the same inputs and outputs,
 run in turns. The textbook's is SMPL as in its release and its ports
 (smpl/smpl_webuser; akanazawa/hmr: src/tf_smpl/batch_smpl.py): rest joints
 regressed from all vertices, a chain of 4 x 4 matrices, homogeneous vertices,
-keypoints regressed from the posed vertices.
+keypoints regressed from the posed vertices, or joints of the skeleton.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import tyro
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
+from tf_hmr.body import points as body_points
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.edge import EdgeBody
 
@@ -40,7 +41,10 @@ class Args:
 
 def textbook(data: BodyData, joint_names):
     """Function of rotmats (1, J, 3, 3), betas (1, P): vertices, keypoints."""
-    regressor = data.regressor(joint_names)
+    of_vertices, of_joints = (
+        rows.astype(np.float32)
+        for rows in body_points.keypoint_rows(data, joint_names)
+    )
     posedirs = data.posedirs.reshape(len(data.posedirs), -1)
 
     def posed(rotmats, betas):
@@ -51,11 +55,15 @@ def textbook(data: BodyData, joint_names):
         feature = tf.reshape(rotmats[:, 1:] - tf.eye(3), (1, -1))
         offsets = tf.reshape(feature @ posedirs, shaped.shape)
         motions = _homogeneous_motions(data.parents, rotmats, rest)
+        homogeneous = tf.concat([rest, tf.ones_like(rest[..., :1])], 2)
+        skeleton = (motions @ homogeneous[..., None])[:, :, :3, 0]
         weighted = data.weights @ tf.reshape(motions, (1, len(rest[0]), 16))
         weighted = tf.reshape(weighted, (1, data.num_vertices, 4, 4))
         points = tf.concat([shaped + offsets, tf.ones_like(shaped[..., :1])], 2)
         vertices = (weighted @ points[..., None])[:, :, :3, 0]
-        return vertices, tf.einsum("jv,bvc->bjc", regressor, vertices)
+        keypoints = tf.einsum("kv,bvc->bkc", of_vertices, vertices)
+        keypoints += tf.einsum("kj,bjc->bkc", of_joints, skeleton)
+        return vertices, keypoints
 
     return posed
 

@@ -206,6 +206,8 @@ class BodyData:
     def regressor(self, names: Sequence[str]) -> np.ndarray:
         """Regressor of these keypoints from the vertices: (len(names), V).
 
+        For a posed body see also `skeleton_keypoints`.
+
         Raises:
             ValueError: a name is no keypoint of joints.KEYPOINTS.
             FileNotFoundError: this body came without the file that holds it;
@@ -220,6 +222,30 @@ class BodyData:
                 keypoint_regressors.missing(missing, self.name)
             )
         return np.stack([self.keypoint_regressor[name] for name in names])
+
+    @property
+    def skeleton_keypoints(self) -> tuple[str, ...]:
+        """Names of the keypoints that are joints of the kinematic tree.
+
+        On an SMPL body these are the limbs that have the joint regressor's own
+        rows, as SPIN's ankles, knees, wrists, elbows and shoulders do
+        (nkolot/SPIN: models/smpl.py). The rows give their rest positions; on a
+        posed surface they are millimetres off the joints. Limbs of HMR's own
+        rows and all keypoints of the open body lie on the surface.
+        """
+        if self.topology != "smpl":
+            return ()
+        limbs = [
+            name
+            for name in keypoint_regressors.SKELETON_LIMBS
+            if name in self.keypoint_regressor and name in self.joint_names
+        ]
+        rows = self.J_regressor[list(joints.select(limbs, self.joint_names))]
+        return tuple(
+            name
+            for name, row in zip(limbs, rows, strict=True)
+            if np.array_equal(self.keypoint_regressor[name], row)
+        )
 
     def h36m_rows(self) -> np.ndarray:
         """Regressor of Human3.6M's joints: rows (17, V) of joints.H36M17.

@@ -50,11 +50,10 @@ class EdgeBody:
         self.data = data
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
-        regressor = data.regressor(self.joint_names).astype(np.float64)
         self._rest_blends, self._rest_template = _rest(data)
         self._rounds = _rounds(data.parents)
         self._surface = _arrange(body_points.surface_points(data))
-        points, self._gather = body_points.of_keypoints(data, regressor)
+        points, self._gather = body_points.of_keypoints(data, self.joint_names)
         self._keypoints = _arrange(points)
 
     def __call__(self, rotmats: tf.Tensor, betas: tf.Tensor) -> bodies.BodyMesh:

@@ -72,8 +72,12 @@ _BODY_CURE = (
     "The file is damaged or mixes two bodies: fetch it again from its "
     "publisher, or write it again with BodyData.save."
 )
-_SIDES = ("left", "right")
-_SKELETON_LIMBS = ("ankle", "knee", "wrist", "elbow", "shoulder")
+SKELETON_LIMBS = tuple(
+    f"{side}_{limb}"
+    for limb in ("ankle", "knee", "wrist", "elbow", "shoulder")
+    for side in ("left", "right")
+)
+"""Keypoints that SPIN takes from the skeleton."""
 
 _EXTRA_PUBLISHER = (
     f"{EXTRA_FILE} from the SPIN release (nkolot/SPIN: fetch_data.sh), or "
@@ -128,9 +132,11 @@ def of_smpl(
 ) -> dict[str, np.ndarray]:
     """Reads rows by name from an official SMPL file and SPIN's files by it.
 
-    HMR's own 19 rows are used if the pickle holds them. Otherwise the limbs
-    come from SMPL's joint regressor, hips, neck and head top from SPIN's file
-    and the face from single vertices, as in nkolot/SPIN: models/smpl.py.
+    HMR's own 19 rows are used if the pickle holds them. Otherwise, as in
+    nkolot/SPIN: models/smpl.py, hips, neck and head top come from SPIN's file,
+    the face from single vertices, and the limbs are the skeleton's joints:
+    their rows are those of SMPL's joint regressor, which is how
+    BodyData.skeleton_keypoints knows them.
 
     Args:
         raw: the file's arrays.
@@ -147,9 +153,8 @@ def of_smpl(
         name: _one_vertex(index, vertices)
         for name, index in _SMPL_VERTICES.items()
     }
-    limbs = [f"{side}_{limb}" for limb in _SKELETON_LIMBS for side in _SIDES]
-    index = list(joints.select(limbs, of=joint_names))
-    rows |= dict(zip(limbs, skeleton[index], strict=True))
+    index = list(joints.select(SKELETON_LIMBS, of=joint_names))
+    rows |= dict(zip(SKELETON_LIMBS, skeleton[index], strict=True))
     if "cocoplus_regressor" in raw:
         names = joints.COCOPLUS19
         cocoplus = _rows(raw, "cocoplus_regressor", len(names), vertices, path)

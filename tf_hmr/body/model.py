@@ -72,7 +72,6 @@ class Body:
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
         self._levels = _levels(data.parents)
-        regressor = data.regressor(self.joint_names).astype(np.float64)
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():
             rest, rest_blends = body_points.rest_joints(data)
@@ -81,7 +80,9 @@ class Body:
                 rest_blends.reshape(self.num_betas, -1)
             )
             self._surface = _points(body_points.surface_points(data))
-            points, gather = body_points.of_keypoints(data, regressor)
+            points, gather = body_points.of_keypoints(
+                data, self.joint_names
+            )
             self._keypoints, self._gather = _points(points), _constant(gather)
         compiled = _compiled if jit else _plain
         self._mesh_function = compiled(self._pose_points, self._mesh)

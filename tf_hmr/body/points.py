@@ -3,9 +3,11 @@
 A vertex is a weighted sum of rigidly moved copies of itself. A keypoint is a
 weighted sum of vertices, so all vertices that it takes from one bone fold into
 ONE point moved by that bone: the 19 keypoints of the open body are 48 such
-points instead of 1253 vertices.
+points instead of 1253 vertices. A keypoint that is a joint of the kinematic
+tree is one point of its own bone.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,32 +42,69 @@ def surface_points(data: BodyData) -> Points:
     )
 
 
+def keypoint_rows(
+    data: BodyData, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that make keypoints of a posed body.
+
+    Args:
+        data: the body.
+        names: K keypoints.
+
+    Returns:
+        Rows (K, V) of the vertices and (K, J) of the joints of the kinematic
+        tree: a keypoint is the sum of both, one of which is 0.
+
+    Raises:
+        ValueError, FileNotFoundError: as BodyData.regressor.
+    """
+    of_vertices = data.regressor(names).astype(np.float64)
+    of_joints = np.zeros((len(names), data.num_joints))
+    skeleton = data.skeleton_keypoints
+    for row, name in enumerate(names):
+        if name in skeleton:
+            of_vertices[row] = 0
+            of_joints[row, data.joint_names.index(name)] = 1
+    return of_vertices, of_joints
+
+
 def of_keypoints(
-    data: BodyData, regressor: np.ndarray
+    data: BodyData, names: Sequence[str]
 ) -> tuple[Points, np.ndarray]:
     """Folds keypoints into one point per (keypoint, bone) with shared vertices.
 
     Args:
         data: the body.
-        regressor: (K, V) rows of the keypoints.
+        names: keypoints; those of `data.skeleton_keypoints` become the joint.
 
     Returns:
         The N points, and the (N, K) matrix that sums the points of each
         keypoint.
+
+    Raises:
+        ValueError, FileNotFoundError: as BodyData.regressor.
     """
+    regressor, of_joints = keypoint_rows(data, names)
+    rows, own = np.nonzero(of_joints)
     shared = (regressor != 0).astype(float) @ (data.weights != 0)
     keypoint, bone = np.nonzero(shared)
     shares = regressor[keypoint] * data.weights.T[bone]  # (N, V)
     template = shares @ data.v_template  # (N, 3)
     shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
     pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
+    # A joint moves with its own bone, and only betas move it within the bone.
+    rest, rest_blends = rest_joints(data)
+    template = np.concatenate([template, rest[own]])
+    shape = np.concatenate([shape, np.moveaxis(rest_blends[:, own], 1, 2)], 2)
+    pose = np.pad(pose, ((0, 0), (0, 0), (0, len(own))))
+    blends = np.concatenate([shape, pose])
     points = Points(
         template=template.T,
-        blends=np.concatenate([shape, pose]).reshape(-1, template.size),
-        weights=np.eye(data.num_joints)[:, bone],
-        translation_counts=shares.sum(1),
+        blends=blends.reshape(len(blends), -1),
+        weights=np.eye(data.num_joints)[:, [*bone, *own]],
+        translation_counts=np.append(shares.sum(1), np.ones(len(own))),
     )
-    return points, np.eye(len(regressor))[keypoint]
+    return points, np.eye(len(names))[[*keypoint, *rows]]
 
 
 def rest_joints(data: BodyData) -> tuple[np.ndarray, np.ndarray]:

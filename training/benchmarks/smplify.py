@@ -143,12 +143,14 @@ class _Peer:
 
     def __init__(self, fitter, data, prior, task: Task):
         from tf_hmr import joints
+        from tf_hmr.body import points as body_points
 
         tensor = _peers.tensor
         self._task, self._schedule = task, fitter.schedule
         self._constants = _peers.lbs_constants(data)
         names = fitter.joint_names
-        self._regressor = tensor(data.regressor(names))
+        rows = body_points.keypoint_rows(data, names)
+        self._of_vertices, self._of_joints = map(tensor, rows)
         indices = list(joints.select(names, joints.KEYPOINTS))
         self._pixels = tensor(task.keypoints[:, indices, :2])
         ignored = self._schedule.ignored
@@ -196,8 +198,9 @@ class _Peer:
         from smplx.lbs import lbs
 
         pose = torch.cat([global_pose, body_pose], dim=1)
-        vertices = lbs(betas, pose, *self._constants)[0]
-        points = torch.einsum("kv,bvc->bkc", self._regressor, vertices)
+        vertices, joints = lbs(betas, pose, *self._constants)
+        points = torch.einsum("kv,bvc->bkc", self._of_vertices, vertices)
+        points = points + torch.einsum("kj,bjc->bkc", self._of_joints, joints)
         points = points + translation[:, None]
         return FOCAL_PX * points[..., :2] / points[..., 2:] + (SIDE - 1) / 2
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import joints, metrics
+from tf_hmr.body import points as body_points
 from tf_hmr.geometry import crop_views
 from training.evaluation.protocol import (
     EvaluationContext,
@@ -129,8 +130,13 @@ class JointPairs:
             order = self._context.body.data.joint_names
             index = list(joints.select(names, of=order))
             return available, mesh.skeleton[:, index]
-        rows = regressor_rows(regressor, names, self._context)
-        return available, rows @ mesh.vertices.astype(np.float64)
+        vertices = mesh.vertices.astype(np.float64)
+        if regressor == "h36m":
+            rows = regressor_rows(regressor, names, self._context)
+            return available, rows @ vertices
+        data = self._context.body.data
+        rows, of_joints = body_points.keypoint_rows(data, names)
+        return available, rows @ vertices + of_joints @ mesh.skeleton
 
 
 def stored_joints(names, batch) -> tuple[np.ndarray, np.ndarray]:

@@ -64,6 +64,7 @@ def test_open_body_ships_with_the_package(body_data):
     assert body_data.shapedirs.shape == (6890, 3, 10)
     assert body_data.faces.shape == (13776, 3)
     assert set(body_data.keypoint_regressor) == set(joints.KEYPOINTS)
+    assert body_data.skeleton_keypoints == ()
     folder = body_files.OPEN_BODY.parent
     assert "CC0 1.0" in (folder / "LICENSE").read_text()
     assert "MakeHuman" in (folder / "PROVENANCE.md").read_text()
@@ -222,8 +223,12 @@ def test_smpl_folder_with_spins_files(tmp_path, raw, rng, as_smpl):
         6890,
     )
     assert_close("exact", read.mean_parameters()[0], pose)
+    limbs = joints.LSP14[:2] + joints.LSP14[4:12]
+    assert set(read.skeleton_keypoints) == set(limbs)
     read.save(tmp_path / "copy.npz")
-    assert_same(BodyData.load(tmp_path / "copy.npz"), read)
+    copy = BodyData.load(tmp_path / "copy.npz")
+    assert_same(copy, read)
+    assert copy.skeleton_keypoints == read.skeleton_keypoints
 
 
 def test_hmrs_mean_params_are_read_beside_its_body(
@@ -267,6 +272,7 @@ def test_hmrs_pickle_wins_in_a_folder_and_brings_its_keypoints(
     read = BodyData.load(tmp_path)
     assert read.name == "neutral_smpl_with_cocoplus_reg"
     assert_close("exact", read.regressor(joints.COCOPLUS19), cocoplus)
+    assert read.skeleton_keypoints == ()
 
 
 def test_missing_files_are_named_only_when_needed(tmp_path, raw, as_smpl):

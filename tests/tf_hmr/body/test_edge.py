@@ -1,5 +1,7 @@
 """The exported form of the body: the same function as Body, in clean steps."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -67,6 +69,31 @@ def test_takes_other_keypoints(body_data, rng):
     expected = Body(body_data, names, jit=False)(*inputs)
     found = EdgeBody(body_data, names)(*inputs)
     assert_close("body_metres", found.joints, expected.joints)
+
+
+def test_limbs_of_spins_keypoints_are_the_skeletons(body_data, rng):
+    spins = dataclasses.replace(body_data, topology="smpl")
+    rotmats = np.float32(Rotation.random(24, rng=rng).as_matrix()[None])
+    mesh = EdgeBody(spins, ("nose", "left_wrist", "right_knee"))(
+        rotmats, np.float32(rng.normal(size=(1, 10)))
+    )
+    tree = list(joints.select(("left_wrist", "right_knee"), joints.SMPL24))
+    skeleton = mesh.skeleton.numpy()[:, tree]
+    assert_close("body_metres", mesh.joints[:, 1:], skeleton)
+    nose = spins.regressor(("nose",)) @ mesh.vertices.numpy()
+    assert_close("body_metres", mesh.joints[:, :1], nose)
+
+
+def test_the_textbook_has_spins_limbs_too(body_data, rng):
+    spins = dataclasses.replace(body_data, topology="smpl")
+    names = ("nose", "left_wrist", "right_knee")
+    inputs = (
+        np.float32(Rotation.random(24, rng=rng).as_matrix()[None]),
+        np.float32(rng.normal(size=(1, 10))),
+    )
+    expected = EdgeBody(spins, names)(*inputs).joints
+    textbook = body_benchmark.textbook(spins, names)
+    assert_close("body_metres", textbook(*inputs)[1], expected)
 
 
 def test_keypoints_need_no_vertices(body, edge_body, rng):

@@ -41,6 +41,41 @@ def test_all_keypoints_equal_the_regressor_on_the_mesh(body_data, rng):
     assert_close("body_metres", mesh.joints, expected)
 
 
+@pytest.fixture(scope="module")
+def spins_body_data(body_data):
+    """The open body's numbers under SMPL's tag, with SPIN's keypoints."""
+    return dataclasses.replace(body_data, topology="smpl")
+
+
+def test_limbs_of_spins_keypoints_are_the_skeletons(spins_body_data, rng):
+    """nkolot/SPIN: models/smpl.py; other keypoints stay on the surface."""
+    names = tuple(reversed(joints.KEYPOINTS))
+    limbs = joints.LSP14[:2] + joints.LSP14[4:12]
+    assert set(spins_body_data.skeleton_keypoints) == set(limbs)
+    mesh = Body(spins_body_data, names, jit=False)(
+        random_rotmats(rng, 3), random_betas(rng, 3)
+    )
+    expected = spins_body_data.regressor(names) @ mesh.vertices.numpy()
+    rows = list(joints.select(limbs, of=names))
+    tree = list(joints.select(limbs, of=spins_body_data.joint_names))
+    skeleton = mesh.skeleton.numpy()[:, tree]
+    assert np.abs(expected[:, rows] - skeleton).max() > 0.003
+    expected[:, rows] = skeleton
+    assert_close("body_metres", mesh.joints, expected)
+
+
+def test_limbs_of_hmrs_keypoints_stay_on_the_surface(spins_body_data, rng):
+    rows = dict(spins_body_data.keypoint_regressor)
+    rows["left_knee"] = np.roll(rows["left_knee"], 1)
+    hmrs = dataclasses.replace(spins_body_data, keypoint_regressor=rows)
+    assert "left_knee" not in hmrs.skeleton_keypoints
+    mesh = Body(hmrs, ("left_knee",), jit=False)(
+        random_rotmats(rng, 2), random_betas(rng, 2)
+    )
+    expected = rows["left_knee"] @ mesh.vertices.numpy()
+    assert_close("body_metres", mesh.joints[:, 0], expected)
+
+
 def test_keypoint_path_equals_full_path(body, rng):
     rotmats, betas = random_rotmats(rng, 5), random_betas(rng, 5)
     mesh = body(rotmats, betas)

@@ -94,6 +94,35 @@ def test_the_neck_of_h36m_is_the_thorax(body):
     assert np.abs(own - neck).max() > 0
 
 
+def test_true_limbs_are_those_of_the_predictions(body):
+    """Both are the skeleton's joints on a body with SPIN's keypoints."""
+    posed = planted.people(body)
+    names = ("left_knee", "nose")
+    spins = Body(dataclasses.replace(body.data, topology="smpl"), names)
+    given = evaluator.make_context(spins, names, None)
+    batch = {
+        "rotmats": posed.rotmats,
+        "betas": posed.betas,
+        "has_pose": np.ones(len(posed.betas)),
+        "has_betas": np.ones(len(posed.betas)),
+        "joints3d": np.zeros((len(posed.betas), len(joints.KEYPOINTS), 4)),
+        "stored_gender": np.array([b"neutral"] * len(posed.betas), object),
+    }
+    protocol = dataclasses.replace(
+        protocols.get("synthetic_v1"),
+        joints=names,
+        root=names[:1],
+        truth=("cocoplus",),
+        regressor="cocoplus",
+    )
+    predicted = spins(posed.rotmats, posed.betas).joints.numpy()
+    pair = joint_pairs.JointPairs(protocol, given)(
+        batch, Predictions(joints=predicted)
+    )
+    assert set(pair.source) == {"cocoplus"}
+    assert_close("body_metres", pair.pred, pair.true)
+
+
 def test_predictions_without_what_is_needed_are_refused(body):
     given = EvaluationContext(body, ("nose",), None)
     points = np.zeros((1, 1, 3))
