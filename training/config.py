@@ -47,6 +47,9 @@ class Source:
     """(k, n): read every n-th shard from the k-th; sources stay disjoint."""
     split: str = "train"
     """Split of the folder to read."""
+    rules: Literal["", "hmr", "spin"] = ""
+    """The --rules that the records must be made by, which select the people
+    and give their boxes; a run warns of others. Empty: any."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,6 +40,22 @@ def test_half_of_each_batch_has_3d_labels():
     np.testing.assert_allclose(rows[2:], wanted, rtol=1 / 8)
 
 
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("hmr", "hmr"),
+        ("hmr_unpaired", "hmr"),
+        ("hkmr", "hmr"),
+        ("spin", "spin"),
+        ("hkmr_mf", "spin"),
+        ("quick", ""),
+    ],
+)
+def test_sources_name_the_rules_of_their_paper(name, rules):
+    data = fit.load_experiment(name).data
+    assert {source.rules for source in data.sources} == {rules}
+
+
 def test_unpaired_sees_no_3d_label():
     for name in ("hmr_unpaired", "hmr_no_adversary"):
         data = fit.load_experiment(name).data

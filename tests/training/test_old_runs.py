@@ -3,6 +3,7 @@
 tests/data/old_runs/README.md says how they were made.
 """
 
+import dataclasses
 import functools
 import json
 import zipfile
@@ -90,6 +91,26 @@ def test_its_configuration_is_todays(name, run):
     with pytest.raises(ValueError, match=r"method\.hidden: \d in the folder"):
         workdir.settled(run, other)
     assert (run / workdir.CONFIG_FILE).read_bytes() == written
+
+
+def test_a_run_of_before_sources_had_rules_goes_on(tmp_path):
+    chosen = fit.load_experiment("spin")
+    sources = [dataclasses.asdict(source) for source in chosen.data.sources]
+    choices = {"sources": sources, "topology": "smpl", "precision": "float32"}
+    workdir.claim(tmp_path, chosen, choices)
+    for name in (workdir.CONFIG_FILE, workdir.ENVIRONMENT_FILE):
+        content = json.loads((tmp_path / name).read_text())
+        stored = content.get("data", content)["sources"]
+        assert [source.pop("rules") for source in stored] == ["spin"] * 6
+        (tmp_path / name).write_text(json.dumps(content))
+    settled = workdir.settled(tmp_path, chosen)
+    workdir.check_same_data(tmp_path, settled, choices)
+    shares = [dataclasses.replace(chosen.data.sources[0], share=0.5)]
+    other = dataclasses.replace(
+        chosen, data=dataclasses.replace(chosen.data, sources=tuple(shares))
+    )
+    with pytest.raises(ValueError, match=r"data\.sources"):
+        workdir.settled(tmp_path, other)
 
 
 def test_a_field_that_left_with_another_value_is_named(tmp_path):

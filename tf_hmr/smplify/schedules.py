@@ -55,8 +55,10 @@ class Schedule:
         ignored: keypoints that the body's stages and the losses leave out.
         torso: keypoints of the camera's stage.
         fix_camera_stage: leave torso keypoints without confidence out of the
-            camera's stage. SPIN uses all four whatever their confidence: its
-            code sets the confidences to zero before it reads them.
+            camera's stage. SPIN's code takes all four whatever their
+            confidence, but all its people have a whole torso, for whom both
+            are the same; False does so too, and pulls an unlabelled joint to
+            the centre of the crop.
         relative_depth: steps of the depth and its penalty are relative to the
             depth at the start, not in metres: a long focal length puts bodies
             a hundred metres away.
@@ -74,7 +76,7 @@ class Schedule:
         "right_shoulder",
         "left_shoulder",
     )
-    fix_camera_stage: bool = False
+    fix_camera_stage: bool = True
     relative_depth: bool = False
 
 
@@ -97,7 +99,6 @@ ORIGINAL = Schedule(
             (4.78, 5, 1e3),
         )
     ),
-    fix_camera_stage=True,
 )
 """The four stages of Bogo et al. 2016 (fit_3d.py of its release).
 
@@ -125,7 +126,6 @@ KEYPOINTS = Schedule(
             (4.78, 5, 20),
         )
     ),
-    fix_camera_stage=True,
     relative_depth=True,
 )
 """For bodies with keypoints alone: priors that fade to the last weights of

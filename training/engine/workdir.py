@@ -209,7 +209,9 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{workdir / CONFIG_FILE}: {error}") from error
     stored = _with_defaults(stored, experiment)
-    different = differences(stored, as_dict(experiment))
+    different = differences(
+        _without_rules(stored), _without_rules(as_dict(experiment))
+    )
     if different:
         lines = "\n".join(
             f"  {field}: {before!r} in the folder, {after!r} asked for"
@@ -220,6 +222,24 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
             "Continue with the same values, or choose another --workdir."
         )
     return choices
+
+
+def _without_rules(content: dict[str, Any]) -> dict[str, Any]:
+    """The experiment without what its records must be made by.
+
+    The rules change no step of a run, and older versions did not write them.
+    """
+    data = content.get("data")
+    sources = data.get("sources") if isinstance(data, dict) else None
+    if not isinstance(sources, list):
+        return content
+    sources = [
+        {name: value for name, value in source.items() if name != "rules"}
+        if isinstance(source, dict)
+        else source
+        for source in sources
+    ]
+    return content | {"data": data | {"sources": sources}}
 
 
 def _with_defaults(stored: dict[str, Any], experiment: Any) -> dict[str, Any]:
@@ -268,6 +288,7 @@ def check_same_data(
         sources = json.loads(json.dumps(choices.get("sources")))
         for source in sources:
             source["records"] = Path(source["records"]).name
+            source.pop("rules", None)
         return {"records": sources, "body": choices.get("topology")}
 
     different = differences(comparable(stored), comparable(choices))

@@ -7,11 +7,10 @@ no number of a paper.
 
 from typing import Any
 
+from training.data.records import records_folder
 from training.evaluation import protocols
 from training.papers import paper_tables
 
-# Readers whose input was filtered and cut by its authors.
-RULES_OF_READERS = {"hmr-tfrecords": "hmr", "spin-npz": "spin"}
 # The measure that counts where the true joints are from.
 _JOINTS = "joints3d"
 
@@ -67,11 +66,10 @@ def _other_rules(requirements, content) -> str:
     if not sources:
         return "by which rules its training records were made is not recorded"
     for source in sources:
-        records, reader = source["records"], source.get("dataset")
-        if not reader:
+        records = source["records"]
+        if not source.get("dataset"):
             return f"by which rules {records} was made is not recorded"
-        rules = RULES_OF_READERS.get(reader, source.get("rules"))
-        # Some readers have one set of rules alone.
+        rules = records_folder.rules(source)
         if rules not in (None, requirements.rules):
             return (
                 f"trained on {records}, made by the rules of {rules!r}, not "

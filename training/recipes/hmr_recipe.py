@@ -55,6 +55,6 @@ def _sources(images, share, labels) -> tuple[config.Source, ...]:
     """Sources in proportion to their images, together `share` of the batch."""
     total = sum(images.values())
     return tuple(
-        config.Source(name, share * count / total, labels)
+        config.Source(name, share * count / total, labels, rules="hmr")
         for name, count in images.items()
     )

@@ -13,6 +13,7 @@ from training.recipes import hmr_recipe
 
 BATCH_SIZE = 64
 EPOCHS = 50
+RULES = "spin"
 # Shares of a batch; datasets in the wild divide SHARE_2D by size.
 SHARES_3D = {"h36m": 0.3, "mpi-inf-3dhp": 0.1}
 SHARE_2D = 0.6
@@ -69,9 +70,12 @@ def experiment(method: methods.Config) -> config.Experiment:
     """
     sizes = hmr_recipe.WITHOUT_3D
     sources = [
-        config.Source(name, share) for name, share in SHARES_3D.items()
+        config.Source(name, share, rules=RULES)
+        for name, share in SHARES_3D.items()
     ] + [
-        config.Source(name, SHARE_2D * size / sum(sizes.values()), "2d")
+        config.Source(
+            name, SHARE_2D * size / sum(sizes.values()), "2d", rules=RULES
+        )
         for name, size in sizes.items()
     ]
     return config.Experiment(

@@ -14,13 +14,20 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 
 from training import config
 from training.data.records import mocap, reader_versions, records_folder
 
 ROOT = "data"
 SYNTHETIC = "synthetic"
+# HMR and SPIN train on two versions of one dataset, each with its own reader.
+_READERS_OF_RULES = {
+    ("lsp-ext", "hmr"): "lsp-ext",
+    ("lsp-ext", "spin"): "hr-lspet",
+}
+_PREPARE = ["python", "-m", "training.prepare"]
 log = logging.getLogger(__name__)
 
 
@@ -60,6 +67,8 @@ def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
     else:
         located = _replaced(data, folders)
     _check(located)
+    for line in _foreign_rules(located.sources):
+        log.warning(line)
     _log_mix(located)
     folders = [source.records for source in located.sources]
     for folder in dict.fromkeys([*folders, *filter(None, [located.prior])]):
@@ -79,6 +88,47 @@ def made_by(sources: Sequence[config.Source]) -> list[dict[str, str]]:
         | records_folder.made_by(records, split)
         for records, split in folders
     ]
+
+
+def _foreign_rules(sources: Sequence[config.Source]) -> Iterator[str]:
+    """Says which records were not made by the rules that their source needs.
+
+    Yields:
+        A line for each such split, which ends with the command for new ones.
+    """
+    needed = {(s.records, s.split): s.rules for s in sources if s.rules}
+    for (folder, split), rules in needed.items():
+        made_by = records_folder.made_by(folder, split)
+        own = records_folder.rules(made_by)
+        if made_by and own in (None, rules):
+            continue
+        was_made = (
+            f"was made by the rules of {own!r}"
+            if made_by
+            else "does not say by which rules it was made"
+        )
+        yield (
+            f"{folder} {was_made}, and the experiment expects those of "
+            f"{rules!r}: other people and boxes. To follow it, delete the "
+            f"folder and make it again: {_command(folder, split, rules)}"
+        )
+
+
+def _command(folder: str, split: str, rules: str) -> str:
+    """The command that makes a split by other rules, as far as it is known."""
+    splits = records_folder.read_report(folder)["splits"]
+    words = shlex.split(splits.get(split, {}).get("command") or "")
+    made_by = records_folder.made_by(folder, split)
+    if words[:3] != _PREPARE or "rules" not in made_by:
+        name = pathlib.Path(folder).name
+        reader = _READERS_OF_RULES.get((name, rules), name)
+        words = [*_PREPARE, reader, "--root", "DIR", "--out", folder]
+        if (name, rules) in _READERS_OF_RULES:
+            return shlex.join(words)
+    if "--rules" in words:
+        start = words.index("--rules")
+        del words[start : start + 2]
+    return shlex.join([*words, "--rules", rules])
 
 
 def _has_records(folder: str) -> bool:

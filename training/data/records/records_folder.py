@@ -11,12 +11,16 @@ import logging
 import os
 import pathlib
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.formats import atomic, folder_lock, json_files
 from training.data.records import schema, shard_index
+
+RULES_OF_READERS = {"hmr-tfrecords": "hmr", "spin-npz": "spin"}
+"""Readers whose input was filtered and cut by its authors."""
 
 _log = logging.getLogger(__name__)
 
@@ -188,6 +192,16 @@ def made_by(folder: str | os.PathLike, split: str) -> dict[str, str]:
         for name in ("dataset", "rules")
         if name in options
     }
+
+
+def rules(options: Mapping[str, str]) -> str | None:
+    """The --rules that records were made by, of what `made_by` returns.
+
+    None for records that do not say their reader, and of readers that have
+    one set of rules alone.
+    """
+    reader = options.get("dataset", "")
+    return RULES_OF_READERS.get(reader, options.get("rules"))
 
 
 def read_report(folder: str | os.PathLike) -> dict:

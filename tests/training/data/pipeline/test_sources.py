@@ -59,6 +59,85 @@ def test_records_of_a_faulty_reader_are_named_once(tmp_path, caplog):
     assert line == reader_versions.warning(folder) != ""
 
 
+def state(folder, command, **options):
+    """Stores who made the records, as a reader of a dataset does."""
+    (folder / "train.options.json").write_text(json.dumps(options))
+    report = json.loads((folder / "report.json").read_text())
+    report["splits"]["train"]["command"] = command
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def test_records_of_other_rules_are_named_first_with_their_command(
+    tmp_path, caplog
+):
+    names = ("h36m", "coco", "lsp", "mpii", "lsp-ext")
+    for name in names:
+        make(tmp_path / name)
+    start, out = "python -m training.prepare", f"--out {tmp_path}"
+    state(tmp_path / "h36m", f"{start} spin-npz ...", dataset="spin-npz")
+    state(
+        tmp_path / "coco",
+        f"{start} coco --root 'my data' {out}/coco",
+        dataset="coco",
+        rules="hmr",
+    )
+    state(
+        tmp_path / "lsp",
+        f"{start} lsp --root lsp {out}/lsp --rules hmr --workers 2",
+        dataset="lsp",
+        rules="hmr",
+    )
+    # mpii does not say who made it; the last has one set of rules alone.
+    state(tmp_path / "lsp-ext", f"{start} lsp-ext ...", dataset="lsp-ext")
+    data = config.Data(
+        sources=tuple(config.Source(name, rules="spin") for name in names),
+        prior="",
+    )
+    with caplog.at_level(logging.INFO):
+        sources.resolve(data, (str(tmp_path),))
+    assert [record.levelname for record in caplog.records[:4]] == [
+        *["WARNING"] * 3,
+        "INFO",
+    ]
+    coco, lsp, mpii = caplog.messages[:3]
+    for line, name in ((coco, "coco"), (lsp, "lsp"), (mpii, "mpii")):
+        assert line.startswith(f"{tmp_path / name} ") and "'spin'" in line
+    assert "by the rules of 'hmr'" in coco and "does not say" in mpii
+    assert coco.endswith(
+        f"{start} coco --root 'my data' {out}/coco --rules spin"
+    )
+    assert lsp.endswith(
+        f"{start} lsp --root lsp {out}/lsp --workers 2 --rules spin"
+    )
+    assert mpii.endswith(f"{start} mpii --root DIR {out}/mpii --rules spin")
+
+
+@pytest.mark.parametrize(
+    ("rules", "reader"), [("hmr", "lsp-ext"), ("spin", "hr-lspet")]
+)
+def test_spins_version_of_lsp_extended_has_its_own_reader(
+    rules, reader, tmp_path, caplog
+):
+    make(tmp_path / "lsp-ext")
+    data = config.Data(
+        sources=(config.Source("lsp-ext", rules=rules),), prior=""
+    )
+    with caplog.at_level(logging.WARNING):
+        sources.resolve(data, (str(tmp_path),))
+    (line,) = caplog.messages
+    command = f"training.prepare {reader} --root DIR --out {tmp_path}/lsp-ext"
+    assert line.endswith(command)
+
+
+def test_records_in_the_place_of_the_papers_have_any_rules(tmp_path, caplog):
+    make(tmp_path / "mine")
+    state(tmp_path / "mine", "", dataset="coco", rules="hmr")
+    data = config.Data(sources=(config.Source("h36m", rules="spin"),), prior="")
+    with caplog.at_level(logging.WARNING):
+        sources.resolve(data, (str(tmp_path / "mine"),))
+    assert not caplog.messages
+
+
 def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
     """What a user without MPI-INF-3DHP types: half still has 3D labels."""
     for name in ("h36m", "coco", "lsp", "poses"):
