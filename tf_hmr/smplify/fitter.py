@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_hmr import joints
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import camera, rotations
 from tf_hmr.smplify import priors, schedules, self_penetration
 
@@ -51,7 +52,8 @@ class Fit(NamedTuple):
         betas: (B, P).
         translation: (B, 3).
         joint_losses: (B, K) robust squared pixels of the keypoints that the
-            body has, times the squared confidence; 0 for ignored ones.
+            body has, times the squared confidence; 0 for ignored ones. With
+            detections (B, K + 25): theirs come last.
         energy: (B,) final energy under the last stage's weights.
     """
 
@@ -68,12 +70,15 @@ class Fit(NamedTuple):
 
 
 class _View(NamedTuple):
-    """Camera, and the keypoints to fit: K that the body has."""
+    """Camera, and the keypoints to fit: K that the body has.
+
+    M is K, or K + 25 with OpenPose's detections, which come last.
+    """
 
     focal: tf.Tensor  # (B or 1, 1, 1)
     centre: tf.Tensor  # (B or 1, 1, 2)
-    pixels: tf.Tensor  # (B, K, 2)
-    weights: tf.Tensor  # (B, K) confidence, 0 for ignored ones
+    pixels: tf.Tensor  # (B, M, 2)
+    weights: tf.Tensor  # (B, M) confidence, 0 for ignored ones
     torso_weights: tf.Tensor  # (B, K), 0 for all others
     depth: tf.Tensor  # (B,) at the start
     depth_unit: tf.Tensor  # (B,) metres
@@ -112,6 +117,9 @@ class Fitter:
             list(joints.select(self.joint_names, of=joints.KEYPOINTS))
         ]
         self._torso = _mask(schedule.torso, self.joint_names)
+        self._detected = _detected_points(self.joint_names)
+        ignored = [name in schedule.ignored for name in openpose_files.BODY25]
+        self._detection_mask = self._detected.sum(1) * ~np.array(ignored)
         self._data = data
         self._table = schedules.body_table(
             schedule, data.num_joints, data.num_betas
@@ -133,6 +141,7 @@ class Fitter:
         keypoints: tf.Tensor,
         focal_px: tf.Tensor | float,
         centre: tf.Tensor | Sequence[float],
+        detections: tf.Tensor | None = None,
     ) -> Fit:
         """Fits bodies to keypoints. No gradient flows through a fit.
 
@@ -143,11 +152,14 @@ class Fitter:
                 and confidence; x and y are ignored where it is 0.
             focal_px: () or (B,) pixels.
             centre: (2,) or (B, 2) principal point, pixels.
+            detections: (B, 25, 3) OpenPose's joints in the order of
+                openpose_files.BODY25, as keypoints; the body is fitted to
+                them, too, but not the camera, as in SPIN.
 
         Raises:
             ValueError: a shape is not as above.
         """
-        x, view = self._prepare(start, keypoints, focal_px, centre)
+        x, view = self._prepare(start, keypoints, focal_px, centre, detections)
         x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
         return Fit(*self._parts(x), losses, energy)
 
@@ -157,15 +169,20 @@ class Fitter:
         keypoints: tf.Tensor,
         focal_px: tf.Tensor | float,
         centre: tf.Tensor | Sequence[float],
+        detections: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Measures `joint_losses` (B, K) without a fit; arguments as call's.
 
         Their mean over the joints is the score of a stored fit.
         """
-        x, view = self._prepare(parameters, keypoints, focal_px, centre)
+        x, view = self._prepare(
+            parameters, keypoints, focal_px, centre, detections
+        )
         return tf.stop_gradient(self._measure(x, view))
 
-    def _prepare(self, parameters, keypoints, focal_px, centre):
+    def _prepare(
+        self, parameters, keypoints, focal_px, centre, detections=None
+    ):
         """Packs all parameters into one vector (B, n), and makes the view."""
         parts = [tf.cast(part, tf.float32) for part in parameters]
         for name, part, width in zip(
@@ -179,12 +196,20 @@ class Fitter:
         torso = tf.ones_like(confidence) * self._torso
         if self.schedule.fix_camera_stage:
             torso *= tf.cast(confidence > 0, tf.float32)
+        weights = confidence * self._keypoint_mask
+        if detections is not None:
+            more_pixels, more_weights = _cleaned(
+                detections, openpose_files.BODY25, "openpose_files.BODY25"
+            )
+            more_weights *= self._detection_mask
+            pixels = tf.concat([pixels, more_pixels], axis=1)
+            weights = tf.concat([weights, more_weights], axis=1)
         depth = parts[2][:, 2]
         view = _View(
             focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
             centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
             pixels=pixels,
-            weights=confidence * self._keypoint_mask,
+            weights=weights,
             torso_weights=torso,
             depth=depth,
             depth_unit=(
@@ -195,21 +220,13 @@ class Fitter:
 
     def _body_keypoints(self, keypoints):
         """Pixels (B, K, 2) and confidence (B, K) of the body's keypoints."""
-        keypoints = tf.cast(keypoints, tf.float32)
-        if not keypoints.shape.is_compatible_with(
-            [None, len(joints.KEYPOINTS), 3]
-        ):
-            raise ValueError(
-                f"keypoints have shape {keypoints.shape}, expected "
-                f"(B, {len(joints.KEYPOINTS)}, 3) in joints.KEYPOINTS order; "
-                "joints that are not known have confidence 0."
-            )
-        indices = joints.select(self.joint_names, of=joints.KEYPOINTS)
-        keypoints = tf.gather(keypoints, list(indices), axis=1)
-        pixels, confidence = keypoints[..., :2], keypoints[..., 2]
+        pixels, confidence = _cleaned(
+            keypoints, joints.KEYPOINTS, "joints.KEYPOINTS"
+        )
+        index = list(joints.select(self.joint_names, of=joints.KEYPOINTS))
         return (
-            tf.where(tf.math.is_finite(pixels), pixels, 0.0),
-            tf.where(confidence > 0, confidence, 0.0),
+            tf.gather(pixels, index, axis=1),
+            tf.gather(confidence, index, axis=1),
         )
 
     def _widths(self) -> list[int]:
@@ -238,6 +255,7 @@ class Fitter:
         )
         pelvis = pelvis[:, :1]
         schedule = self.schedule
+        pixels = view.pixels[:, : len(self.joint_names)]
 
         def energy(y, _):
             rotmats = rotations.rotvec_to_rotmat(y[:, :3])
@@ -245,7 +263,7 @@ class Fitter:
                 unrotated_keypoints - pelvis, rotmats, transpose_b=True
             )
             rotated += pelvis + y[:, None, 3:]
-            error = tf.square(_project(rotated, view) - view.pixels)
+            error = tf.square(_project(rotated, view) - pixels)
             error = tf.reduce_sum(error, axis=2) * view.torso_weights
             depth_penalty = schedule.camera_depth**2 * _depth_penalty(y, view)
             return tf.reduce_sum(error, axis=1) + depth_penalty
@@ -268,7 +286,7 @@ class Fitter:
         names = self._data.joint_names
         backward = priors.backward_bending(body_pose, names)
         keypoints, skeleton = self._body.keypoints(rotmats, betas)
-        losses = self._losses(keypoints + translation[:, None], view)
+        losses = self._losses(keypoints, skeleton, translation, view)
         terms = {
             "pose_prior": lambda: self._prior(body_pose),
             "angle_prior": lambda: tf.reduce_sum(backward, axis=1),
@@ -286,11 +304,16 @@ class Fitter:
 
     def _measure_losses(self, x, view):
         pose, betas, translation = self._parts(x)
-        keypoints = self._body.keypoints(_rotmats(pose), betas)[0]
-        return self._losses(keypoints + translation[:, None], view)
+        keypoints, skeleton = self._body.keypoints(_rotmats(pose), betas)
+        return self._losses(keypoints, skeleton, translation, view)
 
-    def _losses(self, points, view):
-        residual = _project(points, view) - view.pixels
+    def _losses(self, points, skeleton, translation, view):
+        if view.weights.shape[1] > len(self.joint_names):
+            # A product, because the gradient of a gather is slow (model.py).
+            known = tf.concat([points, skeleton[:, :1]], axis=1)
+            detected = tf.einsum("dk,bkc->bdc", self._detected, known)
+            points = tf.concat([points, detected], axis=1)
+        residual = _project(points + translation[:, None], view) - view.pixels
         robust = priors.gmof(residual, self.schedule.sigma)
         return tf.square(view.weights) * tf.reduce_sum(robust, axis=2)
 
@@ -299,6 +322,44 @@ def _rotmats(pose):
     """(B, 3 J) to (B, J, 3, 3)."""
     rotvecs = tf.reshape(pose, [-1, pose.shape[1] // 3, 3])
     return rotations.rotvec_to_rotmat(rotvecs)
+
+
+def _cleaned(
+    keypoints, names: Sequence[str], order: str
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pixels (B, n, 2) and confidence (B, n) of n named keypoints.
+
+    Raises:
+        ValueError: the keypoints have another shape; the message calls their
+            order `order`.
+    """
+    keypoints = tf.cast(keypoints, tf.float32)
+    if not keypoints.shape.is_compatible_with([None, len(names), 3]):
+        raise ValueError(
+            f"keypoints have shape {keypoints.shape}, expected "
+            f"(B, {len(names)}, 3) in {order} order; "
+            "joints that are not known have confidence 0."
+        )
+    pixels, confidence = keypoints[..., :2], keypoints[..., 2]
+    return (
+        tf.where(tf.math.is_finite(pixels), pixels, 0.0),
+        tf.where(confidence > 0, confidence, 0.0),
+    )
+
+
+def _detected_points(joint_names: Sequence[str]) -> np.ndarray:
+    """Rows (25, K + 1): OpenPose's joints of a body's keypoints and root.
+
+    OpenPose's middle of the hips is the root, as in nkolot/SPIN: constants.py.
+    A joint that the body lacks has zeros; so has OpenPose's neck, which SPIN
+    ignores.
+    """
+    names = [*joint_names, "between_hips"]
+    rows = np.zeros((len(openpose_files.BODY25), len(names)), np.float32)
+    for row, name in enumerate(openpose_files.BODY25):
+        if name in names:
+            rows[row, names.index(name)] = 1
+    return rows
 
 
 def _project(points, view):

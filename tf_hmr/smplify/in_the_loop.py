@@ -22,8 +22,12 @@ from tf_hmr.smplify import priors
 SIDE, FOCAL = 224.0, 5000.0
 CENTRE = (0.0, 0.0)
 # Fits with a mean keypoint loss (px squared) above this are not used as labels.
-# As in SPIN, the mean is over all keypoints of the body, visible or not.
+# The mean is over all keypoints of the body, visible or not; with OpenPose's
+# detections it is the sum over SPIN's 49 keypoints, OpenPose's 25 and 24 others.
+# So a person without detections, who has half the evidence, is not accepted
+# with larger errors.
 THRESHOLD = 100.0
+SPIN_KEYPOINTS = 49
 # A fit with a larger beta gives a label of its pose and of the mean shape.
 EXTREME_BETA = 3.0
 
@@ -66,7 +70,8 @@ class FitTargets:
         """Adds pose and betas of fits to the examples without a pose.
 
         Args:
-            batch: a batch of training/data/pipeline/batches.py: train_dataset.
+            batch: a batch of training/data/pipeline/batches.py: train_dataset;
+                bodies are fitted to its `openpose`, too, where it has it.
             prediction: the prediction for it.
             fits: the stored fits; rows without one hold the mean body.
 
@@ -79,10 +84,13 @@ class FitTargets:
         points = _pixels(batch["keypoints"])
         has_keypoints = tf.reduce_any(points[..., 2] > 0, axis=1)
         needs_fit = has_keypoints & (batch["has_pose"] <= 0)
-        best, score = self._stored_fits(points, fits)
+        detections = batch.get("openpose")
+        if detections is not None:
+            detections = _pixels(detections)
+        best, score = self._stored_fits(points, detections, fits)
         better = tf.zeros_like(needs_fit)
         if self.steps:
-            new_fit, new_score = self._new_fits(points, prediction)
+            new_fit, new_score = self._new_fits(points, detections, prediction)
             finite = tf.math.is_finite(new_score)
             for part in (new_fit.pose, new_fit.betas):
                 finite &= tf.reduce_all(tf.math.is_finite(part), axis=1)
@@ -105,7 +113,7 @@ class FitTargets:
             "fits_valid": _to_float(valid),
         }
 
-    def _stored_fits(self, points, fits):
+    def _stored_fits(self, points, detections, fits):
         """Stored fits, moved onto the keypoints, and their scores."""
         body_keypoints, _ = self.body.keypoints(fits.rotmats, fits.betas)
         index = joints.select(self.body.joint_names, of=joints.KEYPOINTS)
@@ -116,10 +124,12 @@ class FitTargets:
         parameters = smplify.Parameters(
             self._rotvecs(fits.rotmats), fits.betas, translations
         )
-        losses = self.fitter.joint_losses(parameters, points, FOCAL, CENTRE)
-        return parameters, tf.reduce_mean(losses, axis=1)
+        losses = self.fitter.joint_losses(
+            parameters, points, FOCAL, CENTRE, detections
+        )
+        return parameters, _score(losses, detections)
 
-    def _new_fits(self, points, prediction):
+    def _new_fits(self, points, detections, prediction):
         """Fits that start at the prediction, and their scores."""
         start = smplify.Parameters(
             self._rotvecs(prediction.rotmats),
@@ -127,10 +137,9 @@ class FitTargets:
             camera.weak_to_translation(prediction.camera, FOCAL, SIDE),
         )
         start = tf.nest.map_structure(tf.stop_gradient, start)
-        fit = self.fitter(start, points, FOCAL, CENTRE)
-        return smplify.Parameters(fit.pose, fit.betas, fit.translation), (
-            fit.score
-        )
+        fit = self.fitter(start, points, FOCAL, CENTRE, detections)
+        parameters = smplify.Parameters(fit.pose, fit.betas, fit.translation)
+        return parameters, _score(fit.joint_losses, detections)
 
     def _rotvecs(self, rotmats: tf.Tensor) -> tf.Tensor:
         """(B, J, 3, 3) -> (B, 3 J)."""
@@ -141,6 +150,16 @@ class FitTargets:
 def _pixels(keypoints: tf.Tensor) -> tf.Tensor:
     """(B, K, 3) in [-1, 1] and confidence -> pixels of SIDE, centre 0."""
     return keypoints * (SIDE / 2, SIDE / 2, 1.0)
+
+
+def _score(losses: tf.Tensor, detections: tf.Tensor | None) -> tf.Tensor:
+    """(B,) mean keypoint loss, see THRESHOLD."""
+    if detections is None:
+        return tf.reduce_mean(losses, axis=1)
+    count = losses.shape[1] - detections.shape[1]
+    has_detections = tf.reduce_any(detections[..., 2] > 0, axis=1)
+    count = tf.where(has_detections, float(SPIN_KEYPOINTS), float(count))
+    return tf.reduce_sum(losses, axis=1) / count
 
 
 def _with_labels(batch, rotmats, betas, valid):

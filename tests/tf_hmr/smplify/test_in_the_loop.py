@@ -161,6 +161,40 @@ def train_here(folder: str, where: str) -> None:
         loop.train(chosen, model, strategy, batches, None, Path(folder))
 
 
+def test_scores_with_detections_are_over_spins_keypoints(body):
+    """Its 49; a person in whom OpenPose found nothing has the body's own."""
+
+    class Measured:
+        schedule = smplify.SPIN
+
+        def joint_losses(self, parameters, keypoints, focal, centre, seen):
+            count = 29 if seen is None else 29 + 25
+            return tf.ones((len(keypoints), count)) * [[98.0], [0.0]]
+
+    fitting = in_the_loop.FitTargets.__new__(in_the_loop.FitTargets)
+    fitting.body, fitting.steps, fitting.fitter = body, 0, Measured()
+    rotmats, betas, keypoints = (part[:2] for part in people(body))
+    seen = np.zeros((2, 25, 3), np.float32)
+    batch = {
+        "keypoints": keypoints,
+        "rotmats": rotmats,
+        "betas": betas,
+        "has_pose": tf.zeros(2),
+        "has_betas": tf.zeros(2),
+    }
+    fits = methods.Fits(rotmats, betas, tf.ones(2))
+    valid = []
+    for confidence in (None, 0.0, 0.3):
+        if confidence is not None:
+            seen[0, 3, 2] = confidence
+            batch["openpose"] = tf.constant(seen)
+        valid.append(fitting(batch, None, fits)["fits_valid"].numpy().tolist())
+    # 29 * 98 / 29 and 54 * 98 / 29, or 54 * 98 / 49, against 100.
+    assert valid == [[1, 1], [0, 1], [0, 1]]
+    score = in_the_loop._score(tf.ones((2, 54)), tf.constant(seen))
+    np.testing.assert_allclose(score, [54 / 49, 54 / 29], rtol=1e-6)
+
+
 def test_two_devices_keep_what_one_does(tmp_path, body):
     """A fit is as close as a loss: three steps of Adam move it by 0.03."""
     start(tmp_path, body)

@@ -127,17 +127,26 @@ def image_to_ndc(augmentation: Augmentation, boxes: tf.Tensor) -> tf.Tensor:
 
 
 def keypoints(
-    augmentation: Augmentation, to_ndc: tf.Tensor, points: tf.Tensor
+    augmentation: Augmentation,
+    to_ndc: tf.Tensor,
+    points: tf.Tensor,
+    names: Sequence[str] = joints.KEYPOINTS,
 ) -> tf.Tensor:
     """Maps keypoints (B, K, 3) from source pixels to ndc of the crop.
 
     A keypoint that leaves the crop keeps its visibility; one that was never
     visible becomes 0, 0, 0.
+
+    Args:
+        augmentation: of B examples.
+        to_ndc: (B, 2, 3) of image_to_ndc.
+        points: x, y and visibility or confidence.
+        names: the K keypoints.
     """
     visible = points[:, :, 2:]
     xy = tf.matmul(points[:, :, :2], to_ndc[:, :, :2], transpose_b=True)
     xy = tf.where(visible > 0, xy + to_ndc[:, None, :, 2], 0.0)
-    return _swap_sides(augmentation, tf.concat([xy, visible], axis=2))
+    return _swap_sides(augmentation, tf.concat([xy, visible], axis=2), names)
 
 
 def landmarks(

@@ -118,6 +118,7 @@ def train_dataset(
     Returns:
         Dictionaries: the images, of which warp.finish makes image (B, S, S,
         3) float32 0..255 in the step; keypoints (B, K, 3) ndc and visibility;
+        openpose (B, 25, 3) ndc and confidence, 0 where not detected;
         joints3d (B, K, 4) metres, camera frame, and valid; rotmats (B, 24, 3,
         3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
         has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import rotations
 from training import config
 from training.data.pipeline import augment, views
@@ -44,6 +45,9 @@ def augmented(
     has_betas = has_3d * fields["has_betas"]
     has_joints3d = has_3d * fields["has_joints3d"]
     points = augment.keypoints(augmentation, to_ndc, fields["keypoints"])
+    openpose = augment.keypoints(
+        augmentation, to_ndc, fields["openpose"], openpose_files.BODY25
+    )
     pose = _masked(has_pose, fields["pose"])
     rotmats = rotations.rotvec_to_rotmat(
         tf.reshape(pose, [-1, schema.NUM_JOINTS, 3])
@@ -52,6 +56,7 @@ def augmented(
     identity = tf.eye(3, batch_shape=[schema.NUM_JOINTS])
     return {
         "keypoints": _masked(good * fields["has_keypoints"], points),
+        "openpose": _masked(good, openpose),
         "joints3d": _masked(
             has_joints3d, augment.joints3d(augmentation, fields["joints3d"])
         ),

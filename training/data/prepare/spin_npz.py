@@ -2,12 +2,13 @@
 
 Arrays of N people: imgname (N,), center (N, 2), scale (N,) with a crop of
 200 scale px; and, as far as the dataset has them, part (N, 24, 3) x, y and
-confidence, S (N, 24, 4) metres in the camera's frame and confidence, pose
-(N, 72), shape (N, 10), has_smpl (N,), gender (N,) "m" or "f", texts or bytes,
-in some files whole words or capitals (nkolot/SPIN:
-datasets/base_dataset.py, constants.py). OpenPose's detections, which SPIN
-gives no weight, and masks are not read. Many later papers ship such files,
-too.
+confidence, openpose (N, 25, 3) OpenPose's detections, S (N, 24, 4) metres in
+the camera's frame and confidence, pose (N, 72), shape (N, 10), has_smpl (N,),
+gender (N,) "m" or "f", texts or bytes, in some files whole words or capitals
+(nkolot/SPIN: datasets/base_dataset.py, constants.py). SPIN gives OpenPose's
+detections no weight in the network's losses, but fits bodies to them as well
+as to `part` (smplify/losses.py). Masks are not read. Many later papers ship
+such files, too.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import array_files
+from tf_hmr.formats import array_files, openpose_files
 from training.data.formats import requirements, texts
 from training.data.readers import frames, genders, writing
 
@@ -44,6 +45,7 @@ _SHAPES = {
     "center": (2,),
     "scale": (),
     "part": (24, 3),
+    "openpose": (len(openpose_files.BODY25), 3),
     "S": (24, 4),
     "pose": (72,),
     "shape": (10,),
@@ -160,11 +162,21 @@ def _labels(row: dict) -> dict:
             if flags.any():
                 names = _names(flags)
                 labels[label] = frames.by_name(names, points, flags)
+    if "openpose" in row:
+        detections = _detections(row["openpose"])
+        if detections.any():
+            labels["openpose"] = detections
     if "pose" in row and row.get("has_smpl", 1) > 0:
         labels["pose"], labels["topology"] = row["pose"], TOPOLOGY
         if "shape" in row:
             labels["betas"] = row["shape"]
     return labels
+
+
+def _detections(rows: np.ndarray) -> np.ndarray:
+    """Rows (25, 3) x, y, confidence; 0 where nothing usable was detected."""
+    usable = np.isfinite(rows).all(axis=1) & (rows[:, 2] > 0)
+    return np.where(usable[:, None], rows, 0.0)
 
 
 def _names(flags: np.ndarray) -> tuple[str, ...]:

@@ -221,10 +221,11 @@ def _with_labels_cut(
         keypoints = label.keypoints.astype(np.float64)
         keypoints[:, :2] = pixel_centres(keypoints[:, :2])
         labels["keypoints"] = keypoints
-    if label.landmarks is not None:
-        landmarks = label.landmarks.astype(np.float64)
-        landmarks[:, :2] = pixel_centres(landmarks[:, :2])
-        labels["landmarks"] = landmarks
+    for name in ("landmarks", "openpose"):
+        if getattr(label, name) is not None:
+            points = getattr(label, name).astype(np.float64)
+            points[:, :2] = pixel_centres(points[:, :2])
+            labels[name] = points
     if label.intrinsics is not None:
         camera = label.intrinsics.astype(np.float64)
         labels["intrinsics"] = [

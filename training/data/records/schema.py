@@ -16,6 +16,7 @@ import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import crop
 
 SCHEMA = 1  # raised when a stored field changes its meaning
@@ -35,6 +36,7 @@ OPTIONAL = {
     "original_size": (2,),
     "cut": (4,),
     "landmarks": (len(joints.BLAZEPOSE33), 7),
+    "openpose": (len(openpose_files.BODY25), 3),
 }
 """Arrays that are stored only when set; where missing they are read as 0."""
 ALL_ARRAYS = ARRAYS | OPTIONAL
@@ -71,6 +73,9 @@ class Example:
         cut: (4,) x, y, w, h of `image` in pixels of the larger one, edges.
         landmarks: (33, 7) points of BlazePose as method_inputs.INPUTS says,
             but x and y in pixels of `image`.
+        openpose: (25, 3) OpenPose's detections in the order of
+            openpose_files.BODY25: x, y in pixels and confidence, 0 where not
+            detected. Evidence for SMPLify's fits alone, and no label.
         dataset, example_id: its origin; the pair is unique.
         topology: tag of the body that pose, betas and parts belong to.
         part_set: key of body_parts.PARTS if people drew the parts: then those
@@ -93,6 +98,7 @@ class Example:
     original_size: np.ndarray | None = None
     cut: np.ndarray | None = None
     landmarks: np.ndarray | None = None
+    openpose: np.ndarray | None = None
     dataset: str = ""
     example_id: str = ""
     topology: str = ""

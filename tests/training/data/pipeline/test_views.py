@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.support import record_samples
 from tests.support.closeness import assert_close
 from tf_hmr import joints
+from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import camera, crop
 from training import config
 from training.data.pipeline import augment, batches, labels
@@ -152,6 +153,41 @@ def test_landmarks_go_where_keypoints_and_joints_go():
     for row in range(COUNT):
         expected = landmarks_of(batch["keypoints"][row], batch["joints3d"][row])
         assert_close("ndc", batch["landmarks"][row], expected)
+
+
+def openpose_of(points: np.ndarray, confidence: float) -> np.ndarray:
+    """Detections of the keypoints; nothing else is detected."""
+    detections = np.zeros((len(openpose_files.BODY25), 3))
+    for row, name in enumerate(openpose_files.BODY25):
+        if name in joints.KEYPOINTS:
+            detections[row] = points[joints.KEYPOINTS.index(name)]
+            detections[row, 2] *= confidence
+    return detections
+
+
+def test_openposes_detections_go_where_keypoints_go():
+    examples = [seen(n) for n in range(COUNT)]
+    examples = [
+        dataclasses.replace(e, openpose=openpose_of(e.keypoints, 0.3))
+        for e in examples
+    ]
+    batch = labelled(examples, DRAWN)
+    for row in range(COUNT):
+        expected = openpose_of(batch["keypoints"][row], 0.3)
+        assert_close("ndc", batch["openpose"][row], expected)
+    assert not labelled([seen(0)])["openpose"].any()
+
+
+def test_openposes_detections_are_cut_with_the_photo():
+    points = np.zeros((len(joints.KEYPOINTS), 3))
+    points[:, :2] = np.linspace((950, 350), (1250, 950), len(points))
+    points[:, 2] = 1
+    cut = large_photo(keypoints=points, openpose=openpose_of(points, 0.3))
+    expected = openpose_of(cut.keypoints, 0.3)
+    assert np.abs(cut.keypoints - points)[:, :2].min() > 10
+    known = expected[:, 2] > 0
+    assert (cut.openpose[~known, 2] == 0).all()
+    np.testing.assert_allclose(cut.openpose[known], expected[known], rtol=1e-5)
 
 
 def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):

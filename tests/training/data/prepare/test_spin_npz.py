@@ -82,6 +82,19 @@ def test_labels_are_the_truth(scenes, tmp_path, monkeypatch, h36m):
     assert found[2].topology == "smpl"
 
 
+def test_openposes_detections_are_stored(scenes, tmp_path, monkeypatch, rng):
+    seen = rng.uniform(5, 100, (3, 25, 3))
+    seen[..., 2] = rng.uniform(0.1, 1, (3, 25))
+    seen[0, 4], seen[0, 5, 0], seen[2] = [7, 8, 0], np.nan, 0
+    spin_npz_files.write(tmp_path, scenes, openpose=seen)
+    first, second, third = read_all(tmp_path, monkeypatch)
+    np.testing.assert_allclose(second.openpose, seen[1], rtol=1e-6)
+    expected = seen[0].copy()
+    expected[4:6] = 0
+    np.testing.assert_allclose(first.openpose, expected, rtol=1e-6)
+    assert third.openpose is None
+
+
 def test_absent_arrays_are_absent_labels(scenes, tmp_path, monkeypatch):
     none = dict.fromkeys(("S", "pose", "shape", "has_smpl", "gender"))
     spin_npz_files.write(tmp_path, scenes, **none)
