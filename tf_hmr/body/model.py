@@ -80,9 +80,7 @@ class Body:
                 rest_blends.reshape(self.num_betas, -1)
             )
             self._surface = _points(body_points.surface_points(data))
-            points, gather = body_points.of_keypoints(
-                data, self.joint_names
-            )
+            points, gather = body_points.of_keypoints(data, self.joint_names)
             self._keypoints, self._gather = _points(points), _constant(gather)
         compiled = _compiled if jit else _plain
         self._mesh_function = compiled(self._pose_points, self._mesh)

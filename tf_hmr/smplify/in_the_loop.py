@@ -22,10 +22,10 @@ from tf_hmr.smplify import priors
 SIDE, FOCAL = 224.0, 5000.0
 CENTRE = (0.0, 0.0)
 # Fits with a mean keypoint loss (px squared) above this are not used as labels.
-# The mean is over all keypoints of the body, visible or not; with OpenPose's
-# detections it is the sum over SPIN's 49 keypoints, OpenPose's 25 and 24 others.
-# So a person without detections, who has half the evidence, is not accepted
-# with larger errors.
+# The mean is over all keypoints of the body, visible or not. With OpenPose's
+# detections the sum is divided by SPIN's 49 keypoints, OpenPose's 25 and 24
+# others. So a person without detections, who has half the evidence, is not
+# accepted with larger errors.
 THRESHOLD = 100.0
 SPIN_KEYPOINTS = 49
 # A fit with a larger beta gives a label of its pose and of the mean shape.

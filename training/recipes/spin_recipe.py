@@ -60,10 +60,11 @@ def at_size_of(
 def experiment(method: methods.Config) -> config.Experiment:
     """Makes an experiment with SPIN's data, augmentation and steps.
 
-    An epoch is as long as the largest dataset, Human3.6M. SPIN's code does not
-    give the sizes of the datasets, so those of HMR's records are used. SPIN
-    draws the scale from a normal distribution clipped to the range; here it is
-    uniform.
+    An epoch is as long as the largest dataset, Human3.6M. SPIN divides the
+    share of people in the wild by the sizes of its datasets, which its code
+    does not give, so those of HMR's records are used: the shares of a run must
+    not change with the records that are there. SPIN draws the scale from a
+    normal distribution clipped to the range; here it is uniform.
 
     Args:
         method: the Config of the method, with its own values.

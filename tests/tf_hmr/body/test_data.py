@@ -231,9 +231,7 @@ def test_smpl_folder_with_spins_files(tmp_path, raw, rng, as_smpl):
     assert copy.skeleton_keypoints == read.skeleton_keypoints
 
 
-def test_hmrs_mean_params_are_read_beside_its_body(
-    tmp_path, raw, rng, as_smpl
-):
+def test_hmrs_mean_params_are_read_beside_its_body(tmp_path, raw, rng, as_smpl):
     smpl_files.write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", raw)
     pose, betas = rng.normal(size=72), np.linspace(-1, 1, 10)
     with h5py.File(tmp_path / "neutral_smpl_mean_params.h5", "w") as file:
@@ -244,9 +242,7 @@ def test_hmrs_mean_params_are_read_beside_its_body(
     assert_close("exact", shape, betas.astype(np.float32))
     # SPIN's file, in the form that the body stores, is read first.
     spins = np.zeros(144, np.float32)
-    np.savez(
-        tmp_path / "smpl_mean_params.npz", pose=spins, shape=np.ones(10)
-    )
+    np.savez(tmp_path / "smpl_mean_params.npz", pose=spins, shape=np.ones(10))
     assert_close("exact", BodyData.load(tmp_path).mean_parameters()[0], spins)
 
 

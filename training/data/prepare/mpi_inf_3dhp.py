@@ -259,6 +259,8 @@ def _apply_rules(task: Task, person: writing.ReadPerson) -> writing.ReadPerson:
     """Skips an example that breaks the rules.
 
     Joints outside the image are invisible here, as frames.example marks them.
+    HMR labels all 14 as visible wherever they are; records label only what
+    their picture shows, and training.doctor counts others as faults.
     """
     if isinstance(person, writing.Skipped):
         return person

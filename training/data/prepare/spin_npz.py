@@ -25,8 +25,10 @@ from training.data.readers import frames, genders, writing
 
 NAME = "spin-npz"
 TOPOLOGY = "smpl"
-# Human3.6M's top of the head is another point than LSP's; SPIN compares
-# either with the same joint of its body, and no dataset has both.
+# Human3.6M's top of the head is another point than LSP's, and SPIN compares it
+# with another point of its body, the last row of J_regressor_extra.npy
+# (constants.py: JOINT_MAP). Records have one name for both, as no dataset has
+# both, so here the head of Human3.6M and MPI-INF-3DHP is compared with LSP's.
 JOINTS24 = (
     *joints.LSP14,
     "pelvis",
