@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
             path = measure(name, flags)
             content = json.loads(path.read_text())
             print(f"{name}: {_state(content)}. {content['text']}\n{path}")
-    except (FileNotFoundError, ValueError, runs.RunError) as error:
+    except (OSError, ValueError, runs.RunError) as error:
         print(f"training.claims: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.figure
 import numpy as np
 
+from tf_hmr.formats import atomic
 from training.claims import rules
 from training.evaluation import occluders
 
@@ -74,5 +75,6 @@ def _panels(count: int):
 
 
 def _save(figure: matplotlib.figure.Figure, path: Path) -> str:
-    figure.savefig(path, dpi=110)
+    with atomic.replacing(path) as part:
+        figure.savefig(part, dpi=110)
     return path.name
