@@ -118,7 +118,7 @@ def read_npy(path: Path, expected: str, cure: str) -> np.ndarray:
             f"{path} is an archive of arrays, an .npz whatever its name; "
             f"expected {expected}. {cure}"
         )
-    with path.open("rb") as file:
+    with system_limits.told(path), path.open("rb") as file:
         try:
             return _array(file, path.stat().st_size)
         except Exception as error:  # see the module's docstring
@@ -152,7 +152,7 @@ def _is_archive(path: Path, expected: str, cure: str) -> bool:
         raise FileNotFoundError(
             f"{path} is not there; expected {expected}. {cure}"
         )
-    with path.open("rb") as file:
+    with system_limits.told(path), path.open("rb") as file:
         return file.read(4) in _ARCHIVE_STARTS
 
 

@@ -3,7 +3,9 @@
 Readers of files that take any error for damage ask here first.
 """
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 CURE = (
@@ -17,6 +19,23 @@ def is_reached(error: BaseException) -> bool:
     """Whether an error says that too many files are open."""
     numbers = (errno.EMFILE, errno.ENFILE)
     return getattr(error, "errno", None) in numbers or _TEXT in str(error)
+
+
+@contextlib.contextmanager
+def told(path: str | Path) -> Iterator[None]:
+    """Tells of too many open files in place of errors of this block.
+
+    Args:
+        path: of the file that the block opens.
+
+    Raises:
+        OSError: too many files are open.
+    """
+    try:
+        yield
+    except OSError as error:
+        check(error, path)
+        raise
 
 
 def check(error: BaseException, path: str | Path) -> None:

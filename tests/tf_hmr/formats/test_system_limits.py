@@ -2,9 +2,9 @@
 
 import errno
 import os
+import pathlib
 
 import h5py
-import numpy as np
 import pytest
 
 from tf_hmr.formats import array_files, keras_files, system_limits
@@ -31,7 +31,7 @@ def test_readers_do_not_call_a_file_damaged_that_cannot_be_opened(
         raise error
 
     path.write_bytes(b"")
-    monkeypatch.setattr(np, "load", fail)
+    monkeypatch.setattr(pathlib.Path, "open", fail)
     monkeypatch.setattr(h5py, "File", fail)
     read = {
         "npy": lambda: array_files.read_npy(path, "x", "y"),
