@@ -109,9 +109,11 @@ def _check_free(port: int) -> None:
         ValueError: it is in use, or no port.
     """
     try:
+        if not 0 <= port < 2**16:
+            raise OSError("expected 0 to 65535")
         with socket.create_server(("", port)):
             pass
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ValueError(
             f"--port {port} cannot be listened at ({error}). {_CURE}"
         ) from None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import planted
+from tests.support import full_disk, planted
 from tests.support.closeness import assert_close
 from training import evaluate
 from training.evaluation import (
@@ -112,6 +112,31 @@ def test_predictions_in_a_file_score_as_the_model_did(
     for key, value in expected["metrics"].items():
         assert_close("float32_mm", results["metrics"][key], value)
     assert results["complete"] is True
+
+
+@pytest.fixture
+def old_results(run, folder):
+    """The results of predictions in a file, and their content by name."""
+    from_file(run[1], folder)
+    return {
+        path: path.read_bytes() for path in sorted((folder / "file").iterdir())
+    }
+
+
+@pytest.mark.parametrize("size", [1000, 10_000])
+def test_a_full_disk_leaves_the_old_results(
+    run, folder, old_results, size, capsys
+):
+    """Less than the json needs, and less than the figure needs."""
+    words = [f"--predictions={run[1]}", f"--records={folder}", "--every=2"]
+    words += [f"--out={folder / 'file'}", f"--protocol={RULE.name}"]
+    with full_disk.files_of_at_most(size):
+        assert evaluate.main(words) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("training.evaluate: ") and "too large" in line
+    assert str(folder / "file" / RULE.name) in line
+    now = {path: path.read_bytes() for path in (folder / "file").iterdir()}
+    assert now == old_results
 
 
 def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
