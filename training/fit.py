@@ -42,6 +42,7 @@ from training.engine import (
     exit_status,
     loop,
     provenance,
+    signals,
     workdir,
 )
 from training.engine import step as steps
@@ -129,6 +130,10 @@ def fit(
         "topology": loaded.topology,
     }
     with contextlib.ExitStack() as stack:
+        if cluster.read().several:
+            # TensorFlow has caught SIGTERM since the workers met, and does
+            # nothing with it: they would train on.
+            stack.enter_context(signals.stop_requested())
         if cluster.read().chief:
             stack.enter_context(workdir.locked(options.workdir))
             workdir.claim(options.workdir, experiment, choices, name)

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -67,3 +69,19 @@ def test_another_configuration(tiny_records, tmp_path):
     assert "differ in the configuration" in first
     assert "seed: 0 in the folder, 5 asked for" in second
     assert not workdir.begun(run)
+
+
+@pytest.mark.slow
+def test_a_stop_before_the_first_step_is_remembered(tiny_records, tmp_path):
+    """While the workers build what they train, after they have met."""
+    run = tmp_path / "run"
+    words = (["--steps=2000"],) * 2
+    workers = started(run, tiny_records, words=words)
+    while not (run / workdir.ENVIRONMENT_FILE).exists():
+        assert workers[0].poll() is None
+        time.sleep(0.05)
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    statuses, said = worker_processes.ends(workers)
+    assert statuses == [exit_status.STOPPED] * 2, said
+    assert 0 < workdir.saved_steps(run)[-1] < 10
