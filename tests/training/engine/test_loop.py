@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_both_stages_follow_each_other(tmp_path, body):
     assert {"fit", "fool", "loss", "gradient_norm", "adversary/fake"} <= set(
         toy_method.losses(tmp_path)[0]
     )
+
+
+def test_a_run_killed_before_its_first_save_starts_anew(tmp_path, body):
+    """Its folder is claimed already, and lines are logged."""
+    choices = {"precision": "float32"}
+    workdir.claim(tmp_path, toy_method.EXPERIMENT, choices)
+    toy_method.run(tmp_path, body)
+    first = toy_method.losses(tmp_path)
+    shutil.rmtree(tmp_path / checkpoints.FOLDER)
+    workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "another"})
+    settled = workdir.settled(tmp_path, toy_method.EXPERIMENT)
+    assert settled["precision"] == "float32"
+    toy_method.run(tmp_path, body)
+    assert toy_method.losses(tmp_path) == first
 
 
 @pytest.mark.parametrize("log_every", [1, 3])
