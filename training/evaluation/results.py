@@ -9,6 +9,7 @@ from training.evaluation import evaluator, selection
 TITLES = {
     "mpjpe_mm": "MPJPE (mm)",
     "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "mpjpe_true_root_mm": "true root (mm)",
     "pve_mm": "PVE (mm)",
     "pck3d_150mm": "PCK@150mm (%)",
     "auc3d": "AUC (%)",

@@ -35,6 +35,7 @@ ENCODER = {
 # HMR's release weighs the adversary 1 and the keypoints 60 (akanazawa/hmr:
 # do_train.sh); without 3D labels it is the only constraint on poses.
 _ADVERSARY_ALONE = _METHOD.keypoints_2d / 60
+_LR = 1e-3
 
 
 def experiment(
@@ -68,8 +69,9 @@ def experiment(
         precision="auto",
         steps=4000,
         optim=config.Optim(
-            lr=1e-3,
-            lr_adversary=1e-3,
+            lr=_LR,
+            # HMR's 1e-4 to 1e-5 (akanazawa/hmr: do_train.sh).
+            lr_adversary=10 * _LR,
             weight_decay=1e-4,
             schedule="cosine",
             warmup_steps=100,
