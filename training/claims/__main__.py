@@ -134,12 +134,11 @@ def _measured(
 
 
 def _constants(measured) -> dict[str, float]:
-    """Errors of the mean pose; where records differ, the smallest."""
+    """Metrics of the mean pose; where records differ, the smallest."""
     constants = {}
     for networks in measured.values():
         for values in networks.values():
-            for metric in rules.CONSTANTS.keys() & values.constants.keys():
-                error = values.constants[metric]
+            for metric, error in values.constants.items():
                 constants[metric] = min(error, constants.get(metric, error))
     return constants
 

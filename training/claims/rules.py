@@ -378,8 +378,10 @@ def verdict(
 
 
 def constant_of(metric: str, constants: Mapping[str, float]) -> float:
-    """The mean pose's error in mm, as measured or else of CONSTANTS."""
-    return float(constants.get(metric, CONSTANTS[metric].error_mm))
+    """The mean pose's metric, as measured or else of CONSTANTS."""
+    if metric in constants:
+        return float(constants[metric])
+    return CONSTANTS[metric].error_mm
 
 
 def _failure(claim, name, configurations, constants) -> list[str]:

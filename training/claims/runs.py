@@ -9,6 +9,7 @@ OUT/<configuration>/rates.
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -178,7 +179,8 @@ def best_rate(name: str, size: Size, out: Path, records: str) -> float:
             workdir.write_json(folder / RATE_RESULT, content)
         error = json.loads((folder / RATE_RESULT).read_text())[rules.TRUE_ROOT]
         errors[rate] = error
-    rate = min(errors, key=errors.__getitem__)
+    # NaN last.
+    rate = min(errors, key=lambda r: (math.isnan(errors[r]), errors[r]))
     texts = ", ".join(f"{r:g}: {error:.1f}" for r, error in errors.items())
     print(f"  learning rates ({rules.TRUE_ROOT}): {texts}; {rate:g} is taken")
     return rate

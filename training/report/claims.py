@@ -132,10 +132,9 @@ def _grid(
 def _constant_line(keys: Sequence[str], constants) -> Line:
     row = [Entry("always the mean pose", "label"), Entry()]
     for key in keys:
-        value = ""
-        if key in rules.CONSTANTS:
-            value = results.format_metric(rules.constant_of(key, constants))
-        row.append(Entry(value))
+        is_known = key in constants or key in rules.CONSTANTS
+        value = rules.constant_of(key, constants) if is_known else None
+        row.append(Entry(results.format_metric(value) if is_known else ""))
     return Line(tuple(row), "context")
 
 
