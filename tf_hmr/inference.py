@@ -157,7 +157,8 @@ def recover(
     Raises:
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
             not a box or lies outside the photo, or the method reads
-            landmarks and there are none; the message says which.
+            landmarks and there are none, or reads the labelled global
+            rotation; the message says which.
     """
     is_array = isinstance(photo, np.ndarray)
     image = photo if is_array else read_photo(photo)
@@ -225,11 +226,17 @@ def crop_inputs(
         (N, ...) float32 by name of method_inputs.INPUTS.
 
     Raises:
-        ValueError: the method reads landmarks and there are none.
+        ValueError: the method reads landmarks and there are none, or reads
+            the global rotation, which no photo has.
     """
     size = _image_size(image)
     if intrinsics is None:
         intrinsics = camera.default_intrinsics(size)
+    if "global_rotation" in model.input_names:
+        raise ValueError(
+            "The method reads the labelled global rotation of a body, which "
+            "no photo has (true_root=True). Pass a model without it."
+        )
     makers = {
         "image": lambda n: crop.crop_image(
             image, crop_boxes[n], model.image_size

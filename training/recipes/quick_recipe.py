@@ -39,15 +39,17 @@ _LR = 1e-3
 
 
 def experiment(
-    paired: bool = True, adversary: bool = True
+    paired: bool = True, adversary: bool = True, true_root: bool = False
 ) -> config.Experiment:
-    """`quick`, or its variants without 3D labels or without an adversary.
+    """`quick`, or its variants.
 
     Args:
         paired: half of each batch has 3D labels, the other half, of other
             images, only 2D keypoints; else all images have only keypoints.
         adversary: whether unpaired poses judge the predictions. Without 3D
             labels their mean is the regressor's start in any case.
+        true_root: the labelled global rotation is an input; all images have
+            3D labels.
     """
     method, sources = _METHOD, (config.Source("synthetic", labels="2d"),)
     if paired:
@@ -57,6 +59,9 @@ def experiment(
         )
     else:
         method = dataclasses.replace(method, adversary=_ADVERSARY_ALONE)
+    if true_root:
+        method = dataclasses.replace(method, true_root=True)
+        sources = (config.Source("synthetic"),)
     if not adversary:
         method = dataclasses.replace(method, adversary=0.0)
     return config.Experiment(
