@@ -28,6 +28,7 @@ from edge.conversion import compare as check
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
 from tf_hmr import method
+from tf_hmr.formats import atomic
 
 CALIBRATION = 64
 """Number of crops that w8 and int8 are calibrated on."""
@@ -89,15 +90,11 @@ def export(args: Args) -> dict:
     model_card |= {"model": args.out.name, "latency_only": args.latency_only}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     model_card["mesh"] = card.write_mesh(model, args.out)
-    partial_file = args.out.with_name("part." + args.out.name)
-    try:
+    with atomic.replacing(args.out) as partial_file:
         first_person = next(convert.one_by_one(held_out.inputs))
         _write_with_card(content, model_card, partial_file, first_person)
-        model_card["bytes"] = partial_file.stat().st_size
+        model_card |= card.of_content(partial_file.read_bytes())
         card.write(args.out, model_card)
-        partial_file.replace(args.out)
-    finally:
-        partial_file.unlink(missing_ok=True)
     return model_card
 
 
@@ -182,6 +179,7 @@ def check_file(args: Args) -> dict:
     model = method.load(args.weights, args.body, jit=False)
     held_out = images.held_out(model, args.calibration, args.crops)
     content = args.check.read_bytes()
+    card.check_content(args.check, content, model_card)
     measured = _measured(content, model_card["format"], model, held_out)
     excess = check.excess(measured, model_card["precision"])
     if excess and not args.latency_only:

@@ -15,26 +15,47 @@ count from the first pixel's centre; keypoints_px are at the pelvis's depth.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # cv2 reads it at import.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "300000000")
 import cv2
 import numpy as np
 
 SIGNATURE = "serving_default"
 INPUTS = ("image", "box", "image_size", "intrinsics")  # All that cards list.
 OUTPUTS = ("vertices", "joints", "keypoints", "rotmats", "betas", "camera")
-PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 300_000_000  # Of a photo, as in tf_hmr.
+PHOTOS = tuple(
+    ".avif .bmp .jfif .jp2 .jpe .jpeg .jpg .png .ppm .tif .tiff .webp".split()
+)
+OTHER_PHOTOS = tuple(  # HEIC, RAW of cameras and others that are not read.
+    ".3fr .arw .cr2 .cr3 .crw .dng .erf .gif .heic .heif .hif .iiq .jxl .jxr "
+    ".kdc .mef .mos .mrw .nef .nrw .orf .pef .psd .raf .raw .rw2 .rwl .sr2 "
+    ".srf .srw .tga .x3f".split()
+)
+MP4_BOXES = b"ftyp moov mdat free skip wide styp moof mfra sidx uuid".split()
+TOO_LARGE = f"larger than {MAX_PIXELS // 10**6} megapixels"
+NO_IMAGE = "not a readable image"
+MARKER = re.compile(rb"\xff([^\x00\xff])")  # Of a JPEG.
+SCAN_END = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+CONVERT = "convert it to JPEG or PNG"
+SIDES_PX = (1e-3, 1e7)  # Least and longest sides of a box.
 HINT = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
+BOXES = "[[x, y, w, h], ...] in pixels with w, h over 0"
 ERRORS = (OSError, ValueError, TypeError, MemoryError, cv2.error)
+ERRORS += (OverflowError, RecursionError)  # Of numbers in --boxes.
 FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
 ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
 BOX_SHARE = 0.6  # Share of the joints' box in the next box; else the last box.
@@ -70,13 +91,24 @@ class Model:
         self.size = int(card["inputs"]["image"]["shape"][1])
         self.crop_scale = float(card["crop"]["scale"])
         self.topology = str(card["topology"])
+        if not (self.size > 0 and 0 < self.crop_scale < math.inf):
+            raise ValueError("its card's image shape or crop scale is not > 0")
         with open(str(path.with_suffix(".mesh.npz")), "rb") as file:
-            mesh = np.load(file)
-            self.faces = mesh["faces"]
-            if "lite_faces" in mesh:
-                self.faces = mesh["lite_vertices"][mesh["lite_faces"]]
+            mesh = dict(np.load(file))
+        for name in {"faces", "lite_faces", "lite_vertices"} & set(mesh):
+            array = mesh[name]
+            if array.dtype.kind not in "iu" or array.min(initial=0) < 0:
+                raise ValueError(f"{name} of its .mesh.npz are no indices")
+        self.faces = mesh["faces"]
+        if "lite_faces" in mesh:
+            self.faces = mesh["lite_vertices"][mesh["lite_faces"]]
+        if self.faces.ndim != 2 or self.faces.shape[1] != 3:
+            raise ValueError("the faces of its .mesh.npz are no triangles")
         if path.stat().st_size != card["bytes"]:  # tflite-runtime would crash.
             raise ValueError(f"not the {card['bytes']} bytes that it was")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if card.get("sha256", digest) != digest:  # Older cards have none.
+            raise ValueError("damaged, its sha256 is not that of its card")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
@@ -337,14 +369,172 @@ def draw(canvas, vertices, pixels, faces):
         cv2.fillConvexPoly(canvas, points[face], colours[face], cv2.LINE_8, 4)
 
 
+def read_photo(path):
+    """BGR image of a file, upright, as tf_hmr reads it.
+
+    Refuses by a ValueError what is cut short or damaged, larger than
+    MAX_PIXELS, or turned in a way that OpenCV does not read.
+    """
+    data = Path(path).read_bytes()
+    (height, width), variants = (0, 0), [data]
+    if data[:2] == b"\xff\xd8":
+        (height, width), variants = _jpeg_pictures(data)
+    elif data[:4] == b"\x89PNG" and len(data) >= 24:
+        width, height = struct.unpack_from(">II", data, 16)
+    elif data[4:8] == b"ftyp":
+        _check_heif(data)
+    if height * width > MAX_PIXELS:
+        raise ValueError(TOO_LARGE)
+    for variant in variants:
+        image, complaint = _decode(variant)
+        if not complaint:
+            break
+    if image is None or complaint:
+        raise ValueError("JPEG is damaged" if complaint else NO_IMAGE)
+    return image
+
+
+def _jpeg_pictures(data):
+    """Height and width of a JPEG, and bytes that hold its picture and no more.
+
+    As tf_hmr/formats/jpeg_data.py: from marker to marker up to the picture's
+    own end; where zeros precede that, also with fewer of them.
+    """
+    offset, size, header, coded, kind = 2, b"", bytearray(data[:2]), 0, 0
+    while kind != 0xD9:
+        match = (SCAN_END if kind == 0xDA else MARKER).search(data, offset)
+        if not match:
+            raise ValueError("JPEG is cut short")
+        kind, start, offset = match.group(1)[0], match.end() - 2, match.end()
+        if kind != 1 and not 0xD0 <= kind <= 0xD9:  # Others have a length.
+            if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+                size = size or data[offset + 3 : offset + 7]
+            offset += int.from_bytes(data[offset : offset + 2], "big")
+        coded = coded or (start if kind in (0xDA, 0xD9) else 0)
+        header += b"" if coded else data[start:offset]
+    if len(size) < 4:
+        raise ValueError(NO_IMAGE)
+    body = data[coded:start]
+    short = body.rstrip(b"\0")
+    zeros = len(body) - len(short)
+    counts = (zeros, *range(min(3, zeros)))
+    pictures = [header + short + bytes(n) + b"\xff\xd9" for n in counts]
+    return struct.unpack(">HH", size), pictures
+
+
+def _check_heif(data):
+    """Refuses HEIC, and AVIF that its file says to turn or to mirror."""
+    length = int.from_bytes(data[:4], "big")
+    brands, start = data[8:length], data.find(b"meta", length)
+    if b"avif" not in brands and b"avis" not in brands:
+        if re.search(b"hei[cxms]|hevc|m[is]f1", brands):
+            raise ValueError("HEIC is not read: " + CONVERT)
+        return
+    end = start + int.from_bytes(data[max(start - 4, 0) : start], "big")
+    if re.search(b"\0\0\0\x09(irot[^\0]|imir)", data[start:end], re.DOTALL):
+        raise ValueError("AVIF that is to be turned is not read: " + CONVERT)
+
+
+def _decode(data):
+    """The image or None, and what libjpeg says against the data.
+
+    OpenCV only prints it, so standard error goes to a file meanwhile.
+    """
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            buffer = np.frombuffer(data, np.uint8)
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        except cv2.error as error:  # Empty, or beyond OpenCV's own limit.
+            if "CV_IO_MAX_IMAGE" in str(error):
+                raise ValueError(TOO_LARGE) from None
+            image = None
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+        log.seek(0)
+        complaint = re.search(b"Corrupt JPEG data|Premature end", log.read())
+    return image, complaint
+
+
+class Clock:
+    """Seconds of a video's frames since its first, by the video's own clock.
+
+    Where that gives nothing, or goes back, the frames are 1 / fps apart.
+    """
+
+    def __init__(self, fps):
+        self.fps, self.start_s, self.count, self.last_s = fps, None, 0, -1.0
+        self.anchor = (0, 0.0)  # Number and time of a frame that has a time.
+
+    def __call__(self, position_ms):
+        """Time of the next frame, whose position OpenCV says."""
+        if self.start_s is None:
+            self.start_s = position_ms / 1000
+        elapsed = position_ms / 1000 - self.start_s
+        if abs(elapsed - self.count / self.fps) < 1e-3:  # The clock's rounding.
+            elapsed = self.count / self.fps
+        if self.last_s < elapsed < math.inf:
+            self.anchor = (self.count, elapsed)
+        else:
+            number, seconds = self.anchor
+            elapsed = seconds + (self.count - number) / self.fps
+        self.count, self.last_s = self.count + 1, elapsed
+        return elapsed
+
+
+def is_cut(path):
+    """Whether a video file ends before the boxes or chunks that it holds.
+
+    Frames that a header counts and nobody sees prove nothing: an edit list
+    hides the trimmed ones. Files of other kinds than MP4, AVI and Matroska
+    do not say how long they are, and count as cut.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 1024))
+        if not file.read().strip(b"\0"):  # Room for what never came.
+            return True
+        file.seek(0)
+        head, end = file.read(64), 0
+        if head[:4] == b"\x1aE\xdf\xa3":
+            return _matroska_length(head) > size
+        is_riff = head[:4] == b"RIFF"
+        if not is_riff and head[4:8] not in MP4_BOXES:
+            return True
+        while len(head) >= 8 and end <= size:
+            if head[:4] != b"RIFF" if is_riff else head[4:8] not in MP4_BOXES:
+                break  # Something else behind the video.
+            length = int.from_bytes(head[:4], "big")
+            if is_riff:
+                length = int.from_bytes(head[4:8], "little") + 8
+            elif length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            end += length or size - end  # 0: to the end of the file.
+            file.seek(min(end, size))
+            head = file.read(16)
+    return end > size + 1
+
+
+def _matroska_length(head):
+    """Length that a Matroska or WebM file should have; 0 if it is not said."""
+    offset = head.find(b"\x18\x53\x80\x67") + 4  # Segment.
+    if offset < 4 or not any(head[offset : offset + 1]):
+        return 0
+    count = 9 - head[offset].bit_length()  # Bytes of the length.
+    marker = 1 << 7 * count
+    length = int.from_bytes(head[offset : offset + count], "big") - marker
+    return 0 if length == marker - 1 else offset + count + length
+
+
 def frames(source):
     """Yields (seconds, BGR image, frames per second or 0 for a photo)."""
     is_file, api = os.path.isfile(source), cv2.CAP_ANY
-    if is_file and source.lower().endswith(PHOTOS):
-        image = cv2.imread(source)
-        if image is None:
-            raise ValueError("not a readable image")
-        yield 0.0, image, 0
+    kind = os.path.splitext(source)[1].lower()
+    # OpenCV reads GIF as a film.
+    if is_file and kind in PHOTOS + OTHER_PHOTOS and kind != ".gif":
+        yield 0.0, read_photo(source), 0
         return
     if "!" in source and not is_file:
         api = cv2.CAP_GSTREAMER
@@ -353,14 +543,16 @@ def frames(source):
     video = cv2.VideoCapture(int(source) if source.isdigit() else source, api)
     fps, start = video.get(cv2.CAP_PROP_FPS), time.monotonic()
     fps = fps if 0 < fps < 1000 else 25.0
-    count, image = 0, video.read()[1]
+    clock, image = Clock(fps), video.read()[1]
     while image is not None:
-        yield count / fps if is_file else time.monotonic() - start, image, fps
-        count, image = count + 1, video.read()[1]
-    if not count:
+        seconds = clock(video.get(cv2.CAP_PROP_POS_MSEC))
+        yield seconds if is_file else time.monotonic() - start, image, fps
+        image = video.read()[1]
+    if not clock.count:
         raise ValueError("no such film or camera, no photos, or not readable")
-    if not is_file or count < 0.98 * video.get(cv2.CAP_PROP_FRAME_COUNT) - 1:
-        raise ValueError(f"broke off after {count} frames")
+    fewer = clock.count < 0.98 * video.get(cv2.CAP_PROP_FRAME_COUNT) - 1
+    if not is_file or fewer and is_cut(source):
+        raise ValueError(f"broke off after {clock.count} frames")
 
 
 def run(model, source, stem, tracks, save=True, show=False):
@@ -387,8 +579,10 @@ def run(model, source, stem, tracks, save=True, show=False):
                 video = video or cv2.VideoWriter(name, MP4V, fps, size)
                 if not video.isOpened():  # MJPG comes with every OpenCV.
                     video.open(stem + "_overlay.avi", MJPG, fps, size)
-                # Repeats frames of a camera that is slower than fps.
-                while written < seconds * fps + 0.5:
+                # Repeats frames of a camera that is slower than fps. A file
+                # keeps its frames, at their mean pace.
+                due = count if os.path.isfile(source) else seconds * fps + 0.5
+                while written < due:
                     video.write(image)
                     written += 1
             reasons = [r["reason"] for r in records if "reason" in r]
@@ -421,16 +615,32 @@ def _gpu_works(args):
     return True
 
 
-def _boxes(args):
+def _boxes(args, source):
     """Boxes that the tracks start in; None is the whole frame."""
     if not (args.box or args.boxes):
         return [None]
-    rows = args.box or json.loads(Path(args.boxes).read_text("utf-8"))
-    boxes = np.array(rows, float)
-    good = boxes.shape[1:] == (4,) and np.isfinite(boxes).all()
-    if not good or (boxes[:, 2:] <= 0).any():
-        raise ValueError("boxes are [[x, y, w, h], ...] with w, h over 0")
-    return boxes.tolist()
+    # Bytes, as json reads a byte order mark only in them.
+    rows = args.box or json.loads(Path(args.boxes).read_bytes())
+    rows = dict(enumerate(rows if isinstance(rows, list) else []))
+    boxes = {number: _box(row) for number, row in rows.items()}
+    rest = [number for number in boxes if not boxes[number]]
+    if len(rest) == len(boxes):
+        raise ValueError(f"the boxes are not {BOXES}")
+    if rest:
+        _say(f"{source}: boxes {rest} are left out; expected {BOXES}")
+    return [box for box in boxes.values() if box]
+
+
+def _box(row):
+    """The box of a row of a file; None if it is not one in pixels."""
+    try:
+        x, y, w, h = box = [float(v) for v in row if isinstance(row, list)]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    low, high = SIDES_PX
+    largest = max(map(abs, box)) if all(map(math.isfinite, box)) else 0
+    # Shares of the frame end before 1.5.
+    return box if 1.5 < largest <= high and min(w, h) >= low else None
 
 
 def main(arguments=None):
@@ -454,6 +664,9 @@ def main(arguments=None):
     add("--no-overlay", action="store_true", help="only the .jsonl")
     add("--show", action="store_true", help="show the overlay in a window")
     args = parser.parse_args(arguments)
+    if not 0 <= args.focal < math.inf:
+        _say(f"--focal {args.focal}: expected pixels, over 0")
+        return 1
     gpu = args.delegate == "gpu" or args.delegate == "auto" and _gpu_works(args)
     try:
         options = (args.threads, gpu, args.cache, args.float32, args.focal)
@@ -466,7 +679,14 @@ def main(arguments=None):
     failed, sources, stems = 0, [], []
     for source in args.sources:
         files = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
+        # macOS writes ._NAME beside NAME, which is no photo.
+        files = [p for p in files if not p.name.startswith(".")]
         photos = [str(p) for p in files if p.suffix.lower() in PHOTOS]
+        for path in files:
+            if path.suffix.lower() in OTHER_PHOTOS and path.name[0] != ".":
+                failed = 1
+                kind = path.suffix[1:].upper()
+                _say(f"{path}: a {kind} is not read: {CONVERT}")
         sources += photos or [source]
     for source in sources:
         stems.append(re.sub(r"[^\w.-]+", "_", Path(source).stem)[:80])
@@ -475,7 +695,9 @@ def main(arguments=None):
         try:
             os.makedirs(args.out, exist_ok=True)
             stem = os.path.join(args.out, stems[-1])
-            tracks = [Track(box, not args.no_smooth) for box in _boxes(args)]
+            tracks = [
+                Track(box, not args.no_smooth) for box in _boxes(args, source)
+            ]
             run(model, source, stem, tracks, not args.no_overlay, args.show)
         except ERRORS as error:
             failed = 1

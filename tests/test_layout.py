@@ -13,6 +13,8 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("tf_hmr", "training", "edge")
 MAX_LINES = 700
+# run.py is copied to devices as one file.
+LONGER = {"edge/run.py": 750}
 
 # Import name -> distribution, where they differ.
 DISTRIBUTIONS = {
@@ -132,9 +134,8 @@ def source_files() -> list[Path]:
 def test_files_are_short_and_name_no_machine(path):
     text = path.read_text()
     lines = text.count("\n")
-    assert lines <= MAX_LINES, (
-        f"{lines} lines, at most {MAX_LINES}: split it by purpose"
-    )
+    most = LONGER.get(str(path.relative_to(ROOT)), MAX_LINES)
+    assert lines <= most, f"{lines} lines, at most {most}: split it by purpose"
     assert_no_machine_path(text)
 
 

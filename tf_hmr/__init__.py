@@ -17,6 +17,14 @@ import os
 # notes. A value that the user has set stays.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+MAX_IMAGE_PIXELS = 300_000_000
+"""Most pixels of an image file: panoramas pass; a file of 631 bytes that says
+30,000 x 30,000, and would take 5 GB, does not."""
+
+# OpenCV reads this once, at its start, and then refuses by an image's header,
+# before it takes memory.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
+
 __version__ = "0.1.0"
 __all__ = ["Person", "load", "recover"]
 

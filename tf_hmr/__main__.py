@@ -26,19 +26,8 @@ from tqdm.contrib import logging as tqdm_logging
 
 from tf_hmr import boxes as box_files
 from tf_hmr import inference, method, person_files
+from tf_hmr.formats import image_files, listing
 from tf_hmr.geometry import crop
-
-PHOTO_SUFFIXES = (
-    ".bmp",
-    ".jp2",
-    ".jpeg",
-    ".jpg",
-    ".png",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
 
 _log = logging.getLogger("tf_hmr")
 
@@ -104,15 +93,16 @@ def main(args: Args) -> int:
     with tqdm_logging.logging_redirect_tqdm():
         for photo in progress:
             with failures.caught():
-                boxes = box_file.of(photo) if box_file else None
-                boxes = [args.box] if args.box else boxes
-                _run_photo(model, photo, names[photo], boxes, args, failures)
+                _run_photo(model, photo, names[photo], box_file, args, failures)
     return 1 if failures.count else 0
 
 
-def _run_photo(model, photo, name, boxes, args, failures) -> None:
+def _run_photo(model, photo, name, box_file, args, failures) -> None:
     """Recovers and writes the people of one photo."""
     image = inference.read_photo(photo)
+    boxes = [args.box] if args.box else None
+    if box_file:
+        boxes = box_file.of(photo, image.shape[1::-1])
     facts = {
         "photo": photo.name,
         "method": model.name,
@@ -153,10 +143,17 @@ def list_photos(
 ) -> list[pathlib.Path]:
     """Lists the photos of files and folders, each once, in order.
 
-    A path that does not exist, or a folder without photos, is one failure.
+    A path that does not exist, a folder without photos, and each photo in a
+    folder that is of a kind that is not read, is one failure.
     """
     photos = {}
     for path in paths:
+        for other in _unread_photos_of(path):
+            with failures.caught():
+                raise ValueError(
+                    f"{other}: a {other.suffix[1:].upper()} is not read: "
+                    f"{image_files.CONVERT}."
+                )
         with failures.caught():
             for photo in _photos_of(path):
                 photos.setdefault(photo.resolve(), photo)
@@ -168,17 +165,28 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such photo or folder.")
         return [path]
-    photos = sorted(
+    photos = [
         child
-        for child in path.iterdir()
-        if child.is_file() and child.suffix.lower() in PHOTO_SUFFIXES
-    )
+        for child in listing.files(path, "*")
+        if child.is_file() and child.suffix.lower() in image_files.SUFFIXES
+    ]
     if not photos:
         raise ValueError(
             f"{path}: no photo in this folder; expected files ending in "
-            f"{', '.join(PHOTO_SUFFIXES)}."
+            f"{', '.join(image_files.SUFFIXES)}."
         )
     return photos
+
+
+def _unread_photos_of(path: pathlib.Path) -> list[pathlib.Path]:
+    """The photos of a folder that are of kinds that are not read."""
+    if not path.is_dir():
+        return []
+    return [
+        child
+        for child in listing.files(path, "*")
+        if child.suffix.lower() in image_files.OTHER_SUFFIXES
+    ]
 
 
 def unique_names(photos: list[pathlib.Path]) -> dict[pathlib.Path, str]:

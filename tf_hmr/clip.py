@@ -28,6 +28,9 @@ from tf_hmr.formats import bvh, gltf
 _TO_Y_UP = np.diag([1.0, -1.0, -1.0])  # From x right, y down, z forward.
 _log = logging.getLogger("tf_hmr.clip")
 
+MAX_FRAMES = 1_000_000
+"""Most frames of a track: eleven hours at 25 a second."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Args:
@@ -57,6 +60,24 @@ class Motion(NamedTuple):
     translations: np.ndarray
 
 
+class _Row(NamedTuple):
+    """Numbers of one line; the names are the line's keys."""
+
+    time_s: float
+    pose_rotvec: np.ndarray  # (J, 3)
+    betas: np.ndarray  # (P,)
+    translation_m: np.ndarray  # (3,)
+
+
+_LINE_ERRORS = (
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
     """Reads the tracks of a .jsonl, and the topology of their mesh.
 
@@ -64,7 +85,8 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line is no line of edge.run, or no person is in it.
+        ValueError: a line is no line of edge.run, its numbers are not finite,
+            the times of a track do not rise, or no person is in the file.
     """
     rows, topology = {}, ""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -72,40 +94,90 @@ def read(path: pathlib.Path) -> tuple[dict[int, Motion], str]:
         try:
             line = json.loads(text)
             if line["state"] != "lost":
-                rows.setdefault(line["track"], []).append(line)
+                track_rows = rows.setdefault(line["track"], [])
+                row = _row(line)
+                _check_follows(row, next(iter(rows.values())), track_rows)
+                track_rows.append(row)
                 topology = line["topology"]
-        except (KeyError, TypeError, ValueError) as error:
+        except _LINE_ERRORS as error:
             broken = isinstance(error, json.JSONDecodeError)
             if number == len(lines) > 1 and broken:
                 _log.warning("%s: the last line is cut off; left out.", path)
                 continue
+            cause = error if type(error) is ValueError else repr(error)
             raise ValueError(
-                f"{path}: line {number} is no line of edge.run ({error!r})."
+                f"{path}: line {number} is no line of edge.run ({cause})."
             ) from None
     if not rows:
         raise ValueError(f"{path}: no frame shows a person.")
-    start = min(track_rows[0]["time_s"] for track_rows in rows.values())
-    motions = {
-        track: _motion(track_rows, start) for track, track_rows in rows.items()
-    }
+    start = min(track_rows[0].time_s for track_rows in rows.values())
+    try:
+        motions = {
+            track: _motion(track_rows, start)
+            for track, track_rows in rows.items()
+        }
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return motions, topology
 
 
-def _motion(lines: list[dict], start: float) -> Motion:
+def _row(line: dict) -> _Row:
+    """The numbers of a line.
+
+    Raises:
+        KeyError, OverflowError, TypeError, ValueError: they are not those of
+            edge.run.
+    """
+    values = {key: np.array(line[key], np.float64) for key in _Row._fields}
+    shapes = {key: value.shape for key, value in values.items()}
+    num_joints, num_betas = len(line["pose_rotvec"]), len(line["betas"])
+    expected = _Row((), (num_joints, 3), (num_betas,), (3,))._asdict()
+    for key, value in values.items():
+        if shapes[key] != expected[key] or not value.size:
+            raise ValueError(
+                f"{key} has shape {shapes[key]}, expected {expected[key]}"
+            )
+        if not np.isfinite(value).all():
+            raise ValueError(f"{key} is not finite")
+    return _Row(**values | {"time_s": float(values["time_s"])})
+
+
+def _check_follows(
+    row: _Row, first_rows: list[_Row], track_rows: list[_Row]
+) -> None:
+    """Refuses a row that does not continue its file and its track."""
+    if track_rows and row.time_s <= track_rows[-1].time_s:
+        raise ValueError(
+            f"time_s {row.time_s:g} is not after {track_rows[-1].time_s:g} of "
+            "the track's line before, expected rising times"
+        )
+    for key in ("pose_rotvec", "betas"):
+        shapes = {len(getattr(r, key)) for r in (*first_rows[:1], row)}
+        if len(shapes) > 1:
+            raise ValueError(f"{key} has another length than in the first line")
+
+
+def _motion(rows: list[_Row], start: float) -> Motion:
     """Interpolates even frames between those in which the track was seen.
 
     Args:
-        lines: lines of the track.
+        rows: rows of the track.
         start: time at which the video's clock is 0.
+
+    Raises:
+        ValueError: the frames would be more than MAX_FRAMES.
     """
-    times, rotvecs, betas, translations = (
-        np.array([line[key] for line in lines])
-        for key in ("time_s", "pose_rotvec", "betas", "translation_m")
-    )
+    times, rotvecs, betas, translations = map(np.array, zip(*rows, strict=True))
     count = 1
     if len(times) > 1:
         frame_s = np.median(np.diff(times))
-        count = max(2, 1 + round((times[-1] - times[0]) / frame_s))
+        span_s = times[-1] - times[0]
+        if span_s > MAX_FRAMES * frame_s:
+            raise ValueError(
+                f"a track lasts {span_s:g} s at {frame_s:g} s a frame, "
+                f"expected at most {MAX_FRAMES} frames. Is a time_s wrong?"
+            )
+        count = max(2, 1 + round(span_s / frame_s))
     even_times = np.linspace(times[0], times[-1], count)
     rotmats = np.empty((count, rotvecs.shape[1], 3, 3))
     for joint in range(rotvecs.shape[1]):

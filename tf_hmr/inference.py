@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from tf_hmr import method
+from tf_hmr.formats import image_files
 from tf_hmr.geometry import camera, crop, rotations
 
 FOCAL_OVER_SIDE = 5000 / 224
@@ -110,23 +111,20 @@ def read_photo(path: str | pathlib.Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty, damaged or no image.
+        ValueError: the file is empty, cut short, damaged or no image, or
+            larger than MAX_IMAGE_PIXELS.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such photo.")
-    encoded = np.fromfile(path, np.uint8)
-    # Decoding from memory keeps OpenCV's own complaints off the terminal and
-    # takes any file name; it rotates by EXIF just as imread does.
+    encoded = path.read_bytes()
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    except cv2.error:  # Empty, or its header claims billions of pixels.
-        image = None
-    if image is None:
+        image = image_files.decode(encoded)
+    except image_files.BadImage as error:
         raise ValueError(
-            f"{path}: not a readable image ({encoded.size} bytes). Expected a "
-            "whole JPEG, PNG or other file that OpenCV decodes."
-        )
+            f"{path}: not a readable image: {error} ({len(encoded)} bytes). "
+            "Expected a whole JPEG, PNG or other file that OpenCV decodes."
+        ) from None
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -156,10 +154,17 @@ def recover(
 
     Raises:
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
-            not a box or lies outside the photo, or the method reads
-            landmarks and there are none, or reads the labelled global
-            rotation; the message says which.
+            not a box or lies outside the photo, or the focal length or the
+            batch size is no positive number, or the method reads landmarks
+            and there are none, or reads the labelled global rotation; the
+            message says which.
     """
+    camera.check_focal(focal_px)
+    if batch_size < 1:
+        raise ValueError(
+            f"The batch size is {batch_size}, expected at least one person in "
+            "a call of the model."
+        )
     is_array = isinstance(photo, np.ndarray)
     image = photo if is_array else read_photo(photo)
     size = _image_size(image)

@@ -88,6 +88,11 @@ class PeopleFitter:
         self._names = self.fitter.joint_names
         self._body = Body(data, self._names, jit=False)
 
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the keypoints that the body has."""
+        return self._names
+
     def __call__(
         self,
         tasks: Sequence[Task],
@@ -120,7 +125,9 @@ class PeopleFitter:
         people = []
         for row, task in enumerate(tasks):
             candidates = np.flatnonzero(np.array(rows) == row)
-            best = candidates[np.nanargmin(energy[candidates])]
+            # Without a finite energy at all the first one shows that.
+            energies = np.nan_to_num(energy[candidates], nan=np.inf)
+            best = candidates[np.argmin(energies)]
             pose, betas, translation = (columns[best] for columns in fits[:3])
             parameters = smplify.Parameters(
                 pose[None], betas[None], translation[None]

@@ -8,7 +8,6 @@ found by its name.
 
 import dataclasses
 import importlib
-import json
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +16,13 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import method_inputs, retired
+from tf_hmr import config_values, method_inputs, retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
-from tf_hmr.formats import hdf5_files
+from tf_hmr.formats import atomic, hdf5_files, model_files, system_limits
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.weights.h5"
+CONFIG_FILE = model_files.CONFIG_FILE
+WEIGHTS_FILE = model_files.WEIGHTS_FILE
 
 
 class Prediction(NamedTuple):
@@ -79,9 +78,9 @@ class Config:
 
     RETIRED: ClassVar[Mapping[str, retired.Field]] = {}
 
-    image_size: int = 224
+    image_size: config_values.Pixels = 224
     """Side of the square input crop in pixels."""
-    crop_scale: float = 1.2
+    crop_scale: config_values.Positive = 1.2
     """Side of the crop over the longer side of the person's box."""
 
 
@@ -256,7 +255,8 @@ def make_config(name: str, **values) -> Config:
     """The Config of a method by name, with some fields replaced.
 
     Raises:
-        ValueError: no such method, or its Config has no such field.
+        ValueError: no such method, its Config has no such field, or a value
+            has no meaning there.
     """
     kind = _module(name).Config
     values = retired.drop(kind, values, kind.RETIRED)
@@ -267,7 +267,9 @@ def make_config(name: str, **values) -> Config:
     tuples = {
         k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
     }
-    return kind(**tuples)
+    config = kind(**tuples)
+    config_values.check(config)
+    return config
 
 
 def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -297,13 +299,11 @@ def save(method: Method, folder: str | Path) -> None:
     """Writes a model folder: config, weights, the body's topology tag.
 
     No array of the body is written. The weights are complete before the
-    config names them, so a folder with a config is complete.
+    config names them, so a folder with a config is complete. The config has
+    the checksum of the weights.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / ("part." + WEIGHTS_FILE)
-    method.save_weights(part)
-    part.replace(folder / WEIGHTS_FILE)
     content = {
         "method": name_of(method.config),
         "config": dataclasses.asdict(method.config),
@@ -311,9 +311,11 @@ def save(method: Method, folder: str | Path) -> None:
         "body": method.body.data.name,
         "joint_names": list(method.joint_names),
     }
-    part = folder / ("part." + CONFIG_FILE)
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    part.replace(folder / CONFIG_FILE)
+    with atomic.replacing(folder / WEIGHTS_FILE) as part:
+        method.save_weights(part)
+        digest = model_files.digest(part)
+        model_files.admit_both(folder, content, digest)
+    model_files.write_config(folder, content, [digest])
 
 
 def find_folder(folder: str | Path) -> Path:
@@ -347,10 +349,12 @@ def load(
 
     Raises:
         FileNotFoundError: the folder holds no model.
-        ValueError: the model was trained on a body of another topology.
+        ValueError: the model was trained on a body of another topology; its
+            config has a value without meaning; its weights are damaged, not
+            finite, or of another model.
     """
     folder = find_folder(folder)
-    content = _read_config(folder / CONFIG_FILE)
+    content = model_files.read_config(folder)
     if not isinstance(body, BodyData):
         body = BodyData.load(body)
     if content["topology"] != body.topology:
@@ -359,29 +363,25 @@ def load(
             f"(body {content['body']!r}), but the body given has "
             f"{body.topology!r}. Pass the body it was trained on."
         )
-    name, values = migrate(content["method"], content["config"])
-    config = make_config(name, **values)
-    method = build(config, Body(body, content["joint_names"], jit=jit))
+    model_files.check_digest(folder)
+    try:
+        name, values = migrate(content["method"], content["config"])
+        config = make_config(name, **values)
+        method = build(config, Body(body, content["joint_names"], jit=jit))
+    except (ValueError, FileNotFoundError) as error:
+        text = " ".join(str(error).split())
+        raise type(error)(f"{folder / CONFIG_FILE}: {text}") from error
     try:
         hdf5_files.check(folder / WEIGHTS_FILE)
         method.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
+        system_limits.check(error, folder / WEIGHTS_FILE)
         first = str(error).strip().splitlines()[0]
         raise ValueError(
             f"{folder / WEIGHTS_FILE} does not fit the model that "
             f"{CONFIG_FILE} beside it describes, or is damaged ({first}). "
             "Train it again, or use the version of the code that wrote it."
         ) from error
+    variables = [(v.path, v.value) for v in method.variables]
+    model_files.check_finite(variables, folder / WEIGHTS_FILE)
     return method
-
-
-def _read_config(path: Path) -> dict:
-    content = json.loads(path.read_text())
-    keys = ("method", "config", "topology", "body", "joint_names")
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise ValueError(
-            f"{path} lacks {missing}: it is not the configuration of a model "
-            "folder that `training.fit` writes."
-        )
-    return content

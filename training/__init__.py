@@ -1,6 +1,5 @@
 """Training, its data and its measures."""
 
-import os
-
-# As in tf_hmr/__init__.py, which may be imported only after TensorFlow.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Sets what TensorFlow and OpenCV read at their start, which may be before any
+# other module imports it.
+import tf_hmr  # noqa: F401

@@ -5,28 +5,31 @@ the docstrings under the fields.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from tf_hmr import method
+from tf_hmr import config_values, method
 
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
     """Random changes of a training example, drawn once per example."""
 
-    scale: tuple[float, float] = (0.8, 1.23)
+    scale: Annotated[
+        tuple[config_values.Positive, config_values.Positive],
+        config_values.Rising(),
+    ] = (0.8, 1.23)
     """Range of the uniform scale jitter (akanazawa/hmr: src/config.py)."""
-    shift: float = 20 / 224
+    shift: config_values.NonNegative = 20 / 224
     """Largest shift of the crop centre, as a fraction of the crop's side."""
-    rotation_deg: float = 0.0
+    rotation_deg: Annotated[float, config_values.Range(0, 180)] = 0.0
     """Standard deviation of the in-plane rotation, cut at twice its size."""
-    rotation_probability: float = 0.4
+    rotation_probability: config_values.Share = 0.4
     """Share of the examples that are rotated (SPIN: utils/train_options)."""
-    flip: float = 0.5
+    flip: config_values.Share = 0.5
     """Share of the examples that are mirrored, with left and right swapped."""
-    colour: float = 0.0
+    colour: config_values.Share = 0.0
     """Channel gains are drawn from 1 -/+ this."""
-    occlude: float = 0.0
+    occlude: config_values.Share = 0.0
     """Share of the examples that get a random rectangle in front."""
 
 
@@ -36,11 +39,11 @@ class Source:
 
     records: str = "synthetic"
     """Name of a folder below --records, or a path to a folder of records."""
-    share: float = 1.0
+    share: config_values.Positive = 1.0
     """Share of each batch from this stream; shares are normalised."""
     labels: Literal["all", "2d"] = "all"
     """'2d' hides the 3D labels: only the keypoints train."""
-    shards: tuple[int, int] = (0, 1)
+    shards: tuple[config_values.CountOrNone, config_values.Count] = (0, 1)
     """(k, n): read every n-th shard from the k-th; sources stay disjoint."""
     split: str = "train"
     """Split of the folder to read."""
@@ -52,14 +55,14 @@ class Data:
 
     sources: tuple[Source, ...] = (Source(),)
     """The streams that a batch is mixed from."""
-    batch_size: int = 64
+    batch_size: config_values.Count = 64
     """Images per step, over all devices together."""
     augment: Augment = Augment()
     """Random changes of the training examples."""
     prior: str = "synthetic"
     """Records folder whose prior.npz holds unpaired real poses and shapes;
     empty for none."""
-    prior_per_image: int = 3
+    prior_per_image: config_values.CountOrNone = 3
     """Unpaired poses per image; HMR: one for each regressor iteration."""
     parts: bool = False
     """Adds body part labels, one per pixel, to the training batches."""
@@ -67,9 +70,9 @@ class Data:
     """SMPLify fits to start with if method.fits makes labels of them:
     fits-N.npz of another run, or STEM=FILE.npy, SPIN's static fits of
     STEM.npz."""
-    seed: int = 0
+    seed: Annotated[int, config_values.Range(0, 2**63 - 1)] = 0
     """Seed of order, augmentation and unpaired poses."""
-    max_bad_share: float = 0.01
+    max_bad_share: config_values.Share = 0.01
     """The run stops when more than this share of the records is broken."""
     warp: Literal["host", "step"] = "host"
     """Place where crops are rotated and resized: 'host' is the processor,
@@ -85,20 +88,20 @@ class Data:
 class Optim:
     """Optimisers of the network and of its adversary."""
 
-    lr: float = 1e-5
+    lr: config_values.NonNegative = 1e-5
     """Learning rate of the encoder and regressor."""
-    lr_adversary: float = 1e-4
+    lr_adversary: config_values.NonNegative = 1e-4
     """Learning rate of the adversary."""
-    weight_decay: float = 0.0
+    weight_decay: config_values.NonNegative = 0.0
     """Decoupled weight decay (AdamW); 0 is Adam. HMR's release sets a decay but
     does not apply it."""
     schedule: Literal["constant", "cosine"] = "constant"
     """'cosine' falls to zero over the stage's steps."""
-    warmup_steps: int = 0
+    warmup_steps: config_values.CountOrNone = 0
     """Steps over which the learning rate rises from zero."""
-    clip_norm: float = 0.0
+    clip_norm: config_values.NonNegative = 0.0
     """Largest global gradient norm, after the sum over devices; 0 is off."""
-    accumulate: int = 1
+    accumulate: config_values.Count = 1
     """Number of equal parts that each device splits its share of a batch into,
     to need less memory. The gradient is the whole batch's; batch statistics are
     those of a part."""
@@ -110,7 +113,7 @@ class Stage:
 
     name: str = "train"
     """Name in the log and on the progress bar."""
-    steps: int = 1000
+    steps: config_values.CountOrNone = 1000
     """Number of optimiser steps."""
     optim: Optim = Optim()
     """Optimisers and schedules of this stage."""
@@ -132,7 +135,7 @@ class Experiment:
     """The method's own configuration; its class names the method."""
     data: Data = Data()
     """Records, mix, augmentation."""
-    steps: int = 1000
+    steps: config_values.CountOrNone = 1000
     """Optimiser steps of the run (of its only stage)."""
     optim: Optim = Optim()
     """Optimisers of the run (of its only stage)."""
@@ -147,15 +150,15 @@ class Experiment:
     """Precision of the network's layers; geometry and losses stay float32.
     'auto' is bfloat16 if the processor multiplies it natively; 'float16' is
     refused with the reason."""
-    seed: int = 0
+    seed: Annotated[int, config_values.Range(0, 2**32 - 1)] = 0
     """Seed of the initial weights and of dropout."""
-    eval_every: int = 0
+    eval_every: config_values.CountOrNone = 0
     """Steps between evaluations on the 'val' split; 0: only at the end."""
-    save_every: int = 500
+    save_every: config_values.CountOrNone = 500
     """Steps between checkpoints."""
-    log_every: int = 50
+    log_every: config_values.CountOrNone = 50
     """Steps between lines of metrics.jsonl and TensorBoard scalars."""
-    steps_per_call: int = 1
+    steps_per_call: config_values.Count = 1
     """Optimiser steps in one call of the compiled graph; more save time if a
     step takes milliseconds. The results are the same."""
 
@@ -172,3 +175,17 @@ class Experiment:
                 return stage
             step -= stage.steps
         return stages[-1]
+
+
+def check(experiment: Experiment) -> None:
+    """Refuses values without a meaning, before anything starts.
+
+    Raises:
+        ValueError: names the field, its value and what is expected; or the
+            experiment has no step.
+    """
+    config_values.check(experiment)
+    if not any(stage.steps for stage in experiment.all_stages()):
+        raise ValueError(
+            "steps is 0 in every stage, expected 1 or more in one of them."
+        )

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import tyro
 
+from tf_hmr.formats import listing
 from training import visualization
 from training.data.records import schema, shards
 from training.engine import loop, run_log
@@ -109,8 +110,8 @@ def demo(flags: Demo) -> list[Path]:
         curve,
         workdir / "results" / "synthetic_v1.png",
     ]
-    images += sorted((workdir / "people").glob("*.png"))
-    images += sorted((workdir / "edge").glob("*.png"))
+    images += listing.files(workdir / "people", "*.png")
+    images += listing.files(workdir / "edge", "*.png")
     for path in images:
         print(f"  {path}")
     return images

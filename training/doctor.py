@@ -19,7 +19,7 @@ import tyro
 
 from training.data.checks import examination, faults
 from training.data.readers import label_sheet
-from training.data.records import records_folder, shards
+from training.data.records import reader_versions, records_folder, shards
 from training.engine import exit_status
 
 
@@ -52,6 +52,8 @@ def run(args: Args) -> bool:
         raise ValueError(
             f"--limit is {args.limit:g}, expected a share from 0 to 1."
         )
+    if warning := reader_versions.warning(args.records):
+        print(warning, file=sys.stderr)
     splits = [args.split]
     if not args.split:
         splits = sorted(records_folder.read_report(args.records)["splits"])

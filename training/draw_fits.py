@@ -4,7 +4,6 @@ python -m training.draw_fits runs/spin --out fits.png
 """
 
 import dataclasses
-import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -98,7 +97,7 @@ def _examples(
         config.Source(**source | {"shards": tuple(source["shards"])})
         for source in workdir.noted(run)["sources"]
     ]
-    run_config = json.loads((run / workdir.CONFIG_FILE).read_text())
+    run_config = workdir.read_json(run / workdir.CONFIG_FILE)
     scale = run_config["method"]["crop_scale"]
     # Sources without labelled poses first, since the fits are of those.
     for source in sorted(sources, key=lambda source: source.labels != "2d"):

@@ -11,6 +11,7 @@ The same command continues a run that was stopped or killed.
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import logging
@@ -29,6 +30,7 @@ from tf_hmr import method as methods
 from tf_hmr import retired
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import system_limits
 from tf_hmr.networks import encoder_weights
 from training import config, experiments, visualization
 from training.data.pipeline import batches, reading, sources, statistics
@@ -111,7 +113,8 @@ def fit(
         ValueError: the workdir belongs to another configuration.
         And what loop.train raises.
     """
-    # First of all: TensorFlow fixes its devices at its first operation.
+    config.check(experiment)
+    # Before anything else: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(options.devices)
     data = sources.resolve(experiment.data, options.records)
     keras.utils.set_random_seed(experiment.seed)
@@ -122,6 +125,7 @@ def fit(
         "precision": devices.precision(experiment.precision),
         "devices": options.devices,
         "sources": [dataclasses.asdict(s) for s in data.sources],
+        "training_records": sources.made_by(data.sources),
         "topology": loaded.topology,
     }
     with contextlib.ExitStack() as stack:
@@ -268,14 +272,15 @@ def validation(data: config.Data, faces: np.ndarray):
         measures=evaluator.BASELINE_MEASURES,
     )
 
-    def evaluate(method: methods.Method) -> loop.Evaluation:
-        dataset = batches.eval_dataset(
-            source,
-            EVALUATION_BATCH,
-            method.image_size,
-            method.config.crop_scale,
-            data.max_bad_share,
+    # Made once: each one keeps its callbacks in memory for ever.
+    @functools.cache
+    def dataset_of(image_size: int, crop_scale: float) -> tf.data.Dataset:
+        return batches.eval_dataset(
+            source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
         )
+
+    def evaluate(method: methods.Method) -> loop.Evaluation:
+        dataset = dataset_of(method.image_size, method.config.crop_scale)
         values = evaluator.measure(method, dataset, protocol).summary()
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
         rows = [
@@ -372,7 +377,10 @@ def run_and_report(work: Callable[[], None]) -> int:
         why, status = error, exit_status.PEER_LOST
     except tf.errors.ResourceExhaustedError as error:
         first = str(error).strip().splitlines()[0]
-        why, status = f"{first}. {TOO_LARGE}", exit_status.FAILED
+        cure = TOO_LARGE
+        if system_limits.is_reached(error):
+            cure = system_limits.CURE
+        why, status = f"{first}. {cure}", exit_status.FAILED
     except tf.errors.UnknownError as error:
         cause = callback_errors.cause_of(error)
         if cause is None:
@@ -396,6 +404,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work():
         words = sys.argv[1:] if arguments is None else arguments
         experiment, options = parse(words)
+        config.check(experiment)
         if options.print_config:
             print(json.dumps(workdir.as_dict(experiment), indent=2))
             return

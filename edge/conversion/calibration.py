@@ -15,6 +15,7 @@ import numpy as np
 
 from edge import run
 from tf_hmr import inference, method
+from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 from training import config
 from training.data.pipeline import batches as pipeline
@@ -156,7 +157,7 @@ def _recorded(
 def _photos(folder: Path) -> list[Path]:
     photos = [
         path
-        for path in sorted(folder.glob("*"))
+        for path in listing.files(folder, "*")
         if path.suffix.lower() in run.PHOTOS
     ]
     if not photos:

@@ -2,7 +2,8 @@
 
 NAME.card.json is in the folder of NAME.tflite, with NAME.mesh.npz, the
 triangles; the card of NAME.onnx is NAME.onnx.card.json, so that one folder can
-hold both. The file also carries its card as metadata, without the file's size.
+hold both. The file also carries its card as metadata, without the file's size
+and sha256.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from edge.conversion import compare
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
 from tf_hmr import method, method_inputs
+from tf_hmr.formats import atomic
 from training.engine import provenance
 
 IMAGE_DTYPES = {"tflite": tf.uint8, "onnx": convert_onnx.IMAGE_DTYPE}
@@ -48,11 +50,11 @@ def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
             "lite_faces": data.lite_faces,
         }
     mesh = path.with_suffix(".mesh.npz")
-    np.savez_compressed(
-        mesh, **{name: np.int32(array) for name, array in arrays.items()}
-    )
-    digest = hashlib.sha256(mesh.read_bytes()).hexdigest()
-    return {"file": mesh.name, "sha256": digest}
+    with atomic.replacing(mesh) as part:
+        np.savez_compressed(
+            part, **{name: np.int32(array) for name, array in arrays.items()}
+        )
+    return {"file": mesh.name, "sha256": _sha256(mesh.read_bytes())}
 
 
 def make(
@@ -169,7 +171,30 @@ def embedded(content: bytes) -> dict | None:
 def write(path: Path, card: dict) -> None:
     """Writes the card to the folder of its file."""
     text = json.dumps(card, indent=1) + "\n"
-    _card_path(path).write_text(text, encoding="utf-8")
+    with atomic.replacing(_card_path(path)) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def of_content(content: bytes) -> dict[str, int | str]:
+    """Entries of a file's size in bytes and of its checksum."""
+    return {"bytes": len(content), "sha256": _sha256(content)}
+
+
+def check_content(path: Path, content: bytes, card: dict) -> None:
+    """Compares a file with the checksum in its card; older cards have none.
+
+    Raises:
+        ValueError: it is not the file that was exported.
+    """
+    if card.get("sha256", _sha256(content)) != _sha256(content):
+        raise ValueError(
+            f"{path} is damaged: its sha256 is not that of its card. Copy it "
+            "again, or export it again."
+        )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _card_path(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """The export to one file: its contract, its checks, its card."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import sys
@@ -52,6 +53,8 @@ def test_model_converts_to_what_delegates_take(tflite):
 def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["model"] == "small.tflite"
     assert card["bytes"] == tflite.stat().st_size
+    digest = hashlib.sha256(tflite.read_bytes()).hexdigest()
+    assert card["sha256"] == digest
     assert card["precision"] == "float32"
     assert card["inputs"]["image"]["shape"] == [1, 64, 64, 3]
     found = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
@@ -88,7 +91,8 @@ def test_mesh_lies_beside_the_file(tflite, card, body_data):
 
 def test_the_file_carries_its_card(tflite, card):
     content = tflite.read_bytes()
-    beside = {key: value for key, value in card.items() if key != "bytes"}
+    own = ("bytes", "sha256")
+    beside = {key: value for key, value in card.items() if key not in own}
     assert cards.embedded(content) == beside
     # A second card takes the place of the first and leaves the weights.
     again = cards.embed(content, {"other": 1})

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tf_hmr
 from edge import run as device
+from edge.conversion import card as cards
 from edge.conversion import tflite as convert
 from tests.support import photos
 from tests.support.closeness import assert_close
 from tf_hmr import inference, rendering
+from tf_hmr.formats import image_files
 from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
@@ -84,7 +87,126 @@ def test_crop_rule_is_the_library_s(side, rng):
             )
 
 
+@pytest.fixture
+def photo_answers(tmp_path):
+    """What the device and the library read of a file: RGB, or the cause."""
+
+    def answers(content, ending=".jpg"):
+        path = tmp_path / f"photo{ending}"
+        path.write_bytes(content)
+        readers = (
+            lambda: device.read_photo(str(path))[..., ::-1],
+            lambda: inference.read_photo(path),
+        )
+        for read in readers:
+            try:
+                yield read()
+            except ValueError as error:
+                yield str(error)
+
+    return answers
+
+
+WHOLE_JPEGS = photos.whole_jpegs(photos.image(160, 200))
+
+
+@pytest.mark.parametrize("name", WHOLE_JPEGS)
+def test_whole_jpegs_are_read_as_the_library_reads_them(
+    photo_answers, name, capfd
+):
+    ours, library_s = photo_answers(WHOLE_JPEGS[name])
+    assert ours.shape == (200, 160, 3)
+    np.testing.assert_array_equal(ours, library_s)
+
+
+BAD_JPEGS = photos.bad_jpegs(photos.image(320, 400)) | {
+    "a bomb": photos.jpeg_of_size(30_000, 30_000),
+    "PNG of billions": photos.png_of_billions(),
+    "no picture": b"\xff\xd8\xff\xd9",
+    "fill without end": b"\xff\xd8" + b"\xff" * 10**6,
+    "empty": b"",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JPEGS)
+def test_bad_photos_are_refused_as_the_library_refuses_them(
+    photo_answers, name, capfd
+):
+    ours, library_s = photo_answers(BAD_JPEGS[name])
+    known = ("cut short", "damaged", "megapixels", "HEIC is not read")
+    causes = [word for word in known if word in ours]
+    assert causes == [word for word in known if word in library_s]
+    assert causes or ours == "not a readable image"
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("turn", "is_read"),
+    [(b"", True), (b"\0\0\0\x09irot\x01", False), (b"\0\0\0\x09imir\0", False)],
+)
+def test_avif_is_read_upright_or_not_at_all(photo_answers, turn, is_read):
+    image = photos.image(64, 48)
+    encoded = cv2.imencode(".avif", image[..., ::-1])[1].tobytes()
+    meta = encoded.index(b"meta") - 4
+    length = int.from_bytes(encoded[meta : meta + 4], "big")
+    # In a box of its own, whose place within the meta box does not matter.
+    box = (len(turn) + 8).to_bytes(4, "big") + b"free" + turn if turn else b""
+    content = (
+        encoded[:meta]
+        + (length + len(box)).to_bytes(4, "big")
+        + encoded[meta + 4 : meta + length]
+        + box
+        + encoded[meta + length :]
+    )
+    ours, library_s = photo_answers(content, ".avif")
+    if is_read:
+        assert ours.shape == library_s.shape == image.shape
+    else:
+        assert "AVIF that is to be turned" in ours
+        assert "AVIF that is to be turned" in library_s
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".ppm"])
+def test_other_kinds_are_read_as_the_library_reads_them(photo_answers, ending):
+    image = photos.image(64, 48)
+    encoded = cv2.imencode(ending, image[..., ::-1])[1].tobytes()
+    ours, library_s = photo_answers(encoded, ending)
+    np.testing.assert_array_equal(ours, library_s)
+    ours, library_s = photo_answers(encoded[: len(encoded) // 2], ending)
+    assert ours == "not a readable image" and "not a readable" in library_s
+
+
+def test_a_turned_tiff_is_upright(photo_answers):
+    image = photos.image(64, 48)
+    settings = (cv2.IMWRITE_TIFF_COMPRESSION, 1)
+    encoded = cv2.imencode(".tif", image[..., ::-1], settings)[1].tobytes()
+    start = int.from_bytes(encoded[4:8], "little")
+    count = int.from_bytes(encoded[start : start + 2], "little")
+    entries = [
+        encoded[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(count)
+    ]
+    entries = [e for e in entries if e[:2] != b"\x12\x01"]
+    entries.append(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0")  # Orientation 6.
+    entries.sort(key=lambda e: int.from_bytes(e[:2], "little"))
+    directory = len(entries).to_bytes(2, "little") + b"".join(entries)
+    content = (
+        encoded[:4]
+        + len(encoded).to_bytes(4, "little")
+        + encoded[8:]
+        + directory
+        + bytes(4)
+    )
+    ours, library_s = photo_answers(content, ".tif")
+    assert ours.shape == (64, 48, 3)
+    np.testing.assert_array_equal(ours, library_s)
+
+
 def test_constants_are_the_library_s():
+    assert device.MAX_PIXELS == tf_hmr.MAX_IMAGE_PIXELS
+    assert sorted(device.PHOTOS) == sorted(image_files.SUFFIXES)
+    assert device.OTHER_PHOTOS == image_files.OTHER_SUFFIXES
+    assert device.CONVERT == image_files.CONVERT
     assert device.FOCAL_OVER_SIDE == inference.FOCAL_OVER_SIDE
     assert set(device.OUTPUTS) == set(convert.OUTPUTS)
 
@@ -188,7 +310,7 @@ def test_what_is_wrong_with_photos_is_one_line_each(
     errors = [line for line in errors if "] global " not in line]
     assert len(errors) == 4
     assert "gone.jpg: no such film or camera" in errors[0]
-    assert "text.jpg: " in errors[1] and "MAX_IMAGE_PIXELS" in errors[1]
+    assert "text.jpg: " in errors[1] and "300 megapixels" in errors[1]
     assert "empty.jpg: not a readable image" in errors[2]
     assert "small.png: box [60.0, 30.0, 90.0, 200.0] lies outside" in errors[3]
 
@@ -227,6 +349,7 @@ def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(
     for name in ("x/a.png", "x/b.jpg", "y/a.png"):
         photos.write(tmp_path / name, image)
     (tmp_path / "x" / "notes.txt").touch()
+    (tmp_path / "x" / "._a.png").touch()  # of macOS
     out = tmp_path / "out"
     status, _, errors = run(
         capsys, tflite, tmp_path / "x", tmp_path / "y", "--out", out
@@ -257,6 +380,61 @@ def test_sources_and_folders_that_cannot_be_are_one_line(
         assert told in errors[0]
 
 
+@pytest.mark.parametrize("focal", ["nan", "inf", "-5", "1e999"])
+def test_a_focal_length_that_is_none_is_one_line(capsys, tflite, photo, focal):
+    status, _, errors = run(capsys, tflite, photo, f"--focal={focal}")
+    assert (status, len(errors)) == (1, 1)
+    assert errors[0].startswith("--focal ") and "expected" in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"faces": [[0, 1, -2]]}, "faces of its .mesh.npz are no indices"),
+        ({"faces": [[0.0, 1.0, 2.0]]}, "faces of its .mesh.npz are no indices"),
+        ({"faces": [0, 1, 2]}, "no triangles"),
+        (
+            {"faces": [[0, 1, 2]], "lite_faces": [[0, 0, -1]]},
+            "lite_faces of its .mesh.npz are no indices",
+        ),
+    ],
+)
+def test_faces_that_are_no_indices_are_one_line(
+    capsys, tflite, photo, tmp_path, arrays, words
+):
+    model = copied(tflite, tmp_path)
+    np.savez(tmp_path / "m.mesh.npz", **arrays)
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, len(errors)) == (1, 1)
+    assert words in errors[0]
+
+
+def test_a_card_of_a_crop_that_is_none_is_one_line(
+    capsys, tflite, photo, tmp_path
+):
+    model = copied(tflite, tmp_path)
+    path = model.with_suffix(".card.json")
+    card = json.loads(path.read_text())
+    for scale in (-1.0, 0, float("nan")):
+        path.write_text(json.dumps(card | {"crop": {"scale": scale}}))
+        status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+        assert (status, len(errors)) == (1, 1)
+        assert "crop scale" in errors[0]
+
+
+def test_photos_of_other_kinds_in_a_folder_are_named(capsys, tflite, tmp_path):
+    folder = tmp_path / "in"
+    photos.write(folder / "a.jpg", photos.image(90, 90))
+    for name in ("a.HEIC", "b.cr2", "._c.heic", "d.txt"):
+        (folder / name).write_bytes(b"no photo that is read")
+    status, told, errors = run(capsys, tflite, folder, "--out", tmp_path)
+    assert (status, len(told)) == (1, 1)
+    assert errors == [
+        f"{folder / 'a.HEIC'}: a HEIC is not read: convert it to JPEG or PNG",
+        f"{folder / 'b.cr2'}: a CR2 is not read: convert it to JPEG or PNG",
+    ]
+
+
 def test_a_mesh_of_another_body_is_one_line(capsys, tflite, photo, tmp_path):
     model = copied(tflite, tmp_path)
     np.savez(tmp_path / "m.mesh.npz", faces=[[0, 1, 10**5]])
@@ -276,6 +454,8 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
     for content in (
         *("{", '["x"]', "[[1, 2, 3]]", "[[1, 2, -3, 4]]", "5", "null", "{}"),
         *("[]", "[[0, 0, Infinity, Infinity]]", '[["a", 1, 2, 3]]'),
+        *("[[0, 0, 1e-300, 9]]", "[[0, 0, 1e300, 9]]", "[" * 100_000),
+        f"[[0, 0, {10**400}, 9]]",
     ):
         boxes.write_text(content)
         status, _, errors = run(
@@ -283,6 +463,36 @@ def test_boxes_of_several_people_come_from_json(capsys, tflite, tmp_path):
         )
         assert (status, len(errors)) == (1, 1)
         assert errors[0].startswith(f"{photo}: ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_odd_box_leaves_the_others(capsys, tflite, tmp_path, encoding):
+    photo = photos.write(tmp_path / "two.png", photos.image(300, 260))
+    odd = (
+        [1, 2, 3],
+        None,
+        "1234",
+        [1, 2, 0, 4],
+        [0.1, 0.1, 0.5, 0.5],
+        [None] * 4,
+    )
+    boxes = tmp_path / "boxes.json"
+    content = json.dumps([BOX, *odd, [150, 20, 100, 220]])
+    boxes.write_bytes(content.encode(encoding))
+    status, _, errors = run(
+        capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+    )
+    assert status == 0
+    (line,) = errors
+    assert line.startswith(f"{photo}: boxes [1, 2, 3, 4, 5, 6] are left out")
+    lines = lines_of(tmp_path / "two.jsonl")
+    assert [line["box_px"][0] for line in lines] == [60, 150]
+    for text in (json.dumps(odd), "[" * 10**5):
+        boxes.write_text(text)
+        status, _, errors = run(
+            capsys, tflite, photo, "--boxes", boxes, "--out", tmp_path
+        )
+        assert (status, len(errors)) == (1, 1)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
@@ -301,6 +511,37 @@ def test_what_is_cut_off_is_one_line(
     assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
 
 
+@pytest.mark.parametrize("kind", ["bit", "zeros"])
+def test_a_damaged_model_of_the_right_size_is_one_line(
+    capsys, tflite, photo, tmp_path, kind
+):
+    model = copied(tflite, tmp_path)
+    content = bytearray(tflite.read_bytes())
+    middle = len(content) // 2
+    if kind == "bit":
+        content[middle] ^= 1
+    else:
+        content[middle : middle + 4096] = bytes(4096)
+    model.write_bytes(content)
+    status, output, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, output, len(errors)) == (1, [], 1)
+    assert f"{model} cannot be run here: " in errors[0]
+    assert "sha256" in errors[0]
+    with pytest.raises(ValueError, match=f"{model} is damaged"):
+        cards.check_content(model, bytes(content), cards.read(model))
+
+
+def test_a_model_of_an_older_card_is_run(capsys, tflite, photo, tmp_path):
+    model = copied(tflite, tmp_path)
+    path = model.with_suffix(".card.json")
+    card = json.loads(path.read_text())
+    del card["sha256"]
+    path.write_text(json.dumps(card))
+    status, _, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, errors) == (0, [])
+    cards.check_content(model, model.read_bytes(), cards.read(model))
+
+
 def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     status, _, errors = run(capsys, tmp_path / "none.tflite")
     assert (status, len(errors)) == (1, 1)
@@ -317,7 +558,7 @@ def test_missing_and_foreign_models_are_one_line(capsys, tflite, tmp_path):
     foreign = copied(tflite, tmp_path, "foreign")
     foreign.write_bytes(converter.convert())
     card = json.loads(tflite.with_suffix(".card.json").read_text())
-    card["bytes"] = foreign.stat().st_size
+    card |= cards.of_content(foreign.read_bytes())
     foreign.with_suffix(".card.json").write_text(json.dumps(card))
     status, _, errors = run(capsys, foreign)
     assert (status, len(errors)) == (1, 1)

@@ -132,6 +132,28 @@ def test_an_absurd_camera_is_lost_unless_it_is_the_start(scale):
     assert track.update(model, image, 0.08)["state"] == "start"
 
 
+def test_the_next_box_leaves_room_around_the_joints():
+    """1.11 times their extent, in pixel edges; then part of the last box."""
+    model = blobs.Model()
+    image = blobs.frame([(90, 80, 70)], np.random.default_rng(0))[..., ::-1]
+    track = device.Track(smooth=False)
+    boxes = [[0.0, 0.0, *image.shape[1::-1]]]
+    for share in (1.0, 0.6):  # The whole frame is no person's box.
+        square = device.square_box(
+            boxes[-1], model.crop_scale if track.box else 1.0
+        )
+        crop = device.crop_image(image, square, model.size)
+        keypoints = model(crop)["keypoints"]
+        points = (keypoints + 1) / 2 * square[2] + square[:2]
+        low, high = points.min(axis=0), points.max(axis=0)
+        middle, sides = (low + high) / 2, 1.11 * (high - low)
+        joints_box = np.append(middle - sides / 2, sides)
+        track.update(model, image, 0.04 * len(boxes))
+        expected = share * joints_box + (1 - share) * np.array(boxes[-1])
+        assert track.box == pytest.approx(expected, abs=1e-3)
+        boxes.append(track.box)
+
+
 def test_each_box_is_its_own_track(run, tmp_path, rng):
     there = [[(40 + 2 * k, 60, 50), (200 - 2 * k, 110, 70)] for k in range(25)]
     frames = [blobs.frame(each, rng) for each in there]
@@ -216,6 +238,128 @@ def test_a_film_that_breaks_off_keeps_what_was_read(run, tmp_path, rng):
     assert 10 < len(lines) < 30
     overlay = blobs.read(tmp_path / "out" / "film_overlay.mp4")
     assert len(overlay) == len(lines)
+
+
+def test_time_is_the_video_s_own():
+    clock = device.Clock(fps=25.0)
+    # A rate that falls, from a start that is not 0.
+    positions = [80.0, 120.0, 160.0, 500.0, 1500.0]
+    assert [clock(p) for p in positions] == pytest.approx(
+        [0, 0.04, 0.08, 0.42, 1.42]
+    )
+
+
+@pytest.mark.parametrize(
+    ("positions", "seconds"),
+    [
+        ([0.0, 0.0, 0.0, 0.0], [0, 0.04, 0.08, 0.12]),
+        ([-1.0, -1.0, -1.0], [0, 0.04, 0.08]),
+        ([float("nan")] * 3, [0, 0.04, 0.08]),
+        ([0.0, float("inf"), 80.0], [0, 0.04, 0.08]),
+        # It stops, or goes back: on at the mean pace, until it says more.
+        ([0.0, 500.0, 500.0, 90.0, 700.0], [0, 0.5, 0.54, 0.58, 0.7]),
+        # Clocks are rounded to milliseconds.
+        ([0.0, 40.4, 79.6], [0, 0.04, 0.08]),
+    ],
+)
+def test_where_the_clock_says_nothing_frames_are_counted(positions, seconds):
+    clock = device.Clock(fps=25.0)
+    times = [clock(position) for position in positions]
+    assert times == pytest.approx(seconds)
+    assert all(np.diff(times) > 0)
+
+
+class Uneven:
+    """A video whose frames are not evenly spaced, by OpenCV's interface."""
+
+    times_s = (0.0, 0.04, 0.08, 1.0, 3.0)
+
+    def __init__(self, *_):
+        self.count = 0
+
+    def get(self, name):
+        rate = {cv2.CAP_PROP_FPS: 5 / 3.2, cv2.CAP_PROP_FRAME_COUNT: 5}
+        position = {
+            cv2.CAP_PROP_POS_MSEC: 1000 * self.times_s[min(self.count, 5) - 1]
+        }
+        return (rate | position)[name]
+
+    def read(self):
+        self.count += 1
+        image = np.zeros((160, 240, 3), np.uint8)
+        return True, image if self.count <= len(self.times_s) else None
+
+
+def test_lines_have_the_times_of_an_uneven_video(run, tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").touch()
+    monkeypatch.setattr(cv2, "VideoCapture", Uneven)
+    status, _ = run(tmp_path / "film.mp4", *flags((90, 80, 70)))
+    times = [line["time_s"] for line in lines_of(tmp_path)]
+    assert (status, times) == (0, list(Uneven.times_s))
+    monkeypatch.undo()
+    overlay = blobs.read(tmp_path / "out" / "film_overlay.mp4")
+    assert len(overlay) == 5, "each frame once"
+
+
+def with_count(avi: bytes, count: int) -> bytes:
+    """An AVI whose headers say another number of frames."""
+    content = bytearray(avi)
+    # The whole file's count, behind "avih" and its length, and the stream's.
+    for kind, offset in ((b"avih", 24), (b"strh", 40)):
+        start = content.index(kind) + offset
+        content[start : start + 4] = count.to_bytes(4, "little")
+    return bytes(content)
+
+
+def test_a_wrong_number_of_frames_in_the_header_is_no_fault(
+    run, tmp_path, rng, monkeypatch
+):
+    frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(20)]
+    blobs.film(tmp_path / "film.avi", frames)
+    whole = (tmp_path / "film.avi").read_bytes()
+    film = tmp_path / "film.avi"
+    film.write_bytes(with_count(whole, 77))
+    count = cv2.VideoCapture(str(film)).get(cv2.CAP_PROP_FRAME_COUNT)
+    assert count == 77
+    assert run(film, *flags((90, 80, 70))) == (0, [])
+    assert len(lines_of(tmp_path)) == 20
+    film.write_bytes(with_count(whole, 77)[: len(whole) // 2])
+    status, errors = run(film, *flags((90, 80, 70)))
+    assert status == 1 and "broke off after" in errors[-1]
+
+
+@pytest.mark.parametrize("ending", [".avi", ".mp4", ".mov", ".mkv"])
+def test_a_file_that_is_cut_is_shorter_than_it_says(tmp_path, rng, ending):
+    film = tmp_path / f"film{ending}"
+    frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(9)]
+    blobs.film(film, frames)
+    whole = film.read_bytes()
+    assert not device.is_cut(film)
+    cut_files = (
+        whole[: len(whole) // 2],
+        whole[:-20],
+        whole[: len(whole) // 2] + bytes(len(whole) // 2),
+    )
+    for content in cut_files:
+        film.write_bytes(content)
+        assert device.is_cut(film)
+
+
+def test_boxes_of_an_mp4_are_followed_to_the_end(tmp_path):
+    film = tmp_path / "film.mp4"
+    start = b"\0\0\0\x10ftypmp42" + bytes(4)
+    large = b"\0\0\0\x01mdat" + (16 + 9).to_bytes(8, "big") + b"123456789"
+    to_the_end = b"\0\0\0\0mdat" + b"123456789"
+    for content, is_cut in (
+        (start + large, False),
+        (start + large[:-3], True),
+        (start + to_the_end, False),
+        (start + large + b"\0\x01a trailer that is no box", False),
+        (b"no video at all, of no kind", True),
+        (start + b"\0\0\0\x01mdat" + b"\xff" * 8 + b"1", True),
+    ):
+        film.write_bytes(content)
+        assert device.is_cut(film) == is_cut
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])

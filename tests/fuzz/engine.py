@@ -194,8 +194,10 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
     files = sorted(path for path in root.glob(pattern) if path.is_file())
     path = files[rng.integers(len(files))]
     before, canary = path.read_bytes(), folder / "canary"
+    beside = set(path.parent.iterdir())
     try:
         damage = mutations.damage(rng, path, canary)
+        harmless = damage in mutations.HARMLESS
         damage = f"{path.relative_to(root)}, {damage}"
         pipe.send(damage)
         _forget(out)
@@ -205,6 +207,8 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
         growth = memory.peak() - start
         if growth > MEMORY:
             kind, words = "forbidden", f"takes {growth >> 20} MiB of memory"
+        if harmless and kind == "error":
+            kind, words = "forbidden", f"refused, but harmless: {words}"
         if canary.exists():
             canary.rmdir()
             watch.found.insert(0, "ran code of the file")
@@ -212,6 +216,8 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
             kind, words = "forbidden", watch.found[0]
     finally:
         path.write_bytes(before)
+        for added in set(path.parent.iterdir()) - beside:
+            added.unlink()
     return Outcome(case, kind, words, damage)
 
 

@@ -18,7 +18,7 @@ from tests.support import (
 from tf_hmr import boxes, inference
 from tf_hmr.body import files as body_files
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import keras_files, torch_files, unpickle
+from tf_hmr.formats import keras_files, listing, torch_files, unpickle
 from training.data.records import mocap, schema, shards
 
 
@@ -36,7 +36,9 @@ def _pickles(root: Path) -> None:
 
 
 def _read_pickles(root: Path, out: Path) -> tuple[int, int]:
-    return len([unpickle.load(path) for path in root.glob("*.pkl")]), 0
+    return len(
+        [unpickle.load(path) for path in listing.files(root, "*.pkl")]
+    ), 0
 
 
 def _body(root: Path) -> None:
@@ -63,7 +65,7 @@ def _boxes(root: Path) -> None:
 
 
 def _read_boxes(root: Path, out: Path) -> tuple[int, int]:
-    return len([boxes.read(path) for path in root.glob("*.json")]), 0
+    return len([boxes.read(path) for path in listing.files(root, "*.json")]), 0
 
 
 def _records(root: Path) -> None:
@@ -108,7 +110,7 @@ def _torch(root: Path) -> None:
 
 
 def _read_torch(root: Path, out: Path) -> tuple[int, int]:
-    found = [torch_files.load(path) for path in root.glob("*.pt")]
+    found = [torch_files.load(path) for path in listing.files(root, "*.pt")]
     for content in found:
         model = content.get("model") if isinstance(content, dict) else None
         for value in model.values() if isinstance(model, dict) else ():
@@ -123,7 +125,8 @@ def _photos(root: Path) -> None:
 
 
 def _read_photos(root: Path, out: Path) -> tuple[int, int]:
-    return len([inference.read_photo(path) for path in root.iterdir()]), 0
+    paths = listing.files(root, "*")
+    return len([inference.read_photo(path) for path in paths]), 0
 
 
 LOADERS = {

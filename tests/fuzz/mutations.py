@@ -1,12 +1,14 @@
 """Damages files: any bytes, and the structure of the formats that are known."""
 
+import functools
 import io
 import json
+import operator
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import numpy as np
 import scipy.io
 
 HUGE = (0xFFFFFFFF, 0x7FFFFFFF, 2**63 - 1, 2**40, 0)
+HARMLESS = ("file_of_systems", "pickled_member")
+"""Kinds of damage that change nothing of what is read."""
+_BESIDE = 0.05  # of the damages
 _TRIES = 8  # for a structure that the format's writer can hold
 
 
@@ -26,6 +31,8 @@ def damage(rng: np.random.Generator, path: Path, canary: Path) -> str:
         path: the file.
         canary: a folder that code in the file would make.
     """
+    if rng.random() < _BESIDE:
+        return _file_of_systems(rng, path)
     kinds, before = STRUCTURES.get(_format(path), ()), path.read_bytes()
     if kinds and rng.random() < 0.6:
         for _ in range(_TRIES):
@@ -39,6 +46,15 @@ def damage(rng: np.random.Generator, path: Path, canary: Path) -> str:
     chosen = BYTES[rng.integers(len(BYTES))]
     path.write_bytes(chosen(rng, before))
     return chosen.__name__.strip("_")
+
+
+def _file_of_systems(rng: np.random.Generator, path: Path) -> str:
+    """Puts a file beside it as macOS and Windows do."""
+    names = (f"._{path.name}", f"._{path.name}", ".DS_Store", "Thumbs.db")
+    name = names[rng.integers(len(names))]
+    apple = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(80)
+    path.with_name(name).write_bytes(apple)
+    return "file_of_systems"
 
 
 def _format(path: Path) -> str:
@@ -215,6 +231,34 @@ def _long_number(rng, path: Path, canary: Path) -> None:
     path.write_text(text[: chosen.start()] + put + text[chosen.end() :])
 
 
+def _leaves(tree: Any, keys: tuple = ()) -> Iterator[tuple]:
+    """Keys of each number and text in nested dictionaries and lists."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _leaves(value, (*keys, key))
+    elif isinstance(tree, list):
+        for place, value in enumerate(tree):
+            yield from _leaves(value, (*keys, place))
+    elif isinstance(tree, (int, float, str)):
+        yield keys
+
+
+def _text_ids(rng, path: Path, canary: Path) -> None:
+    """One number as text, or text as a number; or all that are called so."""
+    tree = json.loads(path.read_text())
+    leaves = list(_leaves(tree))
+    chosen = leaves[rng.integers(len(leaves))]
+    if rng.random() < 0.5:
+        alike = [keys for keys in leaves if keys[-1] == chosen[-1]]
+    else:
+        alike = [chosen]
+    for *way, last in alike:
+        parent = functools.reduce(operator.getitem, way, tree)
+        value = parent[last]
+        parent[last] = len(value) if isinstance(value, str) else f"{value}"
+    path.write_text(json.dumps(tree))
+
+
 def _read_npz(path: Path) -> dict:
     with np.load(path) as stored:
         return dict(stored)
@@ -229,6 +273,24 @@ def _code_npz(rng, path: Path, canary: Path) -> None:
     name = list(stored)[rng.integers(len(stored))]
     stored[name] = np.array([Payload(canary)], object)
     np.savez(path, **stored)
+
+
+def _bytes_npz(rng, path: Path, canary: Path) -> None:
+    """Bytes in the place of texts, as Python 2 and HDF5 have them."""
+    stored = _read_npz(path)
+    names = [name for name, array in stored.items() if array.dtype.kind == "U"]
+    name = names[rng.integers(len(names))]
+    stored[name] = np.char.encode(stored[name], "utf-8")
+    if rng.random() < 0.2:
+        stored[name] = np.full(stored[name].shape, b"\xff\xfe")
+    np.savez(path, **stored)
+
+
+def _pickled_member(rng, path: Path, canary: Path) -> None:
+    """One more array, of objects, that nobody asks for."""
+    stored = _read_npz(path)
+    entry = Payload(canary) if rng.random() < 0.5 else {"more": [1, 2]}
+    np.savez(path, **stored, extra_info=np.array(entry, object))
 
 
 def _absurd_npz(rng, path: Path, canary: Path) -> None:
@@ -304,8 +366,11 @@ def _other_hdf5(rng, path: Path, canary: Path) -> None:
 
 
 STRUCTURES: dict[str, tuple[Callable, ...]] = {
-    ".json": (_other_json, _other_json, _deep_json, _long_number),
-    ".npz": (_other_npz, _other_npz, _code_npz, _absurd_npz),
+    ".json": (_other_json, _other_json, _text_ids, _deep_json, _long_number),
+    ".npz": (
+        *(_other_npz, _other_npz, _code_npz, _absurd_npz),
+        *(_bytes_npz, _pickled_member),
+    ),
     ".npy": (_other_npy, _code_npy, _absurd_npy),
     ".pkl": (_other_pickle, _other_pickle, _code_pickle),
     ".mat": (_other_mat,),

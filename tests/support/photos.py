@@ -43,3 +43,77 @@ def png_of_billions() -> bytes:
     png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
     header = b"IHDR" + struct.pack(">II", 100_000, 100_000) + png[24:29]
     return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
+def jpeg(image: np.ndarray, *settings: int) -> bytes:
+    """The bytes of a JPEG of RGB, with settings of cv2.imencode."""
+    return cv2.imencode(".jpg", image[..., ::-1], settings)[1].tobytes()
+
+
+def jpeg_of_size(width: int, height: int) -> bytes:
+    """A small JPEG whose header claims another size."""
+    content = bytearray(jpeg(np.zeros((8, 8, 3), np.uint8)))
+    offset = content.index(b"\xff\xc0") + 5
+    content[offset : offset + 4] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def whole_jpegs(image: np.ndarray) -> dict[str, bytes]:
+    """JPEGs of one RGB image as cameras and programs write them, by name.
+
+    Each holds the whole picture, and more than a plain JPEG, or less usual
+    markers.
+    """
+    plain = jpeg(image)
+    progressive = jpeg(image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    restarts = jpeg(image, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+    thumbnail = jpeg(image[:16, :16])
+    segment = b"Exif\0\0" + thumbnail
+    app1 = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+    tables = plain.index(b"\xff\xdb")
+    end = b"\xff\xd9"
+    return {
+        "plain": plain,
+        "progressive": progressive,
+        "restarts": restarts,
+        "thumbnail": plain[:2] + app1 + plain[2:],
+        "padding behind the end": plain + bytes(600),
+        "a maker's trailer": plain + bytes(40) + b"\x00\x01\x0aSEFT" * 30,
+        "a motion photo": plain + b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 9,
+        "two pictures": plain + thumbnail,
+        "fill before a table": plain[:tables] + b"\xff\xff" + plain[tables:],
+        "fill before the end": plain[:-2] + b"\xff" * 5 + end,
+        "zeros before the end": plain[:-2] + bytes(700) + end,
+        "one zero before the end": plain[:-2] + bytes(1) + end,
+        "junk in the header": plain[:tables] + b"junk" + plain[tables:],
+        "progressive with zeros": progressive[:-2] + bytes(99) + end,
+    }
+
+
+def bad_jpegs(image: np.ndarray) -> dict[str, bytes]:
+    """JPEGs whose picture of an RGB image is cut short or damaged, by name."""
+    plain = jpeg(image)
+    progressive = jpeg(image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    restarts = jpeg(image, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+    thumbnail = jpeg(image[:16, :16])
+    segment = b"Exif\0\0" + thumbnail
+    app1 = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+    half = plain[: len(plain) // 2]
+    return {
+        "half": half,
+        "half of a progressive": progressive[: len(progressive) // 2],
+        "without its end": plain[:-2],
+        "half with a thumbnail": plain[:2] + app1 + half[2:],
+        "half with an end": half + b"\xff\xd9",
+        "half with zeros": half + bytes(len(plain) - len(half)),
+        "zeros to the end": half + bytes(len(half)) + b"\xff\xd9",
+        "zeros inside": zeroed(plain, 0.5),
+        "zeros in a progressive": zeroed(progressive, 0.5),
+        "zeros between restarts": zeroed(restarts, 0.5),
+    }
+
+
+def zeroed(content: bytes, share: float, count: int = 512) -> bytes:
+    """The content with zeros from that share of its length on."""
+    start = int(len(content) * share)
+    return content[:start] + bytes(count) + content[start + count :]

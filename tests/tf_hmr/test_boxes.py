@@ -149,3 +149,107 @@ def test_text_that_is_no_json_is_named(tmp_path):
     (tmp_path / "wrong.json").write_text("{people")
     with pytest.raises(ValueError, match="wrong.json is not json"):
         boxes.read(tmp_path / "wrong.json")
+
+
+BOX = [10, 20, 30, 40]
+
+
+@pytest.mark.parametrize(
+    ("row", "cause"),
+    [
+        ([1, 2, 3], "it is not a box"),
+        (["x", 2, 3, 4], "it is not a box"),
+        ([1, 2, None, 4], "it is not a box"),
+        (None, "it is not a box"),
+        ([0.1, 0.2, 0.5, 0.5], "the box ends within a pixel"),
+    ],
+)
+def test_an_odd_row_leaves_the_other_boxes(tmp_path, photo, caplog, row, cause):
+    path = box_files.save(tmp_path / "b.json", [BOX, row, BOX])
+    assert boxes.read(path).of(photo) == [tuple(BOX)] * 2
+    (line,) = caplog.messages
+    assert f"b.json: 1 left out, {cause}" in line and "box 1." in line
+    box_files.save(path, [row])
+    with pytest.raises(ValueError, match=f"b.json holds no boxes.*{cause}"):
+        boxes.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"image_id": 77}, "its image is not listed"),
+        ({"image_id": None}, "it names no image"),
+        ({"bbox": [1, 2]}, "it is not a box"),
+        ({"bbox": None}, "it has no box"),
+        ({"bbox": [], "keypoints": [0.5, 0.5, 1] * 5}, "lie between 0 and 1"),
+    ],
+)
+def test_an_odd_annotation_leaves_the_others(
+    tmp_path, photo, caplog, change, cause
+):
+    good = {"image_id": "7", "bbox": BOX, "category_id": "1"}
+    content = box_files.coco(
+        {7: "images\\street.png"},
+        [good, good | change, None, good | {"category_id": 2}],
+        categories=[{"id": 1, "name": "Person"}, {"id": 2, "name": "car"}, 5],
+    )
+    content["images"] += [{"id": 8}, None]
+    found = boxes.read(box_files.save(tmp_path / "b.json", content), 2)
+    assert found.of(photo) == [tuple(BOX)]
+    assert len(caplog.messages) == 2
+    assert cause in caplog.messages[0] and "entry 1." in caplog.messages[0]
+
+
+def test_odd_people_of_openpose_leave_the_others(tmp_path, photo, caplog):
+    body = box_files.body25(10, 20, 50, 90)
+    nobody = [float("nan")] * 75
+    unseen = [*body, None, None, 0]
+    content = box_files.openpose(body, "text", nobody, [1, 2], unseen)
+    content["people"].append(None)
+    path = box_files.save(tmp_path / "b.json", content)
+    expected = with_room(10.5, 20.5, 50, 90)
+    assert_close("float64", boxes.read(path).of(photo), [expected] * 2)
+    counts = [line.split(": ")[1].split(",")[0] for line in caplog.messages]
+    assert counts == ["1 left out"] * 4
+
+
+@pytest.mark.parametrize("keypoint_scale", [3, 4])
+def test_shares_of_openpose_are_scaled_by_the_photo(
+    tmp_path, photo, caplog, keypoint_scale
+):
+    points = np.reshape(box_files.body25(160, 140, 50, 90), (-1, 3))
+    shares = points / (299, 259, 1)
+    # Another photo's people tell which scale it is.
+    others = points[::-1] / (2000, 2000, 1)
+    if keypoint_scale == 4:
+        shares[:, :2] = 2 * shares[:, :2] - 1
+        others[:, :2] = 2 * others[:, :2] - 1
+    for name, people in (("street", shares), ("other", others)):
+        content = box_files.openpose(people.ravel().tolist())
+        box_files.save(tmp_path / f"{name}_keypoints.json", content)
+    ((*found,),) = boxes.read(tmp_path).of(photo, (300, 260))
+    np.testing.assert_allclose(found, with_room(160.5, 140.5, 50, 90))
+    assert f"--keypoint_scale {keypoint_scale}" in caplog.text
+    with pytest.raises(ValueError, match="expected pixels"):
+        boxes.read(tmp_path).of(photo)
+
+
+def test_results_name_photos_by_number_or_file_name(tmp_path):
+    body = np.array(box_files.body25(10, 20, 50, 90))[:51].tolist()
+    results = [
+        {"image_id": 139, "bbox": BOX, "category_id": 1},
+        {"image_id": "p0.jpg", "box": BOX, "keypoints": body},
+        {"image_id": "p1.jpg", "keypoints": body},
+    ]
+    found = boxes.read(box_files.save(tmp_path / "r.json", results), 3)
+    assert found.of(tmp_path / "000000000139.jpg") == [tuple(BOX)]
+    assert found.of(tmp_path / "p0.jpg") == [tuple(BOX)]
+    ((*box,),) = found.of(tmp_path / "p1.jpg")
+    assert box[2:] == [50 * boxes.ROOM_TO_ANKLES, 90 * boxes.ROOM_TO_ANKLES]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_changes_nothing(tmp_path, photo, encoding):
+    path = tmp_path / "b.json"
+    path.write_bytes("[[10, 20, 30, 40]]".encode(encoding))
+    assert boxes.read(path).of(photo) == [tuple(BOX)]

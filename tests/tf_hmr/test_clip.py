@@ -311,6 +311,68 @@ def test_wrong_lines_are_one_error(tmp_path, caplog, content, told):
     assert told in caplog.text and len(caplog.records) == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"time_s": 0.0}, "time_s 0 is not after 0.04 of"),
+        ({"time_s": 0.04}, "time_s 0.04 is not after 0.04 of"),
+        ({"time_s": float("nan")}, "time_s is not finite"),
+        ({"time_s": 10**400}, "OverflowError"),
+        ({"time_s": None}, "time_s"),
+        ({"time_s": [1.0]}, r"time_s has shape (1,), expected ()"),
+        ({"betas": 3.0}, "TypeError"),
+        ({"betas": [1.0]}, "betas has another length"),
+        ({"pose_rotvec": [[0.0, 0.0]]}, "pose_rotvec has shape (1, 2)"),
+        ({"pose_rotvec": [[0.0, 0.0, 0.0]]}, "pose_rotvec has another length"),
+        ({"translation_m": [float("inf"), 0, 0]}, "translation_m is not fin"),
+        ({"track": []}, "TypeError"),
+    ],
+)
+def test_wrong_numbers_name_file_and_line(
+    motion, body_data, tmp_path, caplog, changes, words
+):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    texts = lines.read_text().splitlines()
+    texts[2] = json.dumps(json.loads(texts[2]) | changes)
+    lines.write_text("\n".join(texts))
+    assert run(lines, bvh=tmp_path / "a.bvh") == 1
+    (record,) = caplog.records
+    text = record.getMessage()
+    assert text.startswith(f"{lines}: line 3 is no line of edge.run")
+    assert words in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "key", ["time_s", "pose_rotvec", "betas", "translation_m"]
+)
+def test_a_missing_field_names_file_and_line(
+    motion, body_data, tmp_path, caplog, key
+):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    texts = lines.read_text().splitlines()
+    line = json.loads(texts[4])
+    del line[key]
+    texts[4] = json.dumps(line)
+    lines.write_text("\n".join(texts))
+    assert run(lines, bvh=tmp_path / "a.bvh") == 1
+    (record,) = caplog.records
+    assert f"{lines}: line 5 is no line" in record.getMessage()
+    assert key in record.getMessage()
+
+
+def test_a_far_time_is_refused_before_memory_is_taken(
+    motion, body_data, tmp_path, caplog
+):
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    texts = lines.read_text().splitlines()
+    texts[-1] = json.dumps(json.loads(texts[-1]) | {"time_s": 1e12})
+    lines.write_text("\n".join(texts))
+    assert run(lines, bvh=tmp_path / "a.bvh") == 1
+    (record,) = caplog.records
+    assert str(lines) in record.getMessage()
+    assert str(clip.MAX_FRAMES) in record.getMessage()
+
+
 def test_another_topology_is_refused(motion, body_data, tmp_path, caplog):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     text = lines.read_text().replace(body_data.topology, "smpl")

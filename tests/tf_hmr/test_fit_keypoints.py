@@ -219,3 +219,177 @@ def test_the_start_faces_as_the_torso_says(body_data, yaw, roll):
         keypoints, true.apply(rest), 5000.0, np.zeros(2)
     )
     assert moved[2] == pytest.approx(50, rel=0.05)
+
+
+LEGS = [f"{side}_{n}" for side in ("left", "right") for n in ("hip", "knee")]
+PARTS = {
+    "shoulders": (*joints.FACE5, "left_shoulder", "right_shoulder"),
+    "legs": (*LEGS, "left_ankle", "right_ankle"),
+}
+
+
+def result(example, image_id, names=joints.COCO17) -> dict:
+    """An entry of COCO's list of results, with these joints alone."""
+    named = dict(zip(joints.KEYPOINTS, with_all(example), strict=True))
+    rows = [named[n] if n in names else np.zeros(3) for n in joints.COCO17]
+    return {"image_id": image_id, "keypoints": np.ravel(rows).tolist()}
+
+
+def test_parts_of_a_person_are_fitted(run, subjects, tmp_path):
+    """A portrait has no torso to start from."""
+    entries = [result(subjects[0], part, PARTS[part]) for part in PARTS]
+    path = tmp_path / "parts.json"
+    path.write_text(json.dumps(entries))
+    status, errors, printed = run(path)
+    assert (status, errors) == (0, [])
+    assert "2 people" in printed
+    for part, names in PARTS.items():
+        content = json.loads((tmp_path / "out" / f"{part}_0.json").read_text())
+        assert set(content["keypoints_given"]) == set(names)
+        assert content["reprojection_px_at_224"] < 10
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("other", [np.float32, np.float64])
+@pytest.mark.parametrize("names", [joints.FACE5, *PARTS.values()])
+def test_a_start_without_torso_takes_any_type(body_data, dtype, other, names):
+    regressor = body_data.regressor(joints.KEYPOINTS)
+    posed = (regressor @ body_data.v_template * (1, -1, -1)).astype(dtype)
+    offset = np.array([0.2, -0.1, 40])
+    pixels = 5000 * (posed + offset)[:, :2] / (posed + offset)[:, 2:] + 112
+    labels = np.concatenate([pixels, np.ones((len(posed), 1))], axis=1)
+    labels[[name not in names for name in joints.KEYPOINTS], 2] = 0
+    moved, error = initialization.estimate_translation(
+        labels.astype(other), posed, np.float64(5000), np.array([112, 112.0])
+    )
+    np.testing.assert_allclose(moved, offset, atol=0.05)
+    assert error < 0.1
+
+
+class OneFit:
+    """Fits nobody: gives the same body for each task."""
+
+    def __init__(self, fitter, tasks):
+        self.joint_names = fitter.joint_names
+        self.fit = fitter(tasks)[0]
+        self.tasks = []
+
+    def __call__(self, tasks, progress):
+        self.tasks += tasks
+        return [
+            self.fit._replace(
+                person=dataclasses.replace(self.fit.person, image_size=t.size)
+            )
+            for t in tasks
+        ]
+
+
+@pytest.fixture(scope="module")
+def one_fit(fitter, subjects):
+    tasks = [
+        keypoint_fitting.Task(with_all(subject), (64, 64))
+        for subject in subjects
+    ]
+    return OneFit(fitter, tasks)
+
+
+@pytest.fixture
+def run_quickly(run, one_fit, monkeypatch):
+    one_fit.tasks.clear()
+    monkeypatch.setattr(
+        cli.keypoint_fitting, "PeopleFitter", lambda *_, **__: one_fit
+    )
+    return run
+
+
+def files_of(folder) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*.npz")}
+
+
+def test_names_of_data_stay_in_the_folder(run_quickly, subjects, tmp_path):
+    ids = ["../../x", "", "\x1b[31mred", "/etc/y", "..\\z"]
+    path = tmp_path / "a" / "b" / "r.json"
+    path.parent.mkdir(parents=True)
+    entries = [result(subjects[0], image_id) for image_id in ids]
+    path.write_text(json.dumps(entries))
+    status, errors, printed = run_quickly(path)
+    assert (status, errors) == (0, [])
+    assert printed.startswith("5 people")
+    names = ("x", "unnamed", "_[31mred", "y", "z")
+    assert files_of(tmp_path) == {f"out/{name}_0.npz" for name in names}
+
+
+def test_counts_are_those_of_people_written(
+    run_quickly, subjects, tmp_path, monkeypatch
+):
+    write = cli.person_files.write
+
+    def fail_once(stem, *arguments):
+        if stem.name == "b_0":
+            raise OSError("no space left")
+        write(stem, *arguments)
+
+    monkeypatch.setattr(cli.person_files, "write", fail_once)
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([result(subjects[0], i) for i in "abc"]))
+    status, errors, printed = run_quickly(path)
+    assert (status, errors) == (1, ["b: person 0: no space left"])
+    assert printed.startswith("2 people in")
+    assert "1 people could not be fitted or written" in printed
+
+
+def test_a_photo_that_cannot_be_read_leaves_the_others(
+    run_quickly, subjects, tmp_path
+):
+    folder = tmp_path / "photos"
+    photos.write(folder / "000000000139.jpg", photos.image(64, 64))
+    photos.write(folder / "p0.png", photos.image(70, 60))
+    (folder / "bad.jpg").write_text("junk")
+    ids = (139, "p0.png", "bad.jpg", "bad.jpg", "gone.jpg")
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([result(subjects[0], i) for i in ids]))
+    status, (bad, gone), printed = run_quickly(path, images=folder)
+    assert status == 1
+    assert "bad.jpg: not a readable image" in bad
+    assert "holds no photo for 'gone.jpg'" in gone
+    assert printed.startswith("2 people in")
+    assert "3 people could not be fitted" in printed
+    content = json.loads((tmp_path / "out" / "p0_0.json").read_text())
+    assert content["photo"] == "p0.png"
+    assert content["image_size_px"] == [70, 60]
+
+
+@pytest.mark.parametrize("keypoint_scale", [3, 4])
+def test_shares_of_a_picture_are_scaled_or_refused(
+    run_quickly, one_fit, subjects, tmp_path, keypoint_scale
+):
+    path = openpose(tmp_path, subjects[:1])
+    content = json.loads(path.read_text())
+    pixels = np.reshape(content["people"][0]["pose_keypoints_2d"], (-1, 3))
+    shares = pixels / (63, 63, 1)
+    if keypoint_scale == 4:
+        shares[:, :2] = 2 * shares[:, :2] - 1
+    content["people"][0]["pose_keypoints_2d"] = shares.ravel().tolist()
+    path.write_text(json.dumps(content))
+    status, (line,), _ = run_quickly(path)
+    assert status == 1
+    assert f"--keypoint_scale {keypoint_scale}; expected pixels" in line
+    photo = photos.write(tmp_path / "street.png", photos.image(64, 64))
+    status, lines, _ = run_quickly(path, images=photo)
+    assert status == 0
+    assert "they are scaled" in lines[-1]
+    (task,) = one_fit.tasks
+    nose = joints.KEYPOINTS.index("nose")
+    np.testing.assert_allclose(task.keypoints[nose], pixels[0], rtol=1e-4)
+
+
+def test_results_within_a_pixel_are_no_person(run_quickly, subjects, tmp_path):
+    entry = result(subjects[0], 1)
+    labels = np.reshape(entry["keypoints"], (-1, 3)) / (64, 64, 1)
+    entry["keypoints"] = labels.ravel().tolist()
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([entry, result(subjects[0], 2)]))
+    status, (line,), printed = run_quickly(path)
+    assert status == 0
+    assert "1: person 0 is left out, whose keypoints lie within" in line
+    assert printed.startswith("1 people in")

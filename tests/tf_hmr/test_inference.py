@@ -53,6 +53,8 @@ def test_unreadable_photos_are_named(tmp_path):
         "text.jpg": b"this is no image",
         "cut.jpg": whole.read_bytes()[:200],
         "billions.png": photos.png_of_billions(),
+        "billions.jpg": photos.jpeg_of_size(30_000, 30_000),
+        "damaged.jpg": photos.zeroed(whole.read_bytes(), 0.6, 300),
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
@@ -155,6 +157,28 @@ def test_a_photo_has_no_true_root():
     image = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(ValueError, match="labelled global rotation"):
         inference.crop_inputs(reader, image, [(0, 0, 64, 64)])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"focal_px": float("nan")}, "focal length is nan"),
+        ({"focal_px": float("inf")}, "focal length is inf"),
+        ({"focal_px": -5}, "focal length is -5"),
+        ({"focal_px": 0.0}, "focal length is 0.0"),
+        ({"focal_px": 10**400}, "focal length is 1000"),
+        ({"focal_px": "wide"}, "focal length is wide"),
+        ({"batch_size": 0}, "batch size is 0"),
+        ({"batch_size": -1}, "batch size is -1"),
+        ({"boxes": [(0, 0, 1e-300, 9)]}, "empty"),
+        ({"boxes": [(0, 0, 10**400, 9)]}, "four numbers"),
+    ],
+)
+def test_wrong_numbers_are_one_line(model, options, words):
+    with pytest.raises(ValueError) as caught:
+        inference.recover(model, np.zeros((90, 90, 3), np.uint8), **options)
+    text = str(caught.value)
+    assert words in text and "\n" not in text and len(text) < 300
 
 
 def test_crops_have_the_room_that_training_gave_them(model, monkeypatch):

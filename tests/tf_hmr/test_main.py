@@ -268,6 +268,20 @@ def test_folder_means_its_photos_each_once(run, tmp_path):
     assert written(tmp_path) == files_of("a_0", "b_0")
 
 
+def test_photos_of_other_kinds_in_a_folder_are_named(run, tmp_path):
+    folder = tmp_path / "in"
+    photos.write(folder / "a.jpg", photos.image(90, 90))
+    for name in ("a.HEIC", "b.cr2", "._c.heic", "d.mp4"):
+        (folder / name).write_bytes(b"no photo that is read")
+    status, lines = run(folder)
+    assert status == 1
+    assert lines == [
+        f"{folder / 'a.HEIC'}: a HEIC is not read: convert it to JPEG or PNG.",
+        f"{folder / 'b.cr2'}: a CR2 is not read: convert it to JPEG or PNG.",
+    ]
+    assert written(tmp_path) == files_of("a_0")
+
+
 def test_folder_without_photos_is_a_failure(run, tmp_path):
     (tmp_path / "empty").mkdir()
     status, lines = run(tmp_path / "empty")

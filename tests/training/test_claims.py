@@ -124,6 +124,22 @@ def test_the_list_judges_older_files_by_the_present_rule(out, capsys):
     assert "hkmr-1   not decided " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "{}", '{"id": "hkmr-1", "configurations": []}'),
+        '{"id": "hkmr-1", "configurations": {"hkmr": 1, "hmr_rotvec": 2}}',
+    ],
+)
+def test_a_damaged_claim_is_one_line(out, capsys, text):
+    (out / "claims").mkdir()
+    (out / "claims" / "hkmr-1.json").write_text(text)
+    assert claims.main(["--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "hkmr-1.json cannot be read" in error
+    assert error.count("\n") == 1
+
+
 def test_runs_of_a_slow_adversary_are_not_taken(out):
     """They state no constants; the same folder is then refused by its rate."""
     path = out / "hkmr" / "seed-0" / runs.RESULT

@@ -1,11 +1,13 @@
 """The researcher's three commands on a few small people."""
 
 import dataclasses
+import gc
 import json
 import shutil
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,8 +17,9 @@ from scipy.spatial.transform import Rotation
 from tests.support import tiny_run
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
-from training import config, evaluate, fit
+from training import config, evaluate, fit, visualization
 from training.engine import checkpoints, run_log, workdir
+from training.evaluation import evaluator
 from training.evaluation import results as scores
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
@@ -55,6 +58,43 @@ def test_another_configuration_is_refused(run, tiny_records, capsys):
     assert fit.main([*words, "--steps=6", *tiny_run.TINY, "--optim.lr=1"]) == 1
     error = capsys.readouterr().err
     assert "optim.lr" in error and "--workdir" in error
+
+
+def test_evaluations_leave_no_descriptors_and_no_threads(
+    tiny_records, monkeypatch
+):
+    """A long run measures its method hundreds of times."""
+    monkeypatch.setattr(
+        evaluator,
+        "measure",
+        lambda method, dataset, protocol: types.SimpleNamespace(
+            summary=lambda: {"mpjpe_mm": float(sum(1 for _ in dataset))}
+        ),
+    )
+    monkeypatch.setattr(
+        evaluator, "predictions", lambda *_: iter([({"image": []}, None)])
+    )
+    monkeypatch.setattr(visualization, "sheet", lambda rows: None)
+    source = config.Source(str(tiny_records / "synthetic"))
+    evaluate = fit.validation(config.Data(sources=(source,)), None)
+    method = types.SimpleNamespace(
+        image_size=16, config=types.SimpleNamespace(crop_scale=1.2)
+    )
+
+    def used() -> tuple[int, int]:
+        gc.collect()
+        return tuple(
+            len(list(Path(f"/proc/self/{name}").iterdir()))
+            for name in ("fd", "task")
+        )
+
+    assert evaluate(method).score == 1.0
+    evaluate(method)
+    before = used()
+    for _ in range(20):
+        evaluate(method)
+    after = used()
+    assert after[0] <= before[0] and after[1] <= before[1] + 4
 
 
 def test_missing_records_name_the_command(tmp_path, capsys):

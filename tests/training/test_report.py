@@ -12,6 +12,7 @@ from tests.support import planted_results
 from training.claims import rules
 from training.papers import paper_tables, parity
 from training.report import __main__ as report
+from training.report import tables
 
 VOID = {"meta", "img", "br"}
 
@@ -109,6 +110,23 @@ def section(text: str, start: str, end: str = r"\n#+ |<h[23]") -> str:
     """What follows a title, up to the next."""
     found = text.split(start, 1)[1]
     return re.split(end, found, maxsplit=1)[0]
+
+
+def test_a_pass_by_construction_is_called_so(monkeypatch):
+    """In the field and in the notes under the table."""
+    monkeypatch.setattr(parity, "parameters", lambda *names: 26_220_000)
+    table = next(t for t in paper_tables.tables() if t.name == "hkmr_1")
+    verdicts = {c: parity.judge(c, []) for c in table.cells.values()}
+    blocks = list(tables.blocks(table, verdicts))
+    asides = [
+        entry.aside
+        for line in blocks[1].lines
+        for entry in line.entries
+        if entry.aside
+    ]
+    assert asides == ["−0.58", "+0.02 by construction"]
+    notes = [note for note in blocks[2].items if "By construction" in note]
+    assert len(notes) == 1 and notes[0].startswith("Pass: ")
 
 
 def test_all_tables_with_every_number(pages):
@@ -240,7 +258,95 @@ def test_texts_are_escaped(runs, tmp_path):
     flags = ["--results", str(tmp_path / "run"), "--out", str(out)]
     assert report.main(flags) == 0
     assert "&lt;script&gt;|x" in (out / "results.html").read_text()
-    assert "<script>\\|x" in (out / "RESULTS.md").read_text()
+    assert "&lt;script&gt;\\|x" in (out / "RESULTS.md").read_text()
+
+
+TEXTS = {
+    "experiment": "quick",
+    "body": "open_body",
+    "weights": "runs/x",
+    "rule": {"split": "people"},
+    "deviations": ["few people"],
+    "environment": {"commit": "abc", "command": "evaluate.py"},
+}
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_no_text_of_a_result_becomes_markup(tmp_path, key):
+    nasty = "<img src=x>[a](javascript:b)\n# title `c` <i>"
+
+    def spoil(value):
+        if isinstance(value, dict):
+            return {name: spoil(entry) for name, entry in value.items()}
+        return [nasty] if isinstance(value, list) else nasty
+
+    content = synthetic() | {key: spoil(TEXTS[key]), "picture": ""}
+    planted_results.write(tmp_path / "run", content)
+    out = tmp_path / "out"
+    flags = ["--results", str(tmp_path / "run"), "--out", str(out)]
+    assert report.main(flags) == 0
+    page, text = ((out / n).read_text() for n in ("results.html", "RESULTS.md"))
+    for markup in ("<img src=x>", "<i>"):
+        assert markup not in page.split("</style>")[1].replace("`", "")
+        assert markup not in re.sub("`[^`]*`", "", text)
+    assert "[a](" not in re.sub("`[^`]*`", "", text)
+    assert "\n# title" not in text
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/x", "..", "a/b"])
+def test_no_file_is_written_elsewhere(tmp_path, name):
+    path = planted_results.write(tmp_path / "run", synthetic())
+    content = synthetic() | {"protocol": name, "picture": ""}
+    path.write_text(json.dumps(content))
+    out = tmp_path / "a" / "b" / "out"
+    before = set(tmp_path.rglob("*"))
+    flags = ["--results", str(tmp_path / "run"), "--out", str(out)]
+    assert report.main(flags) == 0
+    written = set(tmp_path.rglob("*")) - before - {out, *out.parents}
+    assert all(path.is_relative_to(out) for path in written)
+    assert len(list((out / "pictures").iterdir())) == 2
+
+
+@pytest.mark.parametrize("inside", ["../../secret.png", "secret/link.png"])
+def test_a_picture_elsewhere_is_not_shown(tmp_path, inside):
+    secret = tmp_path / "secret.png"
+    cv2.imwrite(str(secret), np.full((60, 80, 3), 99, np.uint8))
+    planted_results.write(tmp_path / "run", synthetic() | {"picture": inside})
+    links = tmp_path / "run" / "results" / "secret"
+    links.mkdir()
+    (links / "link.png").symlink_to(secret)
+    flags = ["--results", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
+    assert report.main(flags) == 0
+    text = (tmp_path / "out" / "RESULTS.md").read_text()
+    assert "people from good to bad" not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("metrics", "many"),
+        ("metrics", {"mpjpe_mm": "88"}),
+        ("measured", "all"),
+        ("baselines", {"mean_pose": [1]}),
+        ("percentiles_mpjpe_mm", {"a": 1.0}),
+        ("per_joint_mm", [1.0]),
+        ("headline", [3]),
+        ("deviations", "none"),
+        ("truth", ["records"]),
+        ("topology", 3),
+        ("training_records", ["data/coco"]),
+        ("training_records", [{"dataset": "coco"}]),
+        ("protocol", ""),
+        ("environment", "here"),
+    ],
+)
+def test_entries_of_another_kind_are_named(tmp_path, capsys, key, value):
+    path = planted_results.write(tmp_path / "run", synthetic())
+    path.write_text(json.dumps(synthetic() | {key: value}))
+    flags = ["--results", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
+    assert report.main(flags) == 1
+    error = capsys.readouterr().err
+    assert f".json: {key} is {value!r}, expected" in error
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import array_files, unpickle
+from tf_hmr.formats import array_files, unpickle, wording
 
 OPEN_BODY = Path(__file__).parents[1] / "assets" / "open_body" / "open_body.npz"
 MEAN_FILE = "smpl_mean_params.npz"
@@ -83,8 +83,9 @@ def read(path: Path) -> dict[str, Any]:
     if missing:
         raise ValueError(
             f"{path} lacks {missing}, which a body needs; it holds "
-            f"{sorted(raw)}. Expected a file with SMPL's keys: fetch it again "
-            "from its publisher, or write it with BodyData.save."
+            f"{wording.few(sorted(raw))}. Expected a file with SMPL's keys: "
+            "fetch it again from its publisher, or write it with "
+            "BodyData.save."
         )
     return raw
 

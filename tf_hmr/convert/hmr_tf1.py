@@ -73,8 +73,8 @@ def convert(
     if problems:
         raise ValueError(
             f"{stored.prefix} is no whole checkpoint of HMR: "
-            f"{'; '.join(problems)}. Give one that akanazawa/hmr's training "
-            "wrote, with a ResNet-50."
+            f"{foreign_weights.summary(problems)}. Give one that "
+            "akanazawa/hmr's training wrote, with a ResNet-50."
         )
     foreign_weights.assign(all_sources, stored.read)
     rest = stored.shapes.keys() - expected.keys()

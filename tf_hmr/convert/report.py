@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import method
-from tf_hmr.formats import keras_files
+from tf_hmr.formats import keras_files, listing, model_files
 
 
 class Report(NamedTuple):
@@ -33,7 +33,7 @@ def check_out(out: Path) -> None:
         ValueError: the folder holds other files.
     """
     expected = {method.CONFIG_FILE, method.WEIGHTS_FILE}
-    names = {p.name for p in out.iterdir()} if out.is_dir() else set()
+    names = {path.name for path in listing.files(out, "*")}
     if out.is_file() or not (names == expected or not names):
         raise ValueError(
             f"{out} is not empty: it holds {sorted(names)[:5]}. Give --out a "
@@ -63,8 +63,12 @@ def save(model: method.Method, out: Path) -> bool:
 
 
 def _same(new_folder: Path, old_folder: Path) -> bool:
-    config = method.CONFIG_FILE
-    if (new_folder / config).read_text() != (old_folder / config).read_text():
+    new_config, old_config = (
+        model_files.read_config(folder) for folder in (new_folder, old_folder)
+    )
+    for config in (new_config, old_config):  # The arrays are compared.
+        config.pop(model_files.DIGESTS, None)
+    if new_config != old_config:
         return False
     new_weights = keras_files.read_datasets(new_folder / method.WEIGHTS_FILE)
     old_weights = keras_files.read_datasets(old_folder / method.WEIGHTS_FILE)

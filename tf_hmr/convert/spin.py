@@ -4,7 +4,6 @@ Names and shapes: nkolot/SPIN: models/hmr.py, utils/saver.py. The body is not
 in a checkpoint.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from tf_hmr import method
@@ -15,7 +14,6 @@ from tf_hmr.formats import foreign_weights, torch_files
 from tf_hmr.methods import spin
 from tf_hmr.networks import resnet_v15
 
-MODEL = "model"
 # For prediction, or further training on labels: fits belong to an experiment.
 CONFIG = spin.Config(fits="none")
 _COUNTER = ".num_batches_tracked"
@@ -41,13 +39,14 @@ def convert(
         ValueError: the checkpoint is damaged or none of SPIN, lacks a
             variable, or holds one that is not finite.
     """
-    tensors, other_entries = _tensors(Path(checkpoint))
     if not isinstance(body, BodyData):
         body = BodyData.load(body)
     model = method.build(CONFIG, Body(body, jit=False))
     parts = sources(model)
     all_sources = [source for part in parts.values() for source in part]
     expected = foreign_weights.expected_shapes(all_sources)
+    stored = torch_files.state_dict(checkpoint, expected)
+    tensors = stored.tensors
     stored_shapes = {name: tensor.shape for name, tensor in tensors.items()}
     problems = foreign_weights.problems(
         expected, stored_shapes, report_extra=False
@@ -55,52 +54,31 @@ def convert(
     if problems:
         raise ValueError(
             f"{checkpoint} is no whole checkpoint of SPIN: "
-            f"{'; '.join(problems)}. Give one that nkolot/SPIN's training "
-            "wrote, such as model_checkpoint.pt of its data archive."
+            f"{foreign_weights.summary(problems)}{stored.note()}. Give one "
+            "that nkolot/SPIN's training wrote, such as model_checkpoint.pt "
+            "of its data archive."
         )
     foreign_weights.assign(
         all_sources, torch_files.weights_of(checkpoint, tensors)
     )
     rest = sorted(tensors.keys() - expected.keys())
     counters = [name for name in rest if name.endswith(_COUNTER)]
+    notes = [
+        "A checkpoint of SPIN does not say which body it was trained with "
+        f"(SPIN's is SMPL's neutral one); taken: {body.name!r}."
+    ]
+    if stored.prefix:
+        notes.append(f"Its names begin with {stored.prefix!r}, dropped here.")
     return model, report.Report(
         read={
             name: len(foreign_weights.expected_shapes(part))
             for name, part in parts.items()
         },
         constants=[],
-        training_state=counters + other_entries,
+        training_state=counters + stored.other_entries,
         left_over=sorted(set(rest) - set(counters)),
-        notes=[
-            "A checkpoint of SPIN does not say which body it was trained with "
-            f"(SPIN's is SMPL's neutral one); taken: {body.name!r}."
-        ],
+        notes=notes,
     )
-
-
-def _tensors(path: Path) -> tuple[dict[str, torch_files.Tensor], list[str]]:
-    """Reads the network's tensors by name, and the other entries' names."""
-    content = torch_files.load(path)
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"{path} holds a {type(content).__name__}, expected the dictionary "
-            f"of a checkpoint of SPIN, with the network as {MODEL!r}."
-        )
-    state = content.get(MODEL, content)
-    other_entries = (
-        [] if state is content else [k for k in content if k != MODEL]
-    )
-    if not isinstance(state, Mapping):
-        raise ValueError(
-            f"{MODEL!r} of {path} is a {type(state).__name__}, expected a "
-            "state_dict: tensors by name."
-        )
-    tensors = {
-        str(name): value
-        for name, value in state.items()
-        if isinstance(value, torch_files.Tensor)
-    }
-    return tensors, sorted(map(str, other_entries))
 
 
 def sources(model: spin.Model) -> dict[str, list[foreign_weights.Source]]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from tf_hmr.formats import wording
+
 
 class Source(NamedTuple):
     """Source of the value of a variable."""
@@ -42,11 +44,11 @@ def problems(
         stored: shapes by name of the stored arrays.
         report_extra: whether an array that is not expected is a difference.
     """
-    if stored and not expected.keys() & stored.keys():
+    if not expected.keys() & stored.keys():
+        unexpected = [f", but others (such as {name})" for name in stored]
         return [
             f"none of the {len(expected)} names expected is there (such as "
-            f"{next(iter(expected))}), but others (such as "
-            f"{next(iter(stored))})"
+            f"{next(iter(expected))}){''.join(unexpected[:1])}"
         ]
     differences = []
     for name, shape in expected.items():
@@ -60,6 +62,11 @@ def problems(
         extra = sorted(stored.keys() - expected.keys())
         differences += [f"{name} is left over" for name in extra]
     return differences
+
+
+def summary(differences: Sequence[str]) -> str:
+    """Joins the texts of `problems` for a message: a few, and a count."""
+    return wording.few(differences, "; ", "differences")
 
 
 def assign(

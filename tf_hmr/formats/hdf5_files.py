@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tf_hmr.formats import system_limits
+
 DAMAGE = (
     OSError,
     KeyError,
@@ -71,7 +73,12 @@ def check(path: Path) -> None:
 
 
 def damaged(path: Path, error: Exception) -> ValueError:
-    """The error for a file that could not be read."""
+    """The error for a file that could not be read.
+
+    Raises:
+        OSError: it could not be opened, as too many files are open.
+    """
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read as HDF5 ({error}): it is cut short, "
         "damaged, or takes data from other files. Copy or download it again."

@@ -8,10 +8,11 @@ akanazawa/hmr: src/util/openpose.py).
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr.formats import json_files
+from tf_hmr.formats import json_files, keypoint_labels
 
 _ARMS = ("right_shoulder", "right_elbow", "right_wrist") + (
     "left_shoulder",
@@ -41,31 +42,83 @@ BODY25 = (
 )
 
 
-def read(path: Path) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """Reads the people of a file.
+ORDERS = {len(names): names for names in (COCO18, BODY25)}
 
-    Returns:
-        For each person the names of the joints and (n, 3) x, y, confidence.
+
+class Detection(NamedTuple):
+    """A person of a file.
+
+    Attributes:
+        number: number of the person in the file, from 0.
+        names: names of the joints.
+        labels: (n, 3) x, y and confidence, in the unit of the file.
+        cause: why the person cannot be read, in a few words; else "".
+    """
+
+    number: int
+    names: tuple[str, ...] = ()
+    labels: np.ndarray = np.zeros((0, 3))
+    cause: str = ""
+
+
+def read(path: Path) -> list[Detection]:
+    """Reads the people of a file; those who cannot be read have a cause.
 
     Raises:
         ValueError: the file is not OpenPose's.
     """
     try:
-        people = json_files.loads(path.read_bytes())["people"]
-        detections = []
-        for person in people:
-            values = person.get("pose_keypoints_2d")
-            if values is None:
-                values = person["pose_keypoints"]
-            labels = np.array(values, np.float64).reshape(-1, 3)
-            names = {18: COCO18, 25: BODY25}[len(labels)]
-            if not np.isfinite(labels).all():
-                raise ValueError("numbers that are not finite")
-            detections.append((names, labels))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        people = json_files.read(path)["people"]
+        if not isinstance(people, list):
+            raise TypeError("people are not a list")
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not OpenPose's json ({error!r}), expected people with "
             "pose_keypoints_2d of 25 or 18 joints. Run OpenPose again with "
             "--write_json."
         ) from error
-    return detections
+    return [_detection(number, person) for number, person in enumerate(people)]
+
+
+def labels_of(person) -> np.ndarray:
+    """The keypoints of an entry of `people`.
+
+    Returns:
+        (n, 3) x, y and confidence; n is 0 where it has none of the body, as
+        with hands alone.
+
+    Raises:
+        ValueError: they cannot be read; the message is a few words.
+    """
+    if not isinstance(person, dict):
+        raise ValueError("it is not an object")
+    values = person.get("pose_keypoints_2d") or person.get("pose_keypoints")
+    return keypoint_labels.parse(values or [])
+
+
+def scale_of_folder(folder: Path) -> int:
+    """Recognises the unit of a folder's files, which one run has written.
+
+    Returns:
+        A value of --keypoint_scale, as keypoint_labels.scale_of.
+    """
+    people_labels = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            people_labels += [person.labels for person in read(path)]
+        except ValueError:  # named where its own people are read
+            continue
+    return keypoint_labels.scale_of(people_labels)
+
+
+def _detection(number: int, person) -> Detection:
+    try:
+        labels = labels_of(person)
+    except ValueError as error:
+        return Detection(number, cause=str(error))
+    if not len(labels):
+        return Detection(number, cause="it has no keypoints of the body")
+    if len(labels) not in ORDERS:
+        cause = f"{len(labels)} keypoints, expected 25 or 18"
+        return Detection(number, cause=cause)
+    return Detection(number, ORDERS[len(labels)], labels)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tf_hmr.formats import listing, system_limits, wording
+
 # Variables that an optimiser and a training loop add to the model's.
 _TRAINING_STATE = re.compile(
     r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?)$"
@@ -72,6 +74,7 @@ class Checkpoint:
         return value
 
     def _unreadable(self, error: Exception, name: str = "") -> str:
+        system_limits.check(error, self.prefix)
         subject = f"{name} of {self.prefix}" if name else str(self.prefix)
         first = str(error).strip().splitlines()[0]
         return (
@@ -83,12 +86,12 @@ class Checkpoint:
 
 def _prefix(path: Path) -> Path:
     if path.is_dir():
-        prefixes = sorted(p.with_suffix("") for p in path.glob("*.index"))
+        prefixes = [p.with_suffix("") for p in listing.files(path, "*.index")]
         if len(prefixes) == 1:
             return prefixes[0]
         raise ValueError(
             f"The folder {path} holds {len(prefixes)} checkpoints: "
-            f"{[p.name for p in prefixes]}. {_CURE}."
+            f"{wording.few([p.name for p in prefixes])}. {_CURE}."
         )
     prefix = path.with_name(_PARTS.sub("", path.name))
     if prefix.is_file() or Path(f"{prefix}.index").is_file():

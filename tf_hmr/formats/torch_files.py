@@ -7,22 +7,26 @@ replaced by recorders (unpickle.py). Storages are read on demand; a size that
 the file states is checked against the file before it is used.
 """
 
+import collections
 import io
 import math
 import operator
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tf_hmr.formats import unpickle
+from tf_hmr.formats import system_limits, unpickle, wording
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _ZIP_START = b"PK"
+_DEEPEST = 4  # dictionaries within each other that are searched
+_USUAL_KEYS = {"model", "state_dict"}
+_USUAL_PREFIXES = {"module", "model"}
 _EXPECTED = (
     "a file of torch.save. It may be cut short or damaged; fetch it again "
     "from its publisher"
@@ -164,6 +168,159 @@ def load(path: str | Path) -> Any:
             raise _damaged(path, error) from error
 
 
+class StateDict(NamedTuple):
+    """The tensors of a network in a file, which may hold other things.
+
+    Attributes:
+        tensors: by the network's own names; those that do not begin with
+            `prefix` by the names in the file.
+        prefix: what the file puts before the network's names, such as
+            "module." of DataParallel.
+        other_entries: names of what lies beside the network.
+    """
+
+    tensors: dict[str, Tensor]
+    prefix: str
+    other_entries: list[str]
+
+    def note(self) -> str:
+        """Says in brackets which prefix was dropped; "" if none was."""
+        return f" (after {self.prefix!r} in the file)" if self.prefix else ""
+
+
+class _Candidate(NamedTuple):
+    """A dictionary of the file that holds some of a network's tensors."""
+
+    keys: tuple[str, ...]
+    """Where it lies in the saved object."""
+    prefix: str
+    count: int
+    """Number of the network's names that it holds."""
+    tensors: dict[str, Tensor]
+
+    def is_usual(self) -> bool:
+        prefixes = self.prefix.split(".")[:-1]
+        return _USUAL_KEYS.issuperset(self.keys) and (
+            _USUAL_PREFIXES.issuperset(prefixes)
+        )
+
+    def label(self) -> str:
+        return " ".join((*map(repr, self.keys), repr(self.prefix)))
+
+
+def state_dict(path: str | Path, names: Collection[str]) -> StateDict:
+    """Finds a network's tensors in a file, under any key or prefix.
+
+    Args:
+        path: a file of torch.save.
+        names: the network's own names of its tensors.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`; or the file holds no tensors
+            by name, or the network several times.
+    """
+    content = load(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f"{path} holds a {type(content).__name__}, expected the dictionary "
+            "of a checkpoint, with the network as 'model' or 'state_dict'."
+        )
+    candidates = [
+        candidate
+        for keys, tensors in _dictionaries(content)
+        for candidate in _candidates(keys, tensors, frozenset(names))
+    ]
+    if not candidates:
+        entries = [
+            f"{key!r} is a {type(entry).__name__}"
+            for key, entry in content.items()
+        ]
+        raise ValueError(
+            f"{path} holds no tensors by name ({wording.few(entries)}), "
+            "expected a state_dict, plain or as 'model' or 'state_dict'."
+        )
+    best = _best(candidates, path)
+    stripped = {
+        name.removeprefix(best.prefix): tensor
+        for name, tensor in best.tensors.items()
+        if name.startswith(best.prefix)
+    }
+    other_tensors = {
+        name: tensor
+        for name, tensor in best.tensors.items()
+        if not name.startswith(best.prefix)
+    }
+    return StateDict(
+        other_tensors | stripped,
+        best.prefix,
+        _sibling_names(content, best.keys),
+    )
+
+
+def _dictionaries(
+    content: Mapping,
+) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Yields the keys and the tensors of each dictionary with some."""
+    visited: set[int] = set()
+    left = [((), content)]
+    while left:
+        keys, entries = left.pop(0)
+        if id(entries) in visited or len(keys) > _DEEPEST:
+            continue
+        visited.add(id(entries))
+        tensors = {
+            str(name): value
+            for name, value in entries.items()
+            if isinstance(value, Tensor)
+        }
+        if tensors:
+            yield keys, tensors
+        left += [
+            ((*keys, str(name)), value)
+            for name, value in entries.items()
+            if isinstance(value, Mapping)
+        ]
+
+
+def _candidates(
+    keys: tuple[str, ...], tensors: dict[str, Tensor], names: frozenset[str]
+) -> Iterator[_Candidate]:
+    """Yields each prefix of which the dictionary holds names; "" always."""
+    counts = collections.Counter({"": 0})
+    for name in tensors:
+        parts = name.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in names:
+                counts["".join(f"{part}." for part in parts[:start])] += 1
+    for prefix, count in counts.items():
+        yield _Candidate(keys, prefix, count, tensors)
+
+
+def _best(candidates: list[_Candidate], path: str | Path) -> _Candidate:
+    most = max(candidate.count for candidate in candidates)
+    fullest = [c for c in candidates if c.count == most]
+    usual = [c for c in fullest if c.is_usual()] or fullest[:1]
+    if most and len(fullest) > 1 and not usual[0].is_usual():
+        labels = [candidate.label() for candidate in fullest]
+        raise ValueError(
+            f"{path} holds the network {len(fullest)} times: as "
+            f"{wording.few(labels)}. Save one of them alone, as its "
+            "state_dict."
+        )
+    # nkolot/SPIN's own form first.
+    return min(usual, key=lambda c: (c.keys != ("model",), c.prefix != ""))
+
+
+def _sibling_names(content: Mapping, keys: tuple[str, ...]) -> list[str]:
+    """Names of the entries beside those that lead to a dictionary."""
+    names, entries = [], content
+    for depth, key in enumerate(keys):
+        parents = "".join(f"{name}." for name in keys[:depth])
+        names += [f"{parents}{name}" for name in entries if str(name) != key]
+        entries = next(v for k, v in entries.items() if str(k) == key)
+    return sorted(names)
+
+
 def shape_there(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape that PyTorch gives to a kernel, or to a vector, of this shape."""
     if len(shape) == 4:
@@ -195,6 +352,7 @@ def weights_of(
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read ({error or type(error).__name__}): expected "
         f"{_EXPECTED}."

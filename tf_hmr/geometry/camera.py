@@ -11,6 +11,7 @@ code of akanazawa/hmr: src/tf_smpl/projection.py has it (the paper's text
 writes s xy + t).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -119,6 +120,25 @@ def image_centre(image_size: tuple[float, float]) -> tuple[float, float]:
     """The centre of a (W, H) image in pixel coordinates."""
     width, height = image_size
     return (width - 1) / 2, (height - 1) / 2
+
+
+def check_focal(focal_px: float | None) -> None:
+    """Refuses a focal length, in pixels, that is none; None is unknown.
+
+    Raises:
+        ValueError: it is not a finite number over 0.
+    """
+    if focal_px is None:
+        return
+    try:
+        is_valid = 0 < float(focal_px) < math.inf
+    except (OverflowError, TypeError, ValueError):
+        is_valid = False
+    if not is_valid:
+        raise ValueError(
+            f"The focal length is {str(focal_px)[:80]}, expected a finite "
+            "number of pixels over 0."
+        )
 
 
 def default_intrinsics(image_size: tuple[float, float]) -> np.ndarray:

@@ -13,10 +13,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from tf_hmr.geometry import crop_pixels
+
 Box = tuple[float, float, float, float]
 
 # Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
+
+# Sides and places of boxes in pixels: beyond them the arithmetic fails.
+_MIN_SIDE = 1e-3
+_LARGEST = 1e7
 
 # Above this shrinkage the image is halved first. A finer sampling grid
 # alone would antialias as well, but at the cost of the whole photo's pixels.
@@ -121,7 +127,8 @@ def crop_image(
     """Crops a box and resizes it, with antialiasing when it shrinks.
 
     Outside the image the nearest edge pixel is repeated, as
-    akanazawa/hmr: src/util/data_utils.py pad_image_edge.
+    akanazawa/hmr: src/util/data_utils.py pad_image_edge. crop_pixels
+    states the rule, also for crops that are turned.
 
     Args:
         image: (H, W, 3) uint8.
@@ -191,17 +198,13 @@ def _covered_part(
 
     The margin keeps the crop's border from repeating the part's border.
     """
-    height, width = image.shape[:2]
+    low = np.array([x, y])
     margin = side / 16 + 2
-
-    def bounds(start: float, length: int) -> tuple[int, int]:
-        low = max(0, math.floor(start - margin))
-        high = min(length, math.ceil(start + side + margin))
-        return low, high
-
-    left, right = bounds(x, width)
-    top, bottom = bounds(y, height)
-    return image[top:bottom, left:right], x - left, y - top
+    (left, top), (right, bottom) = crop_pixels.whole_pixels(
+        low - margin, low + side + margin, np.array(image.shape[1::-1])
+    )
+    part = image[int(top) : int(bottom), int(left) : int(right)]
+    return part, x - left, y - top
 
 
 def _halve(image: np.ndarray) -> np.ndarray:
@@ -216,7 +219,12 @@ def _halve(image: np.ndarray) -> np.ndarray:
 
 def _numbers(box: Sequence[float]) -> Box:
     """Checks a box and returns it as four floats."""
-    numbers = tuple(float(number) for number in box)
+    try:
+        numbers = tuple(float(number) for number in box)
+    except (OverflowError, TypeError):
+        raise ValueError(
+            f"Expected a box of four numbers x, y, w, h, got {str(box)[:80]}."
+        ) from None
     if len(numbers) != 4:
         raise ValueError(
             f"Expected a box of four numbers x, y, w, h, got {len(numbers)}."
@@ -226,7 +234,12 @@ def _numbers(box: Sequence[float]) -> Box:
             f"The box {_text(box)} is not finite. Expected x, y, w, h in "
             "pixels."
         )
-    if numbers[2] <= 0 or numbers[3] <= 0:
+    if max(abs(number) for number in numbers) > _LARGEST:
+        raise ValueError(
+            f"The box {_text(box)} is too large. Expected x, y, w, h in "
+            f"pixels, at most {_LARGEST:g}."
+        )
+    if min(numbers[2:]) < _MIN_SIDE:
         raise ValueError(
             f"The box {_text(box)} is empty. Expected x, y, w, h with w > 0 "
             "and h > 0; corners x1, y1, x2, y2 must become x, y, x2 - x1, "

@@ -17,6 +17,8 @@ def estimate(
     by the root of its confidence (nkolot/SPIN: utils/geometry.py):
     f tx + (cx - u) tz = (u - cx) z - f x, and the same of v and y.
 
+    Arguments of any floating type are computed in float32.
+
     Args:
         joints: (B, K, 3) metres, in the camera frame before the translation.
         keypoints: (B, K, 3) x, y in pixels and confidence; x and y are
@@ -27,11 +29,15 @@ def estimate(
     Returns:
         (B, 3) metres; 0 where no keypoint has confidence.
     """
+    joints, keypoints, focal_px, centre = (
+        tf.cast(values, tf.float32)
+        for values in (joints, keypoints, focal_px, centre)
+    )
     confidence = keypoints[..., 2]
     visible = confidence > 0
     confidence = tf.where(visible, confidence, 0.0)
     centre = tf.reshape(centre, [-1, 1, 2])
-    focal = tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1])
+    focal = tf.reshape(focal_px, [-1, 1, 1])
     offset = tf.where(visible[..., None], keypoints[..., :2] - centre, 0.0)
     # In units of the focal length: float32 is too coarse for squared pixels.
     offset = offset / focal

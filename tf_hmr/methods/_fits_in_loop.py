@@ -12,7 +12,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tf_hmr import method
+from tf_hmr import config_values, method
 from tf_hmr.smplify import in_the_loop
 
 Fits = Literal["none", "kept", "improved"]
@@ -26,7 +26,7 @@ class FitFields:
     """Labels from fits to the keypoints, where an example has no pose: 'kept'
     takes those of data.fits; 'improved' runs SMPLify from every prediction
     and keeps the better fit (Kolotouros et al., ICCV 2019)."""
-    fit_steps: int = 100
+    fit_steps: config_values.CountOrNone = 100
     """Steps of each of SMPLify's two stages, with fits='improved'."""
     fit_prior: str = ""
     """SMPLify's pose prior: gmm_08.pkl or an .npz of `training.prepare

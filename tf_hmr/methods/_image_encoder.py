@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tf_hmr import method
+from tf_hmr import config_values, method
 from tf_hmr.body.model import Body
 from tf_hmr.networks import encoders
 
@@ -18,15 +18,15 @@ class EncoderFields(method.Config):
     encoder: encoders.Name = "resnet50_v15"
     """'resnet50_v15' is SPIN's ResNet-50, 'resnet50_slim' HMR's; 'resnet50'
     has ImageNet weights to download, 'small' trains on a CPU."""
-    encoder_width: int = 24
+    encoder_width: config_values.Count = 24
     """Channels of the first layer of the 'small' encoder."""
-    encoder_depths: tuple[int, ...] = (1, 2, 2)
+    encoder_depths: tuple[config_values.Count, ...] = (1, 2, 2)
     """Residual blocks in each stage of the 'small' encoder."""
     features: Literal["pool", "layout"] = "pool"
     """'pool' averages the last map; 'layout' also keeps positions."""
-    layout_channels: int = 32
+    layout_channels: config_values.Count = 32
     """Channels of the kept map, with features='layout'."""
-    layout_keypoints: float = 0.0
+    layout_keypoints: config_values.NonNegative = 0.0
     """With features='layout': weight of a loss on the encoder's own keypoints,
     before any body is regressed; 0 leaves them free."""
 

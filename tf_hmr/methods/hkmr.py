@@ -11,7 +11,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tf_hmr import losses, method
+from tf_hmr import config_values, losses, method
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, rotations
 from tf_hmr.methods import (
@@ -32,16 +32,16 @@ SCALE_BEND = 0.05
 class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Defaults are the paper's; loss weights, which it omits, are HMR's."""
 
-    crop_scale: float = 224 / 150
+    crop_scale: config_values.Positive = 224 / 150
     """Side of the crop over the longer side of the person's box: people are
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: encoders.Name = "resnet50_v15"
-    """ResNet-50; with this one there are 26,220,039 parameters, the paper's
-    26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
-    CPU."""
-    outer_steps: int = 3
+    """ResNet-50; `embedding` and `hidden` were chosen so that with this one
+    there are the paper's 26.2 M parameters. 'resnet50' has ImageNet weights to
+    download, 'small' trains on a CPU."""
+    outer_steps: config_values.Repeats = 3
     """Times that all chains, shape and camera are estimated (T; Table 3)."""
-    inner_passes: int = 4
+    inner_passes: config_values.Repeats = 4
     """Passes along a chain in each, forward and backward in turn (Table 3)."""
     joint_hierarchy: bool = True
     """Whether a joint's residual depends on those of all joints before it;
@@ -49,23 +49,24 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     2)."""
     forward_only: bool = False
     """Whether every pass goes forward ("forward only" of Table 2)."""
-    embedding: int = 128
-    """Size of a chain's embedding; the paper only says 26.2 M parameters."""
-    hidden: int = 256
+    embedding: config_values.Count = 128
+    """Size of a chain's embedding; the paper does not print it, and this one
+    was chosen for its 26.2 M parameters."""
+    hidden: config_values.Count = 256
     """Hidden units of the shape and the camera network; chosen likewise."""
     supervision: Literal["hmr", "spin"] = "hmr"
     """Losses of keypoints, joints, rotations and shape. 'spin', for HKMR_MF:
     squared errors over all joints, seen or not, with SPIN's weights; loss_3d
     and loss_rotmats are not used."""
-    keypoints_2d: float = 60.0
+    keypoints_2d: config_values.NonNegative = 60.0
     """Weight of the 2D keypoint loss."""
-    joints_3d: float = 60.0
+    joints_3d: config_values.NonNegative = 60.0
     """Weight of the 3D joint loss."""
-    rotmats: float = 60.0
+    rotmats: config_values.NonNegative = 60.0
     """Weight of the loss of rotations."""
-    betas: float = 60.0
+    betas: config_values.NonNegative = 60.0
     """Weight of the shape loss."""
-    camera_scale: float = 0.0
+    camera_scale: config_values.NonNegative = 0.0
     """With supervision='spin': weight of exp(-10 s)^2 of the camera's scale."""
     joints_in_loss: _smpl_losses.JointSet = "lsp"
     """Joints of the 3D loss: 14 as HMR, or all 19."""
@@ -82,19 +83,19 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     prior: Literal["vae", "discriminator", "none"] = "vae"
     """Prior of human poses: the KL divergence of a trained autoencoder's code,
     or HMR's adversary ("discriminator" of Table 2)."""
-    kl: float = 0.1
+    kl: config_values.NonNegative = 0.1
     """Weight of the KL divergence; the paper gives none."""
-    vae_hidden: int = 512
+    vae_hidden: config_values.Count = 512
     """Units of the autoencoder's hidden layers (Pavlakos et al., 2019)."""
-    vae_latent: int = 32
+    vae_latent: config_values.Count = 32
     """Size of the autoencoder's code."""
-    vae_dropout: float = 0.1
+    vae_dropout: config_values.Dropout = 0.1
     """Dropout in the autoencoder."""
-    vae_kl: float = 0.005
+    vae_kl: config_values.NonNegative = 0.005
     """Weight of the KL divergence in the autoencoder's own loss."""
-    adversary_hidden: int = 1024
+    adversary_hidden: config_values.Count = 1024
     """Units of the discriminator of all joints together."""
-    adversary: float = 1.0
+    adversary: config_values.NonNegative = 1.0
     """Weight of the adversarial loss, with prior='discriminator'."""
     true_root: bool = False
     """For experiments: the labelled global rotation is an input, and the root's

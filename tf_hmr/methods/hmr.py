@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import losses, method, retired
+from tf_hmr import config_values, losses, method, retired
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera
 from tf_hmr.methods import _adversary, _image_encoder, _smpl_losses, _theta
@@ -26,7 +26,7 @@ _FITS = "Fits teach SPIN and HKMR_MF: `training.fit spin` or `hkmr_mf`."
 class Config(_image_encoder.EncoderFields):
     """Defaults are the paper's; the sources are in the module docstring."""
 
-    crop_scale: float = 224 / 150
+    crop_scale: config_values.Positive = 224 / 150
     """Side of the crop over the longer side of the person's box: people are
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: encoders.Name = "resnet50_slim"
@@ -35,21 +35,21 @@ class Config(_image_encoder.EncoderFields):
     rotation: _theta.RotationName = "rotvec"
     """Regressed rotation of a joint: 3 numbers, or 6 (columns stacked, or
     row by row as in SPIN's checkpoints)."""
-    iterations: int = 3
+    iterations: config_values.Repeats = 3
     """Passes of the regressor with feedback (T in the paper)."""
-    hidden: int = 1024
+    hidden: config_values.Count = 1024
     """Units of the regressor's two hidden layers."""
-    dropout: float = 0.5
+    dropout: config_values.Dropout = 0.5
     """Dropout after each hidden layer."""
     supervise: Literal["last", "each"] = "last"
     """Iterations with 2D and 3D losses; section 3.2 argues against 'each'."""
-    keypoints_2d: float = 60.0
+    keypoints_2d: config_values.NonNegative = 60.0
     """Weight of the 2D keypoint loss (do_train.sh: e_loss_weight)."""
-    joints_3d: float = 60.0
+    joints_3d: config_values.NonNegative = 60.0
     """Weight of the 3D joint loss (do_train.sh: e_3d_weight)."""
-    rotmats: float = 60.0
+    rotmats: config_values.NonNegative = 60.0
     """Weight of the rotation matrix loss (do_train.sh: e_3d_weight)."""
-    betas: float = 60.0
+    betas: config_values.NonNegative = 60.0
     """Weight of the shape loss (do_train.sh: e_3d_weight)."""
     loss_3d: _smpl_losses.Penalty = "squared"
     """Penalty of 3D joints and rotation matrices; 'squared' is halved."""
@@ -60,9 +60,9 @@ class Config(_image_encoder.EncoderFields):
     adversary_kind: discriminator.Kind = "factorised"
     """'factorised': one score for each joint, one for all and one for the
     shape; 'joint', against section 3.3: one score in all."""
-    adversary_hidden: int = 1024
+    adversary_hidden: config_values.Count = 1024
     """Units of the discriminator of all joints together."""
-    adversary: float = 1.0
+    adversary: config_values.NonNegative = 1.0
     """Weight of the adversarial loss (d_loss_weight); 0 builds no adversary."""
     true_root: bool = False
     """For experiments: the labelled global rotation is an input, and every

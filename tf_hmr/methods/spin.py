@@ -8,7 +8,7 @@ train/trainer.py, utils/train_options.py).
 import dataclasses
 from typing import ClassVar
 
-from tf_hmr import method, retired
+from tf_hmr import config_values, method, retired
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera
 from tf_hmr.methods import (
@@ -33,7 +33,7 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     mean of exp(-10 s)^2).
     """
 
-    crop_scale: float = spin_regressor.CROP_SCALE
+    crop_scale: config_values.Positive = spin_regressor.CROP_SCALE
     """Side of the crop over the longer side of the person's box (SPIN:
     datasets/preprocess: scaleFactor)."""
     encoder: encoders.Name = resnet_v15.NAME
@@ -42,24 +42,24 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     rotation: _theta.RotationName = "6d_interleaved"
     """Regressed rotation of a joint: 6 numbers, row by row as in SPIN's
     checkpoints, or columns stacked, or 3 as HMR's."""
-    focal: float = spin_regressor.FOCAL
+    focal: config_values.NonNegative = spin_regressor.FOCAL
     """Focal length over the crop's side, of the camera that projects joints to
     keypoints: 5000 / 224; 0 is weak perspective."""
-    iterations: int = 3
+    iterations: config_values.Repeats = 3
     """Passes of the regressor with feedback."""
-    hidden: int = 1024
+    hidden: config_values.Count = 1024
     """Units of the regressor's two hidden layers."""
-    dropout: float = 0.5
+    dropout: config_values.Dropout = 0.5
     """Dropout after each hidden layer."""
-    keypoints_2d: float = 300.0
+    keypoints_2d: config_values.NonNegative = 300.0
     """Weight of the 2D keypoint loss."""
-    joints_3d: float = 300.0
+    joints_3d: config_values.NonNegative = 300.0
     """Weight of the 3D joint loss."""
-    rotmats: float = 60.0
+    rotmats: config_values.NonNegative = 60.0
     """Weight of the rotation matrix loss."""
-    betas: float = 0.06
+    betas: config_values.NonNegative = 0.06
     """Weight of the shape loss."""
-    camera_scale: float = 60.0
+    camera_scale: config_values.NonNegative = 60.0
     """Weight of exp(-10 s)^2 of the camera's scale s."""
     joints_in_loss: _smpl_losses.JointSet = "cocoplus"
     """Joints of the 3D loss: all 19, or 14 as HMR."""

@@ -40,7 +40,8 @@ def load(encoder: keras.Model, weights: str) -> None:
     Raises:
         FileNotFoundError: no such file, or it could not be downloaded.
         ValueError: the weights belong to another network or are damaged; the
-            message names every missing, left-over or misshaped one.
+            message names some missing, left-over or misshaped ones, and says
+            how many more there are.
     """
     if weights == "none":
         return
@@ -90,14 +91,6 @@ def _load_torch(encoder: keras.Model, path: Path) -> None:
             f"resnet50_v15, but the encoder is {encoder.name!r}. Choose "
             f"--method.encoder {resnet_v15.NAME}, or `--encoder-weights none`."
         )
-    state = torch_files.load(path)
-    tensors = {
-        name: value
-        for name, value in (state.items() if isinstance(state, dict) else ())
-        if isinstance(value, torch_files.Tensor)
-        and name.split(".")[0] != "fc"
-        and not name.endswith(".num_batches_tracked")
-    }
     sources = [
         foreign_weights.single(
             variable, name, torch_files.shape_there(tuple(variable.shape))
@@ -105,8 +98,15 @@ def _load_torch(encoder: keras.Model, path: Path) -> None:
         for name, variable in resnet_v15.torch_names(encoder).items()
     ]
     expected = foreign_weights.expected_shapes(sources)
+    stored = torch_files.state_dict(path, expected)
+    tensors = {
+        name: tensor
+        for name, tensor in stored.tensors.items()
+        if name.split(".")[0] != "fc"
+        and not name.endswith(".num_batches_tracked")
+    }
     tensor_shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    _check(path, encoder, expected, tensor_shapes)
+    _check(path, encoder, expected, tensor_shapes, stored.note())
     foreign_weights.assign(sources, torch_files.weights_of(path, tensors))
 
 
@@ -181,10 +181,13 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     return {name: value.shape for name, value in arrays.items()}
 
 
-def _check(path: Path, encoder: keras.Model, expected, stored_shapes) -> None:
+def _check(
+    path: Path, encoder: keras.Model, expected, stored_shapes, note: str = ""
+) -> None:
     problems = foreign_weights.problems(expected, stored_shapes)
     if problems:
         raise ValueError(
             f"{path} does not fit the encoder {encoder.name!r}: "
-            f"{'; '.join(problems)}. Give weights of that encoder: {_KINDS}."
+            f"{foreign_weights.summary(problems)}{note}. Give weights of that "
+            f"encoder: {_KINDS}."
         )

@@ -27,7 +27,8 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
     The line from hips to shoulders gives the roll; the signed width of
     shoulders and hips over the torso's length gives the angle about that line,
-    but not its sign.
+    but not its sign. Without a whole torso the body stands upright and faces
+    each of four ways.
 
     Args:
         keypoints: (29, 3) of one person in joints.KEYPOINTS order: x, y in
@@ -36,11 +37,13 @@ def orientations(keypoints: np.ndarray, rest: np.ndarray) -> np.ndarray:
             metres.
 
     Returns:
-        (1 or 2, 3) global rotation vectors in the camera frame.
+        (1, 2 or 4, 3) global rotation vectors in the camera frame.
     """
     pixels, metres = _by_name(keypoints), _by_name(rest)
     if not all(pixels[name][2] > 0 for name in _TORSO):
-        return _TO_CAMERA.as_rotvec()[None]
+        quarters = [[0], [90], [180], [270]]
+        turns = Rotation.from_euler("y", quarters, degrees=True)
+        return (_TO_CAMERA * turns).as_rotvec()
     up = sum(pixels[a][:2] - pixels[b][:2] for a, b in _SIDES)
     roll = np.arctan2(up[0], -up[1])
     across = sum(pixels[b][:2] - pixels[a][:2] for a, b in _ACROSS)

@@ -130,8 +130,9 @@ def load(path: str | Path | None = None) -> Mixture:
             f"{path} lacks {missing}, expected {_EXPECTED}. {_CURE}"
         )
     topology = str(raw.get("topology", "smpl"))
+    stored = [raw[name] for name in _KEYS]
     try:
-        arrays = [np.asarray(raw[name], np.float64) for name in _KEYS]
+        arrays = [np.asarray(array, np.float64) for array in stored]
         return Mixture(*arrays, topology)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error} {_CURE}") from error

@@ -150,9 +150,19 @@ def listing(out: Path) -> str:
         path = out / "claims" / f"{name}.json"
         state = "not run"
         if path.is_file():
-            state = rules.judge(json.loads(path.read_text())).state
+            state = _stored_state(path)
         lines.append(f"{name:<8} {state:<16} {claim.text} ({claim.source})")
     return "\n".join(lines)
+
+
+def _stored_state(path: Path) -> str:
+    try:
+        return rules.judge(json.loads(path.read_text())).state
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}). Remove it, or measure the claim "
+            "again."
+        ) from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -163,10 +173,10 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         args=arguments,
     )
-    if not flags.claims:
-        print(listing(flags.out))
-        return 0
     try:
+        if not flags.claims:
+            print(listing(flags.out))
+            return 0
         for name in flags.claims:
             rules.get(name)
         for name in flags.claims:

@@ -333,16 +333,17 @@ def judge(content: Mapping[str, Any]) -> Verdict:
         content: of a file that training.claims wrote, also an older version's.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not such a content.
+        ValueError: it is not such a content.
     """
-    configurations = content["configurations"]
-    if content["id"] not in CLAIMS:
-        return Verdict(
-            decisions.NOT_DECIDED, ("the claim is no longer measured",)
-        )
-    return verdict(
-        CLAIMS[content["id"]], configurations, content.get("constants", {})
-    )
+    try:
+        configurations = content["configurations"]
+        if content["id"] not in CLAIMS:
+            reason = "the claim is no longer measured"
+            return Verdict(decisions.NOT_DECIDED, (reason,))
+        claim, constants = CLAIMS[content["id"]], content.get("constants", {})
+        return verdict(claim, configurations, constants)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a measured claim ({error!r})") from error
 
 
 def verdict(

@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_hmr import method as methods
+from tf_hmr.formats import atomic, model_files, system_limits
 from training.engine import cluster, fit_store, run_log
 from training.engine import step as steps
 from training.engine import workdir as workdirs
@@ -56,6 +57,11 @@ class Checkpoints:
         }
         # Dropout's seeds are in no other list of a Keras model's variables.
         seeds = [v.value for v in method.variables if "seed" in v.path]
+        self._weights = [(v.path, v.value) for v in method.variables] + [
+            (f"{name}/{v.path}", v.value)
+            for name, optimizer in optimizers.items()
+            for v in optimizer.variables
+        ]
         self._state = tf.train.Checkpoint(
             method=method,
             optimizers=optimizers,
@@ -92,6 +98,10 @@ class Checkpoints:
             self._fits.save(self.workdir, step)
         self._manager.save(checkpoint_number=step)
         if self._own == self.folder:
+            # TensorFlow leaves the files to the system's memory.
+            for path in self.folder.glob(f"ckpt-{step}.*"):
+                atomic.sync(path)
+            atomic.sync_folder(self.folder)
             fit_store.keep_only(
                 self.workdir, workdirs.saved_steps(self.workdir)
             )
@@ -119,9 +129,11 @@ class Checkpoints:
             try:
                 status = self._state.restore(path)
                 status.assert_existing_objects_matched()
+                model_files.check_finite(self._weights, path)
                 if self._fits is not None:
                     self._fits.load(self.workdir, numbers[index])
             except DAMAGE as error:
+                system_limits.check(error, path)
                 first = str(error).strip().splitlines()[0]
                 log.warning(
                     "Checkpoint %s cannot be read (%s); trying the one "

@@ -2,8 +2,10 @@
 
 TF_CONFIG names them, as for any TensorFlow program: {"cluster": {"worker":
 ["host:port", ...]}, "task": {"type": "worker", "index": 0}}, the same cluster
-on each and the index its own. The first is the chief: it alone writes the
-files of the run. All read the same --workdir.
+on each and the index its own. The chief alone writes the files of the run: it
+is the one of the job "chief", or "master", as it was once called, and without
+one the first worker. Other jobs, as "ps" and "evaluator", have no part in a
+run, and are refused. All read the same --workdir.
 """
 
 import contextlib
@@ -17,10 +19,13 @@ import tensorflow as tf
 
 # The jobs that compute, in the order in which workers are counted.
 JOBS = ("chief", "worker")
+# Former names of jobs.
+_ALIASES = {"master": "chief"}
 EXAMPLE = (
     '{"cluster": {"worker": ["a:12345", "b:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
+_SHOWN = 500  # Characters of a wrong TF_CONFIG in its error.
 ABORTED = "Collective ops is aborted"
 log = logging.getLogger(__name__)
 
@@ -54,7 +59,7 @@ class Cluster:
 
 
 def read() -> Cluster:
-    """Reads TF_CONFIG; one worker without it.
+    """Reads TF_CONFIG; one worker without it, or where it names no cluster.
 
     Raises:
         ClusterError: it does not name a task of a cluster of workers.
@@ -64,22 +69,82 @@ def read() -> Cluster:
         return Cluster()
     try:
         content = json.loads(text)
-        jobs = content.get("cluster", {})
-        workers = [address for job in JOBS for address in jobs.get(job, [])]
-        if len(workers) < 2:
+        jobs = _jobs(content)
+        if not jobs:
             return Cluster()
-        task = content["task"]
-        kind, index = task["type"], int(task["index"])
-        address = jobs[kind][index]
-        unknown_jobs = sorted(set(jobs) - set(JOBS))
-        if unknown_jobs or index < 0 or kind not in JOBS:
-            raise ValueError(f"its jobs are {sorted(jobs)}, expected {JOBS}")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
+        return _place(jobs, content)
+    except (ValueError, RecursionError) as error:
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
         raise ClusterError(
-            f"TF_CONFIG names no task of a cluster of workers "
-            f"({type(e).__name__}: {e}). It is {text!r}; expected as {EXAMPLE}."
-        ) from e
-    return Cluster(tuple(workers), workers.index(address))
+            f"TF_CONFIG names no task of a cluster of workers ({error}). It "
+            f"is {shown!r}; expected as {EXAMPLE}."
+        ) from None
+
+
+def _jobs(content) -> dict[str, list[str]]:
+    """The addresses of each job, by its present name.
+
+    Raises:
+        ValueError: they are not those of chief and workers.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("it is no object")
+    for key in content:
+        if key != "cluster" and key.lower().endswith("cluster"):
+            raise ValueError(f"it has {key!r}, expected the whole 'cluster'")
+    cluster = content.get("cluster", {})
+    if not isinstance(cluster, dict):
+        raise ValueError("'cluster' is no object")
+    names = [_ALIASES.get(name, name) for name in cluster]
+    unknown = sorted(set(names) - set(JOBS))
+    if unknown or len(set(names)) < len(names):
+        raise ValueError(
+            f"its jobs are {sorted(cluster)}, expected {' and '.join(JOBS)}"
+        )
+    jobs = dict(zip(names, cluster.values(), strict=True))
+    for name, addresses in jobs.items():
+        is_list = isinstance(addresses, list)
+        if not is_list or not all(isinstance(a, str) and a for a in addresses):
+            raise ValueError(f"job {name!r} is no list of 'host:port'")
+    if len(jobs.get("chief", [])) > 1:
+        raise ValueError("it names several chiefs, expected one")
+    every_address = [
+        address.lower() for job in jobs.values() for address in job
+    ]
+    for address in every_address:
+        if every_address.count(address) > 1:
+            raise ValueError(f"it names {address!r} twice")
+    return jobs
+
+
+def _place(jobs: dict[str, list[str]], content: dict) -> Cluster:
+    """The place of the task of TF_CONFIG among the jobs.
+
+    Raises:
+        ValueError: it has none.
+    """
+    task = content.get("task")
+    if not isinstance(task, dict) or not {"type", "index"} <= set(task):
+        raise ValueError("it has no 'task' with type and index")
+    kind, index = task["type"], task["index"]
+    job = _ALIASES.get(kind, kind) if isinstance(kind, str) else kind
+    if job not in JOBS or not jobs.get(job):
+        raise ValueError(
+            f"its task is of type {kind!r}, its jobs are {sorted(jobs)}"
+        )
+    if isinstance(index, str) and index.isdecimal():
+        index = int(index)
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise ValueError(f"its task's index is {index!r}, expected an integer")
+    if not 0 <= index < len(jobs[job]):
+        raise ValueError(
+            f"its task's index is {index}, but job {job!r} has "
+            f"{len(jobs[job])} addresses"
+        )
+    workers = [address for name in JOBS for address in jobs.get(name, [])]
+    if len(workers) == 1:
+        return Cluster()
+    return Cluster(tuple(workers), workers.index(jobs[job][index]))
 
 
 def connect(cluster: Cluster) -> tf.distribute.Strategy:
@@ -98,8 +163,15 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
         cluster.index,
         count,
     )
+    # TensorFlow's own reading of TF_CONFIG knows no "master".
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.workers)}),
+        task_type="worker",
+        task_id=cluster.index,
+        rpc_layer="grpc",
+    )
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except tf.errors.OpError as error:
         first = str(error).strip().splitlines()[0]
         raise ClusterError(

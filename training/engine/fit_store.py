@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method
-from tf_hmr.formats import array_files, atomic
+from tf_hmr.formats import array_files, atomic, wording
 from tf_hmr.geometry import rotations
 from training.data.pipeline import augment
 from training.data.records import parsing, schema
@@ -239,9 +239,10 @@ def _initial(source: str) -> tuple[np.ndarray, np.ndarray]:
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     cure = "Give a fits-*.npz of a run, or STEM=FILE.npy of SPIN."
     stored = array_files.read_npz(path, _EXPECTED, cure)
-    if set(stored) != {"keys", "fits"}:
+    if not {"keys", "fits"} <= set(stored):
         raise ValueError(
-            f"{path} holds {sorted(stored)}, expected {_EXPECTED}. {cure}"
+            f"{path} holds {wording.few(sorted(stored))}, expected "
+            f"{_EXPECTED}. {cure}"
         )
     keys, fits = stored["keys"], stored["fits"]
     _check(path, fits, _EXPECTED)

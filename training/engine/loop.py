@@ -19,15 +19,23 @@ import tensorflow as tf
 import tqdm
 
 from tf_hmr import method as methods
+from tf_hmr.formats import system_limits
 from training import config
-from training.engine import checkpoints, cluster, fit_store, run_log, signals
+from training.engine import (
+    best_model,
+    checkpoints,
+    cluster,
+    fit_store,
+    run_log,
+    signals,
+)
 from training.engine import step as steps
 from training.engine import workdir as workdirs
 
 MakeDataset = Callable[
     [int, tf.distribute.InputContext | None], tf.data.Dataset
 ]
-BEST_FOLDER = "best"
+BEST_FOLDER = best_model.FOLDER
 EVALUATION = "evaluation"
 IDS = "example_id"
 log = logging.getLogger(__name__)
@@ -126,6 +134,7 @@ def train(
             stop_requested=stop_requested,
             chief=chief,
         )
+        run.recover_best(step)
         run.evaluate_if_missed(step)
         start = 0
         for stage, stage_step in zip(stages, compiled, strict=True):
@@ -164,23 +173,81 @@ class TrainingRun:
         self.stopped = False
         self.total = sum(s.steps for s in self.experiment.all_stages())
         lines = run_log.read_metrics(self.workdir / run_log.METRICS_FILE)
-        scores = {
+        self.scores = {
             line["step"]: line["score"] for line in lines if "score" in line
         }
-        self.evaluated_steps = set(scores)
         self.best = min(
-            filter(math.isfinite, scores.values()), default=math.inf
+            filter(math.isfinite, self.scores.values()), default=math.inf
         )
+        stored = best_model.score(self.workdir)
+        if stored is not None:
+            self.best = min(self.best, stored)
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
+
+    def recover_best(self, step: int) -> None:
+        """Makes up for a best model, or for its score, that was lost.
+
+        Args:
+            step: that the run continues from; nothing is lost at 0.
+        """
+        if not (self.chief and step):
+            return
+        damage = best_model.damage(self.workdir)
+        exists = (self.workdir / BEST_FOLDER).exists()
+        with _explain_write_errors(step, self.workdir):
+            if damage and (exists or math.isfinite(self.best)):
+                log.warning("%s The model of step %d is kept.", damage, step)
+                self._replace_best(step)
+            elif not damage and self.evaluate and self._score_is_lost():
+                score = self._score_of_best()
+                log.warning(
+                    "The score of the model in %s was lost; it is %.4f.",
+                    self.workdir / BEST_FOLDER,
+                    score,
+                )
+                self.best = score if math.isfinite(score) else math.inf
+                if math.isfinite(score):
+                    best_model.save_score(self.workdir, score, None)
+
+    def _replace_best(self, step: int) -> None:
+        """Keeps the current model, measured, where the best one is damaged."""
+        self.best = math.inf
+        if self.evaluate is None:
+            self._save_best(step)
+        elif step in self.scores:
+            self._save_best(step, self.scores[step])
+        elif not self._evaluation_due(step):  # Else it is measured anyhow.
+            self._save_best(step, self.evaluate(self.method).score)
+
+    def _score_is_lost(self) -> bool:
+        """Whether no file says how good the best model is."""
+        if best_model.score(self.workdir) is not None:
+            return False
+        # Older versions wrote the score into the journal alone.
+        intact = math.isfinite(self.best) and not self.log.damaged
+        return best_model.has_checksum(self.workdir) or not intact
+
+    def _score_of_best(self) -> float:
+        """Measures the best model in the place of the current one."""
+        variables = [variable.value for variable in self.method.variables]
+        current = [variable.numpy() for variable in variables]
+        try:
+            self.method.load_weights(
+                self.workdir / BEST_FOLDER / methods.WEIGHTS_FILE
+            )
+            return self.evaluate(self.method).score
+        finally:
+            for variable, value in zip(variables, current, strict=True):
+                variable.assign(value)
 
     def evaluate_if_missed(self, step: int) -> None:
         """Evaluates where a kill came between a save and its evaluation."""
         if self.chief and step and self._evaluation_due(step):
             if self.evaluate is None:
-                evaluated = (self.workdir / BEST_FOLDER).exists()
+                evaluated = not best_model.damage(self.workdir)
             else:
-                evaluated = step in self.evaluated_steps
+                evaluated = step in self.scores
             if not evaluated:
                 self._evaluate(step)
 
@@ -279,7 +346,7 @@ class TrainingRun:
         """Evaluates, logs the result and saves the best model so far."""
         if self.evaluate is None:
             with _explain_write_errors(step, self.workdir):
-                self._save_best()
+                self._save_best(step)
             return
         result = self.evaluate(self.method)
         values = {
@@ -290,8 +357,7 @@ class TrainingRun:
         with _explain_write_errors(step, self.workdir):
             # Saved before it is logged: the log implies that it exists.
             if result.score <= self.best:
-                self.best = result.score
-                self._save_best()
+                self._save_best(step, result.score)
             self.log.scalars(step, EVALUATION, values)
             if result.image is not None:
                 self.log.image(step, "predictions", result.image)
@@ -299,10 +365,13 @@ class TrainingRun:
         figures = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
         tqdm.tqdm.write(f"step {step}: {figures}", file=sys.stderr)
 
-    def _save_best(self) -> None:
-        """Writes the best model so far."""
+    def _save_best(self, step: int, score: float = math.inf) -> None:
+        """Writes the best model so far, and its score if there is one."""
         if self.chief:
-            methods.save(self.method, self.workdir / BEST_FOLDER)
+            best_model.save(self.method, self.workdir)
+            if math.isfinite(score):
+                self.best = score
+                best_model.save_score(self.workdir, score, step)
 
 
 @contextlib.contextmanager
@@ -323,6 +392,11 @@ def _explain_write_errors(step: int, workdir: Path) -> Iterator[None]:
     except (OSError, tf.errors.OpError) as error:
         if cluster.is_loss(error):
             raise
+        if system_limits.is_reached(error):
+            raise UnwrittenError(
+                f"Step {step} could not be written to {workdir}. "
+                f"{system_limits.CURE}"
+            ) from error
         first = str(error).strip().splitlines()[0]
         saved = workdirs.saved_steps(workdir)
         state = "There is no checkpoint yet, so it begins anew"

@@ -6,28 +6,40 @@ had never stopped.
 """
 
 import json
+import logging
+import numbers
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
-from tf_hmr.formats import atomic
+from tf_hmr.formats import atomic, json_files
 
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
+_EXPECTED = "an object of a step, a kind and numbers"
+_log = logging.getLogger(__name__)
 
 
 class RunLog:
     """Appends one JSON line and TensorBoard events per logged step."""
 
     def __init__(self, workdir: Path, step: int):
-        """Drops the lines and events after `step`, and opens for appending."""
+        """Drops the lines and events after `step`, and opens for appending.
+
+        Damaged lines are dropped too, and named.
+        """
         workdir.mkdir(parents=True, exist_ok=True)
-        cut_metrics(workdir / METRICS_FILE, step)
+        self.damaged = bool(cut_metrics(workdir / METRICS_FILE, step))
         cut_events(workdir / EVENTS_FOLDER, step)
         # Line by line, so that a killed run loses none.
-        self._lines = open(workdir / METRICS_FILE, "a", buffering=1)
+        self._lines = open(
+            workdir / METRICS_FILE, "a", buffering=1, encoding="utf-8"
+        )
         self._events = tf.summary.create_file_writer(
             str(workdir / EVENTS_FOLDER)
         )
@@ -49,6 +61,7 @@ class RunLog:
     def flush(self) -> None:
         """Puts everything on disk; call before a checkpoint is saved."""
         self._lines.flush()
+        os.fsync(self._lines.fileno())
         self._events.flush()
 
     def close(self) -> None:
@@ -62,6 +75,7 @@ class NullRunLog(RunLog):
 
     def __init__(self, workdir: Path, step: int):
         """Opens nothing: the files are the chief's."""
+        self.damaged = False
 
     def scalars(self, step, kind, values):
         """Nothing."""
@@ -113,23 +127,80 @@ class Mean(tf.train.experimental.PythonState):
 
 
 def read_metrics(path: Path, kind: str | None = None) -> list[dict]:
-    """Reads the lines of a metrics.jsonl, without a half-written last one."""
-    lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+    """Reads the lines of a metrics.jsonl.
+
+    Damaged lines, such as the last one of a killed writer, are named in the
+    log and left out.
+
+    Args:
+        path: of the file; there may be none.
+        kind: the kind of the lines to return; None: all.
+    """
+    lines, _ = _read(path)
     return [line for line in lines if kind in (None, line["kind"])]
 
 
-def cut_metrics(path: Path, step: int) -> None:
-    """Drops the lines after `step`."""
+def cut_metrics(path: Path, step: int) -> int:
+    """Drops the lines after `step` and damaged ones; counts the latter."""
+    if not path.exists():
+        return 0
+    lines, damaged = _read(path)
+    texts = [json.dumps(line) for line in lines if line["step"] <= step]
+    with atomic.replacing(path) as part:
+        part.write_text("".join(text + "\n" for text in texts))
+    return damaged
+
+
+def _read(path: Path) -> tuple[list[dict], int]:
+    """The whole lines of a file, and the number of damaged ones."""
+    lines, problems = [], []
+    for number, content in enumerate(_raw_lines(path), 1):
+        try:
+            lines.append(_parsed(content))
+        except ValueError as error:
+            problems.append((number, error))
+    if problems:
+        numbers_text = ", ".join(str(number) for number, _ in problems[:20])
+        _log.warning(
+            "%s: line %s%s cannot be read (%s), expected %s. They are left "
+            "out: %d damaged lines, %d whole ones.",
+            path,
+            numbers_text,
+            ", ..." if len(problems) > 20 else "",
+            problems[0][1],
+            _EXPECTED,
+            len(problems),
+            len(lines),
+        )
+    return lines, len(problems)
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
     if not path.exists():
         return
-    lines = [line for line in read_metrics(path) if line["step"] <= step]
-    with atomic.replacing(path) as part:
-        part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with path.open("rb") as file:
+        # In binary: a text file would also end lines within a string.
+        yield from file
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Reads one line.
+
+    Raises:
+        ValueError: it is none of `RunLog.scalars`.
+    """
+    line = json_files.loads(content.decode("utf-8"))
+    if not isinstance(line, dict):
+        raise ValueError(f"it holds {line!r:.40}")
+    if not isinstance(line.get("step"), int) or isinstance(line["step"], bool):
+        raise ValueError(f"its step is {line.get('step')!r:.40}")
+    if not isinstance(line.get("kind"), str):
+        raise ValueError(f"its kind is {line.get('kind')!r:.40}")
+    for name in sorted(line.keys() - {"kind"}):
+        value = line[name]
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+            raise ValueError(f"its {name} is {value!r:.40}")
+    return line
 
 
 def cut_events(folder: Path, step: int) -> None:
@@ -145,7 +216,7 @@ def cut_events(folder: Path, step: int) -> None:
                 else:
                     writer.write(record)
         if dropped:
-            part.replace(path)
+            atomic.rename(part, path)
         else:
             part.unlink()
 

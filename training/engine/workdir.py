@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tf_hmr import method as methods
-from tf_hmr.formats import atomic
+from tf_hmr.formats import atomic, json_files
 from training import config
-from training.engine import provenance, run_log
+from training.engine import best_model, fit_store, provenance, run_log
 
 CONFIG_FILE = "experiment.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -22,6 +22,15 @@ NAME = "experiment"
 """Key of the experiment's name in CONFIG_FILE; runs of before have none."""
 CHECKPOINTS = "checkpoints"
 LOCK_FILE = "lock"
+_FOLDERS = (
+    CHECKPOINTS,
+    best_model.FOLDER,
+    run_log.EVENTS_FOLDER,
+    fit_store.FOLDER,
+)
+_FILES = (CONFIG_FILE, ENVIRONMENT_FILE, run_log.METRICS_FILE, LOCK_FILE)
+_KIND = "a file that training.fit writes into its workdir"
+_PRECISIONS = ("float32", "bfloat16")
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 log = logging.getLogger(__name__)
 
@@ -76,6 +85,7 @@ def claim(
         settled(workdir, experiment)
         return
     workdir.mkdir(parents=True, exist_ok=True)
+    best_model.forget_score(workdir)
     write_json(workdir / CONFIG_FILE, {NAME: name, **as_dict(experiment)})
     write_json(workdir / ENVIRONMENT_FILE, environment() | choices)
 
@@ -88,9 +98,50 @@ def begun(workdir: Path) -> bool:
 
 
 def noted(workdir: Path) -> dict[str, Any]:
-    """Reads the choices and the environment of a run; {} without a run."""
+    """Reads the choices and the environment of a run; {} without a run.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     path = workdir / ENVIRONMENT_FILE
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a file of `claim`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged; the message names it.
+    """
+    try:
+        return json_files.read_object(path, _KIND)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} The checkpoints do not depend on it, but the run cannot "
+            "go on without: bring it back from a copy, or choose another "
+            "--workdir."
+        ) from error
+
+
+def check_layout(workdir: Path) -> None:
+    """Refuses a folder where something else has the name of a run's file.
+
+    Raises:
+        ValueError: names it.
+    """
+    for folder in (workdir, *(workdir / name for name in _FOLDERS)):
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(
+                f"{folder} is a file, expected a folder. Move it away, or "
+                "choose another --workdir."
+            )
+    for name in _FILES:
+        if (workdir / name).is_dir():
+            raise ValueError(
+                f"{workdir / name} is a folder, expected a file. Move it "
+                "away, or choose another --workdir."
+            )
 
 
 @contextlib.contextmanager
@@ -98,8 +149,9 @@ def locked(workdir: Path) -> Iterator[None]:
     """Locks a folder against other processes of this machine.
 
     Raises:
-        ValueError: another process trains there.
+        ValueError: another process trains there, or see `check_layout`.
     """
+    check_layout(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / LOCK_FILE, "w") as file:
         try:
@@ -123,7 +175,13 @@ def saved_steps(workdir: Path) -> list[int]:
     """
     files = (workdir / CHECKPOINTS).glob("ckpt-*.index")
     numbers = [path.stem.removeprefix("ckpt-") for path in files]
-    return sorted(int(number) for number in numbers if number.isdigit())
+    return sorted(int(n) for n in numbers if _is_step(n))
+
+
+def _is_step(text: str) -> bool:
+    # isdigit alone also takes "²", which int() does not.
+    is_number = text.isascii() and text.isdigit()
+    return is_number and (text == "0" or text[0] != "0")
 
 
 def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
@@ -137,8 +195,8 @@ def settled(workdir: Path, experiment: config.Experiment) -> dict[str, Any]:
         ValueError: see `claim`, or a file of `claim` is missing.
     """
     try:
-        stored = json.loads((workdir / CONFIG_FILE).read_text())
-        choices = json.loads((workdir / ENVIRONMENT_FILE).read_text())
+        stored = read_json(workdir / CONFIG_FILE)
+        choices = read_json(workdir / ENVIRONMENT_FILE)
     except FileNotFoundError as error:
         raise ValueError(
             f"{error.filename} is missing. Without it the run in {workdir} "
@@ -202,8 +260,9 @@ def check_same_data(
         choices: those of this start.
 
     Raises:
-        ValueError: they differ.
+        ValueError: they differ, or the first ones are damaged.
     """
+    _check_choices(workdir / ENVIRONMENT_FILE, stored, choices)
 
     def comparable(choices):
         sources = json.loads(json.dumps(choices.get("sources")))
@@ -220,6 +279,27 @@ def check_same_data(
         raise ValueError(
             f"{workdir} was trained on other data: {changes}. Pass the same "
             "--records and --body, or choose another --workdir."
+        )
+
+
+def _check_choices(
+    path: Path, stored: dict[str, Any], choices: dict[str, Any]
+) -> None:
+    """Refuses an environment.json whose choices cannot be those of a run."""
+    sources = stored.get("sources")
+    right = isinstance(sources, list) and all(
+        isinstance(source, dict) and isinstance(source.get("records"), str)
+        for source in sources
+    )
+    precision = stored.get("precision")
+    if "precision" in choices:
+        right = right and precision in _PRECISIONS
+    if not right:
+        raise ValueError(
+            f"{path} is damaged: its sources are {sources!r:.60}, its "
+            f"precision is {precision!r:.20}; expected a list of records, and "
+            f"one of {', '.join(_PRECISIONS)}. Bring it back from a copy, or "
+            "choose another --workdir."
         )
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from tf_hmr import joints
 from tf_hmr.body.model import Body
 from tf_hmr.formats import array_files, atomic
+from training.data.formats import texts
 from training.evaluation.protocol import Predictions
 
 # The schema of the file does not depend on the body it is measured with.
@@ -63,12 +64,12 @@ class StoredPredictions:
         stored = array_files.read_npz(path, expected, _HELP)
         if "example_id" not in stored:
             raise ValueError(f"{path} has no example_id. {_HELP}")
-        ids = [str(example_id) for example_id in stored["example_id"].ravel()]
+        ids = list(map(texts.text, stored["example_id"].ravel()))
         self._rows = {example_id: row for row, example_id in enumerate(ids)}
         if len(self._rows) != len(ids):
             duplicate = next(x for i, x in enumerate(ids) if self._rows[x] != i)
             raise ValueError(f"{path} has the example_id {duplicate!r} twice.")
-        self.joint_names = tuple(map(str, stored.get("joint_names", ())))
+        self.joint_names = tuple(map(texts.text, stored.get("joint_names", ())))
         self._arrays = {
             name: stored[name] for name in _SHAPES if name in stored
         }

@@ -1,7 +1,6 @@
 """Sources of predictions: a model, or a file of predictions."""
 
 import concurrent.futures
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -128,6 +127,7 @@ class Model:
         player = self._method.player_variables()
         return {
             "body": self.body.data.name,
+            "topology": self.body.data.topology,
             "weights": str(self.folder),
             "predictions": "",
             "method": methods.name_of(self._method.config),
@@ -181,6 +181,7 @@ class PredictionsFile:
         """Body and file."""
         return {
             "body": self.body.data.name,
+            "topology": self.body.data.topology,
             "weights": "",
             "predictions": str(self._path),
             "method": "",
@@ -207,7 +208,7 @@ def _stored_experiment(weights: Path) -> dict[str, Any]:
     for folder in (weights, weights.parent):
         path = folder / workdir.CONFIG_FILE
         if path.is_file():
-            return json.loads(path.read_text("utf-8"))
+            return workdir.read_json(path)
     return {}
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tf_hmr.formats import listing
 from training.claims import decisions, rules
+from training.evaluation import result_files
 from training.report import results
 from training.report.document import (
     Block,
@@ -28,7 +30,11 @@ def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     Raises:
         ValueError: a file in a `claims` folder is not a measured claim.
     """
-    paths = {p for folder in folders for p in folder.glob("**/claims/*.json")}
+    paths = {
+        path
+        for folder in folders
+        for path in listing.files(folder, "**/claims/*.json")
+    }
     measured = {}
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         try:
@@ -96,8 +102,9 @@ def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
         "small",
     )
     for plot in content.get("plots", ()):
-        if (path.parent / plot).is_file():
-            yield Figure(path.parent / plot, f"SYNTHETIC, {name}.")
+        figure = result_files.inside(path.parent, str(plot))
+        if figure:
+            yield Figure(figure, f"SYNTHETIC, {name}.")
 
 
 def _grid(

@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+import html
 import os
+import re
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from training.report import document as page
 
 def write(document: page.Document, path: Path) -> None:
     """Writes the page; links to images are relative to it."""
-    lines = [f"# {document.title}"]
+    lines = [f"# {_text(document.title)}"]
     for content in document.blocks:
         lines += ["", *block(content, path.parent)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -29,19 +32,19 @@ def block(content: page.Block, folder: Path) -> Iterator[str]:
 
 @block.register
 def _(heading: page.Heading, folder: Path) -> Iterator[str]:
-    aside = f"{heading.aside}, " if heading.aside else ""
-    yield f"{'#' * heading.level} {aside}{heading.text}"
+    aside = f"{_text(heading.aside)}, " if heading.aside else ""
+    yield f"{'#' * heading.level} {aside}{_text(heading.text)}"
 
 
 @block.register
 def _(paragraph: page.Text, folder: Path) -> Iterator[str]:
-    text = paragraph.text
+    text = _text(paragraph.text)
     yield f"**{text}**" if paragraph.kind == "warning" else text
 
 
 @block.register
 def _(bullets: page.Items, folder: Path) -> Iterator[str]:
-    yield from (f"- {item}" for item in bullets.items)
+    yield from (f"- {_text(item)}" for item in bullets.items)
 
 
 @block.register
@@ -51,13 +54,13 @@ def _(commands: page.Commands, folder: Path) -> Iterator[str]:
 
 @block.register
 def _(figure: page.Figure, folder: Path) -> Iterator[str]:
-    link = os.path.relpath(figure.path, folder)
-    yield f"![{figure.caption.replace('`', '')}]({link})"
+    link = urllib.parse.quote(os.path.relpath(figure.path, folder))
+    yield f"![{_text(figure.caption.replace('`', ''))}]({link})"
 
 
 @block.register
 def _(fold: page.Fold, folder: Path) -> Iterator[str]:
-    yield f"{fold.title}:"
+    yield f"{_text(fold.title)}:"
     for content in fold.blocks:
         yield ""
         yield from block(content, folder)
@@ -104,7 +107,7 @@ def _joined(
 
 
 def _entry(entry: page.Entry, line: str) -> str:
-    text = entry.text.replace("|", "\\|").replace("*", "\\*")
+    text = _text(entry.text).replace("|", "\\|").replace("*", "\\*")
     if entry.mark:
         text += f"<sup>{entry.mark}</sup>"
     if entry.kind in ("pass", "fail"):
@@ -116,6 +119,19 @@ def _entry(entry: page.Entry, line: str) -> str:
     if line == "context" and text:
         return f"<sub>{text}</sub>"
     return f"*{text}*" if entry.kind and line.startswith("ours") else text
+
+
+def _text(text: str) -> str:
+    """Escapes what Markdown would take for markup, except code in backticks.
+
+    Names and notes come from files of results, which anyone may have written.
+    """
+    parts = re.split(r"(`[^`]*`)", " ".join(text.splitlines()))
+    parts[::2] = [
+        re.sub(r"([\\\[\]])", r"\\\1", html.escape(part, quote=False))
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def _row(fields: Sequence[str]) -> str:

@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tf_hmr.formats import file_names
 from training import visualization
+from training.evaluation import result_files
 from training.papers.parity import Result
 from training.report.document import (
     Block,
@@ -192,9 +194,9 @@ def _sources(results: Sequence[Result]) -> Items:
 
 
 def _figure(result: Result) -> Iterator[Block]:
-    name = result.content.get("picture", "")
-    path = result.path.parent / name
-    if name and path.is_file():
+    name = str(result.content.get("picture", ""))
+    path = result_files.inside(result.path.parent, name)
+    if path:
         yield Figure(
             path,
             f"SYNTHETIC {result.content['protocol']}, `{_folder_of(result)}`: "
@@ -235,7 +237,7 @@ def _plots(
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    path = folder / f"{name}.png"
+    path = folder / f"{file_names.path_component(name)}.png"
     folder.mkdir(parents=True, exist_ok=True)
     plot.savefig(path, dpi=150)
     ranks = ", ".join(f"{rank:g}" for rank in visualization.PERCENTILES)

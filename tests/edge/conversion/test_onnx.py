@@ -1,5 +1,6 @@
 """The export for TensorRT."""
 
+import hashlib
 import importlib.util
 
 import numpy as np
@@ -54,6 +55,8 @@ def test_onnxruntime_gives_what_keras_gives(
     assert card["format"] == "onnx"
     assert card["inputs"]["image"]["dtype"] == "float32"
     assert card.pop("bytes") == out.stat().st_size
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert card.pop("sha256") == digest
     assert convert_onnx.embedded(out.read_bytes()) == card
     noise = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     found = convert_onnx.run(out.read_bytes(), {"image": noise})

@@ -34,7 +34,9 @@ def small(model, tflite, tmp_path_factory) -> device_runs.Exported:
         files[precision] = path = folder / f"{precision}.tflite"
         path.write_bytes(made)
         path.with_suffix(".mesh.npz").write_bytes(mesh)
-        card.write(path, told | {"precision": precision, "bytes": len(made)})
+        card.write(
+            path, told | {"precision": precision} | card.of_content(made)
+        )
     return device_runs.exported(model, files, 3)
 
 

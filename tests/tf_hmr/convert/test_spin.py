@@ -107,6 +107,29 @@ def test_every_entry_is_told(
     assert "smpl.faces" in caplog.text and "'open" in caplog.text
 
 
+def test_a_checkpoint_of_data_parallel_is_the_plain_one(
+    no_building, model, state, folder, tmp_path, caplog
+):
+    path = tmp_path / "model.pt"
+    prefixed = {f"module.{name}": array for name, array in state.items()}
+    torch_writer.write_zip(path, {"state_dict": torch_writer.tensors(prefixed)})
+    words = ["spin", str(path), "--body", "open", "--out", str(folder)]
+    model.regressor.fc1.bias.assign(0 * model.regressor.fc1.bias)
+    with caplog.at_level(logging.INFO, "tf_hmr"):
+        assert __main__.main(words) == 0
+    assert "was there already, the same" in caplog.text
+    assert "begin with 'module.'" in caplog.text
+
+
+def test_an_error_names_a_few_of_many(no_building, state, tmp_path):
+    path = tmp_path / "model.pt"
+    few = {f"net.{name}": state[name] for name in list(state)[:9]}
+    torch_writer.write_zip(path, {"weights": torch_writer.tensors(few)})
+    with pytest.raises(ValueError, match="and 26[0-9] more differences") as e:
+        convert_spin.convert(path, "open")
+    assert "'net.'" in str(e.value) and len(str(e.value)) < 500
+
+
 def test_missing_and_misshaped_are_named(no_building, state, tmp_path):
     wrong = dict(state)
     del wrong["layer3.4.bn2.running_mean"], wrong["deccam.bias"]
@@ -146,7 +169,7 @@ def test_foreign_files_are_explained(no_building, tmp_path):
     with pytest.raises(ValueError, match="holds a list.*dictionary"):
         convert_spin.convert(path, "open")
     torch_writer.write_zip(path, {"model": 3})
-    with pytest.raises(ValueError, match="'model' of .* is a int"):
+    with pytest.raises(ValueError, match=r"no tensors .*'model' is a int\)"):
         convert_spin.convert(path, "open")
 
 

@@ -284,7 +284,8 @@ def test_no_changed_byte_raises_anything_else(tmp_path, write, rng):
             data[place] ^= bits
             path.write_bytes(data)
             try:
-                read(path, "three rows", "Make it again.")
+                content = read(path, "three rows", "Make it again.")
+                dict(content) if write is np.savez_compressed else None
             except ValueError as error:  # anything else fails the test
                 refused.append(str(error))
     assert len(refused) > 100

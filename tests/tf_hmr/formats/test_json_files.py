@@ -33,3 +33,24 @@ def test_long_numbers_become_floats():
 def test_damage_is_a_value_error(text):
     with pytest.raises(ValueError, match=r"Expecting|deeply|trailing"):
         json_files.loads(text)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"],
+)
+def test_files_are_read_in_the_encodings_of_editors(tmp_path, encoding):
+    path = tmp_path / "a.json"
+    path.write_bytes('{"name": "Zoë"}'.encode(encoding))
+    assert json_files.read(path) == {"name": "Zoë"}
+    assert json_files.read(path, object_hook=list) == ["name"]
+
+
+def test_a_byte_order_mark_in_text_is_passed_over():
+    assert json_files.loads("\ufeff[1]") == [1]
+
+
+def test_bytes_that_are_no_text_are_a_value_error(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'["\xff"]')
+    with pytest.raises(ValueError, match="decode"):
+        json_files.read(tmp_path / "a.json")

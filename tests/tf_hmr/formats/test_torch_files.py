@@ -199,3 +199,84 @@ def test_a_compressed_pickle_is_refused_unread(tmp_path):
         archive.writestr("a/data.pkl", b"\x80\x02" + b"N0" * 2**24 + b"N.")
     with pytest.raises(ValueError, match=r"data.pkl has \d+ bytes, compressed"):
         torch_files.load(path)
+
+
+NAMES = ("conv1.weight", "layer1.0.bn1.bias", "fc.bias")
+
+
+def tensors(prefix="", start=0, names=NAMES):
+    """A state_dict; each storage of a file has its own number."""
+    return {
+        f"{prefix}{name}": torch_writer.Tensor(np.full(2, number), number)
+        for number, name in enumerate(names, start)
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "prefix", "beside"),
+    [
+        (tensors(), "", []),
+        ({"model": tensors(), "epoch": 3}, "", ["epoch"]),
+        ({"state_dict": tensors(), "optimizer": {}}, "", ["optimizer"]),
+        (tensors("module."), "module.", []),
+        ({"model": tensors("module.")}, "module.", []),
+        ({"state_dict": tensors("model.")}, "model.", []),
+        ({"state_dict": tensors("model.module.")}, "model.module.", []),
+        ({"net": {"weights": tensors("a.b."), "x": 1}}, "a.b.", ["net.x"]),
+        ({"model": tensors(), "ema": tensors(start=7)}, "", ["ema"]),
+        ({"ema": tensors(start=7), "state_dict": tensors()}, "", ["ema"]),
+        (tensors("ema.", 7) | tensors("model."), "model.", []),
+    ],
+)
+def test_a_network_lies_under_any_key_and_prefix(
+    tmp_path, content, prefix, beside
+):
+    path = tmp_path / "a.pt"
+    torch_writer.write_zip(path, content)
+    stored = torch_files.state_dict(path, NAMES)
+    values = [stored.tensors[name].numpy().tolist() for name in NAMES]
+    assert values == [[0, 0], [1, 1], [2, 2]]
+    assert (stored.prefix, stored.other_entries) == (prefix, beside)
+
+
+def test_tensors_beside_the_network_have_their_whole_names(tmp_path):
+    path = tmp_path / "a.pt"
+    other = tensors(start=5, names=("loss.weight", "fc.bias"))
+    torch_writer.write_zip(path, {"state_dict": tensors("model.") | other})
+    stored = torch_files.state_dict(path, NAMES)
+    assert sorted(stored.tensors) == sorted((*NAMES, "loss.weight"))
+    assert stored.tensors["fc.bias"].numpy().tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([1], "holds a list, expected the dictionary"),
+        ({"epoch": 3}, r"no tensors by name \('epoch' is a int\)"),
+        (
+            {"state_dict": tensors("net_a.") | tensors("net_b.", 7)},
+            r"2 times: as 'state_dict' 'net_a.', 'state_dict' 'net_b.'",
+        ),
+        (
+            {f"part{number}": number for number in range(300)},
+            "'part4' is a int, and 295 more",
+        ),
+    ],
+)
+def test_a_file_without_one_network_is_one_short_line(tmp_path, content, words):
+    path = tmp_path / "a.pt"
+    torch_writer.write_zip(path, content)
+    with pytest.raises(ValueError, match=words) as error:
+        torch_files.state_dict(path, NAMES)
+    assert len(str(error.value)) < 400
+
+
+def test_dictionaries_within_each_other_end(tmp_path):
+    content: dict = {"a": tensors()}
+    for _ in range(30):
+        content = {"left": content, "right": content}
+    content["self"] = content
+    path = tmp_path / "a.pt"
+    torch_writer.write_zip(path, content)
+    with pytest.raises(ValueError, match="no tensors by name"):
+        torch_files.state_dict(path, NAMES)

@@ -190,6 +190,11 @@ def test_boxes_that_touch_the_image_are_accepted(box):
         ((0, float("nan"), 5, 5), "not finite"),
         ((0, 0, float("inf"), 5), "not finite"),
         ((0, 0, 5), "four numbers"),
+        ((0, 0, 1e-300, 1e-300), "empty"),
+        ((0, 0, 1e300, 5), "too large"),
+        ((-1e300, 0, 1e301, 5), "too large"),
+        ((0, 0, 10**400, 5), "four numbers"),
+        ((0, 0, None, 5), "four numbers"),
     ],
 )
 def test_bad_boxes_are_named(box, wrong):

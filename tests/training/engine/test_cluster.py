@@ -26,7 +26,33 @@ def test_workers_count_from_the_chief(monkeypatch):
         assert described(monkeypatch, content).index == place
 
 
-@pytest.mark.parametrize("content", ["", "{}", launch.tf_config(["a:1"], 0)])
+def test_master_is_the_chief(monkeypatch):
+    named = {"worker": ["b:1", "c:1"], "master": ["a:1"]}
+    for kind, index, place in (
+        ("master", 0, 0),
+        ("chief", 0, 0),
+        ("worker", 0, 1),
+        ("worker", "1", 2),
+    ):
+        task = {"type": kind, "index": index}
+        content = json.dumps({"cluster": named, "task": task})
+        here = described(monkeypatch, content)
+        assert here.workers == ("a:1", "b:1", "c:1")
+        assert (here.index, here.chief) == (place, place == 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"cluster": {}}',
+        '{"environment": "cloud"}',
+        launch.tf_config(["a:1"], 0),
+        '{"cluster": {"chief": ["a:1"]},'
+        ' "task": {"type": "chief", "index": 0}}',
+    ],
+)
 def test_one_worker_is_its_own_chief(monkeypatch, content):
     here = described(monkeypatch, content)
     assert here.chief and not here.several
@@ -50,6 +76,58 @@ def test_a_wrong_tf_config_shows_a_right_one(monkeypatch, content):
     with pytest.raises(ValueError, match="expected as") as caught:
         described(monkeypatch, content)
     assert content in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster_jobs", "task", "words"),
+    [
+        ({"worker": ["a:1"], "evaluator": ["b:1"]}, None, "evaluator"),
+        ({"worker": ["a:1"], "ps": ["b:1"]}, None, "'ps'"),
+        ({"trainer": ["a:1", "b:1"]}, ("trainer", 0), "trainer"),
+        ({"worker": ["a:1"]}, ("evaluator", 0), "'evaluator'"),
+        ({"worker": ["a:1"]}, ("worker", 1), "index is 1"),
+        ({"worker": ["a:1"]}, ("chief", 0), "'chief'"),
+        ({"worker": ["a:1", "b:1"]}, ("worker", True), "expected an integer"),
+        ({"worker": ["a:1", "b:1"]}, ("worker", 0.5), "expected an integer"),
+        ({"worker": ["a:1", "b:1"]}, (["worker"], 0), "type"),
+        ({"worker": ["a:1", "a:1"]}, None, "'a:1' twice"),
+        ({"chief": ["a:1"], "worker": ["a:1"]}, None, "'a:1' twice"),
+        ({"chief": ["a:1", "b:1"]}, ("chief", 0), "several chiefs"),
+        ({"chief": ["a:1"], "master": ["b:1"]}, ("chief", 0), "its jobs"),
+        ({"worker": "a:1"}, None, "no list of"),
+        ({"worker": {"0": "a:1", "1": "b:1"}}, None, "no list of"),
+        ({"worker": [1, 2]}, None, "no list of"),
+        ({"worker": ["a:1", ""]}, None, "no list of"),
+        ({"worker": []}, None, "type 'worker'"),
+        (["a:1", "b:1"], None, "no object"),
+    ],
+)
+def test_a_wrong_cluster_is_never_taken_for_none(
+    monkeypatch, cluster_jobs, task, words
+):
+    kind, index = task or ("worker", 0)
+    content = {"cluster": cluster_jobs, "task": {"type": kind, "index": index}}
+    with pytest.raises(cluster.ClusterError) as caught:
+        described(monkeypatch, json.dumps(content))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"sparseCluster": {"worker": {"0": "a:1"}},'
+        ' "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker"}}',
+        '{"cluster": null}',
+        "null",
+        "[" * 200_000,
+    ],
+)
+def test_what_names_no_task_is_one_short_line(monkeypatch, content):
+    with pytest.raises(cluster.ClusterError, match="expected as") as caught:
+        described(monkeypatch, content)
+    assert len(str(caught.value)) < 1000
 
 
 def test_two_cpu_devices_in_a_worker_are_refused(monkeypatch):

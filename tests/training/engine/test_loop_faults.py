@@ -1,11 +1,14 @@
 """What goes wrong around the steps: damaged files, failing evaluations."""
 
 import dataclasses
+import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.support import toy_method
-from training.engine import checkpoints, loop, workdir
+from training.engine import checkpoints, loop, run_log, workdir
 
 
 def whole_steps(folder):
@@ -79,3 +82,54 @@ def test_a_score_that_is_no_number_does_not_end_the_search(tmp_path, body):
     assert not (tmp_path / loop.BEST_FOLDER).exists()
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
     assert (tmp_path / loop.BEST_FOLDER).is_dir()
+
+
+def events_of_a_stage(tmp_path, body, stopped: bool) -> list[str]:
+    """What a stage does around its fourth step, in order."""
+    events = []
+
+    class Log(run_log.NullRunLog):
+        def flush(self):
+            events.append("flush")
+
+    def evaluate(model):
+        events.append("evaluate")
+        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+
+    def take(batches, count, stop):
+        return {"loss": np.ones(count, np.float32)}, stopped
+
+    take.strategy = tf.distribute.get_strategy()
+    model = toy_method.Model(toy_method.Config(), body)
+    model.build_all()
+    run = loop.TrainingRun(
+        experiment=dataclasses.replace(
+            toy_method.EXPERIMENT, eval_every=4, save_every=4, log_every=0
+        ),
+        method=model,
+        make_dataset=toy_method.make_dataset(),
+        evaluate=evaluate,
+        workdir=tmp_path,
+        saved=types.SimpleNamespace(
+            save=lambda step: events.append(f"save {step}")
+        ),
+        log=Log(tmp_path, 0),
+        mean=run_log.Mean(),
+        stop_requested=lambda: stopped,
+        chief=True,
+    )
+    assert run.stage("one", take, 3, 4) == 4
+    assert run.stopped == stopped
+    return events
+
+
+def test_the_log_is_on_the_disk_before_the_checkpoint(tmp_path, body):
+    """A run that continues from a checkpoint has the lines of its steps."""
+    events = events_of_a_stage(tmp_path, body, stopped=False)
+    assert events == ["flush", "save 4", "evaluate", "flush"]
+
+
+def test_a_run_that_is_to_stop_does_not_evaluate(tmp_path, body):
+    """An evaluation may take longer than a scheduler waits after SIGTERM."""
+    events = events_of_a_stage(tmp_path, body, stopped=True)
+    assert events == ["flush", "save 4"]

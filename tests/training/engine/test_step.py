@@ -45,6 +45,23 @@ def _made_anew(self, batch, prediction, fits):
     return dict(batch)
 
 
+def test_a_value_is_the_weighted_sum_of_errors_over_their_count(body):
+    """By hand, for the first batch, of which some rows have no label."""
+    keras.utils.set_random_seed(3)
+    model = toy_method.Model(toy_method.Config(), body)
+    model.build_all()
+    batch = toy_method.batch_at(0)
+    predicted = model(batch["x"]).rotmats.numpy()
+    score = model.adversary(predicted).numpy()[:, 0]
+    rows = batch["has"][:, 0] > 0
+    assert 0 < rows.sum() < len(rows)
+    errors = np.square(predicted - batch["y"])[rows]
+    values, _ = taken(body, calls=[1])
+    assert_close("loss", values["fit"], [3.0 * errors.mean()])
+    assert_close("loss", values["fool"], [0.1 * np.square(score - 1).mean()])
+    assert_close("loss", values["loss"], values["fit"] + values["fool"])
+
+
 def test_many_steps_in_a_call_are_the_same_steps(body):
     one, model = taken(body, calls=[1] * 8, drop=0.3)
     many, other = taken(body, calls=[3, 5], drop=0.3)

@@ -119,7 +119,7 @@ def _image_scores(fields: dict[str, np.ndarray]) -> np.ndarray:
 def _decodes(row: tuple[bytes, bytes, int, int]) -> bool:
     image, parts, width, height = row
     try:
-        pixels.decode_jpeg(image, (int(width), int(height)))
+        pixels.decode_jpeg(image, (int(width), int(height)), undamaged=True)
     except pixels.BadImage:
         return False
     if not parts:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_hmr.formats import system_limits
 from training.data.formats import requirements
 
 _MAX_ENTRIES = 10_000
@@ -81,6 +82,7 @@ def _check_counts(file, start: int, offsets: tuple[int, ...]) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read as a CDF file with the variable Pose "
         f"({error!r}). {_CURE}"

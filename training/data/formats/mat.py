@@ -5,6 +5,7 @@ from typing import Any
 
 import scipy.io
 
+from tf_hmr.formats import system_limits
 from training.data.formats import mat_tags, requirements
 
 
@@ -37,6 +38,7 @@ def read(path: Path, name: str, description: str, provider: str) -> Any:
         )
         names = [variable for variable, *_ in scipy.io.whosmat(path)]
     except Exception as error:  # a damaged file raises almost anything
+        system_limits.check(error, path)
         raise ValueError(
             f"{path} could not be read as a Matlab file ({error!r}), expected "
             f"{description}. Fetch it again from {provider}."

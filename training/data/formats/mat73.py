@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tf_hmr.formats import hdf5_files
+from tf_hmr.formats import hdf5_files, system_limits
 
 
 def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -71,6 +71,7 @@ def cells(
 
 
 def _damaged(path: Path, content: str, error: Exception) -> ValueError:
+    system_limits.check(error, path)
     return ValueError(
         f"{path} could not be read as a Matlab 7.3 file with {content} "
         f"({error}). It may be damaged; fetch it again."

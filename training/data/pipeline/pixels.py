@@ -7,13 +7,15 @@ failing TensorFlow op costs the batch.
 
 import math
 import struct
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import image_files, jpeg_data
+from tf_hmr.formats.jpeg_data import BadImage
+from tf_hmr.geometry import crop_pixels
 
 # Reduced sizes that the JPEG decoder offers, with OpenCV's flag for each.
 _REDUCED = {
@@ -22,22 +24,10 @@ _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-# Standard deviation of the blur before a shrinkage of f, over sqrt(f^2 - 1).
-# Among 0.25, 0.3, ..., 0.5 the closest to the area average of crop.crop_image.
-_BLUR = 0.4
-_MIN_BLUR = 0.3  # below it a 5 x 5 kernel changes nothing
-# Pixels around a crop that its blur (2) and interpolation (1) reach.
-_MARGIN = 3
-# Kinds of JPEG markers: tables and an extension, which have codes among those
-# of frames; and frames that hold rows in one pass, from the top.
-_NO_FRAME = (0xC4, 0xC8, 0xCC)
+# Kinds of a JPEG's frames that hold rows in one pass, from the top.
 _SEQUENTIAL = (0xC0, 0xC1)
 _RESTARTS = b"\xff\xdd"  # announces markers that the decoder would miss
 _BLOCK = 16  # rows that are coded together, at most
-
-
-class BadImage(ValueError):
-    """Stored bytes that do not decode; the message is a short cause."""
 
 
 def mirrored_parts() -> np.ndarray:
@@ -52,71 +42,58 @@ _MIRRORED_PARTS = mirrored_parts()
 
 
 def image_crop(
-    jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
+    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window, side: int
 ) -> np.ndarray:
     """Decodes and warps an image; antialiased when it shrinks.
 
     Args:
         jpeg: bytes of a JPEG.
         size: (W, H) expected of the image, pixels.
-        to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
+        window: of the image, one of crop_pixels.visible_window.
         side: of the crop in pixels.
 
     Returns:
         (side, side, 3) uint8 RGB; outside the image the nearest edge pixel.
 
     Raises:
-        BadImage: the bytes give no image of this size, or the crop is not
-            finite.
+        BadImage: as decode_window.
     """
-    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
-    warped = cv2.warpAffine(
-        window,
-        to_crop,
+    return cv2.warpAffine(
+        decode_window(jpeg, size, window),
+        window.from_crop,
         (side, side),
-        flags=cv2.INTER_LINEAR,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
 
-def fill_canvas(
-    jpeg: bytes,
-    size: tuple[int, int],
-    to_ndc: np.ndarray,
-    side: int,
-    canvas: np.ndarray,
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Copies the pixels that image_crop would warp to a canvas's corner.
+def decode_window(
+    jpeg: bytes, size: tuple[int, int], window: crop_pixels.Window
+) -> np.ndarray:
+    """Decodes the pixels that image_crop warps, antialiased.
 
     Args:
         jpeg: bytes of a JPEG.
         size: (W, H) expected of the image, pixels.
-        to_ndc: (2, 3) from its pixels to [-1, 1] of the crop; no shear.
-        side: of the crop in pixels.
-        canvas: (C, C, 3) uint8 RGB, written in place.
+        window: of the image, one of crop_pixels.visible_window.
 
     Returns:
-        (2, 3) float64 from pixels of the crop to those of the canvas, and
-        the (w, h) that are filled; beyond them the nearest pixel counts.
+        (h, w, 3) uint8 RGB, of window.size.
 
     Raises:
-        BadImage: as image_crop.
+        BadImage: the bytes give no image of this size, or the crop is not
+            finite.
     """
-    window, to_crop = _visible_pixels(jpeg, size, to_ndc, side)
-    from_crop = cv2.invertAffineTransform(to_crop)
-    height, width = window.shape[:2]
-    shrink = max(width, height) / len(canvas)
-    if shrink > 1:
-        fitted = round(width / shrink) or 1, round(height / shrink) or 1
-        window = cv2.resize(window, fitted, interpolation=cv2.INTER_LINEAR)
-        factor = np.divide(fitted, (width, height))[:, None]
-        # Edges of pixels coincide, centres are half a pixel inside.
-        from_crop *= factor
-        from_crop[:, 2:] += (factor - 1) / 2
-        width, height = fitted
-    cv2.cvtColor(window, cv2.COLOR_BGR2RGB, dst=canvas[:height, :width])
-    return from_crop, (width, height)
+    if not np.isfinite(window.from_crop).all():
+        raise BadImage("box is empty or not finite")
+    left, top, right, bottom = map(int, (*window.low, *window.high))
+    image = _decode_bgr(jpeg, size, int(window.reduction[0]), bottom)
+    image = image[top:bottom, left:right]
+    image = crop_pixels.blur(image, window.shrinkage[0])
+    width, height = map(int, window.size)
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height))
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def parts_crop(
@@ -141,14 +118,14 @@ def parts_crop(
     Raises:
         BadImage: the bytes give no label image of this size.
     """
-    labels = _decode(png, cv2.IMREAD_UNCHANGED)
+    labels = image_files.decode_unchecked(png, cv2.IMREAD_UNCHANGED)
     if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
         raise BadImage("parts are no 8 bit gray PNG")
     if labels.shape != (size[1], size[0]):
         raise BadImage("parts differ in size from the image")
     labels = cv2.warpAffine(
         labels,
-        _to_pixels(to_ndc, side, 1),
+        side / 2 * (to_ndc + [0.0, 0.0, 1.0]) - [0.0, 0.0, 0.5],
         (side, side),
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
@@ -156,12 +133,25 @@ def parts_crop(
     return _MIRRORED_PARTS[labels] if mirrored else labels
 
 
-def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
+def decode_jpeg(
+    jpeg: bytes, size: tuple[int, int], undamaged: bool = False
+) -> np.ndarray:
     """Decodes a JPEG to RGB.
 
+    Args:
+        jpeg: bytes of a JPEG.
+        size: (W, H) expected of the image, pixels.
+        undamaged: refuses a picture of which the decoder says that its data
+            are wrong, too. Records hold pictures that were checked.
+
+    Returns:
+        (H, W, 3) uint8.
+
     Raises:
-        BadImage: not a JPEG, cut short, or not of the size (W, H).
+        BadImage: not a JPEG, cut short, or not of this size.
     """
+    if undamaged:
+        image_files.check(jpeg)
     return cv2.cvtColor(_decode_bgr(jpeg, size), cv2.COLOR_BGR2RGB)
 
 
@@ -171,52 +161,8 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
     Raises:
         BadImage: not a JPEG.
     """
-    try:
-        height, width = struct.unpack_from(">HH", jpeg, _find_frame(jpeg)[1])
-    except struct.error:
-        raise BadImage("JPEG does not decode") from None
-    return width, height
-
-
-def _visible_pixels(
-    jpeg: bytes, size: tuple[int, int], to_ndc: np.ndarray, side: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that are visible in a crop, BGR, and the map to the crop.
-
-    They are decoded at the smallest sufficient size, and smoothed for the
-    crop's coarser grid.
-    """
-    if not np.isfinite(to_ndc).all():
-        raise BadImage("box is empty or not finite")
-    shrinkage = 2 / (side * math.hypot(to_ndc[0, 0], to_ndc[0, 1]))
-    reduced = max(f for f in _REDUCED if f <= max(shrinkage, 1))
-    to_crop = _to_pixels(to_ndc, side, reduced)
-    shape = [math.ceil(length / reduced) for length in size]
-    left, top, right, bottom = _window(to_crop, side, shape)
-    image = _decode_bgr(jpeg, size, reduced, bottom)
-    pixels = image[top:bottom, left:right]
-    to_crop[:, 2] += to_crop[:, :2] @ (left, top)
-    remaining = shrinkage / reduced
-    sigma = _BLUR * math.sqrt(max(remaining * remaining - 1, 0))
-    if sigma > _MIN_BLUR:
-        pixels = cv2.GaussianBlur(pixels, (5, 5), sigma)
-    return pixels, to_crop
-
-
-def _window(
-    to_crop: np.ndarray, side: int, size: Sequence[int]
-) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels that a crop covers."""
-    last, bounds = side - 1, []
-    rows = cv2.invertAffineTransform(to_crop).tolist()
-    for (p, q, start), length in zip(rows, size, strict=True):
-        low = start + last * (min(p, 0) + min(q, 0)) - _MARGIN
-        high = start + last * (max(p, 0) + max(q, 0)) + _MARGIN
-        # One pixel at least: a crop beside the image repeats its edge.
-        first = min(max(math.floor(low), 0), length - 1)
-        bounds.append((first, min(max(math.ceil(high), first) + 1, length)))
-    (left, right), (top, bottom) = bounds
-    return left, top, right, bottom
+    frame = jpeg_data.find_frame(jpeg)
+    return frame.width, frame.height
 
 
 def _decode_bgr(
@@ -226,63 +172,26 @@ def _decode_bgr(
     bottom: int | None = None,
 ) -> np.ndarray:
     """Decodes at 1, 1/2, 1/4 or 1/8 of the size, down to row `bottom`."""
-    # A JPEG that is cut short decodes, to gray below the cut.
-    end = jpeg.rfind(b"\xff\xd9", -64)
-    if end < 0:
-        raise BadImage("JPEG is cut short")
-    kind, size_offset = _find_frame(jpeg)
-    height, width = struct.unpack_from(">HH", jpeg, size_offset)
+    # A JPEG that is cut short may decode, to gray below the cut.
+    end = jpeg_data.find_end(jpeg)
+    frame = jpeg_data.find_frame(jpeg)
+    width, height = frame.width, frame.height
     if (width, height) != tuple(size):
         raise BadImage("JPEG has another size than its record says")
-    in_one_pass = kind in _SEQUENTIAL and _RESTARTS not in jpeg
+    image_files.check_size(width, height)
+    in_one_pass = frame.kind in _SEQUENTIAL and _RESTARTS not in jpeg
     if bottom is not None and in_one_pass:
         # The decoder trusts the header's height and skips the rows below;
         # without an end marker it does not complain. One block more is kept,
         # as it affects the colours of the lowest row in use.
         row_count = -(-bottom * reduced // _BLOCK) * _BLOCK + _BLOCK
         if row_count < height:
-            height, jpeg = row_count, bytearray(jpeg[:end])
-            struct.pack_into(">H", jpeg, size_offset, row_count)
-    image = _decode(jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
+            height, jpeg = row_count, bytearray(jpeg[: end - 2])
+            struct.pack_into(">H", jpeg, frame.size_offset, row_count)
+    image = image_files.decode_unchecked(
+        jpeg, _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
     shape = (math.ceil(height / reduced), math.ceil(width / reduced), 3)
     if image is None or image.shape != shape:
         raise BadImage("JPEG does not decode")
     return image
-
-
-def _find_frame(jpeg: bytes) -> tuple[int, int]:
-    """Kind of a JPEG's frame, and the offset of its height and width.
-
-    A marker is 0xff and its kind, then the length of its segment (ITU-T T.81,
-    B.1.1.4); in a frame the precision and the size follow (B.2.2).
-    """
-    offset = 2
-    while offset + 9 <= len(jpeg) and jpeg[offset] == 0xFF:
-        kind = jpeg[offset + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in _NO_FRAME:
-            return kind, offset + 5
-        offset += 2 + int.from_bytes(jpeg[offset + 2 : offset + 4], "big")
-    raise BadImage("JPEG does not decode")
-
-
-def _decode(data: bytes, flags: int) -> np.ndarray | None:
-    if not data:
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # a header that asks for an absurd size
-        return None
-
-
-def _to_pixels(to_ndc: np.ndarray, side: int, reduced: int) -> np.ndarray:
-    """(2, 3) from pixels of a reduced image to pixels of the crop."""
-    half, (a, b, c), (d, e, f) = side / 2, *to_ndc.tolist()
-    # Pixel q of the reduced image averages pixels reduced q, ...,
-    # reduced q + reduced - 1.
-    shift, linear = (reduced - 1) / 2, half * reduced
-    return np.array(
-        [
-            [linear * a, linear * b, half * (shift * (a + b) + c + 1) - 0.5],
-            [linear * d, linear * e, half * (shift * (d + e) + f + 1) - 0.5],
-        ]
-    )

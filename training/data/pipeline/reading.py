@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tf_hmr.geometry import crop
+from tf_hmr.geometry import crop, crop_pixels
 from training import config
 from training.data.pipeline import order, pixels, warp
 from training.data.records import bad_records, mocap, schema, shards
@@ -145,8 +145,8 @@ class Crops:
         *stored, flips = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
-            crops[i] = pixels.image_crop(image, size, to_ndc, self.side)
+        def decode(i: int, image: bytes, size, window) -> None:
+            crops[i] = pixels.image_crop(image, size, window, self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
 
@@ -162,16 +162,16 @@ class Crops:
         filled = np.ones((len(flips), 2), np.float32)
         to_canvas = np.zeros((len(flips), 2, 3), np.float32)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
-            to_canvas[i], filled[i] = pixels.fill_canvas(
-                image, size, to_ndc, self.side, canvas[i]
-            )
+        def decode(i: int, image: bytes, size, window) -> None:
+            decoded = pixels.decode_window(image, size, window)
+            canvas[i, : decoded.shape[0], : decoded.shape[1]] = decoded
+            filled[i], to_canvas[i] = window.size, window.from_crop
 
         return (
             canvas,
             filled,
             to_canvas,
-            *self._decode_all(decode, *stored, flips),
+            *self._decode_all(decode, *stored, flips, side),
         )
 
     def plain(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -182,7 +182,7 @@ class Crops:
         *stored, boxes = arrays
         crops = _zeros(len(boxes), self.side, self.side, 3)
 
-        def decode(i: int, image: bytes, size, to_ndc) -> None:
+        def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_jpeg(image, size)
             try:
                 crops[i] = crop.crop_image(decoded, boxes[i], self.side)
@@ -203,10 +203,15 @@ class Crops:
         broken: np.ndarray,
         to_ndc: np.ndarray,
         flips: np.ndarray,
+        canvas_side: float = math.inf,
     ) -> tuple[np.ndarray, np.ndarray]:
         for i in np.flatnonzero(broken.any(axis=1)):
             bad_arrays = ", ".join(np.array([*schema.ALL_ARRAYS])[broken[i]])
             self.bad.add(names[i].decode(), f"{bad_arrays} not finite")
+        with np.errstate(divide="ignore", invalid="ignore"):  # broken boxes
+            windows = crop_pixels.visible_window(
+                to_ndc, sizes, self.side, canvas_side
+            )
         side = self.side if self.parts else 0
         labels = _zeros(len(images), side, side)
         good = np.zeros(len(images), np.float32)
@@ -220,7 +225,8 @@ class Crops:
                     labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
-                decode(i, image, sizes[i], to_ndc[i])
+                window = crop_pixels.Window(*(field[i] for field in windows))
+                decode(i, image, sizes[i], window)
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))

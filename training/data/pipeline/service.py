@@ -14,7 +14,9 @@ import os
 import socket
 
 import tensorflow as tf
+import tensorflow.experimental.numpy as tnp
 
+from tf_hmr.geometry import crop_pixels
 from training import config
 from training.data.pipeline import augment, labels, order, pixels, warp
 from training.data.records import parsing, schema, shards
@@ -24,9 +26,6 @@ Batch = dict[str, tf.Tensor]
 SHUFFLED = 1000  # records per source among which the next one is drawn
 _READERS = 4  # files of a source that are read in turns
 _MAX_TRIALS = 100  # records of a source among which one has to be intact
-# Up to this shrinkage pixels are not resized, as in pixels.image_crop.
-_SHARP = 1.25
-_MARGIN = 2  # pixels around a crop that its interpolation reaches
 _log = logging.getLogger(__name__)
 
 
@@ -175,52 +174,24 @@ def _prepared(
         fields, augmentation, to_ndc, tf.ones([block]), has_3d
     )
     batch |= labels.colours(data.augment, augmentation, tf.ones([block]))
-    size = tf.stack([fields["height"], fields["width"]], axis=1)
-    name = tf.strings.join([fields["dataset"], fields["example_id"]], "/")
-    batch |= {"size": tf.cast(size, tf.int32), "name": name}
-    return batch | _canvas_geometry(fields, to_ndc, image_size)
-
-
-def _canvas_geometry(fields: Batch, to_ndc: tf.Tensor, side: int) -> Batch:
-    """Computes the window of each crop in its image, and on its canvas.
-
-    Returns:
-        jpeg (B,), window (B, 4) top, left, height, width, fitted (B, 2) the
-        height and width on the canvas, filled and to_canvas of warp.finish,
-        intact (B,) whether box and labels are finite.
-    """
-    linear, offset = to_ndc[:, :, :2], to_ndc[:, :, 2]
-    finite = tf.reduce_all(tf.math.is_finite(to_ndc), axis=(1, 2))
-    linear = tf.where(finite[:, None, None], linear, tf.eye(2))
-    from_ndc = tf.linalg.inv(linear)  # ndc to pixels
-    centre = -tf.linalg.matvec(from_ndc, tf.where(finite[:, None], offset, 0.0))
-    reach = tf.reduce_sum(tf.abs(from_ndc), axis=2) + _MARGIN
-    size = tf.cast(
-        tf.stack([fields["width"], fields["height"]], axis=1), tf.float32
+    size = tf.stack([fields["width"], fields["height"]], axis=1)
+    canvas_side = warp.canvas_side(image_size)
+    window = crop_pixels.visible_window(
+        to_ndc, size, image_size, canvas_side, by_area=True, xp=tnp
     )
-    low = tf.clip_by_value(tf.floor(centre - reach), 0.0, size - 1.0)
-    high = tf.clip_by_value(tf.math.ceil(centre + reach) + 1, low + 1.0, size)
-    shrinkage = tf.norm(from_ndc[:, :, 0], axis=1) * (2.0 / side)
-    overflow = tf.reduce_max(high - low, axis=1) / warp.canvas_side(side)
-    factor = tf.maximum(tf.maximum(shrinkage / _SHARP, overflow), 1.0)
-    filled = tf.maximum(tf.round((high - low) / factor[:, None]), 1.0)
-    # Edges of pixels coincide, centres are half a pixel inside.
-    per_pixel = (filled / (high - low))[:, :, None]
-    across = from_ndc * (2.0 / side) * per_pixel
-    first_pixel = tf.linalg.matvec(from_ndc, tf.fill([2], 1.0 / side - 1.0))
-    start = (centre + first_pixel - low + 0.5)[:, :, None] * per_pixel - 0.5
-    window = tf.concat([low[:, ::-1], (high - low)[:, ::-1]], axis=1)
-    return {
+    is_finite = tf.reduce_all(tf.math.is_finite(to_ndc), axis=(1, 2))
+    return batch | {
+        "filled": tf.cast(window.size, tf.float32),
+        "to_canvas": tf.cast(window.from_crop, tf.float32),
         "jpeg": fields["image"],
-        "window": tf.cast(window, tf.int32),
-        "fitted": tf.cast(filled[:, ::-1], tf.int32),
-        "filled": filled,
-        "to_canvas": tf.concat([across, start], axis=2),
-        "intact": finite & ~tf.reduce_any(fields["broken"], axis=1),
+        "window": window,
+        "intact": is_finite & ~tf.reduce_any(fields["broken"], axis=1),
+        "size": tf.cast(size, tf.int32),
+        "name": tf.strings.join([fields["dataset"], fields["example_id"]], "/"),
     }
 
 
-_JPEG_FIELDS = ("jpeg", "window", "fitted", "intact", "size", "name")
+_JPEG_FIELDS = ("jpeg", "window", "intact", "size", "name")
 
 
 def _canvas(record: Batch, side: int) -> Batch:
@@ -230,8 +201,12 @@ def _canvas(record: Batch, side: int) -> Batch:
         tf.errors.InvalidArgumentError: it is broken; gives the cause and,
             unless its bytes do not decode, its name.
     """
-    jpeg, window, fitted, intact, size, name = (record[k] for k in _JPEG_FIELDS)
-    jpeg_size = tf.io.extract_jpeg_shape(jpeg)[:2]
+    jpeg, window, intact, size, name = (record[k] for k in _JPEG_FIELDS)
+    low, high, fitted = (
+        tf.cast(xy[::-1], tf.int32)
+        for xy in (window.low, window.high, window.size)
+    )
+    jpeg_size = tf.io.extract_jpeg_shape(jpeg)[1::-1]
     has_stored_size = tf.reduce_all(jpeg_size == size)
     # Checked first: the decoder's error would not name the record.
     checks = [
@@ -242,13 +217,14 @@ def _canvas(record: Batch, side: int) -> Batch:
         ),
     ]
     with tf.control_dependencies(checks):
-        image = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+        extent = tf.concat([low, high - low], axis=0)
+        image = tf.io.decode_and_crop_jpeg(jpeg, extent, channels=3)
 
     def shrunk() -> tf.Tensor:
         resized = tf.image.resize(image, fitted, method="area")
         return tf.cast(tf.round(resized), tf.uint8)
 
-    fits_canvas = tf.reduce_all(window[2:] == fitted)
+    fits_canvas = tf.reduce_all(high - low == fitted)
     image = tf.cond(fits_canvas, lambda: image, shrunk)
     padding = side - fitted
     canvas = tf.pad(image, [[0, padding[0]], [0, padding[1]], [0, 0]])

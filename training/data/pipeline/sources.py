@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 
 from training import config
-from training.data.records import mocap, records_folder
+from training.data.records import mocap, reader_versions, records_folder
 
 ROOT = "data"
 SYNTHETIC = "synthetic"
@@ -61,7 +61,24 @@ def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
         located = _replaced(data, folders)
     _check(located)
     _log_mix(located)
+    folders = [source.records for source in located.sources]
+    for folder in dict.fromkeys([*folders, *filter(None, [located.prior])]):
+        if warning := reader_versions.warning(pathlib.Path(folder)):
+            log.warning(warning)
     return located
+
+
+def made_by(sources: Sequence[config.Source]) -> list[dict[str, str]]:
+    """Folder, split, reader and rules of each source's records, once each.
+
+    Readers and rules are missing where the records do not say them.
+    """
+    folders = dict.fromkeys((s.records, s.split) for s in sources)
+    return [
+        {"records": records, "split": split}
+        | records_folder.made_by(records, split)
+        for records, split in folders
+    ]
 
 
 def _has_records(folder: str) -> bool:

@@ -21,10 +21,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr.formats import unpickle
+from tf_hmr.formats import listing, unpickle
 from tf_hmr.geometry import crop
-from training.data.formats import requirements
-from training.data.readers import frames, hmr_boxes, writing
+from training.data.formats import requirements, texts
+from training.data.readers import frames, genders, hmr_boxes, writing
 
 NAME = "3dpw"
 SOURCE = "https://virtualhumans.mpi-inf.mpg.de/3DPW (for research)"
@@ -51,7 +51,6 @@ JOINTS = (
 )
 
 _MAX_ABS = 1e6
-_GENDERS = {"m": "male", "f": "female"}
 _BETAS = 10
 _PEOPLE_PER_TASK = 100
 
@@ -111,7 +110,7 @@ def run(options: Options) -> None:
         raise requirements.missing_file(images, contents, SOURCE)
     tasks = [
         task
-        for path in sorted(folder.glob("*.pkl"))
+        for path in listing.files(folder, "*.pkl")
         for task in tasks_of(path, images, options.rules)
     ]
     writing.write(NAME, options, tasks, read)
@@ -162,9 +161,9 @@ def _person(content: dict, person: int, images: Path, rules: str) -> Task:
     matrix = np.asarray(content["cam_intrinsics"], np.float64).reshape(3, 3)
     betas = np.ravel(content["betas"][person])[:_BETAS]
     return Task(
-        images / str(content["sequence"]),
+        images / texts.text(content["sequence"]),
         person,
-        _GENDERS[str(content["genders"][person])],
+        genders.read(content["genders"][person]),
         betas.astype(np.float64).reshape(_BETAS),
         matrix[[0, 1, 0, 1], [0, 1, 2, 2]],
         rules,

@@ -7,6 +7,7 @@ upright, which is how both kinds of tools show them.
 
 import dataclasses
 import functools
+import logging
 import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,8 +15,13 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr import joints
-from tf_hmr.formats import json_files, openpose_files
+from tf_hmr.formats import (
+    image_files,
+    keypoint_labels,
+    left_out,
+    listing,
+    openpose_files,
+)
 from tf_hmr.geometry import crop
 from training.data.readers import coco as coco_files
 from training.data.readers import writing
@@ -27,6 +33,8 @@ MIN_CONFIDENCE = 0.2
 _ROOM = 1.2
 _PEOPLE_PER_TASK = 16
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -53,19 +61,21 @@ class Options(writing.Options):
     for choosing the best model. Selected by file name, so it is stable."""
 
 
-class Person(NamedTuple):
-    """One person in COCO's format; OpenPose's people are converted to it."""
-
-    labels: coco_files.Annotated
-    names: tuple[str, ...]
-
-
 class Task(NamedTuple):
-    """Some of the people."""
+    """Some of the people.
+
+    Attributes:
+        folder: folder of the photos.
+        least: minimum number of labelled keypoints of a person.
+        people: the people.
+        keypoint_scale: unit of their keypoints, a value of OpenPose's
+            --keypoint_scale.
+    """
 
     folder: Path
     least: int
-    people: list[Person]
+    people: list[coco_files.Annotated]
+    keypoint_scale: int = keypoint_labels.PIXELS
 
 
 def run(options: Options) -> None:
@@ -77,12 +87,19 @@ def run(options: Options) -> None:
             "python -m training.prepare coco-like --help."
         )
     path = options.root / "annotations.json"
-    people = _read_coco(path) if path.exists() else _read_openpose(folder)
-    people = [
-        person for person in people if _is_in_split(options, person.labels.file)
-    ]
+    people, keypoint_scale = [], keypoint_labels.PIXELS
+    if path.exists():
+        people = coco_files.read(path)
+    else:
+        people, keypoint_scale = _read_openpose(folder)
+    people = [person for person in people if _is_in_split(options, person.file)]
     tasks = [
-        Task(folder, options.least, people[start : start + _PEOPLE_PER_TASK])
+        Task(
+            folder,
+            options.least,
+            people[start : start + _PEOPLE_PER_TASK],
+            keypoint_scale,
+        )
         for start in range(0, len(people), _PEOPLE_PER_TASK)
     ]
     writing.write(NAME, options, tasks, read)
@@ -90,11 +107,32 @@ def run(options: Options) -> None:
 
 def read(task: Task):
     """Reads the people of a task."""
-    for labels, names in task.people:
-        rules = functools.partial(_rules, task.least)
-        yield coco_files.person(
-            task.folder, labels, rules, NAME, names, upright
-        )
+    rules = functools.partial(_rules, task.least)
+    for labels in task.people:
+        if task.keypoint_scale != keypoint_labels.PIXELS:
+            labels = _in_pixels(task.folder, labels, task.keypoint_scale)
+        yield coco_files.person(task.folder, labels, rules, NAME, upright)
+
+
+def _in_pixels(
+    folder: Path, labels: coco_files.Annotated, keypoint_scale: int
+) -> coco_files.Annotated:
+    """Scales a person's keypoints by the size of the upright photo."""
+    if labels.cause:
+        return labels
+    try:
+        image = image_files.decode((folder / labels.file).read_bytes())
+    except OSError:  # The reader of the path says why.
+        return labels
+    except image_files.BadImage as error:
+        return labels._replace(cause=str(error))
+    keypoints = keypoint_labels.to_pixels(
+        np.reshape(labels.annotation["keypoints"], (-1, 3)),
+        keypoint_scale,
+        image.shape[1::-1],
+    )
+    annotation = labels.annotation | {"keypoints": keypoints.ravel().tolist()}
+    return labels._replace(annotation=annotation)
 
 
 def upright(path: Path) -> Path | np.ndarray:
@@ -102,12 +140,13 @@ def upright(path: Path) -> Path | np.ndarray:
     encoded = path.read_bytes() if path.exists() else b""
     if b"Exif\x00\x00" not in encoded[:65536]:
         return path
-    buffer = np.frombuffer(encoded, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    upright_image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-    if upright_image is None or np.array_equal(
-        upright_image, cv2.imdecode(buffer, flags)
-    ):
+    try:
+        upright_image = image_files.decode(encoded)
+        stored_image = image_files.decode(encoded, flags)
+    except image_files.BadImage:  # The reader of the path says why.
+        return path
+    if np.array_equal(upright_image, stored_image):
         return path
     return upright_image
 
@@ -126,51 +165,59 @@ def _rules(
     return crop.box_of_keypoints(xy, np.ones(len(xy)), _ROOM)
 
 
-def _read_coco(path: Path) -> list[Person]:
-    people = coco_files.read(path)
-    names = _names(path)
-    return [Person(annotated, names) for annotated in people]
-
-
-def _names(path: Path) -> tuple[str, ...]:
-    """Joint names of the first category; COCO's if it has none.
-
-    Raises:
-        ValueError: none of them is one of KEYPOINTS.
-    """
-    categories = json_files.loads(path.read_bytes()).get("categories") or [{}]
-    try:
-        names = categories[0].get("keypoints", joints.COCO17)
-        known_names = set(names) & set(joints.KEYPOINTS)
-    except (AttributeError, IndexError, KeyError, TypeError):
-        names, known_names = (), set()
-    if not known_names:
-        raise ValueError(
-            f"{path} names the keypoints {list(names)}; none is known. "
-            f"Expected some of {list(joints.KEYPOINTS)}."
-        )
-    return tuple(names)
-
-
-def _read_openpose(folder: Path) -> list[Person]:
-    people = []
-    for path in sorted(folder.iterdir()):
-        labels = path.with_name(f"{path.stem}_keypoints.json")
-        if path.suffix.lower() not in _IMAGE_SUFFIXES or not labels.exists():
+def _read_openpose(folder: Path) -> tuple[list[coco_files.Annotated], int]:
+    """People of the files beside the photos, and the unit of keypoints."""
+    problems = left_out.LeftOut()
+    people, people_labels, damage = [], [], None
+    for path in listing.files(folder, "*"):
+        file = path.with_name(f"{path.stem}_keypoints.json")
+        if path.suffix.lower() not in _IMAGE_SUFFIXES or not file.exists():
             continue
-        detections = openpose_files.read(labels)
-        for number, (names, keypoints) in enumerate(detections, start=1):
-            keypoints[:, 2] = keypoints[:, 2] > MIN_CONFIDENCE
-            annotation = {"id": number, "keypoints": keypoints.ravel().tolist()}
-            annotated = coco_files.Annotated(path.name, (0, 0), annotation)
-            people.append(Person(annotated, names))
+        try:
+            detections = openpose_files.read(file)
+        except ValueError as error:
+            damage = damage or error
+            cause = "the file is not OpenPose's json"
+            detections = [openpose_files.Detection(0, cause=cause)]
+        for person in detections:
+            people_labels.append(person.labels)
+            people.append(_annotated(path.name, person))
+            if person.cause:
+                name = f"person {person.number} of {file.name}"
+                problems.add(name, person.cause)
+    if people and len(problems) == len(people):
+        raise damage or ValueError(
+            f"{people[0].file.rpartition('.')[0]}_keypoints.json is not "
+            f"OpenPose's json of bodies: {'; '.join(problems.lines())}. "
+            "Expected people with pose_keypoints_2d of 25 or 18 joints."
+        )
     if not people:
         raise FileNotFoundError(
             f"{folder.parent} has no annotations.json, and {folder} no "
             "NAME_keypoints.json beside a NAME.jpg: nobody is labelled. See "
             "python -m training.prepare coco-like --help."
         )
-    return people
+    problems.log(_log, folder)
+    keypoint_scale = keypoint_labels.scale_of(people_labels)
+    if keypoint_scale != keypoint_labels.PIXELS:
+        unit = keypoint_labels.unit_text(keypoint_scale)
+        _log.warning("%s: %s; they are scaled.", folder, unit)
+    return people, keypoint_scale
+
+
+def _annotated(
+    file: str, person: openpose_files.Detection
+) -> coco_files.Annotated:
+    """A person of OpenPose in COCO's form."""
+    labels = person.labels.copy()
+    labels[:, 2] = labels[:, 2] > MIN_CONFIDENCE
+    annotation = {
+        "id": person.number + 1,
+        "keypoints": labels.ravel().tolist(),
+    }
+    return coco_files.Annotated(
+        file, (0, 0), annotation, person.names, person.cause
+    )
 
 
 def _is_in_split(options: Options, file: str) -> bool:

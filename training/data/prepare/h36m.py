@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
+from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 from training.data.formats import cdf as cdf_files
 from training.data.formats import mat73 as mat73_files
@@ -75,6 +76,9 @@ CORRUPT = (("S11", "Directions", "54138969"),)
 """Its video is broken (akanazawa/hmr: src/benchmark/evaluate_h36m.py;
 anibali/h36m-fetch: process_all.py)."""
 
+# "_ALL" and "_ALL 1" are of no sequence and have no films.
+_WHOLE = "_ALL"
+_RECTANGLES = ("ground_truth_bb", "ground_truth_bs")
 _SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8")}
 _TEST_SUBJECTS = ("S9", "S11")
 _FRONTAL = "60457274"
@@ -136,6 +140,7 @@ class Task(NamedTuple):
     subject: str
     name: str
     camera: str
+    """Empty for a file of positions whose name, `name`, has no camera."""
     numbers: range
     rules: str
     fit: h36m_smpl.Fit | None
@@ -167,12 +172,15 @@ def _tasks_of(options: Options, subject: str) -> Iterator[Task]:
         neural_annot = h36m_smpl.NeuralAnnot(
             options.neural_annot, options.root / "metadata.xml", subject
         )
-    for path in sorted(folder.glob("*.cdf")):
-        name, camera = path.stem.split(".")
-        if name == "_ALL" or not _is_in_split(
-            options.split, subject, name, camera
-        ):
+    for path in listing.files(folder, "*.cdf"):
+        name, _, camera = path.stem.rpartition(".")
+        if not (name and camera.isdigit()):
+            yield Task(options.root, subject, path.name, "", range(1), "", None)
             continue
+        is_whole = name.split(" ")[0] == _WHOLE
+        if is_whole or not _is_in_split(options.split, subject, name, camera):
+            continue
+        _check_folders(options, subject)
         selected_frames = range(0, cdf_files.count(path), STEP)
         for start in range(0, len(selected_frames), _PEOPLE_PER_TASK):
             numbers = selected_frames[start : start + _PEOPLE_PER_TASK]
@@ -204,14 +212,37 @@ def _positions(root: Path, subject: str, kind: str) -> Path:
     return root / subject / "MyPoseFeatures" / kind
 
 
+def _check_folders(options: Options, subject: str) -> None:
+    """Refuses a subject of whom a whole kind of files is missing.
+
+    A single file may be missing: its frames are left out by name.
+    """
+    folder = options.root / subject
+    positions = _positions(options.root, subject, "D2_Positions")
+    needed = {f"positions in pixels of {subject}": [positions]}
+    needed[f"videos of {subject}, which are not extracted either"] = [
+        folder / "Videos",
+        folder / "images",
+        options.root / "images",
+    ]
+    if options.rules == "spin":
+        contents = f"rectangles of {subject}, for the boxes of --rules spin"
+        needed[contents] = [
+            folder / "MySegmentsMat" / kind for kind in _RECTANGLES
+        ]
+    for contents, places in needed.items():
+        if not any(place.is_dir() for place in places):
+            raise requirements.missing_file(places[0], contents, SOURCE)
+
+
 def read(task: Task) -> Iterator[writing.ReadPerson]:
     """Reads the people of a task."""
-    video = f"{task.name}.{task.camera}"
-    ids = [_image_name(task, number) for number in task.numbers]
-    if (task.subject, task.name, task.camera) in CORRUPT:
-        cause = f"the film {task.subject} {video} is corrupt"
-        yield from (writing.Skipped(name, cause) for name in ids)
+    cause = _missing(task)
+    if cause:
+        for number in task.numbers:
+            yield writing.Skipped(_image_name(task, number), cause)
         return
+    ids = [_image_name(task, number) for number in task.numbers]
     points3d, points = (
         cdf_files.positions(_cdf(task, kind), len(JOINTS), axes)
         for kind, axes in (("D3_Positions_mono", 3), ("D2_Positions", 2))
@@ -240,14 +271,31 @@ def read(task: Task) -> Iterator[writing.ReadPerson]:
         )
 
 
+def _missing(task: Task) -> str:
+    """Cause of leaving out all frames of a task; or an empty string."""
+    video = f"{task.subject} {task.name}.{task.camera}"
+    if not task.camera:
+        return f"{task.subject} {task.name} is not named ACTION.CAMERA.cdf"
+    if (task.subject, task.name, task.camera) in CORRUPT:
+        return f"the film {video} is corrupt"
+    for kind in ("D3_Positions_mono", "D2_Positions"):
+        if not _cdf(task, kind).exists():
+            return f"there are no {kind} of {video}"
+    if _image_folder(task) is None and not _film(task).exists():
+        return f"there is neither a video nor images of {video}"
+    if task.rules == "spin" and _masks(task) is None:
+        return f"there are no rectangles of {video}"
+    return ""
+
+
 def _cdf(task: Task, kind: str) -> Path:
     folder = _positions(task.root, task.subject, kind)
-    path = folder / f"{task.name}.{task.camera}.cdf"
-    if not path.exists():
-        raise requirements.missing_file(
-            path, f"positions of {task.subject}", SOURCE
-        )
-    return path
+    return folder / f"{task.name}.{task.camera}.cdf"
+
+
+def _film(task: Task) -> Path:
+    name = f"{task.name}.{task.camera}.mp4"
+    return task.root / task.subject / "Videos" / name
 
 
 def _image_name(task: Task, number: int) -> str:
@@ -255,34 +303,42 @@ def _image_name(task: Task, number: int) -> str:
     return f"{task.subject}_{action}.{task.camera}_{number + 1:06d}"
 
 
-def _frame_sources(task: Task) -> Iterator[Path | np.ndarray | None]:
-    """The frames, from extracted images if there are any."""
-    names = [_image_name(task, number) for number in task.numbers]
+def _image_folder(task: Task) -> Path | None:
+    """Folder of the extracted images, or None if it has none of the frames."""
+    names = [f"{_image_name(task, number)}.jpg" for number in task.numbers]
     sequence = names[0].rpartition("_")[0]
-    for image_folder in (
+    for folder in (
         task.root / task.subject / "images" / sequence,
         task.root / "images",
     ):
-        if (image_folder / f"{names[0]}.jpg").exists():
-            return iter([image_folder / f"{name}.jpg" for name in names])
-    video_name = f"{task.name}.{task.camera}.mp4"
-    path = task.root / task.subject / "Videos" / video_name
-    if not path.exists():
-        contents = f"a film of {task.subject}, which is not extracted either"
-        raise requirements.missing_file(path, contents, SOURCE)
-    return frames.read_video(path, task.numbers)
+        if any((folder / name).exists() for name in names):
+            return folder
+    return None
+
+
+def _frame_sources(task: Task) -> Iterator[Path | np.ndarray | None]:
+    """The frames, from extracted images if there are any."""
+    folder = _image_folder(task)
+    if folder is None:
+        return frames.read_video(_film(task), task.numbers)
+    names = (f"{_image_name(task, number)}.jpg" for number in task.numbers)
+    return (folder / name for name in names)
+
+
+def _masks(task: Task) -> Path | None:
+    """File of the rectangles, or None if there is none."""
+    for kind in _RECTANGLES:
+        folder = task.root / task.subject / "MySegmentsMat" / kind
+        path = folder / f"{task.name}.{task.camera}.mat"
+        if path.exists():
+            return path
+    return None
 
 
 def _rectangles(task: Task) -> Iterator[np.ndarray | None]:
     if task.rules == "hmr":
         return iter([None] * len(task.numbers))
-    for kind in ("ground_truth_bb", "ground_truth_bs"):
-        folder = task.root / task.subject / "MySegmentsMat" / kind
-        path = folder / f"{task.name}.{task.camera}.mat"
-        if path.exists():
-            return mat73_files.cells(path, "Masks", task.numbers)
-    contents = f"rectangles of {task.subject}, for the boxes of --rules spin"
-    raise requirements.missing_file(path, contents, SOURCE)
+    return mat73_files.cells(_masks(task), "Masks", task.numbers)
 
 
 def _box(task: Task, mask: np.ndarray | None, keypoints) -> crop.Box:

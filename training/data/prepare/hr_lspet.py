@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import joints
+from tf_hmr.formats import listing
 from training.data.readers import frames, writing
 from training.data.readers import lsp as lsp_files
 
@@ -47,7 +48,7 @@ def run(options: Options) -> None:
     labels = lsp_files.read_joints(
         options.root / "joints.mat", LABELS_FILE, SOURCE
     )
-    images = sorted(options.root.glob("im*.png"))
+    images = listing.files(options.root, "im*.png")
     if len(images) != len(labels):
         raise ValueError(
             f"{options.root} holds {len(images)} pictures im*.png and "

@@ -3,7 +3,9 @@
 AMASS: .npz files with poses (N, 156) of SMPL-H, of which the first 66 numbers
 are SMPL's joints without the hands (mkocabas/VIBE: lib/data_utils/
 amass_utils.py), betas (16,), gender, mocap_framerate; newer ones with
-root_orient (N, 3), pose_body (N, 63) and mocap_frame_rate. MoSh: neutrSMPL_CMU,
+root_orient (N, 3), pose_body (N, 63), mocap_frame_rate and the name of their
+body model, of which SMPL-X's have the same joints and other betas: they get
+zeros. MoSh: neutrSMPL_CMU,
 neutrSMPL_H3.6 and neutrSMPL_jointLim of HMR, .pkl files with poses or
 new_poses (N, 72) and betas (10,) (akanazawa/hmr: src/datasets/
 smpl_to_tfrecords.py). CMU: .asf and .amc of mocap.cs.cmu.edu, 120 frames per
@@ -13,6 +15,8 @@ second, retargeted by this project.
 import collections
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,17 +24,18 @@ import numpy as np
 import tqdm
 
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import array_files, atomic, unpickle
+from tf_hmr.formats import array_files, atomic, listing, unpickle
 from training.data.formats import acclaim, requirements
-from training.data.readers import retarget, writing
+from training.data.readers import body_models, genders, retarget, writing
 from training.data.readers import workers as processes
-from training.data.records import mocap, records_folder
+from training.data.records import mocap, reader_versions, records_folder
 
 NAME = "poses"
 KEPT_PER_SECOND = 10  # frames
 REPORT = "prior.json"
 
 _AHEAD = 4
+_AMASS_BODY = 66  # numbers of a pose without the hands
 _CMU_STEP = 120 // KEPT_PER_SECOND
 _TEST_SUBJECTS = ("S9", "S11")  # HMR does not train on their poses.
 _SUFFIXES = {"amass": ".npz", "mosh": ".pkl", "cmu": ".amc"}
@@ -89,6 +94,8 @@ class FilePoses(NamedTuple):
     betas: np.ndarray
     gender: str = ""
     cause: str = ""
+    zero_betas: str = ""
+    """Name of the body model whose betas are left out, as not SMPL's."""
 
 
 def run(options: Options) -> None:
@@ -106,9 +113,10 @@ def run(options: Options) -> None:
     topology = body.topology if options.kind == "cmu" else "smpl"
     _check_records(options.out, topology)
     rest_joints = body.J_regressor @ body.v_template
+    pattern = f"**/*{_SUFFIXES[options.kind]}"
     tasks = [
         Task(path, options.root, options.kind, options.step, rest_joints)
-        for path in sorted(options.root.rglob(f"*{_SUFFIXES[options.kind]}"))
+        for path in listing.files(options.root, pattern)
     ]
     if not tasks:
         path = options.root / f"*{_SUFFIXES[options.kind]}"
@@ -117,10 +125,11 @@ def run(options: Options) -> None:
     (pose, betas, gender), report = _read_all(options, tasks)
     prior = mocap.Prior(pose, betas, topology, gender)
     report = {
-        "origin": _ORIGINS[options.kind],
+        "origin": _origin(options.kind, report["zero_betas"], len(prior.pose)),
         "topology": topology,
         "count": len(prior.pose),
         "command": writing.command(NAME, options),
+        **reader_versions.facts(NAME),
     } | report
     with records_folder.locked(options.out):
         mocap.write(options.out, prior)
@@ -130,6 +139,23 @@ def run(options: Options) -> None:
     print(f"{len(prior.pose)} poses in {options.out}, shown in prior.png")
     for cause, count in report["skipped"].items():
         print(f"  {count} files left out: {cause}")
+
+
+def _origin(kind: str, zero_betas: Mapping[str, int], count: int) -> str:
+    """Sentence on the poses' source.
+
+    Args:
+        kind: of the collection.
+        zero_betas: number of poses without betas, by body model.
+        count: number of all poses.
+    """
+    if not zero_betas:
+        return _ORIGINS[kind]
+    names = ", ".join(body_models.NAMES[model] for model in sorted(zero_betas))
+    without = f"{names} bodies fitted to markers; zeros for betas, as theirs"
+    without += " are not SMPL's"
+    is_all = sum(zero_betas.values()) == count
+    return without if is_all else f"{_ORIGINS[kind]}; {without}"
 
 
 def _check_records(out: Path, topology: str) -> None:
@@ -148,7 +174,8 @@ def _read_all(options: Options, tasks: list[Task]):
     """Poses, betas and genders of all files, and fields of the report."""
     workers = options.workers or processes.cores()
     parts, skipped = [], collections.Counter()
-    genders, skipped_files = collections.Counter(), []
+    counts_by_gender, skipped_files = collections.Counter(), []
+    zero_betas: collections.Counter = collections.Counter()
     bar = tqdm.tqdm(total=len(tasks), unit="file", disable=None)
     with bar, processes.pool(workers) as pool:
         poses_by_file = processes.in_order(pool, read, tasks, _AHEAD * workers)
@@ -162,13 +189,20 @@ def _read_all(options: Options, tasks: list[Task]):
             count = len(file_poses.pose)
             gender_numbers = np.full(count, gender_number)
             parts.append((file_poses.pose, file_poses.betas, gender_numbers))
-            genders[file_poses.gender] += count
+            counts_by_gender[file_poses.gender] += count
+            if file_poses.zero_betas:
+                zero_betas[file_poses.zero_betas] += count
     if not parts:
         raise ValueError(
             f"No file of {options.root} gave a pose: {dict(skipped)}. Is it a "
             f"folder of {options.kind}?"
         )
-    report = {"files": len(tasks), "genders": genders, "skipped": skipped}
+    report = {
+        "files": len(tasks),
+        "genders": counts_by_gender,
+        "zero_betas": zero_betas,
+        "skipped": skipped,
+    }
     arrays = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     return arrays, report | {"skipped_files": skipped_files}
 
@@ -177,6 +211,8 @@ def read(task: Task) -> FilePoses:
     """Reads the poses of a file."""
     try:
         file_poses = _READERS[task.kind](task)
+    except array_files.PickledError:
+        return FilePoses(None, None, cause="an array that is read is pickled")
     except _DAMAGE_ERRORS:
         return FilePoses(None, None, cause="the file is damaged")
     if not file_poses.cause and not (
@@ -198,14 +234,26 @@ def _amass(task: Task) -> FilePoses:
         pose = content["poses"]
     else:  # shape.npz of each subject
         return FilePoses(None, None, cause="the file holds no poses")
+    model = body_models.name_of(content)
+    if model not in body_models.NAMES:
+        return FilePoses(None, None, cause=f"poses of the model {model[:20]!r}")
     rate = content.get("mocap_framerate", content.get("mocap_frame_rate", 120))
     step = task.step or max(round(float(rate) / KEPT_PER_SECOND), 1)
-    gender = np.ravel(content.get("gender", "unknown"))[0]
-    if isinstance(gender, bytes):
-        gender = gender.decode()
-    pose = pose[::step, :66].reshape(-1, 66)
-    pose = np.concatenate([pose, np.zeros((len(pose), 6))], axis=1)
-    return _file_poses(pose, content["betas"], str(gender))
+    gender = "unknown"
+    if "gender" in content:
+        try:
+            gender = genders.read(content["gender"])
+        except ValueError as error:
+            return FilePoses(None, None, cause=str(error))
+    numbers = math.prod(pose.shape[1:])
+    if pose.ndim < 2 or numbers < _AMASS_BODY:
+        raise ValueError(f"{task.path} has poses {pose.shape}")
+    pose = pose.reshape(len(pose), numbers)[::step, :_AMASS_BODY]
+    hands = np.zeros((len(pose), 72 - _AMASS_BODY))
+    pose = np.concatenate([pose, hands], axis=1)
+    if model in body_models.OF_SMPL_BETAS:
+        return _file_poses(pose, content["betas"], gender)
+    return _file_poses(pose, np.zeros(10), gender)._replace(zero_betas=model)
 
 
 def _mosh(task: Task) -> FilePoses:
@@ -218,6 +266,8 @@ def _mosh(task: Task) -> FilePoses:
     if key not in content:
         return FilePoses(None, None, cause="the file holds no poses")
     pose = np.asarray(content[key])[:: task.step or 1]
+    if pose.ndim > 1:  # Poses of other bodies would be cut anywhere.
+        pose = pose.reshape(len(pose), 72)
     return _file_poses(pose.reshape(-1, 72), content["betas"], "neutral")
 
 
@@ -231,7 +281,7 @@ def _cmu(task: Task) -> FilePoses:
     # 01_02.amc belongs to 01.asf: the longest name that begins its own.
     skeleton_paths = [
         path
-        for path in task.path.parent.glob("*.asf")
+        for path in listing.files(task.path.parent, "*.asf")
         if task.path.stem.startswith(path.stem)
     ]
     if not skeleton_paths:

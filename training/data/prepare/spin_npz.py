@@ -3,13 +3,15 @@
 Arrays of N people: imgname (N,), center (N, 2), scale (N,) with a crop of
 200 scale px; and, as far as the dataset has them, part (N, 24, 3) x, y and
 confidence, S (N, 24, 4) metres in the camera's frame and confidence, pose
-(N, 72), shape (N, 10), has_smpl (N,), gender (N,) "m" or "f" (nkolot/SPIN:
+(N, 72), shape (N, 10), has_smpl (N,), gender (N,) "m" or "f", texts or bytes,
+in some files whole words or capitals (nkolot/SPIN:
 datasets/base_dataset.py, constants.py). OpenPose's detections, which SPIN
 gives no weight, and masks are not read. Many later papers ship such files,
 too.
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +19,8 @@ import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.formats import array_files
-from training.data.formats import requirements
-from training.data.readers import frames, writing
+from training.data.formats import requirements, texts
+from training.data.readers import frames, genders, writing
 
 NAME = "spin-npz"
 TOPOLOGY = "smpl"
@@ -47,7 +49,6 @@ _SHAPES = {
     "shape": (10,),
     "has_smpl": (),
 }
-_GENDERS = {"m": "male", "f": "female"}
 _ROOM = 1.2
 _PEOPLE_PER_TASK = 64
 
@@ -104,24 +105,25 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     cure = "Fetch it again."
     stored = array_files.read_npz(path, expected, cure)
     names = ["imgname", *_SHAPES, "gender"]
-    arrays = {name: stored[name] for name in names if name in stored}
     for name in ("imgname", "center", "scale"):
-        if name not in arrays:
+        if name not in stored:
             raise ValueError(f"{path} has no {name}, expected {expected}.")
-    count = arrays["imgname"].size
-    for name, rows in arrays.items():
+    count = math.prod(stored.form("imgname").shape)
+    arrays = {}
+    for name in filter(stored.__contains__, names):
+        form = stored.form(name)
         shape = (count, *_SHAPES.get(name, ()))
         is_numeric = name not in ("imgname", "gender")
-        if rows.size != np.prod(shape) or (
+        if math.prod(form.shape) != math.prod(shape) or (
             is_numeric
-            and not np.issubdtype(rows.dtype, np.number)
-            and rows.dtype != bool
+            and not np.issubdtype(form.dtype, np.number)
+            and form.dtype != bool
         ):
             raise ValueError(
-                f"{path}: {name} is {rows.dtype} of the shape {rows.shape}, "
+                f"{path}: {name} is {form.dtype} of the shape {form.shape}, "
                 f"expected {shape}. {cure}"
             )
-        arrays[name] = rows.reshape(shape)
+        arrays[name] = stored[name].reshape(shape)
     return arrays
 
 
@@ -129,10 +131,15 @@ def read(task: Task):
     """Reads the people of a task."""
     for index in range(len(task.rows["imgname"])):
         row = {name: rows[index] for name, rows in task.rows.items()}
-        name = str(row["imgname"])
+        name = texts.text(row["imgname"])
         example_id = f"{task.stem}-{task.first + index:06d}"
         if not np.isfinite([*row["center"], row["scale"]]).all():
             yield writing.Skipped(example_id, "center or scale is not finite")
+            continue
+        try:
+            gender = genders.read(row.get("gender", ""))
+        except ValueError as error:
+            yield writing.Skipped(example_id, str(error))
             continue
         side = 200 * float(row["scale"]) / _ROOM
         yield frames.example(
@@ -140,7 +147,7 @@ def read(task: Task):
             box=(*(row["center"] - side / 2), side, side),
             dataset=NAME,
             example_id=example_id,
-            gender=_GENDERS.get(str(row.get("gender", "")), "neutral"),
+            gender=gender,
             **_labels(row),
         )
 

@@ -24,10 +24,11 @@ from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
 from tf_hmr.body import parts as body_parts
+from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 from training.data.formats import mat as mat_files
 from training.data.formats import requirements
-from training.data.readers import frames, writing
+from training.data.readers import frames, genders, writing
 
 NAME = "surreal"
 SOURCE = "https://www.di.ens.fr/willow/research/surreal (an account, by mail)"
@@ -76,13 +77,13 @@ class _Clip(NamedTuple):
     """The person in the image, whose mirror image the files describe.
 
     pose (T, 24, 3); betas (T, 10); joints3d (T, 24, 3) metres in the camera's
-    frame; genders (T,) 0 or 1; empty (T,) whether all joints are zero.
+    frame; genders, T of them; empty (T,) whether all joints are zero.
     """
 
     pose: np.ndarray
     betas: np.ndarray
     joints3d: np.ndarray
-    genders: np.ndarray
+    genders: list[str]
     empty: np.ndarray
 
 
@@ -100,7 +101,7 @@ def run(options: Options) -> None:
             f"{path.parts[-3]}_{_stem(path)}",
             options.rules,
         )
-        for path in sorted(folder.glob(f"{runs}/*/*_info.mat"))
+        for path in listing.files(folder, f"{runs}/*/*_info.mat")
     ]
     writing.write(NAME, options, tasks, read)
 
@@ -139,7 +140,7 @@ def read(task: Task) -> Iterator[writing.ReadPerson]:
             joints3d=frames.by_name(_NAMES, joints3d),
             pose=clip.pose[row],
             betas=clip.betas[row],
-            gender=_GENDERS[clip.genders[row]],
+            gender=clip.genders[row],
             intrinsics=INTRINSICS,
             dataset=NAME,
             example_id=name,
@@ -187,14 +188,11 @@ def _clip(path: Path) -> _Clip:
     joints3d = np.einsum("ab,bjt->tja", TO_CAMERA, world)
     joints3d -= TO_CAMERA @ camera_location.astype(np.float64).reshape(3)
     rotvecs = pose.astype(np.float64).reshape(72, count).T.reshape(-1, 24, 3)
-    genders = gender.reshape(count).astype(int)
-    if not np.isin(genders, (0, 1)).all():
-        raise ValueError(f"{path}: gender is neither 0 nor 1")
     return _Clip(
         _mirrored(rotvecs, z_rotations.astype(np.float64).reshape(count)),
         betas.reshape(10, count).T,
         joints3d[:, _SIDES],
-        genders,
+        [genders.read(code, _GENDERS) for code in gender.reshape(count)],
         ~world.any(axis=(0, 1)),
     )
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
-from tf_hmr.formats import array_files, unpickle
+from tf_hmr.formats import array_files, image_files, unpickle
 from tf_hmr.geometry import crop
 from training.data.formats import requirements
 from training.data.readers import frames, writing
@@ -178,11 +178,9 @@ def _intrinsics(path: Path, focal: float) -> list[float]:
 
 
 def _box(path: Path, xy: np.ndarray) -> crop.Box:
-    if path.exists():
-        buffer = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if len(buffer) else None
-        if image is not None:
-            body = (image.min(axis=2) < _WHITE).astype(np.uint8)
-            if body.any():
-                return tuple(map(float, cv2.boundingRect(body)))
+    with contextlib.suppress(FileNotFoundError, image_files.BadImage):
+        image = image_files.decode(path.read_bytes())
+        body = (image.min(axis=2) < _WHITE).astype(np.uint8)
+        if body.any():
+            return tuple(map(float, cv2.boundingRect(body)))
     return crop.box_of_keypoints(xy, np.ones(len(xy)))

@@ -4,14 +4,21 @@ Facts of the format: akanazawa/hmr: src/datasets/coco_to_tfrecords.py;
 open-mmlab/mmpose: tests/data/coco.
 """
 
+import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_hmr import joints
-from tf_hmr.formats import json_files
+from tf_hmr.formats import (
+    coco_annotations,
+    json_files,
+    keypoint_labels,
+    left_out,
+    photo_files,
+)
 from tf_hmr.geometry import crop
 from training.data.formats import requirements
 from training.data.readers import frames, writing
@@ -19,13 +26,26 @@ from training.data.readers import frames, writing
 _MAX_DISTANCE = 10  # of a polygon's corner, in image sides
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
+_log = logging.getLogger(__name__)
+
 
 class Annotated(NamedTuple):
-    """A person's annotation, with the name and (W, H) of the image."""
+    """A person's annotation.
+
+    Attributes:
+        file: the image's file name; its id where the file gives no name.
+        size: its width and height, (0, 0) where the file does not give them.
+        annotation: the annotation.
+        names: names of the keypoints in their order; those that records do
+            not store are dropped.
+        cause: why the annotation cannot be used, in a few words; else "".
+    """
 
     file: str
     size: tuple[int, int]
     annotation: dict
+    names: tuple[str, ...] = joints.COCO17
+    cause: str = ""
 
 
 Points = dict[str, np.ndarray]
@@ -38,40 +58,39 @@ Rules = Callable[[Annotated, Points], "Sequence[float] | str"]
 def read(path: Path) -> list[Annotated]:
     """The people of a file without crowds, grouped by image.
 
+    Those who cannot be used have a cause, and are named in a warning.
+
     Raises:
-        ValueError: the file is not in COCO's format.
+        ValueError: the file is not in COCO's format, or no category can be
+            that of people.
     """
     try:
-        content = json_files.loads(
-            path.read_text("utf-8"), object_hook=_drop_unused
-        )
-        images = {
-            int(image["id"]): (
-                str(image["file_name"]),
-                (int(image["width"]), int(image["height"])),
-            )
-            for image in content["images"]
-        }
-        people = [
-            Annotated(*images[annotation["image_id"]], annotation)
-            for annotation in content["annotations"]
-            if annotation.get("category_id", 1) == 1
-            and not annotation.get("iscrowd")
-        ]
-        # Neighbours in a task read their image once.
-        people.sort(
-            key=lambda annotated: (
-                annotated.annotation["image_id"],
-                annotated.annotation["id"],
-            )
-        )
+        content = json_files.read(path, object_hook=_drop_unused)
+        persons = coco_annotations.people(content)
     except _MALFORMED as error:
         raise ValueError(
             f"{path} is not in COCO's format ({error!r}): expected images "
             "with id, file_name, width and height, and annotations with id, "
             "image_id and keypoints. It may be damaged; fetch it again."
         ) from error
+    problems = left_out.LeftOut()
+    people = []
+    for row, (entry, names, image, cause) in enumerate(persons):
+        # Without an id it is called by its place in the file.
+        example_id = coco_annotations.id_text(entry.get("id")) or f"row{row}"
+        annotation = entry | {"id": entry.get("id", example_id)}
+        size = image.size or (0, 0)
+        people.append(Annotated(image.name, size, annotation, names, cause))
+        if cause:
+            problems.add(f"annotation {example_id!r}", cause)
+    problems.log(_log, path)
+    people.sort(key=_image_and_id)  # Neighbours read their image once.
     return people
+
+
+def _image_and_id(annotated: Annotated):
+    ids = (annotated.annotation.get("image_id"), annotated.annotation["id"])
+    return [coco_annotations.order_key(value) for value in ids]
 
 
 def person(
@@ -79,7 +98,6 @@ def person(
     annotated: Annotated,
     rules: Rules,
     dataset_name: str,
-    names: Sequence[str] = joints.COCO17,
     open_image: Callable[[Path], Path | np.ndarray] = Path,
 ) -> writing.ReadPerson:
     """Reads one annotated person.
@@ -89,19 +107,18 @@ def person(
         annotated: the person.
         rules: selects people and gives their box.
         dataset_name: name of the dataset in the record.
-        names: names of the keypoints in their order; those that records do
-            not store are dropped.
         open_image: maps an image's path to a source of frames.example.
     """
-    annotation = annotated.annotation
-    example_id = f"{Path(annotated.file).stem}-{annotation['id']}"
+    annotation, names = annotated.annotation, annotated.names
+    stem = PurePosixPath(annotated.file.replace("\\", "/")).stem
+    example_id = f"{stem}-{annotation['id']}"
+    if annotated.cause:
+        return writing.Skipped(example_id, annotated.cause)
     keypoints = annotation.get("keypoints")
     if keypoints is None:
         return writing.Skipped(example_id, "no keypoints")
     try:
-        labels = np.array(keypoints, np.float64).reshape(len(names), 3)
-        if not np.isfinite(labels).all():
-            raise ValueError("not finite")
+        labels = keypoint_labels.parse(keypoints).reshape(len(names), 3)
         points = {
             name: label
             for name, label in zip(names, labels, strict=True)
@@ -116,8 +133,17 @@ def person(
         return writing.Skipped(example_id, "the annotation is malformed")
     if isinstance(box_or_cause, str):
         return writing.Skipped(example_id, box_or_cause)
+    if keypoint_labels.scale_of([labels]) != keypoint_labels.PIXELS:
+        return writing.Skipped(example_id, "the keypoints are not in pixels")
+    try:
+        path = photo_files.find(folder, annotated.file)
+    except FileNotFoundError:
+        return writing.Skipped(example_id, "the picture's file is missing")
+    except ValueError:
+        cause = "several pictures fit its file name"
+        return writing.Skipped(example_id, cause)
     return frames.example(
-        open_image(folder / annotated.file),
+        open_image(path),
         keypoints=frames.by_name(names, labels[:, :2], labels[:, 2] > 0),
         box=box_or_cause,
         dataset=dataset_name,
@@ -156,7 +182,7 @@ def _drop_unused(read_object: dict) -> dict:
     """Drops unused fields while parsing; all fields would fill the memory."""
     for unused in ("license", "coco_url", "flickr_url", "date_captured"):
         read_object.pop(unused, None)
-    if not read_object.get("num_keypoints", 1):
+    if read_object.get("num_keypoints", 1) == 0:
         read_object["keypoints"] = read_object["segmentation"] = None
     # Python's numbers are eight times as large.
     if "keypoints" in read_object:

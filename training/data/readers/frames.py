@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from tf_hmr import joints
+from tf_hmr.formats import image_files, jpeg_data
 from tf_hmr.geometry import crop
 from training.data.pipeline import pixels
 from training.data.readers import writing
@@ -28,7 +29,6 @@ ROOM = 2.2
 """Side of a cut over the longer side of the box. HMR's crop of 224 / 150
 sides, enlarged by 1 / 0.8 and moved by 20 px of 224 either way, sees 2.13."""
 
-_JPEG = b"\xff\xd8"
 _MAX_GRABS = 300  # Longer gaps are crossed by seeking, not by grabbing.
 
 
@@ -120,21 +120,18 @@ def _read(source: Path | np.ndarray):
 @functools.lru_cache(maxsize=1)  # The next person is often in the same file.
 def _read_file(path: Path):
     encoded = path.read_bytes()
-    if encoded[:2] == _JPEG:
-        return encoded, None, pixels.jpeg_size(encoded)
-    try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # an empty file, or a header that asks for too much
-        image = None
-    if image is None:
-        raise pixels.BadImage("picture does not decode")
+    if encoded[:2] == jpeg_data.START:
+        frame = jpeg_data.find_frame(encoded)
+        return encoded, None, (frame.width, frame.height)
+    image = image_files.decode(encoded)
     return b"", image, image.shape[1::-1]
 
 
 @functools.lru_cache(maxsize=1)
 def _decoded(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
+    image = pixels.decode_jpeg(jpeg, size, undamaged=True)
     # A reversed view would be copied channel by channel when it is resized.
-    return cv2.cvtColor(pixels.decode_jpeg(jpeg, size), cv2.COLOR_RGB2BGR)
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
 
 
 def _reject_cause(label: schema.Example, parts: np.ndarray | None) -> str:

@@ -31,7 +31,7 @@ def intrinsics(
     if not path.exists():
         return pinhole.fit(points, points3d)
     try:
-        content = json_files.loads(path.read_bytes())
+        content = json_files.read(path)
         matrix = content["intrinsics"][camera]["calibration_matrix"]
         (fx, _, cx), (_, fy, cy), _ = matrix
         return np.array([fx, fy, cx, cy], float)

@@ -21,11 +21,17 @@ import tqdm
 from tf_hmr.formats import atomic, json_files
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
-from training.data.records import records_folder, schema, shards
+from training.data.records import (
+    reader_versions,
+    records_folder,
+    schema,
+    shards,
+)
 
 _log = logging.getLogger(__name__)
 _AHEAD = 4  # Tasks per process in flight, so that memory stays bounded.
 _SHEET_PEOPLE = 24
+_MAX_CAUSES = 10  # of leaving people out, in a message; a report has all
 _LABELS = ("keypoints", "joints3d", "pose", "betas", "parts")
 
 
@@ -122,12 +128,16 @@ def _write_split(
         )
     _read_all(options, tasks, read, writer, progress)
     if not sum(writer.counts):
+        # Nothing is lost: another --root may be right for this folder.
+        _options_path(folder, options.split).unlink()
         raise ValueError(
             f"{options.root} gave no person for {options.split!r}: "
-            f"{dict(progress.skipped) or 'no task was found'}. Check --root "
-            "and --split."
+            f"{_causes(progress.skipped)}. Check --root and --split."
         )
-    facts = {"skipped": dict(progress.skipped), "labels": dict(progress.labels)}
+    facts = reader_versions.facts(name) | {
+        "skipped": dict(progress.skipped),
+        "labels": dict(progress.labels),
+    }
     report = writer.finish(None, command(name, options), facts)
     _Progress.path(folder, options.split).unlink(missing_ok=True)
     _show(folder, options.split, progress)
@@ -149,7 +159,8 @@ def checked(person: ReadPerson) -> ReadPerson:
     if isinstance(person, Skipped):
         return person
     try:
-        pixels.decode_jpeg(person.image, (person.width, person.height))
+        size = person.width, person.height
+        pixels.decode_jpeg(person.image, size, undamaged=True)
         schema.check(person)
     except pixels.BadImage as error:
         return Skipped(person.example_id, str(error))
@@ -277,9 +288,13 @@ def _is_finished(folder: Path, split: str) -> bool:
     return split in records_folder.read_report(folder)["splits"]
 
 
+def _options_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}.options.json"
+
+
 def _claim(folder: Path, name: str, options: Options) -> None:
     """Saves the options of the split; refuses a folder with other options."""
-    path = folder / f"{options.split}.options.json"
+    path = _options_path(folder, options.split)
     split_options = {"dataset": name} | dataclasses.asdict(options)
     del split_options["workers"]
     split_options = json.loads(json.dumps(split_options, default=str))
@@ -340,5 +355,17 @@ def _show(folder: Path, split: str, progress: _Progress) -> None:
     print(f"{split}: {len(stored)} people in {folder}, shown in {path}")
     for label, count in progress.labels.items():
         print(f"  {count} with {label}")
-    for cause, count in progress.skipped.most_common():
+    for cause, count in progress.skipped.most_common(_MAX_CAUSES):
         print(f"  {count} left out: {cause}")
+    others = len(progress.skipped) - _MAX_CAUSES
+    if others > 0:
+        print(f"  {others} more causes are in {folder / 'report.json'}")
+
+
+def _causes(skipped: collections.Counter) -> str:
+    """Most frequent causes with their counts, for an error's one line."""
+    if not skipped:
+        return "no task was found"
+    shown = dict(skipped.most_common(_MAX_CAUSES))
+    others = len(skipped) - len(shown)
+    return f"{shown}{f' and {others} more causes' if others else ''}"

@@ -16,6 +16,7 @@ _EXPECTED = "pose (N, 72), betas (N, 10), the topology and maybe gender (N,)"
 GENDERS = {"female": -1.0, "male": 1.0}
 """Genders as numbers; 0 is neutral or unknown."""
 _NUMBERS = (0.0, *GENDERS.values())
+_NAMES = ("pose", "betas", "topology", "gender")
 
 
 class Prior(NamedTuple):
@@ -85,7 +86,8 @@ def read(folder: str | os.PathLike) -> Prior:
         )
     cure = f"Delete {path} and prepare this data set again."
     stored = array_files.read_npz(path, _EXPECTED, cure)
-    shapes = {name: array.shape for name, array in stored.items()}
+    names = [name for name in _NAMES if name in stored]
+    shapes = {name: stored[name].shape for name in names}
     count = len(stored["pose"]) if shapes.get("pose") else 0
     expected_shapes = {
         "pose": (count, *schema.ARRAYS["pose"]),
@@ -103,7 +105,7 @@ def read(folder: str | os.PathLike) -> Prior:
         stored["pose"],
         stored["betas"],
         str(stored["topology"]),
-        stored.get("gender"),
+        stored["gender"] if "gender" in stored else None,
     )
 
 

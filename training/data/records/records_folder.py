@@ -149,7 +149,8 @@ class Writer:
             self._file.close()
             index = np.array(self._index, np.int64)
             np.save(shard_index.path_of(path), index)
-            os.replace(f"{path}.tmp", path)
+            atomic.sync(shard_index.path_of(path))
+            atomic.rename(f"{path}.tmp", path)
             self._file, self._index = None, []
 
 
@@ -160,6 +161,33 @@ def locked(folder: pathlib.Path) -> contextlib.AbstractContextManager:
         ValueError: another process writes to it.
     """
     return folder_lock.locked(folder, "writes records to", "--out")
+
+
+def made_by(folder: str | os.PathLike, split: str) -> dict[str, str]:
+    """Reader and rules that made a split, as its stored options say.
+
+    Returns:
+        "dataset", the reader's name, and "rules" where it has several; {} for
+        records without stored options.
+
+    Raises:
+        ValueError: the stored options are damaged.
+    """
+    path = pathlib.Path(folder) / f"{split}.options.json"
+    if not path.is_file():
+        return {}
+    try:
+        options = dict(json_files.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}), expected the options that "
+            f"{folder} was made with. Delete the folder and make it again."
+        ) from error
+    return {
+        name: str(options[name])
+        for name in ("dataset", "rules")
+        if name in options
+    }
 
 
 def read_report(folder: str | os.PathLike) -> dict:
@@ -181,7 +209,7 @@ def read_report(folder: str | os.PathLike) -> dict:
             f"Make them with: {cure}"
         )
     try:
-        report = dict(json_files.loads(path.read_text()))
+        report = dict(json_files.read(path))
         for split in dict(report.get("splits", {})).values():
             sum(split["shards"])
     except (ValueError, TypeError, KeyError) as error:

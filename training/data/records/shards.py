@@ -7,10 +7,10 @@ import pathlib
 import threading
 import weakref
 import zlib
-from typing import Any
 
 import numpy as np
 
+from tf_hmr.formats import system_limits
 from training.data.records import callback_errors, records_folder, shard_index
 
 _log = logging.getLogger(__name__)
@@ -113,9 +113,7 @@ class Records:
             )
         self.shards = selected
         self._starts = np.cumsum([0] + [shard.count for shard in selected])
-        self._files: dict[int, Any] = {}
-        self._opening = threading.Lock()
-        weakref.finalize(self, _close, self._files)
+        self._files: dict[int, _OpenFile] = {}
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -129,41 +127,64 @@ class Records:
         """
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         shard, row = self.shards[number], index - int(self._starts[number])
-        file = self._file(number)
+        descriptor = self._descriptor(number)
         start = int(shard.ends[row - 1]) if row else 0
         length = int(shard.ends[row]) - start - shard_index.FRAMING
         # 12: the length and its checksum. pread has no file position, so
         # threads need no lock for it. The checksum is zlib's: no public
         # function computes that of TFRecords.
         try:
-            serialized = os.pread(file.fileno(), length, start + 12)
+            serialized = os.pread(descriptor, length, start + 12)
         except OSError as error:
             raise _unreadable(shard.path, error) from error
         if zlib.crc32(serialized) != int(shard.checksums[row]):
             raise DamagedRecord(f"{shard.path} record {row}")
         return serialized
 
-    def _file(self, number: int) -> Any:
-        # Several batches are read at once. If two of them opened a shard, the
-        # file replaced here would be closed while the other reads it.
-        with self._opening:
-            if number not in self._files:
-                path = self.shards[number].path
-                try:
-                    self._files[number] = open(path, "rb", buffering=0)
-                except OSError as error:
-                    raise _unreadable(path, error) from error
-            return self._files[number]
+    def _descriptor(self, number: int) -> int:
+        if number not in self._files:
+            path = self.shards[number].path
+            try:
+                self._files[number] = _open(path)
+            except OSError as error:
+                raise _unreadable(path, error) from error
+        return self._files[number].descriptor
+
+
+class _OpenFile:
+    """A file that is open for as long as anything refers to it."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+# All Records of a process share one descriptor of each file: TensorFlow frees
+# the callbacks of a pipeline late or never, and the Records that they read.
+_open_files: weakref.WeakValueDictionary[tuple[int, int], _OpenFile] = (
+    weakref.WeakValueDictionary()
+)
+_opening = threading.Lock()
+
+
+def _open(path: pathlib.Path) -> _OpenFile:
+    with _opening:
+        status = os.stat(path)
+        # A file that was written anew has another number.
+        key = status.st_dev, status.st_ino
+        file = _open_files.get(key)
+        if file is None:
+            file = _open_files[key] = _OpenFile(path)
+        return file
 
 
 def _unreadable(path: pathlib.Path, error: OSError) -> RecordsGoneError:
+    if system_limits.is_reached(error):
+        return RecordsGoneError(
+            f"{path} cannot be opened. {system_limits.CURE}"
+        )
     return RecordsGoneError(
         f"{path} was there when this run began, and cannot be read now "
         f"({error.strerror}). Bring its folder back; the same command then "
         "continues from the last checkpoint."
     )
-
-
-def _close(files: dict[int, Any]) -> None:
-    for file in files.values():
-        file.close()

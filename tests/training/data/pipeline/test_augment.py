@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.support import record_samples
 from tests.support.closeness import TOLERANCES, assert_close
 from tf_hmr import joints
-from tf_hmr.geometry import camera, crop, rotations
+from tf_hmr.geometry import camera, crop, crop_pixels, rotations
 from training import config
 from training.data.pipeline import augment, pixels
 
@@ -30,6 +30,11 @@ def one(augmentation: augment.Augmentation, **changes) -> augment.Augmentation:
         for name, number in changes.items()
     }
     return augmentation._replace(**new)
+
+
+def image_crop(jpeg, size, to_ndc, side: int) -> np.ndarray:
+    window = crop_pixels.visible_window(to_ndc, size, side)
+    return pixels.image_crop(jpeg, size, window, side)
 
 
 def boxes(count: int) -> tf.Tensor:
@@ -89,7 +94,7 @@ def test_without_augmentation_the_crop_is_that_of_a_photo(rng):
     expected = crop.pixels_to_ndc(points[0, :, :2], SQUARE)
     assert_close("ndc", keypoints[0, :, :2], expected)
     image, _ = record_samples.draw(record_samples.keypoints(rng))
-    mine = pixels.image_crop(
+    mine = image_crop(
         record_samples.jpeg(image),
         (record_samples.WIDTH, record_samples.HEIGHT),
         to_ndc[0].numpy(),
@@ -108,7 +113,7 @@ def test_dots_follow_their_keypoints(number):
     points = augment.keypoints(augmentation, to_ndc, points).numpy()
     errors = []
     for row in range(6):
-        image = pixels.image_crop(
+        image = image_crop(
             example.image,
             (example.width, example.height),
             to_ndc[row].numpy(),
@@ -276,10 +281,10 @@ def test_shrunk_images_stay_in_place_and_smooth(shrinkage):
         difference = np.abs(picture.astype(int) - clear)
         return difference[3:-3, 3:-3].mean()
 
-    warped = pixels.image_crop(record_samples.jpeg(image), size, to_ndc, side)
+    warped = image_crop(record_samples.jpeg(image), size, to_ndc, side)
     assert error(warped) < 2.0
     # Noise is averaged nearly as well as by the photo's area filter.
-    warped = pixels.image_crop(record_samples.jpeg(noisy), size, to_ndc, side)
+    warped = image_crop(record_samples.jpeg(noisy), size, to_ndc, side)
     assert error(warped) < 1.2 * error(crop.crop_image(noisy, box, side))
 
 

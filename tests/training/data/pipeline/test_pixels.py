@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support import photos
+from tf_hmr.geometry import crop_pixels
 from training.data.pipeline import pixels
 
 SIZE = (210, 190)
@@ -41,7 +42,8 @@ def test_the_crop_does_not_depend_on_where_decoding_stops(monkeypatch):
     picture = photos.image(*SIZE)
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
     to_ndc = np.array([[0.03, 0.01, -2.0], [-0.01, 0.03, -1.4]])
-    found = pixels.image_crop(jpeg, SIZE, to_ndc, 64)
+    window = crop_pixels.visible_window(to_ndc, SIZE, 64)
+    found = pixels.image_crop(jpeg, SIZE, window, 64)
     whole = pixels._decode_bgr
     monkeypatch.setattr(
         pixels,
@@ -49,5 +51,5 @@ def test_the_crop_does_not_depend_on_where_decoding_stops(monkeypatch):
         lambda data, size, reduced, _: whole(data, size, reduced),
     )
     np.testing.assert_array_equal(
-        found, pixels.image_crop(jpeg, SIZE, to_ndc, 64)
+        found, pixels.image_crop(jpeg, SIZE, window, 64)
     )

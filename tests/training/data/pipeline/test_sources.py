@@ -1,6 +1,7 @@
 """Where an experiment's records are read from: --records."""
 
 import dataclasses
+import json
 import logging
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support import record_samples
 from training import config
 from training.data.pipeline import sources
 from training.data.prepare import poses
+from training.data.records import reader_versions
 
 
 @pytest.fixture
@@ -41,6 +43,20 @@ def test_names_lie_below_the_root(tmp_path, paper):
     ]
     assert found.prior == str(tmp_path / "poses")
     assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
+
+
+def test_records_of_a_faulty_reader_are_named_once(tmp_path, caplog):
+    folder = tmp_path / "poses"
+    make(folder)
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(
+        json.dumps(report | {"dataset": "spin-npz"})
+    )
+    data = config.Data(sources=(config.Source("poses"),), prior="poses")
+    with caplog.at_level(logging.WARNING):
+        sources.resolve(data, (str(tmp_path),))
+    (line,) = caplog.messages
+    assert line == reader_versions.warning(folder) != ""
 
 
 def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):

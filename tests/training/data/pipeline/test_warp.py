@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.support import pipeline_batches, record_samples
 from tests.support.closeness import TOLERANCES, assert_close
-from tf_hmr.geometry import crop
+from tf_hmr.geometry import crop, crop_pixels
 from training import config
 from training.data.pipeline import augment, pixels, warp
 
@@ -107,15 +107,19 @@ def test_the_canvas_keeps_the_resolution(shrinkage, turned):
     drawn = augment.identity(1)._replace(rotation_rad=tf.constant([turned]))
     to_ndc = augment.image_to_ndc(drawn, tf.constant([box]))[0].numpy()
     jpeg, size = record_samples.jpeg(image), (length, length)
-    canvas = np.zeros((1, *2 * [warp.canvas_side(side)], 3), np.uint8)
-    to_canvas, filled = pixels.fill_canvas(jpeg, size, to_ndc, side, canvas[0])
+    canvas_side = warp.canvas_side(side)
+    window = crop_pixels.visible_window(to_ndc, size, side, canvas_side)
+    decoded = pixels.decode_window(jpeg, size, window)
+    canvas = np.zeros((1, canvas_side, canvas_side, 3), np.uint8)
+    canvas[0, : decoded.shape[0], : decoded.shape[1]] = decoded
     batch = {
         "canvas": tf.constant(canvas),
-        "filled": tf.constant([filled], tf.float32),
-        "to_canvas": tf.constant([to_canvas], tf.float32),
+        "filled": tf.constant([window.size], tf.float32),
+        "to_canvas": tf.constant([window.from_crop], tf.float32),
     }
     found = warp.finish(batch, side)["image"][0].numpy()
-    expected = pixels.image_crop(jpeg, size, to_ndc, side)
+    window = crop_pixels.visible_window(to_ndc, size, side)
+    expected = pixels.image_crop(jpeg, size, window, side)
     inner = slice(3, -3)
     difference = np.abs(found - expected)[inner, inner]
     assert difference.mean() < 6.0
@@ -132,12 +136,12 @@ def test_crops_beside_the_image_repeat_its_edge():
     jpeg = record_samples.jpeg(image)
     boxes = tf.constant([[70.0, 5.0, 30.0, 30.0]])
     to_ndc = augment.image_to_ndc(augment.identity(1), boxes)[0].numpy()
-    canvas = np.zeros((48, 48, 3), np.uint8)
-    _, filled = pixels.fill_canvas(jpeg, (50, 40), to_ndc, 32, canvas)
-    assert filled[0] == 1
-    found = pixels.image_crop(jpeg, (50, 40), to_ndc, 32)
+    window = crop_pixels.visible_window(to_ndc, (50, 40), 32, 48)
+    decoded = pixels.decode_window(jpeg, (50, 40), window)
+    assert decoded.shape[1] == 1
+    found = pixels.image_crop(jpeg, (50, 40), window, 32)
     assert np.abs(found.astype(int) - (10, 200, 90)).max() < 40
-    assert np.abs(found.astype(int) - canvas[0, 0]).max() < 40
+    assert np.abs(found.astype(int) - decoded[0, 0]).max() < 40
 
 
 def test_gains_and_occluders_change_only_what_they_should():

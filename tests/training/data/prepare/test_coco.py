@@ -134,7 +134,8 @@ def change_of(name, found):
         "far": found | {"segmentation": [np.array([0, 0, 1e12, 0, 5, 5])]},
         "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
         "unread": found | {"segmentation": {"counts": "abc"}},
-        "nan": found | {"keypoints": [float("nan"), 4, 2] + points[3:]},
+        "nan": found | {"keypoints": [float("nan"), 4, 2] * 17},
+        "shares": found | {"keypoints": [0.1, 0.4, 2] * 8 + [0.8, 0.9, 2] * 9},
     }[name]
 
 
@@ -154,6 +155,7 @@ def change_of(name, found):
         ("flat", "the annotation is malformed"),
         ("unread", "the annotation is malformed"),
         ("nan", "the annotation is malformed"),
+        ("shares", "the keypoints are not in pixels"),
     ],
 )
 def test_who_is_left_out_and_why(root, name, cause):
@@ -230,3 +232,54 @@ def test_records_and_sheet(root, tmp_path):
     }
     assert cv2.imread(str(tmp_path / "train.png")).std() > 20
     assert frames.ROOM > 2.13, "HMR's augmentation sees that much"
+
+
+def test_a_joint_that_is_not_finite_is_not_labelled(root):
+    points = first(root)["keypoints"]
+    changed = first(root) | {"keypoints": [np.nan, 4, 2, *points[3:]]}
+    (example,) = coco.read(task(root, changed=changed))
+    assert list(labels(example)[:, 2]) == [0] + [1] * 16
+
+
+def test_an_odd_entry_is_counted_and_the_others_are_read(
+    tmp_path, scenes, caplog
+):
+    def change(content):
+        good = content["annotations"][0]
+        content["annotations"] += [
+            good | {"id": 7, "image_id": 77},
+            good | {"id": 8, "image_id": None},
+            None,
+            {k: v for k, v in good.items() if k != "id"},
+        ]
+        content["images"] += [{"id": 9, "width": None}, {}, 5]
+
+    path = coco_files.write(tmp_path, scenes[:1], change=change)
+    text = path.read_text()
+    path.write_bytes(text.encode("utf-8-sig"))
+    found = list(coco.read(task(tmp_path)))
+    causes = sorted(r.cause for r in found if isinstance(r, writing.Skipped))
+    assert causes == [
+        "it is not an object",
+        "it names no image",
+        "its image is not listed",
+    ]
+    assert len(found) == 6
+    assert "1 left out, its image is not listed: annotation '7'." in caplog.text
+
+
+def test_images_are_found_by_numbers_and_other_folders(tmp_path, scenes):
+    def change(content):
+        image = content["images"][0]
+        image["file_name"] = "data\\train2014\\" + image["file_name"]
+        image["id"] = "000001"
+
+    coco_files.write(tmp_path, scenes[:1], change=change)
+    found = list(coco.read(task(tmp_path)))
+    assert [example.example_id for example in found] == [
+        "COCO_train2014_000000000001-100",
+        "COCO_train2014_000000000001-101",
+    ]
+    (tmp_path / "train2014/COCO_train2014_000000000001.jpg").unlink()
+    missing = list(coco.read(task(tmp_path)))
+    assert {r.cause for r in missing} == {"the picture's file is missing"}

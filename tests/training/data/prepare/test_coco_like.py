@@ -198,3 +198,91 @@ def test_records_and_sheet(scenes, tmp_path):
     coco_like.run(coco_like.Options(root, out, workers=1))
     assert len(shards.Records(out, "train")) == 4
     assert cv2.imread(str(out / "train.png")).std() > 20
+
+
+def changed(root, change):
+    """Rewrites annotations.json."""
+    path = root / "annotations.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return root
+
+
+@pytest.mark.parametrize("number", [0, 2, "1"])
+def test_people_are_of_any_category(scenes, tmp_path, monkeypatch, number):
+    def change(content):
+        content["categories"][0]["id"] = number
+        box = {"id": 9, "name": "box", "keypoints": []}
+        content["categories"].insert(0, box)
+        for annotation in content["annotations"]:
+            annotation["category_id"] = number
+        ball = {"id": 99, "image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}
+        content["annotations"].append(ball)
+
+    root = changed(write_coco(tmp_path, scenes), change)
+    found = read_all(root, monkeypatch)
+    for example, person in zip(found, everyone(scenes), strict=True):
+        check(example, person, NAMES)
+
+
+def test_each_category_has_its_order(scenes, tmp_path, monkeypatch):
+    def change(content):
+        (man,) = content["categories"]
+        man["name"] = "man"
+        woman = {"id": 2, "name": "woman", "keypoints": man["keypoints"][::-1]}
+        content["categories"].insert(0, woman)
+        for annotation in content["annotations"][::2]:
+            annotation["category_id"] = 2
+            rows = np.reshape(annotation["keypoints"], (-1, 3))[::-1]
+            annotation["keypoints"] = rows.ravel().tolist()
+
+    root = changed(write_coco(tmp_path, scenes), change)
+    found = read_all(root, monkeypatch)
+    for example, person in zip(found, everyone(scenes), strict=True):
+        check(example, person, NAMES)
+
+
+def test_an_odd_person_of_openpose_leaves_the_others(
+    scenes, tmp_path, monkeypatch, caplog
+):
+    root = openpose_photos.write_openpose(tmp_path, scenes)
+    path = root / "images" / "photo0_keypoints.json"
+    content = json.loads(path.read_text())
+    content["people"][0]["pose_keypoints_2d"] = []
+    content["people"].append(None)
+    path.write_text(json.dumps(content))
+    (root / "images" / "photo1_keypoints.json").write_text("{")
+    found = read_all(root, monkeypatch)
+    assert [
+        (each.example_id, getattr(each, "cause", "")) for each in found
+    ] == [
+        ("photo0-1", "it has no keypoints of the body"),
+        ("photo0-2", ""),
+        ("photo0-3", "it is not an object"),
+        ("photo1-1", "the file is not OpenPose's json"),
+    ]
+    assert "person 0 of photo0_keypoints.json" in caplog.text
+
+
+@pytest.mark.parametrize("keypoint_scale", [3, 4])
+def test_shares_of_openpose_become_pixels(
+    scenes, tmp_path, monkeypatch, keypoint_scale
+):
+    root = openpose_photos.write_openpose(tmp_path, scenes)
+    for path in (root / "images").glob("*.json"):
+        content = json.loads(path.read_text())
+        for person in content["people"]:
+            rows = np.reshape(person["pose_keypoints_2d"], (-1, 3))
+            rows[:, :2] /= (319, 239)
+            if keypoint_scale == 4:
+                rows[:, :2] = 2 * rows[:, :2] - 1
+            person["pose_keypoints_2d"] = rows.ravel().tolist()
+        path.write_text(json.dumps(content))
+    names = [n for n in openpose_files.BODY25 if "elbow" not in n]
+    found = read_all(root, monkeypatch)
+    for example, person in zip(found, everyone(scenes), strict=True):
+        check(example, person, names)
+    (root / "images" / "photo0.jpg").write_bytes(b"")
+    causes = [getattr(r, "cause", "") for r in read_all(root, monkeypatch)]
+    assert causes == ["picture does not decode"] * 2 + [""] * 2

@@ -1,6 +1,7 @@
 """Human3.6M: films, positions, rectangles, cameras, fitted bodies."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -198,6 +199,8 @@ def test_splits_are_those_of_the_papers(tmp_path, monkeypatch):
     for subject in ("S9", "S11"):
         folder = tmp_path / subject / "MyPoseFeatures/D3_Positions_mono"
         folder.mkdir(parents=True)
+        folder.with_name("D2_Positions").mkdir()
+        (tmp_path / subject / "Videos").mkdir()
         names = ["Directions 1", "Directions", "SittingDown", "SittingDown 1"]
         names += ["Phoning 3", "Phoning 2", "Phoning 1", "Phoning"]
         for name in names:
@@ -250,8 +253,10 @@ def test_damaged_positions_are_named(tmp_path, scenes):
     with pytest.raises(ValueError, match="could not be read as a CDF"):
         list(h36m.read(task(tmp_path, 1)))
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"Request it from http"):
-        list(h36m.read(task(tmp_path, 1)))
+    (skipped,) = h36m.read(task(tmp_path, 1))
+    assert skipped.cause == (
+        f"there are no D2_Positions of S1 Directions 1.{CAMERA}"
+    )
 
 
 def test_positions_that_are_no_numbers_cost_their_frame(tmp_path, scenes):
@@ -273,8 +278,10 @@ def test_damaged_rectangles_and_films(tmp_path, scenes):
     (found,) = h36m.read(task(tmp_path, 1))
     assert found.cause == "the video lacks the frame"
     film.unlink()
-    with pytest.raises(FileNotFoundError, match="not extracted either"):
-        list(h36m.read(task(tmp_path, 1)))
+    (skipped,) = h36m.read(task(tmp_path, 1))
+    assert skipped.cause == (
+        f"there is neither a video nor images of S1 Directions 1.{CAMERA}"
+    )
     h36m_files.write(tmp_path, scenes[:1])
     (path,) = tmp_path.rglob("*.mat")
     given = task(tmp_path, 2, rules="spin")
@@ -286,8 +293,59 @@ def test_damaged_rectangles_and_films(tmp_path, scenes):
     (found, _) = h36m.read(given)
     assert found.cause == "the box is empty or not finite"
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"boxes of --rules spin"):
-        list(h36m.read(given))
+    assert {person.cause for person in h36m.read(given)} == {
+        f"there are no rectangles of S1 Directions 1.{CAMERA}"
+    }
+
+
+@pytest.mark.parametrize("pictures", ["video", "spin"])
+def test_one_missing_video_does_not_stop_the_reader(tmp_path, scenes, pictures):
+    raw = tmp_path / "raw"
+    add(raw, scenes, ("S1", "S5", "S6", "S7", "S8"))
+    kind = {} if pictures == "video" else {"pictures": pictures}
+    h36m_files.write(raw, scenes[:2], **kind)
+    h36m_files.write(raw, scenes[2:], "S1", "Eating", "60457274", **kind)
+    ending = "mp4" if pictures == "video" else "jpg"
+    for path in raw.rglob(f"*Directions*.{ending}"):
+        path.unlink()
+    out = tmp_path / "out"
+    h36m.run(options(raw, out))
+    split = records_folder.read_report(out)["splits"]["train"]
+    assert split["count"] == 1
+    assert split["skipped"] == {
+        f"there is neither a video nor images of S1 Directions 1.{CAMERA}": 2
+    }
+
+
+def test_files_that_are_no_sequence_are_passed_over_or_named(tmp_path, scenes):
+    h36m_files.write(tmp_path, scenes[:1])
+    folder = tmp_path / "S1/MyPoseFeatures/D3_Positions_mono"
+    (path,) = folder.iterdir()
+    for name in (f"_ALL 1.{CAMERA}", f"_ALL.{CAMERA}", f"._{path.stem}"):
+        (folder / f"{name}.cdf").write_bytes(path.read_bytes())
+    (made,) = h36m._tasks_of(options(tmp_path, tmp_path), "S1")
+    assert made.name == "Directions 1"
+    (folder / "Directions.cdf").write_bytes(path.read_bytes())
+    _, odd = h36m._tasks_of(options(tmp_path, tmp_path), "S1")
+    (skipped,) = h36m.read(odd)
+    assert skipped.cause == "S1 Directions.cdf is not named ACTION.CAMERA.cdf"
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("S1/Videos", "videos of S1, which are not extracted either"),
+        ("S1/MyPoseFeatures/D2_Positions", "positions in pixels of S1"),
+        ("S1/MySegmentsMat", "rectangles of S1, for the boxes of --rules spin"),
+    ],
+)
+def test_a_kind_of_files_that_is_missing_as_a_whole_is_refused(
+    tmp_path, scenes, folder, words
+):
+    h36m_files.write(tmp_path, scenes[:1])
+    shutil.rmtree(tmp_path / folder)
+    with pytest.raises(FileNotFoundError, match=f"{words}. Request it from"):
+        list(h36m._tasks_of(options(tmp_path, "out", rules="spin"), "S1"))
 
 
 def test_damaged_bodies_are_named(tmp_path, scenes):

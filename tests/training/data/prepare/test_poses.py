@@ -99,6 +99,84 @@ def test_newer_poses_of_amass(tmp_path, bodies):
     assert found.gender == "male"
 
 
+def newer(bodies, **changes):
+    """Arrays of a newer file of AMASS; a change to None takes one away."""
+    rotvecs, betas = bodies
+    flat = rotvecs.reshape(len(rotvecs), 72)
+    arrays = {
+        "root_orient": flat[:, :3],
+        "pose_body": flat[:, 3:66],
+        "betas": betas[1],
+        "gender": np.array("male"),
+        "mocap_frame_rate": np.array(10.0),
+        "surface_model_type": np.array("smplx"),
+        "markers_latent_vids": np.array({"a": [1, 2]}, object),
+    } | changes
+    return {name: value for name, value in arrays.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "smpls"),
+    [
+        ({"surface_model_type": np.array("smplh")}, True),
+        ({"surface_model_type": np.array(b"SMPL")}, True),
+        ({"surface_model_type": None}, True),
+        ({}, False),
+        ({"surface_model_type": np.array("star")}, False),
+        ({"surface_model_type": None, "pose_jaw": np.zeros((6, 3))}, False),
+        ({"surface_model_type": None, "poses": np.zeros((6, 165))}, False),
+        ({"surface_model_type": None, "betas": np.ones(400)}, False),
+        ({"surface_model_type": None, "expression": np.zeros(10)}, False),
+    ],
+)
+def test_betas_of_other_bodies_are_not_taken_for_those_of_smpl(
+    tmp_path, bodies, changes, smpls
+):
+    path = tmp_path / "walk_stageii.npz"
+    np.savez(path, **newer(bodies, **changes))
+    read = poses.read(task(path, tmp_path, "amass"))
+    assert not read.cause
+    np.testing.assert_allclose(read.pose, bodies[0].reshape(6, 72), atol=1e-6)
+    expected = bodies[1][1] if smpls else np.zeros(10)
+    np.testing.assert_allclose(read.betas, np.tile(expected, (6, 1)))
+    assert bool(read.zero_betas) is not smpls
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"surface_model_type": np.array("mano")}, "poses of the model 'mano'"),
+        ({"gender": np.array("x")}, "the gender 'x' is not known"),
+        (
+            {"pose_body": np.array([{}] * 6, object)},
+            "an array that is read is pickled",
+        ),
+    ],
+)
+def test_files_of_amass_that_are_left_out(tmp_path, bodies, changes, cause):
+    path = tmp_path / "walk_stageii.npz"
+    np.savez(path, **newer(bodies, **changes))
+    assert poses.read(task(path, tmp_path, "amass")).cause == cause
+
+
+def test_the_report_says_whose_betas_are_zeros(tmp_path, bodies):
+    (tmp_path / "raw").mkdir()
+    np.savez(tmp_path / "raw/a_stageii.npz", **newer(bodies))
+    poses.run(options(tmp_path / "raw", tmp_path / "x", "amass"))
+    report = json.loads((tmp_path / "x" / poses.REPORT).read_text())
+    assert report["zero_betas"] == {"smplx": 6}
+    assert report["reader_version"] == 2
+    assert report["origin"].startswith("SMPL-X bodies fitted to markers; zeros")
+    poses_files.write_amass(tmp_path / "raw/b.npz", bodies[0], bodies[1][0], 10)
+    poses.run(options(tmp_path / "raw", tmp_path / "both", "amass"))
+    report = json.loads((tmp_path / "both" / poses.REPORT).read_text())
+    assert report["count"] == 12 and report["zero_betas"] == {"smplx": 6}
+    assert "SMPL-H bodies" in report["origin"]
+    assert "SMPL-X bodies" in report["origin"]
+    betas = mocap.read(tmp_path / "both").betas
+    assert not betas[:6].any() and betas[6:].all()
+
+
 @pytest.mark.parametrize("key", ["poses", "new_poses"])
 def test_poses_of_mosh(tmp_path, bodies, key):
     rotvecs, betas = bodies
@@ -165,6 +243,8 @@ def test_retargeted_poses_say_so_and_belong_to_their_body(
         ("amass", {"betas": np.zeros(4)}, "the file is damaged"),
         ("amass", {"mocap_framerate": np.array("x")}, "the file is damaged"),
         ("mosh", {"poses": np.zeros((8, 69))}, "the file is damaged"),
+        ("mosh", {"poses": np.zeros((24, 165))}, "the file is damaged"),
+        ("amass", {"poses": np.zeros((66, 48))}, "the file is damaged"),
         ("mosh", {"poses": np.zeros((8, 72)), "betas": 3}, "damaged"),
         ("mosh", {"betas": np.zeros(10)}, "the file holds no poses"),
     ],

@@ -8,7 +8,7 @@ from tf_hmr import joints
 from training import doctor
 from training.data.prepare import spin_npz as reader
 from training.data.readers import writing
-from training.data.records import records_folder, shards
+from training.data.records import reader_versions, records_folder, shards
 
 # As nkolot/SPIN: constants.py spells its last 24 names.
 SPELLED = (
@@ -96,6 +96,59 @@ def test_pose_without_flags_counts(scenes, tmp_path, monkeypatch):
     assert all(each.has("pose") for each in read_all(tmp_path, monkeypatch))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["m", "f", "n"],
+        ["M", "F", ""],
+        ["male", "Female", "neutral"],
+        [b"m", b"FEMALE", b"-1"],
+    ],
+)
+def test_texts_may_be_bytes_and_genders_words(
+    scenes, tmp_path, monkeypatch, given
+):
+    stored = spin_npz_files.arrays(scenes)
+    spin_npz_files.write(
+        tmp_path,
+        scenes,
+        gender=np.array(given),
+        extra_info=np.array({"nobody": "asks"}, object),
+    )
+    names = stored["imgname"].astype("S")
+    arrays = stored | {"gender": np.array(given), "imgname": names}
+    plain = read_all(tmp_path, monkeypatch)
+    np.savez(tmp_path / "some_train.npz", **arrays)
+    for people_read in (plain, read_all(tmp_path, monkeypatch)):
+        genders_read = [example.gender for example in people_read]
+        assert genders_read == ["male", "female", "neutral"]
+
+
+def test_an_unknown_gender_is_left_out_by_name(scenes, tmp_path, monkeypatch):
+    spin_npz_files.write(tmp_path, scenes, gender=np.array(["m", "x", "w"]))
+    first, second, third = read_all(tmp_path, monkeypatch)
+    assert first.gender == "male"
+    assert second.cause == "the gender 'x' is not known"
+    assert third.cause == "the gender 'w' is not known"
+
+
+def test_shapes_are_checked_before_numbers_are_read(
+    scenes, tmp_path, monkeypatch
+):
+    path = spin_npz_files.write(tmp_path, scenes, pose=np.zeros((4, 72)))
+    shapes, read_array = [], np.lib.format.read_array
+
+    def counted(*arguments, **options):
+        array = read_array(*arguments, **options)
+        shapes.append(array.shape)
+        return array
+
+    monkeypatch.setattr(np.lib.format, "read_array", counted)
+    with pytest.raises(ValueError, match=r"pose is float64 of .*\(4, 72\)"):
+        reader.read_arrays(path)
+    assert (3, 24, 4) in shapes and (4, 72) not in shapes
+
+
 def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
     stored = spin_npz_files.arrays(scenes)
     stored["scale"][0] = np.nan
@@ -115,7 +168,7 @@ def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
         ({"scale": None}, "has no scale"),
         ({"part": np.zeros((3, 24, 2))}, r"part is float64 .*\(3, 24, 3\)"),
         ({"pose": np.array([["x"] * 72] * 3)}, "pose is <U1"),
-        ({"gender": np.array([{}] * 3)}, "could not be read"),
+        ({"gender": np.array([{}] * 3)}, "is pickled"),
     ],
 )
 def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, changes, told):
@@ -136,6 +189,7 @@ def test_records_and_sheet(scenes, tmp_path):
     reader.run(reader.Options(root=tmp_path, out=out, npz=npz, workers=1))
     assert doctor.main([str(out), "--limit", "0"]) == 0
     assert len(shards.Records(out, "train")) == 3
-    assert (
-        "--npz" in records_folder.read_report(out)["splits"]["train"]["command"]
-    )
+    split = records_folder.read_report(out)["splits"]["train"]
+    assert "--npz" in split["command"]
+    assert (split["reader"], split["reader_version"]) == ("spin-npz", 2)
+    assert reader_versions.warning(out) == ""

@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support import record_samples
+from tests.support import photos, record_samples
 from tf_hmr import joints
 from tf_hmr.geometry import crop
 from training.data.pipeline import pixels
 from training.data.readers import frames, writing
+from training.data.records import schema
 
 # Where the small picture of record_samples lies in a large one.
 CORNER = np.array([700, 410])
@@ -155,6 +156,45 @@ def test_a_large_jpeg_that_is_cut_short_is_left_out(large, tmp_path):
     path.write_bytes(record_samples.jpeg(picture)[:-100])
     found = frames.example(path, **fields(points, box))
     assert found == writing.Skipped("id", "JPEG is cut short")
+
+
+@pytest.mark.parametrize("size", [(96, 128), (900, 700)])
+def test_whole_jpegs_of_phones_are_stored(tmp_path, size):
+    whole = photos.whole_jpegs(photos.image(*size))
+    for number, content in enumerate(whole.values()):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(content)
+        person = frames.example(path, **fields(None, (10, 10, 50, 80)))
+        person = writing.checked(person)
+        assert isinstance(person, schema.Example)
+        if max(size) <= frames.LARGEST_PX:
+            assert person.image == content
+        shape = person.width, person.height
+        shown = pixels.decode_jpeg(person.image, shape)
+        assert shown.shape == (*shape[::-1], 3)
+
+
+@pytest.mark.parametrize("size", [(320, 400), (900, 700)])
+def test_cut_and_damaged_jpegs_are_left_out_and_counted(tmp_path, size):
+    bad = photos.bad_jpegs(photos.image(*size))
+    for number, content in enumerate(bad.values()):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(content)
+        person = frames.example(path, **fields(None, (10, 10, 50, 80)))
+        assert writing.checked(person) in (
+            writing.Skipped("id", "JPEG is cut short"),
+            writing.Skipped("id", "JPEG is damaged"),
+        )
+
+
+def test_bombs_are_left_out(tmp_path):
+    bombs = photos.jpeg_of_size(30_000, 30_000), photos.png_of_billions()
+    for number, content in enumerate(bombs):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(content)
+        person = frames.example(path, **fields(None, (10, 10, 50, 80)))
+        assert isinstance(person, writing.Skipped)
+        assert "300 megapixels" in person.cause
 
 
 def numbered(count):

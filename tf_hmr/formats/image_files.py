@@ -1,0 +1,136 @@
+"""Decodes people's image files: whole and undamaged ones alone.
+
+All photos and images of datasets go through `decode`, so that one file has one
+answer. edge/run.py, which stands alone, gives the same.
+"""
+
+import struct
+
+import cv2
+import numpy as np
+
+from tf_hmr import MAX_IMAGE_PIXELS
+from tf_hmr.formats import jpeg_data
+from tf_hmr.formats.jpeg_data import BadImage
+
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".ppm",
+)
+"""Endings of image files that are read, in lower case."""
+
+OTHER_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".gif"),
+    *(".heic", ".heif", ".hif", ".iiq", ".jxl", ".jxr", ".kdc", ".mef"),
+    *(".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf"),
+    *(".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".tga", ".x3f"),
+)
+"""Endings of image files that are not read: HEIC, RAW of cameras and others."""
+
+CONVERT = "convert it to JPEG or PNG"
+TOO_LARGE = (
+    f"picture is larger than {MAX_IMAGE_PIXELS // 10**6} megapixels, the most "
+    "that is read"
+)
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+def decode(encoded: bytes, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Decodes an image of any kind that OpenCV reads.
+
+    Args:
+        encoded: the bytes of the file.
+        flags: of cv2.imdecode; by default the image is turned as its EXIF
+            orientation says.
+
+    Returns:
+        The image in OpenCV's form: (H, W, 3) uint8 BGR by default.
+
+    Raises:
+        BadImage: it is cut short, damaged, larger than MAX_IMAGE_PIXELS, of a
+            kind that is not read, or no image.
+    """
+    check(encoded)
+    image = decode_unchecked(encoded, flags)
+    if image is None:
+        kind = "JPEG" if encoded[:2] == jpeg_data.START else "picture"
+        raise BadImage(f"{kind} does not decode")
+    return image
+
+
+def check(encoded: bytes) -> None:
+    """Refuses what OpenCV would read wrongly, or at the cost of all memory.
+
+    Raises:
+        BadImage: as `decode`, as far as it can be told without OpenCV.
+    """
+    if encoded[:2] == jpeg_data.START:
+        jpeg_data.find_end(encoded)
+        frame = jpeg_data.find_frame(encoded)
+        check_size(frame.width, frame.height)
+        jpeg_data.check(encoded)
+    elif encoded[:8] == _PNG and len(encoded) >= 24:
+        check_size(*struct.unpack_from(">II", encoded, 16))
+    elif encoded[4:8] == b"ftyp":
+        _check_heif(encoded)
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuses a size, in pixels, that would take too much memory.
+
+    Raises:
+        BadImage: it is larger than MAX_IMAGE_PIXELS.
+    """
+    if width * height > MAX_IMAGE_PIXELS:
+        raise BadImage(TOO_LARGE)
+
+
+def decode_unchecked(encoded: bytes, flags: int) -> np.ndarray | None:
+    """cv2.imdecode, with None for bytes that it raises for.
+
+    Raises:
+        BadImage: the image is larger than MAX_IMAGE_PIXELS.
+    """
+    if not encoded:
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise BadImage(TOO_LARGE) from None
+        return None
+
+
+def _check_heif(encoded: bytes) -> None:
+    """Refuses HEIC, and AVIF that a viewer would show turned or mirrored.
+
+    A HEIF file says by the properties irot and imir how it is to be shown
+    (ISO/IEC 23008-12, 6.5.10 and 6.5.12), which OpenCV does not read.
+    """
+    length = int.from_bytes(encoded[:4], "big")
+    brands = encoded[8:length]
+    if b"avif" not in brands and b"avis" not in brands:
+        if any(brand in brands for brand in _HEIF_BRANDS):
+            raise BadImage(f"HEIC is not read: {CONVERT}")
+        return
+    start = encoded.find(b"meta", length)
+    header_length = int.from_bytes(encoded[max(start - 4, 0) : start], "big")
+    header = encoded[start : start + header_length]
+    turn = header.find(b"\0\0\0\x09irot") + 8
+    turned = turn >= 8 and header[turn : turn + 1] not in (b"", b"\0")
+    if turned or b"\0\0\0\x09imir" in header:
+        raise BadImage(
+            f"AVIF that is to be turned or mirrored is not read: {CONVERT}"
+        )
