@@ -133,6 +133,20 @@ def test_a_kill_between_model_and_score_is_measured(folder, method):
     assert best_model.score(folder) == 3.0
 
 
+def test_a_model_that_is_being_replaced_has_no_score(
+    folder, method, monkeypatch
+):
+    """A kill in the middle would leave it beside the new model."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(methods, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        best_model.save(method, folder)
+    assert best_model.score(folder) is None
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"score": "x"}', '{"score": NaN}'])
 def test_a_damaged_score_is_measured_anew(folder, method, text, caplog):
     path = folder / best_model.FOLDER / best_model.SCORE_FILE
