@@ -159,5 +159,5 @@ def test_rates_rise_from_zero_and_a_cosine_ends_with_its_stage(
     optim = config.Optim(schedule=kind, warmup_steps=warmup)
     rate = steps.schedule(optim, 0.4, 50)
     for step, value in expected.items():
-        rate_there = rate(step) if callable(rate) else rate
-        assert float(rate_there) == pytest.approx(value, abs=1e-6), step
+        actual = rate(step) if callable(rate) else rate
+        assert float(actual) == pytest.approx(value, abs=1e-6), step
