@@ -1,5 +1,6 @@
 """From records and a model, or a file of predictions, to results."""
 
+import dataclasses
 import json
 
 import cv2
@@ -248,3 +249,23 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)
+
+
+def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(
+    body, tmp_path
+):
+    """All people were prepared before those of the protocol alone."""
+    protocol = protocols.get("h36m_p2_hmr")
+    person = "S9_SittingDown.60457274_000001"
+    for split, ids in (
+        ("p1", [person, "S9_SittingDown.60457274_000006"]),
+        ("p2_hmr", [person]),
+    ):
+        planted.write(
+            tmp_path,
+            dataclasses.replace(protocol, splits=(split,)),
+            body,
+            ids,
+        )
+    chosen = selection.find(tmp_path, protocol)
+    assert chosen.split == "p2_hmr" and chosen.ids.tolist() == [person]

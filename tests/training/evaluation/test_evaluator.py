@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import record_samples
 from tests.support.closeness import assert_close
 from tf_hmr import joints, method, rendering
 from tf_hmr.geometry import rotations
@@ -345,3 +346,12 @@ def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
         for split, (_, n) in zip(["train"] * 8 + ["val"] * 2, rows, strict=True)
     ]
     assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))
+
+
+def test_the_mean_shape_is_that_of_the_people_who_have_one(tmp_path):
+    changes = {n: {"betas": None} for n in (1, 2, 4)}
+    folder = record_samples.spoilt(tmp_path / "samples", 6, changes)
+    rotmats, betas = statistics.mean_pose((config.Source(str(folder)),))
+    expected = [record_samples.example(n).betas for n in (0, 3, 5)]
+    assert_close("loss", betas, np.mean(expected, axis=0))
+    assert rotmats.shape == (24, 3, 3)
