@@ -28,7 +28,7 @@ import tyro
 
 from tf_hmr.body.data import BodyData
 from training import config
-from training.data.pipeline import batches, statistics
+from training.data.pipeline import batches, sources, statistics
 from training.engine import devices, workdir
 from training.evaluation import (
     evaluator,
@@ -178,6 +178,7 @@ def by_protocol(
         results["experiment"] = flags.experiment
     results["command"] = results["environment"]["command"]
     results["trained_on"] = [s.records for s in _training_sources(flags)]
+    results["training_records"] = _training_records(flags)
     workdir.write_json(out, results)
     return out
 
@@ -275,20 +276,30 @@ def _training_sources(flags: Evaluate) -> tuple[config.Source, ...]:
     """Training sources of --train-records, or else those stored by the run."""
     if flags.train_records:
         return (config.Source(records=flags.train_records),)
-    sources = predictors.run_notes(flags.weights).get("sources", ())
+    stored = predictors.run_notes(flags.weights).get("sources", ())
     return tuple(
         config.Source(**{**source, "shards": tuple(source["shards"])})
-        for source in sources
+        for source in stored
     )
+
+
+def _training_records(flags: Evaluate) -> list[dict[str, str]]:
+    """Reader and rules of the training records, as the run's start saw them.
+
+    Runs that did not store them have those of the folders as they are now.
+    """
+    notes = {} if flags.train_records else predictors.run_notes(flags.weights)
+    stored = notes.get("training_records")
+    return stored or sources.made_by(_training_sources(flags))
 
 
 def _training_mean(flags: Evaluate) -> Mean | None:
     """Mean pose and shape of the training records; None without them."""
-    sources = _training_sources(flags)
-    if not sources and flags.predictions:
+    training_sources = _training_sources(flags)
+    if not training_sources and flags.predictions:
         return None
     try:
-        mean = statistics.mean_pose(sources)
+        mean = statistics.mean_pose(training_sources)
     except FileNotFoundError as error:
         log.warning("No baselines: %s", error)
         return None

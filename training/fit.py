@@ -127,6 +127,7 @@ def fit(
         "precision": devices.precision(experiment.precision),
         "devices": options.devices,
         "sources": [dataclasses.asdict(s) for s in data.sources],
+        "training_records": sources.made_by(data.sources),
         "topology": loaded.topology,
     }
     with contextlib.ExitStack() as stack:

@@ -4,6 +4,7 @@ import collections
 
 import pytest
 
+from training.evaluation import protocols
 from training.papers import paper_tables, parity
 
 # Of each paper: numbers of its own rows.
@@ -56,6 +57,82 @@ def test_every_tolerance_has_a_reason_and_is_small():
         if not cell.requirements.not_reproducible:
             assert len(cell.requirements.tolerance_reason) > 10, cell
             assert 0 < cell.tolerance <= 0.1 * cell.value, cell
+
+
+def test_orders_are_checked_where_the_tolerance_hides_them():
+    """And nowhere else: cell, then what it is ordered against."""
+    found = {
+        f"{cell.table}: {cell.row}, {cell.column}": [
+            other.column if other.row == cell.row else other.row
+            for other in cell.ordered_against
+        ]
+        for cell in paper_tables.cells()
+        if cell.ordered_against
+    }
+    left, right = "Table 5, left: HKMR_MF, ", "Table 4, right: HKMR_MF, "
+    spin = [
+        *(
+            "Table 4, left: HKMR_MF, standard: P1",
+            "Table 5, right: HKMR_MF, P1",
+        ),
+        *(f"{left}foreground: accuracy", f"{left}foreground: F1"),
+        *(f"{left}parts: accuracy", f"{left}parts: F1"),
+        *(f"{right}MPJPE", f"{right}PCK"),
+    ]
+    steps = {
+        f"Table 3, left: {row}, {column}": [other]
+        for row in ("P1", "P2")
+        for column, other in (("3", "4"), ("4", "3"))
+    }
+    assert found == dict.fromkeys(spin, ["SPIN [6]"]) | steps
+
+
+# Cells that stand on another rule than the plain name of their paper says.
+RULES = {
+    "HMR Table 3": {"mpi_inf_3dhp_hmr"},
+    "HMR Table 4": {"lsp_segmentation_hmr"},
+    "HKMR Table 5, left": {"lsp_segmentation"},
+    "HKMR Table 4, left": {
+        f"h36m_{number}_spin{pattern}"
+        for number in ("p1", "p2")
+        for pattern in ("", "_bar_hkmr", "_circle_hkmr", "_rectangle_hkmr")
+    },
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_column_of_a_table_stands_on_one_ruler(name):
+    found = {
+        cell.requirements.protocol
+        for cell in paper_tables.cells()
+        if f"{cell.paper} {cell.table}" == name
+        and not cell.requirements.not_reproducible
+    }
+    assert found == RULES[name]
+
+
+def test_training_records_have_the_rules_of_the_boxes_that_are_seen():
+    """But where a second reading of P2 is of other boxes."""
+    for cell in paper_tables.cells():
+        requirements = cell.requirements
+        if requirements.not_reproducible or parity.missing_code(requirements):
+            continue
+        assert requirements.rules in ("hmr", "spin"), cell
+        if requirements.metric == paper_tables.PARAMETERS:
+            continue
+        boxes = protocols.get(requirements.protocol).box_rules
+        assert boxes in ("everyone", requirements.rules), cell
+
+
+def test_p2_of_hkmr_has_two_readings():
+    for cell in paper_tables.cells():
+        requirements = cell.requirements
+        own, others = requirements.protocol, requirements.other_protocols
+        is_p2 = cell.paper == "HKMR" and own.startswith("h36m_p2_")
+        assert len(others) == is_p2, cell
+        if others:
+            names = {"spin" in name for name in (own, *others)}
+            assert names == {True, False}, cell
 
 
 def test_run_times_and_held_out_labels_are_not_reproducible():
@@ -112,6 +189,7 @@ def test_a_damaged_table_is_named(tmp_path, text, fault):
         ('metric = "pa_mpjpe_mm"\n', "", "metric"),
         ("tolerance_percent = 3\n", "", "tolerance"),
         ("tolerance_percent = 3\n", "wings = 2\n", "wings"),
+        ("[[remarks]]\n", '[[orders]]\nrows = ["A"]\n[[remarks]]\n', "'A'"),
     ],
 )
 def test_a_table_that_does_not_hold_together_is_named(

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from training.engine import workdir
+from training.evaluation import protocols
 from training.papers import paper_tables, parity
 
 
@@ -40,7 +41,18 @@ def content(
         "experiment": requirements.experiment,
         "configuration": workdir.as_dict(experiment),
         "trained_on": [f"/data/{s.records}" for s in experiment.data.sources],
+        "training_records": [
+            {
+                "records": f"/data/{s.records}",
+                "split": s.split,
+                "dataset": s.records,
+                "rules": requirements.rules,
+            }
+            for s in experiment.data.sources
+        ],
+        "truth": {protocols.get(requirements.protocol).truth[0]: 109_764},
         "body": "neutral",
+        "topology": requirements.topology,
         "weights": f"runs/{requirements.experiment}",
         "command": "python -m training.evaluate --protocol "
         + requirements.protocol,

@@ -12,6 +12,7 @@ from tests.support import planted_results
 from training.claims import rules
 from training.papers import paper_tables, parity
 from training.report import __main__ as report
+from training.report import tables
 
 VOID = {"meta", "img", "br"}
 
@@ -78,8 +79,14 @@ def claim() -> dict:
         "source": "HKMR Table 1",
         "agrees": False,
         "configurations": {
-            "hmr": {"seeds": [0, 1], "metrics": {"mpjpe_mm": [100, 102]}},
-            "hkmr": {"seeds": [0, 1], "metrics": {"mpjpe_mm": [103, 103]}},
+            "hmr_rotvec": {
+                "seeds": [0, 1],
+                "metrics": {"mpjpe_mm": [100, 102], "pa_mpjpe_mm": [90, 90]},
+            },
+            "hkmr": {
+                "seeds": [0, 1],
+                "metrics": {"mpjpe_mm": [103, 103], "pa_mpjpe_mm": [91, 91]},
+            },
         },
         "text": "MPJPE (mm): 0 of 2 seeds",
         "size": "10 steps",
@@ -103,6 +110,23 @@ def section(text: str, start: str, end: str = r"\n#+ |<h[23]") -> str:
     """What follows a title, up to the next."""
     found = text.split(start, 1)[1]
     return re.split(end, found, maxsplit=1)[0]
+
+
+def test_a_pass_by_construction_is_called_so(monkeypatch):
+    """In the field and in the notes under the table."""
+    monkeypatch.setattr(parity, "parameters", lambda *names: 26_220_000)
+    table = next(t for t in paper_tables.tables() if t.name == "hkmr_1")
+    verdicts = {c: parity.judge(c, []) for c in table.cells.values()}
+    blocks = list(tables.blocks(table, verdicts))
+    asides = [
+        entry.aside
+        for line in blocks[1].lines
+        for entry in line.entries
+        if entry.aside
+    ]
+    assert asides == ["−0.58", "+0.02 by construction"]
+    notes = [note for note in blocks[2].items if "By construction" in note]
+    assert len(notes) == 1 and notes[0].startswith("Pass: ")
 
 
 def test_all_tables_with_every_number(pages):
@@ -181,15 +205,19 @@ def test_claims(pages):
     markdown, _ = pages
     claims = markdown.split("## Claims")[1]
     for name in rules.CLAIMS:
-        state = "does not agree" if name == "hkmr-1" else "not run"
+        state = "not decided" if name == "hkmr-1" else "not run"
         line = next(
             line
             for line in claims.splitlines()
             if f"{name}<" in line or f"**{name}**" in line
         )
         assert state in line
-    assert "| **hmr** | **2** | **101.0 ± 1.4** |" in claims
-    assert "| **hkmr** | **2** | **103.0** |" in claims
+    assert "| **hmr_rotvec** | **2** | **90.0** | **101.0 ± 1.4** |" in claims
+    assert "| **hkmr** | **2** | **91.0** | **103.0** |" in claims
+    line = next(s for s in claims.splitlines() if "always the mean pose" in s)
+    assert "144.9" in line
+    assert "does not beat the constant mean pose" in claims
+    assert "MPJPE (mm): 0 of 2 seeds" not in claims
     assert "10 steps; 2 minutes of training" in claims
 
 
@@ -304,6 +332,10 @@ def test_a_picture_elsewhere_is_not_shown(tmp_path, inside):
         ("per_joint_mm", [1.0]),
         ("headline", [3]),
         ("deviations", "none"),
+        ("truth", ["records"]),
+        ("topology", 3),
+        ("training_records", ["data/coco"]),
+        ("training_records", [{"dataset": "coco"}]),
         ("protocol", ""),
         ("environment", "here"),
     ],

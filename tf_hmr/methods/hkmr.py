@@ -36,9 +36,9 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Side of the crop over the longer side of the person's box: people are
     150 px long in 224 px (akanazawa/hmr: src/util/image.py)."""
     encoder: encoders.Name = "resnet50_v15"
-    """ResNet-50; with this one there are 26,220,039 parameters, the paper's
-    26.2 M. 'resnet50' has ImageNet weights to download, 'small' trains on a
-    CPU."""
+    """ResNet-50; `embedding` and `hidden` were chosen so that with this one
+    there are the paper's 26.2 M parameters. 'resnet50' has ImageNet weights to
+    download, 'small' trains on a CPU."""
     outer_steps: config_values.Repeats = 3
     """Times that all chains, shape and camera are estimated (T; Table 3)."""
     inner_passes: config_values.Repeats = 4
@@ -50,7 +50,8 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     forward_only: bool = False
     """Whether every pass goes forward ("forward only" of Table 2)."""
     embedding: config_values.Count = 128
-    """Size of a chain's embedding; the paper only says 26.2 M parameters."""
+    """Size of a chain's embedding; the paper does not print it, and this one
+    was chosen for its 26.2 M parameters."""
     hidden: config_values.Count = 256
     """Hidden units of the shape and the camera network; chosen likewise."""
     supervision: Literal["hmr", "spin"] = "hmr"
@@ -96,6 +97,9 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Units of the discriminator of all joints together."""
     adversary: config_values.NonNegative = 1.0
     """Weight of the adversarial loss, with prior='discriminator'."""
+    true_root: bool = False
+    """For experiments: the labelled global rotation is an input, and the root's
+    chain keeps it."""
 
 
 class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
@@ -103,6 +107,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
 
     def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
+        self.input_names = _theta.input_names(config.true_root)
         if config.inner_passes % 2 and not config.forward_only:
             raise ValueError(
                 f"inner_passes={config.inner_passes}: passes go forward and "
@@ -169,10 +174,15 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         ]
 
     def call(self, inputs, training=False):
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
-        image = inputs["image"]
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction.
+
+        With true_root also inputs["global_rotation"] (B, 3, 3).
+        """
+        image, root = inputs["image"], None
+        if self.config.true_root:
+            root = rotations.rotmat_to_rotvec(inputs["global_rotation"])
         features, encoder_keypoints = self.features(image, training)
-        states = self.regressor(features)
+        states = self.regressor(features, root)
         if not training:
             rotvecs, weak = decode(states[-1])
             rotmats = rotations.rotvec_to_rotmat(rotvecs)

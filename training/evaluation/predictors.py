@@ -127,6 +127,7 @@ class Model:
         player = self._method.player_variables()
         return {
             "body": self.body.data.name,
+            "topology": self.body.data.topology,
             "weights": str(self.folder),
             "predictions": "",
             "method": methods.name_of(self._method.config),
@@ -180,6 +181,7 @@ class PredictionsFile:
         """Body and file."""
         return {
             "body": self.body.data.name,
+            "topology": self.body.data.topology,
             "weights": "",
             "predictions": str(self._path),
             "method": "",

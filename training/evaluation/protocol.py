@@ -172,11 +172,14 @@ class Protocol:
     """Predicted joints: "cocoplus" the method's own; "h36m" the rows of
     J_regressor_h36m on its vertices; "smpl" the 24 joints of the skeleton."""
     truth: tuple[str, ...] = ("records",)
-    """Sources of true joints; the first that an example has is used:
-    "records" for stored joints, or a regressor on the labelled body:
-    "cocoplus", "h36m", "smpl"."""
+    """Sources of true joints; the first that an example has is used, and any
+    but the first is a deviation: "records" for stored joints, or a regressor
+    on the labelled body: "cocoplus", "h36m", "smpl"."""
     perspective: bool = False
     """Rotate predicted poses to the ray through the centre of the crop."""
+    true_root: bool = False
+    """Turn predicted joints to the labelled global rotation, so that errors are
+    those of limbs and shape; people without a labelled pose are left out."""
     occlusion: Occlusion | None = None
     """Occluder in front of the person."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -82,6 +82,15 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(t, str) for t in value)
 
 
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, Mapping)
+        and _is_text(entry.get("records"))
+        and all(isinstance(text, str) for text in entry.values())
+        for entry in value
+    )
+
+
 def _is_description(value: Any) -> bool:
     return isinstance(value, (str, Mapping))
 
@@ -96,6 +105,9 @@ _ENTRIES = (
     ("per_joint_mm", "numbers by joint", _are_numbers),
     ("headline", "names", _are_texts),
     ("deviations", "a list of texts", _are_texts),
+    ("truth", "numbers by source of true joints", _are_numbers),
+    ("topology", "a text", lambda value: isinstance(value, str)),
+    ("training_records", "texts by name of each source", _are_records),
     ("rule", "texts by name", _is_description),
     ("environment", "values by name", lambda value: isinstance(value, Mapping)),
 )

@@ -1,14 +1,17 @@
 """The result of a protocol, as JSON and as a table."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from training.engine import workdir
 from training.evaluation import evaluator, selection
+from training.evaluation.protocol import Protocol
 
 TITLES = {
     "mpjpe_mm": "MPJPE (mm)",
     "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "mpjpe_true_root_mm": "true root (mm)",
     "pve_mm": "PVE (mm)",
     "pck3d_150mm": "PCK@150mm (%)",
     "auc3d": "AUC (%)",
@@ -39,6 +42,7 @@ def result(
     measured = (len(index) or scores.examples) // variants
     expected = protocol.count or len(people.rows)
     all_deviations = [*people.deviations, *deviations]
+    all_deviations += _other_truth(protocol, details.get("truth", {}))
     missing_metrics = [key for key in protocol.headline if key not in metrics]
     if missing_metrics:
         all_deviations.append(
@@ -65,6 +69,22 @@ def result(
         "examples": people.report["splits"][people.split],
         "environment": workdir.environment(),
     }
+
+
+def _other_truth(protocol: Protocol, counts: Mapping[str, int]) -> list[str]:
+    """One deviation per source of true joints that is not the protocol's own.
+
+    Args:
+        protocol: the protocol; its own source is the first of `truth`.
+        counts: number of examples by the source of their true joints.
+    """
+    first = protocol.truth[0]
+    return [
+        f"the true joints of {count} examples are from {source!r}, those of "
+        f"the protocol are from {first!r}"
+        for source, count in counts.items()
+        if source != first
+    ]
 
 
 def table(results: dict[str, Any]) -> str:

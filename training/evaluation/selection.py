@@ -1,6 +1,5 @@
 """Selects the records of a protocol and checks how they were made."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,8 +110,7 @@ def example_ids(folder: Path, split: str) -> np.ndarray:
 
 def deviations(folder: Path, split: str, protocol: Protocol) -> tuple[str, ...]:
     """Deviations from the protocol in how the records were made."""
-    path = folder / f"{split}.options.json"
-    options = json.loads(path.read_text()) if path.is_file() else {}
+    options = records_folder.made_by(folder, split)
     notes = []
     reader = protocol.prepare.split()[0]
     made_by = options.get("dataset", reader)

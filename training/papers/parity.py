@@ -2,17 +2,20 @@
 
 A number of a paper's own row is in exactly one of five states:
 
-    pass              the right model's result is within the tolerance
+    pass              the right model's result is within the tolerance, and on
+                      the printed side of numbers that are nearer than that
     fail              it is not
     no result yet     two commands make it: training.fit, training.evaluate
     not implemented   method, experiment, option or protocol does not exist yet
     not reproducible  only its authors can measure it
 
 A result counts only if it is complete, measured on photographs, and of the
-experiment that reproduces the number: unchanged, trained on its datasets.
+experiment that reproduces the number: unchanged, trained on its datasets by
+the rules of the paper, on its body, and compared with the protocol's truth.
 """
 
 import contextlib
+import dataclasses
 import enum
 import functools
 import io
@@ -31,7 +34,7 @@ from tf_hmr.formats import listing
 from training import config, fit
 from training.engine import workdir
 from training.evaluation import protocols, result_files
-from training.papers import paper_tables
+from training.papers import paper_tables, provenance
 
 RESULTS_FOLDER = "results"
 # At most so many results that do not count are named for a number.
@@ -85,7 +88,8 @@ class Verdict(NamedTuple):
 
     state: State
     reason: str = ""
-    """Why there is no value, with the results that nearly count."""
+    """Why there is no value, with the results that nearly count; or what the
+    state of the value depends on besides the tolerance."""
     value: float | None = None
     result: Result | None = None
     """Source of the value; None if it was counted in the model."""
@@ -138,7 +142,91 @@ def judge(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
         return Verdict(State.NOT_IMPLEMENTED, obstacle)
     if requirements.metric == paper_tables.PARAMETERS:
         count = parameters(requirements.experiment, requirements.options) / 1e6
-        return Verdict(_compared(cell, count), value=count)
+        reason = requirements.by_construction if cell.agrees(count) else ""
+        return Verdict(_compared(cell, count), reason, count)
+    verdict = _by_its_protocol(cell, results)
+    if verdict.state == State.FAIL and requirements.other_protocols:
+        return _by_all_readings(cell, verdict, results)
+    return verdict
+
+
+def _by_all_readings(
+    cell: paper_tables.Cell, failed: Verdict, results: Sequence[Result]
+) -> Verdict:
+    """The verdict where the paper does not say by which of several protocols.
+
+    A number has failed if it does by all of them, which the reason prints.
+    """
+    readings = [failed]
+    for protocol in cell.requirements.other_protocols:
+        reading = _by_its_protocol(_by_protocol(cell, protocol), results)
+        if reading.value is None:
+            first = failed.result.content["protocol"]
+            return reading._replace(
+                reason=f"{failed.value:g} by {first}, and {protocol}, which "
+                f"the paper may mean, has {reading.reason or 'no result'}"
+            )
+        readings.append(reading)
+    values = ", ".join(
+        f"{reading.value:g} by {reading.result.content['protocol']}"
+        for reading in readings
+    )
+    passed = [r for r in readings if r.state == State.PASS]
+    decisive = passed[0] if passed else failed
+    reasons = [f"the paper does not say which protocol it means: {values}"]
+    reasons += [reading.reason for reading in readings if reading.reason]
+    return decisive._replace(reason="; ".join(dict.fromkeys(reasons)))
+
+
+def _by_protocol(cell: paper_tables.Cell, protocol: str) -> paper_tables.Cell:
+    """The number, and those it is ordered against, by another protocol."""
+    return dataclasses.replace(
+        cell,
+        requirements=dataclasses.replace(
+            cell.requirements, protocol=protocol, other_protocols=()
+        ),
+        ordered_against=tuple(
+            _by_protocol(neighbour, protocol)
+            for neighbour in cell.ordered_against
+        ),
+    )
+
+
+def _by_its_protocol(
+    cell: paper_tables.Cell, results: Sequence[Result]
+) -> Verdict:
+    """The verdict by tolerance and order, of results of the cell's protocol."""
+    verdict = _measured(cell, results)
+    if verdict.state != State.PASS:
+        return verdict
+    for cell_of_table in cell.ordered_against:
+        # By the same protocol as this number, whatever else it may mean.
+        neighbour = _by_protocol(cell_of_table, cell.requirements.protocol)
+        measured = _measured(neighbour, results)
+        is_of_row = neighbour.row == cell.row
+        label = neighbour.column if is_of_row else neighbour.row
+        printed = f"{cell.printed} to {neighbour.printed} of {label}"
+        if measured.value is None:
+            note = f" ({measured.reason})" if measured.reason else ""
+            return Verdict(
+                State.NO_RESULT,
+                f"{verdict.value:g} is within the tolerance, which is wider "
+                f"than the difference of {printed}; that order needs a result "
+                f"of {neighbour.requirements.experiment}{note}",
+                missing_commands=commands(neighbour.requirements),
+            )
+        if not cell.has_order(verdict.value, neighbour, measured.value):
+            return verdict._replace(
+                state=State.FAIL,
+                reason="within the tolerance, but not in the order of "
+                f"{printed}: {verdict.value:g} to {measured.value:g}",
+            )
+    return verdict
+
+
+def _measured(cell: paper_tables.Cell, results: Sequence[Result]) -> Verdict:
+    """The verdict of the latest result that counts, by the tolerance alone."""
+    requirements = cell.requirements
     candidates = [
         r for r in results if r.content["protocol"] == requirements.protocol
     ]
@@ -180,7 +268,7 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return "; ".join(content["deviations"])
     if not content.get("complete"):
         return f"not complete: {content.get('measured', 0)} examples"
-    if requirements.metric not in content["metrics"]:
+    if content["metrics"].get(requirements.metric) is None:
         return f"without the metric {requirements.metric}"
     configuration = content.get("configuration")
     if not configuration:
@@ -214,7 +302,7 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return (
             f"trained on {sorted(trained_on)}, not {sorted(required_records)}"
         )
-    return ""
+    return provenance.mismatch(requirements, content)
 
 
 def differences(
@@ -247,8 +335,10 @@ def missing_code(requirements: paper_tables.Requirements) -> str:
     if parse_experiment(requirements.experiment, requirements.options) is None:
         words = shlex.join(requirements.options)
         return f"the experiment {requirements.experiment!r} has no {words}"
-    if requirements.protocol and requirements.protocol not in protocols.names():
-        return f"there is no protocol {requirements.protocol!r}"
+    readings = (requirements.protocol, *requirements.other_protocols)
+    for name in filter(None, readings):
+        if name not in protocols.names():
+            return f"there is no protocol {name!r}"
     return ""
 
 

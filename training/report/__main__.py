@@ -35,8 +35,10 @@ from training.report.document import (
 )
 
 MEANINGS = {
-    State.PASS: "within the tolerance written under its table.",
-    State.FAIL: "measured, and further off than that, either way.",
+    State.PASS: "within the tolerance written under its table, and in the "
+    "printed order of numbers that are nearer than it.",
+    State.FAIL: "measured, and further off than that, either way, or in the "
+    "other order.",
     State.NO_RESULT: "everything is there but the result; the commands that "
     "make it stand under the table.",
     State.NOT_IMPLEMENTED: "its method, experiment or protocol is not there.",

@@ -24,6 +24,7 @@ from training.report.document import (
 TITLES = {
     "mpjpe_mm": "MPJPE (mm)",
     "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "mpjpe_true_root_mm": "MPJPE, true root (mm)",
     "pve_mm": "PVE (mm)",
     "pck3d_150mm": "PCK@150 mm (%)",
     "auc3d": "AUC (%)",

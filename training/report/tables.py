@@ -156,10 +156,11 @@ def _value(cell: Cell, verdict: Verdict) -> Entry:
     number = paper_tables.NUMBER.match(cell.printed)[0]
     # Differences are small and need more digits than some papers print.
     decimals = max(3 if cell.value < 1 else 2, len(number.partition(".")[2]))
+    aside = f"{verdict.value - cell.value:+.{decimals}f}".replace("-", "−")
+    if verdict.state == State.PASS and cell.requirements.by_construction:
+        aside += " by construction"
     return Entry(
-        f"{verdict.value:.{decimals}f}",
-        _kind(verdict.state),
-        aside=f"{verdict.value - cell.value:+.{decimals}f}".replace("-", "−"),
+        f"{verdict.value:.{decimals}f}", _kind(verdict.state), aside=aside
     )
 
 

@@ -1,5 +1,6 @@
 """From records and a model, or a file of predictions, to results."""
 
+import dataclasses
 import json
 
 import cv2
@@ -161,6 +162,41 @@ def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
     assert "THE PROTOCOL: the records were made with --rules spin" in shown
 
 
+def test_results_say_body_and_who_made_the_training_records(run, tmp_path):
+    """As the run's start saw them, or as their folders are now."""
+    results = json.loads(run[0].read_text())
+    assert results["topology"] == "open-v1"
+    assert results["training_records"] == []
+    coco = tmp_path / "data/coco"
+    coco.mkdir(parents=True)
+    options = {"dataset": "coco", "root": "raw/coco", "rules": "spin"}
+    (coco / "train.options.json").write_text(json.dumps(options))
+    source = {
+        "records": str(coco),
+        "share": 1.0,
+        "labels": "all",
+        "shards": [0, 1],
+        "split": "train",
+    }
+    notes = {"sources": [source, source | {"labels": "2d"}]}
+    path = tmp_path / "environment.json"
+    path.write_text(json.dumps(notes))
+    flags = evaluate.Evaluate(weights=tmp_path)
+    made_by = {"records": str(coco), "split": "train", "dataset": "coco"}
+    now = [made_by | {"rules": "spin"}]
+    assert evaluate._training_records(flags) == now
+    then = [made_by | {"rules": "hmr"}]
+    path.write_text(json.dumps(notes | {"training_records": then}))
+    assert evaluate._training_records(flags) == then
+    (coco / "train.options.json").write_text("{")
+    path.write_text(json.dumps(notes))
+    with pytest.raises(ValueError, match=r"train\.options\.json is damaged"):
+        evaluate._training_records(flags)
+    (coco / "train.options.json").unlink()
+    (unknown,) = evaluate._training_records(flags)
+    assert unknown == {"records": str(coco), "split": "train"}
+
+
 def test_a_file_that_predicts_nobody_is_refused(folder, capsys):
     path = folder / "nobody.npz"
     np.savez(path, example_id=["S1"], betas=np.zeros((1, 10)))
@@ -238,3 +274,23 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)
+
+
+def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(
+    body, tmp_path
+):
+    """All people were prepared before those of the protocol alone."""
+    protocol = protocols.get("h36m_p2_hmr")
+    person = "S9_SittingDown.60457274_000001"
+    for split, ids in (
+        ("p1", [person, "S9_SittingDown.60457274_000006"]),
+        ("p2_hmr", [person]),
+    ):
+        planted.write(
+            tmp_path,
+            dataclasses.replace(protocol, splits=(split,)),
+            body,
+            ids,
+        )
+    chosen = selection.find(tmp_path, protocol)
+    assert chosen.split == "p2_hmr" and chosen.ids.tolist() == [person]

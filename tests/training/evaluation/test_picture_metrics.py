@@ -174,6 +174,34 @@ def test_what_is_not_judged_is_no_foreground():
     assert part_codes.parts(coded).tolist() == [[0, 1, 255, 255]]
 
 
+def test_two_drawings_that_disagree_are_each_compared_by_itself():
+    """nkolot/SPIN: eval.py reads two files; 255 of the parts is no class."""
+    on, off = np.full((1, 4), True), np.full((1, 4), False)
+    drawn = np.array([[0, 1, 6, part_codes.IGNORE]], np.uint8)
+    for silhouette_drawing in (on, off):
+        coded = part_codes.merge(silhouette_drawing, drawn)
+        assert (part_codes.silhouette(coded) == silhouette_drawing).all()
+        assert (part_codes.parts(coded) == drawn).all()
+    assert part_codes.merge(~(drawn == 0) & on, drawn).tolist() == [
+        [0, 1, 6, part_codes.SOMEWHERE]
+    ]
+    measure = segmentation.Measure(RULE, make_context())
+    # A pixel of the silhouette without a part, and a part beside it: each is
+    # predicted as background, then as the part.
+    both = np.array([[True, False, True, False]])
+    parts = np.array([[0, 1, 1, 0]], np.uint8)
+    measure.count(
+        np.array([[0, 0, 1, 0]], np.uint8), part_codes.merge(both, parts)
+    )
+    summary = measure.summary()
+    assert summary["fg_accuracy"] == pytest.approx(75)
+    assert summary["parts_accuracy"] == pytest.approx(75)
+    # Of two classes: background has one false pixel, person or part misses one.
+    f1 = np.mean([2 * 2 / (2 * 2 + 1), 2 / (2 + 1)])
+    assert summary["fg_f1"] == pytest.approx(f1)
+    assert summary["parts_f1"] == pytest.approx(f1)
+
+
 def test_segmentation_of_the_plate_and_of_one_5_px_aside():
     """5 px aside 2 * 5 * 60 pixels are wrong, and 5 * 60 between the parts."""
     right = measured(

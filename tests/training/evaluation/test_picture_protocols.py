@@ -89,6 +89,17 @@ def test_lsp_segmentation_of_the_true_people(scenes, lsp_records, body):
     assert found.details()["segmented"] == 2
 
 
+def test_lsp_is_seen_in_the_boxes_that_a_method_was_trained_with():
+    """The rest of the two rules is the same."""
+    spin = protocols.get("lsp_segmentation")
+    hmr = protocols.get("lsp_segmentation_hmr")
+    assert (spin.box_rules, hmr.box_rules) == ("spin", "hmr")
+    different = {"name", "prepare", "box_rules", "description"}
+    for field in dataclasses.fields(spin):
+        same = getattr(spin, field.name) == getattr(hmr, field.name)
+        assert same or field.name in different, field.name
+
+
 def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
     protocol = protocols.get("surreal_silhouette_smplr")
     (batch,) = batches(lsp_records, "test")
@@ -101,14 +112,21 @@ def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
     assert moved.summary()["silhouette_iou"] < iou - 0.2
 
 
-@pytest.mark.parametrize("base", ["h36m_p1", "h36m_p2", "synthetic_v1"])
 @pytest.mark.parametrize("pattern", ["bar", "circle", "rectangle"])
-def test_occluded_protocols_are_their_bases_behind_something(base, pattern):
-    if base == "synthetic_v1":
-        plain, protocol = base, protocols.get(f"{base}_{pattern}")
-    else:
-        plain, protocol = f"{base}_hmr", protocols.get(f"{base}_{pattern}_hkmr")
-    plain = protocols.get(plain)
+@pytest.mark.parametrize(
+    ("plain", "name"),
+    [
+        ("h36m_p1_hmr", "h36m_p1_{}_hkmr"),
+        ("h36m_p2_hmr", "h36m_p2_{}_hkmr"),
+        ("h36m_p1_spin", "h36m_p1_spin_{}_hkmr"),
+        ("h36m_p2_spin", "h36m_p2_spin_{}_hkmr"),
+        ("synthetic_v1", "synthetic_v1_{}"),
+    ],
+)
+def test_occluded_protocols_are_their_bases_behind_something(
+    plain, name, pattern
+):
+    plain, protocol = protocols.get(plain), protocols.get(name.format(pattern))
     assert protocol.occlusion.pattern == pattern
     assert len(protocol.occlusion.variants) == 5 * 14
     for field in dataclasses.fields(protocol):

@@ -1,5 +1,6 @@
 """Each protocol on records and predictions whose errors are known."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from tests.support.closeness import assert_close
 from tf_hmr import joints
 from training.evaluation import evaluator, protocols, selection
 from training.evaluation import results as scores
+from training.evaluation.metrics import surface
+from training.evaluation.protocol import Predictions
 
 # Protocol -> ids that are its, and others in the same split that are not.
 H36M = ("S9_Eating_1.54138969_000001", "S11_Eating.55011271_000006")
@@ -51,6 +54,7 @@ PEOPLE = {
     "h36m_root_smplr": (H36M + FRONTAL, NOT_H36M),
     "h36m_procrustes_smplr": (H36M + FRONTAL, NOT_H36M),
     "mpi_inf_3dhp": (("TS1_000001_a1", "TS6_000002_a7"), ()),
+    "mpi_inf_3dhp_hmr": (("TS1_000001_a1", "TS6_000002_a7"), ()),
     "3dpw_spin": (("downtown_bar_00_1_00003", "office_call_00_0_00000"), ()),
     "3dpw_hund": (("downtown_bar_00_1_00003", "office_call_00_0_00000"), ()),
     "surreal_smplr": (("run0_01_01_c0001_0001",), ()),
@@ -132,7 +136,7 @@ def test_a_turned_and_scaled_prediction_is_right_after_procrustes(name, body):
     if name == "h36m_procrustes_smplr":
         groups = [v for k, v in metrics.items() if k.startswith("group_")]
         assert_close("float32_mm", groups, np.zeros(8))
-    if name == "mpi_inf_3dhp":
+    if name.startswith("mpi_inf_3dhp"):
         assert metrics["pck3d_150mm"] < 60
         assert metrics["pck3d_150mm_aligned"] == 100
         assert_close("float64", metrics["auc3d_aligned"], 100 * 30 / 31)
@@ -145,7 +149,7 @@ def test_actions_and_truth_are_told(body):
         **{"Eating": 4, "SittingDown": 2, "Phoning": 1, "Walking": 1},
         **{"Directions": 1, "WakingDog": 1},
     }
-    assert results["truth"] == {"cocoplus": 10}
+    assert results["truth"] == {"records": 10}
     assert results["rule"]["root"].startswith("the middle of the hips")
 
 
@@ -174,11 +178,106 @@ def test_hmr_also_averages_films_then_actions(body, monkeypatch):
     assert "mpjpe_mm_over_actions 67.5" in scores.table(results)
 
 
-def test_without_labelled_bodies_hmr_compares_stored_joints(body):
-    """Which are the markers' joints then."""
-    results = measured("h36m_p1_hmr", body, thirty, labels=False)
-    assert results["truth"] == {"records": 10}
-    assert_close("float32_mm", results["metrics"]["mpjpe_mm"], 30.0)
+def with_moved_joints(name, body, labels, move):
+    """The results of the true bodies where the stored joints are elsewhere.
+
+    Args:
+        name: of the protocol.
+        body: of the people.
+        labels: whether pose and betas are labelled.
+        move: (3,) metres, by which the stored right wrist is moved.
+    """
+    protocol = protocols.get(name)
+    ids = [one for one in PEOPLE[name][0] if protocol.includes(one)]
+    batch = planted.batch(protocol, body, ids, labels)
+    batch["joints3d"] = batch["joints3d"].copy()
+    wrist = joints.KEYPOINTS.index("right_wrist")
+    batch["joints3d"][:, wrist, :3] += move
+    names, right = planted.found(
+        protocol, body, len(ids), lambda n, p, v: (p, v)
+    )
+    counted = evaluator.Scores(protocol, evaluator.make_context(body, names))
+    counted.add(batch, right)
+    return counted
+
+
+H36M_BY_HMR = (
+    *("h36m_p1_hmr", "h36m_p2_hmr"),
+    *(
+        f"h36m_{number}_{pattern}_hkmr"
+        for number in ("p1", "p2")
+        for pattern in ("bar", "circle", "rectangle")
+    ),
+)
+
+
+@pytest.mark.parametrize("name", ["h36m_p1_hmr", "h36m_p2_hmr"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_hmr_compares_with_the_joints_of_human36m(name, labels, body):
+    """Whether or not the records have a fitted body, whose wrist is right."""
+    counted = with_moved_joints(name, body, labels, [0.28, 0, 0])
+    assert counted.details()["truth"] == {"records": counted.examples}
+    assert_close("float32_mm", counted.summary()["mpjpe_mm"], 280 / 14)
+
+
+@pytest.mark.parametrize("name", H36M_BY_HMR)
+def test_the_truth_of_hmrs_human36m_is_the_datasets(name):
+    protocol = protocols.get(name)
+    assert protocol.truth == ("records",)
+    words = protocol.description
+    assert "joints of the dataset" in words.regressor
+    assert "MoSh" not in words.regressor + words.ours
+
+
+def test_another_truth_than_the_protocols_first_is_a_deviation(
+    body, monkeypatch
+):
+    """Records without bodies, by a protocol that may take stored joints."""
+    name = "h36m_root_smplr"
+    protocol = dataclasses.replace(
+        protocols.get(name),
+        measures=("joints3d",),
+        headline=("mpjpe_mm",),
+        joints=joints.LSP14,
+        root=("left_hip", "right_hip"),
+        regressor="cocoplus",
+        truth=("cocoplus", "records"),
+    )
+    monkeypatch.setattr(protocols, "get", lambda name: protocol)
+    counted = with_moved_joints(name, body, False, [0, 0, 0])
+    ids = np.array(PEOPLE[name][0])
+    people = selection.Selection(
+        Path(), "p1", np.arange(4), ids, {"splits": {"p1": {}}}, ()
+    )
+    results = scores.result(counted, {}, people, [], [])
+    (deviation,) = results["deviations"]
+    assert "4 examples are from 'records'" in deviation
+    assert "of the protocol are from 'cocoplus'" in deviation
+    assert results["complete"] is False
+    counted = with_moved_joints(name, body, True, [0, 0, 0])
+    results = scores.result(counted, {}, people, [], [])
+    assert results["deviations"] == [] and results["complete"] is True
+
+
+def test_hmr_does_not_turn_mpi_inf_3dhp_to_the_crops_ray(body):
+    """14 joints about the hips; the other rule has 17 about the pelvis."""
+    ours, matlab = (protocols.get(f"mpi_inf_3dhp{end}") for end in ("_hmr", ""))
+    assert (ours.perspective, matlab.perspective) == (False, True)
+    assert (len(ours.joints), len(matlab.joints)) == (14, 17)
+    ids = ["TS1_000001_a1", "TS6_000002_a7"]
+    errors = []
+    for protocol in (ours, matlab):
+        batch = planted.batch(protocol, body, ids)
+        # The person is at the border of a wide picture.
+        batch["stored_box"] = batch["stored_box"] + np.float32([600, 0, 0, 0])
+        names, right = planted.found(protocol, body, 2, lambda n, p, v: (p, v))
+        counted = evaluator.Scores(
+            protocol, evaluator.make_context(body, names)
+        )
+        counted.add(batch, right)
+        errors.append(counted.summary()["mpjpe_mm"])
+    assert_close("float32_mm", errors[0], 0.0)
+    assert errors[1] > 50
 
 
 def test_smplr_needs_labelled_bodies(body):
@@ -232,3 +331,19 @@ def test_bones_a_tenth_too_long(body):
     found = measured("h36m_root_smplr", body, longer)["metrics"]
     expected = 1000 * 0.1 * lengths
     assert_close("float32_mm", found["bone_length_mm"], expected.mean())
+
+
+def test_the_surface_of_labelled_people_is_about_their_own_pelvis(body):
+    """The first two have no labels; pelvises depend on the shape."""
+    protocol = protocols.get("h36m_root_smplr")
+    ids = [f"S9_Eating_1.54138969_00000{n}" for n in range(4)]
+    batch = planted.batch(protocol, body, ids)
+    for name in ("has_pose", "has_betas"):
+        batch[name] = np.float32([0, 0, 1, 1])
+    people = planted.people(body)
+    assert np.ptp(people.skeleton[:, 0], axis=0).max() > 1e-3
+    measure = surface.Measure(protocol, evaluator.make_context(body, ()))
+    measure.add(
+        batch, Predictions(vertices=people.vertices, betas=people.betas)
+    )
+    assert_close("float32_mm", measure.summary()["pve_mm"], 0.0)

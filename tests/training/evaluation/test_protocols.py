@@ -14,6 +14,7 @@ NAMES = protocols.names()
 PROMISED = {
     *("h36m_p1_hmr", "h36m_p2_hmr", "h36m_p1_spin", "h36m_p2_spin"),
     *("h36m_root_smplr", "h36m_procrustes_smplr", "h36m_p1_hund"),
+    *("mpi_inf_3dhp_hmr", "lsp_segmentation_hmr"),
     *("mpi_inf_3dhp", "3dpw_spin", "3dpw_hund", "surreal_smplr"),
     *("surreal_smplr_val", "surreal_bodynet", "up3d_smplr", "synthetic_v1"),
 }

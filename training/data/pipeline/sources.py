@@ -68,6 +68,19 @@ def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
     return located
 
 
+def made_by(sources: Sequence[config.Source]) -> list[dict[str, str]]:
+    """Folder, split, reader and rules of each source's records, once each.
+
+    Readers and rules are missing where the records do not say them.
+    """
+    folders = dict.fromkeys((s.records, s.split) for s in sources)
+    return [
+        {"records": records, "split": split}
+        | records_folder.made_by(records, split)
+        for records, split in folders
+    ]
+
+
 def _has_records(folder: str) -> bool:
     """Whether `folder` itself holds records."""
     return (pathlib.Path(folder) / "report.json").is_file()

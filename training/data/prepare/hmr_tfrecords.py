@@ -3,21 +3,24 @@
 Images: train_*.tfrecord, or train/*.tfrecord, made by akanazawa/hmr:
 src/datasets/*_to_tfrecords.py: x, y and visibility of the 14 LSP joints, and
 of the face if COCO has it; people are 150 px long. 3D sets hold joints in
-metres in the camera's frame, and SMPL's pose and shape if meta/has_3d is set.
+metres in the camera's frame, and SMPL's pose and shape if meta/has_3d is set,
+as it is for Human3.6M alone. The authors' records of it hold bodies upside
+down, beside joints that are upright (akanazawa/hmr: issue 50).
 Motion capture: neutrSMPL_{CMU,H3.6,jointLim}_*.tfrecord of pose and shape.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tqdm
+from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints
 from tf_hmr.formats import listing
 from training.data.formats import requirements, tf_examples
-from training.data.readers import frames, writing
+from training.data.readers import frames, h36m_smpl, writing
 from training.data.readers import workers as processes
 from training.data.records import mocap as prior
 from training.data.records import schema
@@ -44,6 +47,9 @@ class Options(writing.Options):
 
     every: int = 1
     """Keeps every n-th pose of motion capture: neighbours are alike."""
+    upside_down: Literal["turn", "keep"] = "turn"
+    """turn: bodies of Human3.6M that stand on their head beside upright joints
+    are turned upright. keep: poses stay as stored; HMR trained on them so."""
 
 
 class Task(NamedTuple):
@@ -52,6 +58,7 @@ class Task(NamedTuple):
     path: Path
     byte_ranges: list[tuple[int, int]]
     first: int
+    upside_down: str = "turn"
 
 
 def run(options: Options) -> None:
@@ -66,7 +73,12 @@ def run(options: Options) -> None:
         path = options.root / f"{options.split}_000.tfrecord"
         raise requirements.missing_file(path, "records of HMR", SOURCE)
     tasks = [
-        Task(path, byte_ranges[start : start + _PEOPLE_PER_TASK], start)
+        Task(
+            path,
+            byte_ranges[start : start + _PEOPLE_PER_TASK],
+            start,
+            options.upside_down,
+        )
         for path in paths
         for byte_ranges in [tf_examples.places(path)]
         for start in range(0, len(byte_ranges), _PEOPLE_PER_TASK)
@@ -81,19 +93,21 @@ def read(task: Task):
         folder = task.path.parent.name
         example_id = f"{folder}-{task.path.stem}-{number:05d}"
         try:
-            yield _person(fields, example_id)
+            yield _person(fields, example_id, task.upside_down)
         except (KeyError, ValueError, IndexError, TypeError, AttributeError):
             yield writing.Skipped(example_id, "the record is malformed")
 
 
-def _person(fields: tf_examples.Fields, example_id: str) -> schema.Example:
+def _person(
+    fields: tf_examples.Fields, example_id: str, upside_down: str
+) -> schema.Example:
     xy = np.stack([fields["image/x"], fields["image/y"]], axis=-1)
     flags = fields["image/visibility"]
     face = fields.get("image/face_pts", np.zeros(15)).reshape(3, 5)
     points = np.concatenate([xy.reshape(14, 2), face[:2].T])
     flags = np.concatenate([flags.reshape(14), face[2]]) > 0
     x, y = fields["image/center"].reshape(2) + 0.5 - _PERSON_PX / 2
-    labels = _labels3d(fields) if "mosh/gt3d" in fields else {}
+    labels = _labels3d(fields, upside_down) if "mosh/gt3d" in fields else {}
     image = fields["image/encoded"][0]
     if not isinstance(image, bytes):
         raise TypeError("no bytes")
@@ -109,11 +123,14 @@ def _person(fields: tf_examples.Fields, example_id: str) -> schema.Example:
     )
 
 
-def _labels3d(fields: tf_examples.Fields) -> dict:
+def _labels3d(fields: tf_examples.Fields, upside_down: str) -> dict:
     points = fields["mosh/gt3d"].reshape(14, 3)
     labels = {"joints3d": frames.by_name(joints.LSP14, points)}
     if fields["meta/has_3d"].reshape(1)[0]:  # else both are -1
-        labels["pose"] = fields["mosh/pose"].reshape(72)
+        pose = fields["mosh/pose"].reshape(72)
+        if upside_down == "turn" and _is_upside_down(pose, points):
+            pose = h36m_smpl.turn_upright(pose[np.newaxis])[0]
+        labels["pose"] = pose
         labels["betas"] = fields["mosh/shape"].reshape(10)
         labels["topology"] = TOPOLOGY
     if "image/cam" in fields:
@@ -123,6 +140,24 @@ def _labels3d(fields: tf_examples.Fields) -> dict:
         corner = fields["meta/crop_pt"].reshape(2)
         labels["intrinsics"] = [*(focal * scale), *(centre * scale - corner)]
     return labels
+
+
+def _is_upside_down(pose: np.ndarray, points: np.ndarray) -> bool:
+    """Tests whether the body's up axis points away from its joints' neck.
+
+    A pelvis is never tilted by a right angle against the line from the hips
+    to the neck, so records that somebody has mended stay as they are.
+
+    Args:
+        pose: (72,) rotation vectors; one that is not finite is no body.
+        points: (14, 3) LSP joints in the frame of the pose.
+    """
+    if not (np.isfinite(pose[:3]).all() and np.isfinite(points).all()):
+        return False
+    rows = dict(zip(joints.LSP14, points, strict=True))
+    trunk = rows["neck"] - (rows["left_hip"] + rows["right_hip"]) / 2
+    up = Rotation.from_rotvec(pose[:3]).apply([0, 1, 0])
+    return float(up @ trunk) < 0
 
 
 def _write_prior(options: Options, paths: list[Path]) -> None:

@@ -2,7 +2,9 @@
 
 `annotations/mpii_human_pose_v1_u12_1.mat` and `images/`, as the archives of
 the publisher unpack; or `annot/{train,valid,trainval}.json` of
-microsoft/human-pose-estimation.pytorch with the same images.
+microsoft/human-pose-estimation.pytorch with the same images. SPIN trains on
+the people of train.json (its datasets/preprocess/mpii.py), so by its rules
+those of valid.json, who are measured, are left out of the other splits.
 """
 
 import dataclasses
@@ -47,8 +49,9 @@ class Options(writing.Options):
     rules: Literal["hmr", "spin", "everyone"] = "hmr"
     """hmr: people with nobody near (as the Matlab file says) and an annotated
     ankle or torso; the box is the square that HMR scales to 150 px. spin: all
-    16 joints are annotated; the box follows MPII's scale. everyone: as spin,
-    with any annotated joints."""
+    16 joints are annotated, and nobody of annot/valid.json trains; the box
+    follows MPII's scale. everyone: as spin, with any annotated joints, and
+    people of annot/valid.json too."""
 
 
 class Task(NamedTuple):
@@ -57,6 +60,8 @@ class Task(NamedTuple):
     folder: Path
     rules: str
     people: list[mpii_files.Person]
+    measured: frozenset[mpii_files.Position] = frozenset()
+    """Positions of people who are measured, and left out."""
 
 
 def run(options: Options) -> None:
@@ -67,8 +72,14 @@ def run(options: Options) -> None:
         raise requirements.missing_file(
             folder, "the pictures, of mpii_human_pose_v1.tar.gz", SOURCE
         )
+    measured = _measured(options)
     tasks = [
-        Task(folder, options.rules, people[start : start + _PEOPLE_PER_TASK])
+        Task(
+            folder,
+            options.rules,
+            people[start : start + _PEOPLE_PER_TASK],
+            measured,
+        )
         for start in range(0, len(people), _PEOPLE_PER_TASK)
     ]
     writing.write(NAME, options, tasks, read)
@@ -78,6 +89,9 @@ def read(task: Task):
     """Reads the people of a task."""
     for person in task.people:
         name = f"{Path(person.image).stem}-{person.number}"
+        if mpii_files.position(person) in task.measured:
+            yield writing.Skipped(name, "measured: in annot/valid.json")
+            continue
         box_or_cause = RULES[task.rules](person)
         if isinstance(box_or_cause, str):
             yield writing.Skipped(name, box_or_cause)
@@ -112,13 +126,7 @@ def _facts(person: mpii_files.Person, shrunk: float) -> str:
 def _people(options: Options) -> list[mpii_files.Person]:
     listed_people = None
     if options.labels == "json" or options.split == "valid":
-        path = options.root / "annot" / f"{options.split}.json"
-        if not path.exists():
-            source = "microsoft/human-pose-estimation.pytorch (its README)"
-            raise requirements.missing_file(
-                path, "MPII's annotations as json", source
-            )
-        listed_people = mpii_files.read_json(path)
+        listed_people = _listed_people(options.root, options.split)
     if options.labels == "json":
         return listed_people
     people = mpii_files.read_mat(options.root / MAT, ANNOTATIONS_FILE, SOURCE)
@@ -127,6 +135,28 @@ def _people(options: Options) -> list[mpii_files.Person]:
         if listed_people is None
         else mpii_files.select_listed(people, listed_people)
     )
+
+
+def _listed_people(root: Path, split: str) -> list[mpii_files.Person]:
+    path = root / "annot" / f"{split}.json"
+    if not path.exists():
+        source = "microsoft/human-pose-estimation.pytorch (its README)"
+        raise requirements.missing_file(
+            path, "MPII's annotations as json", source
+        )
+    return mpii_files.read_json(path)
+
+
+def _measured(options: Options) -> frozenset[mpii_files.Position]:
+    """Positions of the people who may not train; none by other rules.
+
+    train.json holds nobody of valid.json, so it is read without that list.
+    """
+    is_listed = options.labels == "json" and options.split == "train"
+    if options.rules != "spin" or options.split == "valid" or is_listed:
+        return frozenset()
+    people = _listed_people(options.root, "valid")
+    return frozenset(map(mpii_files.position, people)) - {None}
 
 
 def _hmr(person: mpii_files.Person) -> crop.Box | str:

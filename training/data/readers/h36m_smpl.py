@@ -2,10 +2,10 @@
 
 MoSh, as HMR and SPIN trained on it: `S1/Directions 1_cam0_aligned.pkl` with
 `new_poses` (N, 72), ten per second, and `betas` (10,). Its people are upside
-down: their global rotation is multiplied by half a turn about x from the
-right (nkolot/SPIN and open-mmlab/mmhuman3d:
-mmhuman3d/data/data_converters/h36m.py; akanazawa/hmr: issue 50). No longer
-offered for download.
+down, in these files (open-mmlab/mmhuman3d:
+mmhuman3d/data/data_converters/h36m.py) as in HMR's TFRecords (akanazawa/hmr:
+issue 50): `turn_upright` multiplies their global rotation by half a turn about
+x from the right. No longer offered for download.
 
 NeuralAnnot: `Human36M_subject1_SMPL_NeuralAnnot.json`, from action, subaction
 and frame to pose, shape and trans in the world, with the cameras in
@@ -81,9 +81,24 @@ def mosh(
     rows = np.asarray(numbers) // MOSH_STEP
     available = rows < len(pose)  # it may be a little shorter than the video
     frame_pose = pose[np.minimum(rows, len(pose) - 1)].astype(np.float64)
-    global_rotation = Rotation.from_rotvec(frame_pose[:, :3]) * _HALF_TURN
-    frame_pose[:, :3] = global_rotation.as_rotvec()
+    frame_pose = turn_upright(frame_pose)
     return Fit(frame_pose, np.tile(betas[:10], (len(rows), 1)), available)
+
+
+def turn_upright(pose: np.ndarray) -> np.ndarray:
+    """Poses of MoSh's files with the global rotation that they mean.
+
+    Args:
+        pose: (N, 72) rotation vectors; the bodies are upside down.
+
+    Returns:
+        (N, 72) float64: the global rotation times half a turn about x from
+        the right, the other joints as they are.
+    """
+    upright = np.array(pose, np.float64)
+    global_rotation = Rotation.from_rotvec(upright[:, :3]) * _HALF_TURN
+    upright[:, :3] = global_rotation.as_rotvec()
+    return upright
 
 
 class NeuralAnnot:

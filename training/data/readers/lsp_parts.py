@@ -21,7 +21,6 @@ from training.data.pipeline import pixels
 from training.data.records import part_codes
 
 PART_SET = "part6"
-SOMEWHERE, NOT_JUDGED = part_codes.SOMEWHERE, part_codes.NOT_JUDGED
 SOURCE = "http://files.is.tuebingen.mpg.de/classner/up (UPi-S1h)"
 
 _CODES = ("left_arm", "right_arm", "head", "left_leg", "right_leg", "torso")
@@ -47,9 +46,7 @@ def read(folder: Path, number: int) -> np.ndarray | None:
         number: number of the image, from 1.
 
     Returns:
-        (H, W) uint8: 0 background, one plus the part6 label, SOMEWHERE on
-        the person without a part, NOT_JUDGED for 255 off the person; None if
-        the image has no files.
+        (H, W) uint8, codes of part_codes; None if the image has no files.
 
     Raises:
         pixels.BadImage: a file is damaged, or the two differ in size.
@@ -67,10 +64,8 @@ def read(folder: Path, number: int) -> np.ndarray | None:
     table = np.zeros(256, np.uint8)
     for code, name in enumerate(_CODES, start=1):
         table[code] = part_names.index(name) + 1
-    labels = table[codes]
-    labels[(codes == 255) & (mask == 0)] = NOT_JUDGED
-    labels[(labels == 0) & (mask > 0)] = SOMEWHERE
-    return labels
+    table[255] = part_codes.IGNORE
+    return part_codes.merge(mask > 0, table[codes])
 
 
 def check_sides(
@@ -99,7 +94,8 @@ def check_sides(
         people += 1
         for limb, part in _LIMBS.items():
             x, y, hidden = person[joints.LSP14.index(limb)]
-            label = 0 if hidden else _label_at(parts, x, y)
+            labels = part_codes.parts(parts)
+            label = 0 if hidden else _label_at(labels, x, y)
             # A torso in front of the limb tells nothing about sides.
             if 0 < label <= len(names) and names[label - 1] != "torso":
                 compared += 1

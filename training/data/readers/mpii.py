@@ -72,6 +72,9 @@ class Person(NamedTuple):
     head_px: float = 0.0
 
 
+Position = tuple[str, int, int]
+
+
 def read_mat(path: Path, contents: str, source: str) -> list[Person]:
     """Reads the people of the training images, in the order of the file.
 
@@ -147,17 +150,18 @@ def select_listed(
         people: people of the Matlab file.
         listed_people: people of a json file.
     """
-    by_position = {
-        (person.image, *np.rint(person.centre).astype(int).tolist()): person
-        for person in people
-        if person.centre is not None
-    }
-    keys = [
-        (person.image, *np.rint(person.centre).astype(int).tolist())
-        for person in listed_people
-        if person.centre is not None
-    ]
+    by_position = {position(person): person for person in people}
+    by_position.pop(None, None)
+    keys = map(position, listed_people)
     return [by_position[key] for key in keys if key in by_position]
+
+
+def position(person: Person) -> Position | None:
+    """Image and centre, which lists agree on; None without a centre."""
+    if person.centre is None:
+        return None
+    x, y = np.rint(person.centre).astype(int).tolist()
+    return person.image, x, y
 
 
 def _person(name: str, number: int, rect: Any, single: bool) -> Person:

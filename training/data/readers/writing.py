@@ -128,6 +128,8 @@ def _write_split(
         )
     _read_all(options, tasks, read, writer, progress)
     if not sum(writer.counts):
+        # Nothing is lost: another --root may be right for this folder.
+        _options_path(folder, options.split).unlink()
         raise ValueError(
             f"{options.root} gave no person for {options.split!r}: "
             f"{_causes(progress.skipped)}. Check --root and --split."
@@ -286,9 +288,13 @@ def _is_finished(folder: Path, split: str) -> bool:
     return split in records_folder.read_report(folder)["splits"]
 
 
+def _options_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}.options.json"
+
+
 def _claim(folder: Path, name: str, options: Options) -> None:
     """Saves the options of the split; refuses a folder with other options."""
-    path = folder / f"{options.split}.options.json"
+    path = _options_path(folder, options.split)
     split_options = {"dataset": name} | dataclasses.asdict(options)
     del split_options["workers"]
     split_options = json.loads(json.dumps(split_options, default=str))

@@ -1,13 +1,19 @@
 """Codes of the part label images that people drew, as records hold them.
 
-0 is background; 1 and more are one plus a label of the record's part_set.
+People drew silhouette and parts apart, and the two disagree at some pixels; a
+code holds both. 0 is background in both; 1 and more, on the silhouette, are one
+plus a label of the record's part_set.
 """
 
 import cv2
 import numpy as np
 
 SOMEWHERE, NOT_JUDGED = 255, 254
-"""A person whose part was not drawn; a background that does not count."""
+"""Pixels on and off the silhouette whose part is not judged."""
+NO_PART = 253
+"""Pixels on the silhouette that are background among the parts."""
+OFF_SILHOUETTE = 128
+"""Added to the code of a part that is drawn where the silhouette is not."""
 IGNORE = 255
 """Value of `parts` at pixels that are not judged."""
 
@@ -27,11 +33,31 @@ def decode(png: bytes) -> np.ndarray:
     return codes
 
 
+def merge(silhouette: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Codes (H, W) uint8 of a silhouette and of parts.
+
+    Args:
+        silhouette: (H, W) bool, the pixels of the person.
+        parts: (H, W) uint8: 0, one plus a part's label, or IGNORE.
+    """
+    codes = np.array(parts, np.uint8)
+    is_part = (parts > 0) & (parts != IGNORE)
+    codes[is_part & ~silhouette] += OFF_SILHOUETTE
+    codes[silhouette & (parts == 0)] = NO_PART
+    codes[parts == IGNORE] = NOT_JUDGED
+    codes[silhouette & (parts == IGNORE)] = SOMEWHERE
+    return codes
+
+
 def silhouette(codes: np.ndarray) -> np.ndarray:
     """Mask of the person, (H, W) bool."""
-    return (codes > 0) & (codes != NOT_JUDGED)
+    is_part_alone = (codes > OFF_SILHOUETTE) & (codes < NO_PART)
+    return (codes > 0) & (codes != NOT_JUDGED) & ~is_part_alone
 
 
 def parts(codes: np.ndarray) -> np.ndarray:
     """Labels (H, W) uint8: 0, one plus a part's label, or IGNORE."""
-    return np.where(codes >= NOT_JUDGED, IGNORE, codes).astype(np.uint8)
+    labels = np.where(codes > OFF_SILHOUETTE, codes - OFF_SILHOUETTE, codes)
+    labels[codes == NO_PART] = 0
+    labels[codes >= NOT_JUDGED] = IGNORE
+    return labels.astype(np.uint8)

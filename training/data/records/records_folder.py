@@ -163,6 +163,33 @@ def locked(folder: pathlib.Path) -> contextlib.AbstractContextManager:
     return folder_lock.locked(folder, "writes records to", "--out")
 
 
+def made_by(folder: str | os.PathLike, split: str) -> dict[str, str]:
+    """Reader and rules that made a split, as its stored options say.
+
+    Returns:
+        "dataset", the reader's name, and "rules" where it has several; {} for
+        records without stored options.
+
+    Raises:
+        ValueError: the stored options are damaged.
+    """
+    path = pathlib.Path(folder) / f"{split}.options.json"
+    if not path.is_file():
+        return {}
+    try:
+        options = dict(json_files.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}), expected the options that "
+            f"{folder} was made with. Delete the folder and make it again."
+        ) from error
+    return {
+        name: str(options[name])
+        for name in ("dataset", "rules")
+        if name in options
+    }
+
+
 def read_report(folder: str | os.PathLike) -> dict:
     """Reads the report.json of a records folder.
 

@@ -73,9 +73,8 @@ class Example:
             but x and y in pixels of `image`.
         dataset, example_id: its origin; the pair is unique.
         topology: tag of the body that pose, betas and parts belong to.
-        part_set: key of body_parts.PARTS if people drew the parts: then 255
-            is a person without a part, 254 a background that does not count.
-            Empty for part14 of a rendered body.
+        part_set: key of body_parts.PARTS if people drew the parts: then those
+            are codes of part_codes. Empty for part14 of a rendered body.
         facts: json of entries that only this dataset's protocol reads.
     """
 

@@ -47,13 +47,21 @@ def _occluded(base: Protocol, name: str, pattern: str, table: str) -> Protocol:
 
 _H36M = {row.name: row for row in h36m.PROTOCOLS}
 
+# Each is measured by the rules of the column without an occluder: Table 1's by
+# HMR's, Table 4's by SPIN's.
+_BASES = (
+    ("h36m_{number}_hmr", "h36m_{number}_{pattern}_hkmr", "Table 1, Figure 6"),
+    ("h36m_{number}_spin", "h36m_{number}_spin_{pattern}_hkmr", "Table 4"),
+)
+
 PROTOCOLS = tuple(
     _occluded(
-        _H36M[f"h36m_{number}_hmr"],
-        f"h36m_{number}_{pattern}_hkmr",
+        _H36M[base.format(number=number)],
+        name.format(number=number, pattern=pattern),
         pattern,
-        "Tables 1 and 4, Figure 6",
+        table,
     )
+    for base, name, table in _BASES
     for number in ("p1", "p2")
     for pattern in occluders.PATTERNS
 ) + tuple(

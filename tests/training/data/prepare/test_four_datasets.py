@@ -143,6 +143,17 @@ def test_the_records_are_whole_and_without_fault(made, name, count):
     assert cv2.imread(str(made / name / "train.png")) is not None
 
 
+def test_the_run_stores_by_which_rules_its_records_were_made(made, run):
+    stored = workdir.noted(run)["training_records"]
+    rules = {
+        row["records"].rpartition("/")[2]: row.get("rules") for row in stored
+    }
+    assert rules == {
+        **{"h36m": "hmr", "mpi-inf-3dhp": "hmr", "lsp": "hmr", "coco": "hmr"},
+    }
+    assert {row["dataset"] for row in stored} == rules.keys()
+
+
 def test_batches_have_the_shares_of_the_paper(made, run):
     """Of the run's own sources; who is in a row is read from the records."""
     settled = workdir.noted(run)["sources"]

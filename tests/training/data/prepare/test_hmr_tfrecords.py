@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tests.support.datasets import hmr_tfrecords_files as files
 from tests.support.datasets import people
@@ -12,8 +13,8 @@ from tf_hmr import joints
 from training import doctor
 from training.data.formats import tf_examples
 from training.data.prepare import hmr_tfrecords as reader
-from training.data.readers import writing
-from training.data.records import mocap, records_folder, shards
+from training.data.readers import h36m_smpl, writing
+from training.data.records import mocap, records_folder, schema, shards
 
 CHOSEN = list(joints.select(joints.LSP14, joints.KEYPOINTS))
 WRIST = joints.KEYPOINTS.index(files.HIDDEN)
@@ -65,6 +66,59 @@ def test_labels_3d_are_the_truth(scene, tmp_path, has_3d):
         np.testing.assert_allclose(found.pose, person.pose.ravel(), atol=1e-6)
         np.testing.assert_allclose(found.betas, person.betas, atol=1e-6)
         assert found.topology == "smpl"
+
+
+def on_its_head(person, scene, has_3d=1):
+    """A record of Human3.6M as the authors ship it: joints are upright."""
+    row = files.features_3d(person, scene, has_3d)
+    pose = np.array(row["mosh/pose"], np.float64)
+    turn = Rotation.from_rotvec(pose[:3]) * Rotation.from_rotvec([-np.pi, 0, 0])
+    pose[:3] = turn.as_rotvec()
+    return row | {"mosh/pose": pose}
+
+
+def matrices(pose):
+    return Rotation.from_rotvec(np.reshape(pose, (24, 3))).as_matrix()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bodies_of_human36m_are_turned_upright(seed, tmp_path):
+    """As MoSh's .pkl files are; whoever is upright stays, to the bit."""
+    scene = people.scene(30 + seed, size=(220, 200))
+    (person,) = scene.people
+    rows = [on_its_head(person, scene), files.features_3d(person, scene)]
+    path = files.write(tmp_path / "train/S1_Eating_0_cam0.tfrecord", rows)
+    turned, upright = read_all(path)
+    truth = matrices(person.pose)
+    np.testing.assert_allclose(matrices(turned.pose), truth, atol=1e-5)
+    np.testing.assert_array_equal(turned.pose[3:], upright.pose[3:])
+    stored = np.float32(person.pose.ravel())
+    np.testing.assert_array_equal(np.float32(upright.pose), stored)
+    (by_file,) = h36m_smpl.turn_upright([rows[0]["mosh/pose"]])
+    np.testing.assert_allclose(turned.pose, by_file, atol=1e-6)
+
+
+def test_the_original_poses_can_be_kept(scene, tmp_path):
+    row = on_its_head(scene.people[0], scene)
+    files.write(tmp_path / "raw/train/S1_cam0.tfrecord", [row])
+    for choice, is_kept in (("turn", False), ("keep", True)):
+        out = tmp_path / choice
+        reader.run(
+            reader.Options(tmp_path / "raw", out, workers=1, upside_down=choice)
+        )
+        stored = schema.decode(shards.Records(out, "train").read(0))
+        same = np.allclose(
+            matrices(stored.pose), matrices(row["mosh/pose"]), atol=1e-5
+        )
+        assert same is is_kept
+        assert doctor.main([str(out), "--limit", "0"]) == int(is_kept)
+
+
+def test_records_without_a_body_have_nothing_to_turn(scene, tmp_path):
+    """MPI-INF-3DHP's hold -1 for the pose, and has_3d 0."""
+    row = files.features_3d(scene.people[0], scene, 0)
+    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    assert not found.has("pose")
 
 
 @pytest.mark.parametrize(

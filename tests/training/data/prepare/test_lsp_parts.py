@@ -10,7 +10,7 @@ from tf_hmr.body import parts as body_parts
 from training.data.pipeline import pixels
 from training.data.prepare import lsp
 from training.data.readers import lsp_parts
-from training.data.records import parsing, schema, shards
+from training.data.records import parsing, part_codes, schema, shards
 
 NAMES = ("", *body_parts.PARTS["part6"])
 
@@ -43,15 +43,45 @@ def test_parts_keep_their_names_in_records(scenes, root, tmp_path):
         judged = np.ones(mask.shape, bool)
         judged[::20] = False
         assert (np.array(NAMES)[labels[judged]] == six[judged]).all()
-        strip = np.where(mask, lsp_parts.SOMEWHERE, lsp_parts.NOT_JUDGED)
+        strip = np.where(mask, part_codes.SOMEWHERE, part_codes.NOT_JUDGED)
         assert (labels[~judged] == strip[~judged]).all()
-        silhouette = (labels > 0) & (labels != lsp_parts.NOT_JUDGED)
+        silhouette = (labels > 0) & (labels != part_codes.NOT_JUDGED)
         assert (silhouette == mask).all(), "the silhouette is not lost"
     assert (tmp_path / "out" / "test.png").exists()
     # Who reads part14 does not see them.
     batch = parsing.parse([stored.read(0), schema.encode(_rendered())])
     assert batch["has_parts"].numpy().tolist() == [0, 1]
     assert batch["part_set"].numpy().tolist() == [b"part6", b""]
+
+
+def test_silhouette_and_parts_are_stored_apart(scenes, tmp_path):
+    """Where the two drawings disagree, each says what it was drawn to say."""
+    scene = scenes[0]
+    lsp_files.write_parts(tmp_path, [scene], first=1001)
+    paths = [
+        tmp_path / f"im1001_{name}.png"
+        for name in ("segmentation", "part_segmentation")
+    ]
+    mask, coded = (cv2.imread(str(path), 0) for path in paths)
+    rows, columns = np.nonzero((coded > 0) & (coded < 255))
+    middle = len(rows) // 2
+    # Half of the parts is off the silhouette, and a corner of the silhouette
+    # has no part.
+    mask[rows[:middle], columns[:middle]] = 0
+    mask[1:9, 1:9], coded[1:9, 1:9] = 1, 0
+    for path, drawing in zip(paths, (mask, coded), strict=True):
+        people.write_image(path, np.dstack([drawing] * 3))
+    codes = lsp_parts.read(tmp_path, 1001)
+    codes = part_codes.decode(record_samples.png(codes))
+    assert (part_codes.silhouette(codes) == (mask > 0)).all()
+    parts = part_codes.parts(codes)
+    assert (parts[coded == 255] == part_codes.IGNORE).all()
+    names = np.array([*NAMES, ""])[np.where(parts == 255, len(NAMES), parts)]
+    drawn = np.array(["", *lsp_files.CODES, ""])[
+        np.where(coded == 255, len(lsp_files.CODES) + 1, coded)
+    ]
+    assert (names == drawn).all()
+    assert middle > 100 and (parts[1:9, 1:9] == 0).all()
 
 
 def _rendered():

@@ -37,7 +37,9 @@ def scenes():
 
 @pytest.fixture(scope="module")
 def root(scenes, tmp_path_factory):
-    return mpii_files.write(tmp_path_factory.mktemp("mpii"), scenes)
+    root = mpii_files.write(tmp_path_factory.mktemp("mpii"), scenes)
+    mpii_files.write_json(root, [], "valid")  # nobody is measured
+    return root
 
 
 def read_all(root, monkeypatch, **changes):
@@ -147,6 +149,7 @@ def test_who_is_left_out_and_why(
     scenes, tmp_path, monkeypatch, change, rules, cause
 ):
     mpii_files.write(tmp_path, scenes[:1], lambda rects: change(rects[0][0]))
+    mpii_files.write_json(tmp_path, [], "valid")
     (found,) = read_all(tmp_path, monkeypatch, rules=rules)
     assert found == writing.Skipped("000000001-1", cause)
 
@@ -216,6 +219,58 @@ def test_damaged_and_missing_files_are_named(scenes, tmp_path):
         mpii.run(options)
     with pytest.raises(FileNotFoundError, match=r"annot/valid.json"):
         mpii.run(mpii.Options(tmp_path, tmp_path / "out", split="valid"))
+
+
+MEASURED = "measured: in annot/valid.json"
+
+
+@pytest.mark.parametrize("split", ["train", "trainval"])
+def test_by_spins_rules_nobody_trains_who_is_measured(
+    scenes, tmp_path, monkeypatch, split
+):
+    """One of two people in a picture is; HMR trains on both."""
+    mpii_files.write(tmp_path, scenes)
+    path = mpii_files.write_json(tmp_path, scenes, "valid") / "annot/valid.json"
+    listed = json.loads(path.read_text())
+    listed[3]["center"][0] += 0.3  # the lists round differently
+    path.write_text(json.dumps([listed[0], listed[3]]))
+    found = read_all(tmp_path, monkeypatch, rules="spin", split=split)
+    assert [each.example_id for each in found] == [
+        *("000000001-1", "000000002-1", "000000003-1", "000000003-2")
+    ]
+    causes = [getattr(each, "cause", "") for each in found]
+    assert causes == [MEASURED, "", "", MEASURED]
+    by_hmr = read_all(tmp_path, monkeypatch, split=split)
+    assert MEASURED not in [getattr(each, "cause", "") for each in by_hmr]
+    valid = read_all(tmp_path, monkeypatch, rules="spin", split="valid")
+    assert [each.example_id for each in valid] == ["000000001-1", "000000003-2"]
+    assert all(isinstance(each, schema.Example) for each in valid)
+
+
+def test_the_list_of_who_is_measured_must_be_there(
+    scenes, tmp_path, monkeypatch
+):
+    """But for train.json, which has none of them."""
+    mpii_files.write(tmp_path, scenes)
+    for labels in ({"split": "train"}, {"split": "trainval", "labels": "json"}):
+        mpii_files.write_json(tmp_path, scenes, "trainval")
+        with pytest.raises(FileNotFoundError, match=r"annot/valid\.json"):
+            read_all(tmp_path, monkeypatch, rules="spin", **labels)
+    mpii_files.write_json(tmp_path, scenes, "train")
+    found = read_all(tmp_path, monkeypatch, rules="spin", labels="json")
+    assert {each.cause for each in found} == {"not all 16 joints"}
+
+
+def test_json_of_both_splits_leaves_the_measured_out(
+    scenes, tmp_path, monkeypatch
+):
+    mpii_files.write_json(tmp_path, scenes, "trainval")
+    mpii_files.write_json(tmp_path, scenes[:1], "valid")
+    found = read_all(
+        tmp_path, monkeypatch, rules="spin", labels="json", split="trainval"
+    )
+    causes = [each.cause for each in found]
+    assert causes == [MEASURED, *3 * ["not all 16 joints"]]
 
 
 def test_records_and_sheet(root, tmp_path):

@@ -215,6 +215,8 @@ def test_other_options_are_refused(tmp_path):
         writing.write("made-up", other, TASKS, read)
 
 
-def test_a_folder_without_people_is_an_error(tmp_path):
+def test_a_folder_without_people_is_an_error_that_another_root_mends(tmp_path):
+    wrong = options(tmp_path, root=tmp_path / "wrong")
     with pytest.raises(ValueError, match=r"no person.*Check --root"):
-        writing.write("made-up", options(tmp_path), [], read)
+        writing.write("made-up", wrong, [], read)
+    assert writing.write("made-up", options(tmp_path), TASKS, read)["count"]

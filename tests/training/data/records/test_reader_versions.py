@@ -38,6 +38,36 @@ def test_a_report_of_before_and_one_of_now(tmp_path, reader):
     assert reader_versions.warning(folder) == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "is_faulty"),
+    [
+        ("hmr-tfrecords --root a/tf_records_human36m_wjoints", True),
+        ("hmr-tfrecords --root human36m --upside-down keep", False),
+        ("hmr-tfrecords --root a/coco", False),
+        ("mpii --root a --rules spin", True),
+        ("mpii --root a --split trainval --rules spin", True),
+        ("mpii --root a --split valid --rules spin", False),
+        ("mpii --root a --labels json --rules spin", False),
+        ("mpii --root a", False),
+        ("lsp --root a --split test --rules spin --parts b", True),
+        ("lsp --root a", False),
+    ],
+)
+def test_faults_of_some_inputs_are_told_by_the_command(
+    tmp_path, words, is_faulty
+):
+    command = f"python -m training.prepare {words}"
+    reader = words.partition(" ")[0]
+    folder = folder_of(tmp_path, reader, command=command)
+    assert (reader_versions.warning(folder) != "") == is_faulty
+    folder = folder_of(
+        tmp_path / "now",
+        reader,
+        **reader_versions.facts(reader) | {"command": command},
+    )
+    assert reader_versions.warning(folder) == ""
+
+
 def test_one_line_for_all_splits_and_poses_of_a_folder(tmp_path):
     folder = folder_of(tmp_path, "spin-npz")
     report = json.loads((folder / "report.json").read_text())
