@@ -89,12 +89,16 @@ def export(args: Args) -> dict:
     )
     model_card |= {"model": args.out.name, "latency_only": args.latency_only}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    model_card["mesh"] = card.write_mesh(model, args.out)
-    with atomic.replacing(args.out) as partial_file:
-        first_person = next(convert.one_by_one(held_out.inputs))
-        _write_with_card(content, model_card, partial_file, first_person)
-        model_card |= card.of_content(partial_file.read_bytes())
-        card.write(args.out, model_card)
+    mesh = card.mesh_path(args.out)
+    # All are written before one is renamed: a full disk leaves the old three.
+    with atomic.replacing(mesh) as mesh_part:
+        digest = card.write_mesh(model, mesh_part)
+        model_card["mesh"] = {"file": mesh.name, "sha256": digest}
+        with atomic.replacing(args.out) as partial_file:
+            first_person = next(convert.one_by_one(held_out.inputs))
+            _write_with_card(content, model_card, partial_file, first_person)
+            model_card |= card.of_content(partial_file.read_bytes())
+            card.write(args.out, model_card)
     return model_card
 
 

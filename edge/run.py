@@ -573,7 +573,7 @@ def run(model, source, stem, tracks, save=True, show=False):
                 record = dict(frame=count - 1, time_s=seconds, **record)
                 file.write(json.dumps(record, default=np.ndarray.tolist) + "\n")
             if save and not fps:
-                cv2.imencode(".png", image)[1].tofile(stem + "_overlay.png")
+                write_png(stem + "_overlay.png", image)
             elif save:
                 size, name = image.shape[1::-1], stem + "_overlay.mp4"
                 video = video or cv2.VideoWriter(name, MP4V, fps, size)
@@ -595,6 +595,17 @@ def run(model, source, stem, tracks, save=True, show=False):
             if count % 100 == 0:
                 _say(f"{source}: {count} frames, {pace:.1f} a second")
     print(f"{stem}.jsonl: {count} frames")
+
+
+def write_png(path, image):
+    """Writes a picture whole, or leaves the old one."""
+    part = path + ".part"
+    try:
+        Path(part).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
 
 
 def _say(text):

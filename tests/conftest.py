@@ -1,5 +1,6 @@
 """Fixtures for all tests; settings that must precede TensorFlow's start."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import plain_body
+from tests.support import plain_body, shared_folders
 from tf_hmr import method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
@@ -67,23 +68,25 @@ def body(body_data: BodyData) -> Body:
 @pytest.fixture(scope="session")
 def model_folder(body: Body, tmp_path_factory) -> pathlib.Path:
     """A model folder of a small, untrained HMR that answers to its image."""
-    tf.keras.utils.set_random_seed(7)
-    model = method.create(
-        "hmr",
-        body,
-        image_size=64,
-        encoder="small",
-        features="layout",
-        rotation="6d",
-        hidden=32,
-    )
-    # Untrained, the last layer is all but zero: every photo would give the
-    # mean, and a test that mixed up two people would pass.
-    kernel = model.regressor.fc3.kernel
-    kernel.assign(np.random.default_rng(3).normal(0, 0.1, kernel.shape))
-    folder = tmp_path_factory.mktemp("model")
-    method.save(model, folder)
-    return folder
+
+    def make(folder: pathlib.Path) -> None:
+        tf.keras.utils.set_random_seed(7)
+        model = method.create(
+            "hmr",
+            body,
+            image_size=64,
+            encoder="small",
+            features="layout",
+            rotation="6d",
+            hidden=32,
+        )
+        # Untrained, the last layer is all but zero: every photo would give the
+        # mean, and a test that mixed up two people would pass.
+        kernel = model.regressor.fc3.kernel
+        kernel.assign(np.random.default_rng(3).normal(0, 0.1, kernel.shape))
+        method.save(model, folder)
+
+    return shared_folders.made(tmp_path_factory, "model", make)
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +106,12 @@ def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
     """The model of `model_folder`, exported once, with its card and faces."""
     from edge import export
 
-    path = tmp_path_factory.mktemp("edge") / "small.tflite"
-    export.export(export.Args(model_folder, path, crops=3))
-    return path
+    def make(folder: pathlib.Path) -> None:
+        path = folder / "small.tflite"
+        export.export(export.Args(model_folder, path, crops=3))
+
+    folder = shared_folders.made(tmp_path_factory, "tflite", make)
+    return folder / "small.tflite"
 
 
 @pytest.fixture(scope="session")
@@ -116,18 +122,15 @@ def tiny_records(tmp_path_factory) -> pathlib.Path:
     from training.data.records import records_folder
     from training.data.synthetic import people
 
-    root = tmp_path_factory.mktemp("records")
-    synthetic.run(
-        synthetic.Options(
-            out=root / "synthetic", count=32, val=8, size=64, workers=1
-        )
-    )
-    frozen = people.frozen()
-    writer = records_folder.Writer(root / "synthetic_v1", "test", 12)
-    for example in frozen.examples(0, 12):
-        writer.write(example)
-    writer.finish(people.SYNTHETIC_V1.seed, "tests")
-    return root
+    def make(root: pathlib.Path) -> None:
+        options = synthetic.Options(root / "synthetic", 32, val=8, size=64)
+        synthetic.run(dataclasses.replace(options, workers=1))
+        writer = records_folder.Writer(root / "synthetic_v1", "test", 12)
+        for example in people.frozen().examples(0, 12):
+            writer.write(example)
+        writer.finish(people.SYNTHETIC_V1.seed, "tests")
+
+    return shared_folders.made(tmp_path_factory, "records", make)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """Another paper is a method's file and an experiment's file, nothing else.
 
-The CLIFF-like method of tests/support/cliff_like reads the crop's box and the
-image's size beside the image. Its two files are put where any paper's lie;
-then every command takes it.
+The CLIFF-like method of tests/support/cliff_like reads the crop's box, the
+image's size and the camera's intrinsics beside the image. Its two files are put
+where any paper's lie; then every command takes it.
 """
 
 import json
@@ -113,6 +113,7 @@ def test_its_card_names_the_inputs(tflite):
         "image": [1, 64, 64, 3],
         "box": [1, 4],
         "image_size": [1, 2],
+        "intrinsics": [1, 4],
     }
     assert card["inputs"]["image"]["dtype"] == "uint8"
     assert "pixels of the upright photo" in card["inputs"]["box"]["meaning"]

@@ -15,6 +15,7 @@ and PHOTO_0.json, and so on with PHOTO_1. The json explains its numbers.
 import contextlib
 import dataclasses
 import logging
+import os
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -156,7 +157,7 @@ def list_photos(
                 )
         with failures.caught():
             for photo in _photos_of(path):
-                photos.setdefault(photo.resolve(), photo)
+                photos.setdefault(os.path.realpath(photo), photo)
     return list(photos.values())
 
 
@@ -168,7 +169,9 @@ def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
     photos = [
         child
         for child in listing.files(path, "*")
-        if child.is_file() and child.suffix.lower() in image_files.SUFFIXES
+        if child.suffix.lower() in image_files.SUFFIXES
+        # A link to nothing is named by its reader.
+        and (child.is_file() or not child.exists())
     ]
     if not photos:
         raise ValueError(

@@ -156,7 +156,8 @@ def recover(
         FileNotFoundError, ValueError: the photo cannot be read, or a box is
             not a box or lies outside the photo, or the focal length or the
             batch size is no positive number, or the method reads landmarks
-            and there are none; the message says which.
+            and there are none, or reads the labelled global rotation; the
+            message says which.
     """
     camera.check_focal(focal_px)
     if batch_size < 1:
@@ -230,11 +231,17 @@ def crop_inputs(
         (N, ...) float32 by name of method_inputs.INPUTS.
 
     Raises:
-        ValueError: the method reads landmarks and there are none.
+        ValueError: the method reads landmarks and there are none, or reads
+            the global rotation, which no photo has.
     """
     size = _image_size(image)
     if intrinsics is None:
         intrinsics = camera.default_intrinsics(size)
+    if "global_rotation" in model.input_names:
+        raise ValueError(
+            "The method reads the labelled global rotation of a body, which "
+            "no photo has (true_root=True). Pass a model without it."
+        )
     makers = {
         "image": lambda n: crop.crop_image(
             image, crop_boxes[n], model.image_size

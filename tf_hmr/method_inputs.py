@@ -45,6 +45,11 @@ INPUTS: dict[str, Input] = {
         "probabilities of being visible and of being inside the photo; all 0 "
         "where not known",
     ),
+    "global_rotation": Input(
+        (3, 3),
+        "labelled rotation of the whole body, x right, y down, z forward; no "
+        "photo has one: for experiments on labelled people",
+    ),
 }
 """All inputs by name; float32, except the image of an exported file."""
 
@@ -93,6 +98,7 @@ def example(
         "image_size": [side, side],
         # A focal length of the photo's longer side, in units of half a side.
         "intrinsics": [2.0, 2.0, 0.0, 0.0],
+        "global_rotation": np.eye(3),
     }
     return {
         name: np.broadcast_to(

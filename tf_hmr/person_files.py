@@ -3,11 +3,11 @@
 import json
 import pathlib
 
-import cv2
 import numpy as np
 import trimesh
 
 from tf_hmr import inference, rendering
+from tf_hmr.formats import atomic, image_writing
 from tf_hmr.geometry import crop
 
 FIGURE_HEIGHT = 512
@@ -54,22 +54,26 @@ def write(
     person.check()
     overlay = draw_overlay(image, person)
     side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
-    _write_png(_with_ending(stem, "_overlay.png"), overlay)
-    _write_png(_with_ending(stem, "_side.png"), side)
+    image_writing.write(_with_ending(stem, "_overlay.png"), overlay)
+    image_writing.write(_with_ending(stem, "_side.png"), side)
     # Cropped as the model saw it, so that a small person is large enough.
     panels = [
         crop.crop_image(panel, person.crop_box, FIGURE_HEIGHT)
         for panel in (image if input_figure is None else input_figure, overlay)
     ]
-    _write_png(_with_ending(stem, ".png"), np.hstack([*panels, side]))
+    image_writing.write(_with_ending(stem, ".png"), np.hstack([*panels, side]))
     mesh = trimesh.Trimesh(
         person.vertices * np.float32([1, -1, -1]), person.faces, process=False
     )
-    mesh.export(_with_ending(stem, ".glb"))
-    mesh.export(_with_ending(stem, ".obj"), header=None)
-    np.savez_compressed(_with_ending(stem, ".npz"), **_arrays(person))
+    with atomic.replacing(_with_ending(stem, ".glb")) as part:
+        mesh.export(part)
+    with atomic.replacing(_with_ending(stem, ".obj")) as part:
+        mesh.export(part, header=None)
+    with atomic.replacing(_with_ending(stem, ".npz")) as part:
+        np.savez_compressed(part, **_arrays(person))
     content = json.dumps(facts | parameters(person), indent=1, allow_nan=False)
-    _with_ending(stem, ".json").write_text(content + "\n", encoding="utf-8")
+    with atomic.replacing(_with_ending(stem, ".json")) as part:
+        part.write_text(content + "\n", encoding="utf-8")
 
 
 def draw_overlay(image: np.ndarray, person: inference.Person) -> np.ndarray:
@@ -144,8 +148,3 @@ def _arrays(person: inference.Person) -> dict[str, np.ndarray]:
 def _with_ending(stem: pathlib.Path, ending: str) -> pathlib.Path:
     # Not with_suffix: the stem of "photo.v2.jpg" holds a dot of its own.
     return stem.with_name(stem.name + ending)
-
-
-def _write_png(path: pathlib.Path, image: np.ndarray) -> None:
-    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    path.write_bytes(encoded.tobytes())

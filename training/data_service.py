@@ -30,6 +30,7 @@ from training.data.pipeline import service as stream
 from training.engine import exit_status
 
 _REPORT_S = 10.0
+_CURE = "Choose another --port, or end what listens there."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ def start(role: Dispatcher | Worker):
         ValueError: the port is taken, or no dispatcher answers.
     """
     service = tf.data.experimental.service
+    _check_free(role.port)
     try:
         if isinstance(role, Dispatcher):
             server = service.DispatchServer(
@@ -76,10 +78,11 @@ def start(role: Dispatcher | Worker):
                 port=port,
             )
         )
-    except tf.errors.OpError as error:
+    # TensorFlow's server of a dispatcher raises a RuntimeError of its own.
+    except (tf.errors.OpError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"The server did not start on port {role.port}: {error.message} "
-            "Choose another --port, or end what listens there."
+            f"The server did not start on port {role.port} ({first}). {_CURE}"
         ) from error
     print(f"The worker listens at {role.host}:{port}.", flush=True)
     return server, lambda: f"making {server._num_tasks()} streams of batches"
@@ -94,6 +97,26 @@ def serve(server, describe: Callable[[], str], ended: threading.Event) -> None:
             print(description, flush=True)
     server._stop()
     print("Ended.", flush=True)
+
+
+def _check_free(port: int) -> None:
+    """Refuses a port on which anything listens; 0 is free.
+
+    TensorFlow's servers share a port with each other without a word, and
+    each gets some of the calls.
+
+    Raises:
+        ValueError: it is in use, or no port.
+    """
+    try:
+        if not 0 <= port < 2**16:
+            raise OSError("expected 0 to 65535")
+        with socket.create_server(("", port)):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"--port {port} cannot be listened at ({error}). {_CURE}"
+        ) from None
 
 
 def _free_port() -> int:

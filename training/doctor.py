@@ -17,6 +17,7 @@ from pathlib import Path
 import tqdm
 import tyro
 
+from tf_hmr.formats import atomic
 from training.data.checks import examination, faults
 from training.data.readers import label_sheet
 from training.data.records import reader_versions, records_folder, shards
@@ -69,7 +70,8 @@ def run(args: Args) -> bool:
         if _draw(path, stored, findings):
             print(f"The worst examples are shown in {path}")
     if args.json:
-        args.json.write_text(json.dumps(summaries, indent=1) + "\n")
+        with atomic.replacing(args.json) as part:
+            part.write_text(json.dumps(summaries, indent=1) + "\n")
     shares = [
         summary["share"]
         for split_summaries in summaries.values()

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 import tyro
@@ -17,6 +16,7 @@ import tyro
 from tf_hmr import joints, method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from tf_hmr.formats import image_writing
 from tf_hmr.geometry import camera, translation
 from tf_hmr.smplify import in_the_loop
 from training import config, visualization
@@ -72,7 +72,7 @@ def draw(options: Options) -> int:
     title = f"step {step}: {len(rows)} of {len(store)} fits"
     figure = visualization.sheet(rows, title, columns=_COLUMNS)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(options.out), figure[..., ::-1])
+    image_writing.write(options.out, figure)
     return len(rows)
 
 

@@ -319,7 +319,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         paths = evaluate(flags)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
     for path in paths:

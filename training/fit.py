@@ -19,7 +19,7 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -41,6 +41,8 @@ from training.engine import (
     devices,
     exit_status,
     loop,
+    provenance,
+    signals,
     workdir,
 )
 from training.engine import step as steps
@@ -129,13 +131,35 @@ def fit(
         "topology": loaded.topology,
     }
     with contextlib.ExitStack() as stack:
+        if cluster.read().several:
+            # TensorFlow has caught SIGTERM since the workers met, and does
+            # nothing with it: they would train on.
+            stack.enter_context(signals.stop_requested())
         if cluster.read().chief:
             stack.enter_context(workdir.locked(options.workdir))
             workdir.claim(options.workdir, experiment, choices, name)
-        cluster.agree(strategy)
+        # From here on all workers see what the chief has written.
+        different = cluster.compare(strategy, shared_facts(experiment, choices))
         settled = workdir.settled(options.workdir, experiment)
         workdir.check_same_data(options.workdir, settled, choices)
+        cluster.check_same(different)
         return _train(experiment, options, strategy, data, loaded, settled)
+
+
+def shared_facts(
+    experiment: config.Experiment, choices: dict[str, Any]
+) -> dict[str, Any]:
+    """What all workers of a run must have in common.
+
+    Args:
+        experiment: its values.
+        choices: of this start, as of `workdir.claim`.
+    """
+    return {
+        "configuration": workdir.as_dict(experiment),
+        "data": workdir.data_of(choices),
+        "code": provenance.code_digest(),
+    }
 
 
 def _train(experiment, options, strategy, data, loaded, settled) -> Path:

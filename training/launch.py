@@ -130,11 +130,15 @@ def supervise(
         deadline[0] = min(deadline[0], time.monotonic() + stop_s)
         _signal(workers, signal.SIGTERM)
 
-    workers = start()
+    # First, so that no signal ends this process and leaves workers alone.
+    workers: list[subprocess.Popen] = []
     previous_handlers = {
         s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)
     }
     try:
+        workers = start()
+        if deadline[0] < math.inf:
+            _signal(workers, signal.SIGTERM)
         while True:
             statuses = _wait(workers, grace_s, deadline)
             status = _verdict(statuses)
@@ -282,21 +286,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if flags.hosts:
         print(lines(flags.hosts, flags.fit))
         return exit_status.COMPLETE
-    # A wrong flag is reported once, before any worker starts.
-    from training import fit
-
     try:
+        # A wrong flag is reported once, before any worker starts.
+        from training import fit
+
         _, locations = fit.parse(flags.fit)
-    except ValueError as error:
+        workers = Workers(
+            [sys.executable, "-m", "training.fit", *flags.fit],
+            flags.workers,
+            locations.workdir / "logs",
+            flags.gpus_each,
+        )
+        return supervise(workers.start, flags.restarts)
+    except (OSError, ValueError) as error:
         _report(str(error))
         return exit_status.FAILED
-    workers = Workers(
-        [sys.executable, "-m", "training.fit", *flags.fit],
-        flags.workers,
-        locations.workdir / "logs",
-        flags.gpus_each,
-    )
-    return supervise(workers.start, flags.restarts)
+    except KeyboardInterrupt:
+        _report("Stopped before any worker was started.")
+        return exit_status.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 import tqdm
@@ -30,6 +29,7 @@ import tyro
 
 from tf_hmr import inference, joints, metrics
 from tf_hmr import method as methods
+from tf_hmr.formats import atomic, image_writing
 from tf_hmr.geometry import crop
 from training import config
 from training.data.pipeline import batches
@@ -226,9 +226,8 @@ def run(flags: Sensitivity) -> Path:
         np.stack(part) for part in zip(*measured, strict=True)
     )
     flags.out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        flags.out / "maps.npz", plain_mm=plain, grown_mm=increases
-    )
+    with atomic.replacing(flags.out / "maps.npz") as part:
+        np.savez_compressed(part, plain_mm=plain, grown_mm=increases)
     _draw(flags, images, increases)
     workdir.write_json(
         flags.out / "sensitivity.json", _facts(flags, plain, increases)
@@ -245,8 +244,7 @@ def _draw(
     )
     people_maps = sensitivity_maps.people_sheet(images, increases)
     for name, figure in (("maps", joint_maps), ("people", people_maps)):
-        path = str(flags.out / f"{name}.png")
-        cv2.imwrite(path, figure[..., ::-1])
+        image_writing.write(flags.out / f"{name}.png", figure)
 
 
 def _facts(flags: Sensitivity, plain, increases) -> dict:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_hmr import joints, method, rendering
+from tf_hmr.formats import atomic
 
 PERCENTILES = (15, 30, 60, 90, 95)
 """Error percentiles of HMR's Figure 3 (Kanazawa et al. 2018)."""
@@ -247,5 +248,6 @@ def curve(
     axes.legend()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with atomic.replacing(path) as part:
+        figure.savefig(part)
     return path

@@ -35,8 +35,13 @@ RUNTIMES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
 """Runtime that checks every export, on the CPU."""
 
 
-def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
-    """Writes NAME.mesh.npz to a file's folder; returns its entry in the card.
+def mesh_path(path: Path) -> Path:
+    """The path of NAME.mesh.npz in the folder of a file."""
+    return path.with_suffix(".mesh.npz")
+
+
+def write_mesh(model: method.Method, part: Path) -> str:
+    """Writes the content of NAME.mesh.npz; returns its sha256.
 
     Arrays: faces (F, 3) int32; if the body has a coarse mesh, also
     lite_vertices (L,), the ids of its vertices, and lite_faces (G, 3), which
@@ -49,12 +54,10 @@ def write_mesh(model: method.Method, path: Path) -> dict[str, str]:
             "lite_vertices": data.lite_vertices,
             "lite_faces": data.lite_faces,
         }
-    mesh = path.with_suffix(".mesh.npz")
-    with atomic.replacing(mesh) as part:
-        np.savez_compressed(
-            part, **{name: np.int32(array) for name, array in arrays.items()}
-        )
-    return {"file": mesh.name, "sha256": _sha256(mesh.read_bytes())}
+    np.savez_compressed(
+        part, **{name: np.int32(array) for name, array in arrays.items()}
+    )
+    return _sha256(part.read_bytes())
 
 
 def make(

@@ -15,7 +15,7 @@ from edge import run as device
 from edge.conversion import calibration, compare
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
-from tests.support import photos
+from tests.support import full_disk, photos
 from tests.support.closeness import TOLERANCES, assert_close
 from tf_hmr import joints, method
 
@@ -70,6 +70,29 @@ def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert measured["crops"] == 3
     assert 0 < measured["largest"]["vertices"] <= compare.LARGEST_FLOAT32_M
     assert measured["mpjpe_mm"]["keras"] > 0
+
+
+@pytest.mark.parametrize("size", [1000, 200_000])
+def test_a_full_disk_leaves_the_old_three_files(
+    tflite, model, tmp_path, monkeypatch, caplog, size
+):
+    """Less than the mesh needs, and less than the network needs."""
+    names = ("a.tflite", "a.card.json", "a.mesh.npz")
+    for name in names:
+        (tmp_path / name).write_text(f"the old {name}")
+    content = tflite.read_bytes()
+    monkeypatch.setattr(method, "load", lambda *_, **__: model)
+    monkeypatch.setattr(export, "_converted", lambda *_: (content, {}))
+    measured = compare.Measured(1, "people", 0.0, 0.0, 0.0, {"vertices": 0.0})
+    monkeypatch.setattr(export, "_measured", lambda *_: measured)
+    args = export.Args(tmp_path, tmp_path / "a.tflite", crops=1)
+    with full_disk.files_of_at_most(size):
+        assert export.main(args) == 1
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {name: f"the old {name}" for name in names}
+    (line,) = (record.message for record in caplog.records)
+    name = "a.mesh.npz" if size == 1000 else "a.tflite"
+    assert "too large" in line and str(tmp_path / name) in line
 
 
 def test_card_calls_rotations_as_the_body_does(model, monkeypatch):
@@ -302,3 +325,14 @@ def test_compared_crops_show_people(model, tmp_path, tiny_records):
 def test_a_folder_of_nothing_is_refused(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="neither records"):
         calibration.held_out(model, tmp_path, 1)
+
+
+def test_the_worst_crop_and_the_worst_vertex_are_told_apart():
+    """One vertex of the first crop is 8 mm off, all of the second 3 mm."""
+    found, expected = outputs(), outputs()
+    found["vertices"][0, 2, 1] += 0.008
+    found["vertices"][1, :, 0] += 0.003
+    measured = compare.compare(found, expected, crops(), joints.COCOPLUS19)
+    assert measured.vertices_max_mm == pytest.approx(8)
+    assert measured.worst_crop_mean_mm == pytest.approx(3)
+    assert measured.vertices_mean_mm == pytest.approx((8 + 5 * 3) / 10)

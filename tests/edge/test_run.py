@@ -15,7 +15,7 @@ import tf_hmr
 from edge import run as device
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
-from tests.support import photos
+from tests.support import full_disk, photos
 from tests.support.closeness import assert_close
 from tf_hmr import inference, rendering
 from tf_hmr.formats import image_files
@@ -340,6 +340,18 @@ def test_an_answer_that_is_no_person_is_one_line(
     assert errors[0].startswith(f"{photo}: ") and told in errors[0]
     (line,) = lines_of(out / "street.jsonl")
     assert line["state"] == "lost" and told in line["reason"]
+
+
+def test_a_full_disk_leaves_the_old_picture(capsys, tflite, photo, tmp_path):
+    old = tmp_path / "out" / f"{photo.stem}_overlay.png"
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    with full_disk.files_of_at_most(30_000):
+        status, _, (line,) = run(capsys, tflite, photo, "--out", old.parent)
+    assert status == 1 and line.startswith(f"{photo}: ")
+    assert old.read_bytes() == b"old"
+    names = {path.name for path in old.parent.iterdir()}
+    assert names == {old.name, f"{photo.stem}.jsonl"}
 
 
 def test_a_folder_is_its_photos_and_equal_stems_do_not_collide(

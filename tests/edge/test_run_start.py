@@ -283,3 +283,14 @@ def test_a_restarted_service_keeps_what_it_recorded(tmp_path):
     assert {w for w in told if w[:2] == "--"} <= known_flags()["run.py"]
     text = (JETSON / "hmr.service").read_text()
     assert "SuccessExitStatus=130" in text and "User=" in text
+
+
+def test_acceleration_is_per_second_squared():
+    """A point that falls for two seconds, at 9.81 m/s2."""
+    seconds = np.arange(50) / 25
+    points = np.zeros((50, 1, 3))
+    points[:, 0, 1] = 9.81 / 2 * seconds**2
+    figures = steadiness.compare(2 * points, points, 25)
+    assert figures["true_acceleration"] == pytest.approx(9.81)
+    assert figures["acceleration"] == pytest.approx(2 * 9.81)
+    assert figures["error"] == pytest.approx(points.mean() * 3)

@@ -479,3 +479,21 @@ def test_room_around_the_joints_is_that_of_the_training_boxes():
     ]
     # The mean over 128 people is 1.111, their deviation 0.048.
     assert np.mean(rooms) == pytest.approx(device.ROOM, abs=0.03)
+
+
+def test_near_people_are_painted_over_far_ones(run, tmp_path, rng, monkeypatch):
+    """Whatever the order of their boxes."""
+    small, large = (60, 80, 50), (170, 80, 110)
+    frames = [blobs.frame([small, large], rng) for _ in range(3)]
+    film = blobs.film(tmp_path / "film.mp4", frames)
+    heights = []
+
+    def draw(canvas, vertices, pixels, faces):
+        heights.append(np.ptp(pixels[:, 1]))
+
+    monkeypatch.setattr(device, "draw", draw)
+    for boxes in ((small, large), (large, small)):
+        assert run(film, *flags(*boxes)) == (0, [])
+    assert len(heights) == 12
+    for far, near in zip(heights[::2], heights[1::2], strict=True):
+        assert far < 70 < near

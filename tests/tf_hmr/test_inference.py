@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -147,6 +148,15 @@ def test_wrong_input_is_explained(model, photo, boxes, told):
     with pytest.raises(ValueError) as caught:
         inference.recover(model, photo, boxes)
     assert told in str(caught.value)
+
+
+def test_a_photo_has_no_true_root():
+    reader = types.SimpleNamespace(
+        input_names=("image", "global_rotation"), image_size=64
+    )
+    image = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match="labelled global rotation"):
+        inference.crop_inputs(reader, image, [(0, 0, 64, 64)])
 
 
 @pytest.mark.parametrize(

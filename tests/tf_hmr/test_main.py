@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from tests.support import box_files, photos
+from tests.support import box_files, full_disk, photos
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as cli
 from tf_hmr import inference, method, person_files, rendering
@@ -280,6 +280,28 @@ def test_photos_of_other_kinds_in_a_folder_are_named(run, tmp_path):
         f"{folder / 'b.cr2'}: a CR2 is not read: convert it to JPEG or PNG.",
     ]
     assert written(tmp_path) == files_of("a_0")
+
+
+def test_links_to_nothing_in_a_folder_are_named(run, tmp_path):
+    photos.write(tmp_path / "some" / "a.jpg", photos.image(90, 70))
+    (tmp_path / "some" / "b.jpg").symlink_to("nothing.jpg")
+    (tmp_path / "some" / "c.jpg").symlink_to("c.jpg")
+    status, told = run(tmp_path / "some")
+    assert status == 1 and written(tmp_path) == files_of("a_0")
+    assert ["b.jpg" in line for line in told] == [True, False]
+    assert ["c.jpg" in line for line in told] == [False, True]
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(run, photo, tmp_path):
+    status, _ = run(photo)
+    folder = tmp_path / "out"
+    whole = {path: path.read_bytes() for path in folder.iterdir()}
+    for size in {len(content) - 1 for content in whole.values()}:
+        with full_disk.files_of_at_most(size):
+            status, lines = run(photo)
+        assert status == 1 and len(lines) == 1, size
+        assert "too large" in lines[0] and str(folder) in lines[0]
+        assert {p: p.read_bytes() for p in folder.iterdir()} == whole
 
 
 def test_folder_without_photos_is_a_failure(run, tmp_path):

@@ -81,6 +81,30 @@ def test_a_folder_of_before_checksums_loads_but_not_with_nans(
         model_files.check_folder(folder)
 
 
+def test_weights_that_a_run_replaces_meanwhile_are_not_damaged(
+    folder, monkeypatch
+):
+    """Several times, while the checksum of the last ones is computed."""
+    numbers = iter(range(5))
+    digest = model_files.digest
+
+    def digest_of_next(path):
+        number = next(numbers, None)
+        if number is None:
+            return digest(path)
+        path.write_bytes(f"weights {number}".encode())
+        stored = model_files.read_config(folder)
+        stored.pop(model_files.DIGESTS)
+        model_files.write_config(folder, stored, [digest(path)])
+        return "of the ones before"
+
+    monkeypatch.setattr(model_files, "digest", digest_of_next)
+    model_files.check_digest(folder)
+    (folder / method.WEIGHTS_FILE).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="is damaged"):
+        model_files.check_digest(folder)
+
+
 def test_a_save_that_stops_between_its_renames_leaves_a_whole_folder(
     folder, model, monkeypatch
 ):

@@ -3,7 +3,6 @@
 import dataclasses
 import gc
 import json
-import shutil
 import subprocess
 import sys
 import types
@@ -19,7 +18,7 @@ from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
 from training import config, evaluate, fit, visualization
 from training.data.pipeline import statistics
-from training.engine import checkpoints, run_log, workdir
+from training.engine import run_log, workdir
 from training.evaluation import evaluator
 from training.evaluation import results as scores
 
@@ -187,26 +186,6 @@ def test_a_mistyped_value_can_be_mended(tiny_records, tmp_path, capsys):
         sized = f"--method.image-size={size}"
         assert fit.main([*words, "--steps=1", sized]) == 1
         assert f"images of side {size}" in capsys.readouterr().err
-
-
-def test_a_run_killed_before_its_first_save_starts_anew(
-    run, tiny_records, tmp_path
-):
-    hurt = tmp_path / "run"
-    shutil.copytree(
-        run, hurt, ignore=shutil.ignore_patterns(checkpoints.FOLDER)
-    )
-    assert not (hurt / checkpoints.FOLDER).exists()
-    words = ["quick", f"--workdir={hurt}", f"--records={tiny_records}"]
-    assert fit.main([*words, "--steps=6", *tiny_run.TINY]) == 0
-    again, first = (
-        [
-            (line["step"], line["kind"], line.get("loss"))
-            for line in run_log.read_metrics(folder / run_log.METRICS_FILE)
-        ]
-        for folder in (hurt, run)
-    )
-    assert again == first
 
 
 def test_every_field_of_an_experiment_is_explained(capsys):

@@ -116,6 +116,47 @@ def test_a_stop_reaches_the_workers(tmp_path, plan):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_workers_start_reaches_them(tmp_path, number):
+    start = starter(tmp_path, "waits", "waits")
+    workers = []
+
+    def interrupted_start():
+        workers.extend(start())
+        while not all((tmp_path / f"ready-{i}").exists() for i in (0, 1)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+        return workers
+
+    # As where nobody catches it: the default ends this process.
+    previous = signal.signal(number, lambda *_: pytest.fail("not caught"))
+    try:
+        status = launch.supervise(interrupted_start, restarts=3)
+    finally:
+        signal.signal(number, previous)
+        for worker in workers:
+            worker.kill()
+    assert status == exit_status.STOPPED
+    assert (tmp_path / "saved-0").exists() and (tmp_path / "saved-1").exists()
+
+
+def test_what_ends_before_any_worker_is_one_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    words = ["--workers", "2", "quick", "--workdir"]
+    inside = str(tmp_path / "file" / "run")
+    assert launch.main([*words, inside]) == exit_status.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("training.launch: ") and inside in line
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.fit.parse", interrupt)
+    assert launch.main([*words, "x"]) == exit_status.INTERRUPTED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("training.launch: Stopped")
+
+
 def test_gpus_are_those_a_scheduler_left(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,GPU-7")
     code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"

@@ -37,6 +37,9 @@ SMALL = [
     *("--data.batch-size=4", "--steps=8", "--eval-every=4", "--save-every=4"),
     *("--log-every=1", "--precision=float32"),
 ]
+# Their adversaries learned as fast as the encoder.
+RATE = "--optim.lr-adversary=0.001"
+SMALL.append(RATE)
 
 
 @pytest.fixture(params=METHODS)
@@ -111,6 +114,14 @@ def test_a_run_of_before_sources_had_rules_goes_on(tmp_path):
     )
     with pytest.raises(ValueError, match=r"data\.sources"):
         workdir.settled(tmp_path, other)
+
+
+def test_its_slow_adversary_is_named(name, run):
+    today = [option for option in SMALL if option != RATE]
+    chosen, _ = fit.parse([name, *today, *CHANGED[name]])
+    message = r"optim\.lr_adversary: 0\.001 in the folder, 0\.01 asked for\n"
+    with pytest.raises(ValueError, match=message + "Continue with the same"):
+        workdir.settled(run, chosen)
 
 
 def test_a_field_that_left_with_another_value_is_named(tmp_path):

@@ -11,6 +11,8 @@ from tf_hmr.networks import pose_vae as vae_part
 from training import fit, pose_vae
 from training.engine import run_log
 
+pytestmark = pytest.mark.usefixtures("fit_without_xla")
+
 TINY = (
     "--method.image-size=64",
     "--method.encoder-width=8",

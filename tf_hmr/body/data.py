@@ -21,6 +21,7 @@ from tf_hmr.body import files as body_files
 from tf_hmr.body import keypoint_regressors, validation
 from tf_hmr.body import parts as body_parts
 from tf_hmr.body import topology as body_topology
+from tf_hmr.formats import atomic
 
 DEFAULT_BETAS = 10
 _OPTIONAL = {
@@ -189,7 +190,8 @@ class BodyData:
         for name in _OPTIONAL:
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name)
-        np.savez_compressed(Path(path), **arrays)
+        with atomic.replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @property
     def num_vertices(self) -> int:

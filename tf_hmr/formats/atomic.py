@@ -24,14 +24,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Yields:
         The path to write to, in the same folder and of the same ending.
+
+    Raises:
+        OSError: the file cannot be written; names `path`.
     """
     path = Path(path)
     part = path.with_name(f"part.{path.name}")
     try:
         yield part
         rename(part, path)
+    except OSError as error:
+        # A full disk is told by the system without a name.
+        if not error.errno or error.filename not in (None, str(part)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        # Where files cannot be written, they cannot be removed either; the
+        # writer's error says so.
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def rename(part: str | Path, path: str | Path) -> None:

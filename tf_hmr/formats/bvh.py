@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from tf_hmr.formats import atomic
+
 CHANNELS = "Zrotation Yrotation Xrotation"
 END_M = 0.05
 """Length of the bones after the last joints, which BVH requires."""
@@ -69,7 +71,8 @@ def write(
     lines = ["HIERARCHY", *_joint(0, skeleton, 0)]
     lines += ["MOTION", f"Frames: {count}", f"Frame Time: {frame_s:.8f}"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in rows]
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    with atomic.replacing(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 def _continuous(angles: np.ndarray) -> np.ndarray:

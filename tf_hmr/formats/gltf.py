@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from tf_hmr.formats import atomic
+
 INFLUENCES = 4
 """Most joints that move a vertex; the smallest weights are dropped."""
 
@@ -103,7 +105,8 @@ def write(path: pathlib.Path, actors: list[Actor]) -> None:
         _motion(file, actor, root, channels, samplers)
     file.add("animations", name="clip", channels=channels, samplers=samplers)
     file.json["scene"] = file.add("scenes", nodes=roots)
-    path.write_bytes(file.bytes())
+    with atomic.replacing(path) as part:
+        part.write_bytes(file.bytes())
 
 
 def _body(file: _File, actor: Actor) -> tuple[int, int]:

@@ -109,10 +109,13 @@ def check_digest(folder: Path) -> None:
         ValueError: they are not the weights that were written.
     """
     path = folder / WEIGHTS_FILE
-    for _ in range(2):  # A training run may replace the files meanwhile.
-        digests = read_config(folder).get(DIGESTS)
+    config, previous = read_config(folder), None
+    # A training run may replace the files meanwhile, again and again.
+    while config != previous:
+        digests = config.get(DIGESTS)
         if not digests or digest(path) in digests:
             return
+        previous, config = config, read_config(folder)
     raise ValueError(
         f"{path} is damaged: it is not the file whose checksum {CONFIG_FILE} "
         "beside it has. Copy it again from its source, or train it again."

@@ -69,6 +69,27 @@ def encode(body: Body, rotation: RotationName, rotmats, betas) -> np.ndarray:
     return np.concatenate([START_CAMERA, pose, betas])
 
 
+def input_names(true_root: bool) -> tuple[str, ...]:
+    """Inputs of a method that estimates the global rotation, or reads it."""
+    return ("image", "global_rotation") if true_root else ("image",)
+
+
+def with_root(theta, root):
+    """Replaces the global rotation in rows of theta.
+
+    Args:
+        theta: (B, N).
+        root: (B, n) numbers of the rotation's form; None replaces nothing.
+
+    Returns:
+        (B, N).
+    """
+    if root is None:
+        return theta
+    end = CAMERA + root.shape[-1]
+    return tf.concat([theta[:, :CAMERA], root, theta[:, end:]], axis=-1)
+
+
 def decode(body: Body, rotation: RotationName, theta):
     """Splits rows of theta.
 

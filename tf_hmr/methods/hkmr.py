@@ -97,6 +97,9 @@ class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
     """Units of the discriminator of all joints together."""
     adversary: config_values.NonNegative = 1.0
     """Weight of the adversarial loss, with prior='discriminator'."""
+    true_root: bool = False
+    """For experiments: the labelled global rotation is an input, and the root's
+    chain keeps it."""
 
 
 class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
@@ -104,6 +107,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
 
     def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
+        self.input_names = _theta.input_names(config.true_root)
         if config.inner_passes % 2 and not config.forward_only:
             raise ValueError(
                 f"inner_passes={config.inner_passes}: passes go forward and "
@@ -170,10 +174,15 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
         ]
 
     def call(self, inputs, training=False):
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
-        image = inputs["image"]
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction.
+
+        With true_root also inputs["global_rotation"] (B, 3, 3).
+        """
+        image, root = inputs["image"], None
+        if self.config.true_root:
+            root = rotations.rotmat_to_rotvec(inputs["global_rotation"])
         features, encoder_keypoints = self.features(image, training)
-        states = self.regressor(features)
+        states = self.regressor(features, root)
         if not training:
             rotvecs, weak = decode(states[-1])
             rotmats = rotations.rotvec_to_rotmat(rotvecs)

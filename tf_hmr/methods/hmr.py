@@ -64,6 +64,9 @@ class Config(_image_encoder.EncoderFields):
     """Units of the discriminator of all joints together."""
     adversary: config_values.NonNegative = 1.0
     """Weight of the adversarial loss (d_loss_weight); 0 builds no adversary."""
+    true_root: bool = False
+    """For experiments: the labelled global rotation is an input, and every
+    iteration keeps it."""
 
     RETIRED: ClassVar[dict[str, retired.Field]] = {
         "regressor": retired.Field(
@@ -123,15 +126,27 @@ class Regressor(keras.layers.Layer):
         """Sets the mean, (N,)."""
         self.mean.assign(theta[None])
 
-    def call(self, features, training=False):
-        """(B, F) -> list of (B, N), one for each iteration."""
+    def call(self, features, root=None, training=False):
+        """Refines theta.
+
+        Args:
+            features: (B, F).
+            root: (B, n) numbers of the global rotation that each iteration
+                keeps; None estimates it.
+            training: whether units are dropped.
+
+        Returns:
+            List of (B, N), one for each iteration.
+        """
         mean = tf.convert_to_tensor(self.mean)
         theta = mean + tf.zeros_like(features[:, 0:1])
+        theta = _theta.with_root(theta, root)
         thetas = []
         for _ in range(self.iterations):
             x = self.fc1(tf.concat([features, theta], axis=-1))
             x = self.fc2(self.drop1(x, training=training))
             theta = theta + self.fc3(self.drop2(x, training=training))
+            theta = _theta.with_root(theta, root)
             thetas.append(theta)
         return thetas
 
@@ -141,6 +156,7 @@ class Model(_image_encoder.ImageEncoder):
 
     def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
+        self.input_names = _theta.input_names(config.true_root)
         start = _theta.encode(body, config.rotation, None, None)
         self.regressor = Regressor(config, start)
         self.adversary = None
@@ -166,10 +182,16 @@ class Model(_image_encoder.ImageEncoder):
         return _theta.decode(self.body, self.config.rotation, theta)
 
     def call(self, inputs, training=False):
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction."""
-        image = inputs["image"]
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction.
+
+        With true_root also inputs["global_rotation"] (B, 3, 3).
+        """
+        image, root = inputs["image"], None
+        if self.config.true_root:
+            form = _theta.ROTATIONS[self.config.rotation]
+            root = form.encode(inputs["global_rotation"])
         features, encoder_keypoints = self.features(image, training)
-        thetas = self.regressor(features, training=training)
+        thetas = self.regressor(features, root, training=training)
         estimates = [self.decode(theta) for theta in thetas]
         weak, rotmats, betas = estimates[-1]
         if training:

@@ -185,7 +185,7 @@ class Chain(keras.layers.Layer):
         )
         return Prepared(fixed, pose_kernel, context_kernel, maps)
 
-    def refine(self, prepared: "Prepared", pose, *context):
+    def refine(self, prepared: "Prepared", pose, *context, root=None):
         """Runs the inner passes.
 
         Args:
@@ -193,15 +193,18 @@ class Chain(keras.layers.Layer):
             pose: (B, 3 K) rotation vectors of the chain.
             context: betas (B, P); for a child chain also the root's pose
                 (B, 12).
+            root: (B, 3) rotation vector that the first joint keeps in every
+                pass; None estimates it.
 
         Returns:
             (B, 3 K).
         """
+        pose = _with_first(pose, root)
         context = tf.concat(context, axis=-1) @ prepared.context
         fixed = prepared.fixed + context
         for kernel, bias in prepared.maps:
             psi = tf.nn.relu(fixed + pose @ prepared.pose)
-            pose = pose + (psi @ kernel + bias)
+            pose = _with_first(pose + (psi @ kernel + bias), root)
         return pose
 
 
@@ -303,8 +306,17 @@ class Regressor(keras.layers.Layer):
         pose = to_chain_order(pose).ravel()
         self.mean.assign(np.concatenate([pose, betas])[None])
 
-    def call(self, features) -> list[State]:
-        """(B, F) -> the estimates of each outer step."""
+    def call(self, features, root=None) -> list[State]:
+        """Refines pose, shape and camera.
+
+        Args:
+            features: (B, F).
+            root: (B, 3) rotation vector of the whole body, kept by the root's
+                chain; None estimates it.
+
+        Returns:
+            The estimates of each outer step.
+        """
         prepared = {
             name: part.prepare(features) for name, part in self._parts().items()
         }
@@ -319,7 +331,10 @@ class Regressor(keras.layers.Layer):
             ):
                 # The root comes first; all other chains get its new pose.
                 context = [betas, *refined[:1]]
-                refined.append(chain.refine(prepared[name], pose, *context))
+                fixed = root if chain.joints == ROOT else None
+                refined.append(
+                    chain.refine(prepared[name], pose, *context, root=fixed)
+                )
             poses, pose = refined, tf.concat(refined, axis=-1)
             betas = betas + self.shape_network.estimate(
                 prepared["shape"], pose, betas
@@ -329,6 +344,11 @@ class Regressor(keras.layers.Layer):
             )
             states.append(State(pose, betas, camera))
         return states
+
+
+def _with_first(pose, root):
+    """Replaces the first rotation vector of (B, 3 K), unless root is None."""
+    return pose if root is None else tf.concat([root, pose[:, 3:]], axis=-1)
 
 
 def _small_dense(units: int, name: str, bias="zeros") -> keras.layers.Dense:

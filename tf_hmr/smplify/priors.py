@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import array_files, unpickle
+from tf_hmr.formats import array_files, atomic, unpickle
 
 NUM_POSE = 3 * (len(joints.SMPL24) - 1)
 """Numbers of a pose in a mixture's file: the rotation vectors of joints.SMPL24
@@ -80,7 +80,8 @@ class Mixture:
     def save(self, path: str | Path) -> None:
         """Writes an .npz that `load` reads back."""
         arrays = {name: getattr(self, name) for name in _KEYS}
-        np.savez_compressed(Path(path), **arrays, topology=self.topology)
+        with atomic.replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays, topology=self.topology)
 
     def _check(self) -> None:
         count = len(self.means) if np.ndim(self.means) else 0

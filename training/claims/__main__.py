@@ -2,12 +2,17 @@ r"""Measures claims of the papers that rendered people can decide.
 
     python -m training.claims                    # lists all with their state
     python -m training.claims hkmr-1 hkmr-2
-    python -m training.claims hkmr-1 --steps 8000 --seeds 0 1 2 3 4
+    python -m training.claims hkmr-1 --steps 24000
+    python -m training.claims hkmr-1a            # learning rates chosen first
+    python -m training.claims hkmr-1b            # the true root given to both
 
-Networks are trained on the records of `training.prepare synthetic` with a few
-seeds each and measured on synthetic_v1; claims share networks. The same
-command continues after a kill. OUT/claims/<claim>.json holds every value, and
-`training.report --results OUT` shows them.
+Networks are trained on the records of `training.prepare synthetic` with
+several seeds each and measured on synthetic_v1; claims share networks. A claim
+agrees or is contradicted if the 95 % interval of the differences, paired by
+seed, lies on one side of the smallest difference of interest, and if its
+networks beat the constant mean pose; with fewer than 5 seeds nothing is
+decided. The same command continues after a kill. OUT/claims/<claim>.json holds
+every value, and `training.report --results OUT` shows them.
 """
 
 import dataclasses
@@ -18,8 +23,15 @@ from typing import Annotated
 
 import tyro
 
-from training.claims import plots, rules, runs
+from training.claims import decisions, plots, rules, runs
 from training.engine import workdir
+
+AGREES = {
+    decisions.AGREES: True,
+    decisions.CONTRADICTS: False,
+    decisions.NOT_DECIDED: None,
+}
+"""The state as `agrees` of a stored claim."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +46,14 @@ class Flags:
     """Folder of runs and results."""
     records: str = "data"
     """Folder that holds the records `synthetic` and `synthetic_v1`."""
-    steps: int = 1500
+    steps: int = 4000
     """Training steps of each network, with 32 images each."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = tuple(range(decisions.MIN_SEEDS))
     """Seeds; one network of each configuration is trained for each."""
     occluded_people: int = 100
     """Number of people measured behind each occluder."""
+    rate_steps: int = 2000
+    """Training steps of each learning rate that hkmr-1a chooses from."""
 
 
 def measure(name: str, flags: Flags) -> Path:
@@ -50,27 +64,19 @@ def measure(name: str, flags: Flags) -> Path:
         ValueError: unknown claim.
     """
     claim = rules.get(name)
-    size = runs.Size(flags.steps, flags.occluded_people)
-    measured = {configuration: [] for configuration in claim.configurations}
-    # Seeds in the outer loop: every finished seed compares all configurations.
-    for seed in flags.seeds:
-        for configuration in claim.configurations:
-            print(f"{name}: {configuration}, seed {seed}", flush=True)
-            measured[configuration].append(
-                runs.result(configuration, seed, size, flags.out, flags.records)
-            )
+    measured = _measured(name, claim, flags)
     configurations = {
         configuration: {
-            "seeds": list(flags.seeds),
+            "seeds": list(networks),
             "metrics": {
-                metric: [seed[metric] for seed in seeds] for metric in seeds[0]
+                metric: [values.metrics[metric] for values in networks.values()]
+                for metric in next(iter(networks.values())).metrics
             },
         }
-        for configuration, seeds in measured.items()
+        for configuration, networks in measured.items()
     }
-    verdict = rules.verdict(
-        claim, {name: c["metrics"] for name, c in configurations.items()}
-    )
+    constants = _constants(measured)
+    verdict = rules.verdict(claim, configurations, constants)
     folder = flags.out / "claims"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
@@ -79,19 +85,62 @@ def measure(name: str, flags: Flags) -> Path:
         "claim": claim.text,
         "source": claim.source,
         "paper": claim.paper,
-        "agrees": verdict.agrees,
+        "agrees": AGREES[verdict.state],
         "text": "; ".join(verdict.lines),
+        "constants": constants,
         "configurations": configurations,
         "size": f"{flags.steps} steps of 32 images, {runs.PROTOCOL}",
         "cost_s": sum(
-            s["trained_s"] for seeds in measured.values() for s in seeds
+            values.metrics["trained_s"]
+            for networks in measured.values()
+            for values in networks.values()
         ),
-        "plots": plots.draw(name, measured, folder),
+        "plots": plots.draw(
+            name,
+            {
+                configuration: [v.metrics for v in networks.values()]
+                for configuration, networks in measured.items()
+            },
+            constants,
+            folder,
+        ),
         "command": "python -m training.claims " + name,
         "environment": workdir.environment(),
     }
     workdir.write_json(path, content)
     return path
+
+
+def _measured(
+    name: str, claim: rules.Claim, flags: Flags
+) -> dict[str, dict[int, runs.Measured]]:
+    """Values of all networks, by configuration and seed."""
+    size = runs.Size(flags.steps, flags.occluded_people, flags.rate_steps)
+    measured = {configuration: {} for configuration in claim.configurations}
+    seeds = tuple(dict.fromkeys(flags.seeds))
+    number, total = 0, len(seeds) * len(measured)
+    # Seeds in the outer loop: every finished seed compares all configurations.
+    for seed in seeds:
+        for configuration in claim.configurations:
+            number += 1
+            print(
+                f"{name}: {configuration}, seed {seed} ({number} of {total})",
+                flush=True,
+            )
+            measured[configuration][seed] = runs.result(
+                configuration, seed, size, flags.out, flags.records
+            )
+    return measured
+
+
+def _constants(measured) -> dict[str, float]:
+    """Metrics of the mean pose; where records differ, the smallest."""
+    constants = {}
+    for networks in measured.values():
+        for values in networks.values():
+            for metric, error in values.constants.items():
+                constants[metric] = min(error, constants.get(metric, error))
+    return constants
 
 
 def listing(out: Path) -> str:
@@ -101,13 +150,19 @@ def listing(out: Path) -> str:
         path = out / "claims" / f"{name}.json"
         state = "not run"
         if path.is_file():
-            state = _state(json.loads(path.read_text()))
+            state = _stored_state(path)
         lines.append(f"{name:<8} {state:<16} {claim.text} ({claim.source})")
     return "\n".join(lines)
 
 
-def _state(content: dict) -> str:
-    return "agrees" if content["agrees"] else "does not agree"
+def _stored_state(path: Path) -> str:
+    try:
+        return rules.judge(json.loads(path.read_text())).state
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}). Remove it, or measure the claim "
+            "again."
+        ) from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,17 +173,18 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         args=arguments,
     )
-    if not flags.claims:
-        print(listing(flags.out))
-        return 0
     try:
+        if not flags.claims:
+            print(listing(flags.out))
+            return 0
         for name in flags.claims:
             rules.get(name)
         for name in flags.claims:
             path = measure(name, flags)
             content = json.loads(path.read_text())
-            print(f"{name}: {_state(content)}. {content['text']}\n{path}")
-    except (FileNotFoundError, ValueError, runs.RunError) as error:
+            state = rules.judge(content).state
+            print(f"{name}: {state}. {content['text']}\n{path}")
+    except (OSError, ValueError, runs.RunError) as error:
         print(f"training.claims: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

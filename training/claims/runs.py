@@ -2,14 +2,18 @@
 
 Each run has its own workdir, OUT/<configuration>/seed-<k>, which training.fit
 continues after a kill; claims.json there holds the measured values with the
-size of the run. Claims share runs.
+size of the run. Claims share runs. A configuration with learning rates to
+choose from first trains one network for each, below
+OUT/<configuration>/rates.
 """
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +28,17 @@ from training.evaluation import evaluator, occlusion, protocols
 
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"
+RATE_RESULT = "rate.json"
 # The rotation of a joint is implausible when it is further from the joint's
 # mean rotation than in all but one of a thousand real poses.
 IMPLAUSIBLE = 99.9
 BATCH = 50
+MEAN_POSE = "mean_pose"
+"""The baseline that a network must beat, in the results of an evaluation."""
+RATE_SEED = 1000
+"""Seed of the networks that choose a learning rate; none of them is judged."""
+ADVERSARY_RATE = 10
+"""Learning rate of the adversary over that of the encoder, as in `quick`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +49,16 @@ class Size:
     """Training steps."""
     occluded_people: int
     """Number of people measured behind each occluder."""
+    rate_steps: int = 2000
+    """Training steps for each learning rate to choose from."""
+
+
+class Measured(NamedTuple):
+    """Values of one network, and of the constant that it must beat."""
+
+    metrics: dict[str, float]
+    constants: dict[str, float]
+    """Metrics of always predicting the mean pose of the training records."""
 
 
 class RunError(RuntimeError):
@@ -46,8 +67,8 @@ class RunError(RuntimeError):
 
 def result(
     name: str, seed: int, size: Size, out: Path, records: str
-) -> dict[str, float]:
-    """Metrics of one run, which is trained and measured if it is missing.
+) -> Measured:
+    """Values of one run, which is trained and measured if it is missing.
 
     Args:
         name: of rules.CONFIGURATIONS.
@@ -60,32 +81,43 @@ def result(
         RunError: training or evaluation failed.
     """
     folder = out / name / f"seed-{seed}"
-    stored_metrics = stored(name, seed, size, out)
-    if stored_metrics is not None:
-        return stored_metrics
+    stored_values = stored(name, seed, size, out)
+    if stored_values is not None:
+        return stored_values
     configuration = rules.CONFIGURATIONS[name]
-    _run(
-        "training.fit",
-        configuration.experiment,
-        *("--workdir", folder, "--records", records),
-        *("--steps", size.steps, "--seed", seed, "--data.seed", seed),
-        # One evaluation, at the end.
-        *("--eval-every", size.steps, *configuration.options),
-    )
+    options = configuration.options
+    if configuration.rates:
+        options += _rate_options(best_rate(name, size, out, records))
+    _fit(configuration.experiment, folder, records, size.steps, seed, options)
+    # Means of all labels, also for networks that learn from none of them.
     _run(
         "training.evaluate",
         *("--weights", folder, "--protocol", PROTOCOL, "--records", records),
-    )
-    method = methods.load(folder)
-    test_records = str(Path(records) / PROTOCOL)
-    dataset = batches.eval_dataset(
-        config.Source(test_records, split="test"),
-        BATCH,
-        method.image_size,
-        method.config.crop_scale,
+        *("--train-records", Path(records) / "synthetic"),
     )
     evaluation = json.loads(
         (folder / "results" / f"{PROTOCOL}.json").read_text()
+    )
+    values = Measured(
+        _metrics(configuration, folder, evaluation, size, records),
+        evaluation["baselines"].get(MEAN_POSE, {}),
+    )
+    workdir.write_json(
+        folder / RESULT, {**dataclasses.asdict(size), **values._asdict()}
+    )
+    return values
+
+
+def _metrics(
+    configuration, folder, evaluation, size, records
+) -> dict[str, float]:
+    """Metrics of the evaluation, and those that only claims need."""
+    method = methods.load(folder)
+    dataset = batches.eval_dataset(
+        config.Source(str(Path(records) / PROTOCOL), split="test"),
+        BATCH,
+        method.image_size,
+        method.config.crop_scale,
     )
     metrics = evaluation["metrics"] | {
         "parameters": evaluation["parameters"],
@@ -96,27 +128,100 @@ def result(
     }
     if configuration.occluded:
         metrics |= _occluded(method, dataset, size)
-    workdir.write_json(
-        folder / RESULT, {**dataclasses.asdict(size), "metrics": metrics}
-    )
     return metrics
 
 
-def stored(
-    name: str, seed: int, size: Size, out: Path
-) -> dict[str, float] | None:
-    """Stored metrics of a run of this size; None if it is not measured."""
+def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
+    """Stored values of a run of this size; None if it is not measured.
+
+    Runs without constants are of before: their adversaries learned as slowly
+    as their encoders.
+    """
     path = out / name / f"seed-{seed}" / RESULT
     if not path.is_file():
         return None
     content = json.loads(path.read_text())
-    if content["steps"] != size.steps:
+    if content["steps"] != size.steps or "constants" not in content:
         return None
-    if rules.CONFIGURATIONS[name].occluded and (
+    configuration = rules.CONFIGURATIONS[name]
+    if configuration.occluded and (
         content["occluded_people"] != size.occluded_people
     ):
         return None
-    return content["metrics"]
+    if configuration.rates and content["rate_steps"] != size.rate_steps:
+        return None
+    return Measured(content["metrics"], content["constants"])
+
+
+def best_rate(name: str, size: Size, out: Path, records: str) -> float:
+    """The learning rate whose network has the smallest error on the val split.
+
+    Args:
+        name: a configuration with rates.
+        size: the cost of a run.
+        out: folder of the runs.
+        records: folder of the record folders.
+
+    Raises:
+        RunError: a training failed, or has no val split.
+    """
+    configuration = rules.CONFIGURATIONS[name]
+    errors = {}
+    for rate in configuration.rates:
+        folder = out / name / "rates" / f"{rate:g}-{size.rate_steps}"
+        if not (folder / RATE_RESULT).is_file():
+            _fit(
+                *(configuration.experiment, folder, records),
+                *(size.rate_steps, RATE_SEED),
+                configuration.options + _rate_options(rate),
+            )
+            content = {rules.TRUE_ROOT: _validation_error(folder)}
+            workdir.write_json(folder / RATE_RESULT, content)
+        error = json.loads((folder / RATE_RESULT).read_text())[rules.TRUE_ROOT]
+        errors[rate] = error
+    # NaN last.
+    rate = min(errors, key=lambda r: (math.isnan(errors[r]), errors[r]))
+    texts = ", ".join(f"{r:g}: {error:.1f}" for r, error in errors.items())
+    print(f"  learning rates ({rules.TRUE_ROOT}): {texts}; {rate:g} is taken")
+    return rate
+
+
+def _rate_options(rate: float) -> tuple[str, ...]:
+    adversary = ADVERSARY_RATE * rate
+    return (
+        *("--optim.lr", f"{rate:g}"),
+        *("--optim.lr-adversary", f"{adversary:g}"),
+    )
+
+
+def _validation_error(folder: Path) -> float:
+    """The last error on the val split.
+
+    Raises:
+        RunError: there is none.
+    """
+    errors = [
+        line[rules.TRUE_ROOT]
+        for line in run_log.read_metrics(folder / run_log.METRICS_FILE)
+        if rules.TRUE_ROOT in line
+    ]
+    if not errors:
+        raise RunError(
+            f"{folder} was not measured on a val split with poses, so that no "
+            "learning rate can be chosen. Make such records: "
+            "`python -m training.prepare synthetic`."
+        )
+    return errors[-1]
+
+
+def _fit(experiment, folder, records, steps, seed, options) -> None:
+    """Trains a network, with one evaluation, at the end."""
+    _run(
+        *("training.fit", experiment),
+        *("--workdir", folder, "--records", records),
+        *("--steps", steps, "--seed", seed, "--data.seed", seed),
+        *("--eval-every", steps, *options),
+    )
 
 
 def implausible_pct(method, dataset, real: mocap.Prior) -> float:
@@ -146,24 +251,25 @@ def _from_mean(rotmats, mean) -> np.ndarray:
 
 
 def _occluded(method, dataset, size: Size) -> dict[str, float]:
-    """Errors behind occluders, and their increase over no occluder."""
+    """Errors behind occluders, and their increase over no occluder.
+
+    All are with the true root rotation: limbs are what an occluder hides.
+    """
     people = dataset.unbatch().take(size.occluded_people).batch(BATCH)
-    errors = occlusion.errors(method, people, protocols.get(PROTOCOL))
+    protocol = dataclasses.replace(protocols.get(PROTOCOL), true_root=True)
+    errors = occlusion.errors(method, people, protocol)
     unoccluded = errors[occlusion.NONE]
-    metrics = {"unoccluded_mpjpe_mm": unoccluded}
+    metrics = {rules.UNOCCLUDED: unoccluded}
     for pattern in occlusion.PATTERNS:
-        pattern_errors = [
-            errors[pattern, degree] for degree in occlusion.DEGREES
-        ]
-        metrics |= {
-            f"{pattern}_{degree}_mpjpe_mm": error
-            for degree, error in zip(
-                occlusion.DEGREES, pattern_errors, strict=True
-            )
+        pattern_errors = {
+            degree: errors[pattern, degree] for degree in occlusion.DEGREES
         }
-        metrics[f"{pattern}_lost_mm"] = (
-            float(np.mean(pattern_errors)) - unoccluded
-        )
+        metrics |= {
+            rules.error_behind(pattern, degree): error
+            for degree, error in pattern_errors.items()
+        }
+        mean = float(np.mean(list(pattern_errors.values())))
+        metrics[rules.lost(pattern)] = mean - unoccluded
     return metrics
 
 
@@ -177,4 +283,7 @@ def _run(module: str, *words) -> None:
     command_text = " ".join(["python", *command[1:]])
     print(f"  {command_text}", flush=True)
     if subprocess.run(command).returncode:
-        raise RunError(f"This command failed: {command_text}")
+        raise RunError(
+            f"This command failed: {command_text}\nIf its folder belongs to "
+            "another configuration or version, choose another --out."
+        )

@@ -13,9 +13,13 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
+
+from training.engine import provenance
 
 # The jobs that compute, in the order in which workers are counted.
 JOBS = ("chief", "worker")
@@ -184,18 +188,29 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
 
 def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
     """Waits until all workers call this; returns the number of each."""
+    return [numbers[0] for numbers in agree_all(strategy, [number])]
+
+
+def agree_all(
+    strategy: tf.distribute.Strategy, own_numbers: Sequence[int]
+) -> list[list[int]]:
+    """Waits until all workers call this; returns the numbers of each.
+
+    Args:
+        strategy: the devices.
+        own_numbers: of this worker, 0 to 2**24, as many as every other has.
+    """
     cluster = read()
     if not cluster.several:
-        return [number]
+        return [list(own_numbers)]
 
     @tf.function
     def all_numbers():
         def replica():
             context = tf.distribute.get_replica_context()
-            index, count = cluster.index, len(cluster.workers)
-            numbers = tf.one_hot(index, count, float(number))
             # How often a worker's number counts: once per replica.
-            replicas = tf.one_hot(index, count)
+            replicas = tf.one_hot(cluster.index, len(cluster.workers))[:, None]
+            numbers = replicas * tf.constant([own_numbers], tf.float32)
             return context.all_reduce(
                 tf.distribute.ReduceOp.SUM, [numbers, replicas]
             )
@@ -205,7 +220,52 @@ def agree(strategy: tf.distribute.Strategy, number: int = 0) -> list[int]:
     numbers, replicas = (
         strategy.experimental_local_results(value)[0] for value in all_numbers()
     )
-    return [int(number) for number in (numbers / replicas).numpy()]
+    return (numbers / replicas).numpy().astype(int).tolist()
+
+
+def compare(
+    strategy: tf.distribute.Strategy, facts: Mapping[str, Any]
+) -> dict[str, dict[int, str]]:
+    """Compares what the workers must have in common; each calls this.
+
+    Args:
+        strategy: the devices.
+        facts: of this worker, as types of json; the names are the same for
+            all workers.
+
+    Returns:
+        The names of the facts in which workers differ, each with the checksum
+        of every worker's.
+    """
+    texts = (json.dumps(fact, sort_keys=True) for fact in facts.values())
+    checksums = [zlib.crc32(text.encode()) % 2**20 for text in texts]
+    columns = zip(*agree_all(strategy, checksums), strict=True)
+    return {
+        name: {index: f"{number:05x}" for index, number in enumerate(column)}
+        for name, column in zip(facts, columns, strict=True)
+        if len(set(column)) > 1
+    }
+
+
+def check_same(different: Mapping[str, Mapping[int, str]]) -> None:
+    """Refuses to train where `compare` says that the workers differ.
+
+    Raises:
+        ClusterError: names the facts, and the workers by their checksums.
+    """
+    if not different:
+        return
+    lists = "; ".join(
+        f"the {name} (checksums: "
+        + ", ".join(f"worker {i} {text}" for i, text in checksums.items())
+        + ")"
+        for name, checksums in different.items()
+    )
+    raise ClusterError(
+        f"The workers of this run differ in {lists}. This is worker "
+        f"{read().index}, commit {provenance.commit()}. Start all of them "
+        "with the same command, from the same version of the code."
+    )
 
 
 def is_loss(error: BaseException) -> bool:

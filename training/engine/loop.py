@@ -181,7 +181,8 @@ class TrainingRun:
         )
         stored = best_model.score(self.workdir)
         if stored is not None:
-            self.best = min(self.best, stored)
+            # Of the model that is there: a better one may have been damaged.
+            self.best = stored
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
 

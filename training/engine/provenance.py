@@ -1,5 +1,6 @@
 """Versions of the code and its packages, for a result to be repeatable."""
 
+import hashlib
 import importlib.metadata
 import subprocess
 import sys
@@ -28,6 +29,17 @@ def commit(digits: int = 7) -> str:
     except FileNotFoundError:  # git is not installed
         return "unknown"
     return head + changed if head else "unknown"
+
+
+def code_digest() -> str:
+    """The sha256 of the Python files that train, whatever git says of them."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[2]
+    for package in ("tf_hmr", "training"):
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def package_version(name: str) -> str:

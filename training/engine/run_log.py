@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
 from tf_hmr.formats import atomic, json_files
+from training.data.formats import tf_examples
 
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "tensorboard"
@@ -223,8 +224,9 @@ def cut_events(folder: Path, step: int) -> None:
 
 def _whole_records(path: Path):
     """Yields the records of an event file up to a half-written one."""
+    spans, _ = tf_examples.whole_places(path)
     try:
-        for record in tf.data.TFRecordDataset(str(path)):
+        for record in tf.data.TFRecordDataset(str(path)).take(len(spans)):
             yield record.numpy()
     except tf.errors.DataLossError:
         return

@@ -283,15 +283,7 @@ def check_same_data(
         ValueError: they differ, or the first ones are damaged.
     """
     _check_choices(workdir / ENVIRONMENT_FILE, stored, choices)
-
-    def comparable(choices):
-        sources = json.loads(json.dumps(choices.get("sources")))
-        for source in sources:
-            source["records"] = Path(source["records"]).name
-            source.pop("rules", None)
-        return {"records": sources, "body": choices.get("topology")}
-
-    different = differences(comparable(stored), comparable(choices))
+    different = differences(data_of(stored), data_of(choices))
     if different:
         changes = "; ".join(
             f"its {name} were {before}, now {after} are asked for"
@@ -301,6 +293,15 @@ def check_same_data(
             f"{workdir} was trained on other data: {changes}. Pass the same "
             "--records and --body, or choose another --workdir."
         )
+
+
+def data_of(choices: dict[str, Any]) -> dict[str, Any]:
+    """What the choices of a run say of its data, wherever its folders are."""
+    sources = json.loads(json.dumps(choices.get("sources")))
+    for source in sources:
+        source["records"] = Path(source["records"]).name
+        source.pop("rules", None)  # of no consequence, see _without_rules
+    return {"records": sources, "body": choices.get("topology")}
 
 
 def _check_choices(

@@ -21,7 +21,7 @@ from training.evaluation.protocol import (
 )
 
 Batch = dict[str, np.ndarray]
-BASELINE_MEASURES = ("joints3d", "surface", "pck3d")
+BASELINE_MEASURES = ("joints3d", "surface", "pck3d", "true_root")
 """Measures of a baseline: those that need no image."""
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from tf_hmr.formats import image_writing
 from training import visualization
 from training.evaluation import evaluator
 from training.evaluation.protocol import Predictions
@@ -64,5 +64,5 @@ def draw(
             ),
         ),
     ):
-        cv2.imwrite(str(results.with_name(name)), sheet[..., ::-1])
+        image_writing.write(results.with_name(name), sheet)
     return f"{results.stem}.png"

@@ -75,6 +75,8 @@ class JointPairs:
             FileNotFoundError: the body lacks a regressor.
         """
         true, source = self._truth(batch)
+        if self._protocol.true_root:
+            source[np.asarray(batch["has_pose"]) <= 0] = ""
         rows = np.flatnonzero(source != "")
         pred = predicted_joints(
             self._protocol.regressor,
@@ -88,7 +90,10 @@ class JointPairs:
         root_relative = metrics.align_root(
             pred, self._pred_names, self._pred_root
         )
-        if self._protocol.perspective:
+        if self._protocol.true_root:
+            turns = _to_true_root(batch, predictions)[rows]
+            root_relative = root_relative @ np.swapaxes(turns, 1, 2)
+        elif self._protocol.perspective:
             rotations = crop_views.rotation_to_crop_ray(
                 batch["stored_box"][rows], batch["stored_intrinsics"][rows]
             )
@@ -192,6 +197,24 @@ def predicted_joints(
         f"these names, or what the protocol's regressor {regressor!r} makes "
         "them of: vertices for h36m, rotmats and betas for smpl."
     )
+
+
+def _to_true_root(batch, predictions: Predictions) -> np.ndarray:
+    """Rotations (B, 3, 3) from the predicted to the true global rotation.
+
+    A body turns as a whole about its root, so turning the joints equals posing
+    it with another global rotation.
+
+    Raises:
+        ValueError: no rotations are predicted.
+    """
+    if predictions.rotmats is None:
+        raise ValueError(
+            "The predictions have no rotmats, which the true global rotation "
+            "replaces. Give rotmats (N, 24, 3, 3)."
+        )
+    predicted = predictions.rotmats[:, 0].astype(np.float64)
+    return batch["rotmats"][:, 0] @ np.swapaxes(predicted, 1, 2)
 
 
 def _mean_of(points, names, root) -> np.ndarray:

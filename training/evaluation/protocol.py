@@ -177,6 +177,9 @@ class Protocol:
     on the labelled body: "cocoplus", "h36m", "smpl"."""
     perspective: bool = False
     """Rotate predicted poses to the ray through the centre of the crop."""
+    true_root: bool = False
+    """Turn predicted joints to the labelled global rotation, so that errors are
+    those of limbs and shape; people without a labelled pose are left out."""
     occlusion: Occlusion | None = None
     """Occluder in front of the person."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

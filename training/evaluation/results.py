@@ -11,6 +11,7 @@ from training.evaluation.protocol import Protocol
 TITLES = {
     "mpjpe_mm": "MPJPE (mm)",
     "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "mpjpe_true_root_mm": "true root (mm)",
     "pve_mm": "PVE (mm)",
     "pck3d_150mm": "PCK@150mm (%)",
     "auc3d": "AUC (%)",

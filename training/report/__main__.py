@@ -17,6 +17,7 @@ from pathlib import Path
 
 import tyro
 
+from tf_hmr.formats import atomic
 from training.engine import workdir
 from training.papers import paper_tables, parity
 from training.papers.parity import State
@@ -145,7 +146,8 @@ def plot(counts: Mapping[str, Mapping[State, int]], folder: Path) -> Path:
     figure.legend(ncols=len(State), loc="outside lower center", frameon=False)
     path = folder / "states.png"
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    with atomic.replacing(path) as part:
+        figure.savefig(part, dpi=150)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_hmr.formats import listing
-from training.claims import rules
+from training.claims import decisions, rules
 from training.evaluation import result_files
 from training.report import results
 from training.report.document import (
@@ -20,7 +20,6 @@ from training.report.document import (
     Text,
 )
 
-STATES = {True: "agrees", False: "does not agree", None: "undecided"}
 # More columns do not fit a page; the JSON has all of them.
 MAX_COLUMNS = 8
 
@@ -40,6 +39,8 @@ def read(folders: Sequence[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         try:
             content = json.loads(path.read_text("utf-8"))
+            # As _claim does: what cannot be judged is named here.
+            rules.judge(content)
             measured[content["id"]] = (path, content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
@@ -56,7 +57,11 @@ def blocks(folders: Sequence[Path]) -> Iterator[Block]:
     yield Text(
         "What the papers say beside their tables, tried with small networks "
         "on rendered people. Only order, ratio and mechanism count here; "
-        "absolute millimetres belong to the papers' data."
+        "absolute millimetres belong to the papers' data. A claim is decided "
+        "by the 95 % interval of the differences, paired by seed, of at least "
+        f"{decisions.MIN_SEEDS} seeds: it agrees if the interval is above the "
+        "smallest difference of interest and is contradicted if it is below. "
+        "Networks that do not beat the constant mean pose decide nothing."
     )
     yield _list(measured)
     for name, (path, content) in sorted(measured.items()):
@@ -70,7 +75,7 @@ def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
     contents = {name: content for name, (_, content) in measured.items()}
     for name in dict.fromkeys([*rules.CLAIMS, *sorted(contents)]):
         claim, content = rules.CLAIMS.get(name), contents.get(name)
-        state = STATES[content["agrees"]] if content else "not run"
+        state = rules.judge(content).state if content else "not run"
         statement = content["claim"] if content else claim.text
         source = content["source"] if content else claim.source
         entries = [Entry(name, "label")]
@@ -81,14 +86,14 @@ def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
 
 
 def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
-    state = STATES[content["agrees"]]
+    state, sentences = rules.judge(content)
     yield Heading(3, f"{name}: {state}", f"claim-{name}", content["source"])
     statement = content["claim"]
     yield Text(f"{statement[:1].upper()}{statement[1:]}.")
     if content.get("paper"):
         yield Text(f"In the paper: {content['paper']}.", "small")
-    yield Text(f"SYNTHETIC, measured: {content['text']}.")
-    yield _grid(name, content["configurations"])
+    yield Text(f"SYNTHETIC, measured: {'; '.join(sentences)}.")
+    yield _grid(name, content["configurations"], content.get("constants", {}))
     commit = content.get("environment", {}).get("commit", "not known")
     command = content.get("command") or f"python -m training.claims {name}"
     yield Text(
@@ -102,15 +107,23 @@ def _claim(name: str, path: Path, content: dict[str, Any]) -> Iterator[Block]:
             yield Figure(figure, f"SYNTHETIC, {name}.")
 
 
-def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
-    """Mean and spread over the seeds, compared metrics first."""
+def _grid(
+    name: str,
+    configurations: Mapping[str, dict],
+    constants: Mapping[str, float],
+) -> Grid:
+    """Mean and spread over the seeds, and the constant that must be beaten.
+
+    The errors that judge come first, then the compared metrics.
+    """
     claim = rules.CLAIMS.get(name)
     comparisons = claim.comparisons if claim else ()
     compared_metrics = [comparison.a[1] for comparison in comparisons]
     metrics = {name: c["metrics"] for name, c in configurations.items()}
     measured = [key for values in metrics.values() for key in values]
     keys = [key for key in compared_metrics if key in measured]
-    keys = list(dict.fromkeys([*keys, *measured]))[:MAX_COLUMNS]
+    judging = [key for key in rules.CONSTANTS if key in measured]
+    keys = list(dict.fromkeys([*judging, *keys, *measured]))[:MAX_COLUMNS]
     head = [Entry("configuration", "label"), Entry("seeds")]
     head += [Entry(results.title(key)) for key in keys]
     lines = []
@@ -119,7 +132,17 @@ def _grid(name: str, configurations: Mapping[str, dict]) -> Grid:
         row = [Entry(configuration, "label"), Entry(str(len(seeds)))]
         row += [_spread(values.get(key, ())) for key in keys]
         lines.append(Line(tuple(row), "paper"))
+    lines.append(_constant_line(keys, constants))
     return Grid((tuple(head),), tuple(lines))
+
+
+def _constant_line(keys: Sequence[str], constants) -> Line:
+    row = [Entry("always the mean pose", "label"), Entry()]
+    for key in keys:
+        is_known = key in constants or key in rules.CONSTANTS
+        value = rules.constant_of(key, constants) if is_known else None
+        row.append(Entry(results.format_metric(value) if is_known else ""))
+    return Line(tuple(row), "context")
 
 
 def _spread(values: Sequence[float]) -> Entry:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from tf_hmr.formats import atomic
 from training.report import document as page
 
 STYLE = Path(__file__).with_name("report.css")
@@ -29,7 +30,8 @@ def write(document: page.Document, path: Path) -> None:
         *map(block, document.blocks),
         "</main></body></html>\n",
     ]
-    path.write_text("\n".join(parts), encoding="utf-8")
+    with atomic.replacing(path) as part:
+        part.write_text("\n".join(parts), encoding="utf-8")
 
 
 @functools.singledispatch

@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tf_hmr.formats import atomic
 from training.report import document as page
 
 
@@ -17,7 +18,8 @@ def write(document: page.Document, path: Path) -> None:
     lines = [f"# {_text(document.title)}"]
     for content in document.blocks:
         lines += ["", *block(content, path.parent)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with atomic.replacing(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @functools.singledispatch

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tf_hmr.formats import file_names
+from tf_hmr.formats import atomic, file_names
 from training import visualization
 from training.evaluation import result_files
 from training.papers.parity import Result
@@ -24,6 +24,7 @@ from training.report.document import (
 TITLES = {
     "mpjpe_mm": "MPJPE (mm)",
     "pa_mpjpe_mm": "PA-MPJPE (mm)",
+    "mpjpe_true_root_mm": "MPJPE, true root (mm)",
     "pve_mm": "PVE (mm)",
     "pck3d_150mm": "PCK@150 mm (%)",
     "auc3d": "AUC (%)",
@@ -238,6 +239,7 @@ def _plots(
         axes.tick_params(labelsize=8)
     path = folder / f"{file_names.path_component(name)}.png"
     folder.mkdir(parents=True, exist_ok=True)
-    plot.savefig(path, dpi=150)
+    with atomic.replacing(path) as part:
+        plot.savefig(part, dpi=150)
     ranks = ", ".join(f"{rank:g}" for rank in visualization.PERCENTILES)
     yield path, f"error at the percentiles {ranks}, and of each joint."

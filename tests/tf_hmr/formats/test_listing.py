@@ -62,3 +62,30 @@ def test_a_folder_with_nothing_else_is_empty(tmp_path):
     (tmp_path / "mine").touch()
     with pytest.raises(ValueError, match=r"it holds \['mine'\]"):
         report.check_out(tmp_path)
+
+
+def test_links_to_folders_are_entered_once(tmp_path):
+    """Data sets are often links to other disks."""
+    root, disk = tmp_path / "root", tmp_path / "disk"
+    for folder in (root / "a", disk / "inner"):
+        folder.mkdir(parents=True)
+        (folder / "x.npz").touch()
+    (root / "linked").symlink_to(disk)
+    (root / "again").symlink_to(disk / "inner")
+    (root / ".hidden").symlink_to(disk)
+    (root / "loop").symlink_to(root)
+    (disk / "inner" / "back").symlink_to(tmp_path)
+    (root / "self").symlink_to("self")
+    (root / "nowhere").symlink_to("nothing")
+    (root / "same").symlink_to(root / "a")
+    paths = listing.files(root, "**/*.npz")
+    assert paths == [root / "a/x.npz", root / "again/x.npz"]
+    (root / "again").unlink()
+    paths = listing.files(root, "**/*.npz")
+    assert paths == [root / "a/x.npz", root / "linked/inner/x.npz"]
+
+
+def test_links_to_nothing_are_listed(tmp_path):
+    """So that their readers name them."""
+    (tmp_path / "a.jpg").symlink_to("nothing.jpg")
+    assert listing.files(tmp_path, "**/*.jpg") == [tmp_path / "a.jpg"]

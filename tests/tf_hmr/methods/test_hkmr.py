@@ -211,6 +211,25 @@ def test_starts_at_the_camera_of_hmr_and_the_mean_given(small, rng):
     assert_close("loss", prediction.camera[1], start)
 
 
+def test_every_outer_step_keeps_the_true_root(body, rng):
+    model = method.create("hkmr", body, **SMALL, true_root=True)
+    scatter(model.regressor)
+    batch = make_batch(rng)
+    true = batch["rotmats"][:, 0]
+    inputs = {"image": batch["image"], "global_rotation": true}
+    assert set(inputs) == set(model.input_names)
+    prediction = model(inputs, training=True)
+    steps = tf.split(prediction.intermediate["rotmats"], 3)
+    for rotmats in steps:
+        assert_close("rotation", rotmats[:, 0], true)
+    assert not np.allclose(steps[0][:, 1:], steps[1][:, 1:])
+    first = model(inputs).rotmats
+    other = model(inputs | {"global_rotation": true[::-1]}).rotmats
+    # All chains see the root's.
+    for joint in (1, 12, 16, 20):
+        assert not np.allclose(first[:, joint], other[:, joint]), joint
+
+
 def test_passes_must_pair():
     with pytest.raises(ValueError, match="inner_passes=3.*forward_only"):
         hkmr.Model(hkmr.Config(inner_passes=3), None)

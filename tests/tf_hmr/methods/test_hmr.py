@@ -52,6 +52,33 @@ def test_starts_at_the_given_mean(small, rng):
     assert_close("exact", prediction.camera[1], np.float32([0.9, 0, 0]))
 
 
+@pytest.mark.parametrize("rotation", ["rotvec", "6d"])
+@pytest.mark.parametrize("training", [False, True])
+def test_every_iteration_keeps_the_true_root(body, rng, rotation, training):
+    model = method.create(
+        "hmr", body, **SMALL, rotation=rotation, true_root=True
+    )
+    weights = rng.normal(0, 0.3, model.regressor.fc3.kernel.shape)
+    model.regressor.fc3.kernel.assign(weights)
+    batch = label_batches.make_batch(rng)
+    true = batch["rotmats"][:, 0]
+    inputs = {"image": batch["image"], "global_rotation": true}
+    assert set(inputs) == set(model.input_names)
+    prediction = model(inputs, training=training)
+    assert_close("rotation", prediction.rotmats[:, 0], true)
+    if training:
+        iterations = tf.reshape(
+            prediction.intermediate["rotmats"], (3, len(true), 24, 3, 3)
+        )
+        for rotmats in iterations:
+            assert_close("rotation", rotmats[:, 0], true)
+        # The limbs are still estimated, and depend on the root.
+        assert not np.allclose(iterations[0][:, 1:], iterations[1][:, 1:])
+        return
+    other = model(inputs | {"global_rotation": true[::-1]})
+    assert not np.allclose(other.rotmats[:, 1:], prediction.rotmats[:, 1:])
+
+
 def test_starts_upright_without_a_mean(small, rng):
     """A half turn about x: the head is above (y down) the hips."""
     names = small.joint_names

@@ -133,6 +133,20 @@ def test_a_kill_between_model_and_score_is_measured(folder, method):
     assert best_model.score(folder) == 3.0
 
 
+def test_a_model_that_is_being_replaced_has_no_score(
+    folder, method, monkeypatch
+):
+    """A kill in the middle would leave it beside the new model."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(methods, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        best_model.save(method, folder)
+    assert best_model.score(folder) is None
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"score": "x"}', '{"score": NaN}'])
 def test_a_damaged_score_is_measured_anew(folder, method, text, caplog):
     path = folder / best_model.FOLDER / best_model.SCORE_FILE
@@ -192,3 +206,17 @@ def test_a_new_run_does_not_believe_the_score_of_another(folder):
     (folder / run_log.METRICS_FILE).unlink()
     workdir.claim(folder, EXPERIMENT, {})
     assert best_model.score(folder) is None
+
+
+def test_a_model_better_than_what_replaced_a_damaged_one_is_kept(
+    folder, method
+):
+    """The journal still has the score of the model that was damaged."""
+    (folder / best_model.FOLDER / methods.WEIGHTS_FILE).write_bytes(b"cut")
+    assert run_from(folder, method).best == 7.0
+    run = run_from(folder, method)
+    fill(method, 6.0)
+    run.log = run_log.RunLog(folder, 8)
+    run._evaluate(12)
+    run.log.close()
+    assert best_kernel(folder, method) == 6.0

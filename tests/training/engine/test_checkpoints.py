@@ -7,7 +7,9 @@ import pytest
 
 from tests.support import toy_method
 from tf_hmr.formats import atomic
+from training import config
 from training.engine import checkpoints, fit_store, run_log
+from training.engine import step as steps
 
 
 @pytest.fixture
@@ -32,6 +34,28 @@ def test_weights_that_are_not_finite_are_not_restored(tmp_path, method, caplog):
     np.testing.assert_array_equal(kernel.numpy(), whole)
     assert "ckpt-8" in caplog.text and "not finite" in caplog.text
     assert "second/kernel" in caplog.text
+
+
+def test_an_optimiser_that_is_not_finite_is_not_restored(
+    tmp_path, method, caplog
+):
+    """Weights are whole: the next step would spoil them."""
+    adam = steps.optimizer(config.Optim(), 0.1, 8, method.trainable_variables)
+    player = types.SimpleNamespace(prefix="", optimizer=adam)
+    stage = types.SimpleNamespace(players=[player])
+
+    def with_optimizer():
+        return checkpoints.Checkpoints(
+            tmp_path, method, [stage], run_log.Mean()
+        )
+
+    saved, slot = with_optimizer(), adam.variables[-1]
+    saved.save(4)
+    slot.assign(np.full(slot.shape, np.nan))
+    saved.save(8)
+    assert with_optimizer().restore() == 4
+    assert np.isfinite(slot.numpy()).all()
+    assert slot.path in caplog.text and "not finite" in caplog.text
 
 
 def test_fits_are_written_before_the_checkpoint_that_implies_them(

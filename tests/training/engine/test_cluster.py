@@ -1,5 +1,6 @@
 """What TF_CONFIG says, and what is said when it is wrong."""
 
+import dataclasses
 import json
 
 import pytest
@@ -136,3 +137,43 @@ def test_two_cpu_devices_in_a_worker_are_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", launch.tf_config(["a:1", "b:1"], 0))
     with pytest.raises(ValueError, match="more workers"):
         devices.strategy("cpu:2")
+
+
+def test_workers_that_differ_are_named(monkeypatch):
+    """As where the second of three has another version of the code."""
+    facts = {"configuration": {"lr": 1.0}, "code": "a", "data": ["r"]}
+    own = cluster.compare(None, facts)
+    assert own == {}
+    cluster.check_same(own)
+
+    def agree_all(strategy, own_numbers):
+        config, code, data = own_numbers
+        return [own_numbers, [config, code ^ 1, data], own_numbers]
+
+    monkeypatch.setattr(cluster, "agree_all", agree_all)
+    different = cluster.compare(None, facts)
+    assert list(different) == ["code"]
+    first, second, third = different["code"].values()
+    assert first == third != second
+    with pytest.raises(cluster.ClusterError) as caught:
+        cluster.check_same(different)
+    line = str(caught.value)
+    assert f"worker 1 {second}" in line and "the code" in line
+    assert "configuration" not in line and "\n" not in line
+
+
+def test_what_workers_share_is_what_trains(monkeypatch):
+    from training import fit
+    from training.engine import provenance
+
+    def facts(**changes):
+        experiment = fit.load_experiment("quick")
+        experiment = dataclasses.replace(experiment, **changes)
+        choices = {"sources": [{"records": "/a/r"}], "topology": "open"}
+        return fit.shared_facts(experiment, choices)
+
+    assert facts() == facts()
+    assert facts()["configuration"] != facts(seed=5)["configuration"]
+    assert len(facts()["code"]) == 64
+    monkeypatch.setattr(provenance, "code_digest", lambda: "another")
+    assert facts()["code"] == "another"

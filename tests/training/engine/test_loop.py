@@ -1,7 +1,10 @@
 """The loop on a small made-up method: stages, resume, stops."""
 
 import dataclasses
+import itertools
 import json
+import shutil
+import types
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +47,20 @@ def test_both_stages_follow_each_other(tmp_path, body):
     assert {"fit", "fool", "loss", "gradient_norm", "adversary/fake"} <= set(
         toy_method.losses(tmp_path)[0]
     )
+
+
+def test_a_run_killed_before_its_first_save_starts_anew(tmp_path, body):
+    """Its folder is claimed already, and lines are logged."""
+    choices = {"precision": "float32"}
+    workdir.claim(tmp_path, toy_method.EXPERIMENT, choices)
+    toy_method.run(tmp_path, body)
+    first = toy_method.losses(tmp_path)
+    shutil.rmtree(tmp_path / checkpoints.FOLDER)
+    workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "another"})
+    settled = workdir.settled(tmp_path, toy_method.EXPERIMENT)
+    assert settled["precision"] == "float32"
+    toy_method.run(tmp_path, body)
+    assert toy_method.losses(tmp_path) == first
 
 
 @pytest.mark.parametrize("log_every", [1, 3])
@@ -232,3 +249,48 @@ def test_fields_that_came_later_have_their_defaults(tmp_path):
     )
     with pytest.raises(ValueError, match="crop_scale: 1.2 in the folder"):
         workdir.settled(tmp_path, other)
+
+
+def test_a_call_of_several_steps_ends_where_something_is_due(tmp_path, body):
+    """Lines of 5, 10, saves of 4, 8 and evaluations of 7; a stage ends at 6."""
+    measured = []
+
+    def evaluate(model):
+        measured.append(len(measured))
+        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+
+    experiment = dataclasses.replace(
+        toy_method.EXPERIMENT,
+        log_every=5,
+        save_every=4,
+        eval_every=7,
+        steps_per_call=10,
+    )
+    toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
+    lines = toy_method.losses(tmp_path)
+    trained = [r["step"] for r in lines if r["kind"] != loop.EVALUATION]
+    assert trained == [5, 6, 7, 10, 12]
+    scored = [r["step"] for r in lines if r["kind"] == loop.EVALUATION]
+    assert scored == [7, 12]
+    assert workdir.saved_steps(tmp_path) == [8, 12]
+
+
+def test_a_line_counts_the_seconds_of_all_starts_up_to_it(
+    tmp_path, body, monkeypatch
+):
+    """By a clock on which each call of steps takes a second."""
+    clock = types.SimpleNamespace(monotonic=itertools.count().__next__)
+    monkeypatch.setattr(loop, "time", clock)
+    first, second = toy_method.STAGES
+    whole = dataclasses.replace(toy_method.EXPERIMENT, log_every=3)
+    part = dataclasses.replace(
+        whole, stages=(first, dataclasses.replace(second, steps=3))
+    )
+    for experiment in (part, whole):
+        toy_method.run(tmp_path, body, experiment)
+    lines = run_log.read_metrics(tmp_path / run_log.METRICS_FILE)
+    seconds = {line["step"]: line["trained_s"] for line in lines}
+    assert seconds == {3: 3, 6: 6, 9: 9, 12: 12}
+    assert [line["images_per_s"] for line in lines] == (
+        4 * [toy_method.EXPERIMENT.data.batch_size]
+    )

@@ -2,8 +2,12 @@
 
 import json
 import os
+import struct
 
 import pytest
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.compat.tensorflow_stub import pywrap_tensorflow as crc
 
 from training.engine import run_log
 
@@ -96,6 +100,25 @@ def test_many_damaged_lines_are_one_message(tmp_path, caplog):
     assert len(run_log.read_metrics(path, "evaluation")) == COUNT // 10
     assert len(caplog.records) == 1 and len(caplog.text) < 600
     assert "1000 damaged lines, 40 whole ones" in caplog.text
+
+
+def test_an_event_of_an_impossible_length_takes_no_memory(tmp_path):
+    """TensorFlow's reader takes memory for any length, or crashes."""
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        for step in (1, 2):
+            tf.summary.scalar("a", 1.0, step=step)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    length = struct.pack("<Q", 2**60)
+    checksum = struct.pack("<I", crc.masked_crc32c(length))
+    path.write_bytes(whole + length + checksum + b"x" * 40)
+    run_log.cut_events(tmp_path, 2)
+    run_log.cut_events(tmp_path, 1)
+    events = [
+        event_pb2.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    assert [event.step for event in events] == [0, 1]
 
 
 def test_the_journal_is_on_the_disk_after_a_flush(tmp_path, monkeypatch):

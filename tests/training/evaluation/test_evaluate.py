@@ -1,5 +1,6 @@
 """From records and a model, or a file of predictions, to results."""
 
+import dataclasses
 import json
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import planted
+from tests.support import full_disk, planted
 from tests.support.closeness import assert_close
 from training import evaluate
 from training.evaluation import (
@@ -112,6 +113,31 @@ def test_predictions_in_a_file_score_as_the_model_did(
     for key, value in expected["metrics"].items():
         assert_close("float32_mm", results["metrics"][key], value)
     assert results["complete"] is True
+
+
+@pytest.fixture
+def old_results(run, folder):
+    """The results of predictions in a file, and their content by name."""
+    from_file(run[1], folder)
+    return {
+        path: path.read_bytes() for path in sorted((folder / "file").iterdir())
+    }
+
+
+@pytest.mark.parametrize("size", [1000, 10_000])
+def test_a_full_disk_leaves_the_old_results(
+    run, folder, old_results, size, capsys
+):
+    """Less than the json needs, and less than the figure needs."""
+    words = [f"--predictions={run[1]}", f"--records={folder}", "--every=2"]
+    words += [f"--out={folder / 'file'}", f"--protocol={RULE.name}"]
+    with full_disk.files_of_at_most(size):
+        assert evaluate.main(words) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("training.evaluate: ") and "too large" in line
+    assert str(folder / "file" / RULE.name) in line
+    now = {path: path.read_bytes() for path in (folder / "file").iterdir()}
+    assert now == old_results
 
 
 def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
@@ -248,3 +274,23 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)
+
+
+def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(
+    body, tmp_path
+):
+    """All people were prepared before those of the protocol alone."""
+    protocol = protocols.get("h36m_p2_hmr")
+    person = "S9_SittingDown.60457274_000001"
+    for split, ids in (
+        ("p1", [person, "S9_SittingDown.60457274_000006"]),
+        ("p2_hmr", [person]),
+    ):
+        planted.write(
+            tmp_path,
+            dataclasses.replace(protocol, splits=(split,)),
+            body,
+            ids,
+        )
+    chosen = selection.find(tmp_path, protocol)
+    assert chosen.split == "p2_hmr" and chosen.ids.tolist() == [person]

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import record_samples
 from tests.support.closeness import assert_close
 from tf_hmr import joints, method, rendering
+from tf_hmr.geometry import rotations
 from training import config
 from training.data.pipeline import statistics
 from training.data.records import schema, shards
 from training.evaluation import evaluator, protocols
-from training.evaluation.metrics import crop2d
+from training.evaluation.metrics import crop2d, true_root
 from training.evaluation.protocol import Predictions
 
 RULE = protocols.get("synthetic_v1")
@@ -100,6 +102,81 @@ def test_thirty_millimetres_read_thirty(body, truth):
     metrics = measured(body, batch, off, vertices).summary()
     assert_close("float32_mm", metrics["mpjpe_mm"], 30 * 12 / 14)
     assert_close("float32_mm", metrics["pve_mm"], 30.0)
+
+
+def with_true_root(body, batch, rotmats) -> dict:
+    """Figures of a body in these rotations, by `true_root` alone."""
+    posed = body(rotmats, batch["betas"])
+    figures = true_root.Measure(
+        RULE, evaluator.make_context(body, body.joint_names)
+    )
+    figures.add(
+        batch, Predictions(rotmats=rotmats, joints=posed.joints.numpy())
+    )
+    return figures.summary()
+
+
+def turned_bodies(rotmats) -> np.ndarray:
+    """The same poses with another heading for each."""
+    rotvecs = np.float32([[0.3, 2.0, -0.5], [-1.0, 0.2, 2.5]])
+    turned = rotmats.copy()
+    turned[:, 0] = rotations.rotvec_to_rotmat(rotvecs).numpy() @ rotmats[:, 0]
+    return turned
+
+
+def test_the_true_root_takes_the_heading_out(body, truth):
+    batch, _ = truth
+    turned = turned_bodies(batch["rotmats"])
+    posed = body(turned, batch["betas"])
+    plain = measured(body, batch, posed.joints.numpy(), posed.vertices.numpy())
+    assert plain.summary()["mpjpe_mm"] > 300
+    assert "mpjpe_true_root_mm" not in plain.summary()
+    figures = with_true_root(body, batch, turned)
+    assert_close("float32_mm", figures["mpjpe_true_root_mm"], 0.0)
+
+
+def test_the_true_root_leaves_the_limbs(body, truth):
+    """Turned by any heading, a bent elbow costs as much as unturned."""
+    batch, _ = truth
+    bent = batch["rotmats"].copy()
+    elbow = body.data.joint_names.index("left_elbow")
+    rotvec = np.float32([0.0, 1.2, 0.0])
+    bent[:, elbow] = rotations.rotvec_to_rotmat(rotvec[None]).numpy()[0]
+    posed = body(bent, batch["betas"])
+    plain = measured(body, batch, posed.joints.numpy(), posed.vertices.numpy())
+    expected = plain.summary()["mpjpe_mm"]
+    assert expected > 5
+    figures = with_true_root(body, batch, turned_bodies(bent))
+    assert_close("float32_mm", figures["mpjpe_true_root_mm"], expected)
+
+
+def test_the_true_root_counts_labelled_poses_alone(body, truth):
+    batch, _ = truth
+    rotmats = batch["rotmats"].copy()
+    rotmats[0] = np.eye(3)
+    one = batch | {"has_pose": np.array([0, 1], np.float32)}
+    figures = with_true_root(body, one, rotmats)
+    assert_close("float32_mm", figures["mpjpe_true_root_mm"], 0.0)
+    none = batch | {"has_pose": np.zeros(2, np.float32)}
+    assert with_true_root(body, none, rotmats) == {}
+
+
+def test_the_mean_pose_knows_its_error_with_the_true_root(body, truth):
+    """It is the MPJPE of the mean pose with the true global rotation."""
+    batch, _ = truth
+    mean = turned_bodies(batch["rotmats"])[0], batch["betas"][0]
+    context = evaluator.make_context(body, body.joint_names)
+    figures = {}
+    for true_rotation in (True, False):
+        baseline = evaluator.Baseline(body, mean, RULE, context, true_rotation)
+        baseline.add(batch)
+        figures[true_rotation] = baseline.summary()
+    for summary in figures.values():
+        assert_close(
+            "float32_mm",
+            summary["mpjpe_true_root_mm"],
+            figures[True]["mpjpe_mm"],
+        )
 
 
 def test_only_labelled_examples_count(body, truth):
@@ -269,3 +346,12 @@ def test_mean_pose_reads_no_more_than_it_needs(tiny_records, monkeypatch):
         for split, (_, n) in zip(["train"] * 8 + ["val"] * 2, rows, strict=True)
     ]
     assert_close("loss", betas, np.mean([p.betas for p in people], axis=0))
+
+
+def test_the_mean_shape_is_that_of_the_people_who_have_one(tmp_path):
+    changes = {n: {"betas": None} for n in (1, 2, 4)}
+    folder = record_samples.spoilt(tmp_path / "samples", 6, changes)
+    rotmats, betas = statistics.mean_pose((config.Source(str(folder)),))
+    expected = [record_samples.example(n).betas for n in (0, 3, 5)]
+    assert_close("loss", betas, np.mean(expected, axis=0))
+    assert rotmats.shape == (24, 3, 3)

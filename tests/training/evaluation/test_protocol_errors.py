@@ -12,6 +12,8 @@ from tests.support.closeness import assert_close
 from tf_hmr import joints
 from training.evaluation import evaluator, protocols, selection
 from training.evaluation import results as scores
+from training.evaluation.metrics import surface
+from training.evaluation.protocol import Predictions
 
 # Protocol -> ids that are its, and others in the same split that are not.
 H36M = ("S9_Eating_1.54138969_000001", "S11_Eating.55011271_000006")
@@ -329,3 +331,19 @@ def test_bones_a_tenth_too_long(body):
     found = measured("h36m_root_smplr", body, longer)["metrics"]
     expected = 1000 * 0.1 * lengths
     assert_close("float32_mm", found["bone_length_mm"], expected.mean())
+
+
+def test_the_surface_of_labelled_people_is_about_their_own_pelvis(body):
+    """The first two have no labels; pelvises depend on the shape."""
+    protocol = protocols.get("h36m_root_smplr")
+    ids = [f"S9_Eating_1.54138969_00000{n}" for n in range(4)]
+    batch = planted.batch(protocol, body, ids)
+    for name in ("has_pose", "has_betas"):
+        batch[name] = np.float32([0, 0, 1, 1])
+    people = planted.people(body)
+    assert np.ptp(people.skeleton[:, 0], axis=0).max() > 1e-3
+    measure = surface.Measure(protocol, evaluator.make_context(body, ()))
+    measure.add(
+        batch, Predictions(vertices=people.vertices, betas=people.betas)
+    )
+    assert_close("float32_mm", measure.summary()["pve_mm"], 0.0)

@@ -25,6 +25,24 @@ def places(path: Path) -> list[tuple[int, int]]:
     Raises:
         ValueError: the file is cut short or holds something else.
     """
+    spans, is_whole = whole_places(path)
+    if not is_whole:
+        raise ValueError(
+            f"{path} is cut short after {len(spans)} records, or is no "
+            "TFRecord file. Fetch it again."
+        )
+    return spans
+
+
+def whole_places(path: Path) -> tuple[list[tuple[int, int]], bool]:
+    """Start and length of the data of each record that lies within a file.
+
+    Lengths beyond the file's end are those of a file that is cut short or
+    damaged; TensorFlow's reader takes memory for any length.
+
+    Returns:
+        The records up to the first that does not, and whether all do.
+    """
     spans, offset, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
         while offset < size:
@@ -33,13 +51,10 @@ def places(path: Path) -> list[tuple[int, int]]:
             length = int.from_bytes(header[:8], "little")
             end = offset + _HEADER + length + _FOOTER
             if len(header) < _HEADER or end > size:
-                raise ValueError(
-                    f"{path} is cut short after {len(spans)} records, or is "
-                    "no TFRecord file. Fetch it again."
-                )
+                return spans, False
             spans.append((offset + _HEADER, length))
             offset = end
-    return spans
+    return spans, True
 
 
 def read(path: Path, spans: list[tuple[int, int]]) -> Iterator[Fields]:

@@ -72,8 +72,9 @@ def topology(data: config.Data) -> str:
 def check_inputs(source: config.Source, names: Sequence[str]) -> None:
     """Refuses records that lack inputs of a method.
 
-    All inputs but landmarks follow from fields that every record has. One
-    record stands for its folder: a person without landmarks has zeros.
+    All inputs but landmarks and the global rotation follow from fields that
+    every record has. One record stands for its folder: a person without
+    landmarks has zeros.
 
     Args:
         source: `records` is the path of a records folder.
@@ -81,12 +82,25 @@ def check_inputs(source: config.Source, names: Sequence[str]) -> None:
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records; or its first record
-            has no landmarks.
+            has no landmarks or no pose, or the source hides poses.
     """
-    if "landmarks" not in names:
+    needed = {"landmarks", "global_rotation"} & set(names)
+    if not needed:
         return
     stored = shards.Records(source.records, source.split, source.shards)
-    if schema.decode(stored.read(0)).landmarks is None:
+    if "global_rotation" in needed and (
+        source.labels != "all" or schema.decode(stored.read(0)).pose is None
+    ):
+        raise ValueError(
+            "The method reads the labelled global rotation, but the source "
+            f"{source.records} {source.split!r} (labels={source.labels!r}) has "
+            "no poses. Take labels='all' of records with poses, or a method "
+            "that reads the image alone (true_root=False)."
+        )
+    if (
+        "landmarks" in needed
+        and schema.decode(stored.read(0)).landmarks is None
+    ):
         raise ValueError(
             f"The method reads landmarks, but the records of {source.records} "
             f"{source.split!r} have none (the first was looked at). Prepare "

@@ -61,6 +61,7 @@ def augmented(
             has_joints3d, augment.joints3d(augmentation, fields["joints3d"])
         ),
         "rotmats": _masked(has_pose, rotmats, identity),
+        "global_rotation": _masked(has_pose, rotmats[:, 0], identity[0]),
         "betas": _masked(has_betas, fields["betas"]),
         "gender": _masked(has_3d, _gender(fields["gender"])),
         "has_pose": has_pose,

@@ -7,6 +7,7 @@ formats are encoded as JPEG, too.
 """
 
 import dataclasses
+import errno
 import functools
 import math
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,9 @@ ROOM = 2.2
 sides, enlarged by 1 / 0.8 and moved by 20 px of 224 either way, sees 2.13."""
 
 _MAX_GRABS = 300  # Longer gaps are crossed by seeking, not by grabbing.
+
+# Of names that lead to no file that may be read: links in a circle, folders.
+_NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES)
 
 
 def example(
@@ -60,6 +64,10 @@ def example(
         jpeg, image, (width, height) = _read(source)
     except FileNotFoundError:
         return writing.Skipped(name, "the picture's file is missing")
+    except OSError as error:
+        if error.errno not in _NO_FILE:  # As of a disk that fails.
+            raise
+        return writing.Skipped(name, "the picture's file cannot be opened")
     except pixels.BadImage as error:
         return writing.Skipped(name, str(error))
     label = schema.Example(jpeg, height, width, **fields)

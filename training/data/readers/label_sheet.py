@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints, rendering
 from tf_hmr.body.data import BodyData
+from tf_hmr.formats import image_writing
 from tf_hmr.geometry import crop
 from training import visualization
 from training.data.records import schema
@@ -29,8 +30,7 @@ def write(path: Path, examples: Iterable[schema.Example]) -> None:
         (example.example_id, draw_labels(example, PANEL_PX))
         for example in examples
     ]
-    sheet = visualization.sheet(cells, columns=COLUMNS)
-    cv2.imwrite(str(path), sheet[..., ::-1])
+    image_writing.write(path, visualization.sheet(cells, columns=COLUMNS))
 
 
 def draw_labels(example: schema.Example, size: int) -> np.ndarray:

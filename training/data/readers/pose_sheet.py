@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import joints, rendering
+from tf_hmr.formats import image_writing
 from training import visualization
 from training.data.synthetic import kinematics
 
@@ -47,8 +47,7 @@ def write(
         (text, _draw(joint_positions))
         for text, joint_positions in zip(texts, positions, strict=True)
     ]
-    sheet = visualization.sheet(cells, columns=COLUMNS)
-    cv2.imwrite(str(path), sheet[..., ::-1])
+    image_writing.write(path, visualization.sheet(cells, columns=COLUMNS))
 
 
 def _draw(positions: np.ndarray) -> np.ndarray:

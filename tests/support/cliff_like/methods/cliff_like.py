@@ -35,7 +35,7 @@ class Config(_image_encoder.EncoderFields):
 class Model(_image_encoder.ImageEncoder):
     """Encoder and iterative regressor, with the crop's place as features."""
 
-    input_names = ("image", "box", "image_size")
+    input_names = ("image", "box", "image_size", "intrinsics")
 
     def __init__(self, config: Config, body: Body):
         super().__init__(config, body)
@@ -48,9 +48,11 @@ class Model(_image_encoder.ImageEncoder):
         self.regressor.initialize_from_mean(start)
 
     def call(self, inputs, training=False):
-        """Image, box and image_size -> Prediction."""
+        """Inputs of `input_names` -> Prediction."""
         features, _ = self.features(inputs["image"], training)
-        crop_centre = crop_place(inputs["box"], inputs["image_size"])
+        crop_centre = crop_place(
+            inputs["box"], inputs["image_size"], inputs["intrinsics"]
+        )
         features = tf.concat(
             [tf.cast(features, tf.float32), crop_centre], axis=-1
         )
@@ -87,17 +89,18 @@ class Model(_image_encoder.ImageEncoder):
         }
 
 
-def crop_place(box, image_size):
+def crop_place(box, image_size, intrinsics):
     """Middle of the crop from the image's, and its side, over the focal length.
 
     Args:
         box: (B, 4) x, y, w, h of the crop in pixels of the image.
         image_size: (B, 2) width and height.
+        intrinsics: (B, 4) fx, fy, cx, cy in half sides of the crop.
 
     Returns:
-        (B, 3); the focal length is the image's diagonal.
+        (B, 3).
     """
-    focal = tf.sqrt(tf.reduce_sum(tf.square(image_size), 1, keepdims=True))
+    focal = intrinsics[:, 0:1] * box[:, 2:3] / 2.0
     middle = box[:, 0:2] + 0.5 * box[:, 2:4] - 0.5 * image_size
     return tf.concat([middle, box[:, 2:3]], axis=1) / focal
 

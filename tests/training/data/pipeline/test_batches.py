@@ -11,8 +11,13 @@ from tests.support.closeness import TOLERANCES, assert_close
 from tf_hmr.geometry import crop
 from training import config
 from training.data.pipeline import batches as pipeline
-from training.data.pipeline import order
-from training.data.records import mocap, records_folder, shard_index
+from training.data.pipeline import order, reading
+from training.data.records import (
+    mocap,
+    records_folder,
+    schema,
+    shard_index,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,25 @@ def test_a_run_that_starts_at_a_step_sees_that_step(folder):
     for offset, batch in enumerate(pipeline_batches.batches(data, 4, start=3)):
         pipeline_batches.assert_same(batch, through[3 + offset])
     assert (through[3]["image"] != through[4]["image"]).any()
+
+
+def test_sources_of_one_size_have_orders_of_their_own(tmp_path):
+    """Else the same pairs of records would meet in every pass."""
+    folder = record_samples.folder(tmp_path / "samples", 12, shard_size=6)
+    data = pipeline_batches.two_sources(folder, prior="")
+    feed = reading.Feed(data)
+    rows = np.arange(data.batch_size)
+    ids = [
+        schema.decode(serialized).example_id.removeprefix("id")
+        for step in range(2)
+        for serialized in feed.read(step, rows)
+    ]
+    # The first source has the first six records, the second the others.
+    sources = np.tile(feed.layout.sources, 2)
+    first, second = (np.array(ids, int)[sources == source] for source in (0, 1))
+    assert sorted(first) == list(range(6))
+    assert sorted(second) == list(range(6, 12))
+    assert (first != second - 6).any()
 
 
 def test_every_record_comes_once_in_each_pass(folder):

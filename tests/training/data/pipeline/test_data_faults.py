@@ -24,6 +24,8 @@ NOT_A_NUMBER = {
 }
 CUT = record_samples.example(0).image[:900]
 
+# The identity where they are missing.
+ROTATIONS = ("rotmats", "global_rotation")
 VIEWS = ("box", "image_size", "intrinsics")
 # Who it is, and how its crop was drawn.
 NO_LABELS = ("example_id", "example_key", "flip", "rotation_rad")
@@ -62,7 +64,7 @@ def test_what_is_not_a_number_is_missing(tmp_path, caplog, label, how):
             kept = ~rows if lost else slice(None)
             assert_close("exact", value[kept], expected[name][kept])
             # A camera of zeros would give a network what is not finite.
-            if lost and name not in ("rotmats", *VIEWS):
+            if lost and name not in (*ROTATIONS, *VIEWS):
                 assert (value[rows] == 0).all(), name
     assert hit
     warnings = [m for m in caplog.messages if "samples/id2" in m]
@@ -74,7 +76,7 @@ LOST = {
     "box": (),  # All: nothing can be cut out.
     "keypoints": ("keypoints",),
     "joints3d": ("joints3d", "has_joints3d"),
-    "pose": ("rotmats", "has_pose"),
+    "pose": ("rotmats", "global_rotation", "has_pose"),
     "betas": ("betas", "has_betas"),
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import signal
+import socket
 import subprocess
 import sys
 
@@ -226,6 +227,28 @@ def test_a_server_starts_tells_where_and_ends_at_a_signal():
     handler = signal.getsignal(signal.SIGTERM)
     assert data_service.main(words) == 1
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+@pytest.fixture
+def taken_port():
+    """A port on which a server of another program listens."""
+    with socket.create_server(("", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_in_use_is_one_line(taken_port, capsys):
+    dispatcher, _ = data_service.start(data_service.Dispatcher(port=0))
+    address = dispatcher.target.removeprefix("grpc://")
+    own_port = int(address.rpartition(":")[2])
+    capsys.readouterr()
+    worker = ["worker", f"--dispatcher={address}"]
+    # TensorFlow's dispatchers share a port, and take one beyond 2**16 modulo.
+    for port in (taken_port, own_port, own_port + 2**16, -1):
+        for role in (["dispatcher"], worker):
+            assert data_service.main([*role, f"--port={port}"]) == 1
+            (line,) = capsys.readouterr().err.strip().splitlines()
+            assert f"--port {port} " in line and "Choose another" in line
+    dispatcher._stop()
 
 
 def test_the_benchmark_does_not_wait_for_ever_for_a_server(

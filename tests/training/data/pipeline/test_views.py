@@ -201,6 +201,18 @@ def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):
     batches.check_inputs(config.Source(str(path)), ("landmarks",))
 
 
+def test_the_true_root_needs_sources_with_poses(tmp_path):
+    folder = record_samples.folder(tmp_path / "samples", 2)
+    names = ("image", "global_rotation")
+    batches.check_inputs(config.Source(str(folder)), names)
+    with pytest.raises(ValueError, match="labels='2d'.*has no poses"):
+        batches.check_inputs(config.Source(str(folder), labels="2d"), names)
+    without = {"pose": None}
+    path = record_samples.spoilt(tmp_path / "without", 1, {0: without})
+    with pytest.raises(ValueError, match="has no poses"):
+        batches.check_inputs(config.Source(str(path)), names)
+
+
 def test_a_broken_record_gives_a_network_finite_numbers():
     blank = parsing.parse(tf.constant([schema.blank()]))
     drawn = augment.identity(1)

@@ -184,3 +184,27 @@ def test_the_list_is_needed(scenes, tmp_path):
     options = mpii.Options(tmp_path, tmp_path / "out", split="valid")
     with pytest.raises(FileNotFoundError, match=r"valid\.json"):
         mpii.run(options)
+
+
+def test_the_box_is_that_of_the_annotated_joints(batch):
+    """All far from the crop's middle, where joints without a label lie."""
+    points = batch["keypoints"].copy()
+    annotated = points[..., 2] > 0
+    assert not annotated.all()
+    points[..., :2] = np.where(
+        annotated[..., None], 0.7 + 0.1 * points[..., :2], 0.0
+    )
+    moved = batch | {"keypoints": points}
+    sides = np.array(
+        [
+            np.ptp(person[rows, :2], axis=0).max()
+            for person, rows in zip(points, annotated, strict=True)
+        ]
+    )
+    units = units_of(batch)
+    for share, expected in ((0.19, 100), (0.21, 0)):
+        measured = scores()
+        measured.add(
+            moved, answer(moved, share * sides[:, None] * units[:, None], units)
+        )
+        assert measured.summary()["pck02_box"] == expected

@@ -150,6 +150,16 @@ def test_who_cannot_be_stored_is_left_out(tmp_path, name, content, box, cause):
     assert found == writing.Skipped("id", cause)
 
 
+def test_names_that_lead_to_no_file_are_left_out(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    for name in ("loop.jpg", "folder.jpg"):
+        fields = {"box": (0, 0, 9, 9), "dataset": "x", "example_id": name}
+        skipped = frames.example(tmp_path / name, **fields)
+        cause = "the picture's file cannot be opened"
+        assert skipped == writing.Skipped(name, cause)
+
+
 def test_a_large_jpeg_that_is_cut_short_is_left_out(large, tmp_path):
     picture, _, points, box = large
     path = tmp_path / "a.jpg"
