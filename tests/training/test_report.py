@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from tests.support import planted_results
 from training.claims import rules
 from training.papers import paper_tables, parity
 from training.report import __main__ as report
-from training.report import tables
+from training.report import document, markdown, tables
 
 VOID = {"meta", "img", "br"}
 
@@ -291,6 +292,21 @@ def test_no_text_of_a_result_becomes_markup(tmp_path, key):
         assert markup not in re.sub("`[^`]*`", "", text)
     assert "[a](" not in re.sub("`[^`]*`", "", text)
     assert "\n# title" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("`<b>`", "`<b>`"),
+        ("``a ` <b>``", "``a ` <b>``"),
+        ("`<b>``", "`&lt;b&gt;``"),
+        ("``<b>`", "``&lt;b&gt;`"),
+        ("``` `<b>` [a]", "``` `<b>` \\[a\\]"),
+    ],
+)
+def test_code_ends_with_as_many_backticks_as_it_begins(text, written):
+    lines = markdown.block(document.Text(text), Path())
+    assert "".join(lines) == written
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/etc/x", "..", "a/b"])

@@ -12,6 +12,9 @@ from pathlib import Path
 from tf_hmr.formats import atomic
 from training.report import document as page
 
+# Only as many backticks as begin code end it: the one of "`<b>``" begins none.
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
+
 
 def write(document: page.Document, path: Path) -> None:
     """Writes the page; links to images are relative to it."""
@@ -128,12 +131,15 @@ def _text(text: str) -> str:
 
     Names and notes come from files of results, which anyone may have written.
     """
-    parts = re.split(r"(`[^`]*`)", " ".join(text.splitlines()))
-    parts[::2] = [
-        re.sub(r"([\\\[\]])", r"\\\1", html.escape(part, quote=False))
-        for part in parts[::2]
-    ]
-    return "".join(parts)
+    text, escaped, end = " ".join(text.splitlines()), "", 0
+    for code in _CODE.finditer(text):
+        escaped += _escape(text[end : code.start()]) + code.group()
+        end = code.end()
+    return escaped + _escape(text[end:])
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def _row(fields: Sequence[str]) -> str:
