@@ -94,6 +94,9 @@ class Model:
         if not (self.size > 0 and 0 < self.crop_scale < math.inf):
             raise ValueError("its card's image shape or crop scale is not > 0")
         with open(str(path.with_suffix(".mesh.npz")), "rb") as file:
+            if file.read(2) != b"PK":
+                raise ValueError("its .mesh.npz is damaged")
+            file.seek(0)
             mesh = dict(np.load(file))
         for name in {"faces", "lite_faces", "lite_vertices"} & set(mesh):
             array = mesh[name]
@@ -102,7 +105,7 @@ class Model:
         self.faces = mesh["faces"]
         if "lite_faces" in mesh:
             self.faces = mesh["lite_vertices"][mesh["lite_faces"]]
-        if self.faces.ndim != 2 or self.faces.shape[1] != 3:
+        if self.faces.shape[1:] != (3,) or not len(self.faces):
             raise ValueError("the faces of its .mesh.npz are no triangles")
         if path.stat().st_size != card["bytes"]:  # tflite-runtime would crash.
             raise ValueError(f"not the {card['bytes']} bytes that it was")

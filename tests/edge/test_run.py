@@ -405,6 +405,8 @@ def test_a_focal_length_that_is_none_is_one_line(capsys, tflite, photo, focal):
         ({"faces": [[0, 1, -2]]}, "faces of its .mesh.npz are no indices"),
         ({"faces": [[0.0, 1.0, 2.0]]}, "faces of its .mesh.npz are no indices"),
         ({"faces": [0, 1, 2]}, "no triangles"),
+        ({"faces": np.zeros((0, 3), int)}, "no triangles"),
+        (b"noise" * 9, "its .mesh.npz is damaged"),
         (
             {"faces": [[0, 1, 2]], "lite_faces": [[0, 0, -1]]},
             "lite_faces of its .mesh.npz are no indices",
@@ -415,7 +417,10 @@ def test_faces_that_are_no_indices_are_one_line(
     capsys, tflite, photo, tmp_path, arrays, words
 ):
     model = copied(tflite, tmp_path)
-    np.savez(tmp_path / "m.mesh.npz", **arrays)
+    if isinstance(arrays, bytes):
+        (tmp_path / "m.mesh.npz").write_bytes(arrays)
+    else:
+        np.savez(tmp_path / "m.mesh.npz", **arrays)
     status, _, errors = run(capsys, model, photo, "--out", tmp_path)
     assert (status, len(errors)) == (1, 1)
     assert words in errors[0]

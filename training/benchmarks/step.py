@@ -185,6 +185,7 @@ def measure(case: Case, options: Options) -> Figures:
 def random_batch(case: Case, replicas: int) -> dict[str, np.ndarray]:
     """Random images and labels in the form of training.data.pipeline."""
     from tf_hmr import joints, method_inputs
+    from tf_hmr.formats import openpose_files
 
     rng = np.random.default_rng(0)
     count = case.batch // replicas
@@ -195,6 +196,7 @@ def random_batch(case: Case, replicas: int) -> dict[str, np.ndarray]:
 
     batch = {
         "keypoints": rng.uniform(-1, 1, (count, names, 3)) > 0,
+        "openpose": np.zeros((count, len(openpose_files.BODY25), 3)),
         "joints3d": rng.uniform(0, 1, (count, names, 4)),
         "rotmats": poses(count),
         "betas": rng.normal(size=(count, 10)),

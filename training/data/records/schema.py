@@ -213,7 +213,8 @@ def _serialize(example: Example) -> bytes:
         feature[name].int64_list.value.append(getattr(example, name))
     for flag, label in zip(FLAGS, LABELS, strict=True):
         feature[flag].int64_list.value.append(int(example.has(label)))
-    return record.SerializeToString()
+    # Protobuf's maps have no order of their own: equal people, equal bytes.
+    return record.SerializeToString(deterministic=True)
 
 
 def decode(serialized: bytes) -> Example:

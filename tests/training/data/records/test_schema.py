@@ -157,6 +157,13 @@ def killed(tmp_path_factory):
     return folder
 
 
+def test_equal_people_are_equal_bytes():
+    """Protobuf's maps have another order in every process."""
+    serialized = schema.encode(record_samples.example(1))
+    record = tf.train.Example.FromString(serialized)
+    assert serialized == record.SerializeToString(deterministic=True)
+
+
 def test_a_killed_writer_leaves_nothing_that_looks_whole(killed, tmp_path):
     folder = shutil.copytree(killed, tmp_path / "samples")
     assert [p.name for p in folder.glob("*.tfrecord")] == [
