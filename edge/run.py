@@ -380,14 +380,20 @@ def read_photo(path):
     """
     data = Path(path).read_bytes()
     (height, width), variants = (0, 0), [data]
+    expansion = math.inf  # The most pixels that a byte can hold.
     if data[:2] == b"\xff\xd8":
         (height, width), variants = _jpeg_pictures(data)
-    elif data[:4] == b"\x89PNG" and len(data) >= 24:
-        width, height = struct.unpack_from(">II", data, 16)
+        expansion = 512
+    elif data[:4] == b"\x89PNG" and len(data) >= 26:
+        width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
+        channels = {2: 3, 4: 2, 6: 4}.get(kind, 1)
+        expansion = 8 * 1032 / max(depth * channels, 1)
     elif data[4:8] == b"ftyp":
         _check_heif(data)
     if height * width > MAX_PIXELS:
         raise ValueError(TOO_LARGE)
+    if height * width > expansion * len(data):
+        raise ValueError("picture has too few bytes for its size")
     for variant in variants:
         image, complaint = _decode(variant)
         if not complaint:

@@ -40,8 +40,13 @@ def jpeg_with_orientation(image: np.ndarray, orientation: int) -> bytes:
 
 def png_of_billions() -> bytes:
     """A small PNG whose header claims 100,000 x 100,000 pixels."""
+    return png_of_size(100_000, 100_000)
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A small PNG whose header claims another size."""
     png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
-    header = b"IHDR" + struct.pack(">II", 100_000, 100_000) + png[24:29]
+    header = b"IHDR" + struct.pack(">II", width, height) + png[24:29]
     return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
 
 

@@ -43,6 +43,10 @@ TOO_LARGE = (
     "that is read"
 )
 
+# A block of 8 x 8 has 1 bit at least, and most JPEGs code six for 256 pixels.
+_JPEG_EXPANSION = 512  # pixels of a byte
+_PNG_EXPANSION = 1032  # bytes of a byte, of zlib
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colours
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
@@ -80,11 +84,25 @@ def check(encoded: bytes) -> None:
         jpeg_data.find_end(encoded)
         frame = jpeg_data.find_frame(encoded)
         check_size(frame.width, frame.height)
+        _check_length(encoded, frame.width * frame.height / _JPEG_EXPANSION)
         jpeg_data.check(encoded)
-    elif encoded[:8] == _PNG and len(encoded) >= 24:
-        check_size(*struct.unpack_from(">II", encoded, 16))
+    elif encoded[:8] == _PNG and len(encoded) >= 26:
+        width, height, depth, kind = struct.unpack_from(">IIBB", encoded, 16)
+        check_size(width, height)
+        size = width * height * depth * _PNG_CHANNELS.get(kind, 1) / 8
+        _check_length(encoded, size / _PNG_EXPANSION)
     elif encoded[4:8] == b"ftyp":
         _check_heif(encoded)
+
+
+def _check_length(encoded: bytes, least: float) -> None:
+    """Refuses a file whose header states more pixels than its bytes can hold.
+
+    Raises:
+        BadImage: it has fewer than `least` bytes.
+    """
+    if len(encoded) < least:
+        raise BadImage("picture has too few bytes for its size")
 
 
 def check_size(width: int, height: int) -> None:

@@ -71,6 +71,8 @@ def test_flipped_bytes_are_refused_where_the_decoder_can_tell(rng):
         (b"\xff\xd8" + bytes(2000), "JPEG is cut short"),
         (photos.jpeg_of_size(30_000, 30_000), "300 megapixels"),
         (photos.png_of_billions(), "300 megapixels"),
+        (photos.jpeg_of_size(20_000, 10_000), "too few bytes"),
+        (photos.png_of_size(20_000, 10_000), "too few bytes"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC is not read"),
     ],
 )
@@ -147,3 +149,16 @@ def test_no_kind_of_image_takes_memory_beyond_the_limit(tmp_path):
 def test_the_limit_lets_panoramas_pass():
     assert tf_hmr.MAX_IMAGE_PIXELS >= 16_384 * 8_192 * 2
     assert str(tf_hmr.MAX_IMAGE_PIXELS // 10**6) in image_files.TOO_LARGE
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_images_of_one_colour_have_enough_bytes(depth):
+    """Nothing is packed more tightly."""
+    for shape in ((3000, 4000), (3000, 4000, 3), (1, 1, 3)):
+        image = np.zeros(shape, depth)
+        settings = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+        encoded = cv2.imencode(".png", image, settings)[1].tobytes()
+        assert image_files.decode(encoded).shape[:2] == shape[:2]
+    settings = [cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    encoded = photos.jpeg(np.zeros((3000, 4000, 3), np.uint8), *settings)
+    assert image_files.decode(encoded).shape == (3000, 4000, 3)
