@@ -388,6 +388,12 @@ def read_photo(path):
         width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
         channels = {2: 3, 4: 2, 6: 4}.get(kind, 1)
         expansion = 8 * 1032 / max(depth * channels, 1)
+        offset, kind = 8, b""
+        while kind != b"IEND" and offset + 8 <= len(data):
+            length, kind = struct.unpack_from(">I4s", data, offset)
+            offset += 12 + length
+        if offset > len(data):  # OpenCV would take memory for it first.
+            raise ValueError("PNG is cut short")
     elif data[4:8] == b"ftyp":
         _check_heif(data)
     if height * width > MAX_PIXELS:

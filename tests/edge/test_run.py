@@ -176,7 +176,8 @@ def test_other_kinds_are_read_as_the_library_reads_them(photo_answers, ending):
     ours, library_s = photo_answers(encoded, ending)
     np.testing.assert_array_equal(ours, library_s)
     ours, library_s = photo_answers(encoded[: len(encoded) // 2], ending)
-    assert ours == "not a readable image" and "not a readable" in library_s
+    cause = "PNG is cut short" if ending == ".png" else "not a readable image"
+    assert ours == cause and cause in library_s
 
 
 def test_a_turned_tiff_is_upright(photo_answers):

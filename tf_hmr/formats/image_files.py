@@ -91,8 +91,26 @@ def check(encoded: bytes) -> None:
         check_size(width, height)
         size = width * height * depth * _PNG_CHANNELS.get(kind, 1) / 8
         _check_length(encoded, size / _PNG_EXPANSION)
+        _check_chunks(encoded)
     elif encoded[4:8] == b"ftyp":
         _check_heif(encoded)
+
+
+def _check_chunks(png: bytes) -> None:
+    """Refuses a PNG with a chunk that ends beyond the file.
+
+    The decoder would take memory for it first (ISO/IEC 15948, 5.3: length,
+    kind, content and checksum).
+
+    Raises:
+        BadImage: there is one.
+    """
+    offset, kind = len(_PNG), b""
+    while kind != b"IEND" and offset + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, offset)
+        offset += 12 + length
+    if offset > len(png):
+        raise BadImage("PNG is cut short")
 
 
 def _check_length(encoded: bytes, least: float) -> None:

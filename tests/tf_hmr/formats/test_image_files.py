@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tf_hmr
-from tests.support import photos
+from tests.support import memory, photos
 from tf_hmr.formats import image_files, jpeg_data
 
 IMAGE = photos.image(160, 200)
@@ -162,3 +162,15 @@ def test_images_of_one_colour_have_enough_bytes(depth):
     settings = [cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
     encoded = photos.jpeg(np.zeros((3000, 4000, 3), np.uint8), *settings)
     assert image_files.decode(encoded).shape == (3000, 4000, 3)
+
+
+def test_a_chunk_beyond_the_end_takes_no_memory():
+    png = bytearray(photos.png_of_size(4, 4))
+    start = png.index(b"IEND") - 4
+    png[start : start + 4] = (2**29).to_bytes(4, "big")
+
+    def refused():
+        with pytest.raises(image_files.BadImage, match="PNG is cut short"):
+            image_files.decode(bytes(png))
+
+    assert memory.peak_growth(refused) < 2**27

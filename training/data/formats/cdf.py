@@ -4,6 +4,7 @@ The variable `Pose` holds one record, (frames, points times axes) numbers
 (nkolot/SPIN: datasets/preprocess/h36m.py).
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tf_hmr.formats import system_limits
 from training.data.formats import requirements
 
 _MAX_ENTRIES = 10_000
+_MAX_EXPANSION = 1032 // 4  # numbers of a byte: zlib makes 1032 bytes of one
 _CURE = "Fetch it again from http://vision.imar.ro/human3.6m."
 
 
@@ -36,6 +38,7 @@ def positions(path: Path, points: int, axes: int) -> np.ndarray:
     """
     file = _open(path)
     try:
+        _check_size(path, file.varinq("Pose"))
         pose = np.asarray(file.varget("Pose"), np.float64)
     except Exception as error:
         raise _damaged(path, error) from error
@@ -79,6 +82,13 @@ def _check_counts(file, start: int, offsets: tuple[int, ...]) -> None:
         count = int.from_bytes(file.read(4), "big", signed=True)
         if not -1 <= count <= _MAX_ENTRIES:  # -1: a variable without records
             raise ValueError(f"a count of {count} at byte {start + offset}")
+
+
+def _check_size(path: Path, variable) -> None:
+    """Refuses sizes for which the file has too few bytes, packed or not."""
+    sizes = [*map(int, variable.Dim_Sizes), int(variable.Last_Rec) + 1]
+    if math.prod(sizes) > _MAX_EXPANSION * path.stat().st_size:
+        raise ValueError(f"an array of the sizes {sizes}")
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:

@@ -80,7 +80,13 @@ def _check_matrix(data: memoryview, order: str, depth: int) -> None:
         return
     count = len(parts[1][1]) // 4
     sizes = struct.unpack_from(f"{order}{count}i", parts[1][1])
-    if kind in (_CELL, _STRUCT) and math.prod(sizes) > len(data):
+    is_nested = kind in (_CELL, _STRUCT)
+    # Matlab's arrays have two dimensions or more.
+    if (
+        count < 2
+        or min(sizes) < 0
+        or (is_nested and math.prod(sizes) > len(data))
+    ):
         raise ValueError(f"an array of the sizes {sizes} in {len(data)} bytes")
     for part_kind, content in parts[2:]:
         if part_kind == _MATRIX:

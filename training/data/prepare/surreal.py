@@ -180,7 +180,7 @@ def _clip(path: Path) -> _Clip:
         ValueError: the file is damaged.
     """
     pose, betas, world, camera_location, z_rotations, gender = (
-        np.asarray(mat_files.read(path, name, "a clip's labels", SOURCE))
+        _numbers(path, name)
         for name in ("pose", "shape", "joints3D", "camLoc", "zrot", "gender")
     )
     world = world.reshape(3, 24, -1).astype(np.float64)
@@ -195,6 +195,13 @@ def _clip(path: Path) -> _Clip:
         [genders.read(code, _GENDERS) for code in gender.reshape(count)],
         ~world.any(axis=(0, 1)),
     )
+
+
+def _numbers(path: Path, name: str) -> np.ndarray:
+    values = np.asarray(mat_files.read(path, name, "a clip's labels", SOURCE))
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{path}: {name} are no numbers.")
+    return values
 
 
 def _mirrored(rotvecs: np.ndarray, z_rotations: np.ndarray) -> np.ndarray:

@@ -76,6 +76,19 @@ def test_cells_without_end(tmp_path):
         check(path)
 
 
+@pytest.mark.parametrize("dimensions", [b"", np.int32([-3, 4]).tobytes()])
+def test_dimensions_that_are_none(tmp_path, dimensions):
+    path = write(tmp_path / "a.mat", {"numbers": CONTENT["numbers"]})
+    data = bytearray(path.read_bytes())
+    size = HEADER + 28  # of the dimensions, which follow
+    assert np.frombuffer(data[size : size + 12], "<i4").tolist() == [8, 3, 4]
+    data[size : size + 4] = np.int32(len(dimensions)).tobytes()
+    data[size + 4 : size + 4 + len(dimensions)] = dimensions
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"sizes \(|has the type"):
+        check(path)
+
+
 def test_a_compressed_variable_that_does_not_unpack(tmp_path):
     path = write(tmp_path / "a.mat", CONTENT, compressed=True)
     data = bytearray(path.read_bytes())
