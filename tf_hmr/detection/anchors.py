@@ -44,7 +44,9 @@ def of_scales(
         shapes.append((np.sqrt(scale * scales[level + 1]), 1.0))
         if level == 0:  # The finest map has fewer, and a small one first.
             shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
-        sizes = [(s * np.sqrt(ratio), s / np.sqrt(ratio)) for s, ratio in shapes]
+        sizes = [
+            (s * np.sqrt(ratio), s / np.sqrt(ratio)) for s, ratio in shapes
+        ]
         cells = grid(side, len(shapes))
         maps.append(np.hstack([cells, np.tile(sizes, (side * side, 1))]))
     return np.concatenate(maps)

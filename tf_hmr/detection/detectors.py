@@ -76,9 +76,7 @@ class Detector:
             for group in groups
         ]
 
-    def _look(
-        self, photo: squares.Pyramid, window: squares.Square
-    ) -> _Answers:
+    def _look(self, photo: squares.Pyramid, window: squares.Square) -> _Answers:
         """The likely answers of one window."""
         crop = photo.crop(window, self._network.size)
         outputs = self._network(np.float32(crop) / 127.5 - 1)

@@ -73,6 +73,12 @@ def of_box(box: Sequence[float]) -> Square:
     return Square(x + w / 2, y + h / 2, _ROOM_OF_BOX * math.hypot(w, h))
 
 
+def inverse(affine: np.ndarray) -> np.ndarray:
+    """The inverse (2, 3) of an affine map (2, 3)."""
+    linear = np.linalg.inv(affine[:, :2])
+    return np.column_stack([linear, -linear @ affine[:, 2]])
+
+
 class Pyramid:
     """A photo and its halves: squares of any size are cut from it quickly."""
 

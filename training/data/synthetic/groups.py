@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import joints, rendering
+from tf_hmr import rendering
 from tf_hmr.body.data import BodyData
 from training.data.synthetic import appearance, kinematics, poses
 from training.data.synthetic import rendering as render
@@ -23,6 +23,13 @@ _UPRIGHT = Rotation.from_rotvec([np.pi, 0, 0])  # y up to y down.
 _FOCAL = 1.2  # Focal length over the photo's longer side: a phone's.
 _CAMERA_HEIGHT_M = 1.5
 
+LIMBS = tuple(
+    f"{side}_{name}"
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
+"""The joints by which a person is compared with the truth."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PersonOfGroup:
@@ -33,17 +40,10 @@ class PersonOfGroup:
             the photo shows the point, 0 where it is outside or behind
             somebody else.
         joints3d: (29, 3) metres in the camera's frame.
-        shown: share of the keypoints that the photo shows.
-        height_px: extent of all keypoints along y.
     """
 
     keypoints: np.ndarray
     joints3d: np.ndarray
-
-    @property
-    def shown(self) -> float:
-        """Share of the keypoints that the photo shows."""
-        return float(self.keypoints[:, 2].mean())
 
     @property
     def size_px(self) -> float:
@@ -192,13 +192,3 @@ def _truth(points, view, owner, row, depths) -> PersonOfGroup:
     free = (hider < 0) | (hider == row) | (depths[hider] > depths[row])
     keypoints = np.column_stack([pixels, inside & free])
     return PersonOfGroup(keypoints, points)
-
-
-LIMBS = tuple(
-    f"{side}_{name}"
-    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    for side in ("left", "right")
-)
-"""The joints by which a person is compared with the truth."""
-
-assert set(LIMBS) <= set(joints.KEYPOINTS)
