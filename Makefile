@@ -16,7 +16,8 @@ SOURCES := tf_hmr training edge tests
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install clean
+  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
+  clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
@@ -28,13 +29,14 @@ help:
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
+	@echo "make networks     get the networks that find people in photos"
 	@echo "make lint         check style"
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
 
 # A file of tests is one process's: its fixtures are made once. The order is
 # that of tests/conftest.py.
-test: lint
+test: lint networks
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
@@ -42,10 +44,10 @@ fuzz: $(INSTALLED)
 	@$(PYTHON) -m tests.fuzz
 
 # Whole runs of several processes: minutes.
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED) networks
 	@$(PYTHON) -m pytest -q -m slow
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) networks
 	@$(PYTHON) -m training.demo --workdir runs/demo
 
 # tensorflow-graphics 2021.12.3 asks for packages that no longer install; its
@@ -89,6 +91,10 @@ format: $(INSTALLED)
 	@$(PYTHON) -m ruff format --quiet $(SOURCES)
 
 install: $(INSTALLED)
+
+# Quick where they are in the user's cache already, which needs no network.
+networks: $(INSTALLED)
+	@$(PYTHON) -m tf_hmr.landmark_files
 
 $(PYTHON):
 	@for python in $(BASE_PYTHON); do \

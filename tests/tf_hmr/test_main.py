@@ -11,7 +11,7 @@ import trimesh
 from tests.support import box_files, full_disk, photos
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as cli
-from tf_hmr import inference, method, person_files, rendering
+from tf_hmr import inference, method, overlays, person_files, rendering
 from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
@@ -88,7 +88,7 @@ def test_figure_shows_the_crop_the_overlay_and_the_side(
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
     size = person_files.FIGURE_HEIGHT
-    overlay = person_files.draw_overlay(image, person)
+    overlay = overlays.draw(image, [person])
     side = rendering.side_view(person.vertices, person.faces, size)
     seen, drawn = (
         crop.crop_image(panel, person.crop_box, size)
@@ -126,7 +126,7 @@ def test_mesh_files_stand_upright_and_face_outward(
 def test_overlay_draws_the_person_and_nothing_else(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
-    drawn = person_files.draw_overlay(image, person)
+    drawn = overlays.draw(image, [person])
     changed = (drawn != image).any(axis=-1)
     pixels = camera.project_perspective(
         person.camera_vertices, person.focal_px, person.principal_point
@@ -146,7 +146,7 @@ def test_overlay_draws_the_person_and_nothing_else(photo, model):
 def test_overlay_of_a_person_past_the_border(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [(250.0, 200.0, 90.0, 200.0)])
-    drawn = person_files.draw_overlay(image, person)
+    drawn = overlays.draw(image, [person])
     assert drawn.shape == image.shape
     assert (drawn != image).any()
 
