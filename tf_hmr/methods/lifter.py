@@ -30,15 +30,17 @@ _MIRROR_6D = np.float32([1, -1, -1, -1, 1, 1])
 # Landmarks that occlusion, or the border of a photo, hides together: the last
 # words of their names.
 _ARM = ("elbow", "wrist", "pinky", "index", "thumb")
-_LEG = ("knee", "ankle", "heel", "foot_index")
+_LEG = ("hip", "knee", "ankle", "heel", "foot_index")
+_LIMBS = (_ARM, _ARM[1:], _LEG[1:], _LEG[2:])
+
+
+def _sided(parts, sides=("left", "right")) -> tuple[str, ...]:
+    return tuple(f"{side}_{part}" for side in sides for part in parts)
+
+
 _MISSING = (
-    *((f"{side}_{part}" for part in _ARM) for side in ("left", "right")),
-    *((f"{side}_{part}" for part in _ARM[1:]) for side in ("left", "right")),
-    *((f"{side}_{part}" for part in _LEG) for side in ("left", "right")),
-    *((f"{side}_{part}" for part in _LEG[1:]) for side in ("left", "right")),
-    (f"{side}_{part}" for side in ("left", "right") for part in _LEG[1:]),
-    (f"{side}_{part}" for side in ("left", "right") for part in _LEG),
-    (f"{side}_{part}" for side in ("left", "right") for part in ("hip", *_LEG)),
+    *(_sided(parts, (side,)) for parts in _LIMBS for side in ("left", "right")),
+    *(_sided(_LEG[start:]) for start in range(3)),  # the photo ends there
     LANDMARKS[: LANDMARKS.index("left_shoulder")],
 )
 
@@ -99,8 +101,7 @@ class Model(method.Method):
             of=LANDMARKS,
         )
         self._groups = np.array(
-            [np.isin(LANDMARKS, list(group)) for group in map(list, _MISSING)],
-            np.float32,
+            [np.isin(LANDMARKS, group) for group in _MISSING], np.float32
         )
 
     def _encode(self, rotmats, betas) -> np.ndarray:
@@ -111,6 +112,11 @@ class Model(method.Method):
     def initialize_from_mean(self, rotmats, betas):
         """Starts the regressor at a mean pose and shape."""
         self.regressor.initialize_from_mean(self._encode(rotmats, betas))
+
+    def mean_body(self):
+        """The regressor's start: rotations (J, 3, 3) and betas (P,)."""
+        rotmats, betas = self._decode(self.regressor.initial)
+        return rotmats[0], betas[0]
 
     def call(self, inputs, training=False):
         """inputs["landmarks"] (B, 33, 7) -> Prediction."""
