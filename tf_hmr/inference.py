@@ -205,7 +205,7 @@ def recover(
             row_prediction = example(prediction, row)
             box = boxes[start + row]
             people.append(
-                _person(model, row_prediction, box, crop_box, size, focal_px)
+                person(model, row_prediction, box, crop_box, size, focal_px)
             )
     return people
 
@@ -311,8 +311,24 @@ def example(prediction: method.Prediction, row: int) -> method.Prediction:
     )
 
 
-def _person(model, prediction, box, crop_box, size, focal_px) -> Person:
-    """A Person from one example's prediction, in numpy."""
+def person(
+    model: method.Method,
+    prediction: method.Prediction,
+    box: crop.Box,
+    crop_box: crop.Box,
+    size: tuple[int, int],
+    focal_px: float,
+) -> Person:
+    """A Person from one example's prediction.
+
+    Args:
+        model: the method.
+        prediction: of `example`.
+        box: the person's.
+        crop_box: the square that the model saw.
+        size: width and height of the photo.
+        focal_px: focal length of the photo's camera.
+    """
     # A scale of 0 puts the body at infinity; Person.check says so.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         translation = camera.full_image_camera(
