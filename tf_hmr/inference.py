@@ -167,7 +167,7 @@ def recover(
         )
     is_array = isinstance(photo, np.ndarray)
     image = photo if is_array else read_photo(photo)
-    size = _image_size(image)
+    size = image_size(image)
     if boxes is None:
         boxes = [
             _whole_photo_box(size, "The photo" if is_array else str(photo))
@@ -234,7 +234,7 @@ def crop_inputs(
         ValueError: the method reads landmarks and there are none, or reads
             the global rotation, which no photo has.
     """
-    size = _image_size(image)
+    size = image_size(image)
     if intrinsics is None:
         intrinsics = camera.default_intrinsics(size)
     if "global_rotation" in model.input_names:
@@ -294,7 +294,12 @@ def _whole_photo_box(size: tuple[int, int], name: str) -> crop.Box:
     return (0.0, 0.0, float(width), float(height))
 
 
-def _image_size(image: np.ndarray) -> tuple[int, int]:
+def image_size(image: np.ndarray) -> tuple[int, int]:
+    """Width and height of a photo.
+
+    Raises:
+        ValueError: it is not (H, W, 3) uint8.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"Expected a photo (H, W, 3) of uint8 RGB, received {image.shape} "

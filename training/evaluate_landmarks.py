@@ -124,7 +124,9 @@ def measure(args: Args) -> dict:
     answers = {
         "mean_pose": _mean_joints(lifter, len(people.tasks)),
         "landmarks": _landmark_joints(people.tasks),
-        "lifter": _limbs_of(landmark_fitting.PeopleLifter(lifter)(people.tasks)),
+        "lifter": _limbs_of(
+            landmark_fitting.PeopleLifter(lifter)(people.tasks)
+        ),
     }
     if args.fit:
         fitter = landmark_fitting.PeopleFitter(lifter, True, args.batch_size)
