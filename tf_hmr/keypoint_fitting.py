@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import inference, joints
@@ -88,10 +87,13 @@ class PeopleFitter:
         jit: bool = True,
         batch_size: int | None = None,
     ):
-        """Makes a fitter; arguments and errors are those of smplify.Fitter.
+        """Makes a fitter; errors are those of smplify.Fitter.
 
         Args:
-            data, prior, schedule, jit: as there.
+            data: the body.
+            prior: over its poses.
+            schedule: stages and weights.
+            jit: compile with XLA, once per batch size.
             batch_size: bodies in each call of it, padded, so that one size is
                 compiled; None: as many as there are, up to MAX_BATCH.
         """

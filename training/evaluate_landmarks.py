@@ -6,10 +6,10 @@ r"""Measures bodies of BlazePose's landmarks on people whose joints are known.
         --split test --out DATA/landmarks_v1
     python -m training.evaluate_landmarks --records DATA/landmarks_v1
 
-Compares the lifter, the fit that starts from it and today's fit to 2D keypoints
-alone (--keypoints) with the landmarks' own metres and with the mean pose, on the
-12 joints of the limbs. People of good 2D are those of whose 12 landmarks more
-than four fifths lie within 0.06 of the box's diagonal from the true joint.
+Compares the lifter, the fit that starts from it, and the fit to 2D keypoints
+alone (--keypoints) with the landmarks' own metres and with the mean pose, on
+the 12 joints of the limbs. People of good 2D are those of whose 12 landmarks
+more than four fifths lie within 0.06 of the box's diagonal from the true joint.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ import tyro
 
 from tf_hmr import joints, keypoint_fitting, landmark_fitting, method, metrics
 from tf_hmr.smplify import priors
-from training.data.records import schema, shards
+from training.data.records import records_folder, schema, shards
 from training.engine import workdir
 
 LIMBS = tuple(
@@ -152,20 +152,18 @@ def measure(args: Args) -> dict:
 
 def _left_out(args: Args) -> dict[str, int]:
     """Number of people whom the records lack, by cause."""
-    from training.data.records import records_folder
-
     report = records_folder.read_report(args.records)
     return report["splits"][args.split].get("skipped", {})
 
 
 def _errors(answers, true, rows) -> dict[str, dict[str, float]]:
     """PA and root-aligned errors of each answer in mm, and pixels of fits."""
-    hips = list(joints.select(HIPS, of=LIMBS))
     table = {}
     for name, (points, error_px) in answers.items():
         pred = points[rows]
         root_aligned = [
-            metrics.align_root(values, hips) for values in (pred, true[rows])
+            metrics.align_root(values, LIMBS, HIPS)
+            for values in (pred, true[rows])
         ]
         table[name] = {
             "pa_mpjpe_mm": float(metrics.pa_mpjpe_mm(pred, true[rows]).mean()),
@@ -223,15 +221,10 @@ def table(results: dict) -> str:
     for rows, count in (("all", "people"), ("of_good_2d", "good_2d")):
         lines.append(f"{results[count]} people ({rows}): PA / root-aligned mm")
         for name, errors in results[rows].items():
-            lines.append(
-                f"  {name:<10} {errors['pa_mpjpe_mm']:6.1f} "
-                f"{errors['mpjpe_mm']:6.1f}"
-                + (
-                    f"  {errors['error_px']:.2f} px"
-                    if "error_px" in errors
-                    else ""
-                )
-            )
+            pa, mpjpe = errors["pa_mpjpe_mm"], errors["mpjpe_mm"]
+            pixels = errors.get("error_px")
+            text = "" if pixels is None else f"  {pixels:.2f} px"
+            lines.append(f"  {name:<10} {pa:6.1f} {mpjpe:6.1f}{text}")
     return "\n".join(lines)
 
 

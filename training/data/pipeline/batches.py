@@ -133,10 +133,10 @@ def train_dataset(
 
     Returns:
         Dictionaries: the images, of which warp.finish makes image (B, S, S,
-        3) float32 0..255 in the step, if any; keypoints (B, K, 3) ndc and visibility;
-        openpose (B, 25, 3) ndc and confidence, 0 where not detected;
-        joints3d (B, K, 4) metres, camera frame, and valid; rotmats (B, 24, 3,
-        3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
+        3) float32 0..255 in the step, if any; keypoints (B, K, 3) ndc and
+        visibility; openpose (B, 25, 3) ndc and confidence, 0 where not
+        detected; joints3d (B, K, 4) metres, camera frame, and valid; rotmats
+        (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
         has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)
         int64 of parsing.example_key; flip and rotation_rad (B,) of the crop's
         augmentation; box, image_size, intrinsics and landmarks of
