@@ -29,6 +29,11 @@ pixels, is left out: it is not that person's."""
 BATCH_SIZE = 8
 """People that are fitted together."""
 
+FOCAL_OVER_SIDE = 1.2
+"""Focal length over the photo's longer side, if it is not known: a phone's.
+With it people stand as far apart in depth as people do. Fits of 64 people of
+synthetic_v1 are as good with it as with inference.FOCAL_OVER_SIDE."""
+
 METHODS = ("fit", "lift")
 
 _MAX_THREADS = 4  # More do not make networks of this size faster.
@@ -167,7 +172,7 @@ class Recoverer:
         Args:
             sightings: of each photo.
             sizes: width and height of each photo.
-            focal_px: focal length of their camera, if known.
+            focal_px: focal length of their camera; None: FOCAL_OVER_SIDE.
 
         Returns:
             For each photo its people; those whose body is not finite or far
@@ -188,7 +193,11 @@ class Recoverer:
                     continue
                 owners.append((row, number))
                 tasks.append(
-                    landmark_fitting.Task(answer.points, size, focal_px)
+                    landmark_fitting.Task(
+                        answer.points,
+                        size,
+                        focal_px or FOCAL_OVER_SIDE * max(size),
+                    )
                 )
         for (row, number), fitted in zip(
             owners, self._bodies(tasks), strict=True

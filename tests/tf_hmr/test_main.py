@@ -15,6 +15,7 @@ from tf_hmr import inference, method, overlays, person_files, rendering
 from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
+OF_ALL = ("_people.png", ".glb", ".html")
 ENDINGS = (
     *(".png", "_overlay.png", "_side.png"),
     *(".glb", ".obj", ".npz", ".json"),
@@ -46,7 +47,12 @@ def written(tmp_path):
 
 
 def files_of(*stems):
-    return sorted(stem + ending for stem in stems for ending in ENDINGS)
+    """Files of people, named PHOTO_NUMBER, and of their photos."""
+    photos_of_people = {stem.rpartition("_")[0] for stem in stems}
+    return sorted(
+        [stem + ending for stem in stems for ending in ENDINGS]
+        + [name + ending for name in photos_of_people for ending in OF_ALL]
+    )
 
 
 @pytest.fixture
@@ -244,19 +250,11 @@ def test_opencv_s_errors_name_the_photo(
         cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
 
     monkeypatch.setattr(module, name, fail)
-    status, lines = run(photo, other)
+    status, lines = run(photo, other, box=BOX)
     assert status == 1
     assert len(lines) == 1
     assert "street.png: " in lines[0] and "OpenCV" in lines[0]
     assert written(tmp_path) == files_of("other_0")
-
-
-def test_long_photo_warns_and_is_no_failure(run, tmp_path):
-    path = photos.write(tmp_path / "wide.png", photos.image(300, 120))
-    status, lines = run(path)
-    assert status == 0
-    assert len(lines) == 1
-    assert "wide.png is 300 x 120, far from square" in lines[0]
 
 
 def test_folder_means_its_photos_each_once(run, tmp_path):
@@ -264,7 +262,7 @@ def test_folder_means_its_photos_each_once(run, tmp_path):
     for name in ("b.PNG", "a.jpg"):
         photos.write(folder / name, photos.image(90, 90))
     (folder / "notes.txt").write_text("no photo")
-    assert run(folder, folder / "a.jpg") == (0, [])
+    assert run(folder, folder / "a.jpg", box=BOX) == (0, [])
     assert written(tmp_path) == files_of("a_0", "b_0")
 
 
@@ -273,7 +271,7 @@ def test_photos_of_other_kinds_in_a_folder_are_named(run, tmp_path):
     photos.write(folder / "a.jpg", photos.image(90, 90))
     for name in ("a.HEIC", "b.cr2", "._c.heic", "d.mp4"):
         (folder / name).write_bytes(b"no photo that is read")
-    status, lines = run(folder)
+    status, lines = run(folder, box=BOX)
     assert status == 1
     assert lines == [
         f"{folder / 'a.HEIC'}: a HEIC is not read: convert it to JPEG or PNG.",
@@ -286,19 +284,19 @@ def test_links_to_nothing_in_a_folder_are_named(run, tmp_path):
     photos.write(tmp_path / "some" / "a.jpg", photos.image(90, 70))
     (tmp_path / "some" / "b.jpg").symlink_to("nothing.jpg")
     (tmp_path / "some" / "c.jpg").symlink_to("c.jpg")
-    status, told = run(tmp_path / "some")
+    status, told = run(tmp_path / "some", box=BOX)
     assert status == 1 and written(tmp_path) == files_of("a_0")
     assert ["b.jpg" in line for line in told] == [True, False]
     assert ["c.jpg" in line for line in told] == [False, True]
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(run, photo, tmp_path):
-    status, _ = run(photo)
+    status, _ = run(photo, box=BOX)
     folder = tmp_path / "out"
     whole = {path: path.read_bytes() for path in folder.iterdir()}
     for size in {len(content) - 1 for content in whole.values()}:
         with full_disk.files_of_at_most(size):
-            status, lines = run(photo)
+            status, lines = run(photo, box=BOX)
         assert status == 1 and len(lines) == 1, size
         assert "too large" in lines[0] and str(folder) in lines[0]
         assert {p: p.read_bytes() for p in folder.iterdir()} == whole
@@ -317,7 +315,7 @@ def test_results_of_equal_stems_do_not_collide(run, tmp_path):
         photos.write(tmp_path / name, image)
         for name in ("x/a.png", "y/a.png", "y/A.jpg", "y/a-2.png")
     ]
-    assert run(*paths) == (0, [])
+    assert run(*paths, box=BOX) == (0, [])
     assert written(tmp_path) == files_of("a_0", "a-2_0", "a-3_0", "A-4_0")
 
 

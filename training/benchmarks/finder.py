@@ -1,7 +1,7 @@
 """Counts who is found in rendered photos, and what is found wrongly.
 
     python -m training.benchmark finder
-    python -m training.benchmark finder --groups 40 --no-crowds
+    python -m training.benchmark finder --groups 40 --crowds False
 
 Photos are SYNTHETIC: groups of one to eight people, every fourth photo a
 portrait that the border cuts (training.data.synthetic.groups), and the first
