@@ -8,6 +8,7 @@ a process leave these lines out. What else is written meanwhile is shown.
 
 import importlib.abc
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -65,6 +66,8 @@ class _Loader(importlib.abc.Loader):
             self._loader.exec_module(module)
             if not has_card():
                 module.config.list_physical_devices()  # calls cuInit
+        # Each saved checkpoint would say how long its callbacks took.
+        logging.getLogger("absl").setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -8,7 +8,10 @@ import pytest
 
 from tests.support.paths import ROOT
 
-START = "import training, tensorflow as tf; print(tf.constant(1.0) + 1.0)"
+START = (
+    "import logging, training, tensorflow as tf; tf.constant(1.0) + 1.0; "
+    "assert logging.getLogger('absl').level == logging.WARNING"
+)
 STAND_IN = """
 import os, types
 os.write(2, b"I0000 00:00:1 note of a library\\n")
