@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import PACKAGES, ROOT, modules
 
-PACKAGES = ("tf_hmr", "training", "edge")
 MAX_LINES = 700
 
 # Import name -> distribution, where they differ.
@@ -23,16 +22,6 @@ DISTRIBUTIONS = {
     # A runtime of old devices, tried after ai_edge_litert.
     "tflite_runtime": "ai-edge-litert",
 }
-
-
-def modules() -> dict[str, Path]:
-    """All modules by dotted name; a package's own code is `x.__init__`."""
-    found = {}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts)] = path
-    return found
 
 
 MODULES = modules()
