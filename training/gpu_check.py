@@ -121,7 +121,7 @@ def run(args: Args) -> results.Results:
         ("steps", lambda: _steps(args, small, report)),
         ("replicas", lambda: _replicas(args, small, report)),
         ("resume", lambda: _resume(args, small[0], report)),
-        ("speed", lambda: _speed(args, batches, machine.replicas, report)),
+        ("speed", lambda: _speed(args, batches, machine, report)),
         ("input", lambda: _input(args, report)),
     ):
         if check in args.checks:
@@ -226,10 +226,12 @@ def _resume(args: Args, network, report: results.Results) -> Iterator[str]:
 def _speed(
     args: Args,
     batches: tuple[int, ...],
-    replica_count: int,
+    machine: machines.Machine,
     report: results.Results,
 ) -> Iterator[str]:
-    for precision in args.precisions:
+    precisions = [p for p in args.precisions if p not in machine.refused]
+    yield from machine.refused.values()
+    for precision in precisions:
         try:
             rate = processes.call(rates.matrix_rate, args.devices, precision)
         except processes.CheckError as error:
@@ -239,10 +241,10 @@ def _speed(
         report.matrix_rates[precision] = rate
         yield f"square matrices, {precision}: {rate:.3f} TFLOP/s"
     for encoder in args.encoders:
-        for precision in args.precisions:
+        for precision in precisions:
             for batch in batches:
                 yield _speed_of_one(
-                    args, encoder, precision, batch, replica_count, report
+                    args, encoder, precision, batch, machine.replicas, report
                 )
 
 

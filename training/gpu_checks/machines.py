@@ -26,6 +26,8 @@ class Machine:
     """What makes a card visible; empty if nothing is wrong."""
     versions: dict[str, str]
     """Of the software."""
+    refused: dict[str, str]
+    """Precisions that a device refuses, each with the reason."""
 
 
 def read(where: str) -> Machine:
@@ -57,7 +59,16 @@ def read(where: str) -> Machine:
             "Keras": keras.__version__,
             "Python": platform.python_version(),
         },
+        _refused_precisions(),
     )
+
+
+def _refused_precisions() -> dict[str, str]:
+    try:
+        devices.precision("bfloat16")
+    except ValueError as error:
+        return {"bfloat16": str(error)}
+    return {}
 
 
 def _tf32(gpus: tuple[str, ...]) -> str:

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import tensorflow as tf
+
 from training import config
 from training.engine import devices, loop, run_log
 from training.gpu_checks import networks, processes
@@ -179,6 +181,9 @@ def train_here(
         plan: lengths.
         kill_at: step at which the process kills itself; None: never.
     """
+    if os.environ.items() >= DETERMINISTIC.items():
+        # TensorFlow reads the variable when it starts, as training.fit has it.
+        tf.config.experimental.enable_op_determinism()
 
     def on_step(step):
         if step == kill_at:
