@@ -61,7 +61,13 @@ def compare(
             "replicas",
             (several.values[0], several.gradients),
             first,
-            note=f"replicas' weights differ by {several.drift:.1e}",
+        ),
+        comparison.Row(
+            f"{title}, their copies of the weights",
+            values=several.drift,
+            gradients=0.0,
+            worst="",
+            tolerance="copies",
         ),
         *(
             comparison.compare(

@@ -148,6 +148,7 @@ def _agreement(title: str, rows: list[comparison.Row]) -> str:
         return ""
     lines = []
     for row in rows:
+        limits = TOLERANCES[row.tolerance]
         state = "passed" if row.passed else "FAILED"
         if row.expected_different:
             state = "noticed" if row.passed else "NOT NOTICED"
@@ -157,10 +158,10 @@ def _agreement(title: str, rows: list[comparison.Row]) -> str:
             (
                 row.label,
                 _share(row.values),
-                _share(row.gradients),
+                _share(row.gradients) if limits.gradients < math.inf else "",
                 row.tolerance,
                 state,
-                " ".join(filter(None, (row.worst, row.note))),
+                "; ".join(filter(None, (row.worst, row.note))),
             )
         )
     table = _table(

@@ -44,6 +44,12 @@ TOLERANCES = {
         "as float32; the doubled gradient of one of two replicas is 0.3 and "
         "more",
     ),
+    "copies": Tolerance(
+        0.0,
+        float("inf"),
+        "the largest difference of two copies of a weight: every replica "
+        "applies the same sum",
+    ),
     "later": Tolerance(
         2e-2,
         float("inf"),
