@@ -293,18 +293,20 @@ def _speed_of_one(
 
 def _input(args: Args, report: results.Results) -> Iterator[str]:
     options = input_rates.Options(batches=args.input_batches)
-    try:
-        report.inputs = processes.call(input_rates.measure, options)
-    except processes.CheckError as error:
-        report.errors.append(f"input: {error}")
-        yield report.errors[-1]
-        return
-    for rate in report.inputs:
-        yield (
-            f"{rate.label}: {rate.host_ms:.2f} ms of the host and "
-            f"{rate.service_ms:.2f} ms of workers per image, "
-            f"{rate.images_per_s:.0f} images/s"
-        )
+    for measure in (input_rates.measure_local, input_rates.measure_service):
+        try:
+            measured = processes.call(measure, options)
+        except processes.CheckError as error:
+            report.errors.append(f"input: {error}")
+            yield report.errors[-1]
+            continue
+        report.inputs += measured
+        for rate in measured:
+            yield (
+                f"{rate.label}: {rate.host_ms:.2f} ms of the host and "
+                f"{rate.service_ms:.2f} ms of workers per image, "
+                f"{rate.images_per_s:.0f} images/s"
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -64,25 +64,15 @@ class InputRate:
         return self.cores(self.images_per_s)
 
 
-def measure(options: Options) -> list[InputRate]:
-    """Measures every kind, one after the other, in this process.
-
-    Raises:
-        ValueError: a server of the service did not start.
-    """
-    tf.config.set_visible_devices([], "GPU")
-    with (
-        tempfile.TemporaryDirectory() as name,
-        contextlib.ExitStack() as stack,
-    ):
-        folder = pathlib.Path(name)
-        _images.write(folder, options.count, options.size, 1)
+def measure_local(options: Options) -> list[InputRate]:
+    """Measures the pipelines of one process, one after the other."""
+    with _images_of(options) as folder:
         crops = folder / "crops"
         with contextlib.redirect_stdout(None):
             cached_crops.run(
                 cached_crops.Options(folder / "records", crops / "records")
             )
-        rates = [
+        return [
             _rate("warp on the host", "", options, folder),
             _rate("warp in the step", "--data.warp step", options, folder),
             _rate("cached crops", "prepare cached-crops", options, crops),
@@ -93,11 +83,20 @@ def measure(options: Options) -> list[InputRate]:
                 crops,
             ),
         ]
+
+
+def measure_service(options: Options) -> list[InputRate]:
+    """Measures a tf.data service on this machine.
+
+    Raises:
+        ValueError: a server did not start.
+    """
+    with _images_of(options) as folder, contextlib.ExitStack() as stack:
         address = data_service.start_server(stack, "dispatcher", "--port=0")
         for _ in range(_WORKERS):
             arguments = (f"--dispatcher={address}", "--host=localhost")
             data_service.start_server(stack, "worker", *arguments)
-        rates.append(
+        return [
             _rate(
                 f"tf.data service, {_WORKERS} workers, warp in the step",
                 "--data.service HOST:PORT --data.warp step",
@@ -105,8 +104,17 @@ def measure(options: Options) -> list[InputRate]:
                 folder,
                 address,
             )
-        )
-    return rates
+        ]
+
+
+@contextlib.contextmanager
+def _images_of(options: Options) -> Iterator[pathlib.Path]:
+    """A folder with records of the images, while no GPU is visible."""
+    tf.config.set_visible_devices([], "GPU")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        _images.write(folder, options.count, options.size, 1)
+        yield folder
 
 
 def _rate(
