@@ -30,22 +30,22 @@ class Machine:
     """Precisions that a device refuses, each with the reason."""
 
 
-def read(where: str) -> Machine:
+def read(device_flag: str) -> Machine:
     """Reads the machine, in this process, which then uses `where`.
 
     Args:
-        where: devices as in training.fit.
+        device_flag: devices as in training.fit.
 
     Raises:
         ValueError: a device is not there, or its driver is too old; one line
             with the cure.
     """
     machine = gpu_visibility.read()
-    replicas = devices.strategy(where).num_replicas_in_sync
+    replicas = devices.strategy(device_flag).num_replicas_in_sync
     gpus = ()
     if tf.config.get_visible_devices("GPU"):
         gpus = machine.seen
-        numbers = where.partition(":")[2]
+        numbers = device_flag.partition(":")[2]
         if numbers:
             gpus = tuple(gpus[int(number)] for number in numbers.split(","))
     return Machine(

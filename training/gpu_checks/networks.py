@@ -254,8 +254,8 @@ def _drift(strategy: tf.distribute.Strategy, model: methods.Method) -> float:
     """Largest difference between replicas' copies of a trainable weight."""
     largest = 0.0
     for variable in model.trainable_variables:
-        first, *others = strategy.experimental_local_results(variable.value)
-        for other in others:
-            difference = np.abs(first.numpy() - other.numpy()).max(initial=0)
+        first, *copies = strategy.experimental_local_results(variable.value)
+        for copy in copies:
+            difference = np.abs(first.numpy() - copy.numpy()).max(initial=0)
             largest = max(largest, float(difference))
     return largest

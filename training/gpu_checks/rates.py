@@ -53,15 +53,15 @@ class StepRate:
         return self.images_per_s * self.gigaflop_per_image / 1e3
 
 
-def matrix_rate(where: str, precision: str) -> float:
+def matrix_rate(device_flag: str, precision: str) -> float:
     """Rate of products of square matrices on the first device, 1e12 / s.
 
     Args:
-        where: devices as in training.fit.
+        device_flag: devices as in training.fit.
         precision: "float32", as TensorFlow has it on the device, or
             "bfloat16".
     """
-    name = step_agreement.device_names(devices.strategy(where))[0]
+    name = step_agreement.device_names(devices.strategy(device_flag))[0]
     side = _SIDE_GPU if "GPU" in name else _SIDE_CPU
     with tf.device(name):
         a = tf.cast(tf.random.normal((side, side), seed=1), precision)
@@ -83,7 +83,7 @@ def matrix_rate(where: str, precision: str) -> float:
 
 
 def step_rate(
-    where: str,
+    device_flag: str,
     encoder: str,
     precision: str,
     image_size: int,
@@ -93,7 +93,7 @@ def step_rate(
     """Times HMR's training step in this process, by the loop of training.fit.
 
     Args:
-        where: devices as in training.fit.
+        device_flag: devices as in training.fit.
         encoder: name of the encoder.
         precision: of the network's layers.
         image_size: side of the crops in pixels.
@@ -104,10 +104,12 @@ def step_rate(
         ValueError: the batch does not divide among the replicas, or the device
             refuses the precision.
     """
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device_flag)
     networks.check_divides(batch, strategy.num_replicas_in_sync)
     devices.precision(precision)
-    case = step_benchmark.Case(encoder, precision, where, image_size, batch)
+    case = step_benchmark.Case(
+        encoder, precision, device_flag, image_size, batch
+    )
     width = {"encoder_width": 16} if encoder == "small" else {}
     settings = hmr.Config(image_size=image_size, encoder=encoder, **width)
     with strategy.scope(), devices.policy(precision):

@@ -26,19 +26,19 @@ class DoubledStep(steps.Step):
 
 
 def compare(
-    where: str, network: networks.Network, batch_size: int
+    device_flag: str, network: networks.Network, batch_size: int
 ) -> list[comparison.Row]:
     """Compares one network's steps, in this process.
 
     Args:
-        where: devices as in training.fit; a single one is taken as two.
+        device_flag: devices as in training.fit; a single one is taken as two.
         network: the network.
         batch_size: images of a step over all replicas.
 
     Raises:
         ValueError: the batch does not divide among the replicas.
     """
-    strategy = devices.replicated(where)
+    strategy = devices.replicated(device_flag)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     names = step_agreement.device_names(strategy)
     single = _steps(
@@ -47,7 +47,7 @@ def compare(
         batch_size,
         1 + LATER_STEPS,
     )
-    several = _steps(
+    mirrored = _steps(
         strategy, network, batch_size, 1 + LATER_STEPS, single.weights
     )
     control = _steps(
@@ -59,12 +59,12 @@ def compare(
         comparison.compare(
             f"{title}, first step",
             "replicas",
-            (several.values[0], several.gradients),
+            (mirrored.values[0], mirrored.gradients),
             first,
         ),
         comparison.Row(
             f"{title}, their copies of the weights",
-            values=several.drift,
+            values=mirrored.drift,
             gradients=0.0,
             worst="",
             tolerance="copies",
@@ -73,7 +73,7 @@ def compare(
             comparison.compare(
                 f"{title}, step {number + 2}",
                 "later",
-                (several.values[number + 1], {}),
+                (mirrored.values[number + 1], {}),
                 (single.values[number + 1], {}),
             )
             for number in range(LATER_STEPS)

@@ -50,7 +50,7 @@ class Result:
 
 
 def check(
-    where: str,
+    device_flag: str,
     network: networks.Network,
     batch_size: int,
     plan: Plan = Plan(),
@@ -59,7 +59,7 @@ def check(
     """Trains, kills and continues in processes of their own.
 
     Args:
-        where: devices as in training.fit.
+        device_flag: devices as in training.fit.
         network: the network.
         batch_size: images of a step.
         plan: lengths.
@@ -68,7 +68,7 @@ def check(
     Raises:
         processes.CheckError: a run failed.
     """
-    arguments = (train or train_here, where, network, batch_size, plan)
+    arguments = (train or train_here, device_flag, network, batch_size, plan)
     curves = _curves(*arguments, environment={})
     result = verdict(*curves)
     if result is None:
@@ -77,31 +77,36 @@ def check(
     return result
 
 
-def verdict(whole: Curve, repeated: Curve, continued: Curve) -> Result | None:
+def verdict(
+    uninterrupted: Curve, repeated: Curve, continued: Curve
+) -> Result | None:
     """Judges three curves; None where the device does not repeat itself.
 
     Args:
-        whole: of a run that nothing interrupts.
+        uninterrupted: of a run that nothing interrupts.
         repeated: of another one.
         continued: of a run that was killed and continued.
     """
-    if continued == whole:
+    if continued == uninterrupted:
         return Result(
-            True, "", f"the same {len(whole)} steps after the kill, bit for bit"
+            True,
+            "",
+            f"the same {len(uninterrupted)} steps after the kill, bit for bit",
         )
-    if repeated == whole:
+    if repeated == uninterrupted:
+        step = _first_difference(uninterrupted, continued)
         return Result(
             False,
             "",
-            f"the continued run leaves the curve at step "
-            f"{_first_difference(whole, continued)}, though an uninterrupted "
-            "one repeats it: the checkpoint lacks some of the state",
+            f"the continued run leaves the curve at step {step}, though an "
+            "uninterrupted one repeats it: the checkpoint lacks some of the "
+            "state",
         )
     return None
 
 
 def verdict_with_setting(
-    whole: Curve, repeated: Curve, continued: Curve
+    uninterrupted: Curve, repeated: Curve, continued: Curve
 ) -> Result:
     """Judges three curves of a device whose kernels are fixed."""
     (setting,) = (f"{name}={value}" for name, value in DETERMINISTIC.items())
@@ -109,9 +114,9 @@ def verdict_with_setting(
         "without it two uninterrupted runs differ as well: kernels add in an "
         "order that changes"
     )
-    result = verdict(whole, repeated, continued)
+    result = verdict(uninterrupted, repeated, continued)
     if result is None:
-        step = _first_difference(whole, repeated)
+        step = _first_difference(uninterrupted, repeated)
         text = f"even with {setting} two runs differ, at step {step}"
         return Result(False, setting, text)
     return Result(
@@ -119,21 +124,28 @@ def verdict_with_setting(
     )
 
 
-def _first_difference(whole: Curve, other: Curve) -> int:
+def _first_difference(uninterrupted: Curve, compared: Curve) -> int:
     """The first step whose line is missing or different."""
-    for number, line in enumerate(whole):
-        if other[number : number + 1] != [line]:
+    for number, line in enumerate(uninterrupted):
+        if compared[number : number + 1] != [line]:
             return int(line["step"])
-    return len(whole) + 1
+    return len(uninterrupted) + 1
 
 
 def _curves(
-    train, where, network, batch_size, plan, environment
+    train, device_flag, network, batch_size, plan, environment
 ) -> tuple[Curve, Curve, Curve]:
     """The curves of an uninterrupted run, another one, and a killed one."""
 
     def run(folder: Path, kill_at: int | None = None) -> None:
-        arguments = (str(folder), where, network, batch_size, plan, kill_at)
+        arguments = (
+            str(folder),
+            device_flag,
+            network,
+            batch_size,
+            plan,
+            kill_at,
+        )
         try:
             processes.call(train, *arguments, environment=environment)
         except processes.NoMemoryError:
@@ -141,17 +153,17 @@ def _curves(
                 raise
 
     with tempfile.TemporaryDirectory() as name:
-        whole, repeated, killed = (
+        uninterrupted, repeated, killed = (
             Path(name) / folder for folder in ("whole", "repeated", "killed")
         )
-        run(whole)
+        run(uninterrupted)
         run(repeated)
         run(killed, plan.kill_at)
         lines = len(curve(killed))
         if lines >= plan.steps:
             raise processes.CheckError("the run ended before it was killed")
         run(killed)
-        return curve(whole), curve(repeated), curve(killed)
+        return curve(uninterrupted), curve(repeated), curve(killed)
 
 
 def curve(workdir: Path) -> Curve:
@@ -165,7 +177,7 @@ def curve(workdir: Path) -> Curve:
 
 def train_here(
     folder: str,
-    where: str,
+    device_flag: str,
     network: networks.Network,
     batch_size: int,
     plan: Plan,
@@ -175,7 +187,7 @@ def train_here(
 
     Args:
         folder: the workdir.
-        where: devices.
+        device_flag: devices.
         network: the network.
         batch_size: images of a step.
         plan: lengths.
@@ -190,7 +202,7 @@ def train_here(
             os.kill(os.getpid(), signal.SIGKILL)
         return step
 
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device_flag)
     networks.check_divides(batch_size, strategy.num_replicas_in_sync)
     model = networks.build(strategy, network, "float32")
     batch = networks.labelled_batch(network.config.image_size, batch_size)

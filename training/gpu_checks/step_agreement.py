@@ -20,16 +20,16 @@ _TF32 = ("TensorFloat-32, XLA", "float32", True, True, "tf32")
 
 
 def compare(
-    where: str, network: networks.Network, batch_size: int
+    device_flag: str, network: networks.Network, batch_size: int
 ) -> list[comparison.Row]:
     """Compares one network's step, in this process.
 
     Args:
-        where: devices as in training.fit; the last of them takes the step.
+        device_flag: devices as in training.fit; the last takes the step.
         network: the network.
         batch_size: images of the step.
     """
-    name = device_names(devices.strategy(where))[-1]
+    name = device_names(devices.strategy(device_flag))[-1]
     on_gpu = "GPU" in name
     reference = _step("CPU:0", network, *_VARIANTS[0][1:4], batch_size)
     rows = []
