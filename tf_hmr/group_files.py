@@ -71,7 +71,7 @@ def scene(people: Sequence[inference.Person]) -> trimesh.Scene:
 
 def page(image: np.ndarray, people: Sequence[inference.Person]) -> str:
     """The page's text, with photo and meshes in it."""
-    width, height = people[0].image_size
+    height, width = image.shape[:2]
     factor = min(1.0, PAGE_PX / max(width, height))
     small = cv2.resize(
         image,

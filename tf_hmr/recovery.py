@@ -5,6 +5,7 @@ follows from the landmarks, by the lifter, by a fit that starts from it, or by a
 network of one's own that sees the box around them.
 """
 
+import functools
 import logging
 import os
 import pathlib
@@ -14,7 +15,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tf_hmr import boxes as box_files
-from tf_hmr import inference, keypoint_fitting, landmark_fitting, method
+from tf_hmr import (
+    inference,
+    keypoint_fitting,
+    landmark_files,
+    landmark_fitting,
+    method,
+)
 from tf_hmr.body.data import BodyData
 from tf_hmr.detection import finder, landmarks, merging, squares
 from tf_hmr.geometry import camera, crop
@@ -289,15 +296,26 @@ def recover(
     is_array = isinstance(model, np.ndarray)
     image = model if is_array else inference.read_photo(model)
     size = inference.image_size(image)
-    seek = Seeker(max_people)
+    seek = _seeker(max_people, landmark_files.folder())
     if boxes is None:
         sighting = seek(image)
     else:
         for box in boxes:
             crop.check_box(box, size)
         sighting = seek.look(image, dict(enumerate(boxes)))
-    (recovered,) = Recoverer(how)([sighting], [size], focal_px)
+    (recovered,) = _recoverer(how)([sighting], [size], focal_px)
     name = "The photo" if is_array else model
     for line in sighting.omissions + recovered.omissions:
         _log.warning("%s: %s", name, line)
     return [fitted.person for fitted in recovered.people.values()]
+
+
+# Loaded once: a loop over photos waits for its first one only.
+@functools.lru_cache(maxsize=1)
+def _seeker(max_people: int, folder: pathlib.Path) -> Seeker:
+    return Seeker(max_people)
+
+
+@functools.lru_cache(maxsize=len(METHODS))
+def _recoverer(how: str) -> Recoverer:
+    return Recoverer(how)

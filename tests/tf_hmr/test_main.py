@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 import trimesh
 
-from tests.support import box_files, full_disk, photos
+from tests.support import box_files, full_disk, photos, rendered_groups
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as cli
-from tf_hmr import inference, method, overlays, person_files, rendering
+from tf_hmr import (
+    inference,
+    joints,
+    landmark_files,
+    method,
+    overlays,
+    person_files,
+    recovery,
+    rendering,
+)
 from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
@@ -376,3 +385,101 @@ def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
     assert len(lines) == 2
     assert "b.png: the boxes name no person" in lines[0]
     assert "c_keypoints.json" in lines[1]
+
+
+@pytest.fixture
+def find(monkeypatch, tmp_path, caplog):
+    """Runs the command without weights, as `run` does; lifts only."""
+    lift = recovery.Recoverer("lift")
+    monkeypatch.setattr(cli.recovery, "Recoverer", lambda *_: lift)
+
+    def find(*paths, **values):
+        caplog.clear()
+        args = cli.Args(paths, out=tmp_path / "out", method="lift", **values)
+        with caplog.at_level(logging.WARNING):
+            status = cli.main(args)
+        return status, caplog.messages
+
+    return find
+
+
+def test_everybody_in_photos_without_boxes_or_weights(find, tmp_path):
+    folder = tmp_path / "in"
+    image = rendered_groups.group(0).image
+    photos.write(folder / "group.png", image)
+    photos.write(folder / "empty.png", photos.image(300, 260))
+    single, truth = rendered_groups.person(1)
+    photos.write(folder / "one.png", single)
+    status, lines = find(folder, max_people=3)
+    assert status == 0
+    nobody, few = lines
+    assert "empty.png: nobody was found in it." in nobody
+    assert "group.png: " in few and "3 largest are taken" in few
+    stems = ("group_0", "group_1", "group_2", "one_0")
+    assert written(tmp_path) == files_of(*stems)
+    facts = json.loads((tmp_path / "out" / "one_0.json").read_text())
+    assert facts["method"] == "lift" and facts["weights"] == "lifter"
+    assert 0 < facts["reprojection_px_at_224"] < recovery.MAX_ERROR_PX
+    x, y, visible = facts["landmarks"]["left_hip"]
+    row = joints.KEYPOINTS.index("left_hip")
+    assert (
+        np.hypot(x - truth.keypoints[row, 0], y - truth.keypoints[row, 1]) < 20
+    )
+    assert 0 <= visible <= 1
+    overlay = inference.read_photo(tmp_path / "out" / "group_people.png")
+    assert overlay.shape == image.shape
+    assert (overlay != image).any(axis=-1).mean() > 0.02
+
+
+def test_boxes_without_weights_say_where_to_look(find, tmp_path):
+    image, truth = rendered_groups.person(1)
+    photo = photos.write(tmp_path / "one.png", image)
+    boxes = [(0, 0, 9, 9), rendered_groups.box_of(truth), (-90, 0, 5, 5)]
+    path = box_files.save(tmp_path / "b.json", boxes)
+    status, lines = find(photo, boxes=path)
+    assert status == 1
+    assert "one.png: person 2: The box (-90, 0, 5, 5)" in lines[0]
+    assert "one.png: person 0: there seems to be nobody" in lines[1]
+    assert written(tmp_path) == files_of("one_1")
+
+
+def test_weights_see_the_boxes_of_those_who_are_found(run, tmp_path):
+    image, truth = rendered_groups.person(1)
+    photo = photos.write(tmp_path / "one.png", image)
+    assert run(photo) == (0, [])
+    assert written(tmp_path) == files_of("one_0")
+    facts = json.loads((tmp_path / "out" / "one_0.json").read_text())
+    x, y, width, height = facts["box_px"]
+    low = truth.keypoints[:, :2].min(axis=0)
+    high = truth.keypoints[:, :2].max(axis=0)
+    assert np.abs(np.array([x, y]) - low).max() < 25
+    assert np.abs(np.array([x + width, y + height]) - high).max() < 25
+
+
+def test_a_missing_network_is_one_line_with_what_to_type(
+    photo, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("TF_HMR_CACHE", str(tmp_path / "cache"))
+    args = cli.Args((photo,), out=tmp_path / "out")
+    with caplog.at_level(logging.WARNING):
+        assert cli.main(args) == 1
+    (line,) = caplog.messages
+    assert landmark_files.LANDMARKS.sha256 in line
+    assert "`python -m tf_hmr.landmark_files`" in line
+
+
+def test_a_photo_named_like_a_person_of_another(tmp_path):
+    paths = [tmp_path / name for name in ("a_0.jpg", "a.jpg", "b_1.jpg")]
+    names = cli.unique_names(paths)
+    assert list(names.values()) == ["a_0-2", "a", "b_1"]
+
+
+def test_photos_are_taken_together_until_they_are_many():
+    def photo(people, side=10):
+        sighting = recovery.Sighting(dict.fromkeys(range(people)), [])
+        return cli._Photo(None, np.zeros((side, side, 0)), None, sighting)
+
+    most = cli._CHUNK_PEOPLE
+    photos_ = [photo(most - 1), photo(1), photo(0), photo(1, 20_000), photo(2)]
+    chunks = [len(chunk) for chunk in cli._chunks(photos_)]
+    assert chunks == [2, 2, 1]
