@@ -1,7 +1,8 @@
 """Bodies of people whose landmarks BlazePose has found in a photo.
 
 The lifter answers at once. The fit starts from its answer and moves it to the
-landmarks in the image, with SMPLify's priors.
+landmarks in the image, with SMPLify's priors, and with the lifted joints as 3D
+keypoints of free origin and size.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +25,6 @@ MIN_KEYPOINTS = keypoint_fitting.MIN_KEYPOINTS
 MIN_CONFIDENCE = 0.3
 """A landmark counts as seen if its probabilities of being visible and of being
 inside the photo, multiplied, exceed this."""
-
-# What the lifter's network knows of a landmark that something hides is still
-# better than nothing for the fit's depth, but not for its projection.
-_HIDDEN_WEIGHT = 0.2
 
 
 class Task(NamedTuple):
@@ -182,20 +179,23 @@ class PeopleFitter:
                 task.size,
                 task.focal_px,
                 start=(lifted.person.pose, lifted.person.betas),
-                keypoints_3d=keypoints_3d(task.landmarks),
+                keypoints_3d=_keypoints_3d(lifted.person),
             )
             for task, lifted in zip(tasks, self._lift(tasks), strict=True)
         ]
         return self._fitter(fit_tasks, progress)
 
 
-def keypoints_3d(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (33, 7) as 3D keypoints (29, 4): metres and weight."""
-    keypoint_rows, landmark_rows = _common_rows()
-    visible, inside = landmarks[landmark_rows, 5:].T
+def _keypoints_3d(person: inference.Person) -> np.ndarray:
+    """Joints of a lifted person as 3D keypoints (29, 4): metres and weight.
+
+    They are nearer to the truth than the landmarks' own metres, from which the
+    lifter has learnt to take BlazePose's errors away.
+    """
+    rows = list(joints.select(person.joint_names, of=joints.KEYPOINTS))
     points = np.zeros((len(joints.KEYPOINTS), 4), np.float32)
-    points[keypoint_rows, :3] = landmarks[landmark_rows, 2:5]
-    points[keypoint_rows, 3] = inside * np.minimum(visible + _HIDDEN_WEIGHT, 1)
+    points[rows, :3] = person.joints
+    points[rows, 3] = 1
     return points
 
 

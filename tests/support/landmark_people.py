@@ -41,6 +41,15 @@ def of_pose(
     return landmarks
 
 
+def keypoints_3d(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (33, 7) as 3D keypoints (29, 4): metres and weight."""
+    points = np.zeros((len(joints.KEYPOINTS), 4), np.float32)
+    rows = list(joints.select(list(NAMES), of=joints.KEYPOINTS))
+    points[rows, :3] = landmarks[ROWS, 2:5]
+    points[rows, 3] = 1
+    return points
+
+
 def standing(rng: np.random.Generator, by: float = 0.2) -> np.ndarray:
     """(24, 3) pose of a body that faces the camera, turned by `by` radians."""
     pose = rng.normal(0, by, (24, 3))

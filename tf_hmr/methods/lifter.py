@@ -27,11 +27,11 @@ _ROTATION = "6d"
 # Mirroring negates x of vectors; of a rotation's first two columns it negates
 # all but the first number of the first, and the first number of the second.
 _MIRROR_6D = np.float32([1, -1, -1, -1, 1, 1])
-# Landmarks that occlusion, or the border of a photo, hides together: the last
-# words of their names.
+# Landmarks that something hides together, or that others than BlazePose do not
+# know: the last words of their names.
 _ARM = ("elbow", "wrist", "pinky", "index", "thumb")
 _LEG = ("hip", "knee", "ankle", "heel", "foot_index")
-_LIMBS = (_ARM, _ARM[1:], _LEG[1:], _LEG[2:])
+_LIMBS = (_ARM, _ARM[1:], _ARM[2:], _LEG[1:], _LEG[2:])
 
 
 def _sided(parts, sides=("left", "right")) -> tuple[str, ...]:
@@ -42,6 +42,9 @@ _MISSING = (
     *(_sided(parts, (side,)) for parts in _LIMBS for side in ("left", "right")),
     *(_sided(_LEG[start:]) for start in range(3)),  # the photo ends there
     LANDMARKS[: LANDMARKS.index("left_shoulder")],
+    _sided(_ARM[2:]),
+    _sided(("eye_inner", "eye_outer", "mouth")),
+    *((name,) for name in LANDMARKS),
 )
 
 
@@ -59,8 +62,8 @@ class Config(method.Config):
     """In training: standard deviation of noise on landmarks, in metres, and
     over their spread in the image."""
     missing: config_values.Share = 0.04
-    """In training: share of the examples that miss an arm, a leg, ...; each
-    group of landmarks is drawn alone."""
+    """In training: share of the examples that miss an arm, a leg, a single
+    landmark, ...; each group of landmarks is drawn alone."""
     keypoints_2d: config_values.NonNegative = 1.0
     """Weight of the 2D keypoint loss."""
     joints_3d: config_values.NonNegative = 10.0

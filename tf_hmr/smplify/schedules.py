@@ -146,7 +146,7 @@ decide its angle.
 LANDMARKS = Schedule(
     stages=tuple(
         Stage(
-            steps=60,
+            steps=40,
             free=("orientation", "pose", "betas", "translation"),
             learning_rate=rate,
             pose_prior=pose,
@@ -154,18 +154,18 @@ LANDMARKS = Schedule(
             keypoints_3d=keypoints_3d,
         )
         for pose, shape, keypoints_3d, rate in (
-            (10, 20, 250, 2e-2),
-            (4.78, 10, 150, 2e-2),
-            (4.78, 5, 100, 1e-2),
+            (10, 10, 200, 2e-2),
+            (4.78, 5, 200, 1e-2),
+            (4.78, 5, 150, 5e-3),
         )
     ),
-    camera_steps=60,
+    camera_steps=40,
     relative_depth=True,
 )
-"""For bodies that start near BlazePose's landmarks, with its 3D keypoints.
+"""For bodies that start from the lifter, whose joints are the 3D keypoints.
 
 The start says which way limbs and trunk lean, so the strong priors of
-KEYPOINTS' first stages, and its `lean`, are not needed: 240 steps of one start
+KEYPOINTS' first stages, and its `lean`, are not needed: 160 steps of one start
 replace 600 of each of four.
 """
 

@@ -138,7 +138,7 @@ def test_a_forearm_leans_the_way_that_3d_keypoints_say(body_data, rng):
         )
         return again[wrist, 4] - again[shoulder, 4]
 
-    metres = landmark_fitting.keypoints_3d(landmarks)[None]
+    metres = landmark_people.keypoints_3d(landmarks)[None]
     assert abs(true_depth) > 0.15
     assert abs(depth(metres) - true_depth) < 0.05
     away = metres.copy()
