@@ -14,7 +14,9 @@ PACKAGE = ROOT / "tf_hmr"
 ASSETS = (
     *("open_body/open_body.npz", "open_body/LICENSE"),
     *("open_body/PROVENANCE.md", "pose_gmm/PROVENANCE.md"),
-    "pose_gmm/pose_gmm.npz",
+    *("pose_gmm/pose_gmm.npz", "viewer/viewer.html"),
+    *("lifter/config.json", "lifter/model.weights.h5"),
+    "lifter/PROVENANCE.md",
 )
 
 
