@@ -115,7 +115,7 @@ def test_predictions_in_a_file_score_as_the_model_did(
     assert results["complete"] is True
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def old_results(run, folder):
     """The results of predictions in a file, and their content by name."""
     from_file(run[1], folder)
