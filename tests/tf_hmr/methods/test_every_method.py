@@ -37,34 +37,34 @@ def model(request, body):
 
 
 def test_prediction_has_the_contracts_shapes(model, rng):
-    found = model(model.inputs(make_batch(rng)))
+    prediction = model(model.inputs(make_batch(rng)))
     count = len(model.joint_names)
-    assert found.rotmats.shape == (4, 24, 3, 3)
-    assert found.betas.shape == (4, 10)
-    assert found.camera.shape == (4, 3)
-    assert found.joints.shape == (4, count, 3)
-    assert found.keypoints.shape == (4, count, 2)
-    assert found.vertices.shape == (4, len(model.body.data.v_template), 3)
-    for value in found[:6]:
+    assert prediction.rotmats.shape == (4, 24, 3, 3)
+    assert prediction.betas.shape == (4, 10)
+    assert prediction.camera.shape == (4, 3)
+    assert prediction.joints.shape == (4, count, 3)
+    assert prediction.keypoints.shape == (4, count, 2)
+    assert prediction.vertices.shape == (4, len(model.body.data.v_template), 3)
+    for value in prediction[:6]:
         assert value.dtype == tf.float32
 
 
 def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
-    found = model(model.inputs(make_batch(rng)))
-    posed = model.body(found.rotmats, found.betas)
-    assert_close("body_metres", found.vertices, posed.vertices)
-    assert_close("body_metres", found.joints, posed.joints)
-    camera = found.camera.numpy()[:, None]
+    prediction = model(model.inputs(make_batch(rng)))
+    posed = model.body(prediction.rotmats, prediction.betas)
+    assert_close("body_metres", prediction.vertices, posed.vertices)
+    assert_close("body_metres", prediction.joints, posed.joints)
+    camera = prediction.camera.numpy()[:, None]
     expected = camera[..., :1] * (
-        found.joints.numpy()[..., :2] + camera[..., 1:]
+        prediction.joints.numpy()[..., :2] + camera[..., 1:]
     )
-    assert_close("body_metres", found.keypoints, expected)
+    assert_close("body_metres", prediction.keypoints, expected)
 
 
 def test_graph_equals_eager(model, rng):
     inputs = model.inputs(make_batch(rng))
-    found = tf.function(lambda x: model(x))(inputs)
-    assert_close("body_metres", found.vertices, model(inputs).vertices)
+    prediction = tf.function(lambda x: model(x))(inputs)
+    assert_close("body_metres", prediction.vertices, model(inputs).vertices)
 
 
 def test_examples_do_not_see_each_other(model, rng):
@@ -80,10 +80,10 @@ def test_examples_do_not_see_each_other(model, rng):
 
 def test_terms_are_finite_and_weighted(model, rng):
     batch = make_batch(rng)
-    found = model(model.inputs(batch), training=True)
+    prediction = model(model.inputs(batch), training=True)
     terms = {
-        **model.terms(batch, found),
-        **model.adversary_terms(batch, found),
+        **model.terms(batch, prediction),
+        **model.adversary_terms(batch, prediction),
     }
     assert terms
     for name, term in terms.items():

@@ -174,8 +174,8 @@ def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
     assert str(folder) in error and "Bring its folder back" in error
     away.rename(folder)
     rest = pipeline_batches.batches(data, 25 - len(seen), start=len(seen))
-    for found, expected in zip(rest, whole[len(seen) :], strict=True):
-        pipeline_batches.assert_same(found, expected)
+    for actual, expected in zip(rest, whole[len(seen) :], strict=True):
+        pipeline_batches.assert_same(actual, expected)
     said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
     assert "samples/id7: JPEG is cut short" in said
     assert "samples/id150: pose not finite" in said
