@@ -8,17 +8,25 @@ from pathlib import Path
 
 import pytest
 
+import tf_hmr
 from tests.support import command_help
-from tests.support.paths import ROOT
+from tests.support.paths import PACKAGES, ROOT, modules
 from training.evaluation import protocols
 
-PACKAGES = ("tf_hmr", "training", "edge")
 MAX_README_LINES = 140
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
 # Pages beside the code that they describe.
-OTHER_PAGES = [ROOT / "edge/REPORT.md", ROOT / "edge/jetson/README.md"]
+OTHER_PAGES = [
+    ROOT / name
+    for name in (
+        "edge/REPORT.md",
+        "edge/jetson/README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    )
+]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
@@ -53,6 +61,11 @@ def unknown_targets(text: str) -> set[str]:
         r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     return used_targets - set(defined_targets)
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {tf_hmr.__version__}\n" in citation
 
 
 def test_readme_opens_with_the_two_commands():
@@ -215,11 +228,22 @@ MODULE_COMMANDS = [
 ]
 COMMANDS = sorted({as_help(command) for command in MODULE_COMMANDS})
 PLANTED = ("training.no_such_command",)
+EVERY_COMMAND = sorted(
+    (name.removesuffix(".__main__"),)
+    for name, path in modules().items()
+    if '\nif __name__ == "__main__":' in path.read_text()
+)
 
 
 @pytest.fixture(scope="module")
 def helps():
-    return command_help.helps([*COMMANDS, PLANTED])
+    return command_help.helps(sorted({*COMMANDS, *EVERY_COMMAND, PLANTED}))
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+def test_every_command_has_a_help(words, helps):
+    assert helps[words].status == 0, helps[words].errors
+    assert helps[words].text.lower().startswith("usage: ")
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

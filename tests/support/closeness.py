@@ -79,6 +79,9 @@ TOLERANCES = {
         2, 0, "two bilinear kernels with fixed-point weights of 1/32"
     ),
     "loss": Tolerance(1e-5, 1e-6, "float32 sums of a few hundred numbers"),
+    "fused_adam": Tolerance(
+        1e-5, 2e-5, "1 - 0.999 is off by 1.3e-5 of it in float32, not in Keras"
+    ),
     "same_run": Tolerance(
         1e-3,
         2e-3,
@@ -144,6 +147,9 @@ TOLERANCES = {
     ),
     "other_batch_shape": Tolerance(
         1e-6, 1e-6, "vector and scalar lanes round sin and cos differently"
+    ),
+    "cached_crop_ndc": Tolerance(
+        1e-4, 0, "float32 pixels of a cut of 60 px, over a crop that is 2 wide"
     ),
     "range_end": Tolerance(
         2e-3, 0, "extremes of 40,000 uniform draws over a range 2 wide"

@@ -16,6 +16,7 @@ from tf_hmr import method as methods
 from training import config
 from training.data.pipeline import warp
 from training.engine import fit_store
+from training.engine.adam import Adam
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).
@@ -53,12 +54,8 @@ def optimizer(
     Slots must exist before the first step: a restore would silently lose
     them, and Mirrored cannot make variables inside a step.
     """
-    rate = schedule(optim, lr, steps)
-    if optim.weight_decay:
-        adam = keras.optimizers.AdamW(rate, weight_decay=optim.weight_decay)
-        adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
-    else:
-        adam = keras.optimizers.Adam(rate)
+    adam = Adam(schedule(optim, lr, steps), optim.weight_decay)
+    adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
     adam.build(variables)
     return adam
 
@@ -261,9 +258,11 @@ class Step:
         replicas = self.strategy.num_replicas_in_sync
         for player in self.players:
             by_number = gradients.get(player.prefix, {})
+            shares = list(by_number.values())
+            if replicas > 1:
+                shares = [gradient / replicas for gradient in shares]
             player.optimizer.apply(
-                [gradient / replicas for gradient in by_number.values()],
-                [player.variables[number] for number in by_number],
+                shares, [player.variables[number] for number in by_number]
             )
 
     def _exchange_fits(self, batch, new_fits, targets):
