@@ -7,7 +7,6 @@ import re
 import pytest
 
 from tests.support.paths import ROOT
-from tf_hmr import landmark_fitting, method
 from tf_hmr.body import files as body_files
 from tf_hmr.smplify import priors
 
@@ -15,7 +14,7 @@ PACKAGE = ROOT / "tf_hmr"
 ASSETS = (
     *("open_body/open_body.npz", "open_body/LICENSE"),
     *("open_body/PROVENANCE.md", "pose_gmm/PROVENANCE.md"),
-    "pose_gmm/pose_gmm.npz",
+    *("pose_gmm/pose_gmm.npz", "viewer/viewer.html"),
     *("lifter/config.json", "lifter/model.weights.h5"),
     *("lifter/landmarks.json", "lifter/PROVENANCE.md"),
 )
@@ -46,11 +45,7 @@ def test_licence_names_code_and_body(config):
 
 @pytest.mark.parametrize(
     "path",
-    [
-        body_files.OPEN_BODY,
-        PACKAGE / priors.OPEN_BODY_MIXTURE,
-        landmark_fitting.LIFTER / method.WEIGHTS_FILE,
-    ],
+    [body_files.OPEN_BODY, PACKAGE / priors.OPEN_BODY_MIXTURE],
     ids=lambda p: p.stem,
 )
 def test_provenance_is_of_the_file_that_ships(path):

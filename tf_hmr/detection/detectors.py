@@ -112,13 +112,13 @@ class _MediaPipeDetector(Detector):
         count = len(self._anchors)
         scores = special.expit(outputs[(count, 1)][:, 0])
         likely = scores > self.min_score
-        near = self._anchors[likely]
+        cells = self._anchors[likely]
         rows = outputs[(count, 4 + 2 * self.num_points)][likely]
         rows = rows.reshape(-1, 2 + self.num_points, 2) / self._network.size
-        middles, half = rows[:, 0] + near, rows[:, 1] / 2
+        middles, half = rows[:, 0] + cells, rows[:, 1] / 2
         return _Answers(
             np.hstack([middles - half, middles + half]),
-            rows[:, 2:] + near[:, None],
+            rows[:, 2:] + cells[:, None],
             scores[likely],
         )
 
@@ -192,16 +192,17 @@ class PersonDetector(Detector):
         logits = outputs[(count, self._num_classes)][:, self._person]
         scores = special.expit(logits)
         likely = scores > self.min_score
-        near, rows = self._anchors[likely], outputs[(count, 4)][likely]
+        boxes = self._anchors[likely]
+        rows = outputs[(count, 4)][likely]
         # Rows are y, x, height, width.
-        place = rows[:, [1, 0]] / self._place_scale
+        offset = rows[:, [1, 0]] / self._place_scale
         # A person larger than some windows is an error of the network.
         growth = np.exp(np.minimum(rows[:, [3, 2]] / self._size_scale, 3))
-        middles = near[:, :2] + place * near[:, 2:]
-        half = growth * near[:, 2:] / 2
+        middles = boxes[:, :2] + offset * boxes[:, 2:]
+        half = growth * boxes[:, 2:] / 2
         return _Answers(
             np.hstack([middles - half, middles + half]),
-            np.zeros((len(near), 0, 2)),
+            np.zeros((len(boxes), 0, 2)),
             scores[likely],
         )
 

@@ -55,10 +55,10 @@ class Finder:
         """
         photo = squares.Pyramid(image)
         longer = max(photo.size)
-        answers = self._look(photo, [windows.whole(photo.size)], [])
+        answers = self._look(photo, [windows.full(photo.size)], [])
         people = merging.select(answers)
-        for share, many, small in WINDOWS:
-            if people and len(people) < many:
+        for share, crowd, small in WINDOWS:
+            if people and len(people) < crowd:
                 smallest = min(map(merging.size, people))
                 if smallest > small * longer:
                     break
@@ -90,7 +90,7 @@ class Finder:
             for candidate in detector(photo, views):
                 square = candidate.square
                 if not _is_possible(square, photo.size) or any(
-                    _is_alike(square, other) for other in looked
+                    _is_alike(square, looked_square) for looked_square in looked
                 ):
                     continue
                 answer = self.network.look_twice(photo, square)
@@ -109,12 +109,12 @@ def _is_possible(square: squares.Square, size: tuple[int, int]) -> bool:
     )
 
 
-def _is_alike(square: squares.Square, other: squares.Square) -> bool:
+def _is_alike(square: squares.Square, reference: squares.Square) -> bool:
     """Whether two squares show the same."""
-    distance = math.hypot(square.x - other.x, square.y - other.y)
-    turn = math.remainder(square.angle - other.angle, 2 * math.pi)
+    distance = math.hypot(square.x - reference.x, square.y - reference.y)
+    turn = math.remainder(square.angle - reference.angle, 2 * math.pi)
     return (
-        distance < _SAME_PLACE * other.side
-        and 1 / _SAME_SIDE < square.side / other.side < _SAME_SIDE
+        distance < _SAME_PLACE * reference.side
+        and 1 / _SAME_SIDE < square.side / reference.side < _SAME_SIDE
         and abs(turn) < _SAME_PLACE * math.pi
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_hmr import landmark_files
+from tf_hmr import landmark_files, tensorflow_start
 
 
 class Network:
@@ -21,10 +21,13 @@ class Network:
         """
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(
-            model_content=landmark_files.read(file), num_threads=threads
-        )
-        self._interpreter.allocate_tensors()
+        content = landmark_files.read(file)
+        # It would say which of its parts runs the network.
+        with tensorflow_start.without_notes():
+            self._interpreter = Interpreter(
+                model_content=content, num_threads=threads
+            )
+            self._interpreter.allocate_tensors()
         (details,) = self._interpreter.get_input_details()
         self._input = details["index"]
         self.size = int(details["shape"][1])

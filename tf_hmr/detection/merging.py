@@ -101,36 +101,38 @@ def select(
         person
         for rank, person in enumerate(people)
         if not any(
-            _is_part(person, other, better=rank < other_rank)
-            for other_rank, other in enumerate(people)
-            if other_rank != rank
+            _is_part(person, owner, better=rank < owner_rank)
+            for owner_rank, owner in enumerate(people)
+            if owner_rank != rank
         )
     ]
 
 
-def _shared(answer: landmarks.Landmarks, other: landmarks.Landmarks) -> float:
+def _shared(
+    answer: landmarks.Landmarks, reference: landmarks.Landmarks
+) -> float:
     """The share of joints that two answers place alike."""
-    inside = np.minimum(answer.inside, other.inside)[_JOINTS] > 0.5
+    inside = np.minimum(answer.inside, reference.inside)[_JOINTS] > 0.5
     if inside.sum() < _FEW:
         inside[:] = True
     distances = np.linalg.norm(
-        answer.pixels[_JOINTS] - other.pixels[_JOINTS], axis=1
+        answer.pixels[_JOINTS] - reference.pixels[_JOINTS], axis=1
     )
     extent = min(
-        np.linalg.norm(np.ptp(person.pixels[_JOINTS], axis=0))
-        for person in (answer, other)
+        np.linalg.norm(np.ptp(each_answer.pixels[_JOINTS], axis=0))
+        for each_answer in (answer, reference)
     )
     return float((distances[inside] < _ALIKE * extent).mean())
 
 
 def _is_part(
-    answer: landmarks.Landmarks, other: landmarks.Landmarks, better: bool
+    answer: landmarks.Landmarks, owner: landmarks.Landmarks, better: bool
 ) -> bool:
     """Whether an answer is a part of another person, or that person again."""
-    ratio = size(answer) / max(size(other), 1e-6)
+    ratio = size(answer) / max(size(owner), 1e-6)
     is_smaller = ratio < _PART
     is_again = ratio < 1 / _PART and not better
-    return (is_smaller or is_again) and _share_on_mask(answer, other) > ON_MASK
+    return (is_smaller or is_again) and _share_on_mask(answer, owner) > ON_MASK
 
 
 def size(answer: landmarks.Landmarks) -> float:
@@ -142,18 +144,18 @@ def size(answer: landmarks.Landmarks) -> float:
 
 
 def _share_on_mask(
-    answer: landmarks.Landmarks, other: landmarks.Landmarks
+    answer: landmarks.Landmarks, owner: landmarks.Landmarks
 ) -> float:
     """The share of an answer's visible joints on the mask of another."""
-    rows, columns = other.mask.shape
-    to_mask = squares.inverse(other.square.to_photo(columns))
+    rows, columns = owner.mask.shape
+    to_mask = squares.inverse(owner.square.to_photo(columns))
     edges = answer.pixels[_JOINTS] + 0.5
     cells = np.floor(edges @ to_mask[:, :2].T + to_mask[:, 2]).astype(int)
     inside = ((cells >= 0) & (cells < (columns, rows))).all(axis=1)
     x, y = np.clip(cells, 0, (columns - 1, rows - 1)).T
     weights = (answer.visible * answer.inside)[_JOINTS]
     return float(
-        (weights * inside * other.mask[y, x]).sum() / (weights.sum() + 1e-6)
+        (weights * inside * owner.mask[y, x]).sum() / (weights.sum() + 1e-6)
     )
 
 

@@ -13,7 +13,7 @@ OVERLAP = 0.5
 """Share of a window that the next one shows too, at least."""
 
 
-def whole(size: tuple[int, int]) -> squares.Square:
+def full(size: tuple[int, int]) -> squares.Square:
     """The smallest window around a photo.
 
     Args:

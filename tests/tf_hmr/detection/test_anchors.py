@@ -51,4 +51,4 @@ def test_everybody_who_is_small_lies_whole_in_a_window(rng):
 
 def test_a_window_larger_than_the_photo_is_one():
     assert windows.cover((40, 30), 50) == [(20, 15, 50, 0)]
-    assert windows.whole((40, 30)) == (20, 15, 40, 0)
+    assert windows.full((40, 30)) == (20, 15, 40, 0)
