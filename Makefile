@@ -17,8 +17,8 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo docs test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install \
-  networks clean
+  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
+  clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"

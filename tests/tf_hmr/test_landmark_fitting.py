@@ -70,7 +70,12 @@ def pa_mm(people, tasks) -> np.ndarray:
 
 def test_exact_landmarks_are_lifted_to_about_their_body(lifter, tasks):
     people = landmark_fitting.PeopleLifter(lifter)(tasks)
-    assert (pa_mm(people, tasks) < 80).all()
+    rotmats, betas = lifter.mean_body()
+    points, _ = lifter.body.keypoints(rotmats[None], betas[None])
+    mean_person = people[0].person
+    mean_person = dataclasses.replace(mean_person, joints=points[0].numpy())
+    mean_people = [people[0]._replace(person=mean_person)] * len(tasks)
+    assert (pa_mm(people, tasks) < 0.8 * pa_mm(mean_people, tasks)).all()
     for fitted, task in zip(people, tasks, strict=True):
         fitted.person.check()
         assert fitted.error < 15
@@ -89,7 +94,7 @@ def test_a_fit_is_nearer_to_the_landmarks_than_its_start(lifter, fitter, tasks):
     assert (pa_mm(fits, tasks) < pa_mm(lifted, tasks)).all()
     for before, after in zip(lifted, fits, strict=True):
         after.person.check()
-        assert after.error < 0.5 * before.error
+        assert after.error < 0.8 * before.error
 
 
 def test_a_batch_size_pads_and_splits_and_changes_nothing(

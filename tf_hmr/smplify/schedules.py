@@ -146,7 +146,7 @@ decide its angle.
 LANDMARKS = Schedule(
     stages=tuple(
         Stage(
-            steps=40,
+            steps=60,
             free=("orientation", "pose", "betas", "translation"),
             learning_rate=rate,
             pose_prior=pose,
@@ -155,18 +155,20 @@ LANDMARKS = Schedule(
         )
         for pose, shape, keypoints_3d, rate in (
             (10, 10, 200, 2e-2),
-            (4.78, 5, 200, 1e-2),
-            (4.78, 5, 150, 5e-3),
+            (4.78, 5, 120, 2e-2),
+            (4.78, 5, 60, 1e-2),
         )
     ),
-    camera_steps=40,
+    camera_steps=60,
+    sigma=20.0,
     relative_depth=True,
 )
 """For bodies that start from the lifter, whose joints are the 3D keypoints.
 
 The start says which way limbs and trunk lean, so the strong priors of
-KEYPOINTS' first stages, and its `lean`, are not needed: 160 steps of one start
-replace 600 of each of four.
+KEYPOINTS' first stages, and its `lean`, are not needed: 240 steps of one start
+replace 600 of each of four. It is near enough for an early `sigma`: a landmark
+that lies on another limb does not pull the body there.
 """
 
 

@@ -136,10 +136,10 @@ def train_dataset(
         3) float32 0..255 in the step, if any; keypoints (B, K, 3) ndc and
         visibility; openpose (B, 25, 3) ndc and confidence, 0 where not
         detected; joints3d (B, K, 4) metres, camera frame, and valid; rotmats
-        (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
-        has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)
-        int64 of parsing.example_key; flip and rotation_rad (B,) of the crop's
-        augmentation; box, image_size, intrinsics and landmarks of
+        (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose,
+        has_betas, has_joints3d (B,) float32; example_id (B,) strings and
+        example_key (B,) int64 of parsing.example_key; flip and rotation_rad
+        (B,) of the crop's augmentation; box, image_size, intrinsics and landmarks of
         views.of_crops; and, with data.prior, prior_rotmats (P, 24, 3, 3) with
         the identity as global rotation, prior_betas (P, 10) and prior_gender
         (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
