@@ -4,7 +4,13 @@ import pytest
 from tests.support import photos, rendered_groups
 from tests.support.closeness import assert_close
 from tf_hmr import joints
-from tf_hmr.detection import finder, landmarks, squares
+from tf_hmr.detection import (
+    detectors,
+    finder,
+    landmarks,
+    squares,
+    windows,
+)
 from training.benchmarks import finder as benchmark
 
 
@@ -75,6 +81,25 @@ def test_rendered_people_are_found_without_a_box(find):
     ]
     assert sum(score.found_people for score in scores) == 3
     assert sum(score.doubles + score.wrong for score in scores) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [detectors.PeopleDetector, detectors.FaceDetector]
+)
+def test_squares_of_detectors_are_about_the_person(kind):
+    detector = kind()
+    count = 0
+    for index in range(6):
+        image, truth = rendered_groups.person(index)
+        photo = squares.Pyramid(image)
+        x, y, width, height = rendered_groups.box_of(truth)
+        for square, score in detector(photo, [windows.full(photo.size)]):
+            count += 1
+            assert detector.min_score < score <= 1
+            assert abs(square.x - x - width / 2) < 0.4 * max(width, height)
+            assert abs(square.y - y - height / 2) < 0.4 * max(width, height)
+            assert 0.6 < square.side / max(width, height) < 2.5
+    assert count >= 2
 
 
 def test_a_group_is_found_and_nobody_twice(find):
