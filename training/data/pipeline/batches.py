@@ -141,9 +141,9 @@ def train_dataset(
         example_key (B,) int64 of parsing.example_key; flip and rotation_rad
         (B,) of the crop's augmentation; box, image_size, intrinsics and
         landmarks of views.of_crops; and, with data.prior, prior_rotmats
-        (P, 24, 3, 3) with the identity as global rotation, prior_betas (P, 10) and prior_gender
-        (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
-        or the identity rotation.
+        (P, 24, 3, 3) with the identity as global rotation, prior_betas
+        (P, 10) and prior_gender (P,), P = B * data.prior_per_image. Where a
+        has_* is 0 the label is 0, or the identity rotation.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records, order.Layout,
