@@ -49,8 +49,6 @@ class Maps(NamedTuple):
     """(B, S/4, S/4, bins * maps) of each stack."""
     places: tf.Tensor
     """(B, 41, 3) of the last one, in sides of the cube."""
-    root: tf.Tensor
-    """(B, 1, 3) the pelvis, likewise."""
     scale: tf.Tensor
     """(B, 1, 1) of the crop's weak perspective camera."""
     points: tf.Tensor
@@ -95,7 +93,7 @@ class Encoder(method.Learner):
         # Keras must not round depths and intrinsics to a policy's bfloat16.
         super().__init__(name="encoder", autocast=False)
         self.sizes, self.weights_of_losses = sizes, weights
-        self._points, self._root = points, root
+        self._points, self.root = points, root
         self._scale_from = scale
         self._bone_weights = _smplr_points.bone_weights(template)
         self.hourglass = volumetric_hourglass.VolumetricHourglass(
@@ -131,15 +129,21 @@ class Encoder(method.Learner):
 
         With scale="truth" also intrinsics (B, 4) and depth (B, 1).
         """
-        image = volumetric_hourglass.standardize(inputs["image"])
-        logits, features = self.hourglass.call_with_features(
-            tf.cast(image, self.hourglass.compute_dtype), training
-        )
+        logits, features = self._volumes(inputs["image"], training)
         places = soft_argmax.soft_argmax(logits[-1], self.sizes.bins, POINTS)
-        root = self._root(places)
-        relative = places - root
+        relative = places - self.root(places)
         scale = self._find_scale(inputs, features, relative)
-        return Maps(logits, places, root, scale, 2.0 * relative / scale)
+        return Maps(logits, places, scale, 2.0 * relative / scale)
+
+    def logits(self, images) -> list[tf.Tensor]:
+        """(B, S, S, 3) 0..255 -> volumes of each stack, as in Maps."""
+        return self._volumes(images, training=False)[0]
+
+    def _volumes(self, images, training):
+        images = volumetric_hourglass.standardize(images)
+        return self.hourglass.call_with_features(
+            tf.cast(images, self.hourglass.compute_dtype), training
+        )
 
     def _find_scale(self, inputs, features, relative) -> tf.Tensor:
         """(B, 1, 1) scale of the camera, within _smplr_points.SCALES."""

@@ -157,7 +157,16 @@ class Part(method.Learner):
         super().__init__(name=name, dtype="float32")
         self.regressor, self.points = regressor, points
         self.sampler = Sampler(points, root, noise, name=f"{name}_seed")
-        self.seeds = self.sampler.seeds  # Tracked by Keras: it is state.
+        self.seeds = self.sampler.seeds  # Keras keeps it: it is state.
+
+    @property
+    def trained(self) -> keras.layers.Layer:
+        """The network that learns."""
+        raise NotImplementedError
+
+    def player_variables(self):
+        """Those of the network; the others of the regressor stay."""
+        return list(self.trained.trainable_variables)
 
     def inputs(self, batch):
         """Rotations, shapes and genders of the unpaired poses."""

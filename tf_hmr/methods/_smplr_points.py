@@ -21,7 +21,8 @@ SCALES = (0.72, 2.08)
 1.08 -/+ 0.54 = three standard deviations."""
 MIN_KEYPOINTS = 4
 """Visible keypoints that a camera is fitted to."""
-_MIN_SCALE = 0.08  # A person twenty times smaller than the crop teaches nothing.
+# A person of less than a tenth of the crop's side teaches nothing.
+_MIN_SCALE = 0.1
 # Points that move with the pelvis, for a weighted mean that stands for it.
 _NEAR_PELVIS = (
     "left_hip",
@@ -96,10 +97,10 @@ class Root:
         names = joints.SMPLR41
         near = list(joints.select(_NEAR_PELVIS, of=names))
         # The pelvis is row 0.
-        places = shapes[:, 1:][:, near].transpose(0, 2, 1).reshape(-1, len(near))
+        others = shapes[:, 1:][:, near].transpose(0, 2, 1)
         rows = np.concatenate(
             [
-                places,
+                others.reshape(-1, len(near)),
                 np.full((1, len(near)), self._SUM_IS_ONE),
                 self._RIDGE * np.eye(len(near)),
             ]
@@ -171,7 +172,8 @@ def weak_camera(
     variance = tf.reduce_sum(visible * own * own, (1, 2), keepdims=True)
     scale = tf.math.divide_no_nan(covariance, variance)
     is_fit = (count >= MIN_KEYPOINTS) & (scale > _MIN_SCALE)
-    return scale, seen_middle - scale * middle, tf.cast(is_fit[:, 0, 0], tf.float32)
+    is_fit = tf.cast(is_fit[:, 0, 0], tf.float32)
+    return scale, seen_middle - scale * middle, is_fit
 
 
 def labelled_keypoints(batch, names: tuple[str, ...]) -> tf.Tensor:

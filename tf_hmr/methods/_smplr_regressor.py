@@ -73,9 +73,14 @@ class Regressor(keras.layers.Layer):
         """(B, 41, 3) -> (B, 41, 3) directions of the bones."""
         return bones.lengths_and_directions(points)[1]
 
-    def call(self, points: tf.Tensor) -> BodyEstimate:
-        """(B, 41, 3) metres about the pelvis -> BodyEstimate."""
-        if self.denoiser is not None:
+    def call(self, points: tf.Tensor, denoise: bool = True) -> BodyEstimate:
+        """Reads a body from points.
+
+        Args:
+            points: (B, 41, 3) metres about the pelvis.
+            denoise: whether they go through the denoiser, if there is one.
+        """
+        if denoise and self.denoiser is not None:
             points = self.denoiser(points, training=False)
         lengths, directions = bones.lengths_and_directions(points)
         numbers = self.shape(lengths - self.template, training=False)

@@ -8,8 +8,8 @@ gender from bone lengths (Psi) and rotations from bone directions (Omega); and
 the body that they give is turned and moved onto the points that were found.
 
 The paper crops 2.5 m around the pelvis, at its known distance. The crop here is
-that of a box, as of every method, so the cube's unit is unknown: see
-Config.scale.
+that of a box, as of every method, so the cube's unit is not known: see
+Config.crop and Config.scale.
 """
 
 import dataclasses
@@ -63,11 +63,15 @@ class Config(method.Config):
     """Factor of the noise that the denoiser is trained with. It should be that
     of the hourglass: at a fourth of it a denoiser of the paper's size does
     harm."""
-    scale: Literal["bones", "learned", "truth"] = "bones"
-    """The scale of the crop's camera, which is the unit of the cube: 'bones'
-    compares long bones with those of the mean body; 'learned' is a number of a
-    small network, for weak hourglasses, which make bones short; 'truth' follows
-    from the labelled distance, as in the paper's experiments with true crops."""
+    crop: Literal["estimated", "truth"] = "estimated"
+    """'truth': the crop's side in metres follows from the labelled distance, as
+    in the paper's experiments with true crops; no photo has one. 'estimated':
+    from the picture alone."""
+    scale: Literal["bones", "learned"] = "bones"
+    """With crop='estimated', the scale of the crop's camera, which is the unit
+    of the cube: 'bones' compares long bones with those of the mean body;
+    'learned' is a number of a small network, for weak hourglasses, which make
+    bones short."""
     procrustes: bool = True
     """Whether the body is turned and moved onto the points found, without
     scaling (ALL_Proc of the paper)."""
@@ -97,7 +101,6 @@ class Model(method.Method):
                 unknown; or maps of this size cannot be halved so often.
         """
         super().__init__(config, body)
-        self._check_sizes(config)
         data = body.data
         template = surface_landmarks.bone_template(data)
         points = _smplr_points.BodyPoints(data, self.joint_names)
@@ -127,13 +130,13 @@ class Model(method.Method):
                 config.points,
                 config.scale_loss,
             ),
-            config.scale,
+            "truth" if config.crop == "truth" else config.scale,
             points,
             root,
             template,
         )
         self.input_names = self.encoder.input_names
-        self._points = points
+        self.points = points
         shared = (self.regressor, points, root)
         self.denoiser = None
         if config.denoise:
@@ -146,16 +149,6 @@ class Model(method.Method):
             for name, flag in (("pose", False), ("pose_smpl", True))
         )
 
-    @staticmethod
-    def _check_sizes(config: Config) -> None:
-        smallest = 4 * 2**config.levels
-        if config.image_size % smallest:
-            raise ValueError(
-                f"image_size={config.image_size}: maps are a quarter of it and "
-                f"are halved levels={config.levels} times. Expected a multiple "
-                f"of {smallest}."
-            )
-
     def player_variables(self):
         """Those of the hourglass: the others are trained alone and frozen.
 
@@ -166,18 +159,33 @@ class Model(method.Method):
     def call(self, inputs, training=False):
         """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction.
 
-        With scale="truth" also intrinsics (B, 4) and depth (B, 1).
+        With crop="truth" also intrinsics (B, 4) and depth (B, 1).
         """
         maps = self.encoder(inputs, training=training)
         estimate = self.regressor(maps.points)
         if training:
             return self._training_prediction(maps, estimate)
+        return self.posed(maps, estimate, self.config.procrustes)
+
+    def posed(
+        self,
+        maps: _smplr_maps.Maps,
+        estimate: _smplr_regressor.BodyEstimate,
+        procrustes: bool,
+    ) -> method.Prediction:
+        """Poses the body, and lays it on the points that were found.
+
+        Args:
+            maps: the points found.
+            estimate: what was read from them.
+            procrustes: whether the body is also turned onto them.
+        """
         mesh = self.body(estimate.rotmats, estimate.betas)
         vertices, points, skeleton = mesh
         landmarks = tf.gather(vertices, self._landmarks, axis=1)
         own = tf.concat([skeleton[:, 1:], landmarks], axis=1)
         rotmats = estimate.rotmats
-        if self.config.procrustes:
+        if procrustes:
             pelvis = skeleton[:, 0:1]
             turn = nearest_rotation.aligning_rotation(own, maps.points)
             vertices, points, own = (
@@ -194,7 +202,7 @@ class Model(method.Method):
         )
 
     def _training_prediction(self, maps, estimate) -> method.Prediction:
-        own, points = self._points(estimate.matrices, estimate.betas)
+        own, points = self.points(estimate.matrices, estimate.betas)
         weak = _camera(maps, own)
         return method.Prediction(
             estimate.rotmats,
