@@ -60,13 +60,13 @@ class Body:
 
         Args:
             data: the body.
-            joint_names: keypoints to return, any of joints.KEYPOINTS.
+            joint_names: keypoints to return, any of joints.KEYPOINTS and
+                joints.LANDMARKS18.
             jit: compile with XLA, once per batch size (seconds). False gives
                 a plain graph for export.
 
         Raises:
-            ValueError: a name is not in joints.KEYPOINTS.
-            FileNotFoundError: `data` has no regressor for a name.
+            ValueError, FileNotFoundError: as BodyData.regressor.
         """
         self.data = data
         self.joint_names = tuple(joint_names)
