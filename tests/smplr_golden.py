@@ -168,11 +168,12 @@ def compare_networks(result: Comparison, drawn, seed: int) -> None:
     result.add("shape_out", network.shape(lengths))
     result.add("pose_out", _flat(network.pose(directions)))
     bodies = _Bodies()
-    for prefix, points in (("sp", points), ("all", network.denoiser(points))):
-        lengths, directions = network.features(points)
+    chains = {"sp": points, "all": network.denoiser(points)}
+    for prefix, clean_points in chains.items():
+        lengths, directions = network.features(clean_points)
         shape, pose = network.shape(lengths), network.pose(directions)
         skeleton, vertices = bodies(pose, shape)
-        result.add(f"{prefix}_joints_x", _flat(points))
+        result.add(f"{prefix}_joints_x", _flat(clean_points))
         result.add(f"{prefix}_shape", shape)
         result.add(f"{prefix}_pose", _flat(pose))
         result.add(f"{prefix}_J", skeleton)
@@ -221,9 +222,7 @@ class _Bodies:
     """The original's body function: gender chooses one of two bodies."""
 
     def __init__(self):
-        self._bodies = [
-            Body(data, jit=False) for data in smplr_files.bodies()
-        ]
+        self._bodies = [Body(data, jit=False) for data in smplr_files.bodies()]
 
     def __call__(self, matrices, numbers):
         """Skeleton and vertices about the posed pelvis."""
@@ -343,9 +342,10 @@ def compare(file: Path, seed: int, hourglass: bool = True) -> Comparison:
     compare_inputs(result, drawn)
     compare_networks(result, drawn, seed)
     compare_targets(result, drawn["in_points"])
-    rates = {"lr_smplr": 4.0, "lr_shn": 10.0}
-    for name, fall in rates.items():
-        result.add(name, _rates(fall))
+    for name, curve in (("lr_smplr", "sigmoid"), ("lr_shn", "sigmoid_late")):
+        middle = schedules.MIDDLES[curve]
+        rate = schedules.Sigmoid(0.01, EPOCHS, middle, warmup=0)
+        result.add(name, rate(tf.range(EPOCHS)))
     if hourglass:
         compare_hourglass(result, drawn, seed)
     return result
@@ -363,4 +363,6 @@ def main(args: Args) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Args, prog="tests.smplr_golden", description=__doc__)))
+    sys.exit(
+        main(tyro.cli(Args, prog="tests.smplr_golden", description=__doc__))
+    )

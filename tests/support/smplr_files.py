@@ -92,7 +92,9 @@ def inputs(seed: int = 1) -> dict[str, np.ndarray]:
         "in_rotations": rotations.rotvec_to_rotmat(tf.constant(rotvecs)),
         "image": blocks + 0.25 * noise,
     }
-    return {name: np.asarray(value, np.float32) for name, value in drawn.items()}
+    return {
+        name: np.asarray(value, np.float32) for name, value in drawn.items()
+    }
 
 
 def bodies() -> tuple[BodyData, BodyData]:
