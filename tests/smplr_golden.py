@@ -92,8 +92,6 @@ class Args:
     """An .npz like tests/golden/smplr/golden.npz."""
     seed: int = 1
     """What its weights and inputs were drawn with."""
-    hourglass: bool = True
-    """Compare the volumetric network, too, which takes most of the time."""
 
 
 class Comparison:
@@ -106,11 +104,19 @@ class Comparison:
         self.expected.pop("seed", None)
         self.compared: dict[str, float] = {}
 
-    def add(self, name: str, ours) -> None:
-        """Compares one array; a wrong shape and NaN are infinitely far."""
+    def add(self, name: str, ours, rows: int | None = None) -> None:
+        """Compares one array; a wrong shape and NaN are infinitely far.
+
+        Args:
+            name: of the array; ignored if the file has none.
+            ours: what our layers give.
+            rows: of the file's array to compare; all by default.
+        """
         expected = self.expected.get(name)
         if expected is None:
             return
+        if rows is not None:
+            expected = expected[:rows]
         ours = np.asarray(ours, np.float64)
         difference = np.inf
         if ours.shape == expected.shape and np.isfinite(ours).all():
@@ -254,31 +260,36 @@ def compare_targets(result: Comparison, points) -> None:
     result.add("target_argmax", np.stack(largest, axis=-1))
 
 
-def compare_hourglass(result: Comparison, drawn, seed: int) -> None:
-    """The volumetric network in both modes."""
-    network = volumetric_hourglass.VolumetricHourglass(STACKS, rate=0.0)
+def compare_hourglass(
+    result: Comparison, drawn, seed: int, stacks: int = STACKS
+) -> None:
+    """The volumetric network in both modes, or its first stacks alone."""
+    network = volumetric_hourglass.VolumetricHourglass(stacks, rate=0.0)
     network(keras.Input((256, 256, 3)))
     sources = smplr_names.of_hourglass(network)
     _load(sources, "shn", seed)
     images = tf.constant(drawn["image"])
     _compare_stages(result, network, images)
     logits = tf.function(network, autograph=False)(images)
-    result.add("shn_out", np.stack([_strided(x) for x in logits]))
+    strided = np.stack([_strided(x) for x in logits])
+    result.add("shn_out", strided, stacks)
     points = np.stack([_metres(x) for x in logits])
-    result.add("shn_p3d", points)
-    result.add("shn_p3d_exact", points)
+    result.add("shn_p3d", points, stacks)
+    result.add("shn_p3d_exact", points, stacks)
     places = drawn["in_points"] / smplr_files.CUBE_M
+    flags = np.ones(places.shape[:2])
     losses = []
     for x in logits:
-        flags = np.ones(places.shape[:2])
         total, count = volume_losses.sigmoid_code(x, places, flags, BINS)
         losses.append(tf.reduce_sum(total) / tf.reduce_sum(count))
-    result.add("shn_loss_stack", np.stack(losses))
+    result.add("shn_loss_stack", np.stack(losses), stacks)
 
     trained = tf.function(lambda x: network(x, training=True), autograph=False)
     logits = trained(images)
-    result.add("train_shn_out", np.stack([_strided(x) for x in logits]))
-    result.add("train_shn_p3d", _metres(logits[-1]))
+    strided = np.stack([_strided(x) for x in logits])
+    result.add("train_shn_out", strided, stacks)
+    if stacks == STACKS:
+        result.add("train_shn_p3d", _metres(logits[-1]))
     result.add_statistics(sources, "train_shn_", 4)
 
 
@@ -294,11 +305,13 @@ def _compare_stages(result: Comparison, network, images) -> None:
         hourglass = stack.hourglass(x)
         hourglasses.append(hourglass.numpy()[:, ::13, ::11, ::16])
         features.append(_bottom(stack.hourglass, x).numpy()[..., ::8])
+        if stack.is_last:
+            break
         x = stack(x)[2]
         if not number:
             result.add("shn_sum_1", x.numpy()[:, ::13, ::11, ::16])
-    result.add("shn_hg", np.stack(hourglasses))
-    result.add("shn_features", np.stack(features))
+    result.add("shn_hg", np.stack(hourglasses), len(hourglasses))
+    result.add("shn_features", np.stack(features), len(features))
 
 
 def _bottom(hourglass, x) -> tf.Tensor:
@@ -329,15 +342,21 @@ def _load(sources, graph: str, seed: int) -> None:
     """Fills a network by the names of the original's variables."""
     stored = smplr_files.shapes(graph)
     expected = foreign_weights.expected_shapes(sources)
-    problems = foreign_weights.problems(expected, stored)
+    problems = foreign_weights.problems(expected, stored, report_extra=False)
     assert not problems, foreign_weights.summary(problems)
     foreign_weights.assign(
         sources, lambda name: smplr_files.draw(name, stored[name], seed)
     )
 
 
-def compare(file: Path, seed: int, hourglass: bool = True) -> Comparison:
-    """Compares every array of a file that our layers give, too."""
+def compare(file: Path, seed: int, stacks: int = STACKS) -> Comparison:
+    """Compares every array of a file that our layers give, too.
+
+    Args:
+        file: an .npz.
+        seed: of its weights and inputs.
+        stacks: of the hourglass; fewer take less time.
+    """
     result, drawn = Comparison(file), smplr_files.inputs(seed)
     compare_inputs(result, drawn)
     compare_networks(result, drawn, seed)
@@ -346,14 +365,13 @@ def compare(file: Path, seed: int, hourglass: bool = True) -> Comparison:
         middle = schedules.MIDDLES[curve]
         rate = schedules.Sigmoid(0.01, EPOCHS, middle, warmup=0)
         result.add(name, rate(tf.range(EPOCHS)))
-    if hourglass:
-        compare_hourglass(result, drawn, seed)
+    compare_hourglass(result, drawn, seed, stacks)
     return result
 
 
 def main(args: Args) -> int:
     """0 where every array of the file is within its tolerance."""
-    result = compare(args.file, args.seed, args.hourglass)
+    result = compare(args.file, args.seed)
     verdicts = []
     for line, is_good in result.lines():
         print(line)

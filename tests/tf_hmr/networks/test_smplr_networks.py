@@ -118,7 +118,7 @@ def test_a_side_that_cannot_be_halved_is_refused():
 
 
 def test_hourglass_converts_clean(images):
-    network = small()
+    network = small(stacks=1, levels=1)
     network(images)
     content = tflite_graphs.converted(
         lambda x: network(volumetric_hourglass.standardize(x))[-1],
