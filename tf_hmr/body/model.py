@@ -71,6 +71,7 @@ class Body:
         self.data = data
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
+        self.jit = jit
         self._levels = _levels(data.parents)
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():

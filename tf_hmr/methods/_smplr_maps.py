@@ -136,7 +136,7 @@ class Encoder(method.Learner):
             soft_argmax.soft_argmax(logits[-1], self.sizes.bins, POINTS)
         )
         relative = places - self.root(places)
-        scale = self._find_scale(inputs, features, relative)
+        scale = self.find_scale(inputs, features, relative)
         return Maps(logits, places, scale, 2.0 * relative / scale)
 
     def logits(self, images) -> list[tf.Tensor]:
@@ -149,7 +149,7 @@ class Encoder(method.Learner):
             tf.cast(images, self.hourglass.compute_dtype), training
         )
 
-    def _find_scale(self, inputs, features, relative) -> tf.Tensor:
+    def find_scale(self, inputs, features, relative) -> tf.Tensor:
         """(B, 1, 1) scale of the camera, within _smplr_points.SCALES."""
         if self._scale_from == "truth":
             focal = inputs["intrinsics"][:, 0:1]

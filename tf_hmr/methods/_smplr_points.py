@@ -44,19 +44,20 @@ _LONG_BONES = tuple(
 class BodyPoints:
     """The points of posed bodies, without their meshes."""
 
-    def __init__(self, data: BodyData, joint_names: tuple[str, ...]):
+    def __init__(self, data: BodyData, joint_names: tuple[str, ...], jit: bool):
         """Folds the points.
 
         Args:
             data: the body; its topology has surface landmarks.
             joint_names: keypoints of the method.
+            jit: as of Body.
 
         Raises:
             ValueError: its joints are not SMPL's, or its topology is unknown.
         """
         joints.check_smpl24(data.joint_names, "SMPLR")
         self.joint_names = joint_names
-        self._body = Body(data, (*joint_names, *joints.LANDMARKS18))
+        self._body = Body(data, (*joint_names, *joints.LANDMARKS18), jit)
 
     def __call__(
         self, rotmats: tf.Tensor, betas: tf.Tensor

@@ -109,7 +109,9 @@ class Model(method.Method):
         data = body.data
         template = surface_landmarks.bone_template(data)
         convention = _smplr_convention.Convention(config.convention, template)
-        points = _smplr_points.BodyPoints(data, self.joint_names)
+        # The body of an export takes one example, and is for tracing only.
+        jit = isinstance(body, Body) and body.jit
+        points = _smplr_points.BodyPoints(data, self.joint_names, jit)
         root = _smplr_points.Root(data)
         ids = surface_landmarks.IDS[data.topology]
         self._landmarks = np.int32([ids[name] for name in joints.LANDMARKS18])

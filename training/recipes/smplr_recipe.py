@@ -29,7 +29,7 @@ def full() -> config.Experiment:
     """
     alone = config.Optim(lr=1e-3, schedule="sigmoid")
     return config.Experiment(
-        method=smplr.Config(crop="truth"),
+        method=smplr.Config(crop="truth", procrustes=False),
         data=config.Data(
             sources=(config.Source("surreal"),),
             batch_size=BATCH_SIZE,
