@@ -158,6 +158,16 @@ class Model(method.Method):
             for name, flag in (("pose", False), ("pose_smpl", True))
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What becomes of the gender, and what the scale is."""
+        return (
+            "The gender is estimated and not used: there is one body "
+            f"({self.body.data.name}).",
+            "A person's size cannot be seen in the crop of a box: the body has "
+            "about the size of the mean one, and the camera's scale follows.",
+        )
+
     def player_variables(self):
         """Those of the hourglass: the others are trained alone and frozen.
 

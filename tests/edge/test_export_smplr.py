@@ -1,0 +1,85 @@
+"""SMPLR through the export of every method: clean operators, Keras' outputs."""
+
+import numpy as np
+import pytest
+
+from edge import lint
+from edge.conversion import card, compare, quantize
+from edge.conversion import tflite as convert
+from tests.support.closeness import assert_close
+from tf_hmr import method
+
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def model(body):
+    """Small; its weights are scattered, so that pictures differ."""
+    model = method.create(
+        "smplr",
+        body,
+        image_size=64,
+        stacks=2,
+        width=16,
+        bins=8,
+        levels=2,
+        stem=(8, 8, 8),
+        hidden=32,
+        scale="learned",
+    )
+    rng = np.random.default_rng(5)
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            noise = rng.normal(0, 0.05, variable.shape)
+            variable.assign_add(noise.astype(np.float32))
+    return model
+
+
+@pytest.fixture(scope="module")
+def content(model) -> bytes:
+    return convert.to_tflite(convert.edge_form(model))
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, np.ndarray]:
+    shape = (COUNT, 64, 64, 3)
+    rng = np.random.default_rng(6)
+    return {"image": rng.integers(0, 256, shape).astype(np.uint8)}
+
+
+def test_a_delegate_takes_every_operator(content):
+    assert list(lint.faults(content)) == []
+
+
+def test_the_file_gives_keras_outputs(model, content, images):
+    """Vertices within the export's tenth of a millimetre, and well below."""
+    found = compare.run_tflite(content, images)
+    expected = compare.run_keras(model, images)
+    # Else equal outputs of all pictures would do.
+    assert np.ptp(expected["vertices"], axis=0).max() > 1e-3
+    for name in ("vertices", "joints"):
+        assert_close("tflite_metres", found[name], expected[name])
+
+
+def test_int8_knows_the_hourglass_and_the_regressor(model, content):
+    recipe = quantize.Recipe(model, "int8")
+    forms = {
+        kind: {
+            recipe.format_of(operator.kind, operator.name)
+            for operator in lint.operators(content)
+            if f"/{kind}/" in operator.name
+            and operator.kind in quantize.WEIGHTED
+        }
+        for kind in ("encoder", "regressor", "body")
+    }
+    assert forms == {
+        "encoder": {"static"},
+        "regressor": {"dynamic"},
+        "body": {"float16"},
+    }
+
+
+def test_the_card_says_what_becomes_of_the_gender(model):
+    measured = compare.Measured(1, "none", 0, 0, 0, {})
+    notes = card.make(model, "tflite", "float32", measured)["notes"]
+    assert "gender is estimated and not used" in notes[0]
