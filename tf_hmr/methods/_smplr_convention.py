@@ -29,7 +29,7 @@ Name = Literal["paper", "code"]
 class Convention:
     """Changes of coordinates between the networks and the camera's frame.
 
-    The camera's frame is x right, y down, z away.
+    The camera's frame is x right, y down, z forward.
     """
 
     def __init__(self, name: Name, template: np.ndarray):
@@ -47,8 +47,8 @@ class Convention:
         """(B, N, 3) of the camera's frame, in the networks' coordinates."""
         if not self._is_code:
             return points
-        right, down, away = (points[:, :, i : i + 1] for i in range(3))
-        return tf.concat([-away, right, -down], axis=2)
+        right, down, forward = (points[:, :, i : i + 1] for i in range(3))
+        return tf.concat([-forward, right, -down], axis=2)
 
     def to_camera(self, points: tf.Tensor) -> tf.Tensor:
         """(B, N, 3) of the networks, in the camera's frame."""

@@ -134,7 +134,8 @@ def test_hourglass_converts_clean(images):
 
 def test_images_are_standardized_as_tensorflow_does(rng):
     images = rng.uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
-    images[1] = 200  # One colour.
+    images[1] = 200  # One colour, and nearly one.
+    images[2] = 200 + 0.01 * rng.normal(size=(8, 8, 3))
     actual = volumetric_hourglass.standardize(images)
     expected = tf.image.per_image_standardization(images)
     assert_close("batch_norm", actual, expected)
