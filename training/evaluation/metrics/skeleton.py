@@ -91,7 +91,7 @@ class Measure:
         )[pairs.rows]
         true = pairs.true + pairs.true_root[:, np.newaxis]
         ids = self._landmark_ids
-        if ids and predictions.vertices is not None:
+        if predictions.vertices is not None:
             mesh = self._context.labelled(batch)
             pred_landmarks = predictions.vertices[pairs.rows][:, ids]
             true_landmarks = mesh.vertices[pairs.rows][:, ids]
