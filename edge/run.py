@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # cv2 reads it at import.
@@ -60,13 +61,10 @@ FOCAL_OVER_SIDE = 5000 / 224  # As in tf_hmr.
 ROOM = 1.11  # A person's box over that of HMR's 19 joints, on synthetic_v1.
 BOX_SHARE = 0.6  # Share of the joints' box in the next box; else the last box.
 CAMERA_SCALES = (0.25, 4.0)  # Plausible: the crop shows 8 m to 0.5 m.
-# Least Bhattacharyya coefficient of a person's colours with their history.
-MIN_LIKENESS = 0.65
+MIN_LIKENESS = 0.65  # Bhattacharyya coefficient with a person's past colours.
 PATIENCE_S = 3.0  # The colours of a person lost for longer are forgotten.
-# Least cutoff in Hz of a OneEuro filter, and its rise with the speed.
-ROTATION_FILTER = (1.0, 2.0)
-POINT_FILTER = (1.0, 2.0)
-POSITION_FILTER = (1.0, 8.0)
+# Least cutoffs in Hz, and rise with speed: of rotations, points and position.
+FILTERS = ((1.0, 2.0), (1.0, 2.0), (1.0, 8.0))
 MESH_BGR = np.array([219.0, 189.0, 166.0])
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
 MP4V = cv2.VideoWriter_fourcc(*"mp4v")
@@ -84,20 +82,16 @@ class Model:
         self.inputs, self.focal = tuple(card["inputs"]), focal
         unknown = sorted(set(self.inputs) - set(INPUTS))
         if unknown:
-            raise ValueError(
-                f"it reads {', '.join(unknown)}; this file feeds "
-                f"{', '.join(INPUTS)} alone"
-            )
+            raise ValueError(f"it reads {unknown}; expected some of {INPUTS}")
         self.size = int(card["inputs"]["image"]["shape"][1])
         self.crop_scale = float(card["crop"]["scale"])
         self.topology = str(card["topology"])
         if not (self.size > 0 and 0 < self.crop_scale < math.inf):
             raise ValueError("its card's image shape or crop scale is not > 0")
-        with open(str(path.with_suffix(".mesh.npz")), "rb") as file:
-            if file.read(2) != b"PK":
-                raise ValueError("its .mesh.npz is damaged")
-            file.seek(0)
-            mesh = dict(np.load(file))
+        mesh_path = str(path.with_suffix(".mesh.npz"))
+        if not zipfile.is_zipfile(mesh_path):
+            raise ValueError("its .mesh.npz is damaged")
+        mesh = dict(np.load(mesh_path))
         for name in {"faces", "lite_faces", "lite_vertices"} & set(mesh):
             array = mesh[name]
             if array.dtype.kind not in "iu" or array.min(initial=0) < 0:
@@ -131,10 +125,8 @@ class Model:
     def __call__(self, crop, square=None, size=None):
         """Outputs by name, without the batch axis, of a (S, S, 3) RGB crop.
 
-        Args:
-            crop: the image, S x S pixels.
-            square: its box x, y, side, side in the frame; None: all of it.
-            size: width and height of the frame in pixels; None: the crop's.
+        Its square (x, y, side, side) lies in a frame of `size` pixels, width
+        and height; without them the crop is the frame.
         """
         size = size or crop.shape[1::-1]
         square = square or (0.0, 0.0, *map(float, size))
@@ -156,8 +148,7 @@ class Model:
 def inputs_of(crop, square, size, focal=0.0):
     """All inputs that a card may list, by name; as in tf_hmr/method_inputs.py.
 
-    Without a focal length in pixels it is the frame's longer side, as in the
-    training on photos of unknown focal length.
+    A focal length of 0 is unknown: as in training, the frame's longer side.
     """
     corner, side_lengths = np.float64(square[:2]), np.float64(square[2:])
     centre = (np.array(size) - 2 * corner) / side_lengths - 1
@@ -188,10 +179,9 @@ def _compiled(path, input_names, examples, threads, gpu, cache, float32):
             input_buffers[name].write(inputs[name])
         model.run_by_name(SIGNATURE, input_buffers, output_buffers)
         outputs = {}
-        for name in OUTPUTS:
-            shape = examples[name].shape
-            flat = output_buffers[name].read(examples[name].size, np.float32)
-            outputs[name] = flat.reshape(1, *shape)
+        for name, example in examples.items():
+            flat = output_buffers[name].read(example.size, np.float32)
+            outputs[name] = flat.reshape(1, *example.shape)
         return outputs
 
     return run
@@ -253,11 +243,7 @@ class Track:
 
     def _start(self):
         self.box = self.mesh = self.previous_s = None
-        self.filters = [
-            OneEuro(*ROTATION_FILTER),
-            OneEuro(*POINT_FILTER),
-            OneEuro(*POSITION_FILTER),
-        ]
+        self.filters = [OneEuro(least_hz, rise) for least_hz, rise in FILTERS]
         self.betas, self.count = 0.0, 0
 
     def update(self, model, image, seconds):
@@ -282,16 +268,13 @@ class Track:
             self._start()
             record.update(state="lost", reason=reason)
         else:
-            focal = model.focal_px(size)
-            record.update(
-                self._placement(outputs, square, size, focal, seconds)
-            )
+            geometry = (square, size, model.focal_px(size))
+            record.update(self._placement(outputs, *geometry, seconds))
             low, high = pixels.min(axis=0) + 0.5, pixels.max(axis=0) + 0.5
             sides = np.maximum(ROOM * (high - low), 1.0)
             joints_box = np.append((low + high - sides) / 2, sides)
             share = BOX_SHARE if person_box else 1.0
-            next_box = share * joints_box + (1 - share) * np.array(box)
-            self.box = next_box.tolist()
+            self.box = list(share * joints_box + (1 - share) * np.array(box))
         ms = np.round(1000 * np.diff([*times, time.perf_counter()]), 3)
         return dict(record, ms=dict(zip(("crop", "model", "smooth"), ms)))
 
@@ -300,9 +283,7 @@ class Track:
         not_finite = [n for n in OUTPUTS if not np.isfinite(outputs[n]).all()]
         s, tx, ty = outputs["camera"]
         if not_finite or s <= 0:
-            return (
-                f"{not_finite} not finite, or a camera scale of 0 or less ({s})"
-            )
+            return f"{not_finite} not finite, or a scale of 0 or less ({s})"
         low, high = CAMERA_SCALES
         plausible = visible_share >= 0.5 and low < s < high
         if not (plausible if self.box else visible_share):
@@ -333,10 +314,8 @@ class Track:
         points = np.concatenate([outputs["joints"], outputs["vertices"]])
         if self.smooth:
             elapsed = max(1e-3, seconds - self.previous_s) if self.box else 1.0
-            rotation_filter, point_filter, position_filter = self.filters
-            rotations = rotation_filter(rotations, elapsed)
-            points = point_filter(points, elapsed)
-            position = position_filter(position, elapsed)
+            raw = zip(self.filters, (rotations, points, position))
+            rotations, points, position = (f(v, elapsed) for f, v in raw)
             self.count += 1
             betas = self.betas = self.betas + (betas - self.betas) / self.count
         position = np.append(position[:2], math.exp(position[2]))
@@ -375,8 +354,8 @@ def draw(canvas, vertices, pixels, faces):
 def read_photo(path):
     """BGR image of a file, upright, as tf_hmr reads it.
 
-    Refuses by a ValueError what is cut short or damaged, larger than
-    MAX_PIXELS, or turned in a way that OpenCV does not read.
+    Raises a ValueError if it is cut short, damaged, over MAX_PIXELS, or turned
+    in a way that OpenCV does not read.
     """
     data = Path(path).read_bytes()
     (height, width), variants = (0, 0), [data]
@@ -441,20 +420,16 @@ def _check_heif(data):
     """Refuses HEIC, and AVIF that its file says to turn or to mirror."""
     length = int.from_bytes(data[:4], "big")
     brands, start = data[8:length], data.find(b"meta", length)
-    if b"avif" not in brands and b"avis" not in brands:
-        if re.search(b"hei[cxms]|hevc|m[is]f1", brands):
-            raise ValueError("HEIC is not read: " + CONVERT)
-        return
+    is_avif = re.search(b"avi[fs]", brands)
+    if not is_avif and re.search(b"hei[cxms]|hevc|m[is]f1", brands):
+        raise ValueError("HEIC is not read: " + CONVERT)
     end = start + int.from_bytes(data[max(start - 4, 0) : start], "big")
     if re.search(b"\0\0\0\x09(irot[^\0]|imir)", data[start:end], re.DOTALL):
         raise ValueError("AVIF that is to be turned is not read: " + CONVERT)
 
 
 def _decode(data):
-    """The image or None, and what libjpeg says against the data.
-
-    OpenCV only prints it, so standard error goes to a file meanwhile.
-    """
+    """The image or None, and libjpeg's complaint, which OpenCV only prints."""
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
@@ -474,14 +449,10 @@ def _decode(data):
 
 
 class Clock:
-    """Seconds of a video's frames since its first, by the video's own clock.
-
-    Where that gives nothing, or goes back, the frames are 1 / fps apart.
-    """
+    """Seconds of a video's frames since its first, by the video's own clock."""
 
     def __init__(self, fps):
-        self.fps, self.start_s, self.count, self.last_s = fps, None, 0, -1.0
-        self.anchor = (0, 0.0)  # Number and time of a frame that has a time.
+        self.fps, self.start_s, self.count, self.last_s = fps, None, 0, -1 / fps
 
     def __call__(self, position_ms):
         """Time of the next frame, whose position OpenCV says."""
@@ -490,11 +461,8 @@ class Clock:
         elapsed = position_ms / 1000 - self.start_s
         if abs(elapsed - self.count / self.fps) < 1e-3:  # The clock's rounding.
             elapsed = self.count / self.fps
-        if self.last_s < elapsed < math.inf:
-            self.anchor = (self.count, elapsed)
-        else:
-            number, seconds = self.anchor
-            elapsed = seconds + (self.count - number) / self.fps
+        if not self.last_s < elapsed < math.inf:  # It says nothing.
+            elapsed = self.last_s + 1 / self.fps
         self.count, self.last_s = self.count + 1, elapsed
         return elapsed
 
@@ -502,9 +470,8 @@ class Clock:
 def is_cut(path):
     """Whether a video file ends before the boxes or chunks that it holds.
 
-    Frames that a header counts and nobody sees prove nothing: an edit list
-    hides the trimmed ones. Files of other kinds than MP4, AVI and Matroska
-    do not say how long they are, and count as cut.
+    The header's count of frames proves nothing: an edit list hides some. Files
+    that are not MP4, AVI or Matroska do not say their length: taken as cut.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -515,21 +482,24 @@ def is_cut(path):
         head, end = file.read(64), 0
         if head[:4] == b"\x1aE\xdf\xa3":
             return _matroska_length(head) > size
-        is_riff = head[:4] == b"RIFF"
-        if not is_riff and head[4:8] not in MP4_BOXES:
+        length = _box_length(head)
+        if length is None:
             return True
-        while len(head) >= 8 and end <= size:
-            if head[:4] != b"RIFF" if is_riff else head[4:8] not in MP4_BOXES:
-                break  # Something else behind the video.
-            length = int.from_bytes(head[:4], "big")
-            if is_riff:
-                length = int.from_bytes(head[4:8], "little") + 8
-            elif length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            end += length or size - end  # 0: to the end of the file.
+        while length is not None and end <= size:
+            end += length or size - end
             file.seek(min(end, size))
-            head = file.read(16)
+            length = _box_length(file.read(16))
     return end > size + 1
+
+
+def _box_length(head):
+    """Bytes of an AVI or MP4 box; 0: to the file's end; None: another kind."""
+    if head[:4] == b"RIFF":
+        return int.from_bytes(head[4:8], "little") + 8
+    if head[4:8] not in MP4_BOXES:
+        return None
+    length = int.from_bytes(head[:4], "big")
+    return int.from_bytes(head[8:16], "big") if length == 1 else length
 
 
 def _matroska_length(head):
@@ -594,8 +564,7 @@ def run(model, source, stem, tracks, save=True, show=False):
                 video = video or cv2.VideoWriter(name, MP4V, fps, size)
                 if not video.isOpened():  # MJPG comes with every OpenCV.
                     video.open(stem + "_overlay.avi", MJPG, fps, size)
-                # Repeats frames of a camera that is slower than fps. A file
-                # keeps its frames, at their mean pace.
+                # A slow camera's frames are repeated, those of a file are not.
                 due = count if os.path.isfile(source) else seconds * fps + 0.5
                 while written < due:
                     video.write(image)
@@ -614,13 +583,12 @@ def run(model, source, stem, tracks, save=True, show=False):
 
 def write_png(path, image):
     """Writes a picture whole, or leaves the old one."""
-    part = path + ".part"
+    part = Path(path + ".part")
     try:
-        Path(part).write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        os.replace(part, path)
+        part.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        part.replace(path)
     finally:
-        if os.path.exists(part):
-            os.remove(part)
+        part.unlink(missing_ok=True)
 
 
 def _say(text):
@@ -647,14 +615,13 @@ def _boxes(args, source):
         return [None]
     # Bytes, as json reads a byte order mark only in them.
     rows = args.box or json.loads(Path(args.boxes).read_bytes())
-    rows = dict(enumerate(rows if isinstance(rows, list) else []))
-    boxes = {number: _box(row) for number, row in rows.items()}
-    rest = [number for number in boxes if not boxes[number]]
+    boxes = [_box(row) for row in rows] if isinstance(rows, list) else []
+    rest = [number for number, box in enumerate(boxes) if not box]
     if len(rest) == len(boxes):
         raise ValueError(f"the boxes are not {BOXES}")
     if rest:
         _say(f"{source}: boxes {rest} are left out; expected {BOXES}")
-    return [box for box in boxes.values() if box]
+    return [box for box in boxes if box]
 
 
 def _box(row):
@@ -671,10 +638,8 @@ def _box(row):
 
 def main(arguments=None):
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     add = parser.add_argument
     add("model", help=".tflite file of edge.export")
     add("sources", nargs="*", help="photo, folder, video, camera 0, pipeline")
@@ -704,15 +669,12 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed, sources, stems = 0, [], []
     for source in args.sources:
-        files = sorted(Path(source).glob("*")) if os.path.isdir(source) else []
-        # macOS writes ._NAME beside NAME, which is no photo.
-        files = [p for p in files if not p.name.startswith(".")]
+        is_folder, names = os.path.isdir(source), "[!.]*"  # No ._NAME of macOS.
+        files = sorted(Path(source).glob(names)) if is_folder else []
         photos = [str(p) for p in files if p.suffix.lower() in PHOTOS]
-        for path in files:
-            if path.suffix.lower() in OTHER_PHOTOS and path.name[0] != ".":
-                failed = 1
-                kind = path.suffix[1:].upper()
-                _say(f"{path}: a {kind} is not read: {CONVERT}")
+        for path in (p for p in files if p.suffix.lower() in OTHER_PHOTOS):
+            failed = 1
+            _say(f"{path}: a {path.suffix[1:].upper()} is not read: {CONVERT}")
         sources += photos or [source]
     for source in sources:
         stems.append(re.sub(r"[^\w.-]+", "_", Path(source).stem)[:80])
@@ -721,9 +683,8 @@ def main(arguments=None):
         try:
             os.makedirs(args.out, exist_ok=True)
             stem = os.path.join(args.out, stems[-1])
-            tracks = [
-                Track(box, not args.no_smooth) for box in _boxes(args, source)
-            ]
+            boxes = _boxes(args, source)
+            tracks = [Track(box, not args.no_smooth) for box in boxes]
             run(model, source, stem, tracks, not args.no_overlay, args.show)
         except ERRORS as error:
             failed = 1

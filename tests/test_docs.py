@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import command_help
-from tests.support.paths import ROOT
+from tests.support.paths import PACKAGES, ROOT, modules
 from training.evaluation import protocols
 
-PACKAGES = ("tf_hmr", "training", "edge")
 MAX_README_LINES = 140
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -215,11 +214,22 @@ MODULE_COMMANDS = [
 ]
 COMMANDS = sorted({as_help(command) for command in MODULE_COMMANDS})
 PLANTED = ("training.no_such_command",)
+EVERY_COMMAND = sorted(
+    (name.removesuffix(".__main__"),)
+    for name, path in modules().items()
+    if '\nif __name__ == "__main__":' in path.read_text()
+)
 
 
 @pytest.fixture(scope="module")
 def helps():
-    return command_help.helps([*COMMANDS, PLANTED])
+    return command_help.helps(sorted({*COMMANDS, *EVERY_COMMAND, PLANTED}))
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+def test_every_command_has_a_help(words, helps):
+    assert helps[words].status == 0, helps[words].errors
+    assert helps[words].text.lower().startswith("usage: ")
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

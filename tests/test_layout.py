@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import PACKAGES, ROOT, modules
 
-PACKAGES = ("tf_hmr", "training", "edge")
 MAX_LINES = 700
-# run.py is copied to devices as one file.
-LONGER = {"edge/run.py": 750}
 
 # Import name -> distribution, where they differ.
 DISTRIBUTIONS = {
@@ -25,16 +22,6 @@ DISTRIBUTIONS = {
     # A runtime of old devices, tried after ai_edge_litert.
     "tflite_runtime": "ai-edge-litert",
 }
-
-
-def modules() -> dict[str, Path]:
-    """All modules by dotted name; a package's own code is `x.__init__`."""
-    found = {}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts)] = path
-    return found
 
 
 MODULES = modules()
@@ -134,8 +121,7 @@ def source_files() -> list[Path]:
 def test_files_are_short_and_name_no_machine(path):
     text = path.read_text()
     lines = text.count("\n")
-    most = LONGER.get(str(path.relative_to(ROOT)), MAX_LINES)
-    assert lines <= most, f"{lines} lines, at most {most}: split it by purpose"
+    assert lines <= MAX_LINES, f"{lines} lines, over {MAX_LINES}: split it"
     assert_no_machine_path(text)
 
 

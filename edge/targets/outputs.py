@@ -8,6 +8,7 @@ refuses a file that the accelerator leaves partly to the CPU. Python 3.8 syntax,
 no TensorFlow.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -20,14 +21,23 @@ TRIES = 10
 """Attempts to read an output: reading fails while shaders are compiled."""
 
 
-def main(arguments):
+def main(arguments=None):
     """Runs the command; returns its exit status."""
-    path, inputs, output_file = arguments[:3]
-    if "--gpu" in arguments:
-        run_model = _on_gpu(Path(path), "--float32" in arguments)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("inputs")
+    parser.add_argument("out")
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--float32", action="store_true")
+    args = parser.parse_args(arguments)
+    if args.gpu:
+        run_model = _on_gpu(args.file, args.float32)
     else:
-        run_model = run.Model(path).answer
-    with np.load(inputs) as file:
+        run_model = run.Model(args.file).answer
+    with np.load(args.inputs) as file:
         rows = {name: file[name] for name in file.files}
     predictions = [
         run_model({name: row[n] for name, row in rows.items()})
@@ -35,7 +45,7 @@ def main(arguments):
     ]
     names = run.OUTPUTS
     stacked = {name: np.stack([p[name] for p in predictions]) for name in names}
-    np.savez(output_file, **stacked)
+    np.savez(args.out, **stacked)
     return 0
 
 
@@ -86,4 +96,4 @@ def _read(buffer, shape):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,6 +9,7 @@ Python for aarch64 with the wheels that a Jetson installs, run by qemu, which
 translates the processor's instructions: exact, but slow.
 """
 
+import argparse
 import importlib.metadata
 import os
 import sys
@@ -110,9 +111,14 @@ def _python() -> str:
 MAKERS = {"tflite-runtime": (OLD, make_old), "aarch64": (ARM, make_arm)}
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Makes the named runtimes that are missing; returns the exit status."""
-    for word in words:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runtimes", nargs="+", choices=sorted(MAKERS))
+    for word in parser.parse_args(arguments).runtimes:
         folder, make = MAKERS[word]
         finished_mark = folder / "done"
         if finished_mark.is_file():
@@ -127,4 +133,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -7,6 +7,7 @@ LiteRT's GPU accelerator accepts a file and what it computes, not how fast.
 `environment()` makes the driver visible to a process.
 """
 
+import argparse
 import ctypes.util
 import json
 import os
@@ -85,8 +86,13 @@ def _link() -> None:
                 link.symlink_to(os.path.relpath(path, libraries))
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
     try:
         make()
     except ValueError as error:

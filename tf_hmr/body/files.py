@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -134,7 +133,7 @@ def _read_hmr_mean(path: Path) -> tuple[np.ndarray, np.ndarray]:
     expected = _mean_contents(_HMR_MEAN_SIZES)
     cure = "Fetch it again from HMR's release (akanazawa/hmr: models.tar.gz)."
     try:
-        with h5py.File(path) as file:
+        with hdf5_files.open_file(path) as file:
             raw = {
                 key: hdf5_files.read(file, file[key]) for key in _HMR_MEAN_SIZES
             }

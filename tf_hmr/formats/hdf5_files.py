@@ -5,6 +5,8 @@ shape of any size for bytes that it does not hold.
 """
 
 import math
+import mmap
+import struct
 from pathlib import Path
 
 import h5py
@@ -26,6 +28,7 @@ DAMAGE = (
 # file; zeros and masks, which may be more, are small.
 _MAX_TIMES = 100
 _SMALL = 2**26  # bytes
+_COLLECTION = b"GCOL\x01\0\0\0"
 
 
 def read(file: h5py.File, node: h5py.Dataset) -> np.ndarray:
@@ -41,6 +44,23 @@ def read(file: h5py.File, node: h5py.Dataset) -> np.ndarray:
     """
     _check(file, node)
     return np.asarray(node[()])
+
+
+def open_file(path: Path) -> h5py.File:
+    """Opens a file for reading, whose texts of free length cannot hang HDF5.
+
+    It walks the objects of a collection of texts by their sizes, without end
+    where the free object says 0 (HDF5 1.14.6: H5HGcache.c).
+
+    Raises:
+        ValueError: a collection of texts is damaged.
+        OSError: it is no HDF5 file.
+    """
+    with path.open("rb") as file:
+        if file.seek(0, 2):
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _check_collections(data)
+    return h5py.File(path)
 
 
 def check(path: Path) -> None:
@@ -61,7 +81,7 @@ def check(path: Path) -> None:
             nodes.append(node)
 
     try:
-        with h5py.File(path) as file:
+        with open_file(path) as file:
             file.visititems_links(visit_link)
             if links:
                 raise ValueError(f"{links[0]} is a link to another file")
@@ -98,3 +118,24 @@ def _check(file: h5py.File, node: h5py.Dataset) -> None:
             f"{node.name} of the shape {node.shape} would take {size} bytes "
             f"of memory, and the file has {stored} of it"
         )
+
+
+def _check_collections(data: mmap.mmap) -> None:
+    """Walks each collection's objects; sizes are of 8 bytes, as h5py's are.
+
+    HDF5 file format 3.0, III.E: a head of 16 bytes ends with the collection's
+    size; each object has a head of 16 bytes with its number and its size, and
+    number 0 is the free rest, whose size includes the head.
+    """
+    start = data.find(_COLLECTION)
+    while start >= 0:
+        (size,) = struct.unpack_from(
+            "<Q", data[start : start + 16].ljust(16, b"\0"), 8
+        )
+        offset, end = start + 16, min(start + size, len(data))
+        while offset + 16 <= end:
+            number, length = struct.unpack_from("<H6xQ", data, offset)
+            if number == 0 and length < 16:
+                raise ValueError(f"a collection of texts ends at byte {offset}")
+            offset += length if number == 0 else 16 + (length + 7) // 8 * 8
+        start = data.find(_COLLECTION, start + 16)

@@ -26,7 +26,7 @@ def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
         ValueError: the file is damaged.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5_files.open_file(path) as file:
             root = file.get("model_weights", file)
             if "layer_names" not in root.attrs:
                 return None
@@ -64,7 +64,7 @@ def read_datasets(path: Path) -> dict[str, np.ndarray]:
             datasets[name] = hdf5_files.read(file, node)
 
     try:
-        with h5py.File(path) as file:
+        with hdf5_files.open_file(path) as file:
             file.visititems(visit)
     except hdf5_files.DAMAGE as error:
         raise hdf5_files.damaged(path, error) from error

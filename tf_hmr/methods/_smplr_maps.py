@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_hmr import joints, method
 from tf_hmr.geometry import bones
-from tf_hmr.methods import _smplr_points
+from tf_hmr.methods import _smplr_convention, _smplr_points
 from tf_hmr.networks import (
     soft_argmax,
     volume_losses,
@@ -88,6 +88,7 @@ class Encoder(method.Learner):
         points: _smplr_points.BodyPoints,
         root: _smplr_points.Root,
         template,
+        convention: _smplr_convention.Convention,
     ):
         """Makes the networks.
 
@@ -98,12 +99,13 @@ class Encoder(method.Learner):
             points: of the body.
             root: stands for the pelvis.
             template: (41,) bone lengths of the body's mean shape, metres.
+            convention: of the maps' axes.
         """
         # Keras must not round depths and intrinsics to a policy's bfloat16.
         super().__init__(name="encoder", autocast=False)
         self.sizes, self.weights_of_losses = sizes, weights
         self._points, self.root = points, root
-        self._scale_from = scale
+        self._scale_from, self._convention = scale, convention
         self._bone_weights = _smplr_points.bone_weights(template)
         self.hourglass = volumetric_hourglass.VolumetricHourglass(
             stacks=sizes.stacks,
@@ -149,8 +151,8 @@ class Encoder(method.Learner):
             volumes: of `call`.
             inputs: with scale="truth" intrinsics (B, 4) and depth (B, 1).
         """
-        places = soft_argmax.soft_argmax(
-            volumes.logits[-1], self.sizes.bins, POINTS
+        places = self._convention.to_camera(
+            soft_argmax.soft_argmax(volumes.logits[-1], self.sizes.bins, POINTS)
         )
         relative = places - self.root(places)
         scale = self.find_scale(inputs, volumes.features, relative)
@@ -202,11 +204,10 @@ class Encoder(method.Learner):
         elif weights.limbs:
             limbs = volume_losses.limb_cross_entropy
             losses.append(("limbs", limbs, weights.limbs))
+        targets = self._convention.to_network(truth.places)
         for stack, logits in enumerate(maps.logits, start=1):
             for name, loss, weight in losses:
-                total, count = loss(
-                    logits, truth.places, flags, self.sizes.bins
-                )
+                total, count = loss(logits, targets, flags, self.sizes.bins)
                 terms[f"{name}_{stack}"] = method.Term(total, count, weight)
         labelled = truth.labelled
         if weights.points:

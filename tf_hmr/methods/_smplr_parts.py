@@ -185,7 +185,7 @@ class Denoise(Part):
     def call(self, bodies, training=False):
         """Bodies of `inputs` -> their Sample and points (B, 41, 3)."""
         sample = self.sampler(*bodies)
-        return sample, self.trained(sample.noisy, training=training)
+        return sample, self.regressor.denoised(sample.noisy, training)
 
     def terms(self, batch, prediction):
         """The mean over all coordinates."""
@@ -204,8 +204,7 @@ class Shape(Part):
     def call(self, bodies, training=False):
         """Bodies of `inputs` -> their Sample and numbers (B, P + 1)."""
         sample = self.sampler(*bodies)
-        features = self.regressor.shape_features(sample.noisy)
-        return sample, self.trained(features, training=training)
+        return sample, self.regressor.shape_numbers(sample.noisy, training)
 
     def terms(self, batch, prediction):
         """The mean over betas and known genders, and the numbers' size."""
@@ -242,8 +241,7 @@ class Pose(Part):
         The points (B, 41, 3) are None without L_SMPL.
         """
         sample = self.sampler(*bodies)
-        features = self.regressor.pose_features(sample.noisy)
-        matrices = self.trained(features, training=training)
+        matrices = self.regressor.matrices(sample.noisy, training)
         points = None
         if self._with_points:
             points, _ = self.points(matrices, sample.betas)

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_hmr.geometry import bones
+from tf_hmr.methods import _smplr_convention
 from tf_hmr.networks import denoiser, reversed_smpl
 
 
@@ -31,7 +31,7 @@ class Regressor(keras.layers.Layer):
 
     def __init__(
         self,
-        template: np.ndarray,
+        convention: _smplr_convention.Convention,
         num_betas: int,
         hidden: int,
         dropout: float,
@@ -40,14 +40,14 @@ class Regressor(keras.layers.Layer):
         """Makes the networks.
 
         Args:
-            template: (41,) bone lengths of the body's mean shape, metres.
+            convention: of the networks' coordinates.
             num_betas: of the body (P).
             hidden: units of the widest layers.
             dropout: in the denoiser.
             denoise: whether there is one.
         """
         super().__init__(name="regressor", dtype="float32")
-        self.template = np.float32(template)
+        self._convention = convention
         self.denoiser = None
         if denoise:
             self.denoiser = denoiser.Denoiser(
@@ -60,13 +60,28 @@ class Regressor(keras.layers.Layer):
         """Layers make their variables when first called."""
         self.built = True
 
-    def shape_features(self, points: tf.Tensor) -> tf.Tensor:
-        """(B, 41, 3) -> (B, 41) bone lengths less the template's."""
-        return bones.lengths_and_directions(points)[0] - self.template
+    def denoised(self, points: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """(B, 41, 3) noisy points, metres about the pelvis -> clean ones."""
+        points = self._convention.to_network(points)
+        return self._convention.to_camera(
+            self.denoiser(points, training=training)
+        )
 
-    def pose_features(self, points: tf.Tensor) -> tf.Tensor:
-        """(B, 41, 3) -> (B, 41, 3) directions of the bones."""
-        return bones.lengths_and_directions(points)[1]
+    def shape_numbers(
+        self, points: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """(B, 41, 3) points -> (B, P + 1) betas, then gender."""
+        lengths, _ = bones.lengths_and_directions(points)
+        return self.shape(
+            lengths - self._convention.template, training=training
+        )
+
+    def matrices(self, points: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """(B, 41, 3) points -> (B, 24, 3, 3), no rotations."""
+        points = self._convention.to_network(points)
+        _, directions = bones.lengths_and_directions(points)
+        matrices = self.pose(directions, training=training)
+        return self._convention.matrices_to_camera(matrices)
 
     def call(self, points: tf.Tensor, denoise: bool = True) -> BodyEstimate:
         """Reads a body from points.
@@ -76,10 +91,8 @@ class Regressor(keras.layers.Layer):
             denoise: whether they go through the denoiser, if there is one.
         """
         if denoise and self.denoiser is not None:
-            points = self.denoiser(points, training=False)
-        lengths, directions = bones.lengths_and_directions(points)
-        numbers = self.shape(lengths - self.template, training=False)
-        matrices = self.pose(directions, training=False)
+            points = self.denoised(points)
+        numbers, matrices = self.shape_numbers(points), self.matrices(points)
         return BodyEstimate(
             points,
             numbers[:, :-1],

@@ -23,6 +23,7 @@ from tf_hmr.body import surface_landmarks
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, nearest_rotation
 from tf_hmr.methods import (
+    _smplr_convention,
     _smplr_maps,
     _smplr_parts,
     _smplr_points,
@@ -55,6 +56,10 @@ class Config(method.Config):
     """Dropout in the hourglass."""
     hidden: config_values.Count = 1024
     """Units of the widest layers of the denoiser, Psi and Omega."""
+    convention: _smplr_convention.Name = "paper"
+    """Coordinates of the networks: 'code' is for the published weights, whose
+    maps have depth along their columns and 16 bins of height, and whose bone
+    lengths are compared with those of another body."""
     denoise: bool = True
     """Whether there is a denoising autoencoder."""
     denoiser_dropout: config_values.Dropout = 0.2
@@ -106,6 +111,7 @@ class Model(method.Method):
         super().__init__(config, body)
         data = body.data
         template = surface_landmarks.bone_template(data)
+        convention = _smplr_convention.Convention(config.convention, template)
         # The body of an export takes one example, and is for tracing only.
         jit = isinstance(body, Body) and body.jit
         points = _smplr_points.BodyPoints(data, self.joint_names, jit)
@@ -113,7 +119,7 @@ class Model(method.Method):
         ids = surface_landmarks.IDS[data.topology]
         self._landmarks = np.int32([ids[name] for name in joints.LANDMARKS18])
         self.regressor = _smplr_regressor.Regressor(
-            template,
+            convention,
             body.num_betas,
             config.hidden,
             config.denoiser_dropout,
@@ -139,6 +145,7 @@ class Model(method.Method):
             points,
             root,
             template,
+            convention,
         )
         self.input_names = self.encoder.input_names
         self.points = points

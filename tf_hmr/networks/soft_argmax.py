@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def soft_argmax(logits: tf.Tensor, bins: int, points: int) -> tf.Tensor:
-    """Mean places of the first maps of a volume.
+    """Mean positions of the first maps of a volume.
 
     A voxel stands for its lower corner, as in the original, whose targets do
     so too (meysam-madadi/SMPLR: Models/StackedHourglass/
@@ -54,9 +54,9 @@ def soft_argmax(logits: tf.Tensor, bins: int, points: int) -> tf.Tensor:
         ),
         tf.reduce_mean(weights, axis=1, keepdims=True),
     )
-    means = [_mean_place(marginal) for marginal in marginals]
-    places = tf.reshape(tf.concat(means, axis=2), (batch, 3, points))
-    return tf.transpose(places, (0, 2, 1))
+    means = [_mean_position(marginal) for marginal in marginals]
+    positions = tf.reshape(tf.concat(means, axis=2), (batch, 3, points))
+    return tf.transpose(positions, (0, 2, 1))
 
 
 def maps_of(channels: int, bins: int) -> int:
@@ -72,10 +72,10 @@ def maps_of(channels: int, bins: int) -> int:
     return channels // bins
 
 
-def _mean_place(marginal: tf.Tensor) -> tf.Tensor:
+def _mean_position(marginal: tf.Tensor) -> tf.Tensor:
     """(B, 1, N, P) weights of N voxels -> (B, 1, 1, P) mean, -0.5 to 0.5."""
     size = marginal.shape[2]
-    places = np.arange(size, dtype=np.float32) / size - 0.5
-    places = places.reshape(1, 1, size, 1)
+    positions = np.arange(size, dtype=np.float32) / size - 0.5
+    positions = positions.reshape(1, 1, size, 1)
     total = tf.reduce_mean(marginal, axis=2, keepdims=True)
-    return tf.reduce_mean(marginal * places, axis=2, keepdims=True) / total
+    return tf.reduce_mean(marginal * positions, axis=2, keepdims=True) / total

@@ -68,10 +68,9 @@ def limb_cross_entropy(
     points, flags = _without_unlabelled(points, labelled)
     targets = tf.stop_gradient(volume_targets.limb_densities(points, sizes))
     volume = _limb_maps(logits, sizes)
-    axes = (1, 2, 3)
-    mass = tf.reduce_sum(targets, axes)
-    products = tf.reduce_sum(targets * volume, axes)
-    values = mass * tf.reduce_logsumexp(volume, axes) - products
+    products = _sum_of_voxels(targets * volume)
+    normalizer = tf.reduce_logsumexp(volume, axis=(1, 2, 3))
+    values = _sum_of_voxels(targets) * normalizer - products
     flags = _limb_flags(flags)
     return tf.reduce_sum(flags * values, axis=1), tf.reduce_sum(flags, axis=1)
 
@@ -96,9 +95,7 @@ def sigmoid_code(
     of_points = _sigmoid_of_points(logits, *factors)
     targets = tf.stop_gradient(volume_targets.code_limbs(points, sizes))
     volume = _limb_maps(logits, sizes)
-    of_limbs = tf.reduce_sum(
-        tf.nn.softplus(volume) - targets * volume, axis=(1, 2, 3)
-    )
+    of_limbs = _sum_of_voxels(tf.nn.softplus(volume) - targets * volume)
     flags = tf.concat([flags, _limb_flags(flags)], axis=1)
     values = tf.concat([of_points, of_limbs], axis=1)
     voxels = float(math.prod(sizes))
@@ -161,6 +158,16 @@ def _limb_maps(logits: tf.Tensor, sizes: volume_targets.Sizes) -> tf.Tensor:
     return volume[..., -len(volumetric_hourglass.LIMBS) :]
 
 
+def _sum_of_voxels(values: tf.Tensor) -> tf.Tensor:
+    """(B, ..., maps) -> (B, maps), one axis after the other.
+
+    A single sum adds 65,536 float32 numbers in a row and loses two digits.
+    """
+    while values.shape.rank > 2:
+        values = tf.reduce_sum(values, axis=1)
+    return values
+
+
 @tf.custom_gradient
 def _softmax_of_points(logits, columns, rows, bins):
     """Cross entropies (B, P); the three factors of the Gaussians follow."""
@@ -168,7 +175,7 @@ def _softmax_of_points(logits, columns, rows, bins):
     plane = rows[:, :, tf.newaxis] * columns[:, tf.newaxis]
     maxima = [tf.reduce_max(part, axis=(1, 2)) for part in slices]
     largest = tf.reduce_max(tf.stack(maxima), axis=0)[:, None, None]
-    sums = [tf.reduce_sum(tf.exp(s - largest), axis=(1, 2)) for s in slices]
+    sums = [_sum_of_voxels(tf.exp(s - largest)) for s in slices]
     normalizer = tf.math.log(tf.add_n(sums)) + largest[:, 0, 0]
     mass = _mass(columns, rows, bins)
     value = mass * normalizer - _products(slices, plane, bins)
@@ -190,7 +197,7 @@ def _sigmoid_of_points(logits, columns, rows, bins):
     """Sums over the voxels of the cross entropies (B, P); as above."""
     slices = _slices(logits, columns, bins)
     plane = rows[:, :, tf.newaxis] * columns[:, tf.newaxis]
-    sums = [tf.reduce_sum(tf.nn.softplus(s), axis=(1, 2)) for s in slices]
+    sums = [_sum_of_voxels(tf.nn.softplus(s)) for s in slices]
     value = tf.add_n(sums) - _products(slices, plane, bins)
 
     def gradient(upstream):
@@ -218,7 +225,7 @@ def _products(slices, plane, bins) -> tf.Tensor:
     """Sums (B, P) of the logits times their targets."""
     return tf.add_n(
         [
-            bins[:, number] * tf.reduce_sum(plane * s, axis=(1, 2))
+            bins[:, number] * _sum_of_voxels(plane * s)
             for number, s in enumerate(slices)
         ]
     )

@@ -22,25 +22,25 @@ Sizes = tuple[int, int, int]
 _MIN_LENGTH_SQ = 1e-5
 
 
-def voxels(places: tf.Tensor, sizes: Sizes) -> tf.Tensor:
+def voxels(positions: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     """Places (..., 3) in sides of the cube from its middle -> indices."""
-    return (places + 0.5) * tf.constant(sizes, places.dtype)
+    return (positions + 0.5) * tf.constant(sizes, positions.dtype)
 
 
-def gaussians(places: tf.Tensor, sizes: Sizes) -> list[tf.Tensor]:
+def gaussians(positions: tf.Tensor, sizes: Sizes) -> list[tf.Tensor]:
     """Densities around points with a deviation of one voxel, axis by axis.
 
     The density of a voxel is the product of the three. It sums to 1 for a
     point well inside; less at a face, nothing far outside.
 
     Args:
-        places: (B, P, 3) in sides of the cube from its middle.
+        positions: (B, P, 3) in sides of the cube from its middle.
         sizes: of the volume.
 
     Returns:
         (B, columns, P), (B, rows, P), (B, bins, P).
     """
-    indices = voxels(places, sizes)
+    indices = voxels(positions, sizes)
     factors = []
     for axis, size in enumerate(sizes):
         grid = np.arange(size, dtype=np.float32)[:, np.newaxis]
@@ -58,21 +58,21 @@ def limb_points() -> list[tuple[int, ...]]:
     ]
 
 
-def limb_densities(places: tf.Tensor, sizes: Sizes) -> tf.Tensor:
+def limb_densities(positions: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     """Densities around limbs: one voxel of deviation across each segment.
 
     A map sums to 1 where the limb is in the cube. The paper draws such maps;
     those of the code are flat, see `code_limbs`.
 
     Args:
-        places: (B, 41, 3) joints.SMPLR41.
+        positions: (B, 41, 3) joints.SMPLR41.
         sizes: of the volume.
 
     Returns:
         (B, rows, columns, bins, limbs).
     """
     maps = []
-    for distances_sq in _limb_distances(places, sizes):
+    for distances_sq in _limb_distances(positions, sizes):
         nearest_sq = distances_sq[0]
         for other_sq in distances_sq[1:]:
             nearest_sq = tf.minimum(nearest_sq, other_sq)
@@ -83,7 +83,7 @@ def limb_densities(places: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     return tf.stack(maps, axis=-1)
 
 
-def code_limbs(places: tf.Tensor, sizes: Sizes) -> tf.Tensor:
+def code_limbs(positions: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     """The maps of limbs that SMPLR's code is trained with.
 
     Of each segment the softmax over all voxels of 1 / (1 + d^2), d in voxels;
@@ -91,7 +91,7 @@ def code_limbs(places: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     Arguments and result as `limb_densities`.
     """
     maps = []
-    for distances_sq in _limb_distances(places, sizes):
+    for distances_sq in _limb_distances(positions, sizes):
         values = []
         for distance_sq in distances_sq:
             weight = tf.exp(1.0 / (1.0 + distance_sq))
@@ -110,10 +110,10 @@ def _segments(limb: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _limb_distances(
-    places: tf.Tensor, sizes: Sizes
+    positions: tf.Tensor, sizes: Sizes
 ) -> Iterator[list[tf.Tensor]]:
     """Squared distances (B, rows, columns, bins) to each segment of a limb."""
-    indices = voxels(places, sizes)
+    indices = voxels(positions, sizes)
     for limb in volumetric_hourglass.LIMBS.values():
         yield [
             _distance_sq(indices[:, begin], indices[:, end], sizes)
@@ -126,9 +126,9 @@ def _distance_sq(begin: tf.Tensor, end: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     vector = end - begin
     offsets = []
     # The volume's axes are rows, columns, bins.
-    for axis, position in ((0, 2), (1, 1), (2, 3)):
+    for axis, volume_axis in ((0, 2), (1, 1), (2, 3)):
         shape = [1, 1, 1, 1]
-        shape[position] = sizes[axis]
+        shape[volume_axis] = sizes[axis]
         grid = np.arange(sizes[axis], dtype=np.float32).reshape(shape)
         offsets.append(grid - begin[:, axis, None, None, None])
     steps = [vector[:, axis, None, None, None] for axis in range(3)]

@@ -1,6 +1,9 @@
 """Datasets whose bytes are elsewhere or nowhere are refused unread."""
 
 import re
+import subprocess
+import sys
+import textwrap
 
 import h5py
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from tests.support import memory
 from tests.support.closeness import assert_close
+from tests.support.paths import ROOT
 from tf_hmr import method
 from tf_hmr.formats import hdf5_files, keras_files
 from training.data.formats import mat73
@@ -102,3 +106,40 @@ def test_packed_numbers_are_read(tmp_path, rng):
     hdf5_files.check(path)
     for name in ("a", "same"):
         assert_close("exact", mat73.array(path, name, (300, 40)), values)
+
+
+@pytest.mark.parametrize("zeros", [(16, 32), (0, 16), (8, 16)])
+def test_a_damaged_collection_of_texts_is_refused(tmp_path, zeros):
+    """HDF5 would walk a free object of size 0 without end."""
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"conv", b"norm"]
+    data = bytearray(path.read_bytes())
+    start = data.index(b"GCOL")
+    first, last = (start + offset for offset in zeros)
+    data[first:last] = bytes(last - first)
+    path.write_bytes(data)
+    limited = textwrap.dedent(
+        f"""
+        import pathlib, signal
+        from tf_hmr.formats import keras_files
+        signal.alarm(60)  # ends a loop in C
+        keras_files.read_layers(pathlib.Path({str(path)!r}))
+        """
+    )
+    command = [sys.executable, "-c", limited]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert "ValueError" in ended.stderr and path.name in ended.stderr
+
+
+def test_texts_of_free_length_are_read(tmp_path):
+    path = tmp_path / "weights.h5"
+    names = [f"layer_{number}".encode() * 9 for number in range(3)]
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = names
+        for name in names:
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [b"kernel:0"]
+            group["kernel:0"] = np.arange(3.0)
+    layers = keras_files.read_layers(path)
+    assert list(layers) == [name.decode() for name in names]

@@ -7,7 +7,6 @@ numbers and cells of numbers are read.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from tf_hmr.formats import hdf5_files, system_limits
@@ -26,7 +25,7 @@ def array(path: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
             another shape.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5_files.open_file(path) as file:
             variable = hdf5_files.read(file, file[name]).astype(np.float64)
     except hdf5_files.DAMAGE as error:
         raise _damaged(path, f"the variable {name!r}", error) from error
@@ -59,7 +58,7 @@ def cells(
         ValueError: the file is damaged or has no such cells.
     """
     try:
-        with h5py.File(path) as file:
+        with hdf5_files.open_file(path) as file:
             references = hdf5_files.read(file, file[name]).reshape(-1)
             for row in rows:
                 if row >= len(references):

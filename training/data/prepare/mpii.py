@@ -89,6 +89,9 @@ def read(task: Task):
     """Reads the people of a task."""
     for person in task.people:
         name = f"{Path(person.image).stem}-{person.number}"
+        if person.cause:
+            yield writing.Skipped(name, person.cause)
+            continue
         if mpii_files.position(person) in task.measured:
             yield writing.Skipped(name, "measured: in annot/valid.json")
             continue
@@ -156,6 +159,13 @@ def _measured(options: Options) -> frozenset[mpii_files.Position]:
     if options.rules != "spin" or options.split == "valid" or is_listed:
         return frozenset()
     people = _listed_people(options.root, "valid")
+    unreadable = [person for person in people if person.cause]
+    if unreadable:
+        raise ValueError(
+            f"annot/valid.json names the people who may not train, and "
+            f"{len(unreadable)} of its entries cannot be read: expected "
+            f"{mpii_files.ENTRY} of each. Fetch it again."
+        )
     return frozenset(map(mpii_files.position, people)) - {None}
 
 

@@ -7,12 +7,13 @@ json files of microsoft/human-pose-estimation.pytorch (lib/dataset/mpii.py)
 hold a list of people. Both count pixels from 1; here they start at 0.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr.formats import json_files
+from tf_hmr.formats import json_files, left_out
 from training.data.formats import mat as mat_files
 
 MPII16 = (
@@ -33,10 +34,12 @@ MPII16 = (
     "left_elbow",
     "left_wrist",
 )
+ENTRY = "image, joints (16, 2), joints_vis (16), center and scale"
 HEAD_SHARE = 0.6
 """Head length of PCKh over the diagonal of the head's box, as in
 microsoft/human-pose-estimation.pytorch: lib/dataset/mpii.py (SC_BIAS)."""
 
+_log = logging.getLogger(__name__)
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -60,6 +63,8 @@ class Person(NamedTuple):
         hidden: (16,) bool, joints annotated though they are not visible; None
             if the file does not say.
         head_px: head length of PCKh; 0 if not annotated.
+        cause: why the entry cannot be read; empty if it can. Then image and
+            number alone are known.
     """
 
     image: str
@@ -70,6 +75,7 @@ class Person(NamedTuple):
     single: bool | None
     hidden: np.ndarray | None = None
     head_px: float = 0.0
+    cause: str = ""
 
 
 Position = tuple[str, int, int]
@@ -78,13 +84,15 @@ Position = tuple[str, int, int]
 def read_mat(path: Path, contents: str, source: str) -> list[Person]:
     """Reads the people of the training images, in the order of the file.
 
+    Those whose fields cannot be read have a cause, and are named in a warning.
+
     Raises:
         FileNotFoundError: the file is missing.
         ValueError: it is damaged or has another layout.
     """
     release = mat_files.read(path, "RELEASE", contents, source)
+    people, problems = [], left_out.LeftOut()
     try:
-        people = []
         for entry, train, single in zip(
             _as_list(release.annolist),
             _as_list(release.img_train),
@@ -96,46 +104,79 @@ def read_mat(path: Path, contents: str, source: str) -> list[Person]:
             single_numbers = {int(number) for number in _as_list(single)}
             name = str(entry.image.name)
             rects = _as_list(getattr(entry, "annorect", []))
-            people += [
-                _person(name, number, rect, number in single_numbers)
-                for number, rect in enumerate(rects, start=1)
-            ]
+            for number, rect in enumerate(rects, start=1):
+                try:
+                    person = _person(
+                        name, number, rect, number in single_numbers
+                    )
+                except _MALFORMED as error:
+                    person = _unreadable(name, number, "odd fields")
+                    problems.add(
+                        f"{name} person {number} ({error!r})", person.cause
+                    )
+                people.append(person)
     except _MALFORMED as error:
         raise ValueError(
             f"{path} has not the layout of MPII's version 1.2 ({error!r}), "
             f"expected {contents}. Fetch it again from {source}."
         ) from error
+    problems.log(_log, path)
     return people
 
 
 def read_json(path: Path) -> list[Person]:
     """Reads the people of a json file, in its order.
 
+    Entries that are no person have a cause, and are named in a warning.
+
     Raises:
         ValueError: it is damaged or has another layout.
     """
+    people, numbers = [], {}
+    problems = left_out.LeftOut()
     try:
-        people, numbers = [], {}
-        for entry in json_files.read(path):
-            image = str(entry["image"])
-            numbers[image] = numbers.get(image, 0) + 1
-            points = np.array(entry["joints"], np.float64).reshape(16, 2) - 1
-            flags = np.array(entry["joints_vis"], np.float64).reshape(16) > 0
-            centre = np.array(entry["center"], np.float64).reshape(2) - 1
-            joints = np.column_stack([points, flags]) if flags.any() else None
-            scale = float(entry["scale"])
-            if entry["center"][0] == -1:
-                centre, scale = None, 0.0
-            people.append(
-                Person(image, numbers[image], joints, centre, scale, None)
-            )
+        entries = list(json_files.read(path))
     except _MALFORMED as error:
-        raise ValueError(
-            f"{path} is not a list of MPII's people ({error!r}): expected "
-            "image, joints (16, 2), joints_vis (16), center and scale of "
-            "each. It may be damaged; fetch it again."
-        ) from error
+        raise _no_list(path, error) from error
+    for row, entry in enumerate(entries):
+        image = str(entry.get("image", "")) if isinstance(entry, dict) else ""
+        numbers[image] = numbers.get(image, 0) + 1
+        try:
+            person = _listed_person(entry, numbers[image])
+        except _MALFORMED as error:
+            person = _unreadable(
+                image, numbers[image], f"odd entry, expected {ENTRY}"
+            )
+            problems.add(f"entry {row} ({error!r})", person.cause)
+        people.append(person)
+    if people and len(problems) == len(people):
+        raise _no_list(path, problems.lines()[0])
+    problems.log(_log, path)
     return people
+
+
+def _no_list(path: Path, detail: object) -> ValueError:
+    return ValueError(
+        f"{path} is not a list of MPII's people ({detail!r}): expected "
+        f"{ENTRY} of each. It may be damaged; fetch it again."
+    )
+
+
+def _unreadable(image: str, number: int, cause: str) -> Person:
+    return Person(image, number, None, None, 0.0, None, cause=cause)
+
+
+def _listed_person(entry: Any, number: int) -> Person:
+    points = np.array(entry["joints"], np.float64).reshape(16, 2) - 1
+    flags = np.array(entry["joints_vis"], np.float64).reshape(16) > 0
+    centre = np.array(entry["center"], np.float64).reshape(2) - 1
+    joints = np.column_stack([points, flags]) if flags.any() else None
+    scale = float(entry["scale"])
+    if entry["center"][0] == -1:
+        centre, scale = None, 0.0
+    elif not np.isfinite(centre).all():
+        raise ValueError("its center is not finite")
+    return Person(str(entry["image"]), number, joints, centre, scale, None)
 
 
 def select_listed(

@@ -193,11 +193,54 @@ def test_json_is_read(scenes, tmp_path, monkeypatch):
     truth = scenes[2].people[1].points(names)
     np.testing.assert_allclose(found[3].keypoints[kept, :2], truth, atol=0.01)
     assert not found[3].keypoints[WRIST].any()
-    people_of_it = json.loads((root / "annot/valid.json").read_text())
-    people_of_it[0]["joints"][3] = [5]
-    (root / "annot/valid.json").write_text(json.dumps(people_of_it))
+
+
+ODD_ENTRIES = {
+    "a row of one number": lambda entry: entry["joints"].__setitem__(3, [5]),
+    "no center": lambda entry: entry.pop("center"),
+    "a center of NaN": lambda entry: entry.update(center=[float("nan"), 2.0]),
+    "a text for a scale": lambda entry: entry.update(scale="tall"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ENTRIES)
+def test_an_odd_entry_is_left_out_alone(scenes, tmp_path, monkeypatch, kind):
+    root = mpii_files.write_json(tmp_path, scenes, "valid")
+    path = root / "annot/valid.json"
+    entries = json.loads(path.read_text())
+    ODD_ENTRIES[kind](entries[0])
+    path.write_text(json.dumps([None, *entries]))
+    options = {"labels": "json", "split": "valid"}
+    people = read_all(root, monkeypatch, **options)
+    causes = [getattr(person, "cause", "") for person in people]
+    assert [cause[:9] for cause in causes] == ["odd entry"] * 2 + [""] * 3
+    assert people[-1].example_id == "000000003-2"
+    path.write_text(json.dumps(entries[:1]))
     with pytest.raises(ValueError, match=r"valid.json is not a list of MPII"):
         read_all(root, monkeypatch, **options)
+
+
+def test_an_odd_person_of_the_matlab_file_is_left_out_alone(
+    scenes, tmp_path, monkeypatch
+):
+    def harm(rects):
+        rects[0][0]["annopoints"]["point"]["id"][0, 0] = 99
+
+    root = mpii_files.write(tmp_path, scenes, harm)
+    people = read_all(root, monkeypatch)
+    causes = [getattr(person, "cause", "") for person in people]
+    assert causes[0] == "odd fields" and "odd fields" not in causes[1:]
+    assert len(people) == 4
+
+
+def test_a_list_of_who_is_measured_is_read_to_its_last_entry(
+    scenes, tmp_path, monkeypatch
+):
+    mpii_files.write(tmp_path, scenes)
+    path = mpii_files.write_json(tmp_path, scenes, "valid") / "annot/valid.json"
+    path.write_text(json.dumps([*json.loads(path.read_text()), {}]))
+    with pytest.raises(ValueError, match=r"1 of its entries cannot be read"):
+        read_all(tmp_path, monkeypatch, rules="spin")
 
 
 def test_damaged_and_missing_files_are_named(scenes, tmp_path):
