@@ -73,7 +73,8 @@ class Checkpoints:
         self._older = self._state = tf.train.Checkpoint(**parts)
         self._unreached = _unreached(self._state, method)
         if self._unreached:
-            values = [variable.value for variable in self._unreached]
+            # In the model's order: names that Keras made may differ.
+            values = [v.value for v in self._unreached]
             self._state = tf.train.Checkpoint(**parts, unreached=values)
         # All workers save, as reading the state may need all of them; the
         # chief's files remain.
@@ -201,4 +202,8 @@ def _unreached(
     """
     objects = tf.train.TrackableView(state).descendants()
     found = {id(thing) for thing in objects}
-    return [v for v in method.variables if id(v.value) not in found]
+    return [
+        v
+        for v in method.variables
+        if id(v) not in found and id(v.value) not in found
+    ]

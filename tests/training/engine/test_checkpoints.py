@@ -133,7 +133,11 @@ def test_variables_of_layers_in_lists_are_saved(tmp_path, body, caplog):
     variables = model.norms[1].variables
     for number, variable in enumerate(variables):
         variable.assign(np.full(variable.shape, 2.0 + number))
-    make(tmp_path, model).save(4)
+    saved = make(tmp_path, model)
+    assert {v.path for v in saved._unreached} == {
+        v.path for norm in model.norms for v in norm.variables
+    }
+    saved.save(4)
     other = with_layers_in_a_list(body)
     assert make(tmp_path, other).restore() == 4
     for number, variable in enumerate(other.norms[1].variables):
