@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr.formats import image_writing
-from tf_hmr.methods import _smplr_maps
+from tf_hmr.methods import _smplr_maps, smplr
 from tf_hmr.networks import volumetric_hourglass
 from training import visualization
 
@@ -77,8 +77,8 @@ def coloured(view: np.ndarray, side: int = SIDE) -> np.ndarray:
 def write_maps(path: Path, model, people) -> None:
     """Writes crops beside their maps from the front, the side and above."""
     chosen = people.take(slice(0, SHOWN))
-    logits = model.encoder.logits(tf.constant(chosen.image))[-1]
-    logits = np.float32(logits)
+    images = model.encoder.inputs({"image": tf.constant(chosen.image)})
+    logits = np.float32(model.encoder(images).logits[-1])
     rows = []
     for image, one in zip(chosen.image, logits, strict=True):
         front, side, above = (
@@ -139,9 +139,10 @@ def write_bodies(path: Path, model, people) -> None:
             [], one.places, one.scale, 2.0 * relative / one.scale
         )
         estimate = model.regressor(maps.points)
+        rotmats = smplr.rotations_of(estimate)
         panels = []
         for procrustes in (False, True):
-            posed = model.posed(maps, estimate, procrustes)
+            posed = model.posed(maps, rotmats, estimate.betas, procrustes)
             posed = posed._replace(
                 vertices=posed.vertices[0].numpy(),
                 camera=posed.camera[0].numpy(),

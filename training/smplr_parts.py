@@ -112,7 +112,9 @@ def read_people(model: smplr.Model, records: Path, split: str) -> People:
 
     @tf.function(autograph=False)
     def find(batch):
-        maps = model.encoder(model.encoder.inputs(batch), training=False)
+        maps = model.encoder.maps(
+            model.encoder(model.encoder.inputs(batch)), batch
+        )
         _, keypoints = model.points(batch["rotmats"], batch["betas"])
         return maps, model.encoder.truth(batch), keypoints
 
@@ -185,8 +187,8 @@ def sample(
         posed = (
             (true.rotmats, alone.betas),
             (alone.matrices, true.betas),
-            (alone.rotmats, true.betas),
-            (whole.rotmats, whole.betas),
+            (smplr.rotations_of(alone), true.betas),
+            (smplr.rotations_of(whole), whole.betas),
         )
         of_bodies = [model.points(*body)[0] for body in posed]
         moved = _on_points(of_bodies[-1], found)
@@ -272,17 +274,19 @@ def _keypoints(model, people: People, parts: tuple[str, ...]) -> np.ndarray:
             true.true_scale if "scale" in parts else true.scale,
         )
         estimate = model.regressor(maps.points)
+        rotmats = smplr.rotations_of(estimate)
         root, limbs = (
-            true.rotmats if part in parts else estimate.rotmats
+            true.rotmats if part in parts else rotmats
             for part in ("root", "pose")
         )
-        estimate = estimate._replace(
-            rotmats=tf.concat([root[:, :1], limbs[:, 1:]], axis=1),
-            betas=true.betas if "shape" in parts else estimate.betas,
+        posed = model.posed(
+            maps,
+            tf.concat([root[:, :1], limbs[:, 1:]], axis=1),
+            true.betas if "shape" in parts else estimate.betas,
+            # Procrustes would turn the true root.
+            model.config.procrustes and "root" not in parts,
         )
-        # Procrustes would turn the true root.
-        turned = model.config.procrustes and "root" not in parts
-        chunks.append(model.posed(maps, estimate, turned).joints.numpy())
+        chunks.append(posed.joints.numpy())
     return np.concatenate(chunks)
 
 

@@ -61,22 +61,34 @@ def test_the_file_gives_keras_outputs(model, content, images):
         assert_close("tflite_metres", found[name], expected[name])
 
 
-def test_int8_knows_the_hourglass_and_the_regressor(model, content):
-    recipe = quantize.Recipe(model, "int8")
-    forms = {
-        kind: {
-            recipe.format_of(operator.kind, operator.name)
-            for operator in lint.operators(content)
-            if f"/{kind}/" in operator.name
-            and operator.kind in quantize.WEIGHTED
-        }
-        for kind in ("encoder", "regressor", "body")
-    }
+def test_int8_is_for_the_networks_alone(model, content):
+    """Rotations, soft-argmax and the body are not rounded to 256 steps."""
+    recipe, forms = quantize.Recipe(model, "int8"), {}
+    for operator in lint.operators(content):
+        form = recipe.format_of(operator.kind, operator.name)
+        scope = operator.name.split("/")[1].removesuffix("_1")
+        named = scope in ("encoder", "regressor", "body")
+        forms.setdefault(scope if named else "others", set()).add(form)
     assert forms == {
         "encoder": {"static"},
-        "regressor": {"dynamic"},
-        "body": {"float16"},
+        "regressor": {"dynamic", ""},
+        "body": {"float16", ""},
+        "others": {"float16", ""},
     }
+    kinds = {
+        operator.kind
+        for operator in lint.operators(content)
+        if "/encoder_1/" in operator.name
+    }
+    assert "EXP" not in kinds and "RSQRT" not in kinds
+    constants = [
+        operator.name
+        for operator in lint.operators(content)
+        if "/regressor_1/" in operator.name
+        and operator.kind == "FULLY_CONNECTED"
+    ]
+    # Three networks; no product of the nearest rotation.
+    assert len(constants) == 6 + 2 * 11
 
 
 def test_the_card_says_what_becomes_of_the_gender(model):

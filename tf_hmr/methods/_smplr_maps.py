@@ -42,11 +42,20 @@ class Weights(NamedTuple):
     scale: float
 
 
-class Maps(NamedTuple):
-    """What the hourglass says of pictures."""
+class Volumes(NamedTuple):
+    """What the hourglass makes of pictures."""
 
     logits: list[tf.Tensor]
     """(B, S/4, S/4, bins * maps) of each stack."""
+    features: tf.Tensor
+    """(B, S/4, S/4, width) of the last."""
+
+
+class Maps(NamedTuple):
+    """What the volumes say of the pictures."""
+
+    logits: list[tf.Tensor]
+    """As in Volumes."""
     places: tf.Tensor
     """(B, 41, 3) of the last one, in sides of the cube."""
     scale: tf.Tensor
@@ -123,31 +132,32 @@ class Encoder(method.Learner):
         return ("image",)
 
     def inputs(self, batch):
-        """The tensors of `input_names` of a batch."""
-        return {name: batch[name] for name in self.input_names}
+        """The standardised pictures of a batch, (B, S, S, 3)."""
+        return volumetric_hourglass.standardize(batch["image"])
 
-    def call(self, inputs, training=False) -> Maps:
-        """inputs["image"] (B, S, S, 3) float32 0..255 -> Maps.
+    def call(self, images, training=False) -> Volumes:
+        """(B, S, S, 3) standardised -> Volumes.
 
-        With scale="truth" also intrinsics (B, 4) and depth (B, 1).
+        An export gives this its own number format: what must stay float is in
+        `maps`.
         """
-        logits, features = self._volumes(inputs["image"], training)
-        places = self._convention.to_camera(
-            soft_argmax.soft_argmax(logits[-1], self.sizes.bins, POINTS)
+        images = tf.cast(images, self.hourglass.compute_dtype)
+        return Volumes(*self.hourglass.call_with_features(images, training))
+
+    def maps(self, volumes: Volumes, inputs) -> Maps:
+        """Points and scale of volumes.
+
+        Args:
+            volumes: of `call`.
+            inputs: with scale="truth" intrinsics (B, 4) and depth (B, 1).
+        """
+        places = soft_argmax.soft_argmax(
+            volumes.logits[-1], self.sizes.bins, POINTS
         )
+        places = self._convention.to_camera(places)
         relative = places - self.root(places)
-        scale = self.find_scale(inputs, features, relative)
-        return Maps(logits, places, scale, 2.0 * relative / scale)
-
-    def logits(self, images) -> list[tf.Tensor]:
-        """(B, S, S, 3) 0..255 -> volumes of each stack, as in Maps."""
-        return self._volumes(images, training=False)[0]
-
-    def _volumes(self, images, training):
-        images = volumetric_hourglass.standardize(images)
-        return self.hourglass.call_with_features(
-            tf.cast(images, self.hourglass.compute_dtype), training
-        )
+        scale = self.find_scale(inputs, volumes.features, relative)
+        return Maps(volumes.logits, places, scale, 2.0 * relative / scale)
 
     def find_scale(self, inputs, features, relative) -> tf.Tensor:
         """(B, 1, 1) scale of the camera, within _smplr_points.SCALES."""
@@ -183,7 +193,7 @@ class Encoder(method.Learner):
 
     def terms(self, batch, prediction) -> dict[str, method.Term]:
         """Maps of every stack; decoded points and scale of the last."""
-        return self.terms_of(self.truth(batch), prediction)
+        return self.terms_of(self.truth(batch), self.maps(prediction, batch))
 
     def terms_of(self, truth: Truth, maps: Maps) -> dict[str, method.Term]:
         """As `terms`, for labels that are there already."""

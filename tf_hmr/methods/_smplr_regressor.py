@@ -5,12 +5,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr.geometry import bones, nearest_rotation
+from tf_hmr.geometry import bones
 from tf_hmr.methods import _smplr_convention
 from tf_hmr.networks import denoiser, reversed_smpl
-
-# Enough for matrices of a network, which are noisy rotations.
-SQUARINGS = 10
 
 
 class BodyEstimate(NamedTuple):
@@ -24,8 +21,6 @@ class BodyEstimate(NamedTuple):
     """(B, 1), negative for women, positive for men."""
     matrices: tf.Tensor
     """(B, 24, 3, 3) of the network, no rotations."""
-    rotmats: tf.Tensor
-    """(B, 24, 3, 3) the nearest rotations."""
 
 
 class Regressor(keras.layers.Layer):
@@ -103,5 +98,4 @@ class Regressor(keras.layers.Layer):
             numbers[:, :-1],
             numbers[:, -1:],
             matrices,
-            nearest_rotation.nearest_rotation(matrices, SQUARINGS),
         )

@@ -30,6 +30,9 @@ from tf_hmr.methods import (
     _smplr_regressor,
 )
 
+# Enough for matrices of a network, which are noisy rotations.
+_SQUARINGS = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(method.Config):
@@ -180,30 +183,30 @@ class Model(method.Method):
 
         With crop="truth" also intrinsics (B, 4) and depth (B, 1).
         """
-        maps = self.encoder(inputs, training=training)
+        volumes = self.encoder(self.encoder.inputs(inputs), training=training)
+        # Outside of encoder and regressor, whose formats an export chooses.
+        maps = self.encoder.maps(volumes, inputs)
         estimate = self.regressor(maps.points)
         if training:
             return self._training_prediction(maps, estimate)
-        return self.posed(maps, estimate, self.config.procrustes)
+        return self.posed(
+            maps, rotations_of(estimate), estimate.betas, self.config.procrustes
+        )
 
     def posed(
-        self,
-        maps: _smplr_maps.Maps,
-        estimate: _smplr_regressor.BodyEstimate,
-        procrustes: bool,
+        self, maps: _smplr_maps.Maps, rotmats, betas, procrustes: bool
     ) -> method.Prediction:
         """Poses the body, and lays it on the points that were found.
 
         Args:
             maps: the points found.
-            estimate: what was read from them.
+            rotmats: (B, 24, 3, 3).
+            betas: (B, P).
             procrustes: whether the body is also turned onto them.
         """
-        mesh = self.body(estimate.rotmats, estimate.betas)
-        vertices, points, skeleton = mesh
+        vertices, points, skeleton = self.body(rotmats, betas)
         landmarks = tf.gather(vertices, self._landmarks, axis=1)
         own = tf.concat([skeleton[:, 1:], landmarks], axis=1)
-        rotmats = estimate.rotmats
         if procrustes:
             pelvis = skeleton[:, 0:1]
             turn = nearest_rotation.aligning_rotation(own, maps.points)
@@ -217,14 +220,14 @@ class Model(method.Method):
         weak = _camera(maps, own)
         keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(
-            rotmats, estimate.betas, weak, points, keypoints, vertices
+            rotmats, betas, weak, points, keypoints, vertices
         )
 
     def _training_prediction(self, maps, estimate) -> method.Prediction:
         own, points = self.points(estimate.matrices, estimate.betas)
         weak = _camera(maps, own)
         return method.Prediction(
-            estimate.rotmats,
+            rotations_of(estimate),
             estimate.betas,
             weak,
             points,
@@ -259,6 +262,11 @@ class Model(method.Method):
                 for name, (pred, true) in pairs.items()
             }
         return terms
+
+
+def rotations_of(estimate: _smplr_regressor.BodyEstimate) -> tf.Tensor:
+    """(B, 24, 3, 3) rotations nearest to the matrices of the network."""
+    return nearest_rotation.nearest_rotation(estimate.matrices, _SQUARINGS)
 
 
 def _turned(turn, points, pelvis) -> tf.Tensor:

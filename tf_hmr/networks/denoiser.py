@@ -17,7 +17,11 @@ class Block(keras.layers.Layer):
         super().__init__(name=name)
         self.fc = dense(units, "fc")
         self.bn = keras.layers.BatchNormalization(
-            synchronized=True, epsilon=1e-3, momentum=0.99, name="bn"
+            synchronized=True,
+            epsilon=1e-3,
+            momentum=0.99,
+            dtype="float32",
+            name="bn",
         )
 
     def build(self, shape=None):
