@@ -151,8 +151,8 @@ class Encoder(method.Learner):
             volumes: of `call`.
             inputs: with scale="truth" intrinsics (B, 4) and depth (B, 1).
         """
-        places = soft_argmax.soft_argmax(
-            volumes.logits[-1], self.sizes.bins, POINTS
+        places = self._convention.to_camera(
+            soft_argmax.soft_argmax(volumes.logits[-1], self.sizes.bins, POINTS)
         )
         places = self._convention.to_camera(places)
         relative = places - self.root(places)
