@@ -75,9 +75,6 @@ def _tf32(gpus: tuple[str, ...]) -> str:
     """Whether float32 is TensorFloat-32 in training.fit."""
     if not gpus:
         return "no: a CPU multiplies all bits of float32"
-    if not tf.config.experimental.tensor_float_32_execution_enabled():
-        return "switched off"
-    return (
-        "TensorFlow's default for float32, on compute capability 8.0 and more; "
-        "NVIDIA_TF32_OVERRIDE=0 switches it off"
-    )
+    if tf.config.experimental.tensor_float_32_execution_enabled():
+        return "on: the body's products are rounded, too"
+    return "switched off, as the body's products would be rounded, too"
