@@ -154,7 +154,6 @@ class Encoder(method.Learner):
         places = self._convention.to_camera(
             soft_argmax.soft_argmax(volumes.logits[-1], self.sizes.bins, POINTS)
         )
-        places = self._convention.to_camera(places)
         relative = places - self.root(places)
         scale = self.find_scale(inputs, volumes.features, relative)
         return Maps(volumes.logits, places, scale, 2.0 * relative / scale)
