@@ -10,12 +10,13 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 ORACLE_INSTALLED := $(VENV)/.oracle-installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 BASE_PYTHON := python3 python3.12 python3.13 python3.11 python
-SOURCES := tf_hmr training edge tests
+SOURCES := tf_hmr training edge tests docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test fuzz demo test-oracle test-extra test-delegate \
+.PHONY: help test fuzz demo docs test-oracle test-extra test-delegate \
   test-tflite-runtime test-aarch64 trained edge-report lint format install clean
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
+	@echo "make docs         the documentation's pages: build/docs/index.html"
 	@echo "make lint         check style"
 	@echo "make format       mend style"
 	@echo "make clean        remove .venv and caches (not runs/)"
@@ -77,6 +79,12 @@ edge-report: $(INSTALLED)
 	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \
 	  $(if $(BESIDE),--beside $(BESIDE))
 
+# The banner is of mkdocs-material's makers.
+docs: $(INSTALLED) $(DOCS_INSTALLED)
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build >$(VENV)/docs.txt 2>&1 || \
+	  { cat $(VENV)/docs.txt; exit 1; }
+	@echo "Written: build/docs/index.html"
+
 lint: $(INSTALLED)
 	@$(PYTHON) -m ruff check --quiet $(SOURCES)
 	@$(VENV)/bin/lint-imports >$(VENV)/layers.txt || \
@@ -111,6 +119,10 @@ $(INSTALLED): $(PYTHON) setup.cfg pyproject.toml
 
 $(ORACLE_INSTALLED): $(INSTALLED)
 	@$(PIP) --no-deps tensorflow-graphics==2021.12.3
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 clean:

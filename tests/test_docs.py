@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tf_hmr
 from tests.support import command_help
 from tests.support.paths import PACKAGES, ROOT, modules
 from training.evaluation import protocols
@@ -17,7 +18,15 @@ README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
 # Pages beside the code that they describe.
-OTHER_PAGES = [ROOT / "edge/REPORT.md", ROOT / "edge/jetson/README.md"]
+OTHER_PAGES = [
+    ROOT / name
+    for name in (
+        "edge/REPORT.md",
+        "edge/jetson/README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    )
+]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
@@ -52,6 +61,11 @@ def unknown_targets(text: str) -> set[str]:
         r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     return used_targets - set(defined_targets)
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {tf_hmr.__version__}\n" in citation
 
 
 def test_readme_opens_with_the_two_commands():

@@ -17,8 +17,8 @@ from tf_hmr import tensorflow_start
 
 # TensorFlow reads this once, at its start: show warnings and errors, but no
 # notes. A value that the user has set stays.
-if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0":
-    tensorflow_start.install()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+tensorflow_start.install()
 
 MAX_IMAGE_PIXELS = 300_000_000
 """Most pixels of an image file: panoramas pass; a file of 631 bytes that says

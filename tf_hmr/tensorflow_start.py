@@ -1,11 +1,16 @@
-"""Imports TensorFlow without its notes.
+"""Imports TensorFlow without its notes, and with products in float32.
 
 TensorFlow 2.21 writes to standard error while its libraries load, before its
 log level counts, and at the first look for devices that CUDA cannot start,
 though the machine has no card. `install` makes the first `import tensorflow` of
 a process leave these lines out. What else is written meanwhile is shown.
+
+On newer GPUs TensorFlow rounds the factors of float32 products to 10 bits
+(TensorFloat-32), those of rotations and of the body, too. It is switched off;
+networks that may be rounded train in bfloat16.
 """
 
+import contextlib
 import importlib.abc
 import importlib.util
 import logging
@@ -14,7 +19,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 _STDERR = 2
@@ -62,15 +66,21 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module) -> None:
         module.__loader__ = module.__spec__.loader = self._loader
-        with _without_notes():
+        context = contextlib.nullcontext if _wants_notes() else _without_notes
+        with context():
             self._loader.exec_module(module)
-            if not has_card():
+            if not (has_card() or _wants_notes()):
                 module.config.list_physical_devices()  # calls cuInit
+        module.config.experimental.enable_tensor_float_32_execution(False)
         # Each saved checkpoint would say how long its callbacks took.
         logging.getLogger("absl").setLevel(logging.WARNING)
 
 
-@contextmanager
+def _wants_notes() -> bool:
+    return os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+
+
+@contextlib.contextmanager
 def _without_notes() -> Iterator[None]:
     """Shows afterwards what was written to standard error, but for notes."""
     try:

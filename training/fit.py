@@ -53,7 +53,8 @@ PICTURES = 4
 VALIDATION = "val"
 TOO_LARGE = (
     "A step does not fit the device. Use a smaller --data.batch-size, take "
-    "the batch in parts with --optim.accumulate, or --precision bfloat16."
+    "the batch in parts with --optim.accumulate, or --precision bfloat16. "
+    "`python -m training.gpu_check --checks speed` names the largest that fits."
 )
 # Errors shown as one line, because the message names the fix.
 ERRORS = (

@@ -10,14 +10,20 @@ from tests.support.paths import ROOT
 
 START = (
     "import logging, training, tensorflow as tf; tf.constant(1.0) + 1.0; "
-    "assert logging.getLogger('absl').level == logging.WARNING"
+    "assert logging.getLogger('absl').level == logging.WARNING; "
+    "assert not tf.config.experimental.tensor_float_32_execution_enabled()"
 )
 STAND_IN = """
 import os, types
 os.write(2, b"I0000 00:00:1 note of a library\\n")
 os.write(2, b"W0000 00:00:1 a warning of a library\\n")
 os.write(2, b"E0000 00:00:1 failed call to cuInit: unknown\\n")
-config = types.SimpleNamespace(list_physical_devices=lambda: None)
+config = types.SimpleNamespace(
+    list_physical_devices=lambda: None,
+    experimental=types.SimpleNamespace(
+        enable_tensor_float_32_execution=lambda on: None
+    ),
+)
 """
 
 

@@ -50,10 +50,10 @@ def run(options: Options) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         _images.write(folder, options.count, options.size, options.seed)
-        address = _start_server(stack, "dispatcher", "--port=0")
+        address = start_server(stack, "dispatcher", "--port=0")
         for _ in range(options.workers):
             arguments = (f"--dispatcher={address}", "--host=localhost")
-            _start_server(stack, "worker", *arguments)
+            start_server(stack, "worker", *arguments)
         sides = {
             side: _endless(folder, options, service)
             for side, service in ((_LOCAL, ""), (_SERVED, address))
@@ -80,8 +80,12 @@ def run(options: Options) -> dict[str, float]:
     return ratios
 
 
-def _start_server(stack: contextlib.ExitStack, *arguments: str) -> str:
-    """Starts a server that lives as long as `stack`; returns its address."""
+def start_server(stack: contextlib.ExitStack, *arguments: str) -> str:
+    """Starts a server that lives as long as `stack`; returns its address.
+
+    Raises:
+        ValueError: it did not start.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "training.data_service", *arguments],
         stdout=subprocess.PIPE,

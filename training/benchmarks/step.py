@@ -136,10 +136,15 @@ def _measure_in_subprocess(case: Case, options: Options) -> Figures:
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:
-        return pool.submit(_measure_if_it_fits, case, options).result()
+        return pool.submit(measure_if_it_fits, case, options).result()
 
 
-def _measure_if_it_fits(case: Case, options: Options) -> Figures:
+def measure_if_it_fits(case: Case, options: Options) -> Figures:
+    """Like `measure`.
+
+    Raises:
+        DoesNotFit: in one line that a process can pass on.
+    """
     import tensorflow as tf
 
     try:
@@ -168,17 +173,17 @@ def measure(case: Case, options: Options) -> Figures:
         method = methods.build(config, body)
     images = case.batch * LOG_EVERY
     # The loop's Adam moves the weights on; the time is the same.
-    loop = _loop(method, strategy, case, options)
-    memory = _peak_mib()  # before the bare step's own Adam
+    loop = loop_seconds(method, strategy, case, options)
+    memory = peak_mib()  # before the bare step's own Adam
     bare = [np.nan]
     if strategy.num_replicas_in_sync == 1:
         bare = _bare(method, random_batch(case, 1), options.rounds)
-    loop += _loop(method, strategy, case, options)
+    loop += loop_seconds(method, strategy, case, options)
     return Figures(
         bare=images / statistics.median(bare),
         loop=images / statistics.median(loop),
         memory_mib=memory,
-        device=_device_name(),
+        device=device_name(),
     )
 
 
@@ -269,7 +274,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
     return seconds
 
 
-def _loop(method, strategy, case: Case, options: Options) -> list[float]:
+def loop_seconds(method, strategy, case: Case, options: Options) -> list[float]:
     """Seconds of each round of the real loop, without the first two."""
     import tensorflow as tf
 
@@ -312,7 +317,8 @@ def _times(folder: pathlib.Path) -> list[float]:
     return [event.wall_time for event in events.Tensors("train/loss")]
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
+    """Peak memory of this process, or of its first GPU, in MiB."""
     import tensorflow as tf
 
     if tf.config.get_visible_devices("GPU"):
@@ -321,14 +327,20 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _device_name() -> str:
+def device_name() -> str:
+    """Name and number of the GPUs in use, or of the processor's cores."""
     import tensorflow as tf
 
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return f"{len(gpus)} x {details.get('device_name', 'GPU')}"
+    return processor_name() or "a CPU"
+
+
+def processor_name() -> str:
+    """Cores and name of the processor, as Linux lists them; empty elsewhere."""
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [x.split(":")[1].strip() for x in lines if x.startswith("model n")]
-    return f"{len(names)} x {names[0]}" if names else "a CPU"
+    return f"{len(names)} x {names[0]}" if names else ""

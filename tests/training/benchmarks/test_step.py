@@ -31,14 +31,14 @@ def test_made_up_batches_are_as_the_pipeline_gives_them(tiny_records):
 
 
 def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
-    asked, loop, found = [], step._loop, []
+    asked, loop, found = [], step.loop_seconds, []
 
     def once(*arguments):
         """Compiled for the first time; the second is as the first."""
         found.append(found[0] if found else loop(*arguments))
         return list(found[0])
 
-    monkeypatch.setattr(step, "_loop", once)
+    monkeypatch.setattr(step, "loop_seconds", once)
 
     def here(case, options):
         asked.append(case)
@@ -77,8 +77,8 @@ def test_a_round_lasts_from_line_to_line(tmp_path):
 def test_memory_is_read_before_the_bare_step(monkeypatch):
     order = []
     for name, found in (
-        ("_loop", [1.0]),
-        ("_peak_mib", 7.0),
+        ("loop_seconds", [1.0]),
+        ("peak_mib", 7.0),
         ("_bare", [2.0]),
     ):
 
@@ -88,7 +88,7 @@ def test_memory_is_read_before_the_bare_step(monkeypatch):
 
         monkeypatch.setattr(step, name, noted)
     figures = step.measure(TINY, step.Options(devices=("cpu",)))
-    assert order == ["_loop", "_peak_mib", "_bare", "_loop"]
+    assert order == ["loop_seconds", "peak_mib", "_bare", "loop_seconds"]
     assert (figures.memory_mib, figures.loop / figures.bare) == (7, 2)
 
 
@@ -109,7 +109,7 @@ def test_a_row_that_does_not_fit_leaves_the_others(
         if how == "killed":
             raise process.BrokenProcessPool("ended abruptly")
         with pytest.raises(step.DoesNotFit) as caught:
-            step._measure_if_it_fits(case, options)
+            step.measure_if_it_fits(case, options)
         raise pickle.loads(pickle.dumps(caught.value))
 
     monkeypatch.setattr(step, "measure", too_large)

@@ -82,7 +82,30 @@ def example(
             image = _decoded(jpeg, (width, height))
     except pixels.BadImage as error:
         return writing.Skipped(name, str(error))
-    return _cut(label, image, parts)
+    return _cut(label, image, parts, _window(label), LARGEST_PX)
+
+
+def cached_crop(label: schema.Example, largest_px: int) -> schema.Example:
+    """Cuts a stored example around its person, smaller than readers do.
+
+    Args:
+        label: an example with its image.
+        largest_px: longest side of the new image in pixels.
+
+    Returns:
+        The example with room for augmentation, encoded again.
+
+    Raises:
+        pixels.BadImage: the image or its parts do not decode.
+    """
+    size = (label.width, label.height)
+    parts = None
+    if label.parts:
+        parts = image_files.decode_unchecked(label.parts, cv2.IMREAD_UNCHANGED)
+        if parts is None or parts.shape[:2] != size[::-1]:
+            raise pixels.BadImage("parts differ in size from the image")
+    image = _decoded(label.image, size)
+    return _cut(label, image, parts, _around_person(label), largest_px)
 
 
 def read_video(
@@ -169,12 +192,12 @@ def _hide_keypoints_outside(label: schema.Example) -> schema.Example:
     return dataclasses.replace(label, keypoints=keypoints)
 
 
-def _cut(label, image, parts) -> schema.Example:
+def _cut(label, image, parts, window, largest_px) -> schema.Example:
     """Cuts and shrinks the image, encodes it and adjusts the labels."""
-    left, top, right, bottom = _window(label)
+    left, top, right, bottom = window
     image = image[top:bottom, left:right]
     size = np.array([right - left, bottom - top])
-    shrunk = np.rint(size * min(1, LARGEST_PX / size.max())).astype(int)
+    shrunk = np.rint(size * min(1, largest_px / size.max())).astype(int)
     shrunk = np.maximum(shrunk, 1)
     if (shrunk != size).any():
         image = cv2.resize(image, shrunk.tolist(), interpolation=cv2.INTER_AREA)
@@ -184,11 +207,17 @@ def _cut(label, image, parts) -> schema.Example:
             shrunk.tolist(),
             interpolation=cv2.INTER_NEAREST_EXACT,
         )
+    original_size = np.array([label.width, label.height])
+    cut = np.array([left, top, right - left, bottom - top], float)
+    if label.cut is not None:  # The image is a cut already.
+        scale = label.cut[2:] / original_size
+        original_size = label.original_size
+        cut = np.concatenate([label.cut[:2] + cut[:2] * scale, cut[2:] * scale])
     cut_example = dataclasses.replace(
         label,
         image=_jpeg(image),
-        original_size=np.array([label.width, label.height]),
-        cut=np.array([left, top, right - left, bottom - top]),
+        original_size=original_size,
+        cut=cut,
         width=int(shrunk[0]),
         height=int(shrunk[1]),
         parts=_png(parts),
@@ -202,6 +231,11 @@ def _window(label: schema.Example) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the stored part of the image."""
     if max(label.width, label.height) <= LARGEST_PX:
         return 0, 0, label.width, label.height
+    return _around_person(label)
+
+
+def _around_person(label: schema.Example) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the person with room for augmentation."""
     x, y, side, _ = crop.square_box(label.box, ROOM)
     right = min(math.ceil(x + side), label.width)
     bottom = min(math.ceil(y + side), label.height)

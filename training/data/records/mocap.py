@@ -61,13 +61,13 @@ def write(folder: str | os.PathLike, prior: Prior) -> None:
                 f"Expected gender ({len(pose)},) of {_NUMBERS}, received shape "
                 f"{gender.shape}, or other numbers."
             )
-    with atomic.replacing(_path(folder)) as part:
+    with atomic.replacing(path_of(folder)) as part:
         np.savez(part, **arrays)
 
 
 def exists(folder: str | os.PathLike) -> bool:
     """Whether the folder has unpaired poses."""
-    return _path(folder).is_file()
+    return path_of(folder).is_file()
 
 
 def read(folder: str | os.PathLike) -> Prior:
@@ -77,7 +77,7 @@ def read(folder: str | os.PathLike) -> Prior:
         FileNotFoundError: the folder has no prior.
         ValueError: its file is damaged.
     """
-    path = _path(folder)
+    path = path_of(folder)
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist: {folder} has no unpaired poses "
@@ -109,5 +109,6 @@ def read(folder: str | os.PathLike) -> Prior:
     )
 
 
-def _path(folder: str | os.PathLike) -> pathlib.Path:
+def path_of(folder: str | os.PathLike) -> pathlib.Path:
+    """Path of prior.npz in a records folder."""
     return pathlib.Path(folder) / "prior.npz"

@@ -106,6 +106,47 @@ def test_what_is_still_large_is_shrunk(large):
     np.testing.assert_allclose(ray, expected, atol=1e-5)
 
 
+def test_a_cached_crop_keeps_dots_and_labels_in_their_places(large):
+    """Cut by a reader and then once more: the labels follow the pixels."""
+    picture, parts, points, box = large
+    camera = (900.0, 901.0, 700.0, 550.0)
+    stored = frames.example(
+        picture[..., ::-1], parts, **fields(points, box, intrinsics=camera)
+    )
+    cached = frames.cached_crop(stored, 250)
+    assert max(cached.width, cached.height) == 250
+    shown = pixels.decode_jpeg(cached.image, (cached.width, cached.height))
+    column, row = np.rint(cached.keypoints[:, :2]).astype(int).T
+    assert (shown.max(axis=-1)[row, column] > 100).all()
+    labels = cv2.imdecode(np.frombuffer(cached.parts, np.uint8), -1)
+    colours = (
+        record_samples.LEFT_PART,
+        record_samples.RIGHT_PART,
+        record_samples.MIDDLE_PART,
+    )
+    expected = np.array(colours)[record_samples.SIDES]
+    np.testing.assert_array_equal(labels[row, column], expected)
+    # The camera still sees the same rays.
+    rays = (points[:, :2] - camera[2:]) / camera[:2]
+    focal, centre = cached.intrinsics[:2], cached.intrinsics[2:]
+    np.testing.assert_allclose(
+        cached.keypoints[:, :2], rays * focal + centre, atol=0.002
+    )
+    # And the cut says where it lies in the picture of the dataset.
+    assert cached.original_size.tolist() == list(SIZE)
+    scale = cached.cut[2:] / [cached.width, cached.height]
+    in_picture = cached.cut[:2] + (cached.keypoints[:, :2] + 0.5) * scale - 0.5
+    np.testing.assert_allclose(in_picture, points[:, :2], atol=0.01)
+
+
+def test_a_cached_crop_of_damaged_bytes_is_refused(large):
+    picture, parts, points, box = large
+    stored = frames.example(picture[..., ::-1], parts, **fields(points, box))
+    stored.image = stored.image[:100]
+    with pytest.raises(pixels.BadImage):
+        frames.cached_crop(stored, 250)
+
+
 def test_a_small_png_is_encoded_whole(tmp_path):
     sample = record_samples.example(1)
     image = pixels.decode_jpeg(sample.image, (sample.width, sample.height))

@@ -1,0 +1,1 @@
+"""The checks of training.gpu_check, each in processes of its own."""
