@@ -182,17 +182,17 @@ def sample(
     for start in range(0, len(noisy), BATCH):
         rows = slice(start, start + BATCH)
         found, true = tf.constant(noisy[rows]), people.take(rows)
-        whole = model.regressor(found)
-        alone = model.regressor(found, denoise=False)
+        estimate = model.regressor(found)
+        undenoised = model.regressor(found, denoise=False)
         posed = (
-            (true.rotmats, alone.betas),
-            (alone.matrices, true.betas),
-            (smplr.rotations_of(alone), true.betas),
-            (smplr.rotations_of(whole), whole.betas),
+            (true.rotmats, undenoised.betas),
+            (undenoised.matrices, true.betas),
+            (smplr.rotations_of(undenoised), true.betas),
+            (smplr.rotations_of(estimate), estimate.betas),
         )
         of_bodies = [model.points(*body)[0] for body in posed]
         moved = _on_points(of_bodies[-1], found)
-        parts = (found, whole.points, *of_bodies, moved, alone.gender)
+        parts = (found, estimate.points, *of_bodies, moved, undenoised.gender)
         chunks.append(Sampled(*map(np.asarray, parts)))
     return Sampled(*map(np.concatenate, zip(*chunks, strict=True)))
 

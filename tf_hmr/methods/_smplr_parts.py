@@ -109,8 +109,10 @@ class Sampler:
     def __call__(self, rotmats, betas, gender) -> Sample:
         """Draws one sample for each body (B, ...)."""
         count = tf.shape(betas)[0]
-        turned = self._turns(count) @ rotmats[:, 0]
-        rotmats = tf.concat([turned[:, tf.newaxis], rotmats[:, 1:]], axis=1)
+        root_rotations = self._turns(count) @ rotmats[:, 0]
+        rotmats = tf.concat(
+            [root_rotations[:, tf.newaxis], rotmats[:, 1:]], axis=1
+        )
         points, _ = self._points(rotmats, betas)
         noise = tf.random.stateless_uniform(
             tf.shape(points), dropout.next_seed(self.seeds), -1.0, 1.0
@@ -210,11 +212,11 @@ class Shape(Part):
         """The mean over betas and known genders, and the numbers' size."""
         sample, numbers = prediction
         is_known = tf.cast(tf.abs(sample.gender) > 0, tf.float32)
-        known = tf.concat([tf.ones_like(sample.betas), is_known], axis=1)
+        counted = tf.concat([tf.ones_like(sample.betas), is_known], axis=1)
         true = tf.concat([sample.betas, sample.gender], axis=1)
-        error = tf.reduce_sum(known * tf.abs(numbers - true), axis=1)
+        error = tf.reduce_sum(counted * tf.abs(numbers - true), axis=1)
         return {
-            "shape": method.Term(error, tf.reduce_sum(known, axis=1), 1.0),
+            "shape": method.Term(error, tf.reduce_sum(counted, axis=1), 1.0),
             "size": _mean(tf.abs(numbers), SIZE_WEIGHT),
         }
 

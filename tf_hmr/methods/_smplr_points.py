@@ -96,21 +96,21 @@ class Root:
         betas = rng.normal(size=(self._SHAPES, data.num_betas))
         shapes = rest + np.einsum("np,pkc->nkc", betas, blends)
         names = joints.SMPLR41
-        near = list(joints.select(_NEAR_PELVIS, of=names))
+        near_rows = list(joints.select(_NEAR_PELVIS, of=names))
         # The pelvis is row 0.
-        others = shapes[:, 1:][:, near].transpose(0, 2, 1)
+        neighbours = shapes[:, 1:][:, near_rows].transpose(0, 2, 1)
         rows = np.concatenate(
             [
-                others.reshape(-1, len(near)),
-                np.full((1, len(near)), self._SUM_IS_ONE),
-                self._RIDGE * np.eye(len(near)),
+                neighbours.reshape(-1, len(near_rows)),
+                np.full((1, len(near_rows)), self._SUM_IS_ONE),
+                self._RIDGE * np.eye(len(near_rows)),
             ]
         )
         values = np.concatenate(
-            [shapes[:, 0].ravel(), [self._SUM_IS_ONE], np.zeros(len(near))]
+            [shapes[:, 0].ravel(), [self._SUM_IS_ONE], np.zeros(len(near_rows))]
         )
         weights = np.zeros((1, len(names), 1), np.float32)
-        weights[0, near, 0] = np.linalg.lstsq(rows, values, rcond=None)[0]
+        weights[0, near_rows, 0] = np.linalg.lstsq(rows, values, rcond=None)[0]
         self.weights = weights / weights.sum()
 
     def __call__(self, points: tf.Tensor) -> tf.Tensor:
@@ -161,20 +161,27 @@ def weak_camera(
     """
     visible = keypoints[..., 2:]
     count = tf.reduce_sum(visible, axis=1, keepdims=True)
-    seen = tf.where(visible > 0, keypoints[..., :2], 0.0)
+    image_points = tf.where(visible > 0, keypoints[..., :2], 0.0)
 
     def mean(values):
         total = tf.reduce_sum(visible * values, axis=1, keepdims=True)
         return tf.math.divide_no_nan(total, count)
 
-    middle, seen_middle = mean(points[..., :2]), mean(seen)
-    own, other = points[..., :2] - middle, seen - seen_middle
-    covariance = tf.reduce_sum(visible * own * other, (1, 2), keepdims=True)
-    variance = tf.reduce_sum(visible * own * own, (1, 2), keepdims=True)
+    middle, image_middle = mean(points[..., :2]), mean(image_points)
+    body_offsets, image_offsets = (
+        points[..., :2] - middle,
+        image_points - image_middle,
+    )
+    covariance = tf.reduce_sum(
+        visible * body_offsets * image_offsets, (1, 2), keepdims=True
+    )
+    variance = tf.reduce_sum(
+        visible * body_offsets * body_offsets, (1, 2), keepdims=True
+    )
     scale = tf.math.divide_no_nan(covariance, variance)
     is_fit = (count >= MIN_KEYPOINTS) & (scale > _MIN_SCALE)
     is_fit = tf.cast(is_fit[:, 0, 0], tf.float32)
-    return scale, seen_middle - scale * middle, is_fit
+    return scale, image_middle - scale * middle, is_fit
 
 
 def labelled_keypoints(batch, names: tuple[str, ...]) -> tf.Tensor:

@@ -206,26 +206,26 @@ class Model(method.Method):
         """
         vertices, points, skeleton = self.body(rotmats, betas)
         landmarks = tf.gather(vertices, self._landmarks, axis=1)
-        own = tf.concat([skeleton[:, 1:], landmarks], axis=1)
+        body_points = tf.concat([skeleton[:, 1:], landmarks], axis=1)
         if procrustes:
             pelvis = skeleton[:, 0:1]
-            turn = nearest_rotation.aligning_rotation(own, maps.points)
-            vertices, points, own = (
-                _turned(turn, values, pelvis)
-                for values in (vertices, points, own)
+            turn = nearest_rotation.aligning_rotation(body_points, maps.points)
+            vertices, points, body_points = (
+                _turn_about(turn, values, pelvis)
+                for values in (vertices, points, body_points)
             )
             rotmats = tf.concat(
                 [tf.matmul(turn, rotmats[:, 0:1]), rotmats[:, 1:]], axis=1
             )
-        weak = _camera(maps, own)
+        weak = _camera(maps, body_points)
         keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(
             rotmats, betas, weak, points, keypoints, vertices
         )
 
     def _training_prediction(self, maps, estimate) -> method.Prediction:
-        own, points = self.points(estimate.matrices, estimate.betas)
-        weak = _camera(maps, own)
+        body_points, points = self.points(estimate.matrices, estimate.betas)
+        weak = _camera(maps, body_points)
         return method.Prediction(
             rotations_of(estimate),
             estimate.betas,
@@ -237,25 +237,25 @@ class Model(method.Method):
                 **{f"maps/{k}": v for k, v in maps._asdict().items()},
                 "denoised": estimate.points,
                 "matrices": estimate.matrices,
-                "own": own,
+                "own": body_points,
             },
         )
 
     def terms(self, batch, prediction):
         """All losses of the paper, L_CNN + L_DAE + L_R + L_beta + L_SMPL."""
-        found = prediction.intermediate
+        tensors = prediction.intermediate
         maps = _smplr_maps.Maps(
-            *(found[f"maps/{name}"] for name in _smplr_maps.Maps._fields)
+            *(tensors[f"maps/{name}"] for name in _smplr_maps.Maps._fields)
         )
         truth = self.encoder.truth(batch)
         terms = self.encoder.terms_of(truth, maps)
         weight, absolute = self.config.body_losses, _smplr_maps.absolute
         if weight:
             pairs = {
-                "denoised": (found["denoised"], truth.points),
-                "rotmats": (found["matrices"], batch["rotmats"]),
+                "denoised": (tensors["denoised"], truth.points),
+                "rotmats": (tensors["matrices"], batch["rotmats"]),
                 "betas": (prediction.betas, batch["betas"]),
-                "smpl": (found["own"], truth.points),
+                "smpl": (tensors["own"], truth.points),
             }
             terms |= {
                 name: absolute(tf.abs(pred - true), truth.labelled, weight)
@@ -269,21 +269,21 @@ def rotations_of(estimate: _smplr_regressor.BodyEstimate) -> tf.Tensor:
     return nearest_rotation.nearest_rotation(estimate.matrices, _SQUARINGS)
 
 
-def _turned(turn, points, pelvis) -> tf.Tensor:
+def _turn_about(turn, points, pelvis) -> tf.Tensor:
     """Turns points (B, N, 3) about the pelvis (B, 1, 3) by (B, 1, 3, 3)."""
     batch = -1 if points.shape[0] is None else points.shape[0]
     turn = tf.reshape(turn, (batch, 3, 3))
     return tf.matmul(points - pelvis, turn, transpose_b=True) + pelvis
 
 
-def _camera(maps: _smplr_maps.Maps, own) -> tf.Tensor:
+def _camera(maps: _smplr_maps.Maps, body_points) -> tf.Tensor:
     """(B, 3) camera that lays the mean of a body's points on that found.
 
     Args:
         maps: the points found.
-        own: (B, 41, 3) points of the body, metres.
+        body_points: (B, 41, 3) points of the body, metres.
     """
-    place = tf.reduce_mean(maps.places[..., :2], axis=1)
-    middle = tf.reduce_mean(own[..., :2], axis=1)
+    centre = tf.reduce_mean(maps.places[..., :2], axis=1)
+    middle = tf.reduce_mean(body_points[..., :2], axis=1)
     scale = tf.reshape(maps.scale, (-1, 1))
-    return tf.concat([scale, 2.0 * place / scale - middle], axis=-1)
+    return tf.concat([scale, 2.0 * centre / scale - middle], axis=-1)

@@ -27,7 +27,7 @@ def full() -> config.Experiment:
 
     Omega's rate is the paper's .001: at the code's .01 it does not learn.
     """
-    alone = config.Optim(lr=1e-3, schedule="sigmoid")
+    part_optim = config.Optim(lr=1e-3, schedule="sigmoid")
     return config.Experiment(
         method=smplr.Config(crop="truth", procrustes=False),
         data=config.Data(
@@ -45,10 +45,10 @@ def full() -> config.Experiment:
         ),
         before=_parts(
             {
-                "shape": (_PART_STEPS, alone),
-                "pose": (_PART_STEPS, alone),
+                "shape": (_PART_STEPS, part_optim),
+                "pose": (_PART_STEPS, part_optim),
                 "pose_smpl": (_FINE_TUNE_STEPS, config.Optim(lr=1e-4)),
-                "denoiser": (_PART_STEPS, alone),
+                "denoiser": (_PART_STEPS, part_optim),
                 "encoder": (
                     EPOCHS * IMAGES // BATCH_SIZE,
                     config.Optim(lr=1e-2, schedule="sigmoid_late"),
@@ -66,7 +66,7 @@ def quick() -> config.Experiment:
     """SMPLR in minutes of a CPU, on `quick`'s rendered people."""
     images = quick_recipe.experiment(paired=False, adversary=False)
     batch_size = images.data.batch_size
-    alone = config.Optim(lr=1e-3, schedule="cosine", clip_norm=1.0)
+    part_optim = config.Optim(lr=1e-3, schedule="cosine", clip_norm=1.0)
     return config.Experiment(
         method=smplr.Config(
             image_size=64,
@@ -89,10 +89,10 @@ def quick() -> config.Experiment:
         ),
         before=_parts(
             {
-                "shape": (800, alone),
-                "pose": (2500, alone),
-                "pose_smpl": (1000, dataclasses.replace(alone, lr=3e-4)),
-                "denoiser": (800, alone),
+                "shape": (800, part_optim),
+                "pose": (2500, part_optim),
+                "pose_smpl": (1000, dataclasses.replace(part_optim, lr=3e-4)),
+                "denoiser": (800, part_optim),
                 "encoder": (
                     2500,
                     dataclasses.replace(images.optim, lr=3e-3),
@@ -101,7 +101,7 @@ def quick() -> config.Experiment:
         ),
         precision=images.precision,
         steps=300,
-        optim=dataclasses.replace(alone, lr=3e-4),
+        optim=dataclasses.replace(part_optim, lr=3e-4),
         eval_every=1000,
         save_every=400,
         log_every=50,
