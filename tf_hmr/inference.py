@@ -232,7 +232,7 @@ def crop_inputs(
 
     Raises:
         ValueError: the method reads landmarks and there are none, or reads
-            the global rotation, which no photo has.
+            a label, which no photo has.
     """
     size = image_size(image)
     if intrinsics is None:
@@ -241,6 +241,11 @@ def crop_inputs(
         raise ValueError(
             "The method reads the labelled global rotation of a body, which "
             "no photo has (true_root=True). Pass a model without it."
+        )
+    if "depth" in model.input_names:
+        raise ValueError(
+            "The method reads the labelled distance of a body, which no photo "
+            "has (crop='truth'). Pass a model of crop='estimated'."
         )
     makers = {
         "image": lambda n: crop.crop_image(

@@ -138,6 +138,56 @@ SMPLR16 = (
     "right_wrist",
 )
 
+# Points of the skin beside the joints, in the order of SMPLR (Madadi et al.
+# 2020, section 3; meysam-madadi/SMPLR: Models/e2ePoseestimator.py). The last is
+# no `nose` of COCOPLUS19, which has rows of its own.
+LANDMARKS18 = (
+    "left_breast",
+    "right_breast",
+    "belly",
+    "right_hip_side",
+    "left_hip_side",
+    "right_thigh_front",
+    "left_thigh_front",
+    "right_thigh_back",
+    "left_thigh_back",
+    "left_toe",
+    "right_toe",
+    "left_fingertip",
+    "left_biceps",
+    "left_triceps",
+    "right_biceps",
+    "right_triceps",
+    "right_fingertip",
+    "nose_tip",
+)
+
+# The authors' kinematic tree is only in their download; this one agrees with
+# the bone lengths that their code lists.
+LANDMARKS18_PARENTS = {
+    "left_breast": "spine3",
+    "right_breast": "spine3",
+    "belly": "pelvis",
+    "right_hip_side": "pelvis",
+    "left_hip_side": "pelvis",
+    "right_thigh_front": "right_hip",
+    "left_thigh_front": "left_hip",
+    "right_thigh_back": "right_thigh_front",
+    "left_thigh_back": "left_thigh_front",
+    "left_toe": "left_foot",
+    "right_toe": "right_foot",
+    "left_fingertip": "left_hand",
+    "left_biceps": "left_shoulder",
+    "left_triceps": "left_biceps",
+    "right_biceps": "right_shoulder",
+    "right_triceps": "right_biceps",
+    "right_fingertip": "right_hand",
+    "nose_tip": "head",
+}
+
+# What SMPLR's networks find, relative to the pelvis.
+SMPLR41 = SMPL24[1:] + LANDMARKS18
+
 FEET6 = (
     "left_big_toe",
     "left_small_toe",
@@ -275,3 +325,10 @@ def parents() -> tuple[int, ...]:
     return (-1,) + tuple(
         SMPL24.index(SMPL24_PARENTS[name]) for name in SMPL24[1:]
     )
+
+
+def smplr41_parents() -> tuple[int, ...]:
+    """Row of each SMPLR41 point's parent in ("pelvis",) + SMPLR41."""
+    rows = ("pelvis",) + SMPLR41
+    names = SMPL24_PARENTS | LANDMARKS18_PARENTS
+    return tuple(rows.index(names[name]) for name in SMPLR41)

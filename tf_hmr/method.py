@@ -180,6 +180,11 @@ class Method(Learner):
         """Side of the square input crop in pixels."""
         return self.config.image_size
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the outputs, for the card of an exported file."""
+        return ()
+
     def inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Selects the tensors of `input_names` from a batch."""
         return {name: batch[name] for name in self.input_names}

@@ -51,6 +51,11 @@ INPUTS: dict[str, Input] = {
         "labelled rotation of the whole body, x right, y down, z forward; no "
         "photo has one: for experiments on labelled people",
     ),
+    "depth": Input(
+        (1,),
+        "labelled distance of the body along the camera's axis, metres; no "
+        "photo has one: for experiments on labelled people",
+    ),
 }
 """All inputs by name; float32, except the image of an exported file."""
 
@@ -100,6 +105,7 @@ def example(
         # A focal length of the photo's longer side, in units of half a side.
         "intrinsics": [2.0, 2.0, 0.0, 0.0],
         "global_rotation": np.eye(3),
+        "depth": [3.0],
     }
     return {
         name: np.broadcast_to(

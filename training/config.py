@@ -98,8 +98,12 @@ class Optim:
     weight_decay: config_values.NonNegative = 0.0
     """Decoupled weight decay (AdamW); 0 is Adam. HMR's release sets a decay but
     does not apply it."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """'cosine' falls to zero over the stage's steps."""
+    schedule: Literal["constant", "cosine", "sigmoid", "sigmoid_late"] = (
+        "constant"
+    )
+    """'cosine' falls to zero over the stage's steps. 'sigmoid' falls to 1e-4 as
+    SMPLR's code has it, by half after a quarter of them; 'sigmoid_late' is that
+    of its hourglass, by half after 5/8 of them."""
     warmup_steps: config_values.CountOrNone = 0
     """Steps over which the learning rate rises from zero."""
     clip_norm: config_values.NonNegative = 0.0

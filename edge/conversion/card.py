@@ -110,6 +110,7 @@ def make(
         "topology": data.topology,
         "body": {"name": data.name, "licence": data.licence},
         "config": dataclasses.asdict(model.config),
+        "notes": list(model.notes),
         "commit": provenance.commit(digits=40),
         "versions": versions(),
         "tested_with": [

@@ -11,8 +11,24 @@ from training.papers import paper_tables, parity
 NUMBERS = {"HMR": 28, "SMPLR": 175, "HKMR": 49, "HUND": 21}
 # And the sum of all that is printed, added up from the papers' text.
 SUMS = {"HMR": 4117.85, "SMPLR": 12647.852, "HKMR": 7459.095, "HUND": 7825.53}
-# Methods, experiments and protocols that are still to come.
-PLANNED = {"smplr", "hund"}
+# Methods, experiments and protocols that are still to come. Of SMPLR, the rows
+# of its whole method are there; rows of a part alone need outputs that
+# training.evaluate does not score yet.
+PLANNED = {
+    "hund",
+    "smplr_alexnet",
+    "smplr_dae_2d",
+    "smplr_dae_alexnet",
+    "smplr_dae_shn",
+    "smplr_pose",
+    "smplr_pose_smpl",
+    "smplr_shape",
+    "smplr_shn",
+    "smplr_shn_e2e",
+    "smplr_shn_final",
+    "smplr_shn_final_e2e",
+    "smplr_shn_no_landmarks",
+}
 
 
 def test_all_tables_are_there():
@@ -117,7 +133,9 @@ def test_training_records_have_the_rules_of_the_boxes_that_are_seen():
         requirements = cell.requirements
         if requirements.not_reproducible or parity.missing_code(requirements):
             continue
-        assert requirements.rules in ("hmr", "spin"), cell
+        # Of SMPLR's datasets only SURREAL has rules.
+        has_rules = requirements.rules in ("hmr", "spin", "smplr")
+        assert has_rules or cell.paper == "SMPLR", cell
         if requirements.metric == paper_tables.PARAMETERS:
             continue
         boxes = protocols.get(requirements.protocol).box_rules

@@ -30,6 +30,9 @@ TOLERANCES = {
     "gram_schmidt": Tolerance(
         1e-5, 0, "nearly parallel columns cancel digits of their difference"
     ),
+    "learning_rate": Tolerance(
+        1e-8, 1e-5, "a float32 exponential of numbers up to 12"
+    ),
     "relative_float32": Tolerance(0, 1e-6, "a few float32 roundings"),
     "tf1_features": Tolerance(
         1e-4, 0, "float32 of 50 layers in TensorFlow 1.15; values up to 10"

@@ -12,8 +12,12 @@ _SEED = 1
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Shape of each variable of the original `name` by its name there."""
-    listed = json.loads((GOLDEN / name / "variables.json").read_text())
-    return {key: tuple(shape) for key, shape in listed.items()}
+    return {key: tuple(shape) for key, shape in variables(name).items()}
+
+
+def variables(name: str) -> dict:
+    """What the original's list of variables holds."""
+    return json.loads((GOLDEN / name / "variables.json").read_text())
 
 
 def golden(name: str) -> dict[str, np.ndarray]:
@@ -22,8 +26,6 @@ def golden(name: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def random_of(variable: str) -> np.random.RandomState:
+def random_of(variable: str, seed: int = _SEED) -> np.random.RandomState:
     """The numbers that a variable is drawn from; each has its own seed."""
-    return np.random.RandomState(
-        (zlib.crc32(variable.encode()) + _SEED) % 2**32
-    )
+    return np.random.RandomState((zlib.crc32(variable.encode()) + seed) % 2**32)

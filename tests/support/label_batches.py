@@ -28,8 +28,10 @@ def make_batch(rng, size=64, count=4, labelled=(1, 1, 0, 0)):
         "image_size": np.tile([160.0, 120.0], (count, 1)),
         "intrinsics": np.tile([2.5, 2.5, 0.1, -0.3], (count, 1)),
         "landmarks": rng.normal(0, 0.3, (count, len(joints.BLAZEPOSE33), 7)),
+        "depth": np.full((count, 1), 4.0),
         "gender": np.sign(rng.normal(size=count)),
         "prior_rotmats": turn[count : 4 * count],
         "prior_betas": rng.normal(size=(3 * count, 10)),
+        "prior_gender": np.sign(rng.normal(size=3 * count)),
     }
     return {k: tf.constant(v, tf.float32) for k, v in arrays.items()}

@@ -150,12 +150,17 @@ def test_wrong_input_is_explained(model, photo, boxes, told):
     assert told in str(caught.value)
 
 
-def test_a_photo_has_no_true_root():
-    reader = types.SimpleNamespace(
-        input_names=("image", "global_rotation"), image_size=64
-    )
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("global_rotation", "labelled global rotation"),
+        ("depth", "labelled distance.*crop='estimated'"),
+    ],
+)
+def test_a_photo_has_no_labels(name, words):
+    reader = types.SimpleNamespace(input_names=("image", name), image_size=64)
     image = np.zeros((64, 64, 3), np.uint8)
-    with pytest.raises(ValueError, match="labelled global rotation"):
+    with pytest.raises(ValueError, match=words):
         inference.crop_inputs(reader, image, [(0, 0, 64, 64)])
 
 

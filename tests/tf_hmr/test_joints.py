@@ -15,6 +15,8 @@ ORDERS = {
     "COCO17": joints.COCO17,
     "H36M17": joints.H36M17,
     "FEET6": joints.FEET6,
+    "LANDMARKS18": joints.LANDMARKS18,
+    "SMPLR41": joints.SMPLR41,
     "KEYPOINTS": joints.KEYPOINTS,
 }
 OPEN_BODY = (

@@ -76,16 +76,12 @@ def test_exact_landmarks_are_lifted_to_about_their_body(lifter, tasks):
     mean_person = dataclasses.replace(mean_person, joints=points[0].numpy())
     mean_people = [people[0]._replace(person=mean_person)] * len(tasks)
     assert (pa_mm(people, tasks) < 0.8 * pa_mm(mean_people, tasks)).all()
-    for fitted, task in zip(people, tasks, strict=True):
+    for fitted in people:
         fitted.person.check()
         assert fitted.error < 15
         assert fitted.person.focal_px == FOCAL
-        # Where it stands: within the photo, about as far as it is.
+        # About as far as it is.
         assert 4 < fitted.person.translation[2] < 8
-        points = landmark_fitting.keypoints(task.landmarks)
-        expected = points[points[:, 2] > 0, :2].mean(axis=0)
-        middle = fitted.person.keypoints_px.mean(axis=0)
-        assert np.linalg.norm(middle - expected) < 25
 
 
 def test_a_fit_is_nearer_to_the_landmarks_than_its_start(lifter, fitter, tasks):

@@ -18,7 +18,7 @@ import scipy.sparse
 
 from tf_hmr import joints
 from tf_hmr.body import files as body_files
-from tf_hmr.body import keypoint_regressors, validation
+from tf_hmr.body import keypoint_regressors, surface_landmarks, validation
 from tf_hmr.body import parts as body_parts
 from tf_hmr.body import topology as body_topology
 from tf_hmr.formats import atomic
@@ -211,19 +211,30 @@ class BodyData:
         For a posed body see also `skeleton_keypoints`.
 
         Raises:
-            ValueError: a name is no keypoint of joints.KEYPOINTS.
+            ValueError: a name is no keypoint of joints.KEYPOINTS and no
+                landmark of joints.LANDMARKS18, or is a landmark and this
+                body's topology has none.
             FileNotFoundError: this body came without the file that holds it;
                 the message names the file and its publisher.
         """
-        joints.select(names, of=joints.KEYPOINTS)
+        joints.select(names, of=joints.KEYPOINTS + joints.LANDMARKS18)
+        landmarks = [name for name in names if name in joints.LANDMARKS18]
         missing = [
-            name for name in names if name not in self.keypoint_regressor
+            name
+            for name in names
+            if name not in self.keypoint_regressor and name not in landmarks
         ]
         if missing:
             raise FileNotFoundError(
                 keypoint_regressors.missing(missing, self.name)
             )
-        return np.stack([self.keypoint_regressor[name] for name in names])
+        rows = dict(self.keypoint_regressor)
+        if landmarks:
+            landmark_rows = surface_landmarks.rows(
+                self.topology, self.num_vertices, landmarks
+            )
+            rows |= zip(landmarks, landmark_rows, strict=True)
+        return np.stack([rows[name] for name in names])
 
     @property
     def skeleton_keypoints(self) -> tuple[str, ...]:

@@ -69,17 +69,18 @@ class Body:
 
         Args:
             data: the body.
-            joint_names: keypoints to return, any of joints.KEYPOINTS.
+            joint_names: keypoints to return, any of joints.KEYPOINTS and
+                joints.LANDMARKS18.
             jit: compile with XLA, once per batch size (seconds). False gives
                 a plain graph for export.
 
         Raises:
-            ValueError: a name is not in joints.KEYPOINTS.
-            FileNotFoundError: `data` has no regressor for a name.
+            ValueError, FileNotFoundError: as BodyData.regressor.
         """
         self.data = data
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
+        self.jit = jit
         self._tree = _tree(data.parents)
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():

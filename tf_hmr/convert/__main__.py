@@ -10,6 +10,10 @@ Examples:
     python -m tf_hmr.convert spin data/model_checkpoint.pt \
         --body SMPL_NEUTRAL.pkl --out weights/spin
 
+    python -m tf_hmr.convert smplr --shn shn/model.ckpt --dae dae/model.ckpt \
+        --shape shape/model.ckpt --pose pose/model.ckpt \
+        --body SMPL_NEUTRAL.pkl --out weights/smplr
+
 The folder holds no array of the body: pass --body wherever it is used.
 """
 
@@ -23,6 +27,7 @@ import tyro
 
 from tf_hmr.convert import hmr_tf1 as convert_hmr_tf1
 from tf_hmr.convert import report as conversion
+from tf_hmr.convert import smplr as convert_smplr
 from tf_hmr.convert import spin as convert_spin
 
 _log = logging.getLogger("tf_hmr")
@@ -40,7 +45,9 @@ class HmrTf1:
     out: Path
     """Folder for the model; new or empty."""
 
-    converter = convert_hmr_tf1
+    def converted(self):
+        """The model and the report."""
+        return convert_hmr_tf1.convert(self.checkpoint, self.body)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +62,44 @@ class Spin:
     out: Path
     """Folder for the model; new or empty."""
 
-    converter = convert_spin
+    def converted(self):
+        """The model and the report."""
+        return convert_spin.convert(self.checkpoint, self.body)
 
 
-COMMANDS = {"hmr-tf1": HmrTf1, "spin": Spin}
+@dataclasses.dataclass(frozen=True)
+class Smplr:
+    """The four checkpoints of meysam-madadi/SMPLR (TensorFlow 1)."""
+
+    shn: Path
+    """Prefix of the volumetric hourglass' checkpoint, or one of its files."""
+    dae: Path
+    """That of the denoising autoencoder."""
+    shape: Path
+    """That of the network that reads betas and gender from bone lengths."""
+    pose: Path
+    """That of the network that reads rotations from bone directions."""
+    body: str
+    """The body to pose: an SMPL .pkl, its folder, an .npz, or 'open'. The
+    weights were trained with SMPL's female and male bodies."""
+    out: Path
+    """Folder for the model; new or empty."""
+
+    def converted(self):
+        """The model and the report."""
+        prefixes = convert_smplr.Checkpoints(
+            self.shn, self.dae, self.shape, self.pose
+        )
+        return convert_smplr.convert(prefixes, self.body)
 
 
-def run(command: HmrTf1 | Spin) -> None:
+COMMANDS = {"hmr-tf1": HmrTf1, "smplr": Smplr, "spin": Spin}
+
+
+def run(command: HmrTf1 | Smplr | Spin) -> None:
     """Converts, writes, and reports what was read, dropped and left over."""
     conversion.check_out(command.out)
-    model, report = command.converter.convert(command.checkpoint, command.body)
+    model, report = command.converted()
     for line in conversion.lines(report):
         _log.info(line)
     written = conversion.save(model, command.out)

@@ -253,17 +253,19 @@ def fitted_camera(points, image, weight):
         (B, 3) s, tx, ty, with s > 0; that of a body that fills the crop where
         fewer than two are seen.
     """
-    total = tf.reduce_sum(weight, axis=1, keepdims=True) + _TINY
+    total = tf.reduce_sum(weight, axis=1) + _TINY
 
+    # Delegates take no slice that drops an axis.
     def about_middle(values):
-        middle = tf.reduce_sum(weight * values, axis=1, keepdims=True) / total
-        return middle[:, 0], values - middle
+        middle = tf.reduce_sum(weight * values, axis=1) / total
+        return middle, values - tf.expand_dims(middle, 1)
 
     body_middle, body = about_middle(points[..., :2])
     image_middle, seen_points = about_middle(image)
 
     def weighted_sum(values):
-        return tf.reduce_sum(weight * values, axis=[1, 2])[:, None]
+        columns = tf.reduce_sum(weight * values, axis=1)
+        return tf.reduce_sum(columns, axis=1, keepdims=True)
 
     spread = weighted_sum(body * body)
     scale = weighted_sum(body * seen_points) / (spread + _TINY)

@@ -4,6 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from tf_hmr import method as methods
@@ -62,13 +63,19 @@ class Checkpoints:
             for name, optimizer in optimizers.items()
             for v in optimizer.variables
         ]
-        self._state = tf.train.Checkpoint(
-            method=method,
-            optimizers=optimizers,
-            seeds=seeds,
-            step=self.step,
-            mean=mean,
-        )
+        parts = {
+            "method": method,
+            "optimizers": optimizers,
+            "seeds": seeds,
+            "step": self.step,
+            "mean": mean,
+        }
+        self._older = self._state = tf.train.Checkpoint(**parts)
+        self._unreached = _unreached(self._state, method)
+        if self._unreached:
+            # In the model's order: names that Keras made may differ.
+            values = [v.value for v in self._unreached]
+            self._state = tf.train.Checkpoint(**parts, unreached=values)
         # All workers save, as reading the state may need all of them; the
         # chief's files remain.
         worker = cluster.read()
@@ -127,7 +134,7 @@ class Checkpoints:
         paths = [str(self.folder / f"ckpt-{number}") for number in numbers]
         for index, path in reversed(list(enumerate(paths))):
             try:
-                status = self._state.restore(path)
+                status = self._state_in(path).restore(path)
                 status.assert_existing_objects_matched()
                 model_files.check_finite(self._weights, path)
                 if self._fits is not None:
@@ -153,6 +160,23 @@ class Checkpoints:
             )
         return 0
 
+    def _state_in(self, path: str) -> tf.train.Checkpoint:
+        """The state without what an older version did not save."""
+        if not self._unreached:
+            return self._state
+        keys = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+        if any(key.startswith("unreached/") for key in keys):
+            return self._state
+        log.warning(
+            "Checkpoint %s is of a version that did not save %s and %d more. "
+            "They start anew; a run that needs them as they were must be "
+            "trained again.",
+            path,
+            self._unreached[0].path,
+            len(self._unreached) - 1,
+        )
+        return self._older
+
     def _set_aside(self) -> None:
         for path in self._damaged:
             for file in self.folder.glob(f"{Path(path).name}.*"):
@@ -166,3 +190,20 @@ class Checkpoints:
                 Path(f"{path}.index").stat().st_mtime for path in self._intact
             ],
         )
+
+
+def _unreached(
+    state: tf.train.Checkpoint, method: methods.Method
+) -> list[keras.Variable]:
+    """Variables that TensorFlow does not find in a model.
+
+    It does not look into Keras' lists: of a layer in a list only an optimiser
+    knows the trainable variables, and nothing the batch statistics.
+    """
+    objects = tf.train.TrackableView(state).descendants()
+    found = {id(thing) for thing in objects}
+    return [
+        v
+        for v in method.variables
+        if id(v) not in found and id(v.value) not in found
+    ]

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_hmr import method as methods
 from training import config
 from training.data.pipeline import warp
-from training.engine import fit_store
+from training.engine import fit_store, schedules
 from training.engine.adam import Adam
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
@@ -28,24 +28,6 @@ no_autograph = tf.autograph.experimental.do_not_convert
 Batch = dict[str, tf.Tensor]
 
 
-def schedule(optim: config.Optim, lr: float, steps: int):
-    """The learning rate as Keras takes it: a number or a schedule."""
-    if optim.schedule == "constant" and not optim.warmup_steps:
-        return lr
-    if optim.schedule == "constant":
-        return keras.optimizers.schedules.PolynomialDecay(
-            0.0, optim.warmup_steps, end_learning_rate=lr
-        )
-    if not optim.warmup_steps:
-        return keras.optimizers.schedules.CosineDecay(lr, steps)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(steps - optim.warmup_steps, 1),
-        warmup_target=lr,
-        warmup_steps=optim.warmup_steps,
-    )
-
-
 def optimizer(
     optim: config.Optim, lr: float, steps: int, variables: list
 ) -> keras.optimizers.Optimizer:
@@ -54,7 +36,8 @@ def optimizer(
     Slots must exist before the first step: a restore would silently lose
     them, and Mirrored cannot make variables inside a step.
     """
-    adam = Adam(schedule(optim, lr, steps), optim.weight_decay)
+    rate = schedules.schedule(optim, lr, steps)
+    adam = Adam(rate, optim.weight_decay)
     adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
     adam.build(variables)
     return adam

@@ -9,7 +9,7 @@ r"""The lifter, on BlazePose's landmarks of rendered people.
     python -m training.fit lifter --records DATA --workdir runs/lifter
 
 No image is decoded: 8,000 steps of 256 people are ten minutes on two cores that
-others use, too. 60,000 people of `--count` are looked at in an hour.
+others use, too.
 """
 
 from tf_hmr.methods import lifter

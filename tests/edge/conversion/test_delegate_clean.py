@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from ai_edge_litert import interpreter
 
 from edge import lint
+from tests.support import tflite_graphs
 from tests.support.closeness import assert_close
 from tf_hmr.geometry import camera, rotations
 
@@ -34,34 +34,11 @@ FUNCTIONS = {
 }
 
 
-def converted(function, shapes) -> bytes:
-    """A .tflite of the function, with built-in operations only."""
-    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
-    graph = tf.function(function, input_signature=specs)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [graph.get_concrete_function()], graph
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    return converter.convert()
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_converts_clean_and_computes_the_same(name, rng):
     function, shapes = FUNCTIONS[name]
-    content = converted(function, shapes)
+    content = tflite_graphs.converted(function, shapes)
     assert list(lint.faults(content)) == []
     inputs = [rng.normal(size=s).astype(np.float32) for s in shapes]
-    assert_close(
-        "rotation", run(content, inputs), function(*map(tf.constant, inputs))
-    )
-
-
-def run(content: bytes, inputs: list[np.ndarray]) -> np.ndarray:
-    """The one output of a .tflite."""
-    lite = interpreter.Interpreter(model_content=content)
-    lite.allocate_tensors()
-    for detail in lite.get_input_details():
-        (value,) = (v for v in inputs if v.shape == tuple(detail["shape"]))
-        lite.set_tensor(detail["index"], value)
-    lite.invoke()
-    return lite.get_tensor(lite.get_output_details()[0]["index"])
+    actual = tflite_graphs.run(content, inputs)
+    assert_close("rotation", actual, function(*map(tf.constant, inputs)))

@@ -21,6 +21,12 @@ SMALL = {
     "dropout": 0.0,
     # SPIN's perspective camera is not the contract's weak one.
     "focal": 0.0,
+    # SMPLR's hourglass.
+    "stacks": 1,
+    "width": 16,
+    "bins": 4,
+    "levels": 2,
+    "stem": (8, 8, 8),
 }
 
 

@@ -2,6 +2,7 @@
 
 import types
 
+import keras
 import numpy as np
 import pytest
 
@@ -105,3 +106,53 @@ def test_too_many_open_files_are_no_damaged_checkpoint(
     again._state = types.SimpleNamespace(restore=fail)
     with pytest.raises(OSError, match="ulimit"):
         again.restore()
+
+
+class Listed(toy_method.Model):
+    """The made-up method with normalisations in a list, as encoders have."""
+
+    def __init__(self, settings, body):
+        super().__init__(settings, body)
+        self.norms = [keras.layers.BatchNormalization() for _ in range(2)]
+
+    def build_all(self):
+        super().build_all()
+        for norm in self.norms:
+            norm.build((None, 3))
+
+
+def with_layers_in_a_list(body):
+    model = Listed(toy_method.Config(), body)
+    model.build_all()
+    return model
+
+
+def test_variables_of_layers_in_lists_are_saved(tmp_path, body, caplog):
+    """TensorFlow does not find them: batch statistics began anew."""
+    model = with_layers_in_a_list(body)
+    variables = model.norms[1].variables
+    for number, variable in enumerate(variables):
+        variable.assign(np.full(variable.shape, 2.0 + number))
+    saved = make(tmp_path, model)
+    assert {v.path for v in saved._unreached} == {
+        v.path for norm in model.norms for v in norm.variables
+    }
+    saved.save(4)
+    other = with_layers_in_a_list(body)
+    assert make(tmp_path, other).restore() == 4
+    for number, variable in enumerate(other.norms[1].variables):
+        expected = np.full(variable.shape, 2.0 + number, np.float32)
+        np.testing.assert_array_equal(variable.numpy(), expected)
+    assert not caplog.text
+
+
+def test_a_checkpoint_without_them_is_read_and_says_so(tmp_path, body, caplog):
+    model = with_layers_in_a_list(body)
+    older = make(tmp_path, model)
+    older._state = older._older
+    model.second.kernel.assign(np.full(model.second.kernel.shape, 3.0))
+    older.save(4)
+    other = with_layers_in_a_list(body)
+    assert make(tmp_path, other).restore() == 4
+    assert (other.second.kernel.numpy() == 3).all()
+    assert "did not save" in caplog.text and "trained again" in caplog.text

@@ -142,22 +142,3 @@ def test_precision_is_of_the_layers(precision):
 def test_float16_is_refused_with_the_reason():
     with pytest.raises(ValueError, match="loss scaled.*bfloat16"):
         devices.precision("float16")
-
-
-@pytest.mark.parametrize(
-    ("kind", "warmup", "expected"),
-    [
-        ("constant", 0, {0: 0.4, 50: 0.4}),
-        ("constant", 10, {0: 0.0, 5: 0.2, 10: 0.4, 50: 0.4}),
-        ("cosine", 0, {0: 0.4, 25: 0.2, 50: 0.0}),
-        ("cosine", 10, {0: 0.0, 5: 0.2, 10: 0.4, 30: 0.2, 50: 0.0}),
-    ],
-)
-def test_rates_rise_from_zero_and_a_cosine_ends_with_its_stage(
-    kind, warmup, expected
-):
-    optim = config.Optim(schedule=kind, warmup_steps=warmup)
-    rate = steps.schedule(optim, 0.4, 50)
-    for step, value in expected.items():
-        actual = rate(step) if callable(rate) else rate
-        assert float(actual) == pytest.approx(value, abs=1e-6), step

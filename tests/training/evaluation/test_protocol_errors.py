@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from tests.support import planted
 from tests.support.closeness import assert_close
 from tf_hmr import joints
+from tf_hmr.body import surface_landmarks
 from training.evaluation import evaluator, protocols, selection
 from training.evaluation import results as scores
 from training.evaluation.metrics import surface
@@ -319,18 +320,43 @@ def test_the_surface_is_about_the_pelvis(body):
 
 def test_bones_a_tenth_too_long(body):
     """All sizes grow about the pelvis: lengths by a tenth of themselves."""
-    index = list(joints.parents()[1:])
+
+    def longer(names, points, vertices):
+        return tuple(
+            points[0] + 1.1 * (side - points[0]) for side in (points, vertices)
+        )
+
+    people = planted.people(body)
+    ids = [
+        surface_landmarks.IDS["open-v1"][name] for name in joints.LANDMARKS18
+    ]
+    points = np.concatenate([people.skeleton, people.vertices[:, ids]], axis=1)
+    index = list(joints.smplr41_parents())
+    lengths = np.linalg.norm(points[:, 1:] - points[:, index], axis=-1)
+    assert lengths.shape == (len(points), 41)
+    metrics = measured("h36m_root_smplr", body, longer)["metrics"]
+    expected = 1000 * 0.1 * lengths
+    assert_close("float32_mm", metrics["bone_length_mm"], expected.mean())
+    offsets = people.vertices[:, ids] - people.skeleton[:, :1]
+    expected = 1000 * 0.1 * np.linalg.norm(offsets, axis=-1)
+    assert_close("float32_mm", metrics["landmarks_mm"], expected.mean())
+
+
+def test_without_known_landmarks_the_joints_bones_count(body, monkeypatch):
+    monkeypatch.setattr(surface_landmarks, "IDS", {})
 
     def longer(names, points, vertices):
         return points[0] + 1.1 * (points - points[0]), vertices
 
     people = planted.people(body)
+    index = list(joints.parents()[1:])
     lengths = np.linalg.norm(
         people.skeleton[:, 1:] - people.skeleton[:, index], axis=-1
     )
-    found = measured("h36m_root_smplr", body, longer)["metrics"]
+    metrics = measured("h36m_root_smplr", body, longer)["metrics"]
     expected = 1000 * 0.1 * lengths
-    assert_close("float32_mm", found["bone_length_mm"], expected.mean())
+    assert_close("float32_mm", metrics["bone_length_mm"], expected.mean())
+    assert "landmarks_mm" not in metrics
 
 
 def test_the_surface_of_labelled_people_is_about_their_own_pelvis(body):

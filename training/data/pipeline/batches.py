@@ -72,8 +72,8 @@ def topology(data: config.Data) -> str:
 def check_inputs(source: config.Source, names: Sequence[str]) -> None:
     """Refuses records that lack inputs of a method.
 
-    All inputs but landmarks and the global rotation follow from fields that
-    every record has. One record stands for its folder: a person without
+    All inputs but landmarks, depth and the global rotation follow from fields
+    that every record has. One record stands for its folder: a person without
     landmarks has zeros.
 
     Args:
@@ -82,14 +82,26 @@ def check_inputs(source: config.Source, names: Sequence[str]) -> None:
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records; or its first record
-            has no landmarks or no pose, or the source hides poses.
+            has no landmarks, pose, or distance from a known camera, or the
+            source hides poses.
     """
-    needed = {"landmarks", "global_rotation"} & set(names)
+    needed = {"landmarks", "global_rotation", "depth"} & set(names)
     if not needed:
         return
     stored = shards.Records(source.records, source.split, source.shards)
+    first = schema.decode(stored.read(0))
+    if "depth" in needed and (
+        first.intrinsics is None or first.translation[2] <= 0
+    ):
+        raise ValueError(
+            "The method reads the labelled distance of a person, but the "
+            f"records of {source.records} {source.split!r} have no translation "
+            "or no focal length (the first was looked at). Take records that "
+            "have both, or a method that reads the image alone "
+            "(crop='estimated')."
+        )
     if "global_rotation" in needed and (
-        source.labels != "all" or schema.decode(stored.read(0)).pose is None
+        source.labels != "all" or first.pose is None
     ):
         raise ValueError(
             "The method reads the labelled global rotation, but the source "
@@ -97,10 +109,7 @@ def check_inputs(source: config.Source, names: Sequence[str]) -> None:
             "no poses. Take labels='all' of records with poses, or a method "
             "that reads the image alone (true_root=False)."
         )
-    if (
-        "landmarks" in needed
-        and schema.decode(stored.read(0)).landmarks is None
-    ):
+    if "landmarks" in needed and first.landmarks is None:
         raise ValueError(
             f"The method reads landmarks, but the records of {source.records} "
             f"{source.split!r} have none (the first was looked at). Prepare "
@@ -139,12 +148,11 @@ def train_dataset(
         (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose,
         has_betas, has_joints3d (B,) float32; example_id (B,) strings and
         example_key (B,) int64 of parsing.example_key; flip and rotation_rad
-        (B,) of the crop's augmentation; box, image_size, intrinsics and
-        landmarks of views.of_crops; and, with data.prior, prior_rotmats
+        (B,) of the crop's augmentation; box, image_size, intrinsics, landmarks
+        and depth of views.of_crops; and, with data.prior, prior_rotmats
         (P, 24, 3, 3) with the identity as global rotation, prior_betas
-        (P, 10) and prior_gender
-        (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
-        or the identity rotation.
+        (P, 10) and prior_gender (P,), P = B * data.prior_per_image. Where a
+        has_* is 0 the label is 0, or the identity rotation.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records, order.Layout,

@@ -25,7 +25,7 @@ def of_crops(
     to_ndc: tf.Tensor,
     good: tf.Tensor,
 ) -> Batch:
-    """Box, image_size, intrinsics and landmarks of augmented crops.
+    """Box, image_size, intrinsics, landmarks and depth of augmented crops.
 
     Args:
         fields: of parsing.parse.
@@ -48,10 +48,14 @@ def of_crops(
         "landmarks": augment.landmarks(
             augmentation, to_ndc, fields["landmarks"]
         ),
+        "depth": fields["translation"][:, 2:3],
     }
     example = method_inputs.example(tuple(views), image_size=1)
+    # A record without a translation has zeros.
+    usable = {"depth": good * tf.cast(views["depth"][:, 0] > 0, tf.float32)}
     for name, rows in views.items():
-        flag = tf.reshape(good > 0, [-1] + [1] * (rows.shape.rank - 1))
+        flag = usable.get(name, good)
+        flag = tf.reshape(flag > 0, [-1] + [1] * (rows.shape.rank - 1))
         views[name] = tf.where(flag, rows, example[name])
     return views
 

@@ -1,7 +1,7 @@
 """SMPLR's metrics: groups of joints, lengths of bones, landmarks of the skin.
 
-Groups: meysam-madadi/SMPLR: test.py. Bones: equations 2 and 3 of the paper.
-Landmarks: the vertices of the same repository's Data/datagenerator_cloth3d.py.
+Groups: meysam-madadi/SMPLR: test.py. Bones: equations 2 and 3 of the paper, of
+the tree of all 41 points. Landmarks: tf_hmr/body/surface_landmarks.py.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_hmr import joints, metrics
+from tf_hmr.body import surface_landmarks
 from training.evaluation import joint_pairs
 from training.evaluation.protocol import (
     EvaluationContext,
@@ -31,28 +32,6 @@ GROUPS = {
     "knee": ("left_knee", "right_knee"),
     "foot": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
 }
-LANDMARKS = (
-    3042,
-    4428,
-    3503,
-    4311,
-    822,
-    4361,
-    877,
-    4386,
-    898,
-    3222,
-    6620,
-    2544,
-    2820,
-    1258,
-    4116,
-    5365,
-    5989,
-    331,
-)
-"""Vertices of SMPL: breasts, belly, hips, thighs, back, feet, hands, arms and
-a point of the face that the repository calls the top of the head."""
 
 
 class Measure:
@@ -65,8 +44,13 @@ class Measure:
         """Takes truth and regressor from the protocol."""
         self._context = context
         self._aligned = protocol.options.get("groups_aligned", False)
+        self._protocol = protocol
         self._joint_pairs = joint_pairs.JointPairs(
             protocol, context, joints.SMPL24
+        )
+        # Of a body whose landmarks are not known, the joints' bones count.
+        self._landmark_ids = list(
+            surface_landmarks.IDS.get(context.body.data.topology, {}).values()
         )
         self._joints: list[np.ndarray] = []
         self._bones: list[np.ndarray] = []
@@ -81,28 +65,39 @@ class Measure:
         if self._aligned:
             pred = metrics.procrustes(pred, pairs.true)
         self._joints.append(metrics.per_joint_error_mm(pred, pairs.true))
+        points = self._points(batch, predictions, pairs)
         # Unaligned: a similarity would change the lengths.
-        differences = np.abs(
-            bone_lengths(pairs.pred) - bone_lengths(pairs.true)
-        )
+        differences = np.abs(bone_lengths(points[0]) - bone_lengths(points[1]))
         self._bones.append(1000 * differences)
-        smpl = self._context.body.data.topology == "smpl"
-        if smpl and predictions.vertices is not None and not self._aligned:
-            self._add_landmarks(batch, predictions, pairs)
-
-    def _add_landmarks(
-        self, batch, predictions, pairs: joint_pairs.Pair
-    ) -> None:
-        index = list(LANDMARKS)
-        mesh = self._context.labelled(batch)
-        pred = predictions.vertices[pairs.rows][:, index]
-        true = mesh.vertices[pairs.rows][:, index]
-        self._landmarks.append(
-            metrics.per_joint_error_mm(
-                pred - pairs.pred_root[:, np.newaxis],
-                true - pairs.true_root[:, np.newaxis],
+        pred, true = (side[:, len(joints.SMPL24) :] for side in points)
+        if pred.size and not self._aligned:
+            self._landmarks.append(
+                metrics.per_joint_error_mm(
+                    pred - pairs.pred_root[:, np.newaxis],
+                    true - pairs.true_root[:, np.newaxis],
+                )
             )
-        )
+
+    def _points(
+        self, batch, predictions, pairs: joint_pairs.Pair
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted and true joints, then landmarks where there are any.
+
+        As they are, not turned to another root: the distance between a joint
+        and a landmark is that of one body.
+        """
+        pred = joint_pairs.predicted_joints(
+            self._protocol.regressor, joints.SMPL24, predictions, self._context
+        )[pairs.rows]
+        true = pairs.true + pairs.true_root[:, np.newaxis]
+        ids = self._landmark_ids
+        if predictions.vertices is not None:
+            mesh = self._context.labelled(batch)
+            pred_landmarks = predictions.vertices[pairs.rows][:, ids]
+            true_landmarks = mesh.vertices[pairs.rows][:, ids]
+            pred = np.concatenate([pred, pred_landmarks], axis=1)
+            true = np.concatenate([true, true_landmarks], axis=1)
+        return pred.astype(np.float64), true.astype(np.float64)
 
     def summary(self) -> dict[str, float]:
         """Errors of groups, bones and landmarks in millimetres."""
@@ -123,6 +118,14 @@ class Measure:
 
 
 def bone_lengths(points: np.ndarray) -> np.ndarray:
-    """(N, 23) lengths of the bones between joints (N, 24, 3) of SMPL24."""
-    parents = list(joints.parents()[1:])
+    """Lengths of the bones of SMPLR's tree.
+
+    Args:
+        points: (N, 24, 3) joints.SMPL24, or (N, 42, 3) with
+            joints.LANDMARKS18 after them.
+
+    Returns:
+        (N, 23) or (N, 41): the pelvis ends no bone.
+    """
+    parents = list(joints.smplr41_parents()[: points.shape[1] - 1])
     return np.linalg.norm(points[:, 1:] - points[:, parents], axis=-1)

@@ -213,6 +213,45 @@ def test_the_true_root_needs_sources_with_poses(tmp_path):
         batches.check_inputs(config.Source(str(path)), names)
 
 
+def test_a_known_distance_needs_a_translation_and_a_focal_length(tmp_path):
+    names = ("image", "intrinsics", "depth")
+    camera_of = {"translation": (0.1, 0, 4.0), "intrinsics": (300, 300, 9, 9)}
+    path = record_samples.spoilt(tmp_path / "known", 1, {0: camera_of})
+    batches.check_inputs(config.Source(str(path)), names)
+    for missing in camera_of:
+        partly = camera_of | {missing: None}
+        path = record_samples.spoilt(tmp_path / missing, 1, {0: partly})
+        with pytest.raises(ValueError, match="distance.*crop='estimated'"):
+            batches.check_inputs(config.Source(str(path)), names)
+
+
+def test_depth_and_focal_length_give_the_size_in_an_augmented_crop():
+    """A metre at the person's distance is f / depth of the crop's [-1, 1]."""
+    x, y, depth, focal = 0.3, -0.2, 5.0, 400.0
+    # Two points a metre apart, with the pixels of the camera.
+    ends = np.array([[x, y, depth], [x + 0.6, y + 0.8, depth]])
+    pixels = camera.project_perspective(ends, focal, (90.0, 61.0))
+    keypoints = np.zeros((len(joints.KEYPOINTS), 3))
+    keypoints[:2] = np.concatenate([pixels, np.ones((2, 1))], axis=1)
+    example = record_samples.example(
+        0,
+        keypoints=keypoints,
+        intrinsics=(focal, focal, 90.0, 61.0),
+        translation=(0, 0, depth),
+    )
+    batch = labelled([example] * COUNT, DRAWN)
+    points = batch["keypoints"]
+    pair = points[points[..., 2] > 0].reshape(COUNT, 2, 3)[..., :2]
+    sizes = np.linalg.norm(pair[:, 1] - pair[:, 0], axis=1)
+    assert np.ptp(sizes) > 0.1
+    assert_close("ndc", batch["intrinsics"][:, 0] / batch["depth"][:, 0], sizes)
+
+
+def test_a_missing_distance_is_no_zero_to_divide_by():
+    batch = labelled([record_samples.example(0, translation=None)])
+    assert (batch["depth"] > 0).all()
+
+
 def test_a_broken_record_gives_a_network_finite_numbers():
     blank = parsing.parse(tf.constant([schema.blank()]))
     drawn = augment.identity(1)
@@ -220,6 +259,6 @@ def test_a_broken_record_gives_a_network_finite_numbers():
         drawn, augment.square_boxes(blank["box"], 1.2)
     )
     batch = labels.augmented(blank, drawn, to_ndc, tf.zeros([1]), tf.zeros([1]))
-    for name in ("box", "image_size", "intrinsics", "landmarks"):
+    for name in ("box", "image_size", "intrinsics", "landmarks", "depth"):
         assert np.isfinite(batch[name]).all(), name
     assert (batch["intrinsics"].numpy()[:, :2] > 0).all()

@@ -1,0 +1,289 @@
+"""SMPLR: points of the body first, then shape and pose from the points.
+
+Madadi et al., SMPLR: Deep SMPL reverse for 3D human pose and shape recovery,
+Pattern Recognition 106, 2020; meysam-madadi/SMPLR. A volumetric stacked
+hourglass finds 23 joints and 18 landmarks of the skin; a denoising autoencoder
+cleans them; two small networks, which never see a picture, read betas and
+gender from bone lengths (Psi) and rotations from bone directions (Omega); and
+the body that they give is turned and moved onto the points that were found.
+
+The paper crops 2.5 m around the pelvis, at its known distance. The crop here is
+that of a box, as of every method, so the cube's unit is not known: see
+Config.crop and Config.scale.
+"""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tf_hmr import config_values, joints, method
+from tf_hmr.body import surface_landmarks
+from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera, nearest_rotation
+from tf_hmr.methods import (
+    _smplr_convention,
+    _smplr_maps,
+    _smplr_parts,
+    _smplr_points,
+    _smplr_regressor,
+)
+
+# Enough for matrices of a network, which are noisy rotations.
+_SQUARINGS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(method.Config):
+    """Defaults are those of the paper or of its code."""
+
+    image_size: config_values.Pixels = 256
+    """Side of the square input crop in pixels; maps are a quarter as wide."""
+    stacks: config_values.Repeats = 5
+    """Hourglasses in a row, each with maps of its own."""
+    width: config_values.Count = 256
+    """Channels of an hourglass."""
+    bins: config_values.Count = 16
+    """Voxels of a map in depth."""
+    levels: config_values.Repeats = 4
+    """Times that an hourglass halves its maps."""
+    stem: tuple[
+        config_values.Count, config_values.Count, config_values.Count
+    ] = (64, 128, 128)
+    """Channels before the first hourglass."""
+    dropout: config_values.Dropout = 0.1
+    """Dropout in the hourglass."""
+    hidden: config_values.Count = 1024
+    """Units of the widest layers of the denoiser, Psi and Omega."""
+    convention: _smplr_convention.Name = "paper"
+    """Coordinates of the networks: 'code' is for the published weights, whose
+    maps have depth along their columns and 16 bins of height, and whose bone
+    lengths are compared with those of another body."""
+    denoise: bool = True
+    """Whether there is a denoising autoencoder."""
+    denoiser_dropout: config_values.Dropout = 0.2
+    """Dropout in the denoiser."""
+    noise: config_values.NonNegative = 1.0
+    """Factor of the noise that Psi and Omega are trained with; 1 moves a point
+    by 25 mm, as in the paper's code."""
+    denoiser_noise: config_values.NonNegative = 1.0
+    """Factor of the noise that the denoiser is trained with. It should be that
+    of the hourglass: at a fourth of it a denoiser of the paper's size does
+    harm."""
+    crop: Literal["estimated", "truth"] = "estimated"
+    """'truth': the crop's side in metres follows from the labelled distance, as
+    in the paper's experiments with true crops; no photo has one. 'estimated':
+    from the picture alone."""
+    scale: Literal["bones", "learned"] = "bones"
+    """With crop='estimated', the scale of the crop's camera, which is the unit
+    of the cube: 'bones' compares long bones with those of the mean body;
+    'learned' is a number of a small network, for weak hourglasses, which make
+    bones short."""
+    procrustes: bool = True
+    """Whether the body is turned and moved onto the points found, without
+    scaling (ALL_Proc of the paper)."""
+    heatmap_loss: Literal["softmax", "sigmoid_code"] = "softmax"
+    """Loss of the maps: cross entropy of their softmax, as the paper says, or
+    of single voxels, as its code has it."""
+    limbs: config_values.NonNegative = 1.0
+    """Weight of the maps of the four limbs; 0 trains none."""
+    points: config_values.NonNegative = 0.0
+    """Weight of the mean absolute error of the points, in metres of a cube of
+    2.5 m; 0 as in the paper."""
+    scale_loss: config_values.NonNegative = 1.0
+    """With scale='learned': weight of the absolute error of its logarithm."""
+    body_losses: config_values.NonNegative = 1.0
+    """In training end to end: weight of the denoised points, rotations, shape
+    and points of the body, each a mean absolute error as when alone."""
+
+
+class Model(method.Method):
+    """Hourglass, and a regressor that reads a body from its points."""
+
+    def __init__(self, config: Config, body: Body):
+        """Makes the networks and the learners that train them.
+
+        Raises:
+            ValueError: the body's joints are not SMPL's, or its landmarks are
+                unknown; or maps of this size cannot be halved so often.
+        """
+        super().__init__(config, body)
+        data = body.data
+        template = surface_landmarks.bone_template(data)
+        convention = _smplr_convention.Convention(config.convention, template)
+        # The body of an export takes one example, and is for tracing only.
+        jit = isinstance(body, Body) and body.jit
+        points = _smplr_points.BodyPoints(data, self.joint_names, jit)
+        root = _smplr_points.Root(data)
+        ids = surface_landmarks.IDS[data.topology]
+        self._landmarks = np.int32([ids[name] for name in joints.LANDMARKS18])
+        self.regressor = _smplr_regressor.Regressor(
+            convention,
+            body.num_betas,
+            config.hidden,
+            config.denoiser_dropout,
+            config.denoise,
+        )
+        self.encoder = _smplr_maps.Encoder(
+            _smplr_maps.Sizes(
+                config.image_size,
+                config.stacks,
+                config.width,
+                config.bins,
+                config.levels,
+                config.stem,
+                config.dropout,
+            ),
+            _smplr_maps.Weights(
+                config.heatmap_loss,
+                config.limbs,
+                config.points,
+                config.scale_loss,
+            ),
+            "truth" if config.crop == "truth" else config.scale,
+            points,
+            root,
+            template,
+            convention,
+        )
+        self.input_names = self.encoder.input_names
+        self.points = points
+        shared = (self.regressor, points, root)
+        self.denoiser = None
+        if config.denoise:
+            self.denoiser = _smplr_parts.Denoise(
+                "denoiser", *shared, config.denoiser_noise
+            )
+        self.shape = _smplr_parts.Shape("shape", *shared, config.noise)
+        self.pose, self.pose_smpl = (
+            _smplr_parts.Pose(name, *shared, config.noise, with_points=flag)
+            for name, flag in (("pose", False), ("pose_smpl", True))
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What becomes of the gender, and what the scale is."""
+        return (
+            "The gender is estimated and not used: there is one body "
+            f"({self.body.data.name}).",
+            "A person's size cannot be seen in the crop of a box: the body has "
+            "about the size of the mean one, and the camera's scale follows.",
+        )
+
+    def player_variables(self):
+        """Those of the hourglass: the others are trained alone and frozen.
+
+        The paper trains end to end so (section 4.4.4), else it does not help.
+        """
+        return list(self.encoder.trainable_variables)
+
+    def call(self, inputs, training=False):
+        """inputs["image"] (B, S, S, 3) float32 0..255 -> Prediction.
+
+        With crop="truth" also intrinsics (B, 4) and depth (B, 1).
+        """
+        volumes = self.encoder(self.encoder.inputs(inputs), training=training)
+        # Outside of encoder and regressor, whose formats an export chooses.
+        maps = self.encoder.maps(volumes, inputs)
+        estimate = self.regressor(maps.points)
+        if training:
+            return self._training_prediction(maps, estimate)
+        return self.posed(
+            maps, rotations_of(estimate), estimate.betas, self.config.procrustes
+        )
+
+    def posed(
+        self, maps: _smplr_maps.Maps, rotmats, betas, procrustes: bool
+    ) -> method.Prediction:
+        """Poses the body, and lays it on the points that were found.
+
+        Args:
+            maps: the points found.
+            rotmats: (B, 24, 3, 3).
+            betas: (B, P).
+            procrustes: whether the body is also turned onto them.
+        """
+        vertices, points, skeleton = self.body(rotmats, betas)
+        landmarks = tf.gather(vertices, self._landmarks, axis=1)
+        body_points = tf.concat([skeleton[:, 1:], landmarks], axis=1)
+        if procrustes:
+            pelvis = skeleton[:, 0:1]
+            turn = nearest_rotation.aligning_rotation(body_points, maps.points)
+            vertices, points, body_points = (
+                _turn_about(turn, values, pelvis)
+                for values in (vertices, points, body_points)
+            )
+            rotmats = tf.concat(
+                [tf.matmul(turn, rotmats[:, 0:1]), rotmats[:, 1:]], axis=1
+            )
+        weak = _camera(maps, body_points)
+        keypoints = camera.project_weak_perspective(points, weak)
+        return method.Prediction(
+            rotmats, betas, weak, points, keypoints, vertices
+        )
+
+    def _training_prediction(self, maps, estimate) -> method.Prediction:
+        body_points, points = self.points(estimate.matrices, estimate.betas)
+        weak = _camera(maps, body_points)
+        return method.Prediction(
+            rotations_of(estimate),
+            estimate.betas,
+            weak,
+            points,
+            camera.project_weak_perspective(points, weak),
+            None,
+            intermediate={
+                **{f"maps/{k}": v for k, v in maps._asdict().items()},
+                "denoised": estimate.points,
+                "matrices": estimate.matrices,
+                "own": body_points,
+            },
+        )
+
+    def terms(self, batch, prediction):
+        """All losses of the paper, L_CNN + L_DAE + L_R + L_beta + L_SMPL."""
+        tensors = prediction.intermediate
+        maps = _smplr_maps.Maps(
+            *(tensors[f"maps/{name}"] for name in _smplr_maps.Maps._fields)
+        )
+        truth = self.encoder.truth(batch)
+        terms = self.encoder.terms_of(truth, maps)
+        weight, absolute = self.config.body_losses, _smplr_maps.absolute
+        if weight:
+            pairs = {
+                "denoised": (tensors["denoised"], truth.points),
+                "rotmats": (tensors["matrices"], batch["rotmats"]),
+                "betas": (prediction.betas, batch["betas"]),
+                "smpl": (tensors["own"], truth.points),
+            }
+            terms |= {
+                name: absolute(tf.abs(pred - true), truth.labelled, weight)
+                for name, (pred, true) in pairs.items()
+            }
+        return terms
+
+
+def rotations_of(estimate: _smplr_regressor.BodyEstimate) -> tf.Tensor:
+    """(B, 24, 3, 3) rotations nearest to the matrices of the network."""
+    return nearest_rotation.nearest_rotation(estimate.matrices, _SQUARINGS)
+
+
+def _turn_about(turn, points, pelvis) -> tf.Tensor:
+    """Turns points (B, N, 3) about the pelvis (B, 1, 3) by (B, 1, 3, 3)."""
+    batch = -1 if points.shape[0] is None else points.shape[0]
+    turn = tf.reshape(turn, (batch, 3, 3))
+    return tf.matmul(points - pelvis, turn, transpose_b=True) + pelvis
+
+
+def _camera(maps: _smplr_maps.Maps, body_points) -> tf.Tensor:
+    """(B, 3) camera that lays the mean of a body's points on that found.
+
+    Args:
+        maps: the points found.
+        body_points: (B, 41, 3) points of the body, metres.
+    """
+    centre = tf.reduce_mean(maps.places[..., :2], axis=1)
+    middle = tf.reduce_mean(body_points[..., :2], axis=1)
+    scale = tf.reshape(maps.scale, (-1, 1))
+    return tf.concat([scale, 2.0 * centre / scale - middle], axis=-1)
