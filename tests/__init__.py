@@ -1,0 +1,3 @@
+"""Tests; as the commands do, they start Keras without what nothing uses."""
+
+import tf_hmr.lean_keras  # noqa: F401

@@ -19,15 +19,27 @@ from tf_hmr.body.model import Body
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-# Half a minute and more each.
+# Twelve seconds of work and more each.
 LONGEST = (
     "engine/test_workers",
     "training/test_fit",
-    "engine/test_loop_processes",
-    "pipeline/test_service",
+    "benchmarks/test_step",
     "edge/test_benchmark",
-    "benchmarks/test_body",
+    "engine/test_loop",
+    "engine/test_loop_processes",
+    "evaluation/test_evaluate",
+    "methods/test_every_method",
+    "networks/test_encoder_weights",
+    "pipeline/test_batches",
+    "pipeline/test_data_faults",
+    "pipeline/test_service",
+    "prepare/test_synthetic",
+    "smplify/test_fitter",
     "smplify/test_in_the_loop",
+    "tests/test_fuzz",
+    "tests/test_new_method",
+    "tf_hmr/test_fit_keypoints",
+    "training/test_pose_vae",
 )
 
 

@@ -71,6 +71,9 @@ TOLERANCES = {
         2, 0, "two bilinear kernels with fixed-point weights of 1/32"
     ),
     "loss": Tolerance(1e-5, 1e-6, "float32 sums of a few hundred numbers"),
+    "fused_adam": Tolerance(
+        1e-5, 2e-5, "1 - 0.999 is off by 1.3e-5 of it in float32, not in Keras"
+    ),
     "same_run": Tolerance(
         1e-3,
         2e-3,

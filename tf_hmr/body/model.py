@@ -12,6 +12,7 @@ chosen for speed; the result is the same:
   (points.py).
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,14 @@ class _Points(NamedTuple):
     translation_weights: tf.Tensor  # (J, N)
 
 
+class _Tree(NamedTuple):
+    """The joints of a kinematic tree, level by level."""
+
+    order: np.ndarray  # (J,) the joints, the root first
+    sizes: list[int]  # joints of each level
+    parents: list[np.ndarray]  # of each level but the first, in that above
+
+
 class Body:
     """A differentiable body without trainable variables."""
 
@@ -72,14 +81,16 @@ class Body:
         self.joint_names = tuple(joint_names)
         self.num_betas = data.num_betas
         self.jit = jit
-        self._levels = _levels(data.parents)
+        self._tree = _tree(data.parents)
         # Constants must be eager even when a graph is being traced.
         with tf.init_scope():
-            rest, rest_blends = body_points.rest_joints(data)
-            self._rest_template = _constant(rest.reshape(-1))
-            self._rest_blends = _constant(
-                rest_blends.reshape(self.num_betas, -1)
-            )
+            joints_and_bones = [
+                np.concatenate([rest, _bones(rest, data.parents)], axis=-2)
+                for rest in body_points.rest_joints(data)
+            ]
+            template, blends = joints_and_bones
+            self._rest_template = _constant(template.reshape(-1))
+            self._rest_blends = _constant(blends.reshape(self.num_betas, -1))
             self._surface = _points(body_points.surface_points(data))
             points, gather = body_points.of_keypoints(data, self.joint_names)
             self._keypoints, self._gather = _points(points), _constant(gather)
@@ -157,8 +168,8 @@ class Body:
         """Computes blend features, world rotations, bone origins, skeleton."""
         rest = self._rest_template + tf.matmul(betas, self._rest_blends)
         bones = self.data.num_joints
-        rest = tf.reshape(rest, [-1, bones, 3, 1])
-        rotations, skeleton = _forward_kinematics(self._levels, rotmats, rest)
+        rest, offsets = tf.split(tf.reshape(rest, [-1, 2 * bones, 3, 1]), 2, 1)
+        rotations, skeleton = _forward_kinematics(self._tree, rotmats, offsets)
         # A point x of a bone goes to R (x - rest) + joint = R x + origin.
         origins = skeleton - tf.matmul(rotations, rest)
         pose_features = rotmats[:, 1:] - tf.eye(3)
@@ -197,9 +208,17 @@ def cast_arguments(
 
 def _plain(heavy: Callable, light: Callable) -> Callable:
     """light(*heavy(rotmats, betas)) as a plain graph."""
-    return tf.function(
-        lambda rotmats, betas: light(*heavy(rotmats, betas)), autograph=False
-    )
+
+    def inline(rotmats, betas):
+        return light(*heavy(rotmats, betas))
+
+    graph = tf.function(inline, autograph=False)
+
+    def call(rotmats, betas):
+        # A function inside of a graph would have graphs of its gradient too.
+        return (inline if tf.inside_function() else graph)(rotmats, betas)
+
+    return call
 
 
 def _compiled(heavy: Callable, light: Callable) -> Callable:
@@ -240,31 +259,47 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
     return call
 
 
-def _forward_kinematics(levels, rotmats, rest) -> tuple[tf.Tensor, tf.Tensor]:
+def _forward_kinematics(
+    tree: _Tree, rotmats: tf.Tensor, offsets: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """World rotations (B, J, 3, 3) and joint positions (B, J, 3, 1).
 
-    One product per level of the tree. Joints are selected by split and
-    concat, because the gradient of a gather is a scatter, which XLA compiles
-    and runs slowly on CPUs.
+    One product for each level of the tree.
+
+    Args:
+        tree: of the joints.
+        rotmats: (B, J, 3, 3) relative to the parent.
+        offsets: (B, J, 3, 1) from the parent to the joint at rest.
     """
-    bones = rest.shape[1]
-    rotmats = tf.split(rotmats, bones, axis=1)
-    rest = tf.split(rest, bones, axis=1)
-    rotations, positions = dict(enumerate(rotmats)), dict(enumerate(rest))
+    rotmats, offsets = (
+        tf.split(_select(values, tree.order), tree.sizes, axis=1)
+        for values in (rotmats, offsets)
+    )
+    rotations, positions = [rotmats[0]], [offsets[0]]
+    for level, parents in enumerate(tree.parents, 1):
+        rotation = _select(rotations[-1], parents)
+        position = _select(positions[-1], parents)
+        positions.append(position + tf.matmul(rotation, offsets[level]))
+        rotations.append(tf.matmul(rotation, rotmats[level]))
+    joint_order = np.argsort(tree.order)
+    return (
+        _select(tf.concat(rotations, axis=1), joint_order),
+        _select(tf.concat(positions, axis=1), joint_order),
+    )
 
-    def gather(values, indices):
-        return tf.concat([values[i] for i in indices], axis=1)
 
-    for children, parents in levels:
-        rotation = gather(rotations, parents)
-        bone = gather(rest, children) - gather(rest, parents)
-        position = gather(positions, parents) + tf.matmul(rotation, bone)
-        rotation = tf.matmul(rotation, gather(rotmats, children))
-        count = len(children)
-        rotations |= zip(children, tf.split(rotation, count, 1), strict=True)
-        positions |= zip(children, tf.split(position, count, 1), strict=True)
-    all_joints = range(bones)
-    return gather(rotations, all_joints), gather(positions, all_joints)
+def _select(values: tf.Tensor, indices: Sequence[int]) -> tf.Tensor:
+    """Selects along axis 1, by slices: one for each run of indices.
+
+    The gradient of a gather is a scatter, which XLA compiles and runs slowly
+    on CPUs.
+    """
+    starts = [0, *(np.flatnonzero(np.diff(indices) != 1) + 1)]
+    runs = np.split(np.asarray(indices), starts[1:])
+    if len(runs) == 1 and len(indices) == values.shape[1]:
+        return values
+    slices = [values[:, run[0] : run[-1] + 1] for run in runs]
+    return tf.concat(slices, axis=1) if len(slices) > 1 else slices[0]
 
 
 def _blend_transforms(points: _Points, features, rotations, origins):
@@ -307,18 +342,28 @@ def _points(points: body_points.Points) -> _Points:
     )
 
 
-def _levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Joints and their parents by depth in the tree, without the root."""
+def _tree(parents: Sequence[int]) -> _Tree:
+    """Arranges the joints by their depth in the tree."""
     depths: list[int] = []
     for parent in parents:
         depths.append(0 if parent < 0 else depths[parent] + 1)
-    levels = []
-    for depth in range(1, max(depths) + 1):
-        children = [
-            i for i, joint_depth in enumerate(depths) if joint_depth == depth
-        ]
-        levels.append((children, [parents[i] for i in children]))
-    return levels
+    levels = [
+        np.flatnonzero(np.equal(depths, d)) for d in range(max(depths) + 1)
+    ]
+    return _Tree(
+        order=np.concatenate(levels),
+        sizes=[len(level) for level in levels],
+        parents=[
+            np.searchsorted(above, np.take(parents, level))
+            for above, level in itertools.pairwise(levels)
+        ],
+    )
+
+
+def _bones(rest: np.ndarray, parents: Sequence[int]) -> np.ndarray:
+    """From each joint's parent to the joint: (..., J, 3); a root's, from 0."""
+    with_origin = np.concatenate([rest, np.zeros_like(rest[..., :1, :])], -2)
+    return rest - with_origin[..., list(parents), :]
 
 
 def _constant(array: np.ndarray) -> tf.Tensor:

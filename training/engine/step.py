@@ -16,6 +16,7 @@ from tf_hmr import method as methods
 from training import config
 from training.data.pipeline import warp
 from training.engine import fit_store, schedules
+from training.engine.adam import Adam
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
 # meaning (the regressor's mean).
@@ -36,11 +37,8 @@ def optimizer(
     them, and Mirrored cannot make variables inside a step.
     """
     rate = schedules.schedule(optim, lr, steps)
-    if optim.weight_decay:
-        adam = keras.optimizers.AdamW(rate, weight_decay=optim.weight_decay)
-        adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
-    else:
-        adam = keras.optimizers.Adam(rate)
+    adam = Adam(rate, optim.weight_decay)
+    adam.exclude_from_weight_decay(var_names=list(NO_DECAY))
     adam.build(variables)
     return adam
 
@@ -243,9 +241,11 @@ class Step:
         replicas = self.strategy.num_replicas_in_sync
         for player in self.players:
             by_number = gradients.get(player.prefix, {})
+            shares = list(by_number.values())
+            if replicas > 1:
+                shares = [gradient / replicas for gradient in shares]
             player.optimizer.apply(
-                [gradient / replicas for gradient in by_number.values()],
-                [player.variables[number] for number in by_number],
+                shares, [player.variables[number] for number in by_number]
             )
 
     def _exchange_fits(self, batch, new_fits, targets):

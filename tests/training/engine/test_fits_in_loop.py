@@ -10,18 +10,28 @@ from tests.support.closeness import assert_close
 from training.engine import fit_store, loop
 
 
-@pytest.fixture
-def keeper(monkeypatch):
-    monkeypatch.setattr(toy_method, "Model", keeper_method.Keeper)
-    monkeypatch.setattr(toy_method, "make_dataset", keeper_method.make_dataset)
+@pytest.fixture(scope="module", autouse=True)
+def keeper():
+    """The made-up method of all tests here is the one that keeps fits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy_method, "Model", keeper_method.Keeper)
+        patch.setattr(toy_method, "make_dataset", keeper_method.make_dataset)
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(body, keeper, tmp_path_factory):
+    """A workdir of all twelve steps; to be read."""
+    folder = tmp_path_factory.mktemp("keeper")
+    toy_method.run(folder, body)
+    return folder
 
 
 def test_stopped_and_continued_keeps_the_fits_of_its_step(
-    tmp_path, body, keeper, caplog
+    tmp_path, body, uninterrupted, caplog
 ):
     """A checkpoint without its fits is none: the one before it continues."""
-    toy_method.run(tmp_path / "whole", body)
-    lines = toy_method.losses(tmp_path / "whole")
+    lines = toy_method.losses(uninterrupted)
     assert lines[0]["fits_known"] == 0 and lines[-1]["fits_known"] > 0.8
     assert 0.2 < lines[5]["fits_better"] < 0.9
     stages = toy_method.STAGES
@@ -35,7 +45,7 @@ def test_stopped_and_continued_keeps_the_fits_of_its_step(
     assert "fits-9.npz is missing" in caplog.text
     assert toy_method.losses(tmp_path / "parts") == lines
     one, other = (
-        keeper_method.kept(tmp_path / "whole"),
+        keeper_method.kept(uninterrupted),
         keeper_method.kept(tmp_path / "parts"),
     )
     assert one.keys() == other.keys() == set(range(keeper_method.EXAMPLES))
@@ -44,7 +54,7 @@ def test_stopped_and_continued_keeps_the_fits_of_its_step(
 
 
 def test_each_step_reads_what_the_last_one_wrote(
-    tmp_path, body, keeper, monkeypatch
+    tmp_path, body, uninterrupted, monkeypatch
 ):
     """Several steps in a call, though writing takes long."""
     update = fit_store.FitStore.update
@@ -53,20 +63,19 @@ def test_each_step_reads_what_the_last_one_wrote(
         time.sleep(0.05)
         update(self, keys, rows)
 
-    toy_method.run(tmp_path / "one", body)
     monkeypatch.setattr(fit_store.FitStore, "update", slowly)
     many = dataclasses.replace(toy_method.EXPERIMENT, steps_per_call=4)
     many = dataclasses.replace(many, log_every=0)
     toy_method.run(tmp_path / "many", body, many)
     one, other = (
-        keeper_method.kept(tmp_path / "one"),
+        keeper_method.kept(uninterrupted),
         keeper_method.kept(tmp_path / "many"),
     )
     for key, fit in one.items():
         assert_close("exact", other[key], fit)
 
 
-def test_a_broken_step_keeps_nothing(tmp_path, body, keeper):
+def test_a_broken_step_keeps_nothing(tmp_path, body):
     with pytest.raises(loop.NonFiniteError, match="step 6"):
         toy_method.run(tmp_path, body, spoil=5)
     assert fit_store.path_of(tmp_path, 4).exists()

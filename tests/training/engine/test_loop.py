@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tests.support import toy_method
 from tests.support.closeness import assert_close
+from tests.training.engine.conftest import STOPPED
 from tf_hmr import method as methods
 from training.engine import checkpoints, loop, run_log, workdir
 
@@ -40,94 +41,77 @@ def test_stages_train_what_they_name(tmp_path, body):
     ]
 
 
-def test_both_stages_follow_each_other(tmp_path, body):
-    toy_method.run(tmp_path, body)
-    kinds = [line["kind"] for line in toy_method.losses(tmp_path)]
-    assert kinds == ["one"] * 6 + ["two"] * 6
+def test_both_stages_follow_each_other(uninterrupted):
+    lines = toy_method.losses(uninterrupted)
+    assert [line["kind"] for line in lines] == ["one"] * 6 + ["two"] * 6
     assert {"fit", "fool", "loss", "gradient_norm", "adversary/fake"} <= set(
-        toy_method.losses(tmp_path)[0]
+        lines[0]
     )
 
 
-def test_a_run_killed_before_its_first_save_starts_anew(tmp_path, body):
-    """Its folder is claimed already, and lines are logged."""
-    choices = {"precision": "float32"}
-    workdir.claim(tmp_path, toy_method.EXPERIMENT, choices)
-    toy_method.run(tmp_path, body)
-    first = toy_method.losses(tmp_path)
-    shutil.rmtree(tmp_path / checkpoints.FOLDER)
-    workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "another"})
-    settled = workdir.settled(tmp_path, toy_method.EXPERIMENT)
-    assert settled["precision"] == "float32"
-    toy_method.run(tmp_path, body)
-    assert toy_method.losses(tmp_path) == first
-
-
-@pytest.mark.parametrize("log_every", [1, 3])
-def test_stopped_and_continued_is_as_uninterrupted(
-    tmp_path, body, log_every, caplog
+def test_a_run_killed_before_its_first_save_starts_anew(
+    tmp_path, stopped, body, uninterrupted
 ):
-    """Dropout, both optimisers, the stages: every loss to the last bit.
+    """Its folder is claimed already, and lines are logged."""
+    folder = tmp_path / "killed"
+    workdir.claim(folder, toy_method.EXPERIMENT, {"precision": "float32"})
+    without_saves = shutil.ignore_patterns(checkpoints.FOLDER)
+    shutil.copytree(stopped, folder, dirs_exist_ok=True, ignore=without_saves)
+    workdir.claim(folder, toy_method.EXPERIMENT, {"precision": "another"})
+    settled = workdir.settled(folder, toy_method.EXPERIMENT)
+    assert settled["precision"] == "float32"
+    assert len(toy_method.losses(folder)) == 9
+    toy_method.run(folder, body)
+    assert toy_method.losses(folder) == toy_method.losses(uninterrupted)
 
-    Also where a logged mean would reach over a save (3 and 4).
-    """
-    whole = dataclasses.replace(toy_method.EXPERIMENT, log_every=log_every)
-    toy_method.run(tmp_path / "whole", body, whole)
-    part = dataclasses.replace(
-        whole,
-        stages=(
-            toy_method.STAGES[0],
-            dataclasses.replace(toy_method.STAGES[1], steps=3),
-        ),
-    )
-    toy_method.run(tmp_path / "parts", body, part)
-    # As a kill between two saves leaves it: lines after the last checkpoint.
-    folder = tmp_path / "parts" / checkpoints.FOLDER
-    for path in [*folder.glob("ckpt-9.*"), folder / "checkpoint"]:
+
+def continue_from_step_8(folder, body, experiment):
+    """As a kill between two saves leaves it: lines after the last save."""
+    saves = folder / checkpoints.FOLDER
+    for path in [*saves.glob("ckpt-9.*"), saves / "checkpoint"]:
         path.unlink()
-    assert toy_method.losses(tmp_path / "parts")[-1]["step"] == 9
+    assert toy_method.losses(folder)[-1]["step"] == 9
+    toy_method.run(folder, body, experiment)
+
+
+def test_stopped_and_continued_is_as_uninterrupted(
+    stopped, body, uninterrupted, caplog
+):
+    """Dropout, both optimisers, the stages: every loss to the last bit."""
     caplog.set_level("INFO")
-    toy_method.run(tmp_path / "parts", body, whole)
+    continue_from_step_8(stopped, body, toy_method.EXPERIMENT)
+    assert "at step 8 of 12" in caplog.text
+    assert toy_method.losses(stopped) == toy_method.losses(uninterrupted)
+
+
+def test_a_logged_mean_reaches_over_a_save(tmp_path, body, caplog):
+    """Lines of 3 steps and saves of 4, to the last bit after a kill."""
+    threes = dataclasses.replace(toy_method.EXPERIMENT, log_every=3)
+    nine_steps = dataclasses.replace(STOPPED, log_every=3)
+    toy_method.run(tmp_path / "uninterrupted", body, threes)
+    toy_method.run(tmp_path / "parts", body, nine_steps)
+    caplog.set_level("INFO")
+    continue_from_step_8(tmp_path / "parts", body, threes)
     assert "at step 8 of 12" in caplog.text
     assert toy_method.losses(tmp_path / "parts") == toy_method.losses(
-        tmp_path / "whole"
+        tmp_path / "uninterrupted"
     )
 
 
-def test_damaged_checkpoint_falls_back(tmp_path, body, caplog):
-    toy_method.run(tmp_path / "whole", body)
-    part = dataclasses.replace(
-        toy_method.EXPERIMENT,
-        stages=(
-            toy_method.STAGES[0],
-            dataclasses.replace(toy_method.STAGES[1], steps=3),
-        ),
-    )
-    toy_method.run(tmp_path / "hurt", body, part)
-    newest = Path(
-        tf.train.latest_checkpoint(str(tmp_path / "hurt" / checkpoints.FOLDER))
-    )
+def test_damaged_checkpoint_falls_back(stopped, body, uninterrupted, caplog):
+    newest = Path(tf.train.latest_checkpoint(str(stopped / checkpoints.FOLDER)))
     data = newest.with_name(newest.name + ".data-00000-of-00001")
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-    toy_method.run(tmp_path / "hurt", body)
+    toy_method.run(stopped, body)
     assert "cannot be read" in caplog.text and newest.name in caplog.text
-    assert toy_method.losses(tmp_path / "hurt") == toy_method.losses(
-        tmp_path / "whole"
-    )
+    assert toy_method.losses(stopped) == toy_method.losses(uninterrupted)
 
 
-def test_no_whole_checkpoint_is_an_error(tmp_path, body):
-    toy_method.run(
-        tmp_path,
-        body,
-        dataclasses.replace(
-            toy_method.EXPERIMENT, stages=toy_method.STAGES[:1]
-        ),
-    )
-    for data in (tmp_path / checkpoints.FOLDER).glob("*.data-*"):
+def test_no_intact_checkpoint_is_an_error(stopped, body):
+    for data in (stopped / checkpoints.FOLDER).glob("*.data-*"):
         data.write_bytes(b"")
     with pytest.raises(RuntimeError, match="None of the checkpoints"):
-        toy_method.run(tmp_path, body)
+        toy_method.run(stopped, body)
 
 
 def test_non_finite_term_stops_and_is_named(tmp_path, body):

@@ -11,23 +11,13 @@ from tests.support import toy_method
 from training.engine import checkpoints, loop, run_log, workdir
 
 
-def whole_steps(folder):
-    return workdir.saved_steps(folder)
-
-
-def test_a_damaged_checkpoint_takes_no_whole_one_s_place(tmp_path, body):
-    first, second = toy_method.STAGES
-    part = dataclasses.replace(
-        toy_method.EXPERIMENT,
-        stages=(first, dataclasses.replace(second, steps=3)),
-    )
-    toy_method.run(tmp_path, body, part)
-    assert whole_steps(tmp_path) == [8, 9]
-    folder = tmp_path / checkpoints.FOLDER
+def test_a_damaged_checkpoint_takes_no_intact_one_s_place(stopped, body):
+    assert workdir.saved_steps(stopped) == [8, 9]
+    folder = stopped / checkpoints.FOLDER
     (data,) = folder.glob("ckpt-9.data-*")
     data.write_bytes(data.read_bytes()[:100])
-    toy_method.run(tmp_path, body)
-    assert whole_steps(tmp_path) == [8, 12]
+    toy_method.run(stopped, body)
+    assert workdir.saved_steps(stopped) == [8, 12]
     assert list(folder.glob("damaged-ckpt-9.*"))
 
 
@@ -40,7 +30,7 @@ def test_a_failing_evaluation_is_told_as_what_it_is(tmp_path, body):
         toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
     assert not isinstance(caught.value, loop.UnwrittenError)
     # Nothing but the evaluation is lost.
-    assert whole_steps(tmp_path) == [4]
+    assert workdir.saved_steps(tmp_path) == [4]
 
 
 @pytest.mark.parametrize("step", [4, 12])
@@ -59,10 +49,10 @@ def test_an_evaluation_that_was_cut_off_is_made_up_for(tmp_path, body, step):
     for _ in range(2):  # the second finds nothing left to do
         toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
         lines = toy_method.losses(tmp_path)
-        found = [
+        evaluated = [
             line["step"] for line in lines if line["kind"] == loop.EVALUATION
         ]
-        assert found == [4, 8, 12]
+        assert evaluated == [4, 8, 12]
         assert len(measured) == 4
     assert (tmp_path / loop.BEST_FOLDER).is_dir()
 

@@ -86,8 +86,8 @@ def test_several_devices_share_each_batch(model, rng):
     dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(4)
     shared = predictors.Model(model, None, [model])
     several = list(shared.stream(dataset))
-    assert [len(found.betas) for _, found in several] == [4, 1]
-    together = np.concatenate([found.vertices for _, found in several])
+    assert [len(actual.betas) for _, actual in several] == [4, 1]
+    together = np.concatenate([actual.vertices for _, actual in several])
     alone = model.infer({"image": images[:4]}).vertices.numpy()
     assert_close("body_metres", together[:4], alone)
     last = np.pad(images[4:], [[0, 3], [0, 0], [0, 0], [0, 0]])
@@ -115,7 +115,7 @@ def test_predictions_in_a_file_score_as_the_model_did(
     assert results["complete"] is True
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def old_results(run, folder):
     """The results of predictions in a file, and their content by name."""
     from_file(run[1], folder)
@@ -264,12 +264,12 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     )
     file = predictions_file.StoredPredictions(tmp_path / "p.npz")
     batch = {"example_id": np.array([b"b", b"a"]), "stored_box": boxes["own"]}
-    found = file.for_batch(batch, body)
-    assert_close("float64", pixels(found.camera, boxes["own"]), seen)
-    edges = (found.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
+    actual = file.for_batch(batch, body)
+    assert_close("float64", pixels(actual.camera, boxes["own"]), seen)
+    edges = (actual.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
     assert_close("float64", edges + boxes["own"][:, None, :2] - 0.5, seen)
     recorder = predictions_file.Recorder(names)
-    recorder.add(batch, found)
+    recorder.add(batch, actual)
     recorder.write(tmp_path / "again.npz")
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)

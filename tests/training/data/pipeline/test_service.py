@@ -51,8 +51,8 @@ def test_a_record_looks_as_in_the_local_pipeline(folder, side):
         for row, name in enumerate(batch["example_id"]):
             seen.add(name)
             for label in batch.keys() - {"image", "example_id"}:
-                found, expected = batch[label][row], local[name][label]
-                assert_close("other_batch_shape", found, expected)
+                actual, expected = batch[label][row], local[name][label]
+                assert_close("other_batch_shape", actual, expected)
             # Another decoder and other filters; the dots are where they were.
             difference = np.abs(batch["image"][row] - local[name]["image"])
             assert difference.mean() < 2.0
@@ -181,13 +181,13 @@ def test_a_service_gives_the_batches_of_a_training_run(folder, caplog):
         SIZE,
         3,
     )
-    for found, expected in zip(batches, local, strict=True):
-        assert found.keys() == expected.keys()
+    for actual, expected in zip(batches, local, strict=True):
+        assert actual.keys() == expected.keys()
         for name, value in expected.items():
-            assert found[name].shape == value.shape, name
-            assert found[name].dtype == value.dtype, name
+            assert actual[name].shape == value.shape, name
+            assert actual[name].dtype == value.dtype, name
         for name in ("prior_rotmats", "prior_betas"):
-            assert_close("exact", found[name], expected[name])
+            assert_close("exact", actual[name], expected[name])
     assert told() == "2 workers"
     drawn = gains(service.dataset(data, SIZE, 1.2).take(8))
     assert len(set(drawn)) == len(drawn)
