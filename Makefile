@@ -17,7 +17,8 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo docs test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install clean
+  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
+  clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
@@ -29,6 +30,7 @@ help:
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
+	@echo "make networks     get the networks that find people in photos"
 	@echo "make docs         the documentation's pages: build/docs/index.html"
 	@echo "make lint         check style"
 	@echo "make format       mend style"
@@ -36,7 +38,7 @@ help:
 
 # A file of tests is one process's: its fixtures are made once. The order is
 # that of tests/conftest.py.
-test: lint
+test: lint networks
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
@@ -44,10 +46,10 @@ fuzz: $(INSTALLED)
 	@$(PYTHON) -m tests.fuzz
 
 # Whole runs of several processes: minutes.
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED) networks
 	@$(PYTHON) -m pytest -q -m slow
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) networks
 	@$(PYTHON) -m training.demo --workdir runs/demo
 
 # tensorflow-graphics 2021.12.3 asks for packages that no longer install; its
@@ -97,6 +99,10 @@ format: $(INSTALLED)
 	@$(PYTHON) -m ruff format --quiet $(SOURCES)
 
 install: $(INSTALLED)
+
+# Quick where they are in the user's cache already, which needs no network.
+networks: $(INSTALLED)
+	@$(PYTHON) -m tf_hmr.landmark_files
 
 $(PYTHON):
 	@for python in $(BASE_PYTHON); do \

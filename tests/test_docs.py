@@ -68,9 +68,12 @@ def test_the_citation_is_of_this_version():
     assert f"\nversion: {tf_hmr.__version__}\n" in citation
 
 
-def test_readme_opens_with_the_two_commands():
-    targets = [w[1] for w in commands(README.read_text()) if w[0] == "make"]
-    assert targets[:2] == ["demo", "test"]
+def test_readme_opens_with_a_photo_and_then_the_two_commands():
+    words = list(commands(README.read_text()))
+    targets = [w[1] for w in words if w[0] == "make"]
+    assert targets[:3] == ["install", "demo", "test"]
+    first = next(w for w in words if w[0] == "python")
+    assert first[:3] == ["python", "-m", "tf_hmr"] and "--weights" not in first
 
 
 @every_page()

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.support.paths import ROOT
+from tf_hmr import landmark_fitting, method
 from tf_hmr.body import files as body_files
 from tf_hmr.smplify import priors
 
@@ -14,7 +15,9 @@ PACKAGE = ROOT / "tf_hmr"
 ASSETS = (
     *("open_body/open_body.npz", "open_body/LICENSE"),
     *("open_body/PROVENANCE.md", "pose_gmm/PROVENANCE.md"),
-    "pose_gmm/pose_gmm.npz",
+    *("pose_gmm/pose_gmm.npz", "viewer/viewer.html"),
+    *("lifter/config.json", "lifter/model.weights.h5"),
+    *("lifter/landmarks.json", "lifter/PROVENANCE.md"),
 )
 
 
@@ -43,7 +46,11 @@ def test_licence_names_code_and_body(config):
 
 @pytest.mark.parametrize(
     "path",
-    [body_files.OPEN_BODY, PACKAGE / priors.OPEN_BODY_MIXTURE],
+    [
+        body_files.OPEN_BODY,
+        PACKAGE / priors.OPEN_BODY_MIXTURE,
+        landmark_fitting.LIFTER / method.WEIGHTS_FILE,
+    ],
     ids=lambda p: p.stem,
 )
 def test_provenance_is_of_the_file_that_ships(path):

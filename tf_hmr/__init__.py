@@ -2,9 +2,11 @@
 
     import tf_hmr
 
-    model = tf_hmr.load("runs/demo")
-    people = tf_hmr.recover(model, "photo.jpg")
+    people = tf_hmr.recover("photo.jpg")
     people[0].vertices  # (V, 3) metres
+
+    model = tf_hmr.load("runs/demo")  # a network of one's own
+    people = tf_hmr.recover(model, "photo.jpg", boxes=[(310, 40, 220, 520)])
 
 `import tf_hmr` alone does not import TensorFlow: the three names below are
 looked up when they are first used.
@@ -31,7 +33,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_IMAGE_PIXELS))
 __version__ = "0.1.0"
 __all__ = ["Person", "load", "recover"]
 
-_HOMES = {"load": "method", "Person": "inference", "recover": "inference"}
+_HOMES = {"load": "method", "Person": "inference", "recover": "recovery"}
 
 
 def __getattr__(name: str):

@@ -167,7 +167,7 @@ def recover(
         )
     is_array = isinstance(photo, np.ndarray)
     image = photo if is_array else read_photo(photo)
-    size = _image_size(image)
+    size = image_size(image)
     if boxes is None:
         boxes = [
             _whole_photo_box(size, "The photo" if is_array else str(photo))
@@ -205,7 +205,7 @@ def recover(
             row_prediction = example(prediction, row)
             box = boxes[start + row]
             people.append(
-                _person(model, row_prediction, box, crop_box, size, focal_px)
+                person(model, row_prediction, box, crop_box, size, focal_px)
             )
     return people
 
@@ -234,7 +234,7 @@ def crop_inputs(
         ValueError: the method reads landmarks and there are none, or reads
             a label, which no photo has.
     """
-    size = _image_size(image)
+    size = image_size(image)
     if intrinsics is None:
         intrinsics = camera.default_intrinsics(size)
     if "global_rotation" in model.input_names:
@@ -299,7 +299,12 @@ def _whole_photo_box(size: tuple[int, int], name: str) -> crop.Box:
     return (0.0, 0.0, float(width), float(height))
 
 
-def _image_size(image: np.ndarray) -> tuple[int, int]:
+def image_size(image: np.ndarray) -> tuple[int, int]:
+    """Width and height of a photo.
+
+    Raises:
+        ValueError: it is not (H, W, 3) uint8.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"Expected a photo (H, W, 3) of uint8 RGB, received {image.shape} "
@@ -316,8 +321,24 @@ def example(prediction: method.Prediction, row: int) -> method.Prediction:
     )
 
 
-def _person(model, prediction, box, crop_box, size, focal_px) -> Person:
-    """A Person from one example's prediction, in numpy."""
+def person(
+    model: method.Method,
+    prediction: method.Prediction,
+    box: crop.Box,
+    crop_box: crop.Box,
+    size: tuple[int, int],
+    focal_px: float,
+) -> Person:
+    """A Person from one example's prediction.
+
+    Args:
+        model: the method.
+        prediction: of `example`.
+        box: the person's.
+        crop_box: the square that the model saw.
+        size: width and height of the photo.
+        focal_px: focal length of the photo's camera.
+    """
     # A scale of 0 puts the body at infinity; Person.check says so.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         translation = camera.full_image_camera(

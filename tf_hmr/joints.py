@@ -236,6 +236,14 @@ BLAZEPOSE33 = (
     "right_foot_index",
 )
 
+BLAZEPOSE_OF_KEYPOINT = {
+    name: name for name in COCO17 + ("left_heel", "right_heel")
+} | {
+    "left_big_toe": "left_foot_index",
+    "right_big_toe": "right_foot_index",
+}
+"""Landmark of BLAZEPOSE33 that stands for a keypoint; others have none."""
+
 # Lines of a drawn skeleton, as pairs of KEYPOINTS names.
 BONES = (
     ("head_top", "neck"),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from tf_hmr import inference, joints
@@ -40,11 +39,17 @@ class Task(NamedTuple):
         size: width and height of the photo.
         focal_px: focal length of its camera; None for
             inference.FOCAL_OVER_SIDE times its longer side.
+        start: pose (J, 3), as rotation vectors, and betas (P,) to start from;
+            None tries several.
+        keypoints_3d: (29, 4) metres and weight, as smplify.Fitter takes them,
+            for schedules that weigh them; all tasks or none have them.
     """
 
     keypoints: np.ndarray
     size: tuple[int, int]
     focal_px: float | None = None
+    start: tuple[np.ndarray, np.ndarray] | None = None
+    keypoints_3d: np.ndarray | None = None
 
 
 class FittedPerson(NamedTuple):
@@ -67,6 +72,8 @@ class _Crop(NamedTuple):
     keypoints: np.ndarray
     focal: float
     centre: np.ndarray
+    start: tuple[np.ndarray, np.ndarray] | None
+    keypoints_3d: np.ndarray | None
 
 
 class PeopleFitter:
@@ -78,9 +85,20 @@ class PeopleFitter:
         prior: priors.Mixture,
         schedule: schedules.Schedule = schedules.KEYPOINTS,
         jit: bool = True,
+        batch_size: int | None = None,
     ):
-        """Makes a fitter; arguments and errors are those of smplify.Fitter."""
+        """Makes a fitter; errors are those of smplify.Fitter.
+
+        Args:
+            data: the body.
+            prior: over its poses.
+            schedule: stages and weights.
+            jit: compile with XLA, once per batch size.
+            batch_size: bodies in each call of it, padded, so that one size is
+                compiled; None: as many as there are, up to MAX_BATCH.
+        """
         self.fitter = smplify.Fitter(data, prior, schedule, jit)
+        self._batch_size = batch_size
         self._data = data
         # The mean pose of Bogo et al. 2016 is neither standing nor sitting:
         # the means of the mixture's Gaussians are tried, too.
@@ -115,8 +133,9 @@ class PeopleFitter:
         crops = [self._crop(task) for task in tasks]
         rows, starts = self._starts(crops)
         parts = []
-        for first in range(0, len(rows), MAX_BATCH):
-            part = slice(first, first + MAX_BATCH)
+        step = self._batch_size or MAX_BATCH
+        for first in range(0, len(rows), step):
+            part = slice(first, first + step)
             batch = [crops[row] for row in rows[part]]
             parts.append(self._fit(batch, starts[part]))
             progress(len(batch), len(rows))
@@ -149,9 +168,16 @@ class PeopleFitter:
         box = crop.square_box(box, ROOM)
         affine = crop.crop_affine(box, SIDE)
         keypoints[:, :2] = keypoints[:, :2] @ affine[:, :2].T + affine[:, 2]
-        focal = _focal(task) * affine[0, 0]
+        focal = focal_length(task) * affine[0, 0]
         centre = affine[:, :2] @ camera.image_centre(task.size) + affine[:, 2]
-        return _Crop(box, keypoints.astype(np.float32), focal, centre)
+        return _Crop(
+            box,
+            keypoints.astype(np.float32),
+            focal,
+            centre,
+            task.start,
+            task.keypoints_3d,
+        )
 
     def _starts(self, crops: list[_Crop]):
         """The best starts of each person.
@@ -160,9 +186,14 @@ class PeopleFitter:
             (n,) indices of the crops, and (n, 3 J + P + 3) poses, betas and
             translations.
         """
-        rest, pelvis = self._keypoints()
+        if any(person_crop.start is None for person_crop in crops):
+            rest, pelvis = self._keypoints(self._poses)
         rows, starts = [], []
         for row, person_crop in enumerate(crops):
+            if person_crop.start is not None:
+                starts.append(self._given_start(person_crop))
+                rows.append(row)
+                continue
             candidates = []
             for orientation in initialization.orientations(
                 person_crop.keypoints, rest[0]
@@ -186,20 +217,45 @@ class PeopleFitter:
                 rows.append(row)
         return rows, np.array(starts, np.float32)
 
-    def _keypoints(self) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints of the mean body in the starting poses.
+    def _given_start(self, person_crop: _Crop) -> np.ndarray:
+        """(3 J + P + 3,) pose, betas and translation of the crop's start."""
+        pose, betas = (np.ravel(part) for part in person_crop.start)
+        posed, _ = self._keypoints(pose[None, 3:], pose[:3], betas)
+        translation, _ = initialization.estimate_translation(
+            person_crop.keypoints,
+            posed[0].astype(np.float32),
+            person_crop.focal,
+            person_crop.centre,
+        )
+        return np.concatenate([pose, betas, translation])
+
+    def _keypoints(
+        self,
+        poses: np.ndarray,
+        orientation: np.ndarray | None = None,
+        betas: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints of a body in several poses.
+
+        Args:
+            poses: (M, 3 (J - 1)) rotation vectors.
+            orientation: (3,) of all; None: none.
+            betas: (P,) of all; None: the mean body's.
 
         Returns:
             (M, 29, 3), 0 for keypoints that the body does not have; and its
             pelvis (3,), about which it turns.
         """
-        pose = np.pad(self._poses, ((0, 0), (3, 0)))
-        pose = pose.reshape(len(pose), -1, 3)
+        orientation = np.zeros(3) if orientation is None else orientation
+        betas = np.zeros(self._data.num_betas) if betas is None else betas
+        count = len(poses)
+        pose = np.hstack([np.tile(orientation, (count, 1)), poses])
+        pose = pose.reshape(count, -1, 3)
         body_keypoints, skeleton = self._body.keypoints(
             rotations.rotvec_to_rotmat(pose.astype(np.float32)),
-            tf.zeros([len(pose), self._data.num_betas]),
+            np.tile(betas, (count, 1)).astype(np.float32),
         )
-        keypoints = np.zeros((len(pose), len(joints.KEYPOINTS), 3))
+        keypoints = np.zeros((count, len(joints.KEYPOINTS), 3))
         indices = list(joints.select(self._names, joints.KEYPOINTS))
         keypoints[:, indices] = body_keypoints
         return keypoints, skeleton[0, 0].numpy()
@@ -208,16 +264,21 @@ class PeopleFitter:
         """Fits one batch of starts: pose, betas, translation and energy."""
         count = len(crops)
         # Padded to a power of two, because each new batch size is compiled.
-        padding = (1 << (count - 1).bit_length()) - count
+        size = self._batch_size or 1 << (count - 1).bit_length()
+        padding = size - count
         crops = crops + crops[-1:] * padding
         starts = np.concatenate([starts, np.repeat(starts[-1:], padding, 0)])
         ends = np.cumsum([3 * self._data.num_joints, self._data.num_betas])
         parameters = np.split(starts, ends, axis=1)
+        keypoints_3d = [person_crop.keypoints_3d for person_crop in crops]
         fit = self.fitter(
             smplify.Parameters(*parameters),
             np.stack([person_crop.keypoints for person_crop in crops]),
             np.float32([person_crop.focal for person_crop in crops]),
             np.float32([person_crop.centre for person_crop in crops]),
+            keypoints_3d=(
+                None if keypoints_3d[0] is None else np.stack(keypoints_3d)
+            ),
         )
         fields = (fit.pose, fit.betas, fit.translation, fit.energy)
         return [np.asarray(field)[:count] for field in fields]
@@ -229,19 +290,15 @@ class PeopleFitter:
         mesh = self._body(rotmats, parameters.betas)
         translation = parameters.translation[0]
         points = mesh.joints[0].numpy()
-        focal, principal = _focal(task), camera.image_centre(task.size)
+        focal, principal = focal_length(task), camera.image_centre(task.size)
         pixels = camera.project_perspective(
             points + translation, focal, principal
         )
         labels = task.keypoints[
             list(joints.select(self._names, joints.KEYPOINTS))
         ]
-        weight = np.where(labels[:, 2] > 0, labels[:, 2], 0)
-        error_px = np.linalg.norm(pixels - labels[:, :2], axis=1)
-        error_px = np.where(weight > 0, error_px, 0)
-        error_px = np.sum(weight * error_px) / weight.sum()
         person = inference.Person(
-            box=crop.box_of_keypoints(labels[:, :2], weight),
+            box=crop.box_of_keypoints(labels[:, :2], labels[:, 2]),
             crop_box=person_crop.box,
             image_size=task.size,
             camera=_weak_camera(translation, person_crop, focal, principal),
@@ -258,10 +315,30 @@ class PeopleFitter:
             faces=self._data.faces,
             topology=self._data.topology,
         )
-        return FittedPerson(person, float(error_px) * SIDE / person_crop.box[2])
+        error_px = mean_distance(pixels, task.keypoints, self._names)
+        return FittedPerson(person, error_px * SIDE / person_crop.box[2])
 
 
-def _focal(task: Task) -> float:
+def mean_distance(
+    pixels: np.ndarray, keypoints: np.ndarray, joint_names: Sequence[str]
+) -> float:
+    """Mean distance in pixels of a body's keypoints from those of a photo.
+
+    Args:
+        pixels: (K, 2) of the body.
+        keypoints: (29, 3) in joints.KEYPOINTS order: x, y and confidence,
+            which weighs the mean.
+        joint_names: the K names.
+    """
+    labels = keypoints[list(joints.select(joint_names, joints.KEYPOINTS))]
+    weight = np.where(labels[:, 2] > 0, labels[:, 2], 0)
+    distances = np.linalg.norm(pixels - labels[:, :2], axis=1)
+    distances = np.where(weight > 0, distances, 0)
+    return float(np.sum(weight * distances) / weight.sum())
+
+
+def focal_length(task: Task) -> float:
+    """Focal length of a task's camera, pixels."""
     return task.focal_px or inference.FOCAL_OVER_SIDE * max(task.size)
 
 

@@ -40,10 +40,11 @@ INPUTS: dict[str, Input] = {
     ),
     "landmarks": Input(
         (len(joints.BLAZEPOSE33), 7),
-        "points of BlazePose (joints.BLAZEPOSE33): x, y in [-1, 1] of the "
-        "crop; x, y, z in metres about the hips, x right, y down, z forward; "
-        "probabilities of being visible and of being inside the photo; all 0 "
-        "where not known",
+        "points of BlazePose (joints.BLAZEPOSE33), which MediaPipe's "
+        "pose_landmark_full.tflite answers (python -m tf_hmr.landmark_files): "
+        "x, y in [-1, 1] of the crop; x, y, z in metres about the hips, x "
+        "right, y down, z forward; probabilities of being visible and of being "
+        "inside the photo; all 0 where not known",
     ),
     "global_rotation": Input(
         (3, 3),

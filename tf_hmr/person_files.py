@@ -6,15 +6,12 @@ import pathlib
 import numpy as np
 import trimesh
 
-from tf_hmr import inference, rendering
+from tf_hmr import inference, overlays, rendering
 from tf_hmr.formats import atomic, image_writing
 from tf_hmr.geometry import crop
 
 FIGURE_HEIGHT = 512
 """Pixels; the figure's square panels and the side view are this high."""
-
-LARGE_PX = 2_000_000
-"""Overlays of this many pixels or more are drawn without supersampling."""
 
 CONVENTION = {
     "pixels": "the upright photo's; the centre of its first pixel is (0, 0)",
@@ -52,7 +49,7 @@ def write(
             written.
     """
     person.check()
-    overlay = draw_overlay(image, person)
+    overlay = overlays.draw(image, [person])
     side = rendering.side_view(person.vertices, person.faces, FIGURE_HEIGHT)
     image_writing.write(_with_ending(stem, "_overlay.png"), overlay)
     image_writing.write(_with_ending(stem, "_side.png"), side)
@@ -74,31 +71,6 @@ def write(
     content = json.dumps(facts | parameters(person), indent=1, allow_nan=False)
     with atomic.replacing(_with_ending(stem, ".json")) as part:
         part.write_text(content + "\n", encoding="utf-8")
-
-
-def draw_overlay(image: np.ndarray, person: inference.Person) -> np.ndarray:
-    """Draws the person's mesh on the photo: (H, W, 3) uint8 RGB."""
-    width, height = person.image_size
-    view = rendering.View(
-        width, height, person.focal_px, person.principal_point
-    )
-    camera_vertices = person.camera_vertices
-    # Only the part that the mesh covers is drawn: a photo of a phone has
-    # fifty million samples, of which a person seldom needs a tenth.
-    pixels = view.project(camera_vertices)
-    low = np.floor(np.clip(pixels.min(axis=0) - 2, 0, (width - 1, height - 1)))
-    high = np.ceil(np.clip(pixels.max(axis=0) + 3, low + 1, (width, height)))
-    (left, top), (right, bottom) = low.astype(int), high.astype(int)
-    part = view.window(left, top, right - left, bottom - top)
-    overlay = image.copy()
-    overlay[top:bottom, left:right] = rendering.shade(
-        camera_vertices,
-        person.faces,
-        part,
-        background=image[top:bottom, left:right],
-        supersample=2 if part.width * part.height < LARGE_PX else 1,
-    )
-    return overlay
 
 
 def parameters(person: inference.Person) -> dict:

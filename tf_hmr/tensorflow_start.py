@@ -24,6 +24,7 @@ from pathlib import Path
 _STDERR = 2
 _NOTE = re.compile(
     rb"I\d{4} |WARNING: All log messages before absl|To enable the following"
+    rb"|INFO: Created TensorFlow Lite"
 )
 # Errors where a card is there; else they say what everybody knows.
 _NO_CUDA = re.compile(rb"E\d{4} .*(cuInit|CUDA_ERROR_NO_DEVICE)")
@@ -66,7 +67,7 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module) -> None:
         module.__loader__ = module.__spec__.loader = self._loader
-        context = contextlib.nullcontext if _wants_notes() else _without_notes
+        context = contextlib.nullcontext if _wants_notes() else without_notes
         with context():
             self._loader.exec_module(module)
             if not (has_card() or _wants_notes()):
@@ -81,7 +82,7 @@ def _wants_notes() -> bool:
 
 
 @contextlib.contextmanager
-def _without_notes() -> Iterator[None]:
+def without_notes() -> Iterator[None]:
     """Shows afterwards what was written to standard error, but for notes."""
     try:
         stderr = os.dup(_STDERR)

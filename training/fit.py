@@ -207,6 +207,7 @@ def dataset_maker(
             context,
             step,
             method.config.crop_scale,
+            images="image" in method.input_names,
         )
 
     return make_dataset

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from edge import run
-from tf_hmr import inference, method
+from tf_hmr import inference, joints, method
 from tf_hmr.formats import listing
 from tf_hmr.geometry import crop
 from training import config
@@ -39,7 +39,7 @@ class Images(NamedTuple):
     @property
     def count(self) -> int:
         """The number of people, N."""
-        return len(self.inputs["image"])
+        return len(next(iter(self.inputs.values())))
 
     def first(self, count: int) -> "Images":
         """The first `count` people."""
@@ -106,10 +106,31 @@ def _rendered(
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
         box = crop.square_box(example.box, model.config.crop_scale)
         people.append(
-            inference.crop_inputs(model, image, [box], example.intrinsics)
+            inference.crop_inputs(
+                model,
+                image,
+                [box],
+                example.intrinsics,
+                [_true_landmarks(example)],
+            )
         )
         labels.append(example.joints3d)
     return Images(_concatenated(people), source, np.stack(labels))
+
+
+def _true_landmarks(example: schema.Example) -> np.ndarray:
+    """(33, 7) landmarks that are true keypoints; the others are not known."""
+    names = joints.BLAZEPOSE_OF_KEYPOINT
+    rows = list(joints.select(list(names), of=joints.KEYPOINTS))
+    hips = joints.select(("left_hip", "right_hip"), of=joints.KEYPOINTS)
+    metres = example.joints3d[:, :3]
+    metres = metres - metres[list(hips)].mean(axis=0)
+    landmarks = np.zeros((len(joints.BLAZEPOSE33), 7), np.float32)
+    index = list(joints.select(list(names.values()), of=joints.BLAZEPOSE33))
+    landmarks[index, :2] = example.keypoints[rows, :2]
+    landmarks[index, 2:5] = metres[rows]
+    landmarks[index, 5:] = 1
+    return landmarks
 
 
 def _concatenated(people: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -118,7 +139,9 @@ def _concatenated(people: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         name: np.concatenate([crops[name] for crops in people])
         for name in people[0]
     }
-    return inputs | {"image": inputs["image"].astype(np.uint8)}
+    if "image" in inputs:
+        inputs["image"] = inputs["image"].astype(np.uint8)
+    return inputs
 
 
 def _recorded(

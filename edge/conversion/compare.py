@@ -93,7 +93,7 @@ def run_keras(
             {n: np.float32(v[start : start + 16]) for n, v in inputs.items()},
             training=False,
         )
-        for start in range(0, len(inputs["image"]), 16)
+        for start in range(0, len(next(iter(inputs.values()))), 16)
     ]
     return {
         name: np.concatenate(

@@ -64,7 +64,7 @@ def one_by_one(
     inputs: dict[str, np.ndarray],
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the inputs of N people one person at a time: (1, ...) by name."""
-    for n in range(len(inputs["image"])):
+    for n in range(len(next(iter(inputs.values())))):
         yield {name: rows[n : n + 1] for name, rows in inputs.items()}
 
 

@@ -66,6 +66,17 @@ TOLERANCES = {
         "gray levels are rounded at every step; a convention error"
         " shows as 0.1 px and more",
     ),
+    "landmark_pixels": Tolerance(
+        0.05,
+        0,
+        "equal crops but for a gray level; a wrong turn is 1 px or more",
+    ),
+    "landmark_metres": Tolerance(
+        2e-3, 0, "as landmark_pixels; a wrong turn is decimetres"
+    ),
+    "page_metres": Tolerance(
+        6e-5, 0, "the page rounds to tenths of a millimetre"
+    ),
     "gray_level": Tolerance(0.501, 0, "one rounding to whole gray levels"),
     "warp_gray_level": Tolerance(
         2, 0, "two bilinear kernels with fixed-point weights of 1/32"

@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 import trimesh
 
-from tests.support import box_files, full_disk, photos
+from tests.support import box_files, full_disk, photos, rendered_groups
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as cli
-from tf_hmr import inference, method, person_files, rendering
+from tf_hmr import (
+    inference,
+    joints,
+    landmark_files,
+    method,
+    overlays,
+    person_files,
+    recovery,
+    rendering,
+)
 from tf_hmr.geometry import camera, crop
 
 BOX = (60.0, 30.0, 90.0, 200.0)
+OF_ALL = ("_people.png", ".glb", ".html")
 ENDINGS = (
     *(".png", "_overlay.png", "_side.png"),
     *(".glb", ".obj", ".npz", ".json"),
@@ -46,7 +56,12 @@ def written(tmp_path):
 
 
 def files_of(*stems):
-    return sorted(stem + ending for stem in stems for ending in ENDINGS)
+    """Files of people, named PHOTO_NUMBER, and of their photos."""
+    photos_of_people = {stem.rpartition("_")[0] for stem in stems}
+    return sorted(
+        [stem + ending for stem in stems for ending in ENDINGS]
+        + [name + ending for name in photos_of_people for ending in OF_ALL]
+    )
 
 
 @pytest.fixture
@@ -88,7 +103,7 @@ def test_figure_shows_the_crop_the_overlay_and_the_side(
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
     size = person_files.FIGURE_HEIGHT
-    overlay = person_files.draw_overlay(image, person)
+    overlay = overlays.draw(image, [person])
     side = rendering.side_view(person.vertices, person.faces, size)
     seen, drawn = (
         crop.crop_image(panel, person.crop_box, size)
@@ -126,7 +141,7 @@ def test_mesh_files_stand_upright_and_face_outward(
 def test_overlay_draws_the_person_and_nothing_else(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
-    drawn = person_files.draw_overlay(image, person)
+    drawn = overlays.draw(image, [person])
     changed = (drawn != image).any(axis=-1)
     pixels = camera.project_perspective(
         person.camera_vertices, person.focal_px, person.principal_point
@@ -146,7 +161,7 @@ def test_overlay_draws_the_person_and_nothing_else(photo, model):
 def test_overlay_of_a_person_past_the_border(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [(250.0, 200.0, 90.0, 200.0)])
-    drawn = person_files.draw_overlay(image, person)
+    drawn = overlays.draw(image, [person])
     assert drawn.shape == image.shape
     assert (drawn != image).any()
 
@@ -244,19 +259,11 @@ def test_opencv_s_errors_name_the_photo(
         cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
 
     monkeypatch.setattr(module, name, fail)
-    status, lines = run(photo, other)
+    status, lines = run(photo, other, box=BOX)
     assert status == 1
     assert len(lines) == 1
     assert "street.png: " in lines[0] and "OpenCV" in lines[0]
     assert written(tmp_path) == files_of("other_0")
-
-
-def test_long_photo_warns_and_is_no_failure(run, tmp_path):
-    path = photos.write(tmp_path / "wide.png", photos.image(300, 120))
-    status, lines = run(path)
-    assert status == 0
-    assert len(lines) == 1
-    assert "wide.png is 300 x 120, far from square" in lines[0]
 
 
 def test_folder_means_its_photos_each_once(run, tmp_path):
@@ -264,7 +271,7 @@ def test_folder_means_its_photos_each_once(run, tmp_path):
     for name in ("b.PNG", "a.jpg"):
         photos.write(folder / name, photos.image(90, 90))
     (folder / "notes.txt").write_text("no photo")
-    assert run(folder, folder / "a.jpg") == (0, [])
+    assert run(folder, folder / "a.jpg", box=BOX) == (0, [])
     assert written(tmp_path) == files_of("a_0", "b_0")
 
 
@@ -273,7 +280,7 @@ def test_photos_of_other_kinds_in_a_folder_are_named(run, tmp_path):
     photos.write(folder / "a.jpg", photos.image(90, 90))
     for name in ("a.HEIC", "b.cr2", "._c.heic", "d.mp4"):
         (folder / name).write_bytes(b"no photo that is read")
-    status, lines = run(folder)
+    status, lines = run(folder, box=BOX)
     assert status == 1
     assert lines == [
         f"{folder / 'a.HEIC'}: a HEIC is not read: convert it to JPEG or PNG.",
@@ -286,19 +293,19 @@ def test_links_to_nothing_in_a_folder_are_named(run, tmp_path):
     photos.write(tmp_path / "some" / "a.jpg", photos.image(90, 70))
     (tmp_path / "some" / "b.jpg").symlink_to("nothing.jpg")
     (tmp_path / "some" / "c.jpg").symlink_to("c.jpg")
-    status, told = run(tmp_path / "some")
+    status, told = run(tmp_path / "some", box=BOX)
     assert status == 1 and written(tmp_path) == files_of("a_0")
     assert ["b.jpg" in line for line in told] == [True, False]
     assert ["c.jpg" in line for line in told] == [False, True]
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(run, photo, tmp_path):
-    status, _ = run(photo)
+    status, _ = run(photo, box=BOX)
     folder = tmp_path / "out"
     whole = {path: path.read_bytes() for path in folder.iterdir()}
     for size in {len(content) - 1 for content in whole.values()}:
         with full_disk.files_of_at_most(size):
-            status, lines = run(photo)
+            status, lines = run(photo, box=BOX)
         assert status == 1 and len(lines) == 1, size
         assert "too large" in lines[0] and str(folder) in lines[0]
         assert {p: p.read_bytes() for p in folder.iterdir()} == whole
@@ -317,7 +324,7 @@ def test_results_of_equal_stems_do_not_collide(run, tmp_path):
         photos.write(tmp_path / name, image)
         for name in ("x/a.png", "y/a.png", "y/A.jpg", "y/a-2.png")
     ]
-    assert run(*paths) == (0, [])
+    assert run(*paths, box=BOX) == (0, [])
     assert written(tmp_path) == files_of("a_0", "a-2_0", "a-3_0", "A-4_0")
 
 
@@ -378,3 +385,101 @@ def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
     assert len(lines) == 2
     assert "b.png: the boxes name no person" in lines[0]
     assert "c_keypoints.json" in lines[1]
+
+
+@pytest.fixture
+def find(monkeypatch, tmp_path, caplog):
+    """Runs the command without weights, as `run` does; lifts only."""
+    lift = recovery.Recoverer("lift")
+    monkeypatch.setattr(cli.recovery, "Recoverer", lambda *_: lift)
+
+    def find(*paths, **values):
+        caplog.clear()
+        args = cli.Args(paths, out=tmp_path / "out", method="lift", **values)
+        with caplog.at_level(logging.WARNING):
+            status = cli.main(args)
+        return status, caplog.messages
+
+    return find
+
+
+def test_everybody_in_photos_without_boxes_or_weights(find, tmp_path):
+    folder = tmp_path / "in"
+    image = rendered_groups.group(0).image
+    photos.write(folder / "group.png", image)
+    photos.write(folder / "empty.png", photos.image(300, 260))
+    single, truth = rendered_groups.person(1)
+    photos.write(folder / "one.png", single)
+    status, lines = find(folder, max_people=3)
+    assert status == 0
+    nobody, few = lines
+    assert "empty.png: nobody was found in it." in nobody
+    assert "group.png: " in few and "3 largest are taken" in few
+    stems = ("group_0", "group_1", "group_2", "one_0")
+    assert written(tmp_path) == files_of(*stems)
+    facts = json.loads((tmp_path / "out" / "one_0.json").read_text())
+    assert facts["method"] == "lift" and facts["weights"] == "lifter"
+    assert 0 < facts["reprojection_px_at_224"] < recovery.MAX_ERROR_PX
+    x, y, visible = facts["landmarks"]["left_hip"]
+    row = joints.KEYPOINTS.index("left_hip")
+    assert (
+        np.hypot(x - truth.keypoints[row, 0], y - truth.keypoints[row, 1]) < 20
+    )
+    assert 0 <= visible <= 1
+    overlay = inference.read_photo(tmp_path / "out" / "group_people.png")
+    assert overlay.shape == image.shape
+    assert (overlay != image).any(axis=-1).mean() > 0.02
+
+
+def test_boxes_without_weights_say_where_to_look(find, tmp_path):
+    image, truth = rendered_groups.person(1)
+    photo = photos.write(tmp_path / "one.png", image)
+    boxes = [(0, 0, 9, 9), rendered_groups.box_of(truth), (-90, 0, 5, 5)]
+    path = box_files.save(tmp_path / "b.json", boxes)
+    status, lines = find(photo, boxes=path)
+    assert status == 1
+    assert "one.png: person 2: The box (-90, 0, 5, 5)" in lines[0]
+    assert "one.png: person 0: there seems to be nobody" in lines[1]
+    assert written(tmp_path) == files_of("one_1")
+
+
+def test_weights_see_the_boxes_of_those_who_are_found(run, tmp_path):
+    image, truth = rendered_groups.person(1)
+    photo = photos.write(tmp_path / "one.png", image)
+    assert run(photo) == (0, [])
+    assert written(tmp_path) == files_of("one_0")
+    facts = json.loads((tmp_path / "out" / "one_0.json").read_text())
+    x, y, width, height = facts["box_px"]
+    low = truth.keypoints[:, :2].min(axis=0)
+    high = truth.keypoints[:, :2].max(axis=0)
+    assert np.abs(np.array([x, y]) - low).max() < 25
+    assert np.abs(np.array([x + width, y + height]) - high).max() < 25
+
+
+def test_a_missing_network_is_one_line_with_what_to_type(
+    photo, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("TF_HMR_CACHE", str(tmp_path / "cache"))
+    args = cli.Args((photo,), out=tmp_path / "out")
+    with caplog.at_level(logging.WARNING):
+        assert cli.main(args) == 1
+    (line,) = caplog.messages
+    assert landmark_files.LANDMARKS.sha256 in line
+    assert "`python -m tf_hmr.landmark_files`" in line
+
+
+def test_a_photo_named_like_a_person_of_another(tmp_path):
+    paths = [tmp_path / name for name in ("a_0.jpg", "a.jpg", "b_1.jpg")]
+    names = cli.unique_names(paths)
+    assert list(names.values()) == ["a_0-2", "a", "b_1"]
+
+
+def test_photos_are_taken_together_until_they_are_many():
+    def photo(people, side=10):
+        sighting = recovery.Sighting(dict.fromkeys(range(people)), [])
+        return cli._Photo(None, np.zeros((side, side, 0)), None, sighting)
+
+    most = cli._CHUNK_PEOPLE
+    photos_ = [photo(most - 1), photo(1), photo(0), photo(1, 20_000), photo(2)]
+    chunks = [len(chunk) for chunk in cli._chunks(photos_)]
+    assert chunks == [2, 2, 1]

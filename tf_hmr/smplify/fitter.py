@@ -18,6 +18,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import camera, rotations
+from tf_hmr.smplify import keypoints_3d as free_keypoints
 from tf_hmr.smplify import priors, schedules, self_penetration
 
 SPIN = schedules.SPIN
@@ -82,6 +83,8 @@ class _View(NamedTuple):
     torso_weights: tf.Tensor  # (B, K), 0 for all others
     depth: tf.Tensor  # (B,) at the start
     depth_unit: tf.Tensor  # (B,) metres
+    metres: tf.Tensor | None  # (B, K, 3) of any origin and size
+    metres_weights: tf.Tensor | None  # (B, K), 0 where not known
 
 
 class Fitter:
@@ -142,6 +145,7 @@ class Fitter:
         focal_px: tf.Tensor | float,
         centre: tf.Tensor | Sequence[float],
         detections: tf.Tensor | None = None,
+        keypoints_3d: tf.Tensor | None = None,
     ) -> Fit:
         """Fits bodies to keypoints. No gradient flows through a fit.
 
@@ -155,11 +159,16 @@ class Fitter:
             detections: (B, 25, 3) OpenPose's joints in the order of
                 openpose_files.BODY25, as keypoints; the body is fitted to
                 them, too, but not the camera, as in SPIN.
+            keypoints_3d: (B, 29, 4) in joints.KEYPOINTS order: x, y, z in
+                metres, of any origin and size for each body, in the camera's
+                axes; and weight. They count as the schedule's stages say.
 
         Raises:
             ValueError: a shape is not as above.
         """
-        x, view = self._prepare(start, keypoints, focal_px, centre, detections)
+        x, view = self._prepare(
+            start, keypoints, focal_px, centre, detections, keypoints_3d
+        )
         x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
         return Fit(*self._parts(x), losses, energy)
 
@@ -181,7 +190,13 @@ class Fitter:
         return tf.stop_gradient(self._measure(x, view))
 
     def _prepare(
-        self, parameters, keypoints, focal_px, centre, detections=None
+        self,
+        parameters,
+        keypoints,
+        focal_px,
+        centre,
+        detections=None,
+        keypoints_3d=None,
     ):
         """Packs all parameters into one vector (B, n), and makes the view."""
         parts = [tf.cast(part, tf.float32) for part in parameters]
@@ -205,6 +220,7 @@ class Fitter:
             pixels = tf.concat([pixels, more_pixels], axis=1)
             weights = tf.concat([weights, more_weights], axis=1)
         depth = parts[2][:, 2]
+        metres, metres_weights = self._body_keypoints_3d(keypoints_3d)
         view = _View(
             focal=tf.reshape(tf.cast(focal_px, tf.float32), [-1, 1, 1]),
             centre=tf.reshape(tf.cast(centre, tf.float32), [-1, 1, 2]),
@@ -215,6 +231,8 @@ class Fitter:
             depth_unit=(
                 depth if self.schedule.relative_depth else tf.ones_like(depth)
             ),
+            metres=metres,
+            metres_weights=metres_weights,
         )
         return tf.concat(parts, axis=1), view
 
@@ -228,6 +246,13 @@ class Fitter:
             tf.gather(pixels, index, axis=1),
             tf.gather(confidence, index, axis=1),
         )
+
+    def _body_keypoints_3d(self, keypoints_3d):
+        """Metres (B, K, 3) and weights (B, K) of the body's keypoints."""
+        if keypoints_3d is None:
+            return None, None
+        index = list(joints.select(self.joint_names, of=joints.KEYPOINTS))
+        return free_keypoints.cleaned(keypoints_3d, index)
 
     def _widths(self) -> list[int]:
         """Sizes of pose, betas and translation."""
@@ -295,6 +320,13 @@ class Fitter:
             "depth": lambda: _depth_penalty(x, view),
             "self_penetration": lambda: self._penetration(rotmats, betas),
         }
+        if view.metres is not None:
+            terms["keypoints_3d"] = lambda: free_keypoints.energy(
+                keypoints,
+                view.metres,
+                view.metres_weights,
+                self.schedule.sigma_3d,
+            )
         energy = tf.reduce_sum(losses, axis=1)
         for name, term in terms.items():
             # A term without weight in all stages is not computed.

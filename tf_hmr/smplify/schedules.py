@@ -11,6 +11,7 @@ _WEIGHTS = (
     "lean",
     "depth",
     "self_penetration",
+    "keypoints_3d",
 )
 
 
@@ -29,6 +30,8 @@ class Stage:
         lean: weight of trunk and legs that leave the image plane.
         depth: weight of the depth's change since the start, per metre.
         self_penetration: weight of parts that reach into each other.
+        keypoints_3d: weight of 3D keypoints of free origin and size, where a
+            fit is given any.
     """
 
     steps: int = 100
@@ -40,6 +43,7 @@ class Stage:
     lean: float = 0.0
     depth: float = 0.0
     self_penetration: float = 0.0
+    keypoints_3d: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Schedule:
         relative_depth: steps of the depth and its penalty are relative to the
             depth at the start, not in metres: a long focal length puts bodies
             a hundred metres away.
+        sigma_3d: metres from which a 3D keypoint counts as an outlier.
     """
 
     stages: tuple[Stage, ...] = (Stage(),)
@@ -78,6 +83,7 @@ class Schedule:
     )
     fix_camera_stage: bool = True
     relative_depth: bool = False
+    sigma_3d: float = 0.3
 
 
 SPIN = Schedule()
@@ -135,6 +141,34 @@ Bogo et al. 2016, with the translation free.
 annotated keypoints lean towards the camera. Its weight is large at first, when
 the direction of the lean is decided, and small at the end, when the keypoints
 decide its angle.
+"""
+
+LANDMARKS = Schedule(
+    stages=tuple(
+        Stage(
+            steps=60,
+            free=("orientation", "pose", "betas", "translation"),
+            learning_rate=rate,
+            pose_prior=pose,
+            shape_prior=shape,
+            keypoints_3d=keypoints_3d,
+        )
+        for pose, shape, keypoints_3d, rate in (
+            (10, 10, 200, 2e-2),
+            (4.78, 5, 120, 2e-2),
+            (4.78, 5, 60, 1e-2),
+        )
+    ),
+    camera_steps=60,
+    sigma=20.0,
+    relative_depth=True,
+)
+"""For bodies that start from the lifter, whose joints are the 3D keypoints.
+
+The start says which way limbs and trunk lean, so the strong priors of
+KEYPOINTS' first stages, and its `lean`, are not needed: 240 steps of one start
+replace 600 of each of four. It is near enough for an early `sigma`: a landmark
+that lies on another limb does not pull the body there.
 """
 
 

@@ -124,6 +124,7 @@ def train_dataset(
     input_context: tf.distribute.InputContext | None = None,
     start_step: int = 0,
     crop_scale: float = method.Config.crop_scale,
+    images: bool = True,
 ) -> tf.data.Dataset:
     """Makes an endless dataset of augmented, mixed batches.
 
@@ -137,20 +138,21 @@ def train_dataset(
         start_step: the first step to yield.
         crop_scale: side of the crop over the longer side of the box, before
             augmentation.
+        images: whether to decode them; those of a data.service come anyway.
 
     Returns:
         Dictionaries: the images, of which warp.finish makes image (B, S, S,
-        3) float32 0..255 in the step; keypoints (B, K, 3) ndc and visibility;
-        openpose (B, 25, 3) ndc and confidence, 0 where not detected;
-        joints3d (B, K, 4) metres, camera frame, and valid; rotmats (B, 24, 3,
-        3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose, has_betas,
-        has_joints3d (B,) float32; example_id (B,) strings and example_key (B,)
-        int64 of parsing.example_key; flip and rotation_rad (B,) of the crop's
-        augmentation; box, image_size, intrinsics, landmarks and depth of
-        views.of_crops; and, with data.prior, prior_rotmats (P, 24, 3, 3) with
-        the identity as global rotation, prior_betas (P, 10) and prior_gender
-        (P,), P = B * data.prior_per_image. Where a has_* is 0 the label is 0,
-        or the identity rotation.
+        3) float32 0..255 in the step, if any; keypoints (B, K, 3) ndc and
+        visibility; openpose (B, 25, 3) ndc and confidence, 0 where not
+        detected; joints3d (B, K, 4) metres, camera frame, and valid; rotmats
+        (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose,
+        has_betas, has_joints3d (B,) float32; example_id (B,) strings and
+        example_key (B,) int64 of parsing.example_key; flip and rotation_rad
+        (B,) of the crop's augmentation; box, image_size, intrinsics, landmarks
+        and depth of views.of_crops; and, with data.prior, prior_rotmats
+        (P, 24, 3, 3) with the identity as global rotation, prior_betas
+        (P, 10) and prior_gender (P,), P = B * data.prior_per_image. Where a
+        has_* is 0 the label is 0, or the identity rotation.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records, order.Layout,
@@ -172,6 +174,8 @@ def train_dataset(
     feed = reading.Feed(data)
     crops = reading.Crops(image_size, feed.bad, data.parts)
     decode = {"host": crops.augmented, "step": crops.canvases}[data.warp]
+    if not images:
+        decode = crops.without_images
 
     def load(element: tf.Tensor) -> Batch:
         step, part = element // local_replicas, first + element % local_replicas
@@ -186,15 +190,17 @@ def train_dataset(
         fields = parsing.parse(tf.ensure_shape(serialized, [share]))
         boxes = augment.square_boxes(fields["box"], crop_scale)
         to_ndc = augment.image_to_ndc(augmentation, boxes)
-        images, good = _decoded_images(
+        decoded, good = _decoded_images(
             decode, crops, fields, [to_ndc, augmentation.flip], share
         )
-        parts = images.pop("parts")
+        parts = decoded.pop("parts")
         cycle_has_3d = tf.constant(feed.has_3d, tf.float32)
         row_has_3d = cycle_has_3d[step % len(feed.has_3d)]
         has_3d = good * tf.gather(row_has_3d, rows)
         batch = labels.augmented(fields, augmentation, to_ndc, good, has_3d)
-        batch |= images | labels.colours(data.augment, augmentation, good)
+        if decoded:
+            batch |= decoded
+            batch |= labels.colours(data.augment, augmentation, good)
         if data.parts:
             batch |= labels.part_labels(fields, parts, has_3d)
         if reading.has_prior(data):
@@ -392,6 +398,8 @@ def _decoded_images(
             "filled": ((2,), tf.float32),
             "to_canvas": ((2, 3), tf.float32),
         }
+    if decode == crops.without_images:
+        shapes = {}
     shapes["parts"] = ((part_side, part_side), tf.uint8)
     shapes["good"] = ((), tf.float32)
     values = tf.numpy_function(

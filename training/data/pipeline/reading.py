@@ -193,6 +193,11 @@ class Crops:
 
         return crops, *self._decode_all(decode, *stored, np.zeros(len(boxes)))
 
+    def without_images(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """No crops, for methods that see none; the last argument: flips."""
+        *stored, flips = arrays
+        return self._decode_all(lambda *_: None, *stored, flips)
+
     def _decode_all(
         self,
         decode: Callable,

@@ -1,0 +1,199 @@
+"""Bodies of landmarks, by the lifter that ships and by fits from there on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.support import landmark_people
+from tests.support.closeness import assert_close
+from tf_hmr import joints, keypoint_fitting, landmark_fitting, metrics
+from tf_hmr.smplify import schedules
+
+SHORT = dataclasses.replace(
+    schedules.LANDMARKS,
+    stages=tuple(
+        dataclasses.replace(stage, steps=15)
+        for stage in schedules.LANDMARKS.stages
+    ),
+    camera_steps=15,
+)
+FOCAL = 600.0
+LIMBS = [
+    f"{side}_{part}"
+    for side in ("left", "right")
+    for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+]
+
+
+@pytest.fixture(scope="module")
+def lifter(body_data):
+    return landmark_fitting.load_lifter(body_data)
+
+
+@pytest.fixture(scope="module")
+def fitter(lifter):
+    return landmark_fitting.PeopleFitter(lifter, schedule=SHORT)
+
+
+@pytest.fixture(scope="module")
+def tasks(body_data) -> list[landmark_fitting.Task]:
+    """Two people in one photo, of exact landmarks."""
+    rng = np.random.default_rng(8)
+    return [
+        landmark_fitting.Task(
+            landmark_people.of_pose(
+                body_data,
+                landmark_people.standing(rng),
+                np.array([x, 0.2, depth]),
+                FOCAL,
+            ),
+            landmark_people.SIZE,
+            FOCAL,
+        )
+        for x, depth in ((-0.6, 5.0), (0.8, 6.0))
+    ]
+
+
+def pa_mm(people, tasks) -> np.ndarray:
+    """Error of each person's limbs from those of exact landmarks."""
+    index = list(joints.select(LIMBS, of=joints.BLAZEPOSE33))
+    errors = []
+    for fitted, task in zip(people, tasks, strict=True):
+        person = fitted.person
+        rows = list(joints.select(LIMBS, of=person.joint_names))
+        errors.append(
+            metrics.pa_mpjpe_mm(person.joints[rows], task.landmarks[index, 2:5])
+        )
+    return np.array(errors)
+
+
+def test_exact_landmarks_are_lifted_to_about_their_body(lifter, tasks):
+    people = landmark_fitting.PeopleLifter(lifter)(tasks)
+    rotmats, betas = lifter.mean_body()
+    points, _ = lifter.body.keypoints(rotmats[None], betas[None])
+    mean_person = people[0].person
+    mean_person = dataclasses.replace(mean_person, joints=points[0].numpy())
+    mean_people = [people[0]._replace(person=mean_person)] * len(tasks)
+    assert (pa_mm(people, tasks) < 0.8 * pa_mm(mean_people, tasks)).all()
+    for fitted in people:
+        fitted.person.check()
+        assert fitted.error < 15
+        assert fitted.person.focal_px == FOCAL
+        # About as far as it is.
+        assert 4 < fitted.person.translation[2] < 8
+
+
+def test_a_fit_is_nearer_to_the_landmarks_than_its_start(lifter, fitter, tasks):
+    lifted = landmark_fitting.PeopleLifter(lifter)(tasks)
+    fits = fitter(tasks)
+    assert (pa_mm(fits, tasks) < pa_mm(lifted, tasks)).all()
+    for before, after in zip(lifted, fits, strict=True):
+        after.person.check()
+        assert after.error < 0.8 * before.error
+
+
+def test_a_batch_size_pads_and_splits_and_changes_nothing(
+    lifter, fitter, tasks
+):
+    counts = []
+    padded = landmark_fitting.PeopleFitter(lifter, batch_size=4, schedule=SHORT)
+    six = [*tasks, *tasks, *tasks]
+    people = padded(six, lambda count, total: counts.append((count, total)))
+    assert counts == [(4, 6), (2, 6)]
+    for again, task in zip(people, [*fitter(tasks)] * 3, strict=True):
+        assert_close("body_metres", again.person.joints, task.person.joints)
+
+
+def test_nobody_gives_nobody(lifter, fitter):
+    assert landmark_fitting.PeopleLifter(lifter)([]) == []
+    assert fitter([]) == []
+
+
+def test_who_shows_too_little_is_refused(lifter, fitter, tasks):
+    landmarks = tasks[0].landmarks.copy()
+    shown = landmark_people.ROWS[: landmark_fitting.MIN_KEYPOINTS - 1]
+    hidden = np.setdiff1d(np.arange(len(landmarks)), shown)
+    landmarks[hidden, 5] = 0.1
+    assert landmark_fitting.visible_count(landmarks) == len(shown)
+    for recover in (landmark_fitting.PeopleLifter(lifter), fitter):
+        with pytest.raises(ValueError, match="Leave this person out"):
+            recover([tasks[0]._replace(landmarks=landmarks)])
+
+
+@pytest.mark.parametrize("shown", [("head", "arm"), ("leg",), ("arm",)])
+def test_a_part_of_a_person_gives_a_finite_body(lifter, fitter, tasks, shown):
+    """A portrait, legs, one arm: the photo shows no more."""
+    words = {
+        "head": ("nose", "eye", "ear"),
+        "arm": ("left_shoulder", "left_elbow", "left_wrist", "left_index"),
+        "leg": ("knee", "ankle", "heel", "foot_index"),
+    }
+    landmarks = tasks[0].landmarks.copy()
+    if shown == ("arm",):
+        # Three keypoints are too few; the shoulders' other one shows, too.
+        words["arm"] += ("right_shoulder",)
+    seen = [
+        any(word in name for part in shown for word in words[part])
+        for name in joints.BLAZEPOSE33
+    ]
+    landmarks[~np.array(seen), 5:] = 0.05
+    task = tasks[0]._replace(landmarks=landmarks)
+    for recover in (landmark_fitting.PeopleLifter(lifter), fitter):
+        (fitted,) = recover([task])
+        fitted.person.check()
+        assert np.isfinite(fitted.error)
+
+
+def test_hidden_landmarks_are_no_keypoints_of_the_image(tasks):
+    landmarks = tasks[0].landmarks.copy()
+    wrist = joints.BLAZEPOSE33.index("left_wrist")
+    landmarks[wrist, 5] = landmark_fitting.MIN_CONFIDENCE - 0.05
+    row = joints.KEYPOINTS.index("left_wrist")
+    assert landmark_fitting.keypoints(landmarks)[row, 2] == 0
+    toe = joints.KEYPOINTS.index("right_big_toe")
+    foot = joints.BLAZEPOSE33.index("right_foot_index")
+    assert_close(
+        "exact",
+        landmark_fitting.keypoints(landmarks)[toe, :2],
+        landmarks[foot, :2],
+    )
+
+
+def test_tasks_with_a_start_take_one_start(body_data, monkeypatch):
+    rows = []
+
+    class Recorder:
+        joint_names = tuple(
+            n for n in joints.KEYPOINTS if n in body_data.keypoint_regressor
+        )
+
+        def __init__(self, *_):
+            pass
+
+        def __call__(self, start, keypoints, *_, **options):
+            rows.append((len(keypoints), options["keypoints_3d"] is None))
+            energy = np.zeros(len(keypoints), np.float32)
+            return keypoint_fitting.smplify.Fit(*start, energy, energy)
+
+    monkeypatch.setattr(keypoint_fitting.smplify, "Fitter", Recorder)
+    rng = np.random.default_rng(1)
+    pose = landmark_people.standing(rng)
+    landmarks = landmark_people.of_pose(
+        body_data, pose, np.array([0, 0.2, 5.0]), FOCAL
+    )
+    points = landmark_fitting.keypoints(landmarks)
+    fitter = keypoint_fitting.PeopleFitter(
+        body_data, keypoint_fitting.priors.load()
+    )
+    task = keypoint_fitting.Task(points, landmark_people.SIZE, FOCAL)
+    fitter([task])
+    start = task._replace(
+        start=(pose, np.zeros(10)),
+        keypoints_3d=landmark_people.keypoints_3d(landmarks),
+    )
+    (fitted,) = fitter([start])
+    assert rows == [(keypoint_fitting.STARTS, True), (1, False)]
+    # The true pose: its place follows, and nothing is left to fit.
+    assert_close("body_metres", fitted.person.pose, np.float32(pose))
+    assert fitted.error < 3

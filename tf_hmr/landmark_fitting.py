@@ -1,0 +1,230 @@
+"""Bodies of people whose landmarks BlazePose has found in a photo.
+
+The lifter answers at once. The fit starts from its answer and moves it to the
+landmarks in the image, with SMPLify's priors, and with the lifted joints as 3D
+keypoints of free origin and size.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_hmr import inference, joints, keypoint_fitting, method
+from tf_hmr.body.data import BodyData
+from tf_hmr.geometry import crop
+from tf_hmr.smplify import priors, schedules
+
+LIFTER = Path(__file__).parent / "assets" / "lifter"
+"""Model folder of the lifter that the package ships."""
+
+MIN_KEYPOINTS = keypoint_fitting.MIN_KEYPOINTS
+"""A person with fewer visible landmarks has no body."""
+
+MIN_CONFIDENCE = 0.3
+"""A landmark counts as seen if its probabilities of being visible and of being
+inside the photo, multiplied, exceed this."""
+
+
+class Task(NamedTuple):
+    """A person to find a body for.
+
+    Attributes:
+        landmarks: (33, 7) in joints.BLAZEPOSE33 order as method_inputs.INPUTS
+            says, but x and y in pixels of the photo.
+        size: width and height of the photo.
+        focal_px: focal length of its camera; None for
+            inference.FOCAL_OVER_SIDE times its longer side.
+    """
+
+    landmarks: np.ndarray
+    size: tuple[int, int]
+    focal_px: float | None = None
+
+
+def visible_count(landmarks: np.ndarray) -> int:
+    """Number of landmarks (33, 7) that are seen and are keypoints of a body."""
+    return int((keypoints(landmarks)[:, 2] > 0).sum())
+
+
+def keypoints(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (33, 7) as keypoints (29, 3): x, y and confidence.
+
+    Keypoints without a landmark, and those not seen, have confidence 0.
+    """
+    keypoint_rows, landmark_rows = _common_rows()
+    confidence = np.prod(landmarks[landmark_rows, 5:], axis=1)
+    points = np.zeros((len(joints.KEYPOINTS), 3), np.float32)
+    points[keypoint_rows, :2] = landmarks[landmark_rows, :2]
+    points[keypoint_rows, 2] = np.where(
+        confidence > MIN_CONFIDENCE, confidence, 0
+    )
+    return points
+
+
+def load_lifter(body: str | Path | BodyData = "open") -> method.Method:
+    """Loads the lifter that the package ships.
+
+    Args:
+        body: of the topology that it was trained on.
+
+    Raises:
+        ValueError: the body has another topology.
+    """
+    return method.load(LIFTER, body, jit=False)
+
+
+class PeopleLifter:
+    """Finds bodies by the lifter alone."""
+
+    def __init__(self, lifter: method.Method):
+        """Takes a method that reads landmarks, as of `load_lifter`."""
+        self._lifter = lifter
+
+    def __call__(
+        self, tasks: Sequence[Task]
+    ) -> list[keypoint_fitting.FittedPerson]:
+        """Lifts people together.
+
+        Args:
+            tasks: the people.
+
+        Returns:
+            One person for each task, in their order; `error` as of a fit.
+
+        Raises:
+            ValueError: a person has fewer than MIN_KEYPOINTS landmarks.
+        """
+        if not tasks:
+            return []
+        points = [keypoints(task.landmarks) for task in tasks]
+        boxes = [_box(rows) for rows in points]
+        scale = self._lifter.config.crop_scale
+        crop_boxes = [crop.square_box(box, scale) for box in boxes]
+        rows = np.stack(
+            [
+                _in_crop(task.landmarks, crop_box)
+                for task, crop_box in zip(tasks, crop_boxes, strict=True)
+            ]
+        )
+        prediction = self._lifter({"landmarks": rows}, training=False)
+        people = []
+        for row, task in enumerate(tasks):
+            focal_px = keypoint_fitting.focal_length(task)
+            person = inference.person(
+                self._lifter,
+                inference.example(prediction, row),
+                boxes[row],
+                crop_boxes[row],
+                task.size,
+                focal_px,
+            )
+            error_px = keypoint_fitting.mean_distance(
+                person.keypoints_px, points[row], person.joint_names
+            )
+            error_px *= keypoint_fitting.SIDE / crop_boxes[row][2]
+            people.append(keypoint_fitting.FittedPerson(person, error_px))
+        return people
+
+
+class PeopleFitter:
+    """Finds bodies by the lifter and a fit from there on."""
+
+    def __init__(
+        self,
+        lifter: method.Method,
+        jit: bool = False,
+        batch_size: int | None = None,
+        schedule: schedules.Schedule = schedules.LANDMARKS,
+    ):
+        """Makes a fitter.
+
+        Args:
+            lifter: as of `load_lifter`; the fits have its body.
+            jit: compile with XLA, once per batch size (a minute): for many
+                people.
+            batch_size: people in each call, padded; with jit, one size is
+                compiled. None: as many as there are.
+            schedule: of the fit.
+        """
+        self._lift = PeopleLifter(lifter)
+        self._fitter = keypoint_fitting.PeopleFitter(
+            lifter.body.data, priors.load(), schedule, jit, batch_size
+        )
+
+    def __call__(
+        self,
+        tasks: Sequence[Task],
+        progress: Callable[[int, int], None] = lambda count, total: None,
+    ) -> list[keypoint_fitting.FittedPerson]:
+        """Fits people together.
+
+        Args:
+            tasks: the people.
+            progress: called after each batch with the number of people in it
+                and of all.
+
+        Returns:
+            One person for each task, in their order.
+
+        Raises:
+            ValueError: a person has fewer than MIN_KEYPOINTS landmarks.
+        """
+        if not tasks:
+            return []
+        fit_tasks = [
+            keypoint_fitting.Task(
+                keypoints(task.landmarks),
+                task.size,
+                task.focal_px,
+                start=(lifted.person.pose, lifted.person.betas),
+                keypoints_3d=_keypoints_3d(lifted.person),
+            )
+            for task, lifted in zip(tasks, self._lift(tasks), strict=True)
+        ]
+        return self._fitter(fit_tasks, progress)
+
+
+def _keypoints_3d(person: inference.Person) -> np.ndarray:
+    """Joints of a lifted person as 3D keypoints (29, 4): metres and weight.
+
+    They are nearer to the truth than the landmarks' own metres, from which the
+    lifter has learnt to take BlazePose's errors away.
+    """
+    rows = list(joints.select(person.joint_names, of=joints.KEYPOINTS))
+    points = np.zeros((len(joints.KEYPOINTS), 4), np.float32)
+    points[rows, :3] = person.joints
+    points[rows, 3] = 1
+    return points
+
+
+def _common_rows() -> tuple[list[int], list[int]]:
+    """Rows of keypoints, and of the landmarks that stand for them."""
+    names = joints.BLAZEPOSE_OF_KEYPOINT
+    return (
+        list(joints.select(list(names), of=joints.KEYPOINTS)),
+        list(joints.select(list(names.values()), of=joints.BLAZEPOSE33)),
+    )
+
+
+def _box(points: np.ndarray) -> crop.Box:
+    """Box of the keypoints (29, 3) that are seen.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    visible = points[:, 2] > 0
+    if visible.sum() < MIN_KEYPOINTS:
+        raise ValueError(
+            f"A person has {visible.sum()} landmarks that are seen, expected "
+            f"at least {MIN_KEYPOINTS}. Leave this person out."
+        )
+    return crop.box_of_keypoints(points[:, :2], visible)
+
+
+def _in_crop(landmarks: np.ndarray, crop_box: crop.Box) -> np.ndarray:
+    """(33, 7) with x and y in [-1, 1] of a crop."""
+    rows = np.array(landmarks, np.float32)
+    rows[:, :2] = crop.pixels_to_ndc(rows[:, :2], crop_box)
+    return rows
