@@ -61,12 +61,18 @@ def test_the_file_gives_keras_outputs(model, content, images):
         assert_close("tflite_metres", found[name], expected[name])
 
 
+def scope_of(operator) -> str:
+    """Name of the method's layer that an operator belongs to; "" for none."""
+    scopes = operator.name.split("/")
+    return scopes[1].removesuffix("_1") if len(scopes) > 1 else ""
+
+
 def test_int8_is_for_the_networks_alone(model, content):
     """Rotations, soft-argmax and the body are not rounded to 256 steps."""
     recipe, forms = quantize.Recipe(model, "int8"), {}
     for operator in lint.operators(content):
         form = recipe.format_of(operator.kind, operator.name)
-        scope = operator.name.split("/")[1].removesuffix("_1")
+        scope = scope_of(operator)
         named = scope in ("encoder", "regressor", "body")
         forms.setdefault(scope if named else "others", set()).add(form)
     assert forms == {
@@ -78,13 +84,13 @@ def test_int8_is_for_the_networks_alone(model, content):
     kinds = {
         operator.kind
         for operator in lint.operators(content)
-        if "/encoder_1/" in operator.name
+        if scope_of(operator) == "encoder"
     }
     assert "EXP" not in kinds and "RSQRT" not in kinds
     constants = [
         operator.name
         for operator in lint.operators(content)
-        if "/regressor_1/" in operator.name
+        if scope_of(operator) == "regressor"
         and operator.kind == "FULLY_CONNECTED"
     ]
     # Three networks; no product of the nearest rotation.
