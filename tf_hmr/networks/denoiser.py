@@ -83,18 +83,19 @@ class Denoiser(keras.layers.Layer):
         return tf.reshape(clean, (batch, self.numbers // 3, 3))
 
 
-def dense(units: int, name: str, start: str = ""):
+def dense(units: int, name: str, start: str = "", bias=None):
     """A dense layer whose biases start as TensorFlow 1's get_variable does.
 
     Args:
         units: of the layer.
         name: of the layer.
         start: initializer of kernel and biases in place of Xavier's.
+        bias: initializer of the biases in place of `start`.
     """
     return keras.layers.Dense(
         units,
         kernel_initializer=start or "glorot_uniform",
-        bias_initializer=start or "glorot_uniform",
+        bias_initializer=bias or start or "glorot_uniform",
         dtype="float32",
         name=name,
     )

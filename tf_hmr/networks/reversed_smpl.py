@@ -14,7 +14,7 @@ from tf_hmr.networks import denoiser
 class _Regressor(keras.layers.Layer):
     """Five blocks, two branches of different depth, one layer over both."""
 
-    def __init__(self, outputs: int, hidden: int, name: str):
+    def __init__(self, outputs: int, hidden: int, name: str, bias=None):
         super().__init__(name=name, dtype="float32")
         units = (hidden, hidden, *[hidden // 2] * 3)
         self.trunk = [
@@ -26,7 +26,7 @@ class _Regressor(keras.layers.Layer):
         self.deep_out = denoiser.dense(outputs, "deep_out")
         self.shallow = denoiser.Block(hidden // 4, "shallow")
         self.shallow_out = denoiser.dense(outputs, "shallow_out")
-        self.out = denoiser.dense(outputs, "out")
+        self.out = denoiser.dense(outputs, "out", bias=bias)
 
     def build(self, shape=None):
         """Marks the layer as built; its layers make variables when called."""
@@ -40,6 +40,15 @@ class _Regressor(keras.layers.Layer):
         shallow = self.shallow(x, training=training)
         branches = [self.deep_out(deep), self.shallow_out(shallow)]
         return self.out(tf.concat(branches, axis=1))
+
+
+class _Identities(keras.initializers.Initializer):
+    """Numbers whose hyperbolic tangents are about identity matrices."""
+
+    def __call__(self, shape, dtype=None):
+        """(9 J,) -> 2 on the diagonals of J matrices, 0 elsewhere."""
+        matrix = 2.0 * tf.eye(3, dtype=dtype or "float32")
+        return tf.tile(tf.reshape(matrix, [9]), [shape[0] // 9])
 
 
 class ShapeRegressor(_Regressor):
@@ -63,7 +72,8 @@ class PoseRegressor(_Regressor):
         self, num_joints: int = 24, hidden: int = 1024, name: str = "pose"
     ):
         """Number of joints (J), and units of the widest layers."""
-        super().__init__(9 * num_joints, hidden, name)
+        # Matrices near 0 have no nearest rotation that rounding leaves alone.
+        super().__init__(9 * num_joints, hidden, name, _Identities())
         self.num_joints = num_joints
 
     def call(self, directions, training=False):
