@@ -296,6 +296,9 @@ class _Run:
         if written_people:
             with self._failures.caught(f"{photo.path}: "):
                 group_files.write(stem, photo.image, written_people)
+                count = len(written_people)
+                people = "1 person" if count == 1 else f"{count} people"
+                tqdm.tqdm.write(f"{people} of {photo.path}: {stem}_people.png")
 
 
 def _landmark_entry(photo: _Photo, number: int) -> dict[str, list[float]]:
