@@ -67,7 +67,8 @@ def test_values_in_their_ranges_pass():
 
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_refuses_what_files_may_hold(name):
-    methods.make_config(name)
+    own_fields = dataclasses.fields(methods.make_config(name))
+    names = {field.name for field in own_fields}
     for change in (
         {"image_size": 0},
         {"image_size": None},
@@ -80,5 +81,7 @@ def test_every_method_refuses_what_files_may_hold(name):
         {"encoder_depths": "12"},
     ):
         (field,) = change
+        if field not in names:
+            continue
         with pytest.raises(ValueError, match=rf"^{field}.* is .*expected"):
             methods.make_config(name, **change)

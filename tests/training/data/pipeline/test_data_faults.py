@@ -34,7 +34,7 @@ CUT = record_samples.example(0).image[:900]
 
 # The identity where they are missing.
 ROTATIONS = ("rotmats", "global_rotation")
-VIEWS = ("box", "image_size", "intrinsics")
+VIEWS = ("box", "image_size", "intrinsics", "depth")
 # Who it is, and how its crop was drawn.
 NO_LABELS = ("example_id", "example_key", "flip", "rotation_rad")
 

@@ -261,4 +261,4 @@ def test_the_benchmark_does_not_wait_for_ever_for_a_server(
     monkeypatch.setattr(benchmark, "_STARTS_S", 0.2)
     with contextlib.ExitStack() as stack:
         with pytest.raises(ValueError, match="said nothing in 0 s"):
-            benchmark._start_server(stack, "dispatcher")
+            benchmark.start_server(stack, "dispatcher")
