@@ -9,6 +9,10 @@ from edge.conversion import tflite as convert
 from tests.support.closeness import assert_close
 from tf_hmr import method
 
+# Half a minute to convert; the operators of soft-argmax and of the nearest
+# rotation are checked with these, in `make test`.
+pytestmark = pytest.mark.slow
+
 COUNT = 3
 
 
