@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.support.closeness import assert_close
 from tests.support.label_batches import make_batch
 from tf_hmr import method
+from tf_hmr.body.model import Body
 
 # What makes a method small enough for a test; fields it lacks are left out.
 SMALL = {
@@ -144,13 +145,13 @@ def test_unknown_method_lists_what_there_is(body):
 
 
 def test_keypoint_path_is_the_mesh_path(model, rng):
-    """Training uses the body without vertices; the joints are the same.
-
-    As a plain graph: body/test_model.py holds the compiled one against it.
-    """
+    """Training uses the compiled body without vertices; the same joints."""
     prediction = model(model.inputs(make_batch(rng)))
-    joints, _ = model.body.keypoints(prediction.rotmats, prediction.betas)
-    assert_close("body_metres", joints, prediction.joints)
+    pose = prediction.rotmats, prediction.betas
+    compiled = Body(model.body.data, model.joint_names, jit=True)
+    for keypoints_body in (model.body, compiled):
+        keypoints, _ = keypoints_body.keypoints(*pose)
+        assert_close("body_metres", keypoints, prediction.joints)
 
 
 @pytest.mark.parametrize("name", method.names())
