@@ -11,6 +11,9 @@ import pytest
 import tf_hmr
 from tests.support import command_help
 from tests.support.paths import PACKAGES, ROOT, modules
+from training import benchmarks
+from training import commands as programs
+from training.data import prepare
 from training.evaluation import protocols
 
 MAX_README_LINES = 140
@@ -238,15 +241,44 @@ EVERY_COMMAND = sorted(
 )
 
 
+SUB_COMMANDS = [
+    (program, name)
+    for program, package in (
+        ("training.prepare", prepare),
+        ("training.benchmark", benchmarks),
+    )
+    for name in programs.names(package)
+]
+
+
+def shows_fields(words: tuple[str, ...]) -> bool:
+    """Whether a help shows a method's fields, which are in its module."""
+    return words[0] == "training.fit" and len(words) > 1
+
+
 @pytest.fixture(scope="module")
 def helps():
-    return command_help.helps(sorted({*COMMANDS, *EVERY_COMMAND, PLANTED}))
+    words = {*COMMANDS, *EVERY_COMMAND, *SUB_COMMANDS, PLANTED}
+    return command_help.helps(sorted(words, key=shows_fields))
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
 def test_every_command_has_a_help(words, helps):
     assert helps[words].status == 0, helps[words].errors
     assert helps[words].text.lower().startswith("usage: ")
+
+
+@pytest.mark.parametrize("words", [*EVERY_COMMAND, *SUB_COMMANDS], ids=" ".join)
+def test_help_needs_no_tensorflow(words, helps):
+    assert not helps[words].has_tensorflow
+
+
+def test_help_that_needs_tensorflow_says_so(helps):
+    with_fields = [words for words in COMMANDS if shows_fields(words)]
+    for words in with_fields:
+        assert helps[words].has_tensorflow
+        assert helps[words].errors.startswith("Loading TensorFlow and the")
+    assert with_fields
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

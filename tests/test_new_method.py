@@ -20,6 +20,7 @@ from tf_hmr import __main__ as cli
 from tf_hmr import inference, method
 from training import evaluate, experiments, fit
 from training.engine import run_log
+from training.tasks import fit as fit_task
 
 ADDED = ROOT / "tests" / "support" / "cliff_like"
 NAME = "cliff_like"
@@ -38,7 +39,7 @@ def _added():
             patch.setattr(package, "__path__", path)
         # A body as a plain graph: XLA would compile it for longer than all of
         # this takes.
-        for module in (fit, method):
+        for module in (fit_task, method):
             patch.setattr(module, "Body", plain_body.make)
         yield
 

@@ -29,6 +29,9 @@ from typing import NamedTuple
 
 from tf_hmr.formats import atomic
 
+LIFTER = Path(__file__).parent / "assets" / "lifter"
+"""Model folder of the lifter that the package ships."""
+
 COMMAND = "python -m tf_hmr.landmark_files"
 
 WHEEL = "mediapipe==0.10.21"

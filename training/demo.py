@@ -22,7 +22,6 @@ import tyro
 from tf_hmr.formats import listing
 from training import visualization
 from training.data.records import schema, shards
-from training.engine import loop, run_log
 
 EXAMPLES = 6
 
@@ -119,6 +118,8 @@ def demo(flags: Demo) -> list[Path]:
 
 def draw_curve(workdir: Path) -> Path:
     """Plots the error on validation people against minutes of training."""
+    from training.engine import loop, run_log
+
     lines = run_log.read_metrics(
         workdir / run_log.METRICS_FILE, loop.EVALUATION
     )

@@ -11,6 +11,7 @@ from tf_hmr import method
 from training import fit
 from training.engine import run_log
 from training.engine import step as steps
+from training.tasks import fit as task
 
 STAGES = ("shape", "pose", "pose_smpl", "denoiser", "encoder", "train")
 STEPS = 4
@@ -35,7 +36,7 @@ PATIENCE_S = 900
 
 def train_here(folder: str, records: str, where: str, *words: str) -> None:
     """What each process runs."""
-    fit.Body = method.Body = plain_body.make
+    task.Body = method.Body = plain_body.make
     if where == "cpu:2" or "descent" in words:
         # Adam divides a wrong scale of the gradients away; descent shows it.
         steps.optimizer = processes.plain_descent
@@ -47,7 +48,7 @@ def train_here(folder: str, records: str, where: str, *words: str) -> None:
             *(f"--devices={where}", *TINY, *flags),
         ]
     )
-    fit.fit(experiment, options, "smplr_quick")
+    task.fit(experiment, options, "smplr_quick")
 
 
 def losses(folder: Path) -> dict[int, dict]:

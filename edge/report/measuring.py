@@ -1,14 +1,7 @@
-"""Writes a page on exported models: size, time and error in every precision.
+"""Exports, measures and writes the page."""
 
-    python -m edge.report --weights runs/demo --out edge/REPORT.md
+from __future__ import annotations
 
-Exports the model in all precisions, which lints each file and compares it with
-Keras; runs the files on LiteRT's GPU accelerator; exports large encoders with
-random weights, for timing only; and times everything in one run. Takes a
-quarter of an hour on an idle machine.
-"""
-
-import dataclasses
 import json
 import logging
 import os
@@ -16,43 +9,27 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tyro
 
-from edge import benchmark, body_benchmark, export
+from edge import benchmark, export
 from edge.benchmarks import report_page
 from edge.conversion import calibration, compare, quantize
 from edge.targets import vulkan
+from edge.tasks import body_benchmark
+from edge.tasks import export as task
 from tf_hmr import joints, method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 
+if TYPE_CHECKING:
+    from edge.report.__main__ import Args
+
 PRECISIONS = ("float32", *quantize.PARTS)
-LARGE = ("resnet50_slim", "mobilenet_v3")
 GPU_CROPS = 16
 BODY_ROUNDS = 300
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Args:
-    """Command line arguments."""
-
-    weights: Path = Path("runs/demo")
-    """A trained model: its folder, or the workdir of training.fit."""
-    out: Path = Path("edge/REPORT.md")
-    """The page to write."""
-    pictures: Path = Path("docs")
-    """Folder for its plots."""
-    files: Path = Path("build/edge-report")
-    """Folder for the exported files."""
-    beside: tuple[Path, ...] = ()
-    """More .tflite files to time in the same run, such as BlazePose's."""
-    encoders: tuple[str, ...] = LARGE
-    """Encoders of HMR to time with random weights."""
-    rounds: int = 30
-    """Runs of each model at each number of threads."""
 
 
 def report(args: Args) -> None:
@@ -62,11 +39,6 @@ def report(args: Args) -> None:
         FileNotFoundError: the trained model is missing.
         ValueError: a file breaks a rule or its budget, or cannot be timed.
     """
-    if not args.weights.is_dir():
-        raise FileNotFoundError(
-            f"No trained model in {args.weights}: `make demo` trains one in "
-            "runs/demo; or name another with --weights."
-        )
     args.files.mkdir(parents=True, exist_ok=True)
     cards = trained(args)
     random_files = [
@@ -98,13 +70,17 @@ def report(args: Args) -> None:
     args.out.write_text(page, encoding="utf-8")
 
 
+def _log_progress(text: str) -> None:
+    print(text, flush=True)
+
+
 def trained(args: Args) -> dict[str, dict]:
     """Cards of the trained model's files, by precision."""
     cards = {}
     for precision in PRECISIONS:
         path = args.files / f"{args.weights.name}_{precision}.tflite"
         _log_progress(f"Exporting {path.name}")
-        cards[precision] = export.export(
+        cards[precision] = task.export(
             export.Args(args.weights, path, precision)
         )
     return cards
@@ -120,7 +96,7 @@ def untrained(args: Args, encoder: str) -> list[Path]:
     for precision in PRECISIONS:
         path = args.files / f"{encoder}_{precision}.tflite"
         _log_progress(f"Exporting {path.name} (random weights, for its time)")
-        export.export(
+        task.export(
             export.Args(folder, path, precision, crops=2, latency_only=True)
         )
         files.append(path)
@@ -186,25 +162,3 @@ def _adapter(log: str) -> str:
     mark = "Selected adapter: "
     names = [line.split(mark)[1] for line in log.splitlines() if mark in line]
     return names[0].split(", arch")[0] if names else "a GPU without a name"
-
-
-def _log_progress(text: str) -> None:
-    print(text, flush=True)
-
-
-def main(args: Args) -> int:
-    """Runs the command; returns its exit status."""
-    try:
-        report(args)
-    except (OSError, ValueError) as error:
-        _log.error("%s", " ".join(str(error).split()))
-        return 1
-    _log_progress(f"{args.out}, plots in {args.pictures}")
-    return 0
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    sys.exit(
-        main(tyro.cli(Args, prog="python -m edge.report", description=__doc__))
-    )

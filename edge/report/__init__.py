@@ -1,0 +1,1 @@
+"""The page on exported models: size, time and error in every precision."""
