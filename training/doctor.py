@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tqdm
 import tyro
 
+from tf_hmr import progress
 from tf_hmr.formats import atomic
 from training.data.checks import faults
 from training.data.records import reader_versions, records_folder, shards
@@ -89,7 +89,7 @@ def _examine(
     from training.data.checks import examination
 
     examined = examination.Examination(stored, images)
-    bar = tqdm.tqdm(total=len(stored), desc=split, unit="rec", disable=None)
+    bar = progress.bar(title=split, total=len(stored), unit="rec")
     with bar:
         for count in examined.run():
             bar.update(count)

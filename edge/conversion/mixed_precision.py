@@ -11,15 +11,13 @@ other crops.
 """
 
 import logging
-import sys
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from edge import lint
 from edge.conversion import compare, quantize
-from tf_hmr import method
+from tf_hmr import method, progress
 
 AIM = 0.8
 """Share of the budget to aim at, because errors on other crops differ."""
@@ -125,9 +123,7 @@ def _errors_alone(
     """Error in mm of each unit in each format, all else in float32."""
     units = _units(content, plain_recipe)
     unit_errors = {}
-    for unit in tqdm.tqdm(
-        units, desc="operators", disable=not sys.stderr.isatty()
-    ):
+    for unit in progress.bar(units, "operators"):
         errors = []
         for form in unit.formats[:-1]:
             only = quantize.Only(unit.pattern, form)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from edge import report
 from edge.benchmarks import report_page
 from edge.conversion import compare, quantize
-from edge.report import __main__ as report
 
 SIZES = {"float32": 26.3, "float16": 13.2, "w8": 12.6, "int8": 12.3}
 

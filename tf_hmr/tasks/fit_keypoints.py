@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import tqdm
 
-from tf_hmr import inference, joints, keypoint_fitting, person_files, rendering
+from tf_hmr import (
+    inference,
+    joints,
+    keypoint_fitting,
+    person_files,
+    progress,
+    rendering,
+)
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import keypoint_files, keypoint_labels, photo_files
 from tf_hmr.smplify import priors, schedules
@@ -221,13 +227,13 @@ def _fit(
         keypoint_fitting.Task(person.keypoints, size, focal_px)
         for person, _, size in photographed
     ]
-    with tqdm.tqdm(total=len(tasks), unit="start", disable=None) as bar:
+    with progress.bar(title="fits", total=len(tasks), unit="start") as bar:
 
-        def progress(count: int, total: int) -> None:
+        def show(count: int, total: int) -> None:
             bar.total = total
             bar.update(count)
 
-        return fitter(tasks, progress)
+        return fitter(tasks, show)
 
 
 def _extent(keypoints: np.ndarray) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from tf_hmr import (
     landmark_fitting,
     method,
     person_files,
+    progress,
     recovery,
     rendering,
 )
@@ -90,9 +91,11 @@ class Run:
 
     def recover(self, photos: list[pathlib.Path]) -> None:
         """Recovers everybody in the photos, and writes their files."""
-        progress = tqdm.tqdm(photos, unit="photo", disable=len(photos) < 2)
+        shown = progress.bar(
+            photos, "photos", unit="photo", disable=len(photos) < 2
+        )
         with tqdm_logging.logging_redirect_tqdm():
-            for chunk in _chunks(self.seen_photos(progress)):
+            for chunk in _chunks(self.seen_photos(shown)):
                 self.write(chunk)
 
     def seen_photos(self, paths: Iterable[pathlib.Path]) -> Iterator[_Photo]:

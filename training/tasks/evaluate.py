@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tqdm
 
+from tf_hmr import progress
 from tf_hmr.body.data import BodyData
 from training import config
 from training.data.pipeline import batches, sources, statistics
@@ -184,9 +183,8 @@ def _predictions_path(flags: Evaluate, protocol: Protocol) -> Path:
 
 def _progress(stream, protocol: Protocol, count: int):
     variants = len(protocol.occlusion.variants) if protocol.occlusion else 1
-    is_disabled = not sys.stderr.isatty()
-    with tqdm.tqdm(
-        total=count * variants, desc=protocol.name, disable=is_disabled
+    with progress.bar(
+        title=protocol.name, total=count * variants, unit="people"
     ) as bar:
         for batch, predictions in stream:
             yield batch, predictions

@@ -7,9 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tqdm
 
-from tf_hmr import joints, keypoint_fitting, landmark_fitting, method, metrics
+from tf_hmr import (
+    joints,
+    keypoint_fitting,
+    landmark_fitting,
+    method,
+    metrics,
+    progress,
+)
 from tf_hmr.smplify import priors
 from training.data.records import records_folder, schema, shards
 from training.engine import workdir
@@ -165,7 +171,7 @@ def _limbs_of(people: list[keypoint_fitting.FittedPerson]):
 def _fitted(fitter: Callable, tasks: list, step: int):
     """Limbs of fits, a batch at a time for the bar."""
     people = []
-    for start in tqdm.trange(0, len(tasks), step, desc="fits", disable=None):
+    for start in progress.bar(range(0, len(tasks), step), "fits"):
         people += fitter(tasks[start : start + step])
     return _limbs_of(people)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from tf_hmr import inference, joints, metrics
+from tf_hmr import inference, joints, metrics, progress
 from tf_hmr import method as methods
 from tf_hmr.formats import atomic, image_writing
 from tf_hmr.geometry import crop
@@ -166,10 +164,11 @@ def run(flags: Sensitivity) -> Path:
         flags, method
     )
     measured = list(
-        tqdm.tqdm(
+        progress.bar(
             maps(method, examples, flags.square, flags.stride),
-            disable=not sys.stderr.isatty(),
+            "crops",
             unit="crop",
+            total=flags.people if flags.records else 1,
         )
     )
     if not measured:

@@ -150,9 +150,9 @@ def sample(
     chunks = []
     for start in range(0, len(noisy), BATCH):
         rows = slice(start, start + BATCH)
-        found, true = tf.constant(noisy[rows]), people.take(rows)
-        estimate = model.regressor(found)
-        undenoised = model.regressor(found, denoise=False)
+        points, true = tf.constant(noisy[rows]), people.take(rows)
+        estimate = model.regressor(points)
+        undenoised = model.regressor(points, denoise=False)
         posed = (
             (true.rotmats, undenoised.betas),
             (undenoised.matrices, true.betas),
@@ -160,18 +160,18 @@ def sample(
             (smplr.rotations_of(estimate), estimate.betas),
         )
         of_bodies = [model.points(*body)[0] for body in posed]
-        moved = _on_points(of_bodies[-1], found)
-        parts = (found, estimate.points, *of_bodies, moved, undenoised.gender)
+        moved = _on_points(of_bodies[-1], points)
+        parts = (points, estimate.points, *of_bodies, moved, undenoised.gender)
         chunks.append(Sampled(*map(np.asarray, parts)))
     return Sampled(*map(np.concatenate, zip(*chunks, strict=True)))
 
 
-def _on_points(points, found):
-    """Turns and moves points (B, 41, 3) onto those found."""
-    turn = nearest_rotation.aligning_rotation(points, found)[:, 0]
+def _on_points(points, targets):
+    """Turns and moves points (B, 41, 3) onto others."""
+    turn = nearest_rotation.aligning_rotation(points, targets)[:, 0]
     centred = points - tf.reduce_mean(points, axis=1, keepdims=True)
-    turned = tf.matmul(centred, turn, transpose_b=True)
-    return turned + tf.reduce_mean(found, axis=1, keepdims=True)
+    rotated = tf.matmul(centred, turn, transpose_b=True)
+    return rotated + tf.reduce_mean(targets, axis=1, keepdims=True)
 
 
 def sampled_values(
@@ -186,12 +186,12 @@ def sampled_values(
     }
     # As the protocols score a body: about the pelvis that it has.
     moved = sampled.moved - model.encoder.root(sampled.moved).numpy()
-    own = true - model.encoder.root(true).numpy()
-    values["moved_about_its_pelvis_mm"] = error_mm(moved, own)
-    known = people.gender != 0
-    if known.any():
+    about_pelvis = true - model.encoder.root(true).numpy()
+    values["moved_about_its_pelvis_mm"] = error_mm(moved, about_pelvis)
+    has_gender = people.gender != 0
+    if has_gender.any():
         right = np.sign(sampled.gender[:, 0]) == people.gender
-        values["gender_percent"] = 100 * float(right[known].mean())
+        values["gender_percent"] = 100 * float(right[has_gender].mean())
     return values
 
 
@@ -224,10 +224,10 @@ def replaced(
 
     true, table = aligned(people.true_joints), {}
     for name, parts in REPLACED.items():
-        found = aligned(_keypoints(model, people, parts))
+        pred = aligned(_keypoints(model, people, parts))
         table[name] = (
-            float(metrics.mpjpe_mm(found, true).mean()),
-            float(metrics.pa_mpjpe_mm(found, true).mean()),
+            float(metrics.mpjpe_mm(pred, true).mean()),
+            float(metrics.pa_mpjpe_mm(pred, true).mean()),
         )
     return table
 

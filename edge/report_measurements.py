@@ -24,7 +24,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 
 if TYPE_CHECKING:
-    from edge.report.__main__ import Args
+    from edge.report import Args
 
 PRECISIONS = ("float32", *quantize.PARTS)
 GPU_CROPS = 16

@@ -47,9 +47,9 @@ def main(args: Args) -> int:
                 "in runs/demo; or name another with --weights."
             )
         # Not at the top: it imports TensorFlow.
-        from edge.report import measuring
+        from edge import report_measurements
 
-        measuring.report(args)
+        report_measurements.report(args)
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))
         return 1

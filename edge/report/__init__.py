@@ -1,1 +1,0 @@
-"""The page on exported models: size, time and error in every precision."""
