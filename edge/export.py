@@ -20,6 +20,7 @@ from typing import Literal
 
 import tyro
 
+from edge.conversion.precisions import PRECISIONS
 from tf_hmr.formats import model_files
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Args:
     """Model folder, or the workdir of `python -m training.fit`."""
     out: Path | None = None
     """The file to write: .tflite, or .onnx with --format onnx."""
-    precision: Literal["float32", "float16", "w8", "int8"] = "float32"
+    precision: Literal["float32", *PRECISIONS] = "float32"
     """float16: half the size. w8: int8 weights in the encoder. int8: the
     encoder in int8, and the regressor's weights. The body stays at float16,
     and so do operators that would take the file over its budget."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from edge import benchmark, export
 from edge.benchmarks import report_page
-from edge.conversion import calibration, compare, quantize
+from edge.conversion import calibration, compare
+from edge.conversion.precisions import PRECISIONS
 from edge.targets import vulkan
 from edge.tasks import body_benchmark
 from edge.tasks import export as task
@@ -26,7 +27,7 @@ from tf_hmr.body.model import Body
 if TYPE_CHECKING:
     from edge.report import Args
 
-PRECISIONS = ("float32", *quantize.PARTS)
+ALL_PRECISIONS = ("float32", *PRECISIONS)
 GPU_CROPS = 16
 BODY_ROUNDS = 300
 _log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def _log_progress(text: str) -> None:
 def trained(args: Args) -> dict[str, dict]:
     """Cards of the trained model's files, by precision."""
     cards = {}
-    for precision in PRECISIONS:
+    for precision in ALL_PRECISIONS:
         path = args.files / f"{args.weights.name}_{precision}.tflite"
         _log_progress(f"Exporting {path.name}")
         cards[precision] = task.export(
@@ -93,7 +94,7 @@ def untrained(args: Args, encoder: str) -> list[Path]:
     folder = args.files / encoder
     method.save(model, folder)
     files = []
-    for precision in PRECISIONS:
+    for precision in ALL_PRECISIONS:
         path = args.files / f"{encoder}_{precision}.tflite"
         _log_progress(f"Exporting {path.name} (random weights, for its time)")
         task.export(

@@ -13,6 +13,7 @@ from edge.conversion import card, mixed_precision, quantize
 from edge.conversion import compare as check
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
+from edge.conversion.precisions import PRECISIONS
 from tf_hmr import method
 from tf_hmr.formats import atomic
 
@@ -67,7 +68,7 @@ def _converted(model: method.Method, args: Args) -> tuple[bytes, dict]:
     content = convert.to_tflite(edge_form)
     if precision == "float32":
         return content, {}
-    if not quantize.PARTS[precision]:
+    if not PRECISIONS[precision].parts:
         return quantize.apply(content, quantize.Recipe(model, precision)), {}
     fitted_to = images.for_calibration(
         model, args.calibration, CALIBRATION, skip=args.crops
