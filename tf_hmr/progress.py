@@ -27,6 +27,8 @@ def bar(iterable: Iterable | None = None, title: str = "", **options):
         title: what is being done.
         **options: of tqdm: total, initial, unit, disable.
     """
+    # A slow moment changes the estimate little.
+    options.setdefault("smoothing", 0.05)
     if not sys.stderr.isatty():
         lines = {"file": _Lines(sys.stderr), "bar_format": _LINE, "ascii": True}
         options = lines | options

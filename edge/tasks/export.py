@@ -14,7 +14,7 @@ from edge.conversion import compare as check
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
 from edge.conversion.precisions import PRECISIONS
-from tf_hmr import method
+from tf_hmr import method, progress
 from tf_hmr.formats import atomic
 
 if TYPE_CHECKING:
@@ -32,19 +32,28 @@ def export(args: Args) -> dict:
         ValueError: a package is missing, the topologies differ, an operator
             breaks a rule, or the file disagrees with Keras.
     """
-    model = method.load(args.weights, args.body, jit=False)
-    held_out = images.held_out(model, args.calibration, args.crops)
-    content, fitted = _converted(model, args)
-    measured = _measured(content, args.format, model, held_out)
-    excess = check.excess(measured, args.precision)
-    if excess and not args.latency_only:
-        raise ValueError(
-            f"{excess} Nothing was written. For a network that is not "
-            "trained, --latency-only writes it all the same."
+    with progress.steps("export", 3) as next_step:
+        next_step("converting")
+        model = method.load(args.weights, args.body, jit=False)
+        held_out = images.held_out(model, args.calibration, args.crops)
+        content, fitted = _converted(model, args)
+        next_step("comparing with Keras")
+        measured = _measured(content, args.format, model, held_out)
+        excess = check.excess(measured, args.precision)
+        if excess and not args.latency_only:
+            raise ValueError(
+                f"{excess} Nothing was written. For a network that is not "
+                "trained, --latency-only writes it all the same."
+            )
+        next_step("writing")
+        model_card = (
+            card.make(model, args.format, args.precision, measured) | fitted
         )
-    model_card = (
-        card.make(model, args.format, args.precision, measured) | fitted
-    )
+        return _write(args, model, content, model_card, held_out)
+
+
+def _write(args: Args, model, content, model_card: dict, held_out) -> dict:
+    """Writes the three files; returns the card with what is known of them."""
     model_card |= {"model": args.out.name, "latency_only": args.latency_only}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     mesh = card.mesh_path(args.out)
