@@ -17,15 +17,13 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo demo-long docs test-oracle test-install test-slow \
-  test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
-  clean
+  test-extra test-delegate test-tflite-runtime test-aarch64 trained \
+  edge-report lint format install networks clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
 	@echo "make fuzz         read 1,000 damaged files of each format (10 minutes)"
-	@echo "make test-install  the wheel and the sdist on Python 3.11 to 3.13 (2 GB"
-	@echo "                  each)"
+	@echo "make test-install the wheel and the sdist on Python 3.11 to 3.13"
 	@echo "make test-slow    whole runs: workers that are killed, records that go"
 	@echo "make demo         install, people of photos, train, evaluate, export"
 	@echo "make demo-long    the same with the network of the README's table"

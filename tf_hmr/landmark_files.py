@@ -234,7 +234,8 @@ def _downloaded_wheel(download_folder: Path) -> Path:
         [
             *(sys.executable, "-m", "pip", "download", WHEEL),
             *("--no-deps", "--no-input", "--disable-pip-version-check"),
-            *("--quiet", "--dest", str(download_folder), *_PLATFORM),
+            *(() if sys.stdout.isatty() else ("--quiet",)),
+            *("--dest", str(download_folder), *_PLATFORM),
         ],
         f"Without a network here, run `pip download --no-deps {WHEEL}` on "
         f"another machine and `{COMMAND} --from WHEEL` on this one.",
@@ -268,7 +269,9 @@ def _run(command: list[str], hint: str) -> None:
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            # A terminal gets the downloader's own bar.
+            stdout=None if sys.stdout.isatty() else subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=_PATIENCE_SECONDS,
         )
