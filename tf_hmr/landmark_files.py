@@ -280,7 +280,7 @@ def _run(command: list[str], hint: str) -> None:
             f"{name} did not answer for {_PATIENCE_SECONDS} s. {hint}"
         ) from None
     if result.returncode:
-        lines = (result.stderr or result.stdout).strip().splitlines()
+        lines = (result.stderr or result.stdout or "").strip().splitlines()
         raise OSError(f"{name} failed: {' '.join(lines[-_TOOL_LINES:])} {hint}")
 
 
