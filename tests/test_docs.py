@@ -32,6 +32,7 @@ OTHER_PAGES = [
 ]
 
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+ADDED_FILE = re.compile(r"^```\w+ title=.*?^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 
 
@@ -49,7 +50,11 @@ def spans(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """Words of each command line in a page's code blocks and spans."""
+    """Words of each command line in a page's code blocks and spans.
+
+    Files that a page adds are left out: their commands need them.
+    """
+    text = ADDED_FILE.sub("", text)
     lines = "\n".join(block for _, block in FENCE.findall(text))
     lines = lines.replace("\\\n", " ").splitlines()
     lines += [s for s in spans(text) if re.match(r"(make|python3?) ", s)]
