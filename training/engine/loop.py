@@ -254,6 +254,7 @@ class TrainingRun:
     def stage(self, name, stage_step, step, end) -> int:
         """Takes the steps from `step` to `end`; returns the last step taken."""
         batches = batches_from(self.make_dataset, step, stage_step.strategy)
+        first = step
         bar = progress.bar(
             title=name,
             total=end,
@@ -276,6 +277,8 @@ class TrainingRun:
                 check_finite(row, step, self._examples)
                 self.mean.add(row)
             self.mean.seconds += time.monotonic() - start_s
+            if bar.n == first:
+                bar.unpause()  # It compiled, which says nothing of the rest.
             bar.update(step - bar.n)
             evaluation_due = self._evaluation_due(step)
             with _explain_write_errors(step, self.workdir):
