@@ -95,10 +95,12 @@ def hidden(person):
     return points
 
 
-def widened(person):
-    """The mask reaches as far beside the person as the person does."""
-    mask = np.maximum(person.mask, np.roll(person.mask, 256 // 4, axis=1))
-    return np.maximum(mask, np.roll(person.mask, -256 // 4, axis=1))
+def with_more_mask(person, axis):
+    """The mask reaches as far beyond the person on both sides."""
+    mask = person.mask
+    for shift in (-64, 64):
+        mask = np.maximum(mask, np.roll(person.mask, shift, axis=axis))
+    return mask
 
 
 def head_down(person):
@@ -115,13 +117,14 @@ def head_down(person):
         lambda a: {"presence": 0.6},
         lambda a: {"points": hidden(a)},
         lambda a: {"mask": a.mask * 0},
-        lambda a: {"mask": widened(a)},
+        lambda a: {"mask": with_more_mask(a, axis=1)},
+        lambda a: {"mask": with_more_mask(a, axis=0)},
         head_down,
         lambda a: {
             "next_square": a.square._replace(x=a.square.x + a.square.side / 5)
         },
     ],
-    ids=["presence", "visible", "no mask", "wide mask", "turned", "moves"],
+    ids=["presence", "visible", "no mask", "wide", "high", "turned", "moves"],
 )
 def test_each_sign_lowers_the_odds(change):
     person = answer(100, 50, 200)
