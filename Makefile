@@ -42,7 +42,7 @@ test: lint networks
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
-fuzz: $(INSTALLED)
+fuzz: $(INSTALLED) networks
 	@$(PYTHON) -m tests.fuzz
 
 # Whole runs of several processes: minutes.
