@@ -199,10 +199,11 @@ def sample(
 
 def _on_points(points, found):
     """Turns and moves points (B, 41, 3) onto those found."""
-    turn = nearest_rotation.aligning_rotation(points, found)[:, 0]
-    centred = points - tf.reduce_mean(points, axis=1, keepdims=True)
+    weights = smplr.POINT_WEIGHTS
+    turn = nearest_rotation.aligning_rotation(points, found, weights)[:, 0]
+    centred = points - nearest_rotation.weighted_mean(points, weights)
     turned = tf.matmul(centred, turn, transpose_b=True)
-    return turned + tf.reduce_mean(found, axis=1, keepdims=True)
+    return turned + nearest_rotation.weighted_mean(found, weights)
 
 
 def sampled_values(

@@ -1,6 +1,5 @@
 """Figures of bodies of landmarks."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -13,9 +12,6 @@ from training.data.records import records_folder
 from training.data.synthetic import people
 
 COUNT = 4
-KEYPOINT_ROWS = list(
-    joints.select(list(landmark_people.NAMES), of=joints.KEYPOINTS)
-)
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +20,10 @@ def records(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     writer = records_folder.Writer(folder, "test")
     for number, example in enumerate(people.frozen().examples(0, COUNT)):
-        landmarks = np.zeros((33, 7), np.float32)
-        rows = landmark_people.ROWS
-        landmarks[rows, :2] = example.keypoints[KEYPOINT_ROWS, :2]
-        landmarks[rows, 2:5] = 1.3 * example.joints3d[KEYPOINT_ROWS, :3]
-        landmarks[rows, 5:] = 1
+        example = landmark_people.of_example(example, size=1.3)
         if number == COUNT - 1:
-            landmarks[rows, :2] += 60
-        writer.write(dataclasses.replace(example, landmarks=landmarks))
+            example.landmarks[:, :2] += 60
+        writer.write(example)
     writer.finish(None, "tests", {"skipped": {"BlazePose sees nobody": 2}})
     return folder
 
