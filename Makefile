@@ -44,7 +44,7 @@ test: lint networks
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
 
-fuzz: $(INSTALLED)
+fuzz: $(INSTALLED) networks
 	@$(PYTHON) -m tests.fuzz
 
 # The wheel and the sdist in clean environments of each Python.

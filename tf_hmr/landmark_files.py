@@ -15,6 +15,7 @@ not downloaded again. A machine without a network takes a wheel of another one:
 """
 
 import argparse
+import gzip
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,23 @@ _PLATFORM = (
 )
 _PATIENCE_SECONDS = 600
 _TOOL_LINES = 3  # The last lines of pip or npm say what went wrong.
+
+# What Python raises of archives that are damaged, encrypted or compressed by a
+# method that it does not know.
+_NO_WHEEL = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+)
+_NO_TARBALL = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+)
 
 
 class NetworkFile(NamedTuple):
@@ -200,7 +219,7 @@ def _member_of_wheel(archive: Path, file: NetworkFile) -> bytes:
                 return _network_bytes(member, file)
     except FileNotFoundError:
         raise FileNotFoundError(f"{archive}: no such wheel.") from None
-    except (zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+    except _NO_WHEEL as error:
         text = " ".join(str(error).split())
         raise ValueError(
             f"{archive} is not a wheel of {WHEEL}: {text}. Expected the file "
@@ -216,7 +235,7 @@ def _member_of_tarball(archive: Path, file: NetworkFile) -> bytes:
                 raise KeyError(f"{file.member} is no file")
             with member:
                 return _network_bytes(member, file)
-    except (tarfile.TarError, EOFError, KeyError) as error:
+    except _NO_TARBALL as error:
         text = " ".join(str(error).split())
         raise ValueError(
             f"{archive} is not npm's package {TARBALL}: {text}."
