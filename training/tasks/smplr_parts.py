@@ -166,22 +166,13 @@ def sample(
     return Sampled(*map(np.concatenate, zip(*chunks, strict=True)))
 
 
-<<<<<<< ours
 def _on_points(points, targets):
     """Turns and moves points (B, 41, 3) onto others."""
-    turn = nearest_rotation.aligning_rotation(points, targets)[:, 0]
-    centred = points - tf.reduce_mean(points, axis=1, keepdims=True)
-    rotated = tf.matmul(centred, turn, transpose_b=True)
-    return rotated + tf.reduce_mean(targets, axis=1, keepdims=True)
-=======
-def _on_points(points, found):
-    """Turns and moves points (B, 41, 3) onto those found."""
     weights = smplr.POINT_WEIGHTS
-    turn = nearest_rotation.aligning_rotation(points, found, weights)[:, 0]
+    turn = nearest_rotation.aligning_rotation(points, targets, weights)[:, 0]
     centred = points - nearest_rotation.weighted_mean(points, weights)
-    turned = tf.matmul(centred, turn, transpose_b=True)
-    return turned + nearest_rotation.weighted_mean(found, weights)
->>>>>>> theirs
+    rotated = tf.matmul(centred, turn, transpose_b=True)
+    return rotated + nearest_rotation.weighted_mean(targets, weights)
 
 
 def sampled_values(
