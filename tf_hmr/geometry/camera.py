@@ -19,6 +19,9 @@ import tensorflow as tf
 
 Array = tf.Tensor | np.ndarray
 
+# Keeps a network's scale positive; see `positive_scale`.
+_SCALE_BEND = 0.05
+
 # Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
@@ -35,6 +38,20 @@ def project_weak_perspective(points: Array, camera: Array) -> Array:
     """
     camera = camera[..., None, :]
     return camera[..., 0:1] * (points[..., 0:2] + camera[..., 1:3])
+
+
+def positive_scale(raw: tf.Tensor) -> tf.Tensor:
+    """Bends a network's number to a scale over 0, smoothly.
+
+    Almost the number itself above 0.2. At a scale of 0 or below a person would
+    be at infinity or behind the camera.
+    """
+    return 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * _SCALE_BEND**2))
+
+
+def raw_scale(scale: float) -> float:
+    """The number that `positive_scale` bends to a scale over 0."""
+    return scale - _SCALE_BEND**2 / scale
 
 
 def weak_to_translation(
