@@ -8,6 +8,7 @@ the paper's four networks this is the body's, on a body without hands and face.
 """
 
 import dataclasses
+import functools
 from typing import ClassVar, Literal, NamedTuple
 
 import keras
@@ -30,6 +31,7 @@ DIVISION = "part14"
 # Halves of the crop's side beyond which a residual says no more, and the gain
 # that brings residuals to the size of the LSTM's other inputs.
 _RESIDUAL_LIMIT, _RESIDUAL_GAIN = 0.5, 10.0
+_DIGITS = 1000  # Shares of pictures are exact to one in so many.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Config(_image_encoder.EncoderChoice):
 class Stages(NamedTuple):
     """A descent."""
 
-    states: tf.Tensor
-    """(M + 1, B, n) from s_0 on."""
+    states: list[tf.Tensor]
+    """M + 1 states (B, n), from s_0 on."""
     detection: map_decoder.Detection
     """What the states were aligned with."""
     intrinsics: tf.Tensor
@@ -162,30 +164,364 @@ class Model(method.Method):
                 hidden=config.head_hidden,
                 initial=config.initial,
                 value=config.feedback != "none",
-                residuals=config.feedback == "residuals",
             ),
             self.layout.encode(),
         )
-        self.part_renderer = self._skin = None
-        if isinstance(body, Body):
-            self._prepare_skin(num_parts)
-
-    def _prepare_skin(self, num_parts: int) -> None:
-        """Makes the points of L_b and L_m; a body of an export has none."""
-        config, body = self.config, self.body
-        if config.parts:
-            if config.map_side % config.part_side:
-                raise ValueError(
-                    f"part_side={config.part_side} does not divide "
-                    f"map_side={config.map_side}. Choose one that does."
-                )
-            self.part_renderer = part_maps.PartRenderer(
-                body,
-                config.part_points,
-                config.part_side,
-                config.part_gamma,
-                DIVISION,
+        if config.parts and config.map_side % config.part_side:
+            raise ValueError(
+                f"part_side={config.part_side} does not divide "
+                f"map_side={config.map_side}. Choose one that does."
             )
+
+    @functools.cached_property
+    def part_renderer(self) -> part_maps.PartRenderer | None:
+        """Draws the part maps of L_b; None without L_b."""
+        if not self.config.parts:
+            return None
+        self._check_skin()
+        return part_maps.PartRenderer(
+            self.body,
+            self.config.part_points,
+            self.config.part_side,
+            self.config.part_gamma,
+            DIVISION,
+        )
+
+    @functools.cached_property
+    def _skin(self):
+        """Poses the points of L_m."""
+        self._check_skin()
+        samples = skin_samples.choose(self.body.data, self.config.skin_points)
+        return self.body.skin_sampler(samples)
+
+    def _check_skin(self):
+        if not isinstance(self.body, Body):
+            raise ValueError(
+                "A stage of this model sees L_b, the difference of part maps "
+                "(feedback_parts), which no exported body draws. Train with "
+                "--method.no-feedback-parts: the stages then see the distance "
+                "of keypoints alone."
+            )
+
+    def initialize_from_mean(self, rotmats, betas):
+        """Starts the descent at a mean shape, and pose without a prior."""
+        self.regressor.initialize_from_mean(self.layout.encode(rotmats, betas))
+
+    def build_all(self):
+        """Makes the variables of the networks and of the prior."""
+        super().build_all()
+        if self.pose_prior is not None:
+            self.pose_prior.build_all()
+
+    def player_variables(self) -> list[keras.Variable]:
+        """Trainable variables but the prior's, which is trained before."""
+        variables = super().player_variables()
+        if self.pose_prior is None:
+            return variables
+        frozen = {id(v) for v in self.pose_prior.trainable_variables}
+        return [v for v in variables if id(v) not in frozen]
+
+    def check_labels(self, labels, has_parts):
+        """Refuses data that teach no detector, or not what is compared.
+
+        Args:
+            labels: Source.labels of all sources.
+            has_parts: whether the batches have part labels.
+
+        Raises:
+            ValueError: names the field and the cure.
+        """
+        if set(labels) == {"none"}:
+            raise ValueError(
+                "data.sources: every source has labels='none', so nothing "
+                "teaches the detector, whose keypoints and parts are the only "
+                "labels of a picture without others. Give one source "
+                "labels='2d+parts', '2d' or 'all'."
+            )
+        teaches_parts = has_parts and not set(labels) <= {"2d", "none"}
+        if self.config.parts and not teaches_parts:
+            raise ValueError(
+                f"method.parts={self.config.parts} compares part maps with the "
+                "detector's, but no source teaches it parts "
+                f"(data.parts={has_parts}, labels={sorted(set(labels))}). Set "
+                "data.parts=True and one source's labels to '2d+parts' or "
+                "'all'; or method.parts=0."
+            )
+
+    def mean_state(self) -> tf.Tensor:
+        """(1, n) the state to start from."""
+        return tf.convert_to_tensor(self.regressor.mean)
+
+    def decode(self, states) -> _hund_state.Estimate:
+        """(B, n) -> the bodies of the states."""
+        return self.layout.decode(states)
+
+    def project(self, estimate, intrinsics):
+        """Joints (B, J, 3) of bodies, and their keypoints (B, J, 2)."""
+        points, _ = self.body.keypoints(estimate.rotmats, estimate.betas)
+        translation = camera.crop_translation(estimate.camera, intrinsics)
+        return points, camera.project_in_crop(
+            points + translation[:, tf.newaxis], intrinsics
+        )
+
+    def draw_parts(self, estimate, intrinsics):
+        """Part maps (B, part_side, part_side, 1 + P) of bodies."""
+        translation = camera.crop_translation(estimate.camera, intrinsics)
+        return self.part_renderer(
+            estimate.rotmats, estimate.betas, translation, intrinsics
+        )
+
+    def detect(self, inputs, training=False) -> map_decoder.Detection:
+        """Finds keypoints and parts in crops."""
+        # Cast to the policy's type, in which the encoder computes.
+        images = tf.cast(inputs["image"], self.compute_dtype)
+        images = encoders.normalise(self.config.encoder, images)
+        last_map = self.encoder(images, training=training)
+        maps = self.decoder(last_map, training=training)
+        return map_decoder.read(*maps)
+
+    def alignment(
+        self, states, detection, intrinsics, with_parts: bool = True
+    ) -> tf.Tensor:
+        """L_u (eq. 3) of states: how ill they are aligned, (B,).
+
+        Args:
+            states: (B, n).
+            detection: of the same B crops.
+            intrinsics: (B, 4) of the crops.
+            with_parts: whether L_b is computed.
+        """
+        config, estimate = self.config, self.decode(states)
+        _, points = self.project(estimate, intrinsics)
+        distance = _hund_losses.keypoint_distance(points, detection.keypoints)
+        total = config.keypoints * distance
+        total += config.betas * _hund_losses.mean_square(estimate.betas)
+        if estimate.latent is not None:
+            total += config.latent * _hund_losses.mean_square(estimate.latent)
+        if with_parts and config.parts:
+            maps = self.draw_parts(estimate, intrinsics)
+            seen = part_maps.resized(detection.parts, config.part_side)
+            total += config.parts * part_maps.l1(maps, seen)
+        return total
+
+    def stages_of(self, inputs, training=False) -> Stages:
+        """Detects, and descends from the first state."""
+        detection = self.detect(inputs, training)
+        intrinsics = self._intrinsics(inputs, training)
+        seen = detection
+        if not self.config.end_to_end:
+            seen = tf.nest.map_structure(tf.stop_gradient, detection)
+        context = self.regressor.embed(seen, intrinsics)
+        state = self.regressor.first_state(context)
+        states = [state]
+        if self.config.stages:
+            memory = self.regressor.first_memory(context)
+        for _ in range(self.config.stages):
+            feedback = self._feedback(state, seen, intrinsics)
+            state, memory = self.regressor.refine(
+                context, state, memory, feedback
+            )
+            states.append(state)
+        return Stages(states, detection, intrinsics)
+
+    def _intrinsics(self, inputs, training):
+        """The crops' cameras; assumed where they are not known."""
+        image = inputs["image"]
+        assumed = tf.constant([camera.ASSUMED_CROP_INTRINSICS])
+        if "intrinsics" not in self.input_names:
+            return assumed + tf.zeros_like(image[:, 0, 0, 0:1])
+        intrinsics = inputs["intrinsics"]
+        if not training:
+            return intrinsics
+        # By the last digits of a focal length, which the augmentation draws:
+        # the same on one device and on two, and after a restart.
+        digits = tf.bitcast(intrinsics[:, 0:1], tf.int32) % _DIGITS
+        is_assumed = digits < int(self.config.assumed_camera * _DIGITS)
+        return tf.where(is_assumed, assumed, intrinsics)
+
+    def _feedback(self, state, detection, intrinsics):
+        """What a stage is told of the alignment of a state, (B, m)."""
+        config = self.config
+        if config.feedback == "none":
+            return None
+        # No gradient: the stages must not learn to please by what they say.
+        state = tf.stop_gradient(state)
+        detection = tf.nest.map_structure(tf.stop_gradient, detection)
+        value = self.alignment(
+            state, detection, intrinsics, config.feedback_parts
+        )
+        value = tf.math.log(1.0 + value)[:, tf.newaxis]
+        if config.feedback == "value":
+            return tf.stop_gradient(value)
+        _, points = self.project(self.decode(state), intrinsics)
+        offsets = tf.clip_by_value(
+            points - detection.keypoints, -_RESIDUAL_LIMIT, _RESIDUAL_LIMIT
+        )
+        offsets = tf.reshape(offsets, (-1, 2 * offsets.shape[1]))
+        return tf.stop_gradient(
+            tf.concat([value, _RESIDUAL_GAIN * offsets], axis=-1)
+        )
+
+    def call(self, inputs, training=False):
+        """Estimates bodies.
+
+        Args:
+            inputs: image (B, S, S, 3) float32 0..255; and, unless a device
+                assumes them, intrinsics (B, 4) of the crops.
+            training: whether the prediction is for the losses.
+
+        Returns:
+            Prediction of the last stage. Its keypoints are in perspective.
+        """
+        states, detection, intrinsics = self.stages_of(inputs, training)
+        if not training:
+            estimate = self.decode(states[-1])
+            vertices, points, _ = self.body(estimate.rotmats, estimate.betas)
+            translation = camera.crop_translation(estimate.camera, intrinsics)
+            keypoints = camera.project_in_crop(
+                points + translation[:, tf.newaxis], intrinsics
+            )
+            return method.Prediction(
+                *estimate[:3], points, keypoints, vertices
+            )
+        supervised = states[-1:]
+        if self.config.meta_loss != "last":
+            supervised = states
+        count = len(supervised)
+        # All stages as one batch: one call of the body.
+        estimates = self.decode(tf.concat(supervised, axis=0))
+        points, keypoints = self.project(
+            estimates, tf.tile(intrinsics, (count, 1))
+        )
+        last = [
+            tf.split(x, count)[-1] for x in (*estimates[:3], points, keypoints)
+        ]
+        return method.Prediction(*last, None)._replace(
+            intermediate={
+                **estimates._asdict(),
+                "joints": points,
+                "keypoints": keypoints,
+                "intrinsics": intrinsics,
+                "detection": detection,
+            }
+        )
+
+    def terms(self, batch, prediction):
+        """Losses of the body, over the stages (eq. 3, 7, 8), and the detector.
+
+        L_u of all pictures, L_f of those with 3D labels, by the meta-loss;
+        and the detector's own, by labelled keypoints and parts.
+        """
+        detection = prediction.intermediate["detection"]
+        return _hund_losses.over_stages(
+            self.config.meta_loss,
+            self._alignment_units(batch, prediction.intermediate)
+            | self._labelled_units(batch, prediction.intermediate),
+        ) | self._detector_terms(batch, detection)
+
+    def _alignment_units(self, batch, intermediate):
+        """L_u of every stage, term by term."""
+        config = self.config
+        detection = tf.nest.map_structure(
+            tf.stop_gradient, intermediate["detection"]
+        )
+        intrinsics = intermediate["intrinsics"]
+        has_3d = tf.maximum(batch["has_pose"], batch["has_joints3d"])
+        unlabelled = 1.0 - has_3d
+        aligned = unlabelled
+        if config.align == "all":
+            aligned = tf.ones_like(unlabelled)
+        count = self._stage_count(intermediate)
+
+        def unit(values, flag, weight):
+            values = tf.stack(tf.split(values, count))
+            return _hund_losses.UnitLoss(values * flag, flag, weight)
+
+        units = {}
+        if config.keypoints:
+            distance = _hund_losses.keypoint_distance(
+                intermediate["keypoints"],
+                tf.concat([detection.keypoints] * count, axis=0),
+            )
+            units["keypoints"] = unit(distance, aligned, config.keypoints)
+        if config.parts:
+            estimates = self._estimates(intermediate)
+            maps = self.draw_parts(estimates, tf.tile(intrinsics, (count, 1)))
+            seen = part_maps.resized(detection.parts, config.part_side)
+            difference = part_maps.l1(maps, tf.concat([seen] * count, axis=0))
+            units["parts"] = unit(difference, aligned, config.parts)
+        if config.latent and intermediate["latent"] is not None:
+            square = _hund_losses.mean_square(intermediate["latent"])
+            units["latent"] = unit(square, unlabelled, config.latent)
+        if config.betas:
+            square = _hund_losses.mean_square(intermediate["betas"])
+            units["betas"] = unit(square, unlabelled, config.betas)
+        return units
+
+    def _labelled_units(self, batch, intermediate):
+        """L_f of every stage, term by term."""
+        config, units = self.config, {}
+        count = self._stage_count(intermediate)
+        labels = repeated(batch, count)
+        estimates = self._estimates(intermediate)
+
+        def unit(total_and_count, weight):
+            total, number = total_and_count
+            return _hund_losses.UnitLoss(
+                tf.stack(tf.split(total, count)),
+                tf.split(number, count)[0],
+                weight,
+            )
+
+        if config.joints_3d:
+            distances = _hund_losses.joints_3d(
+                intermediate["joints"], self.joint_names, labels["joints3d"]
+            )
+            units["joints_3d"] = unit(distances, config.joints_3d)
         if config.vertices:
-            samples = skin_samples.choose(body.data, config.skin_points)
-            self._skin = body.skin_sampler(samples)
+            true, _ = self._skin(batch["rotmats"], batch["betas"])
+            predicted, _ = self._skin(estimates.rotmats, estimates.betas)
+            distances = _hund_losses.vertices(
+                predicted,
+                tf.concat([tf.stop_gradient(true)] * count, axis=0),
+                labels["has_pose"] * labels["has_betas"],
+            )
+            units["vertices"] = unit(distances, config.vertices)
+        if config.rotmats:
+            error = losses.rotmats_l1(
+                estimates.rotmats, labels["rotmats"], labels["has_pose"]
+            )
+            units["rotmats"] = unit(error, config.rotmats)
+        return units
+
+    def _detector_terms(self, batch, detection):
+        """Losses of the detector: labelled keypoints and parts."""
+        config, terms = self.config, {}
+        if config.detector_keypoints:
+            true = select(batch["keypoints"], self.joint_names)
+            terms["detector_keypoints"] = term(
+                losses.keypoints_l1(
+                    detection.keypoints, true[..., :2], true[..., 2]
+                ),
+                config.detector_keypoints,
+            )
+        if config.detector_parts and "parts" in batch:
+            side, channels = detection.part_logits.shape[2:]
+            shares = part_maps.of_labels(batch["parts"], side, channels)
+            terms["detector_parts"] = term(
+                _hund_losses.part_cross_entropy(
+                    detection.part_logits, shares, batch["has_parts"]
+                ),
+                config.detector_parts,
+            )
+        return terms
+
+    def _estimates(self, intermediate) -> _hund_state.Estimate:
+        return _hund_state.Estimate(
+            *(intermediate[name] for name in _hund_state.Estimate._fields)
+        )
+
+    def _stage_count(self, intermediate) -> int:
+        """Number of the states that are supervised."""
+        everything = self.config.meta_loss != "last"
+        return self.config.stages + 1 if everything else 1

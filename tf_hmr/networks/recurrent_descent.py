@@ -7,6 +7,7 @@ the state is aligned, and a linear layer makes the update of it. All stages
 share their weights.
 """
 
+import functools
 from typing import Literal, NamedTuple
 
 import keras
@@ -39,8 +40,6 @@ class Options(NamedTuple):
     """Whether the first state is estimated, or is the mean for all."""
     value: bool
     """Whether the LSTM sees the value of the alignment."""
-    residuals: int
-    """Further numbers of the alignment that the LSTM sees."""
 
 
 class Descent(keras.layers.Layer):
@@ -57,7 +56,7 @@ class Descent(keras.layers.Layer):
             ValueError: `numbers` leaves too few for the code.
         """
         super().__init__(name="regressor", dtype="float32")
-        self.options, self.start = options, np.asarray(mean, np.float32)
+        self.options = options
         code = options.numbers - len(mean) - CAMERA - int(options.value)
         if code < _FEWEST:
             needed = options.numbers - code + _FEWEST
@@ -66,20 +65,19 @@ class Descent(keras.layers.Layer):
                 f"camera {CAMERA} and the code of the crop would have {code}. "
                 f"Expected numbers of {needed} or more."
             )
-        conv, dense = keras.layers.Conv2D, keras.layers.Dense
-        policy = keras.config.dtype_policy()
+        conv = keras.layers.Conv2D
+        dense = functools.partial(keras.layers.Dense, dtype="float32")
         self.convolutions = [
             conv(
                 width,
                 3,
                 padding="same",
                 activation="relu",
-                dtype=policy,
                 name=f"embed{number}",
             )
             for number, width in enumerate(options.widths, 1)
         ]
-        self.pool = keras.layers.MaxPooling2D(dtype=policy)
+        self.pool = keras.layers.MaxPooling2D()
         self.code = dense(code, "relu", name="code")
         # A first state near the mean, and small updates.
         small = keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")
@@ -92,22 +90,22 @@ class Descent(keras.layers.Layer):
                 self.hidden = dense(options.hidden, "relu", name="hidden")
         self.cell = self.update = None
         if options.stages:
-            self.cell = keras.layers.LSTMCell(options.units, name="cell")
+            self.cell = keras.layers.LSTMCell(
+                options.units, dtype="float32", name="cell"
+            )
             self.update = dense(
                 len(mean), kernel_initializer=small, name="update"
             )
-
-    def build(self, shape=None):
-        # An initializer, because an assign inside a symbolic build is lost.
         self.mean = self.add_weight(
-            shape=(1, len(self.start)),
+            shape=(1, len(mean)),
             initializer=lambda shape, dtype=None: tf.constant(
-                self.start[None], dtype
+                np.asarray(mean)[None], dtype
             ),
             trainable=False,
+            # No policy may round it: it is used outside of a layer's call.
+            autocast=False,
             name="mean",
         )
-        self.built = True
 
     def initialize_from_mean(self, mean: np.ndarray) -> None:
         """Sets the state to start from, (n,)."""
@@ -124,6 +122,10 @@ class Descent(keras.layers.Layer):
         Returns:
             (B, code + 4) context of every stage.
         """
+        with tf.name_scope(self.name):
+            return self._embed(detection, intrinsics)
+
+    def _embed(self, detection, intrinsics):
         dtype = detection.features.dtype
         x = tf.concat(
             [
@@ -151,8 +153,9 @@ class Descent(keras.layers.Layer):
         mean = tf.convert_to_tensor(self.mean)
         if self.first is None:
             return mean + tf.zeros_like(context[:, 0:1])
-        x = context if self.hidden is None else self.hidden(context)
-        return mean + self.first(x)
+        with tf.name_scope(self.name):
+            x = context if self.hidden is None else self.hidden(context)
+            return mean + self.first(x)
 
     def first_memory(self, context: tf.Tensor) -> list[tf.Tensor]:
         """The LSTM's memory before the stages: zeros."""
@@ -172,10 +175,7 @@ class Descent(keras.layers.Layer):
             The next state and memory.
         """
         x = [context, state] + ([] if feedback is None else [feedback])
-        output, memory = self.cell(tf.concat(x, axis=-1), memory)
-        return state + self.update(output), memory
-
-    def call(self, detection, intrinsics):
-        """The first state alone, for making variables."""
-        context = self.embed(detection, intrinsics)
-        return self.first_state(context)
+        # An export tells the parts of a network by the names of operators.
+        with tf.name_scope(self.name):
+            output, memory = self.cell(tf.concat(x, axis=-1), memory)
+            return state + self.update(output), memory
