@@ -254,10 +254,12 @@ def build(config: Config, body: Body) -> Method:
 def with_body(model: Method, body: Body) -> Method:
     """Copies a method around another function of the same body.
 
-    For export, where `body` is a body.edge.EdgeBody, called like a Body.
+    For export, where `body` is a body.edge.EdgeBody, called like a Body. The
+    copy reads the same inputs, optional ones included or not.
     """
     copy = build(model.config, body)
     copy.set_weights(model.get_weights())
+    copy.input_names = model.input_names
     return copy
 
 

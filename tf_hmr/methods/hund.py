@@ -167,6 +167,14 @@ class Model(method.Method):
             ),
             self.layout.encode(),
         )
+        fed_with_parts = config.feedback != "none" and config.feedback_parts
+        if config.parts and fed_with_parts and not isinstance(body, Body):
+            raise ValueError(
+                "This model's stages see L_b, the difference of part maps "
+                "(feedback_parts), which no exported body draws. Export one "
+                "that was trained with --method.no-feedback-parts: its stages "
+                "see the distance of keypoints alone."
+            )
         if config.parts and config.map_side % config.part_side:
             raise ValueError(
                 f"part_side={config.part_side} does not divide "
@@ -178,7 +186,6 @@ class Model(method.Method):
         """Draws the part maps of L_b; None without L_b."""
         if not self.config.parts:
             return None
-        self._check_skin()
         return part_maps.PartRenderer(
             self.body,
             self.config.part_points,
@@ -190,18 +197,23 @@ class Model(method.Method):
     @functools.cached_property
     def _skin(self):
         """Poses the points of L_m."""
-        self._check_skin()
         samples = skin_samples.choose(self.body.data, self.config.skin_points)
         return self.body.skin_sampler(samples)
 
-    def _check_skin(self):
-        if not isinstance(self.body, Body):
-            raise ValueError(
-                "A stage of this model sees L_b, the difference of part maps "
-                "(feedback_parts), which no exported body draws. Train with "
-                "--method.no-feedback-parts: the stages then see the distance "
-                "of keypoints alone."
+    @property
+    def notes(self):
+        """Cameras of an exported file."""
+        camera_of = "of the input intrinsics"
+        if "intrinsics" not in self.input_names:
+            focal, *_ = camera.ASSUMED_CROP_INTRINSICS
+            camera_of = (
+                f"of a focal length of {focal / 2:g} sides of the crop about "
+                "its middle"
             )
+        return (
+            "keypoints are the joints in the perspective of a camera "
+            f"{camera_of}: f (xy + t - c / s) / (z + f / s) + c",
+        )
 
     def initialize_from_mean(self, rotmats, betas):
         """Starts the descent at a mean shape, and pose without a prior."""
