@@ -151,6 +151,18 @@ def test_gradients_are_finite_wherever_a_body_is(body, crowd):
     assert_close("exact", maps[:3, ..., 1:], np.zeros((3, 12, 12, 14)))
 
 
+def test_points_at_the_cameras_centre_have_finite_gradients(rng):
+    values, target = cloud(rng, 1.0, tf.float32)
+    points = values["points"].numpy()
+    points[0, 0], points[0, 1, 2], points[1, :, 2] = 0, 0, 0
+    points = tf.constant(points)
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        loss = loss_of(values | {"points": points}, target)
+    assert np.isfinite(loss)
+    assert np.isfinite(tape.gradient(loss, points)).all()
+
+
 STARTS = {
     "shifted": (0, 0, 0.2),
     "rolled": (25, 0, 0),
