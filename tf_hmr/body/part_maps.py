@@ -163,7 +163,7 @@ def of_labels(labels: tf.Tensor, side: int, channels: int) -> tf.Tensor:
 
 
 def resized(maps: tf.Tensor, side: int) -> tf.Tensor:
-    """Means of maps (B, s, s, C) over cells that are larger: (B, side, side, C).
+    """Means of maps (B, s, s, C) over larger cells, (B, side, side, C).
 
     Raises:
         ValueError: s is no multiple of side.
