@@ -17,6 +17,14 @@ _BATCH_SIZE = 32
 _EPOCHS = 50
 # Table 1: pictures with 2D and 3D labels, and pictures alone.
 _LABELLED, _ALONE = 150_000, 54_000
+_POSES = 512
+"""Unpaired poses in a step of the prior."""
+_PRIOR = config.Stage(
+    "pose_prior",
+    steps=2500,
+    optim=config.Optim(lr=1e-3, schedule="cosine", clip_norm=5.0),
+    part="pose_prior",
+)
 
 
 def quick(regime: Regime = "both") -> config.Experiment:
@@ -35,7 +43,6 @@ def quick(regime: Regime = "both") -> config.Experiment:
             embed_keypoints=True,
             feedback="residuals",
             feedback_parts=False,
-            prior="none",
             parts=0.0,
             part_points=512,
             part_side=24,
@@ -45,7 +52,9 @@ def quick(regime: Regime = "both") -> config.Experiment:
             images.data,
             sources=(labelled, alone),
             parts=True,
+            prior_per_image=_POSES // images.data.batch_size,
         ),
+        before=(_PRIOR,),
         precision=images.precision,
         steps=2000,
         optim=images.optim,
