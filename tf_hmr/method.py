@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_hmr import config_values, method_inputs, retired
@@ -127,6 +128,21 @@ class Learner(keras.Model):
             FileNotFoundError: a required file is missing.
             ValueError: a file is not valid.
         """
+
+    def initialize_from_poses(self, rotvecs: np.ndarray) -> None:
+        """Takes what it needs of unpaired poses (N, J, 3), rotation vectors.
+
+        Called once, before the first step of a new run with unpaired poses, of
+        the method and of each of its parts. The roots have no meaning.
+        """
+
+    @property
+    def needed_labels(self) -> tuple[str, ...]:
+        """Kinds of labels, "2d", "parts" or "3d", that it cannot learn without.
+
+        A run whose sources give none of one of them is refused.
+        """
+        return ()
 
     @property
     def makes_targets(self) -> bool:

@@ -107,7 +107,7 @@ class PoseFlow(method.Learner):
         return self.flat(batch["prior_rotmats"])
 
     def flat(self, rotmats: tf.Tensor) -> tf.Tensor:
-        """(B, J, 3, 3) rotations to (B, N) rotation vectors without the root."""
+        """(B, J, 3, 3) to (B, N) rotation vectors without the root's."""
         rotvecs = rotations.rotmat_to_rotvec(rotmats[:, 1:])
         return tf.reshape(rotvecs, (-1, self.numbers))
 

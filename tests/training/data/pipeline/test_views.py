@@ -36,7 +36,7 @@ def labelled(examples, options=None, good=None):
     to_ndc = augment.image_to_ndc(drawn, boxes)
     ones = tf.ones([count])
     good = ones if good is None else tf.constant(good, tf.float32)
-    batch = labels.augmented(fields, drawn, to_ndc, good, ones)
+    batch = labels.augmented(fields, drawn, to_ndc, good, ones, ones)
     return {name: value.numpy() for name, value in batch.items()}
 
 
@@ -258,7 +258,9 @@ def test_a_broken_record_gives_a_network_finite_numbers():
     to_ndc = augment.image_to_ndc(
         drawn, augment.square_boxes(blank["box"], 1.2)
     )
-    batch = labels.augmented(blank, drawn, to_ndc, tf.zeros([1]), tf.zeros([1]))
+    batch = labels.augmented(
+        blank, drawn, to_ndc, *(tf.zeros([1]) for _ in range(3))
+    )
     for name in ("box", "image_size", "intrinsics", "landmarks", "depth"):
         assert np.isfinite(batch[name]).all(), name
     assert (batch["intrinsics"].numpy()[:, :2] > 0).all()
