@@ -20,7 +20,9 @@ NAMES = tuple(EXPECTED)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("records")
-    return record_samples.folder(root / "samples", 8, shard_size=2)
+    detected = {"openpose": np.full((25, 3), 20.0)}
+    changes = dict.fromkeys(range(8), detected)
+    return record_samples.spoilt(root / "samples", 8, changes, shard_size=2)
 
 
 def mix(folder, names=NAMES, **changes) -> config.Data:
@@ -49,6 +51,8 @@ def seen(batch: dict) -> list[set[str]]:
             names.add("keypoints")
         else:
             assert not batch["keypoints"][row].any()
+        has_detections = batch["openpose"][row].any()
+        assert has_detections == ("keypoints" in names)
         assert batch["image"][row].any()
         assert (batch["intrinsics"][row, :2] > 0).all()
     return shown
