@@ -4,6 +4,7 @@
     python -m edge.export --weights runs/demo --precision int8 --out hmr8.tflite
     python -m edge.export --weights runs/demo --check hmr8.tflite
     python -m edge.export --weights runs/demo --format onnx --out hmr.onnx
+    python -m edge.export --weights runs/hund --all-inputs --out hund.tflite
 
 The first writes hmr.tflite (batch 1, built-in operators only), hmr.card.json,
 which describes inputs and outputs, and hmr.mesh.npz, the triangles. Before
@@ -58,6 +59,9 @@ class Args:
     """onnx, for TensorRT: float32; needs pip install -e '.[onnx]'."""
     body: str = "open"
     """Body that the weights were trained on: 'open', or a path to its file."""
+    all_inputs: bool = False
+    """Whether the file also reads what its method can do without: HUND's file
+    then asks for the crop's intrinsics, which it assumes otherwise."""
     crops: int = 64
     """Number of crops that the file is compared with Keras on."""
     latency_only: bool = False
@@ -75,6 +79,8 @@ def export(args: Args) -> dict:
     """
     check_args(args)
     model = method.load(args.weights, args.body, jit=False)
+    if not args.all_inputs:
+        model.input_names = convert.required_inputs(model)
     held_out = images.held_out(model, args.calibration, args.crops)
     content, fitted = _converted(model, args)
     measured = _measured(content, args.format, model, held_out)
@@ -181,6 +187,7 @@ def check_file(args: Args) -> dict:
     check_args(args)
     model_card = card.read(args.check)
     model = method.load(args.weights, args.body, jit=False)
+    model.input_names = tuple(model_card["inputs"])
     held_out = images.held_out(model, args.calibration, args.crops)
     content = args.check.read_bytes()
     card.check_content(args.check, content, model_card)

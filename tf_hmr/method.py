@@ -9,7 +9,7 @@ found by its name.
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -177,6 +177,9 @@ class Method(Learner):
 
     input_names: ClassVar[tuple[str, ...]] = ("image",)
     """The inputs that `call` reads, names of method_inputs.INPUTS."""
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+    """Those of them that `call` can do without, if they are not in
+    `input_names`: an export leaves them out unless it is told not to."""
 
     def __init__(self, config: Config, body: Body):
         # Keras must not round boxes and intrinsics to a policy's bfloat16.
@@ -213,6 +216,17 @@ class Method(Learner):
                 autograph=False,
             )
         return self._inference(inputs)
+
+    def check_labels(self, labels: Collection[str], has_parts: bool) -> None:
+        """Refuses training data whose labels the method cannot learn from.
+
+        Args:
+            labels: of the sources, as training/config.py: Source has them.
+            has_parts: whether the batches have part labels.
+
+        Raises:
+            ValueError: names the field and the cure.
+        """
 
     def initialize_from_mean(self, rotmats, betas) -> None:
         """Takes the pose (24, 3, 3) and shape (10,) to start from, upright.
@@ -256,10 +270,12 @@ def build(config: Config, body: Body) -> Method:
 def with_body(model: Method, body: Body) -> Method:
     """Copies a method around another function of the same body.
 
-    For export, where `body` is a body.edge.EdgeBody, called like a Body.
+    For export, where `body` is a body.edge.EdgeBody, called like a Body. The
+    copy reads the same inputs, optional ones included or not.
     """
     copy = build(model.config, body)
     copy.set_weights(model.get_weights())
+    copy.input_names = model.input_names
     return copy
 
 

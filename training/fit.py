@@ -174,6 +174,7 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(experiment.method, Body(loaded))
     check_parts(method, experiment)
+    method.check_labels({s.labels for s in data.sources}, data.parts)
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     label_checks.check_labels(data, method.needed_labels)

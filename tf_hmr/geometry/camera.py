@@ -19,6 +19,8 @@ import tensorflow as tf
 
 Array = tf.Tensor | np.ndarray
 
+# Keeps a network's scale positive; see `positive_scale`.
+_SCALE_BEND = 0.05
 ASSUMED_CROP_INTRINSICS = (5.0, 5.0, 0.0, 0.0)
 """fx, fy, cx, cy of a crop of which only the picture is known, in [-1, 1] of
 it: a focal length of 2.5 sides, as synthetic people have in the middle, about
@@ -26,7 +28,6 @@ the crop's middle."""
 MIN_DEPTH = 0.2
 """Metres; project_in_crop sees what is nearer at this distance, so that it
 divides by no zero."""
-
 # Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
@@ -43,6 +44,20 @@ def project_weak_perspective(points: Array, camera: Array) -> Array:
     """
     camera = camera[..., None, :]
     return camera[..., 0:1] * (points[..., 0:2] + camera[..., 1:3])
+
+
+def positive_scale(raw: tf.Tensor) -> tf.Tensor:
+    """Bends a network's number to a scale over 0, smoothly.
+
+    Almost the number itself above 0.2. At a scale of 0 or below a person would
+    be at infinity or behind the camera.
+    """
+    return 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * _SCALE_BEND**2))
+
+
+def raw_scale(scale: float) -> float:
+    """The number that `positive_scale` bends to a scale over 0."""
+    return scale - _SCALE_BEND**2 / scale
 
 
 def weak_to_translation(

@@ -84,6 +84,8 @@ class PoseFlow(method.Learner):
             shape=values.shape,
             initializer=lambda shape, dtype: tf.constant(values, dtype),
             trainable=False,
+            # Used outside of a layer's call, too, where no policy may round it.
+            autocast=False,
             name=name,
         )
 
