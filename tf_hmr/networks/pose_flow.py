@@ -8,6 +8,8 @@ fixed rotation mixes all numbers, move one half by functions of the other. The
 way from latent to pose is products, exp and tanh alone, as delegates take.
 """
 
+import logging
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,6 +22,10 @@ from tf_hmr.networks import dropout
 # cannot make it overflow.
 _MAX_LOG_SCALE = 2.0
 _LOG_2PI = float(np.log(2 * np.pi))
+MIN_POSES = 40_000
+"""Of fewer poses the flow learns the people; with 8,000 it is on unseen ones
+hardly better than a Gaussian."""
+log = logging.getLogger(__name__)
 
 
 class PoseFlow(method.Learner):
@@ -43,7 +49,7 @@ class PoseFlow(method.Learner):
         """
         super().__init__(name="pose_flow", dtype="float32")
         self.numbers = 3 * (num_joints - 1)
-        self._noise = float(np.deg2rad(noise_deg))
+        self.noise_rad = float(np.deg2rad(noise_deg))
         self._fixed = self.numbers // 2
         moved = self.numbers - self._fixed
         # With 0 in the last layer every coupling starts as the identity.
@@ -93,9 +99,16 @@ class PoseFlow(method.Learner):
         Args:
             rotvecs: (N, J, 3).
         """
+        if len(rotvecs) < MIN_POSES:
+            log.warning(
+                "There are %d unpaired poses: a flow learns such people, not "
+                "people. Prepare %d or more.",
+                len(rotvecs),
+                MIN_POSES,
+            )
         poses = np.asarray(rotvecs, np.float64)[:, 1:]
         poses = poses.reshape(len(poses), self.numbers)
-        noise = self._noise**2 * np.eye(self.numbers)
+        noise = self.noise_rad**2 * np.eye(self.numbers)
         values, vectors = np.linalg.eigh(np.cov(poses.T) + noise)
         self.mean.assign(poses.mean(axis=0))
         self.whitening.assign(vectors / np.sqrt(values))
@@ -116,12 +129,12 @@ class PoseFlow(method.Learner):
         if training:
             seed = dropout.next_seed(self.noise_seeds)
             noise = tf.random.stateless_normal(tf.shape(poses), seed)
-            poses = poses + self._noise * noise
+            poses = poses + self.noise_rad * noise
         return self.latent(poses)
 
     def terms(self, batch, prediction):
         """Nats per number of the poses, with the noise that they are given."""
-        total = _negative_log_likelihood(*prediction)
+        total = normal_negative_log_likelihood(*prediction)
         count = self.numbers * tf.ones_like(total)
         return {"nats": method.Term(total, count, 1.0)}
 
@@ -162,7 +175,7 @@ class PoseFlow(method.Learner):
 
     def negative_log_likelihood(self, poses: tf.Tensor) -> tf.Tensor:
         """Nats (B,) of poses (B, N): -log of their density."""
-        return _negative_log_likelihood(*self.latent(poses))
+        return normal_negative_log_likelihood(*self.latent(poses))
 
     def _halves(self, values) -> tuple[tf.Tensor, tf.Tensor]:
         return values[:, : self._fixed], values[:, self._fixed :]
@@ -174,7 +187,7 @@ class PoseFlow(method.Learner):
         return limit * tf.tanh(out[:, :moved] / limit), out[:, moved:]
 
 
-def _negative_log_likelihood(latents, log_det) -> tf.Tensor:
+def normal_negative_log_likelihood(latents, log_det) -> tf.Tensor:
     """Of latents that are normal (B, N), and the logarithm of their volume."""
     squares = tf.reduce_sum(tf.square(latents), axis=1)
     return 0.5 * (squares + latents.shape[1] * _LOG_2PI) - log_det
