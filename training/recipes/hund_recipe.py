@@ -84,6 +84,8 @@ def quick(regime: Regime = "both") -> config.Experiment:
         "self": (alone,),
         "both": (labelled, alone),
     }
+    # 3D labels say more of poses and shapes than the prior does.
+    pull = 0.3 if regime == "self" else 0.05
     return config.Experiment(
         method=hund.Config(
             image_size=96,
@@ -96,6 +98,9 @@ def quick(regime: Regime = "both") -> config.Experiment:
             feedback="residuals",
             feedback_parts=False,
             parts=1.0 if regime == "self" else 0.0,
+            latent=pull,
+            betas=pull,
+            rotmats=2.0,
             skin_points=512,
             part_points=512,
             part_side=24,
@@ -109,7 +114,7 @@ def quick(regime: Regime = "both") -> config.Experiment:
         ),
         before=(_PRIOR,),
         precision=images.precision,
-        steps=2000,
+        steps=4000,
         optim=images.optim,
         eval_every=1000,
         save_every=400,
