@@ -33,9 +33,7 @@ def edge_form(model: method.Method) -> method.Method:
 def required_inputs(model: method.Method) -> tuple[str, ...]:
     """Names of the inputs that the method cannot do without."""
     return tuple(
-        name
-        for name in model.input_names
-        if name not in model.optional_inputs
+        name for name in model.input_names if name not in model.optional_inputs
     )
 
 

@@ -393,9 +393,7 @@ class Model(method.Method):
             keypoints = camera.project_in_crop(
                 points + translation[:, tf.newaxis], intrinsics
             )
-            return method.Prediction(
-                *estimate[:3], points, keypoints, vertices
-            )
+            return method.Prediction(*estimate[:3], points, keypoints, vertices)
         supervised = states[-1:]
         if self.config.meta_loss != "last":
             supervised = states
