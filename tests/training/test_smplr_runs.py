@@ -27,6 +27,8 @@ TINY = (
     "--steps-per-call=1",
     f"--steps={STEPS}",
 )
+
+
 @pytest.mark.slow  # Seven starts.
 def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
     flags = [f"--before.{n}.steps={STEPS}" for n in range(len(STAGES) - 1)]
