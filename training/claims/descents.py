@@ -143,11 +143,11 @@ def measure(
     dataset = batches.train_dataset(data.sources, data, _SIDE, images=False)
     begin = time.process_time()
     step(iter(dataset.map(_without_text)), count)
+    seconds = time.process_time() - begin
+    parameters = sum(np.prod(v.shape) for v in model.player_variables())
     return _errors(model, test) | {
-        "parameters": float(
-            sum(np.prod(v.shape) for v in model.player_variables())
-        ),
-        "trained_s": time.process_time() - begin,
+        "parameters": float(parameters),
+        "trained_s": seconds,
     }
 
 
