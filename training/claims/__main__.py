@@ -5,6 +5,7 @@ r"""Measures claims of the papers that rendered people can decide.
     python -m training.claims hkmr-1 --steps 24000
     python -m training.claims hkmr-1a            # learning rates chosen first
     python -m training.claims hkmr-1b            # the true root given to both
+    python -m training.claims hund-1             # minutes: without pictures
 
 Networks are trained on the records of `training.prepare synthetic` with
 several seeds each and measured on synthetic_v1; claims share networks. A claim
@@ -54,6 +55,8 @@ class Flags:
     """Number of people measured behind each occluder."""
     rate_steps: int = 2000
     """Training steps of each learning rate that hkmr-1a chooses from."""
+    descent_steps: int = 600
+    """Training steps of hund-1, whose networks see keypoints alone."""
 
 
 def measure(name: str, flags: Flags) -> Path:
@@ -89,7 +92,7 @@ def measure(name: str, flags: Flags) -> Path:
         "text": "; ".join(verdict.lines),
         "constants": constants,
         "configurations": configurations,
-        "size": f"{flags.steps} steps of 32 images, {runs.PROTOCOL}",
+        "size": _size(claim, flags),
         "cost_s": sum(
             values.metrics["trained_s"]
             for networks in measured.values()
@@ -115,7 +118,12 @@ def _measured(
     name: str, claim: rules.Claim, flags: Flags
 ) -> dict[str, dict[int, runs.Measured]]:
     """Values of all networks, by configuration and seed."""
-    size = runs.Size(flags.steps, flags.occluded_people, flags.rate_steps)
+    size = runs.Size(
+        flags.steps,
+        flags.occluded_people,
+        flags.rate_steps,
+        flags.descent_steps,
+    )
     measured = {configuration: {} for configuration in claim.configurations}
     seeds = tuple(dict.fromkeys(flags.seeds))
     number, total = 0, len(seeds) * len(measured)
@@ -131,6 +139,14 @@ def _measured(
                 configuration, seed, size, flags.out, flags.records
             )
     return measured
+
+
+def _size(claim: rules.Claim, flags: Flags) -> str:
+    """The cost of a claim's networks, in words."""
+    number, examples = flags.steps, "32 images"
+    if any(rules.CONFIGURATIONS[n].meta_loss for n in claim.configurations):
+        number, examples = flags.descent_steps, "64 people without pictures"
+    return f"{number} steps of {examples}, {runs.PROTOCOL}"
 
 
 def _constants(measured) -> dict[str, float]:

@@ -29,6 +29,7 @@ class Constant(NamedTuple):
     """A network beats it if its error is smaller by as much."""
 
 
+MPJPE = "mpjpe_mm"
 PA_MPJPE = "pa_mpjpe_mm"
 TRUE_ROOT = "mpjpe_true_root_mm"
 CONSTANTS = {
@@ -37,6 +38,7 @@ CONSTANTS = {
 }
 """Errors that judge a claim; none is dominated by the person's heading."""
 TITLES = {
+    MPJPE: "MPJPE",
     PA_MPJPE: "PA-MPJPE",
     TRUE_ROOT: "MPJPE with the true root rotation",
 }
@@ -55,6 +57,9 @@ class Configuration:
     rates: tuple[float, ...] = ()
     """Learning rates of which the best on the val split is taken; empty: the
     experiment's own."""
+    meta_loss: str = ""
+    """HUND's stages without pictures (descents.py), trained with this loss over
+    the stages; of the experiment there is no more. Empty: an experiment."""
 
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
@@ -96,6 +101,9 @@ CONFIGURATIONS = {
     "hkmr_true_root": Configuration("hkmr_quick_true_root"),
     "spin": Configuration("spin_quick"),
     "hkmr_mf": Configuration("hkmr_mf_quick"),
+} | {
+    f"hund_{name}": Configuration("hund_quick", meta_loss=name)
+    for name in ("last", "sum", "min", "oi", "max")
 }
 
 
@@ -166,6 +174,7 @@ def lost(pattern: str) -> str:
 UNOCCLUDED = f"unoccluded_{TRUE_ROOT}"
 """Metric: mean error of the same people without an occluder."""
 
+_META_LOSSES_BEHIND = ("hund_min", "hund_oi", "hund_max")
 _ABLATIONS = ("hkmr_no_hierarchy", "hkmr_forward_only", "hkmr_discriminator")
 _PASSES = (
     "hkmr_1_outer",
@@ -313,6 +322,25 @@ CLAIMS = {
         configurations=("spin", "hkmr_mf"),
         comparisons=_less_than_each(TRUE_ROOT, "hkmr_mf", ("spin",), 1.0),
         judged_by=TRUE_ROOT,
+    ),
+    "hund-1": Claim(
+        text="of the losses over the stages last and sum lead; min, observable "
+        "improvement and max are far behind",
+        source="HUND Table 4",
+        paper="MPJPE 80.16 mm and 83.26 mm; 122.60, 123.90 and 128.0 mm",
+        configurations=("hund_last", "hund_sum", *_META_LOSSES_BEHIND),
+        comparisons=(
+            *_less_than_each(MPJPE, "hund_last", _META_LOSSES_BEHIND, 10.0),
+            *_less_than_each(MPJPE, "hund_sum", _META_LOSSES_BEHIND, 10.0),
+            _less(
+                "best_stage",
+                "hund_min",
+                "hund_last",
+                "the best stage of min lies before that of last: {a} < {b}",
+            ),
+        ),
+        judged_by=PA_MPJPE,
+        may_fail=_META_LOSSES_BEHIND,
     ),
 }
 

@@ -20,7 +20,7 @@ import numpy as np
 from tf_hmr import method as methods
 from tf_hmr.geometry import rotations
 from training import config
-from training.claims import rules
+from training.claims import descents, rules
 from training.data.pipeline import batches, statistics
 from training.data.records import mocap
 from training.engine import run_log, workdir
@@ -51,6 +51,8 @@ class Size:
     """Number of people measured behind each occluder."""
     rate_steps: int = 2000
     """Training steps for each learning rate to choose from."""
+    descent_steps: int = 600
+    """Training steps of stages without pictures."""
 
 
 class Measured(NamedTuple):
@@ -85,6 +87,8 @@ def result(
     if stored_values is not None:
         return stored_values
     configuration = rules.CONFIGURATIONS[name]
+    if configuration.meta_loss:
+        return _without_pictures(configuration, folder, seed, size, records)
     options = configuration.options
     if configuration.rates:
         options += _rate_options(best_rate(name, size, out, records))
@@ -102,6 +106,23 @@ def result(
         _metrics(configuration, folder, evaluation, size, records),
         evaluation["baselines"].get(MEAN_POSE, {}),
     )
+    workdir.write_json(
+        folder / RESULT, {**dataclasses.asdict(size), **values._asdict()}
+    )
+    return values
+
+
+def _without_pictures(configuration, folder, seed, size, records) -> Measured:
+    """Values of HUND's stages without pictures, trained in this process."""
+    metrics = descents.measure(
+        configuration.meta_loss,
+        seed,
+        size.descent_steps,
+        str(Path(records) / "synthetic"),
+        str(Path(records) / PROTOCOL),
+    )
+    values = Measured(metrics, {})
+    folder.mkdir(parents=True, exist_ok=True)
     workdir.write_json(
         folder / RESULT, {**dataclasses.asdict(size), **values._asdict()}
     )
@@ -141,9 +162,13 @@ def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
     if not path.is_file():
         return None
     content = json.loads(path.read_text())
+    configuration = rules.CONFIGURATIONS[name]
+    if configuration.meta_loss:
+        if content["descent_steps"] != size.descent_steps:
+            return None
+        return Measured(content["metrics"], content["constants"])
     if content["steps"] != size.steps or "constants" not in content:
         return None
-    configuration = rules.CONFIGURATIONS[name]
     if configuration.occluded and (
         content["occluded_people"] != size.occluded_people
     ):
