@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import types
 
 import cv2
 import numpy as np
@@ -151,7 +152,7 @@ def test_the_command(
         records=tiny_records / "synthetic_v1",
         out=out,
         people=5,
-        shown=2,
+        shown=1,
         searched=0,
     )
     assert command.main(options) == 0
@@ -162,10 +163,10 @@ def test_the_command(
     assert result["mean_pose"]["loss"] != result["stages"][0]["loss"]
     for name in ("stages", "curves"):
         assert cv2.imread(str(out / f"{name}.png")).std() > 1
-    # Picture, two stages and the side view of two people, and a caption.
+    # Picture, two stages and the side view, and a caption.
     shape = cv2.imread(str(out / "stages.png")).shape
     assert shape[1] == 4 * figures.SIDE + 3 * 4
-    assert shape[0] > 2 * figures.SIDE
+    assert shape[0] > figures.SIDE
     assert command.main(dataclasses.replace(options, people=0)) == 1
     assert "--people 0, expected 1" in capsys.readouterr().err
 
@@ -197,8 +198,10 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
     assert cv2.imread(str(out / "search.png")).std() > 1
 
 
-def test_other_methods_are_refused(model_folder, tmp_path, capsys):
-    options = command.Options(model_folder, tmp_path, tmp_path / "out")
+def test_other_methods_are_refused(tmp_path, capsys, monkeypatch):
+    other = types.SimpleNamespace(name="hmr")
+    monkeypatch.setattr(command.methods, "load", lambda *_, **__: other)
+    options = command.Options(tmp_path, tmp_path, tmp_path / "out")
     assert command.main(options) == 1
     assert "'hmr', expected 'hund'" in capsys.readouterr().err
 
