@@ -76,14 +76,14 @@ def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
 @pytest.mark.parametrize("meta", ["last", "sum", "min", "max", "oi"])
 def test_two_devices_train_as_one(tiny_records, tmp_path, meta):
     """The prior draws noise at random: it has no stage here."""
-    found = []
+    runs = []
     for where in ("cpu:1", "cpu:2"):
         folder = tmp_path / where.replace(":", "")
         words = (str(tiny_records), where, *TINY, "--before.0.steps=0")
         words += ("descent", f"--method.meta-loss={meta}")
         end(processes.start(folder, *words, function=train_here))
-        found.append(losses(folder))
-    for one, two in zip(*(lines.values() for lines in found), strict=True):
+        runs.append(losses(folder))
+    for one, two in zip(*(lines.values() for lines in runs), strict=True):
         names = sorted(one.keys() - {"kind"})
         assert_close(
             "same_run", [two[k] for k in names], [one[k] for k in names]

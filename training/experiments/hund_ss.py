@@ -1,4 +1,4 @@
-"""HUND of the paper without 3D labels (SS): keypoints and parts as it sees them.
+"""HUND of the paper without 3D labels (SS): keypoints and parts as detected.
 
 python -m training.fit hund_ss --records DATA
 """

@@ -1,4 +1,4 @@
-"""HUND: the paper's sizes, its losses over the stages, and what teaches what."""
+"""HUND: the paper's sizes, losses over the stages, and what teaches what."""
 
 import numpy as np
 import pytest
