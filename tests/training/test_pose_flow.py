@@ -1,6 +1,7 @@
 """What is said of a flow of poses: nats, knees, and the command."""
 
 import json
+import types
 
 import cv2
 import keras
@@ -107,7 +108,9 @@ def test_a_run_starts_whitened_then_the_command(
     assert "'open-v1'" in error and "'smpl'" in error
 
 
-def test_a_method_without_one_is_refused(model_folder, tmp_path, capsys):
-    words = [f"--weights={model_folder}", f"--out={tmp_path}"]
+def test_a_method_without_one_is_refused(tmp_path, capsys, monkeypatch):
+    other = types.SimpleNamespace(name="hmr")
+    monkeypatch.setattr(method, "load", lambda *_, **__: other)
+    words = [f"--weights={tmp_path}", f"--out={tmp_path}"]
     assert pose_flow.main([*words, f"--records={tmp_path}"]) == 1
     assert "prior='flow'" in capsys.readouterr().err

@@ -29,6 +29,7 @@ from training.evaluation import evaluator, occlusion, protocols
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"
 RATE_RESULT = "rate.json"
+DESCENT_RESULT = "descent.json"
 # The rotation of a joint is implausible when it is further from the joint's
 # mean rotation than in all but one of a thousand real poses.
 IMPLAUSIBLE = 99.9
@@ -149,7 +150,41 @@ def _metrics(
     }
     if configuration.occluded:
         metrics |= _occluded(method, dataset, size)
+    if configuration.searched:
+        metrics |= _descent(folder, records, configuration.searched)
     return metrics
+
+
+def _descent(folder: Path, records: str, searched: int) -> dict[str, float]:
+    """Metrics of the stages, and of BFGS beside them, for `searched` people."""
+    out = folder / "descent"
+    _run(
+        *("training.descent", "--weights", folder, "--out", out),
+        *("--records", Path(records) / PROTOCOL, "--searched", searched),
+    )
+    return descent_metrics(json.loads((out / DESCENT_RESULT).read_text()))
+
+
+def descent_metrics(content: dict) -> dict[str, float]:
+    """What claims read of a result of training.descent.
+
+    Where BFGS never came to the stages' loss, all of its time counts.
+    """
+    first, last = content["stages"][0], content["stages"][-1]
+    metrics = {}
+    for name, value in first.items():
+        metrics |= {f"{name}_first": value, f"{name}_last": last[name]}
+    search = content["search"]
+    mean, after_stages = search["starts"][0], search["starts"][-1]
+    to_stages = mean["ms_to_hund"]
+    return metrics | {
+        "stages_ms": search["stages_ms"],
+        "bfgs_ms_to_stages": mean["ms"] if to_stages is None else to_stages,
+        "angle_bfgs_from_mean_deg": mean["after"]["angle_deg"],
+        "angle_bfgs_from_stages_deg": after_stages["after"]["angle_deg"],
+        "loss_searched_last": after_stages["before"]["loss"],
+        "loss_bfgs_from_stages": after_stages["after"]["loss"],
+    }
 
 
 def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:

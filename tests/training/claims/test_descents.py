@@ -84,6 +84,46 @@ def test_noise_is_the_same_in_every_evaluation(rng):
     assert offsets.std() == pytest.approx(descents.NOISE, rel=0.05)
 
 
+def test_a_descents_numbers_are_read_by_name():
+    def means(loss, angle):
+        return {"loss": loss, "detected_px": 5 * loss, "angle_deg": angle}
+
+    def start(name, before, after, to_hund):
+        return {
+            "start": name,
+            "ms": 900.0,
+            "ms_to_hund": to_hund,
+            "before": before,
+            "after": after,
+        }
+
+    starts = [
+        start("mean pose", means(9.0, 40.0), means(1.0, 30.0), None),
+        start("stage 0", means(5.0, 40.0), means(1.0, 25.0), 20.0),
+        start("stage 1", means(2.0, 40.0), means(0.5, 20.0), 0.0),
+    ]
+    content = {
+        "stages": [means(4.0, 30.0), means(3.0, 20.0)],
+        "search": {"stages_ms": 7.0, "starts": starts},
+    }
+    metrics = runs.descent_metrics(content)
+    assert (metrics["loss_first"], metrics["loss_last"]) == (4.0, 3.0)
+    assert metrics["detected_px_last"] == 15.0 and metrics["stages_ms"] == 7.0
+    # BFGS from the mean pose never came so far: all of its time.
+    assert metrics["bfgs_ms_to_stages"] == 900.0
+    assert metrics["angle_bfgs_from_mean_deg"] == 30.0
+    assert metrics["angle_bfgs_from_stages_deg"] == 20.0
+    assert metrics["loss_searched_last"] == 2.0
+    assert metrics["loss_bfgs_from_stages"] == 0.5
+    starts[0]["ms_to_hund"] = 80.0
+    metrics = runs.descent_metrics(content)
+    assert metrics["bfgs_ms_to_stages"] == 80.0
+    measured_names = {*metrics, "pa_mpjpe_mm", "true_px_first", "true_px_last"}
+    for name in ("hund-3", "hund-4"):
+        for comparison in rules.CLAIMS[name].comparisons:
+            assert {comparison.a[1], comparison.b[1]} <= measured_names
+
+
 @pytest.mark.slow
 def test_stages_learn_without_pictures(tiny_records):
     folders = [str(tiny_records / n) for n in ("synthetic", "synthetic_v1")]
