@@ -4,6 +4,7 @@
     python -m edge.export --weights runs/demo --precision int8 --out hmr8.tflite
     python -m edge.export --weights runs/demo --check hmr8.tflite
     python -m edge.export --weights runs/demo --format onnx --out hmr.onnx
+    python -m edge.export --weights runs/hund --all-inputs --out hund.tflite
 
 The first writes hmr.tflite (batch 1, built-in operators only), hmr.card.json,
 which describes inputs and outputs, and hmr.mesh.npz, the triangles. Before
@@ -48,6 +49,9 @@ class Args:
     """onnx, for TensorRT: float32; needs pip install -e '.[onnx]'."""
     body: str = "open"
     """Body that the weights were trained on: 'open', or a path to its file."""
+    all_inputs: bool = False
+    """Whether the file also reads what its method can do without: HUND's file
+    then asks for the crop's intrinsics, which it assumes otherwise."""
     crops: int = 64
     """Number of crops that the file is compared with Keras on."""
     latency_only: bool = False

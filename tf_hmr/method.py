@@ -7,10 +7,12 @@ found by its name.
 """
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method_config, method_inputs
@@ -119,6 +121,21 @@ class Learner(keras.Model):
             ValueError: a file is not valid.
         """
 
+    def initialize_from_poses(self, rotvecs: np.ndarray) -> None:
+        """Takes what it needs of unpaired poses (N, J, 3), rotation vectors.
+
+        Called once, before the first step of a new run with unpaired poses, of
+        the method and of each of its parts. The roots have no meaning.
+        """
+
+    @property
+    def needed_labels(self) -> tuple[str, ...]:
+        """Kinds of labels, "2d", "parts" or "3d", that it cannot learn without.
+
+        A run whose sources give none of one of them is refused.
+        """
+        return ()
+
     @property
     def makes_targets(self) -> bool:
         """Whether `targets` changes anything."""
@@ -152,6 +169,9 @@ class Method(Learner):
 
     input_names: ClassVar[tuple[str, ...]] = ("image",)
     """The inputs that `call` reads, names of method_inputs.INPUTS."""
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+    """Those of them that `call` can do without, if they are not in
+    `input_names`: an export leaves them out unless it is told not to."""
 
     def __init__(self, config: Config, body: Body):
         # Keras must not round boxes and intrinsics to a policy's bfloat16.
@@ -189,6 +209,17 @@ class Method(Learner):
             )
         return self._inference(inputs)
 
+    def check_labels(self, labels: Collection[str], has_parts: bool) -> None:
+        """Refuses training data whose labels the method cannot learn from.
+
+        Args:
+            labels: of the sources, as training/config.py: Source has them.
+            has_parts: whether the batches have part labels.
+
+        Raises:
+            ValueError: names the field and the cure.
+        """
+
     def initialize_from_mean(self, rotmats, betas) -> None:
         """Takes the pose (24, 3, 3) and shape (10,) to start from, upright.
 
@@ -210,10 +241,12 @@ def build(config: Config, body: Body) -> Method:
 def with_body(model: Method, body: Body) -> Method:
     """Copies a method around another function of the same body.
 
-    For export, where `body` is a body.edge.EdgeBody, called like a Body.
+    For export, where `body` is a body.edge.EdgeBody, called like a Body. The
+    copy reads the same inputs, optional ones included or not.
     """
     copy = build(model.config, body)
     copy.set_weights(model.get_weights())
+    copy.input_names = model.input_names
     return copy
 
 

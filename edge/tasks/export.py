@@ -35,6 +35,8 @@ def export(args: Args) -> dict:
     with progress.steps("export", 3) as next_step:
         next_step("converting")
         model = method.load(args.weights, args.body, jit=False)
+    if not args.all_inputs:
+        model.input_names = convert.required_inputs(model)
         held_out = images.held_out(model, args.calibration, args.crops)
         content, fitted = _converted(model, args)
         next_step("comparing with Keras")
@@ -147,6 +149,7 @@ def check_file(args: Args) -> dict:
     """
     model_card = card.read(args.check)
     model = method.load(args.weights, args.body, jit=False)
+    model.input_names = tuple(model_card["inputs"])
     held_out = images.held_out(model, args.calibration, args.crops)
     content = args.check.read_bytes()
     card.check_content(args.check, content, model_card)

@@ -5,6 +5,7 @@ r"""Measures claims of the papers that rendered people can decide.
     python -m training.claims hkmr-1 --steps 24000
     python -m training.claims hkmr-1a            # learning rates chosen first
     python -m training.claims hkmr-1b            # the true root given to both
+    python -m training.claims hund-1             # minutes: without pictures
 
 Networks are trained on the records of `training.prepare synthetic` with
 several seeds each and measured on synthetic_v1; claims share networks. A claim
@@ -46,6 +47,8 @@ class Flags:
     """Number of people measured behind each occluder."""
     rate_steps: int = 2000
     """Training steps of each learning rate that hkmr-1a chooses from."""
+    descent_steps: int = 600
+    """Training steps of hund-1, whose networks see keypoints alone."""
 
 
 def listing(out: Path) -> str:

@@ -52,7 +52,7 @@ def measure(name: str, flags: Flags) -> Path:
         "text": "; ".join(verdict.lines),
         "constants": constants,
         "configurations": configurations,
-        "size": f"{flags.steps} steps of 32 images, {runs.PROTOCOL}",
+        "size": _size(claim, flags),
         "cost_s": sum(
             values.metrics["trained_s"]
             for networks in measured.values()
@@ -78,7 +78,12 @@ def _measured(
     name: str, claim: rules.Claim, flags: Flags
 ) -> dict[str, dict[int, runs.Measured]]:
     """Values of all networks, by configuration and seed."""
-    size = runs.Size(flags.steps, flags.occluded_people, flags.rate_steps)
+    size = runs.Size(
+        flags.steps,
+        flags.occluded_people,
+        flags.rate_steps,
+        flags.descent_steps,
+    )
     measured = {configuration: {} for configuration in claim.configurations}
     seeds = tuple(dict.fromkeys(flags.seeds))
     number, total = 0, len(seeds) * len(measured)
@@ -94,6 +99,14 @@ def _measured(
                 configuration, seed, size, flags.out, flags.records
             )
     return measured
+
+
+def _size(claim: rules.Claim, flags: Flags) -> str:
+    """The cost of a claim's networks, in words."""
+    number, examples = flags.steps, "32 images"
+    if any(rules.CONFIGURATIONS[n].meta_loss for n in claim.configurations):
+        number, examples = flags.descent_steps, "64 people without pictures"
+    return f"{number} steps of {examples}, {runs.PROTOCOL}"
 
 
 def _constants(measured) -> dict[str, float]:

@@ -21,8 +21,14 @@ from tf_hmr.body.model import Body
 from tf_hmr.formats import system_limits
 from tf_hmr.networks import encoder_weights
 from training import config, visualization
-from training.data.pipeline import batches, sources, statistics
-from training.data.records import callback_errors, records_folder
+from training.data.pipeline import (
+    batches,
+    label_checks,
+    reading,
+    sources,
+    statistics,
+)
+from training.data.records import callback_errors, mocap, records_folder
 from training.engine import (
     checkpoints,
     cluster,
@@ -124,8 +130,10 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     with strategy.scope(), devices.policy(settled["precision"]):
         method = methods.build(experiment.method, Body(loaded))
     check_parts(method, experiment)
+    method.check_labels({s.labels for s in data.sources}, data.parts)
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
+    label_checks.check_labels(data, method.needed_labels)
     method.prepare_targets()
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():
@@ -172,12 +180,19 @@ def dataset_maker(
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
     """Starts a new run at a mean pose and shape and the encoder's weights.
 
+    Parts that learn poses alone take what they need of the unpaired ones.
+
     Raises:
         ValueError: the method has no encoder, or `weights` do not fit it.
     """
     mean = statistics.start(data, method.body.data)
     if mean is not None:
         method.initialize_from_mean(*mean)
+    if reading.has_prior(data):
+        poses = mocap.read(data.prior).pose
+        rotvecs = poses.reshape(len(poses), -1, 3)
+        for learner in (method, *_parts(method).values()):
+            learner.initialize_from_poses(rotvecs)
     if weights == "none":
         return
     encoder = getattr(method, "encoder", None)
@@ -196,13 +211,22 @@ def check_parts(method: methods.Method, experiment: config.Experiment) -> None:
         ValueError: names the part that has none.
     """
     trained = {stage.part for stage in experiment.all_stages()}
-    for name, part in vars(method).items():
-        if isinstance(part, methods.Learner) and name not in trained:
+    for name in _parts(method):
+        if name not in trained:
             raise ValueError(
                 f"{method.name}.{name} would stay random: it learns in a stage "
                 f"of its own. Put a config.Stage with part={name!r} among the "
                 "experiment's `before`, or choose a method without it."
             )
+
+
+def _parts(method: methods.Method) -> dict[str, methods.Learner]:
+    """Parts of a method that learn in stages of their own, by name."""
+    return {
+        name: part
+        for name, part in vars(method).items()
+        if isinstance(part, methods.Learner)
+    }
 
 
 def check_topology(data: config.Data, body: BodyData) -> None:
