@@ -31,6 +31,9 @@ from typing import NamedTuple
 
 from tf_hmr.formats import atomic
 
+LIFTER = Path(__file__).parent / "assets" / "lifter"
+"""Model folder of the lifter that the package ships."""
+
 COMMAND = "python -m tf_hmr.landmark_files"
 
 WHEEL = "mediapipe==0.10.21"
@@ -250,7 +253,8 @@ def _downloaded_wheel(download_folder: Path) -> Path:
         [
             *(sys.executable, "-m", "pip", "download", WHEEL),
             *("--no-deps", "--no-input", "--disable-pip-version-check"),
-            *("--quiet", "--dest", str(download_folder), *_PLATFORM),
+            *(() if sys.stdout.isatty() else ("--quiet",)),
+            *("--dest", str(download_folder), *_PLATFORM),
         ],
         f"Without a network here, run `pip download --no-deps {WHEEL}` on "
         f"another machine and `{COMMAND} --from WHEEL` on this one.",
@@ -284,7 +288,9 @@ def _run(command: list[str], hint: str) -> None:
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            # A terminal gets the downloader's own bar.
+            stdout=None if sys.stdout.isatty() else subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=_PATIENCE_SECONDS,
         )
@@ -293,7 +299,7 @@ def _run(command: list[str], hint: str) -> None:
             f"{name} did not answer for {_PATIENCE_SECONDS} s. {hint}"
         ) from None
     if result.returncode:
-        lines = (result.stderr or result.stdout).strip().splitlines()
+        lines = (result.stderr or result.stdout or "").strip().splitlines()
         raise OSError(f"{name} failed: {' '.join(lines[-_TOOL_LINES:])} {hint}")
 
 

@@ -150,6 +150,7 @@ def test_the_network_sees_rendered_people(tiny_records, tmp_path):
     assert report["count"] + sum(report["skipped"].values()) == 6
     assert report["count"] >= 5
     from training import evaluate_landmarks
+    from training.tasks import evaluate_landmarks as task
 
-    people = evaluate_landmarks.read(evaluate_landmarks.Args(tmp_path))
+    people = task.read(evaluate_landmarks.Args(tmp_path))
     assert (people.distances < 0.1).mean() > 0.8
