@@ -103,11 +103,11 @@ def test_who_is_found_again_is_smoothed_from_there_on(rng):
         track.update(blobs.Model(noise=0.05), there[..., ::-1], 0.04 * number)
     lost = track.update(blobs.Model(), empty[..., ::-1], 0.12)
     assert lost["state"] == "lost"
-    found = track.update(blobs.Model(), again, 0.16)
+    line = track.update(blobs.Model(), again, 0.16)
     expected = device.Track(home).update(blobs.Model(), again, 0.16)
-    assert found["state"] == expected["state"] == "start"
+    assert line["state"] == expected["state"] == "start"
     for name in ("pose_rotvec", "betas", "joints_m", "translation_m", "box_px"):
-        assert_close("exact", found[name], expected[name])
+        assert_close("exact", line[name], expected[name])
 
 
 def test_patience_ends_and_whoever_is_there_is_taken(run, tmp_path, rng):
