@@ -156,6 +156,35 @@ def test_raising_takes_the_largest_first_until_the_rest_fits():
     assert len(mixed_precision.raised(alone, aim=0.0)) == 3
 
 
+def test_an_aim_that_misses_is_lowered(monkeypatch):
+    """Errors half as large again as their squares say: four of 1 mm alone."""
+    units = [
+        mixed_precision.Unit(name, ("dynamic", "float16")) for name in "abcd"
+    ]
+    alone = {unit: [1.0, 0.0] for unit in units}
+
+    class Trial:
+        def __init__(self, content, inputs):
+            """Needs neither: a file is the formats that were raised."""
+
+        def error_mm(self, raised):
+            return 1.5 * np.sqrt(len(units) - len(raised))
+
+    replaced = {
+        "mixed_precision._Trial": Trial,
+        "mixed_precision._errors_alone": lambda *_: alone,
+        "quantize.Recipe": lambda model, precision, raised=(): raised,
+        "quantize.ranges": lambda *_: None,
+        "quantize.apply": lambda content, recipe, ranges: recipe,
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(f"edge.conversion.{name}", function)
+    monkeypatch.setitem(compare.MEAN_MM, "w8", 2.0)
+    raised = mixed_precision.search(b"", None, "w8", {})
+    assert Trial(b"", {}).error_mm(raised) <= mixed_precision.AIM * 2.0
+    assert len(raised) == 3
+
+
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_a_card_leaves_quantized_weights_alone(files, inputs, precision):
     content = files[precision]
