@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_hmr import joints, method
 from tf_hmr.geometry import camera
 from training.descent import __main__ as command
-from training.descent import figures, measures, search
+from training.descent import figures, measures, search, showing
 
 SMALL = {
     "image_size": 48,
@@ -144,7 +144,7 @@ def test_the_command(
     model, measure, tiny_records, tmp_path, capsys, monkeypatch
 ):
     """Without BFGS; with the graphs of the tests above."""
-    monkeypatch.setattr(command.methods, "load", lambda *_, **__: model)
+    monkeypatch.setattr(showing.methods, "load", lambda *_, **__: model)
     monkeypatch.setattr(measures, "Measure", lambda *_: measure)
     out = tmp_path / "out"
     options = command.Options(
@@ -158,7 +158,7 @@ def test_the_command(
     assert command.main(options) == 0
     text = capsys.readouterr().out
     assert "5 people of" in text and "stage 1" in text
-    result = json.loads((out / command.FILE).read_text())
+    result = json.loads((out / showing.FILE).read_text())
     assert len(result["stages"]) == 2 and not result["loss_has_parts"]
     assert result["mean_pose"]["loss"] != result["stages"][0]["loss"]
     for name in ("stages", "curves"):
@@ -186,7 +186,7 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
     )
     assert command.main(options) == 0
     assert "HUND, stage 1" in capsys.readouterr().out
-    result = json.loads((out / command.FILE).read_text())
+    result = json.loads((out / showing.FILE).read_text())
     starts = result["search"]["starts"]
     names = ["mean pose", "stage 0", "stage 1"]
     assert [start["start"] for start in starts] == names
@@ -200,16 +200,16 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
 
 def test_other_methods_are_refused(tmp_path, capsys, monkeypatch):
     other = types.SimpleNamespace(name="hmr")
-    monkeypatch.setattr(command.methods, "load", lambda *_, **__: other)
+    monkeypatch.setattr(showing.methods, "load", lambda *_, **__: other)
     options = command.Options(tmp_path, tmp_path, tmp_path / "out")
     assert command.main(options) == 1
     assert "'hmr', expected 'hund'" in capsys.readouterr().err
 
 
 def test_tables_have_equal_columns():
-    lines = command.table([("a", "bb"), ("ccc", "d")]).splitlines()
+    lines = showing.table([("a", "bb"), ("ccc", "d")]).splitlines()
     assert lines == ["a    bb", "ccc   d"]
-    assert command._cells(dict.fromkeys(measures.Errors._fields, None)) == (
+    assert showing._cells(dict.fromkeys(measures.Errors._fields, None)) == (
         "-",
     ) * len(measures.Errors._fields)
 
