@@ -109,9 +109,13 @@ def test_a_run_starts_whitened_then_the_command(
     assert "'open-v1'" in error and "'smpl'" in error
 
 
-def test_a_method_without_one_is_refused(tmp_path, capsys, monkeypatch):
+def test_a_method_without_one_is_refused(
+    tiny_records, tmp_path, capsys, monkeypatch
+):
     other = types.SimpleNamespace(name="hmr")
     monkeypatch.setattr(method, "load", lambda *_, **__: other)
+    monkeypatch.setattr(pose_flow.model_files, "find_folder", lambda path: path)
     words = [f"--weights={tmp_path}", f"--out={tmp_path}"]
-    assert pose_flow.main([*words, f"--records={tmp_path}"]) == 1
+    words.append(f"--records={tiny_records / 'synthetic_v1'}")
+    assert pose_flow.main(words) == 1
     assert "prior='flow'" in capsys.readouterr().err

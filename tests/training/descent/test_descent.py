@@ -144,6 +144,7 @@ def test_the_command(
     model, measure, tiny_records, tmp_path, capsys, monkeypatch
 ):
     """Without BFGS; with the graphs of the tests above."""
+    monkeypatch.setattr(command.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(showing.methods, "load", lambda *_, **__: model)
     monkeypatch.setattr(measures, "Measure", lambda *_: measure)
     out = tmp_path / "out"
@@ -198,10 +199,12 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
     assert cv2.imread(str(out / "search.png")).std() > 1
 
 
-def test_other_methods_are_refused(tmp_path, capsys, monkeypatch):
+def test_other_methods_are_refused(tiny_records, tmp_path, capsys, monkeypatch):
     other = types.SimpleNamespace(name="hmr")
+    monkeypatch.setattr(command.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(showing.methods, "load", lambda *_, **__: other)
-    options = command.Options(tmp_path, tmp_path, tmp_path / "out")
+    records = tiny_records / "synthetic_v1"
+    options = command.Options(tmp_path, records, tmp_path / "out")
     assert command.main(options) == 1
     assert "'hmr', expected 'hund'" in capsys.readouterr().err
 
