@@ -89,7 +89,6 @@ def check_args(args: Args) -> None:
     path = args.out or args.check
     if args.out is not None and path.suffix != f".{args.format}":
         raise ValueError(f"--out {path} must end in .{args.format}.")
-    model_files.find_folder(args.weights)
     if path.suffix == ".onnx":
         from edge.conversion import onnx as convert_onnx
 
@@ -99,6 +98,7 @@ def check_args(args: Args) -> None:
                 f"--format onnx is float32, not {args.precision}; TensorRT "
                 "makes other precisions itself (trtexec --fp16)."
             )
+    model_files.find_folder(args.weights)
 
 
 def summary(path: Path, model_card: dict) -> str:
