@@ -7,9 +7,7 @@ found by its name.
 """
 
 import dataclasses
-import importlib
-import pkgutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,13 +15,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_hmr import config_values, method_inputs, retired
+from tf_hmr import method_config, method_inputs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import atomic, hdf5_files, model_files, system_limits
 
 CONFIG_FILE = model_files.CONFIG_FILE
 WEIGHTS_FILE = model_files.WEIGHTS_FILE
+find_folder = model_files.find_folder
+Config = method_config.Config
+names = method_config.names
+name_of = method_config.name_of
+make_config = method_config.make_config
+migrate = method_config.migrate
 
 
 class Prediction(NamedTuple):
@@ -71,18 +75,6 @@ class Term(NamedTuple):
     all parts scale the gradient of the first."""
     weight: float
     """The loss is weight * sum(total) / sum(count) over all devices."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Base of every method's configuration."""
-
-    RETIRED: ClassVar[Mapping[str, retired.Field]] = {}
-
-    image_size: config_values.Pixels = 224
-    """Side of the square input crop in pixels."""
-    crop_scale: config_values.Positive = 1.2
-    """Side of the crop over the longer side of the person's box."""
 
 
 class Learner(keras.Model):
@@ -239,30 +231,9 @@ class Method(Learner):
         self(method_inputs.example(self.input_names, self.image_size))
 
 
-def names() -> list[str]:
-    """Names of all methods: the modules of `tf_hmr.methods`."""
-    package = importlib.import_module("tf_hmr.methods")
-    return sorted(
-        info.name
-        for info in pkgutil.iter_modules(package.__path__)
-        if not info.name.startswith("_")
-    )
-
-
-def _module(name: str):
-    if name not in names():
-        raise ValueError(f"Unknown method {name!r}. There are: {names()}.")
-    return importlib.import_module(f"tf_hmr.methods.{name}")
-
-
-def name_of(config: Config) -> str:
-    """Name of the method that a Config belongs to."""
-    return type(config).__module__.rsplit(".", 1)[-1]
-
-
 def build(config: Config, body: Body) -> Method:
     """Builds the method of a Config, with every variable made."""
-    model = _module(name_of(config)).Model(config, body)
+    model = method_config.module(name_of(config)).Model(config, body)
     model.build_all()
     return model
 
@@ -288,50 +259,6 @@ def create(name: str, body: Body, **values) -> Method:
     return build(make_config(name, **values), body)
 
 
-def make_config(name: str, **values) -> Config:
-    """The Config of a method by name, with some fields replaced.
-
-    Raises:
-        ValueError: no such method, its Config has no such field, or a value
-            has no meaning there.
-    """
-    kind = _module(name).Config
-    values = retired.drop(kind, values, kind.RETIRED)
-    fields = [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ValueError(f"{name}.Config has no {unknown}. It has: {fields}.")
-    tuples = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-    }
-    config = kind(**tuples)
-    config_values.check(config)
-    return config
-
-
-def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Translates a stored method and its Config's values to today's.
-
-    Args:
-        name: of the method, as stored in a file.
-        values: fields of its Config, as stored in the file.
-
-    Returns:
-        The name and the fields; unchanged if there is no such method.
-
-    Raises:
-        ValueError: see `retired.drop`.
-    """
-    if name not in names():
-        return name, dict(values)
-    kind = _module(name).Config
-    for old_name, field in kind.RETIRED.items():
-        for value, successor in field.successors.items():
-            if values.get(old_name) == value:
-                return migrate(successor, values)
-    return name, retired.drop(kind, values, kind.RETIRED)
-
-
 def save(method: Method, folder: str | Path) -> None:
     """Writes a model folder: config, weights, the body's topology tag.
 
@@ -353,23 +280,6 @@ def save(method: Method, folder: str | Path) -> None:
         digest = model_files.digest(part)
         model_files.admit_both(folder, content, digest)
     model_files.write_config(folder, content, [digest])
-
-
-def find_folder(folder: str | Path) -> Path:
-    """The model folder: `folder` itself, or `folder`/best of a workdir.
-
-    Raises:
-        FileNotFoundError: neither holds a model; says how to make one.
-    """
-    files = (CONFIG_FILE, WEIGHTS_FILE)
-    for candidate in (Path(folder), Path(folder) / "best"):
-        if all((candidate / name).is_file() for name in files):
-            return candidate
-    raise FileNotFoundError(
-        f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
-        "there or in its folder 'best'. Train one with "
-        f"`python -m training.fit --workdir {folder}`."
-    )
 
 
 def load(

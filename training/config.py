@@ -7,7 +7,7 @@ the docstrings under the fields.
 import dataclasses
 from typing import Annotated, Literal
 
-from tf_hmr import config_values, method
+from tf_hmr import config_values, method_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Stage:
 class Experiment:
     """All settings that affect the results of a run."""
 
-    method: method.Config
+    method: method_config.Config
     """The method's own configuration; its class names the method."""
     data: Data = Data()
     """Records, mix, augmentation."""

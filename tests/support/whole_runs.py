@@ -7,6 +7,7 @@ from tf_hmr import method
 from training import fit
 from training.engine import run_log
 from training.engine import step as steps
+from training.tasks import fit as task
 
 PATIENCE_S = 900
 
@@ -17,7 +18,7 @@ def train_here(folder: str, records: str, where: str, *words: str) -> None:
     The word "descent" is no flag: it, or a second device, replaces Adam, which
     divides a wrong scale of the gradients away, by plain descent.
     """
-    fit.Body = method.Body = plain_body.make
+    task.Body = method.Body = plain_body.make
     if where == "cpu:2" or "descent" in words:
         steps.optimizer = processes.plain_descent
     name, *flags = [word for word in words if word != "descent"]
@@ -28,7 +29,7 @@ def train_here(folder: str, records: str, where: str, *words: str) -> None:
             *(f"--devices={where}", *flags),
         ]
     )
-    fit.fit(experiment, options, name)
+    task.fit(experiment, options, name)
 
 
 def losses(folder: Path) -> dict[int, dict]:

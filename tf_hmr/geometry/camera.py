@@ -11,13 +11,18 @@ code of akanazawa/hmr: src/tf_smpl/projection.py has it (the paper's text
 writes s xy + t).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
-Array = tf.Tensor | np.ndarray
+if TYPE_CHECKING:  # What checks a focal length starts without TensorFlow.
+    import tensorflow as tf
+
+Array: TypeAlias = "tf.Tensor | np.ndarray"
 
 # Keeps a network's scale positive; see `positive_scale`.
 _SCALE_BEND = 0.05
@@ -237,6 +242,8 @@ def crop_intrinsics(
 
 
 def _concat(parts: list[Array]) -> Array:
-    if any(tf.is_tensor(part) for part in parts):
-        return tf.concat(parts, axis=-1)
-    return np.concatenate(parts, axis=-1)
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts, axis=-1)
+    import tensorflow as tf
+
+    return tf.concat(parts, axis=-1)

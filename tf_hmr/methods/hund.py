@@ -14,12 +14,16 @@ from typing import ClassVar, Literal, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import config_values, losses, method
+from tf_hmr import config_values, method
 from tf_hmr.body import part_maps, skin_samples
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera
-from tf_hmr.methods import _hund_losses, _hund_state, _image_encoder
-from tf_hmr.methods._smpl_losses import repeated, select, term
+from tf_hmr.methods import (
+    _hund_losses,
+    _hund_state,
+    _hund_terms,
+    _image_encoder,
+)
 from tf_hmr.networks import (
     encoders,
     map_decoder,
@@ -195,8 +199,8 @@ class Model(method.Method):
         )
 
     @functools.cached_property
-    def _skin(self):
-        """Poses the points of L_m."""
+    def skin(self):
+        """Poses the points of L_m: a function of Body.skin_sampler."""
         samples = skin_samples.choose(self.body.data, self.config.skin_points)
         return self.body.skin_sampler(samples)
 
@@ -260,6 +264,11 @@ class Model(method.Method):
                 "'all'; or method.parts=0."
             )
 
+    @property
+    def num_supervised(self) -> int:
+        """Number of states with losses: all, or the last one."""
+        return 1 if self.config.meta_loss == "last" else self.config.stages + 1
+
     def mean_state(self) -> tf.Tensor:
         """(1, n) the state to start from."""
         return tf.convert_to_tensor(self.regressor.mean)
@@ -312,24 +321,24 @@ class Model(method.Method):
             total += config.latent * _hund_losses.mean_square(estimate.latent)
         if with_parts and config.parts:
             maps = self.draw_parts(estimate, intrinsics)
-            seen = part_maps.resized(detection.parts, config.part_side)
-            total += config.parts * part_maps.l1(maps, seen)
+            target = part_maps.resized(detection.parts, config.part_side)
+            total += config.parts * part_maps.l1(maps, target)
         return total
 
     def stages_of(self, inputs, training=False) -> Stages:
         """Detects, and descends from the first state."""
         detection = self.detect(inputs, training)
         intrinsics = self._intrinsics(inputs, training)
-        seen = detection
+        inputs = detection
         if not self.config.end_to_end:
-            seen = tf.nest.map_structure(tf.stop_gradient, detection)
-        context = self.regressor.embed(seen, intrinsics)
+            inputs = tf.nest.map_structure(tf.stop_gradient, detection)
+        context = self.regressor.embed(inputs, intrinsics)
         state = self.regressor.first_state(context)
         states = [state]
         if self.config.stages:
             memory = self.regressor.first_memory(context)
         for _ in range(self.config.stages):
-            feedback = self._feedback(state, seen, intrinsics)
+            feedback = self._feedback(state, detection, intrinsics)
             state, memory = self.regressor.refine(
                 context, state, memory, feedback
             )
@@ -394,10 +403,8 @@ class Model(method.Method):
                 points + translation[:, tf.newaxis], intrinsics
             )
             return method.Prediction(*estimate[:3], points, keypoints, vertices)
-        supervised = states[-1:]
-        if self.config.meta_loss != "last":
-            supervised = states
-        count = len(supervised)
+        count = self.num_supervised
+        supervised = states[-count:]
         # All stages as one batch: one call of the body.
         estimates = self.decode(tf.concat(supervised, axis=0))
         points, keypoints = self.project(
@@ -422,116 +429,10 @@ class Model(method.Method):
         L_u of all pictures, L_f of those with 3D labels, by the meta-loss;
         and the detector's own, by labelled keypoints and parts.
         """
-        detection = prediction.intermediate["detection"]
-        return _hund_losses.over_stages(
-            self.config.meta_loss,
-            self._alignment_units(batch, prediction.intermediate)
-            | self._labelled_units(batch, prediction.intermediate),
-        ) | self._detector_terms(batch, detection)
-
-    def _alignment_units(self, batch, intermediate):
-        """L_u of every stage, term by term."""
-        config = self.config
-        detection = tf.nest.map_structure(
-            tf.stop_gradient, intermediate["detection"]
+        intermediate = prediction.intermediate
+        units = _hund_terms.of_alignment(self, batch, intermediate)
+        units |= _hund_terms.of_labels(self, batch, intermediate)
+        terms = _hund_losses.over_stages(self.config.meta_loss, units)
+        return terms | _hund_terms.of_detector(
+            self, batch, intermediate["detection"]
         )
-        intrinsics = intermediate["intrinsics"]
-        has_3d = tf.maximum(batch["has_pose"], batch["has_joints3d"])
-        unlabelled = 1.0 - has_3d
-        aligned = unlabelled
-        if config.align == "all":
-            aligned = tf.ones_like(unlabelled)
-        count = self._stage_count(intermediate)
-
-        def unit(values, flag, weight):
-            values = tf.stack(tf.split(values, count))
-            return _hund_losses.UnitLoss(values * flag, flag, weight)
-
-        units = {}
-        if config.keypoints:
-            distance = _hund_losses.keypoint_distance(
-                intermediate["keypoints"],
-                tf.concat([detection.keypoints] * count, axis=0),
-            )
-            units["keypoints"] = unit(distance, aligned, config.keypoints)
-        if config.parts:
-            estimates = self._estimates(intermediate)
-            maps = self.draw_parts(estimates, tf.tile(intrinsics, (count, 1)))
-            seen = part_maps.resized(detection.parts, config.part_side)
-            difference = part_maps.l1(maps, tf.concat([seen] * count, axis=0))
-            units["parts"] = unit(difference, aligned, config.parts)
-        if config.latent and intermediate["latent"] is not None:
-            square = _hund_losses.mean_square(intermediate["latent"])
-            units["latent"] = unit(square, unlabelled, config.latent)
-        if config.betas:
-            square = _hund_losses.mean_square(intermediate["betas"])
-            units["betas"] = unit(square, unlabelled, config.betas)
-        return units
-
-    def _labelled_units(self, batch, intermediate):
-        """L_f of every stage, term by term."""
-        config, units = self.config, {}
-        count = self._stage_count(intermediate)
-        labels = repeated(batch, count)
-        estimates = self._estimates(intermediate)
-
-        def unit(total_and_count, weight):
-            total, number = total_and_count
-            return _hund_losses.UnitLoss(
-                tf.stack(tf.split(total, count)),
-                tf.split(number, count)[0],
-                weight,
-            )
-
-        if config.joints_3d:
-            distances = _hund_losses.joints_3d(
-                intermediate["joints"], self.joint_names, labels["joints3d"]
-            )
-            units["joints_3d"] = unit(distances, config.joints_3d)
-        if config.vertices:
-            true, _ = self._skin(batch["rotmats"], batch["betas"])
-            predicted, _ = self._skin(estimates.rotmats, estimates.betas)
-            distances = _hund_losses.vertices(
-                predicted,
-                tf.concat([tf.stop_gradient(true)] * count, axis=0),
-                labels["has_pose"] * labels["has_betas"],
-            )
-            units["vertices"] = unit(distances, config.vertices)
-        if config.rotmats:
-            error = losses.rotmats_l1(
-                estimates.rotmats, labels["rotmats"], labels["has_pose"]
-            )
-            units["rotmats"] = unit(error, config.rotmats)
-        return units
-
-    def _detector_terms(self, batch, detection):
-        """Losses of the detector: labelled keypoints and parts."""
-        config, terms = self.config, {}
-        if config.detector_keypoints:
-            true = select(batch["keypoints"], self.joint_names)
-            terms["detector_keypoints"] = term(
-                losses.keypoints_l1(
-                    detection.keypoints, true[..., :2], true[..., 2]
-                ),
-                config.detector_keypoints,
-            )
-        if config.detector_parts and "parts" in batch:
-            side, channels = detection.part_logits.shape[2:]
-            shares = part_maps.of_labels(batch["parts"], side, channels)
-            terms["detector_parts"] = term(
-                _hund_losses.part_cross_entropy(
-                    detection.part_logits, shares, batch["has_parts"]
-                ),
-                config.detector_parts,
-            )
-        return terms
-
-    def _estimates(self, intermediate) -> _hund_state.Estimate:
-        return _hund_state.Estimate(
-            *(intermediate[name] for name in _hund_state.Estimate._fields)
-        )
-
-    def _stage_count(self, intermediate) -> int:
-        """Number of the states that are supervised."""
-        everything = self.config.meta_loss != "last"
-        return self.config.stages + 1 if everything else 1

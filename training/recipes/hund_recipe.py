@@ -16,7 +16,7 @@ Regime = Literal["both", "full", "self"]
 _BATCH_SIZE = 32
 _EPOCHS = 50
 # Table 1: pictures with 2D and 3D labels, and pictures alone.
-_LABELLED, _ALONE = 150_000, 54_000
+_LABELLED, _UNLABELLED = 150_000, 54_000
 _POSES = 512
 """Unpaired poses in a step of the prior."""
 _PRIOR = config.Stage(
@@ -39,18 +39,22 @@ def full(regime: Regime) -> config.Experiment:
         config.Source("3dpw", 0.2),
         config.Source("surreal", 0.3),
     )
-    alone = (config.Source("coco", 1.0, labels="2d"),)
+    unlabelled = (config.Source("coco", 1.0, labels="2d"),)
     if regime == "self":
-        alone = (
+        unlabelled = (
             config.Source("coco", 0.7, labels="2d"),
             config.Source("surreal", 0.3, labels="2d+parts"),
         )
-    sources = {"full": labelled, "self": alone, "both": labelled + alone}
+    sources = {
+        "full": labelled,
+        "self": unlabelled,
+        "both": labelled + unlabelled,
+    }
     epochs = {
         "full": _LABELLED,
-        "self": _ALONE,
+        "self": _UNLABELLED,
         # As many batches of either kind.
-        "both": 2 * _ALONE,
+        "both": 2 * _UNLABELLED,
     }
     return config.Experiment(
         # Keras publishes ImageNet weights for this variant of ResNet-50.
@@ -76,13 +80,13 @@ def quick(regime: Regime = "both") -> config.Experiment:
     """HUND in minutes of a CPU, on `quick`'s rendered people."""
     images = quick_recipe.experiment(adversary=False)
     labelled = config.Source("synthetic", 0.5, shards=(0, 2))
-    alone = config.Source("synthetic", 0.5, "2d+parts", shards=(1, 2))
+    unlabelled = config.Source("synthetic", 0.5, "2d+parts", shards=(1, 2))
     if regime == "self":
-        alone = config.Source("synthetic", labels="2d+parts")
+        unlabelled = config.Source("synthetic", labels="2d+parts")
     sources = {
         "full": (config.Source("synthetic"),),
-        "self": (alone,),
-        "both": (labelled, alone),
+        "self": (unlabelled,),
+        "both": (labelled, unlabelled),
     }
     # 3D labels say more of poses and shapes than the prior does.
     pull = 0.3 if regime == "self" else 0.05
