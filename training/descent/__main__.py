@@ -53,7 +53,7 @@ class Options:
     """'open', or the SMPL files that the model was trained with."""
     people: int = 200
     """People whose stages are measured, evenly spread over the split."""
-    shown: int = 6
+    pictures: int = 6
     """People whose stages are drawn."""
     searched: int = 20
     """People for whom BFGS runs, from the mean pose and from every stage; 0
@@ -89,9 +89,9 @@ def run(options: Options) -> dict:
     states, errors, constant = measures.descents(measure, people)
     count = states.shape[1]
     options.out.mkdir(parents=True, exist_ok=True)
-    shown = _spread(count, options.shown)
+    rows = _spread(count, options.pictures)
     figures.write_stages(
-        options.out / "stages.png", model, people.take(shown), states[:, shown]
+        options.out / "stages.png", model, people.take(rows), states[:, rows]
     )
     figures.write_curves(options.out / "curves.png", errors, constant)
     result = {
@@ -106,13 +106,13 @@ def run(options: Options) -> dict:
         ],
     }
     if options.searched:
-        found = searches.search(
+        comparison = searches.search(
             measure,
             people.take(_spread(count, options.searched)),
             options.iterations,
         )
-        figures.write_search(options.out / "search.png", found)
-        result["search"] = _search_numbers(found)
+        figures.write_search(options.out / "search.png", comparison)
+        result["search"] = _search_numbers(comparison)
     workdir.write_json(options.out / FILE, result)
     return result
 
@@ -129,13 +129,13 @@ def _means(errors: measures.Errors) -> dict[str, float | None]:
     return {k: v if np.isfinite(v) else None for k, v in means.items()}
 
 
-def _search_numbers(found: searches.Search) -> dict:
+def _search_numbers(comparison: searches.Search) -> dict:
     """Means and medians over the people of a search, by start."""
-    goal = found.before.loss[-1]
-    start_s = figures.start_seconds(found)
+    goal = comparison.before.loss[-1]
+    start_s = figures.start_seconds(comparison)
     rows = []
     for number, (name, traces) in enumerate(
-        zip(found.starts, found.traces, strict=True)
+        zip(comparison.starts, comparison.traces, strict=True)
     ):
         to_goal = np.array(
             [
@@ -156,14 +156,14 @@ def _search_numbers(found: searches.Search) -> dict:
                     if reached.any()
                     else None
                 ),
-                "before": _means(_at(found.before, number)),
-                "after": _means(_at(found.after, number)),
+                "before": _means(_at(comparison.before, number)),
+                "after": _means(_at(comparison.after, number)),
             }
         )
     return {
-        "people": len(found.traces[0]),
-        "detect_ms": 1e3 * found.detect_s,
-        "stages_ms": 1e3 * found.stages_s,
+        "people": len(comparison.traces[0]),
+        "detect_ms": 1e3 * comparison.detect_s,
+        "stages_ms": 1e3 * comparison.stages_s,
         "starts": rows,
     }
 
