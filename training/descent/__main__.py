@@ -37,7 +37,7 @@ class Options:
     """'open', or the SMPL files that the model was trained with."""
     people: int = 200
     """People whose stages are measured, evenly spread over the split."""
-    shown: int = 6
+    pictures: int = 6
     """People whose stages are drawn."""
     searched: int = 20
     """People for whom BFGS runs, from the mean pose and from every stage; 0

@@ -52,7 +52,7 @@ def run(options: Options) -> dict:
     states, errors, constant = measures.descents(measure, people)
     count = states.shape[1]
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = _spread(count, options.shown)
+    rows = _spread(count, options.pictures)
     figures.write_stages(
         options.out / "stages.png", model, people.take(rows), states[:, rows]
     )
@@ -69,13 +69,13 @@ def run(options: Options) -> dict:
         ],
     }
     if options.searched:
-        outcome = searches.search(
+        comparison = searches.search(
             measure,
             people.take(_spread(count, options.searched)),
             options.iterations,
         )
-        figures.write_search(options.out / "search.png", outcome)
-        result["search"] = _search_numbers(outcome)
+        figures.write_search(options.out / "search.png", comparison)
+        result["search"] = _search_numbers(comparison)
     workdir.write_json(options.out / FILE, result)
     return result
 
@@ -92,13 +92,13 @@ def _means(errors: measures.Errors) -> dict[str, float | None]:
     return {k: v if np.isfinite(v) else None for k, v in means.items()}
 
 
-def _search_numbers(outcome: searches.Search) -> dict:
+def _search_numbers(comparison: searches.Search) -> dict:
     """Means and medians over the people of a search, by start."""
-    goal = outcome.before.loss[-1]
-    start_s = figures.start_seconds(outcome)
+    goal = comparison.before.loss[-1]
+    start_s = figures.start_seconds(comparison)
     rows = []
     for number, (name, traces) in enumerate(
-        zip(outcome.starts, outcome.traces, strict=True)
+        zip(comparison.starts, comparison.traces, strict=True)
     ):
         to_goal = np.array(
             [
@@ -119,14 +119,14 @@ def _search_numbers(outcome: searches.Search) -> dict:
                     if reached.any()
                     else None
                 ),
-                "before": _means(_at(outcome.before, number)),
-                "after": _means(_at(outcome.after, number)),
+                "before": _means(_at(comparison.before, number)),
+                "after": _means(_at(comparison.after, number)),
             }
         )
     return {
-        "people": len(outcome.traces[0]),
-        "detect_ms": 1e3 * outcome.detect_s,
-        "stages_ms": 1e3 * outcome.stages_s,
+        "people": len(comparison.traces[0]),
+        "detect_ms": 1e3 * comparison.detect_s,
+        "stages_ms": 1e3 * comparison.stages_s,
         "starts": rows,
     }
 

@@ -151,7 +151,7 @@ def test_the_command(
         records=tiny_records / "synthetic_v1",
         out=out,
         people=5,
-        shown=1,
+        pictures=1,
         searched=0,
     )
     assert command.main(options) == 0
@@ -179,7 +179,7 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
         records=tiny_records / "synthetic_v1",
         out=out,
         people=2,
-        shown=1,
+        pictures=1,
         searched=1,
         iterations=5,
     )
