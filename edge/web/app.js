@@ -1,6 +1,5 @@
 /** The page: sources in, bodies out. */
 
-import {BoxChooser} from "./box.js";
 import {Drawing, fetchShaders} from "./draw.js";
 import {modelsAmong} from "./files.js";
 import {tryGpu, useGpu} from "./models.js";
@@ -8,123 +7,44 @@ import {Networks} from "./networks.js";
 import {People} from "./people.js";
 import * as save from "./save.js";
 import * as sources from "./sources.js";
-import {Turning} from "./turning.js";
+import {Stage} from "./stage.js";
+import {busy, fail, say, showDevice, showFigures, showPeople} from "./status.js";
 
-const MOST_CANVAS_PX = 4096;
 const element = (id) => document.getElementById(id);
 const painted = () => new Promise((resolve) => setTimeout(resolve));
+const press = (id, isPressed) =>
+  element(id).setAttribute("aria-pressed", String(isPressed));
 
 const page = {
   /** @type {Networks} */ networks: null,
-  model: null,
-  /** @type {Drawing} */ drawing: null,
+  /** @type {Stage} */ stage: null,
   /** @type {People} */ people: null,
+  model: null,
   source: null,
-  picture: null,
-  view: "empty",
   /** Counts sources: what an older one still has to say is not shown. */
   turn: 0,
+  /** The picture that is being looked at. */
+  working: Promise.resolve(),
   gpuTried: false,
 };
-
-function say(text, isError = false) {
-  const state = element("state");
-  if (state.textContent !== text) state.textContent = text;
-  state.classList.toggle("error", isError);
-}
-
-const busy = (isBusy) => { element("busy").hidden = !isBusy; };
-const fail = (error) => {
-  busy(false);
-  say(error.message.split("\n")[0], true);
-};
-
-function showDevice(reason) {
-  const device = element("device");
-  device.textContent = reason ? `CPU: ${reason}` : "GPU";
-  device.title = device.textContent;
-}
-
-// ---- What is seen -------------------------------------------------------
-
-function showView(view) {
-  page.view = view;
-  element("stage").dataset.view = view;
-  element("turn").setAttribute("aria-pressed", view === "body");
-  element("choose").setAttribute("aria-pressed", view === "choose");
-  page.turning.isOn = view === "body";
-  if (view === "choose") page.chooser.start();
-  else page.chooser.stop();
-  draw();
-}
-
-/** Draws the view; returns its milliseconds. */
-function draw() {
-  const {drawing, picture, people} = page;
-  if (!drawing || !picture) return 0;
-  const start = performance.now();
-  const {canvas} = drawing;
-  const meshes = people?.meshes ?? [];
-  if (page.view === "body") {
-    const {width, height} = canvas.getBoundingClientRect();
-    resize(canvas, [width, height].map(
-      (n) => Math.round(n * Math.min(devicePixelRatio, 2))));
-    const {yaw, pitch, zoom} = page.turning;
-    drawing.alone(meshes[0] ?? null, yaw, pitch, zoom);
-  } else {
-    const size = [picture.width, picture.height];
-    const shrink = Math.min(1, MOST_CANVAS_PX / Math.max(...size));
-    resize(canvas, size.map((n) => Math.round(n * shrink)));
-    drawing.overlay(sources.lastFrame(), size, meshes);
-  }
-  return performance.now() - start;
-}
-
-function resize(canvas, [width, height]) {
-  if (canvas.width === width && canvas.height === height) return;
-  canvas.width = width;
-  canvas.height = height;
-}
-
-/** Everything that depends on whether somebody is there. */
-function showPeople(records) {
-  const {people, source} = page;
-  const count = people.meshes.length;
-  const [lost] = records.filter(({reason}) => reason);
-  if (count) say(count === 1 ? "1 person" : `${count} people`);
-  else if (lost) say(`Lost: ${lost.reason}`);
-  else if (source.kind === "photo")
-    say("Nobody found. Draw a box around a person.", true);
-  else say("Looking for people");
-  for (const id of ["turn", "save-body"]) element(id).disabled = !count;
-  element("save-picture").disabled = false;
-  element("save-lines").disabled = !people.lines.length;
-  element("choose").disabled = false;
-}
-
-function showFigures(ms, perSecond) {
-  const words = Object.entries(ms).map(
-    ([stage, value]) => `${stage} ${value.toFixed(0)}`);
-  const figures = element("figures");
-  const rate = perSecond ? `${perSecond.toFixed(1)} fps · ` : "";
-  figures.textContent = `${rate}${words.join(" · ")} ms`;
-  figures.hidden = false;
-}
 
 // ---- What is computed ---------------------------------------------------
 
 /** One picture: finds, follows, draws. */
-async function step(picture, seconds, perSecond) {
-  const {people, turn} = page;
+async function look(picture, seconds, perSecond) {
+  const {people, stage, turn} = page;
   const {records, ms} = await people.update(picture, seconds, painted);
   if (turn !== page.turn) return;
-  page.picture = picture;
-  if (page.view === "empty") showView("picture");
-  ms.draw = draw();
+  ms.draw = stage.take(sources.lastFrame(), picture, people);
   people.noteDrawing(records, ms.draw);
-  showPeople(records);
+  showPeople(people, records, page.source.kind === "photo");
   showFigures(ms, perSecond);
   await chooseDevice();
+}
+
+function step(...picture) {
+  page.working = look(...picture);
+  return page.working;
 }
 
 /** Tries the GPU once for each model, on the first answer. */
@@ -139,17 +59,16 @@ async function chooseDevice() {
   if (model === page.model) showDevice(reason);
 }
 
-/** Frames as they come, until the source is closed. */
+/** Frames as they come, until another source begins. */
 async function live(turn) {
   const {source} = page;
+  const {video} = source;
   const start = performance.now();
   let last = start;
   let perSecond = 0;
   let shownS = -1;
-  while (turn === page.turn) {
+  while (turn === page.turn && !video.ended) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
-    const {video} = source;
-    if (video.ended) break;
     if (!video.videoWidth || video.currentTime === shownS) continue;
     shownS = video.currentTime;
     const seconds = source.kind === "camera"
@@ -161,6 +80,21 @@ async function live(turn) {
     perSecond = perSecond ? 0.8 * perSecond + 0.2 * rate : rate;
     last = now;
   }
+  if (turn === page.turn) element("pause").textContent = "Play again";
+}
+
+function showSource(kind) {
+  element("pause").hidden = kind !== "video";
+  element("pause").textContent = "Pause";
+  element("flip").hidden = kind !== "camera";
+  press("camera", kind === "camera");
+}
+
+/** Ends a live source; what it showed last stays. */
+function stopLive() {
+  page.turn += 1;
+  if (page.source?.video) sources.close(page.source);
+  showSource("none");
 }
 
 /** Ends what runs, and starts with what `open` gives. */
@@ -169,17 +103,18 @@ async function begin(open) {
   busy(true);
   try {
     await page.ready;
+    await page.working.catch(() => {});
     const source = await open();
-    if (turn !== page.turn) return sources.close(source);
-    sources.close(page.source);
+    if (turn !== page.turn) {
+      sources.close(source);
+      return;
+    }
+    if (page.source !== source) sources.close(page.source);
     page.source = source;
     const isLive = source.kind !== "photo";
     page.people = new People(page.model, page.networks.finder, isLive);
-    page.turning.reset();
-    if (page.view !== "picture") showView(page.picture ? "picture" : "empty");
-    element("pause").hidden = source.kind !== "video";
-    element("flip").hidden = source.kind !== "camera";
-    element("camera").setAttribute("aria-pressed", source.kind === "camera");
+    if (page.stage.view !== "empty") page.stage.show("picture");
+    showSource(source.kind);
     say("Looking for people");
     await painted();
     if (isLive) {
@@ -188,46 +123,31 @@ async function begin(open) {
     } else await step(source.picture, 0, 0);
     busy(false);
   } catch (error) {
-    if (turn === page.turn) fail(error);
+    if (turn !== page.turn) return;
+    stopLive();
+    fail(error);
   }
 }
 
-const openPhoto = (file) => begin(async () => {
-  const picture = await sources.readPhoto(file);
-  return {...sources.photoSource(file), picture};
-});
-
-const openVideo = (file) => begin(async () => {
-  const source = await sources.videoSource(file);
-  await source.video.play();
-  return source;
-});
+const openPhoto = (file) => begin(() => sources.photoSource(file));
+const openVideo = (file) => begin(() => sources.videoSource(file));
 
 let facing = "environment";
 const openCamera = () => begin(() => sources.cameraSource(facing, () => {
-  page.turn += 1;
-  element("camera").setAttribute("aria-pressed", "false");
+  stopLive();
   fail(new Error("the camera is gone: choose another source"));
 }));
 
-/** Stops a camera; what it showed last stays. */
-function stopCamera() {
-  page.turn += 1;
-  sources.close(page.source);
-  element("camera").setAttribute("aria-pressed", "false");
-  element("flip").hidden = true;
-  say("Camera off");
-}
-
+/** Follows the person in a box that was drawn. */
 async function follow(box) {
-  const scale = page.picture.width / page.drawing.canvas.width;
-  showView("picture");
-  page.people.follow(box.map((value) => value * scale));
-  if (page.source.kind !== "photo") return;
+  const {people, source, stage} = page;
+  people.follow(box);
+  stage.show("picture");
+  if (source.kind !== "photo") return;
   busy(true);
   try {
-    page.people.lines = [];
-    await step(page.picture, 0, 0);
+    people.lines.length = 0;
+    await step(source.picture, 0, 0);
   } catch (error) {
     fail(error);
   }
@@ -240,7 +160,10 @@ async function useModel(load) {
   busy(true);
   try {
     const model = await load();
-    const last = page.model;
+    const {source, turn} = page;
+    page.turn += 1;
+    await page.working.catch(() => {});
+    page.model?.network.delete();
     page.model = model;
     page.gpuTried = false;
     for (const network of model.networks)
@@ -248,20 +171,18 @@ async function useModel(load) {
         useGpu(model, false);
         showDevice(reason);
       };
-    page.drawing.setFaces(model.files.faces);
+    page.stage.drawing.setFaces(model.files.faces);
     const {card} = model.files;
     element("licence").textContent =
       `${card.method}, ${card.precision}. Body: ` +
       `${card.body.name}, ${card.body.licence}.`;
-    showDevice("the GPU is tried with the first person");
+    showDevice("GPU not tried yet");
     say("");
-    if (page.source?.kind === "photo") {
-      const {source} = page;
-      page.source = null;
-      await begin(() => source);
-    } else if (page.people) page.people = new People(
-      model, page.networks.finder, true);
-    last?.network.delete();
+    if (source && turn) begin(() => source);
+    else {
+      const mean = await model.meanVertices();
+      if (mean && !page.source) page.stage.greet(mean);
+    }
   } catch (error) {
     fail(error);
   }
@@ -272,11 +193,12 @@ async function openModelFiles(files) {
   element("settings").open = false;
   try {
     await page.ready;
-    const [found] = modelsAmong(files);
-    if (!found) throw new Error("expected a .tflite, .card.json and .mesh.npz");
-    await useModel(() => page.networks.ofFiles(found.name, found));
-    if (page.model.files.name !== found.name) return;
-    const option = new Option(found.name, "", true, true);
+    const [chosen] = modelsAmong(files);
+    if (!chosen)
+      throw new Error("expected a .tflite, its .card.json and its .mesh.npz");
+    await useModel(() => page.networks.ofFiles(chosen.name, chosen));
+    if (page.model.files.name !== chosen.name) return;
+    const option = new Option(chosen.name, "", true, true);
     option.disabled = true;
     element("model").add(option);
   } catch (error) {
@@ -284,9 +206,9 @@ async function openModelFiles(files) {
   }
 }
 
-// ---- Start --------------------------------------------------------------
+// ---- What a person does -------------------------------------------------
 
-/** Files that were dropped or chosen, by what they are. */
+/** Files that were dropped, by what they are. */
 function openFiles(files) {
   const [file] = files;
   if (!file) return;
@@ -303,52 +225,63 @@ function onFiles(id, open) {
   });
 }
 
-function listen() {
-  page.chooser = new BoxChooser(element("canvas"), element("box"), follow);
-  page.turning = new Turning(element("canvas"), draw);
+const onClick = (id, call) => element(id).addEventListener("click", call);
+
+function listenToSources() {
   onFiles("photo", ([file]) => openPhoto(file));
   onFiles("video", ([file]) => openVideo(file));
   onFiles("model-files", openModelFiles);
-  const onClick = (id, call) => element(id).addEventListener("click", call);
   onClick("camera", () => {
-    if (element("camera").getAttribute("aria-pressed") === "true") stopCamera();
-    else openCamera();
+    if (page.source?.kind === "camera" && !element("flip").hidden) {
+      stopLive();
+      say("Camera off");
+    } else openCamera();
   });
   onClick("flip", () => {
     facing = facing === "user" ? "environment" : "user";
     openCamera();
   });
-  onClick("pause", () => {
-    const {video} = page.source;
+  onClick("pause", async () => {
+    const {source} = page;
+    const {video} = source;
     if (video.ended) {
-      video.currentTime = 0;
-      begin(async () => {
-        await video.play();
-        return {...page.source};
-      });
+      await video.play();
+      begin(() => source);
     } else if (video.paused) video.play();
     else video.pause();
     element("pause").textContent = video.paused ? "Play" : "Pause";
   });
-  onClick("turn", () =>
-    showView(page.view === "body" ? "picture" : "body"));
-  onClick("choose", () =>
-    showView(page.view === "choose" ? "picture" : "choose"));
-  onClick("save-picture", async () => {
-    draw();
-    const blob = await save.pictureOf(page.drawing.canvas);
-    save.download(blob, `${page.source.name}_overlay.png`);
-  });
-  onClick("save-body", () => save.download(
-    save.bodyOf(page.people.meshes[0], page.model.files.allFaces),
-    `${page.source.name}.glb`));
-  onClick("save-lines", () => save.download(
-    save.linesOf(page.people.lines), `${page.source.name}.jsonl`));
   element("model").addEventListener("change", ({target}) => {
     element("settings").open = false;
     useModel(() => page.networks.ofSite(target.value));
   });
-  const stage = element("stage");
+}
+
+function listenToViews() {
+  const {stage} = page;
+  const other = (view) => (stage.view === view ? "picture" : view);
+  onClick("turn", () => stage.show(other("body")));
+  onClick("choose", () => stage.show(other("choose")));
+  onClick("save-picture", async () => {
+    stage.draw();
+    const blob = await save.pictureOf(stage.canvas);
+    save.download(blob, `${page.source.name}_overlay.png`);
+  });
+  onClick("save-body", () => save.download(
+    save.bodyOf(stage.chosenMesh, page.model.files.allFaces),
+    `${page.source.name}.glb`));
+  onClick("save-lines", () => save.download(
+    save.linesOf(page.people.lines), `${page.source.name}.jsonl`));
+  document.addEventListener("keydown", ({key}) => {
+    if (key !== "Escape") return;
+    element("settings").open = false;
+    if (stage.view !== "empty") stage.show("picture");
+  });
+  addEventListener("resize", () => stage.draw());
+}
+
+function listenToDrops() {
+  const {element: stage} = page.stage;
   for (const name of ["dragenter", "dragover"])
     document.addEventListener(name, (event) => {
       event.preventDefault();
@@ -360,12 +293,6 @@ function listen() {
     stage.classList.remove("drop");
     openFiles([...event.dataTransfer.files]);
   });
-  document.addEventListener("keydown", ({key}) => {
-    if (key !== "Escape") return;
-    element("settings").open = false;
-    if (page.view !== "empty") showView("picture");
-  });
-  addEventListener("resize", draw);
 }
 
 async function start() {
@@ -374,7 +301,8 @@ async function start() {
   const site = await (await fetch("site.json")).json();
   for (const {name, title} of site.models)
     element("model").add(new Option(title, name));
-  page.drawing = new Drawing(element("canvas"), await fetchShaders("shaders/"));
+  page.stage.drawing = new Drawing(
+    page.stage.canvas, await fetchShaders("shaders/"));
   page.networks = new Networks(site, say);
   await page.networks.start();
   await useModel(() => page.networks.ofSite(site.models[0].name));
@@ -382,6 +310,12 @@ async function start() {
   element("device").dataset.ready = "yes";
 }
 
-listen();
+page.stage = new Stage(element("stage"), follow, (view) => {
+  press("turn", view === "body");
+  press("choose", view === "choose");
+});
+listenToSources();
+listenToViews();
+listenToDrops();
 page.ready = start();
 page.ready.catch(fail);

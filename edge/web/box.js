@@ -69,8 +69,8 @@ export class BoxChooser {
     this.element.hidden = false;
   }
 
-  /** The picture's pixel under a pointer. */
-  #point(event) {
+  /** The canvas' pixel under a pointer. */
+  point(event) {
     const {left, top} = this.canvas.getBoundingClientRect();
     const {x, y, scale} = placement(this.canvas);
     const clamp = (value, most) => Math.min(Math.max(value, 0), most);
@@ -83,12 +83,12 @@ export class BoxChooser {
   #press(event) {
     if (!this.isOn) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.#start = this.#point(event);
+    this.#start = this.point(event);
   }
 
   #move(event) {
     if (!this.isOn || !this.#start) return;
-    const [x, y] = this.#point(event);
+    const [x, y] = this.point(event);
     const [u, v] = this.#start;
     this.#show([
       Math.min(x, u), Math.min(y, v), Math.abs(x - u), Math.abs(y - v),

@@ -51,6 +51,11 @@ class Model {
       : FOCAL_OVER_SIDE * longer;
   }
 
+  /** Vertices of a body in no particular pose, to greet with; null if none. */
+  async meanVertices() {
+    return null;
+  }
+
   /** The answer, of the body that its files are of. */
   async checked(inputs) {
     const outputs = await this.network.run(inputs);
@@ -89,6 +94,13 @@ class LandmarkModel extends Model {
     return this.checked({
       landmarks: inSquare(points ?? (await this.#look(picture, square)), square),
     });
+  }
+
+  /** The body of which no landmark is known. */
+  async meanVertices() {
+    const [, rows, columns] = this.network.inputs[0].shape;
+    const landmarks = new Float32Array(rows * columns);
+    return (await this.checked({landmarks})).vertices;
   }
 
   async #look(picture, [x, y, side]) {

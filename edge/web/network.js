@@ -9,7 +9,7 @@ import {
   Tensor, getWebGpuDevice, isWebGPUSupported, loadAndCompile, loadLiteRt,
 } from "@litertjs/core";
 
-const NO_WEBGPU = "this browser has no WebGPU";
+const NO_WEBGPU = "no WebGPU here";
 
 /**
  * Loads the runtime; more threads where the page is isolated from others.

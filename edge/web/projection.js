@@ -109,6 +109,10 @@ export function extentOf(vertices) {
       high[k] = Math.max(high[k], vertices[at + k]);
     }
   const middle = low.map((value, k) => (value + high[k]) / 2);
-  const radius = Math.hypot(...high.map((value, k) => value - low[k])) / 2;
+  let radius = 0;
+  for (let at = 0; at < vertices.length; at += 3)
+    radius = Math.max(radius, Math.hypot(
+      vertices[at] - middle[0], vertices[at + 1] - middle[1],
+      vertices[at + 2] - middle[2]));
   return {middle, radius};
 }

@@ -46,22 +46,21 @@ const stem = (name) =>
   name.replace(/\.[^.]*$/, "").replace(/[^\w.-]+/g, "_").slice(0, 80) || "out";
 
 /**
- * A photo's pixels, upright.
- * @param {Blob} file
- * @returns {Promise<Picture>}
+ * Opens a photo; its pixels are upright.
+ * @param {File} file
+ * @returns {Promise<Source>} with a `picture`
  * @throws {Error} it is no picture
  */
-export async function readPhoto(file) {
+export async function photoSource(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, {imageOrientation: "from-image"});
   } catch {
-    throw new Error(
-      `${file.name || "this file"} is no picture that this browser reads`);
+    throw new Error(`${file.name} is no picture that this browser reads`);
   }
   const picture = frames.read(bitmap, bitmap.width, bitmap.height);
   bitmap.close();
-  return picture;
+  return {kind: "photo", name: stem(file.name), video: null, picture};
 }
 
 /**
@@ -80,13 +79,6 @@ function videoElement() {
 }
 
 /**
- * @param {File} file
- * @returns {Source}
- */
-export const photoSource = (file) =>
-  ({kind: "photo", name: stem(file.name), video: null});
-
-/**
  * Opens a video file.
  * @param {File} file
  * @returns {Promise<Source>}
@@ -102,6 +94,7 @@ export async function videoSource(file) {
   video.src = URL.createObjectURL(file);
   await ready;
   if (!video.videoWidth) throw refused;
+  await video.play();
   return {kind: "video", name: stem(file.name), video};
 }
 

@@ -8,6 +8,7 @@
  */
 
 import {expit, ofLength} from "./landmarks.js";
+import {asFloats} from "./pixels.js";
 import {ofCircle} from "./squares.js";
 
 /** Middles of the cells of a map, in 0..1, each `count` times. */
@@ -77,8 +78,7 @@ class Detector {
   async #look(photo, window) {
     const {size} = this.network;
     const crop = photo.crop(window, size);
-    const outputs = await this.network.run(
-      Float32Array.from(crop, (value) => value / 127.5 - 1));
+    const outputs = await this.network.run(asFloats(crop, 127.5, 1));
     const count = this.anchors.length;
     const columns = 4 + 2 * this.points;
     const logits = ofLength(outputs, count);

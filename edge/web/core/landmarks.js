@@ -19,6 +19,7 @@
  */
 
 import {BLAZEPOSE33} from "./landmark_names.js";
+import {asFloats} from "./pixels.js";
 import {apply, ofCircle, toPhoto} from "./squares.js";
 
 /** Below this probability the square holds no person. */
@@ -62,8 +63,7 @@ export class LandmarkNetwork {
   async look(photo, square) {
     const {size} = this.network;
     const crop = photo.crop(square, size);
-    const outputs = await this.network.run(
-      Float32Array.from(crop, (value) => value / 255));
+    const outputs = await this.network.run(asFloats(crop, 255, 0));
     const rows = ofLength(outputs, POINTS * NUMBERS);
     const metres = ofLength(outputs, POINTS * 3);
     const map = toPhoto(square, size);

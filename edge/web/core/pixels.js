@@ -174,3 +174,18 @@ export function shrink(picture, width, height) {
   }
   return {data: result, width, height, channels: 3};
 }
+
+/**
+ * A crop as a network of floats reads it: value / divisor - shift.
+ *
+ * @param {Uint8Array} crop
+ * @param {number} divisor
+ * @param {number} shift
+ * @returns {Float32Array}
+ */
+export function asFloats(crop, divisor, shift) {
+  const floats = new Float32Array(crop.length);
+  for (let at = 0; at < crop.length; at++)
+    floats[at] = crop[at] / divisor - shift;
+  return floats;
+}
