@@ -13,8 +13,8 @@ const TYPES = {
   ".json": "application/json", ".webmanifest": "application/manifest+json",
 };
 
-/** The site that edge.site wrote. */
-export const SITE = process.env.SITE;
+/** The site that edge.site wrote, and the folder of inputs. */
+export const {SITE, INPUTS} = process.env;
 
 const QUIET = [
   "--no-sandbox", "--disable-quic", "--no-first-run",
