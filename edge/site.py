@@ -285,7 +285,9 @@ def main(args: Args) -> int:
         print(f"{args.out}: {size / 1e6:.0f} MB, ready for an https server")
         if args.serve:
             with server(args.out, args.serve) as running:
-                print(f"http://localhost:{args.serve}/ until Ctrl+C", flush=True)
+                print(
+                    f"http://localhost:{args.serve}/ until Ctrl+C", flush=True
+                )
                 running.serve_forever()
     except (OSError, ValueError) as error:
         _log.error("%s", " ".join(str(error).split()))

@@ -9,6 +9,7 @@ well, unless CI is set: continuous integration has them.
 """
 
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -21,7 +22,8 @@ import numpy as np
 import tyro
 
 from edge import film, site
-from tests.support import photos, phone_vectors, rendered_groups
+from edge.conversion import card as cards
+from tests.support import phone_vectors, photos, rendered_groups
 from tests.support.paths import ROOT
 from tf_hmr import landmark_fitting
 from tf_hmr.detection import finder
@@ -69,6 +71,7 @@ def make(folder: Path) -> None:
     network = folder / "vectors" / "networks" / "image_float32.tflite"
     site.write(site.Args(folder / "site", model=(network,)))
     _write_inputs(folder / "inputs")
+    _write_bad_models(folder / "inputs", network)
     (folder / "made").touch()
 
 
@@ -92,6 +95,29 @@ def _write_inputs(folder: Path) -> None:
     still = np.ascontiguousarray(walk.frame(20)[0][..., ::-1])
     jpeg = cv2.imencode(".jpg", still)[1].tobytes()
     (folder / "camera.mjpeg").write_bytes(_STILL_FRAMES * jpeg)
+
+
+def _write_bad_models(folder: Path, network: Path) -> None:
+    """Models that are not as their cards say, each with all three files."""
+    content = network.read_bytes()
+    card = json.loads(network.with_suffix(".card.json").read_text())
+    mesh = cards.mesh_path(network).read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    other_mesh = io.BytesIO()
+    np.savez(other_mesh, faces=np.int32([[0, 1, 10**5]]))
+    lacking = {key: value for key, value in card.items() if key != "crop"}
+    for name, parts in {
+        "cut": (content[:-100], card, mesh),
+        "flipped": (bytes(flipped), card, mesh),
+        "lacking": (content, lacking, mesh),
+        "other_body": (content, card, other_mesh.getvalue()),
+        "no_zip": (content, card, b"noise" * 9),
+    }.items():
+        path = folder / f"{name}.tflite"
+        path.write_bytes(parts[0])
+        path.with_suffix(".card.json").write_text(json.dumps(parts[1]))
+        cards.mesh_path(path).write_bytes(parts[2])
 
 
 def run(folder: Path, names: tuple[str, ...], chromium: str) -> int:

@@ -2,7 +2,7 @@
 
 import {Drawing, fetchShaders} from "./draw.js";
 import {modelsAmong} from "./files.js";
-import {tryGpu, useGpu} from "./models.js";
+import {leaveGpu, tryGpu} from "./models.js";
 import {Networks} from "./networks.js";
 import {People} from "./people.js";
 import * as save from "./save.js";
@@ -38,7 +38,7 @@ async function look(picture, seconds, perSecond) {
   ms.draw = stage.take(sources.lastFrame(), picture, people);
   people.noteDrawing(records, ms.draw);
   showPeople(people, records, page.source.kind === "photo");
-  showFigures(ms, perSecond);
+  showFigures(ms, perSecond, people.frame);
   await chooseDevice();
 }
 
@@ -54,9 +54,8 @@ async function chooseDevice() {
   page.gpuTried = true;
   showDevice("trying the GPU");
   await painted();
-  const {view, outputs} = people.last;
-  const reason = await tryGpu(model, view, outputs);
-  if (model === page.model) showDevice(reason);
+  const {reason, isPart} = await tryGpu(model, people.last);
+  if (model === page.model) showDevice(reason, isPart);
 }
 
 /** Frames as they come, until another source begins. */
@@ -167,9 +166,9 @@ async function useModel(load) {
     page.model = model;
     page.gpuTried = false;
     for (const network of model.networks)
-      network.onFallback = (reason) => {
-        useGpu(model, false);
-        showDevice(reason);
+      network.onFailure = () => {
+        leaveGpu(model);
+        showDevice(network.failure);
       };
     page.stage.drawing.setFaces(model.files.faces);
     const {card} = model.files;

@@ -132,47 +132,40 @@ export function vertexDistance(a, b) {
   return (3 * sum) / a.length;
 }
 
-/** Moves all networks of a model to the GPU or to the CPU. */
-export function useGpu(model, isGpu) {
-  for (const network of model.networks) {
-    if (isGpu) network.onGpu = true;
-    else network.leaveGpu();
-  }
-}
-
 /**
- * Tries the GPU on a view that the CPU has answered; stays on the CPU where
- * both differ.
+ * Tries the GPU on a view that the CPU has answered. Networks that do not run
+ * on it stay on the CPU; all do where the answers differ.
  *
  * @param {Model} model
  * @param {View} view
- * @param {Object<string, Float32Array>} outputs of the CPU
- * @returns {Promise<string>} why it is not used; "" if it is
+ * @returns {Promise<{reason: string, isPart: boolean}>} why the GPU is not
+ *   used, "" if it is; whether some networks stay on the CPU
  */
-export async function tryGpu(model, view, outputs) {
+export async function tryGpu(model, view) {
+  // Known landmarks would leave the network that answers them out.
+  const unseen = {...view, points: undefined};
+  const {networks} = model;
+  const reasons = [];
   try {
-    for (const network of model.networks) await network.compileForGpu();
-    useGpu(model, true);
-    const answer = await model.answer({...view, points: undefined});
-    const reference = view.points
-      ? await onCpu(model, () => model.answer({...view, points: undefined}))
-      : outputs;
+    const reference = await model.answer(unseen);
+    for (const network of networks)
+      await network.compileForGpu().catch(({message}) => reasons.push(message));
+    for (const network of networks) network.useGpu();
+    const answer = await model.answer(unseen);
+    const failed = networks.find(({failure}) => failure);
+    if (failed) throw new Error(failed.failure);
+    if (!networks.some(({onGpu}) => onGpu)) throw new Error(reasons[0]);
     const distance = vertexDistance(answer.vertices, reference.vertices);
-    if (distance <= MOST_GPU_DISTANCE_M) return "";
-    useGpu(model, false);
-    return `the GPU is ${(1000 * distance).toFixed(0)} mm off`;
+    if (!(distance <= MOST_GPU_DISTANCE_M))
+      throw new Error(`the GPU is ${(1000 * distance).toFixed(0)} mm off`);
+    return {reason: "", isPart: reasons.length > 0};
   } catch (error) {
-    useGpu(model, false);
-    return error.message.split("\n")[0];
+    leaveGpu(model);
+    return {reason: error.message, isPart: false};
   }
 }
 
-/** What a function gives while the model's networks run on the CPU. */
-async function onCpu(model, call) {
-  for (const network of model.networks) network.onGpu = false;
-  try {
-    return await call();
-  } finally {
-    for (const network of model.networks) network.onGpu = true;
-  }
+/** All networks of a model go on on the CPU. */
+export function leaveGpu(model) {
+  for (const network of model.networks) network.leaveGpu();
 }

@@ -10,6 +10,7 @@ import {
 } from "@litertjs/core";
 
 const NO_WEBGPU = "no WebGPU here";
+const NOT_COMPILED = "the network does not run on this GPU";
 
 /**
  * Loads the runtime; more threads where the page is isolated from others.
@@ -34,8 +35,10 @@ export class Network {
     this.#wasm = compiled;
     /** Whether `run` uses the GPU. */
     this.onGpu = false;
-    /** Called with the reason when the CPU goes on for a GPU that fails. */
-    this.onFallback = (reason) => console.warn(reason);
+    /** Why the CPU goes on for a GPU that failed; "" if it did not. */
+    this.failure = "";
+    /** Called then. */
+    this.onFailure = () => {};
     this.inputs = compiled.getInputDetails()
       .map(({name, shape}) => ({name, shape: Array.from(shape)}));
   }
@@ -66,8 +69,19 @@ export class Network {
    */
   async compileForGpu(precision = "fp16") {
     if (!isWebGPUSupported() || !getWebGpuDevice()) throw new Error(NO_WEBGPU);
-    this.#gpu ??= await loadAndCompile(
-      this.#bytes, {accelerator: "webgpu", gpuOptions: {precision}});
+    this.failure = "";
+    try {
+      this.#gpu ??= await loadAndCompile(
+        this.#bytes, {accelerator: "webgpu", gpuOptions: {precision}});
+    } catch (error) {
+      console.info(error.message);
+      throw new Error(NOT_COMPILED, {cause: error});
+    }
+  }
+
+  /** Runs on the GPU from now on, if it is compiled for it. */
+  useGpu() {
+    this.onGpu = this.#gpu !== null;
   }
 
   /** Frees what was compiled for the GPU. */
@@ -93,7 +107,8 @@ export class Network {
       return await Promise.race([this.#runOn(this.#gpu, inputs), gpuLoss()]);
     } catch (error) {
       this.leaveGpu();
-      this.onFallback(error.message.split("\n")[0]);
+      [this.failure] = error.message.split("\n");
+      this.onFailure();
       return this.#runOn(this.#wasm, inputs);
     }
   }

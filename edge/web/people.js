@@ -46,7 +46,7 @@ export class People {
     this.frame = 0;
     this.numbers = 0;
     this.glancedS = -Infinity;
-    /** The last view that the model answered, and its answer. */
+    /** The last view in which the model saw somebody. */
     this.last = null;
     /** @type {Box | null} the box that a person gave */
     this.box = null;
@@ -129,7 +129,7 @@ export class People {
       const outputs = await model.answer(seen);
       times.push(now());
       record = track.update(model, outputs, crop, size, seconds);
-      if (record.state !== "lost") this.last = {view: seen, outputs};
+      if (record.state !== "lost") this.last = seen;
     } catch (error) {
       if (!(error instanceof NobodySeen)) throw error;
       times.push(now());

@@ -27,10 +27,12 @@ export function fail(error) {
 /**
  * What runs the network.
  * @param {string} reason why it is not the GPU; "" if it is
+ * @param {boolean} isPart whether some of its networks stay on the CPU
  */
-export function showDevice(reason) {
+export function showDevice(reason, isPart = false) {
   const device = element("device");
-  device.textContent = reason ? `CPU: ${reason}` : "GPU";
+  const gpu = isPart ? "GPU, in part" : "GPU";
+  device.textContent = reason ? `CPU: ${reason}` : gpu;
   device.title = device.textContent;
 }
 
@@ -38,13 +40,15 @@ export function showDevice(reason) {
  * Frames a second, and the milliseconds of each stage.
  * @param {Object<string, number>} ms
  * @param {number} perSecond 0 for a photo
+ * @param {number} frames that were looked at
  */
-export function showFigures(ms, perSecond) {
+export function showFigures(ms, perSecond, frames) {
   const words = Object.entries(ms)
     .filter(([, value]) => value)
     .map(([stage, value]) => `${stage} ${Math.round(value)} ms`);
   if (perSecond) words.unshift(`${perSecond.toFixed(1)} fps`);
   element("figures").textContent = words.join(" · ");
+  element("figures").dataset.frames = String(frames);
   element("figures").hidden = false;
 }
 

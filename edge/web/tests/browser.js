@@ -95,3 +95,8 @@ export const says = (page, pattern) =>
     ([source]) =>
       new RegExp(source).test(document.getElementById("state").textContent),
     [pattern.source], {timeout: 120_000});
+
+/** Waits until the page is busy with nothing. */
+export const finished = (page) =>
+  page.waitForFunction(
+    () => document.getElementById("busy").hidden, null, {timeout: 120_000});

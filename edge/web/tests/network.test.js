@@ -17,7 +17,6 @@ const BARS = {
   },
   webgpu: {
     image_float32: 1e-4, image_float16: 1e-4, image_w8: 2e-3, boxed: 1e-4,
-    lifter: 1e-4,
   },
 };
 
@@ -35,8 +34,7 @@ async function differences({name, accelerator}) {
   const network = await Network.load(new Uint8Array(await buffer(entry.tflite)));
   if (accelerator === "webgpu") {
     await network.compileForGpu("fp32");
-    network.onGpu = true;
-    network.onFallback = (reason) => { throw new Error(reason); };
+    network.useGpu();
   }
   const largest = {};
   for (const person of entry.people) {
@@ -53,7 +51,9 @@ async function differences({name, accelerator}) {
       largest[key] = Math.max(largest[key] ?? 0, worst);
     }
   }
+  const {failure} = network;
   network.delete();
+  if (failure) throw new Error(failure);
   return {largest, people: entry.people.length};
 }
 
