@@ -129,7 +129,7 @@ test("a photo gives what Python gives", async (t) => {
     const [vertices, volume, height] = JSON.parse(python("-c", [
       "import trimesh, sys",
       "mesh = trimesh.load(sys.argv[1], force='mesh')",
-      "print([len(mesh.vertices), mesh.volume, mesh.extents[1]])",
+      "print(list(map(float, (len(mesh.vertices), mesh.volume, mesh.extents[1]))))",
     ].join("\n"), file));
     fs.rmSync(file);
     assert.equal(vertices, 6890);
