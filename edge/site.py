@@ -35,6 +35,8 @@ SHADERS = Path(__file__).parent / "shaders"
 PAGE = ("*.html", "*.js", "*.css", "*.svg", "*.webmanifest", "core/*.js")
 """Files of edge/web that are the page."""
 NOT_PAGE = ("eslint.config.js",)
+FOLDERS = ("core", "shaders", "vendor", "networks", "models")
+"""Folders of a site, which are written anew."""
 NETWORKS = {
     "people": landmark_files.PEOPLE,
     "faces": landmark_files.FACES,
@@ -89,7 +91,7 @@ def write(args: Args) -> None:
             "or an older site."
         )
     for path in args.model:
-        _check_model(path)
+        _check_model(path, out)
     networks = {
         name: (file.name, landmark_files.read(file))
         for name, file in NETWORKS.items()
@@ -97,6 +99,8 @@ def write(args: Args) -> None:
     out.mkdir(parents=True, exist_ok=True)
     # Without it nobody takes what is half written for a site.
     (out / "site.json").unlink(missing_ok=True)
+    for folder in FOLDERS:
+        shutil.rmtree(out / folder, ignore_errors=True)
     page = _copy_page(out)
     _copy_runtime(out / "vendor")
     (out / "networks").mkdir(exist_ok=True)
@@ -190,7 +194,7 @@ def _model_files(path: Path) -> tuple[Path, ...]:
     return (path, path.with_suffix(".card.json"), cards.mesh_path(path))
 
 
-def _check_model(path: Path) -> None:
+def _check_model(path: Path, out: Path) -> None:
     """Refuses a model of which a file is missing or damaged.
 
     Raises:
@@ -205,6 +209,11 @@ def _check_model(path: Path) -> None:
     if path.stem == LIFTER or path.suffix != ".tflite":
         raise ValueError(
             f"--model {path}: expected a .tflite that is not called {LIFTER}."
+        )
+    if path.resolve().is_relative_to(out.resolve()):
+        raise ValueError(
+            f"--model {path} lies in --out {out}, which is written anew. Copy "
+            "it to another folder."
         )
     cards.check_content(path, path.read_bytes(), cards.read(path))
 
