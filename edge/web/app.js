@@ -316,5 +316,7 @@ page.stage = new Stage(element("stage"), follow, (view) => {
 listenToSources();
 listenToViews();
 listenToDrops();
+// What was pressed before would be lost.
+document.querySelector("nav").inert = false;
 page.ready = start();
 page.ready.catch(fail);

@@ -30,15 +30,11 @@ async function photoWorks(page) {
 }
 
 test("bad files", async (t) => {
-  const site = await serve();
-  const browser = await launch();
+  const site = await serve(t);
+  const browser = await launch(t);
   const page = await open(await browser.newContext(), site.url);
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
-  t.after(async () => {
-    await browser.close();
-    site.server.close();
-  });
 
   for (const [name, pattern] of Object.entries(BAD_MODELS))
     await t.test(`model: ${name}`, async () => {
@@ -77,26 +73,24 @@ test("bad files", async (t) => {
 });
 
 test("cameras that are refused, or unplugged", async (t) => {
-  const site = await serve();
+  const site = await serve(t);
   const camera = input("camera.mjpeg");
-  t.after(() => site.server.close());
 
-  await t.test("refused", async () => {
-    const browser = await launch({camera});
-    const page = await browser.newPage();
-    await page.addInitScript(() => {
+  await t.test("refused", async (t) => {
+    const browser = await launch(t, {camera});
+    const context = await browser.newContext();
+    await context.addInitScript(() => {
       navigator.mediaDevices.getUserMedia = async () => {
         throw new DOMException("no", "NotAllowedError");
       };
     });
-    await page.goto(site.url);
+    const page = await open(context, site.url);
     await page.click("#camera");
     await refused(page, /^the camera is not allowed/);
-    await browser.close();
   });
 
-  await t.test("unplugged", async () => {
-    const browser = await launch({camera});
+  await t.test("unplugged", async (t) => {
+    const browser = await launch(t, {camera});
     const context = await browser.newContext({permissions: ["camera"]});
     await context.addInitScript(() => {
       const {mediaDevices} = navigator;
@@ -114,13 +108,12 @@ test("cameras that are refused, or unplugged", async (t) => {
       window.stream.getVideoTracks()[0].dispatchEvent(new Event("ended")));
     await refused(page, /^the camera is gone/);
     await photoWorks(page);
-    await browser.close();
   });
 });
 
-test("a GPU that is lost while running", async () => {
-  const site = await serve();
-  const browser = await launch({webgpu: true});
+test("a GPU that is lost while running", async (t) => {
+  const site = await serve(t);
+  const browser = await launch(t, {webgpu: true});
   const page = await open(await browser.newContext(), site.url);
   await photoWorks(page);
   await page.waitForFunction(
@@ -134,6 +127,4 @@ test("a GPU that is lost while running", async () => {
   await photoWorks(page);
   assert.match(
     await page.textContent("#device"), /^CPU: the GPU was lost \(destroyed\)$/);
-  await browser.close();
-  site.server.close();
 });

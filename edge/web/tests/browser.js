@@ -32,9 +32,10 @@ const WEBGPU = [
 
 /**
  * Serves folders by the first part of an address; the site is "".
+ * @param {import("node:test").TestContext} t which ends it
  * @param {Object<string, string>} folders
  */
-export async function serve(folders = {}) {
+export async function serve(t, folders = {}) {
   const server = http.createServer((request, response) => {
     const address = decodeURIComponent(request.url.split("?")[0]);
     const [, first, ...rest] = address.split("/");
@@ -54,22 +55,30 @@ export async function serve(folders = {}) {
     fs.createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
   return {url: `http://localhost:${server.address().port}/`, server};
 }
 
 /**
  * Starts Chromium.
+ * @param {import("node:test").TestContext} t which ends it
  * @param {{webgpu?: boolean, camera?: string}} options camera: an .mjpeg that
  *   plays the camera
  */
-export function launch({webgpu = false, camera = ""} = {}) {
+export async function launch(t, {webgpu = false, camera = ""} = {}) {
   const flags = [...QUIET, ...SOFTWARE_GL];
   if (webgpu) flags.push(...WEBGPU);
   if (camera)
     flags.push(
       "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
       `--use-file-for-fake-video-capture=${camera}`);
-  return chromium.launch({executablePath: CHROMIUM, args: flags});
+  const browser = await chromium.launch(
+    {executablePath: CHROMIUM, args: flags});
+  t.after(() => browser.close());
+  return browser;
 }
 
 /**

@@ -43,8 +43,8 @@ function grown(mask, width) {
 }
 
 test("silhouettes are run.py's", async (t) => {
-  const site = await serve({vectors: FOLDER});
-  const browser = await launch();
+  const site = await serve(t, {vectors: FOLDER});
+  const browser = await launch(t);
   const page = await open(await browser.newContext(), site.url);
   const [walk] = load("tracks").tracks;
   const frames = walk.frames.filter((frame) => frame.drawn);
@@ -70,6 +70,4 @@ test("silhouettes are run.py's", async (t) => {
     const beyond = alpha.filter((value, at) => value > 0 && !around[at]);
     assert.equal(beyond.length, 0);
   }
-  await browser.close();
-  site.server.close();
 });

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import test, {after, before} from "node:test";
+import test from "node:test";
 
 import {launch, open, serve} from "./browser.js";
 import {FOLDER} from "./vectors.js";
@@ -57,15 +57,10 @@ async function differences({name, accelerator}) {
   return {largest, people: entry.people.length};
 }
 
-let site;
-before(async () => {
-  site = await serve({vectors: FOLDER});
-});
-after(() => site.server.close());
-
 for (const [accelerator, bars] of Object.entries(BARS)) {
   test(`on ${accelerator}`, async (t) => {
-    const browser = await launch({webgpu: accelerator === "webgpu"});
+    const site = await serve(t, {vectors: FOLDER});
+    const browser = await launch(t, {webgpu: accelerator === "webgpu"});
     const page = await open(await browser.newContext(), site.url);
     for (const [name, bar] of Object.entries(bars))
       await t.test(name, async () => {
@@ -77,6 +72,5 @@ for (const [accelerator, bars] of Object.entries(BARS)) {
         for (const [key, value] of Object.entries(largest))
           assert.ok(value <= bar, `${key}: ${value}, at most ${bar}`);
       });
-    await browser.close();
   });
 }

@@ -11,9 +11,9 @@ import {INPUTS, finished, launch, open, ready, says, serve} from "./browser.js";
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PERSON = path.join(INPUTS, "person.png");
 
-test("opened once, it starts without a network", async () => {
-  const site = await serve();
-  const browser = await launch();
+test("opened once, it starts without a network", async (t) => {
+  const site = await serve(t);
+  const browser = await launch(t);
   const context = await browser.newContext();
   const hosts = new Set();
   context.on("request", (request) => {
@@ -32,16 +32,11 @@ test("opened once, it starts without a network", async () => {
   await page.setInputFiles("#photo", PERSON);
   await says(page, /^1 person$/);
   assert.deepEqual([...hosts], ["localhost"]);
-  await browser.close();
 });
 
 test("axe finds no serious fault", async (t) => {
-  const site = await serve();
-  const browser = await launch();
-  t.after(async () => {
-    await browser.close();
-    site.server.close();
-  });
+  const site = await serve(t);
+  const browser = await launch(t);
   const source = fs.readFileSync(AXE, "utf8");
   const faults = async (page) => {
     const {violations} = await page.evaluate(() => window.axe.run());

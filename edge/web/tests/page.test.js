@@ -45,13 +45,9 @@ function ofRun(model, box) {
 }
 
 test("a photo gives what Python gives", async (t) => {
-  const site = await serve();
-  const browser = await launch();
+  const site = await serve(t);
+  const browser = await launch(t);
   const page = await open(await browser.newContext(), site.url);
-  t.after(async () => {
-    await browser.close();
-    site.server.close();
-  });
 
   await t.test("by an image network, as run.py", async () => {
     await page.setInputFiles("#photo", PERSON);
@@ -156,17 +152,13 @@ test("a photo gives what Python gives", async (t) => {
 });
 
 test("the camera's person is followed", async (t) => {
-  const site = await serve();
-  const browser = await launch({camera: path.join(INPUTS, "camera.mjpeg")});
+  const site = await serve(t);
+  const browser = await launch(t, {camera: path.join(INPUTS, "camera.mjpeg")});
   const context = await browser.newContext({
     viewport: {width: 390, height: 844}, deviceScaleFactor: 2,
     permissions: ["camera"],
   });
   const page = await open(context, site.url);
-  t.after(async () => {
-    await browser.close();
-    site.server.close();
-  });
   await page.click("summary");
   await page.selectOption("#model", "lifter");
   await page.waitForFunction(() =>
