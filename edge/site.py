@@ -26,8 +26,7 @@ from pathlib import Path
 import tyro
 
 from edge import export
-from edge.conversion import card as cards
-from tf_hmr import landmark_files, landmark_fitting
+from tf_hmr import landmark_files
 from tf_hmr.formats import atomic
 
 WEB = Path(__file__).parent / "web"
@@ -76,13 +75,13 @@ class Args:
     """Port to serve the folder at on this machine, until Ctrl+C; 0: do not."""
 
 
-def write(args: Args) -> None:
-    """Writes the site.
+def check_args(args: Args) -> None:
+    """Refuses what would fail only after the work began.
 
     Raises:
-        FileNotFoundError: a network, a model's file or npm is missing.
-        ValueError: the folder holds something else, or a model is damaged.
-        OSError: npm failed.
+        FileNotFoundError: a model's file is missing.
+        ValueError: the folder holds something else, or a model's name or place
+            does not do.
     """
     out = args.out
     if out.is_dir() and any(out.iterdir()) and not _is_site(out):
@@ -92,10 +91,24 @@ def write(args: Args) -> None:
         )
     for path in args.model:
         _check_model(path, out)
+
+
+def write(args: Args) -> None:
+    """Writes the site.
+
+    Raises:
+        FileNotFoundError: a network, a model's file or npm is missing.
+        ValueError: as `check_args`, or a model or a network is damaged.
+        OSError: npm failed.
+    """
+    check_args(args)
+    out = args.out
     networks = {
         name: (file.name, landmark_files.read(file))
         for name, file in NETWORKS.items()
     }
+    for path in args.model:
+        _check_content(path)
     out.mkdir(parents=True, exist_ok=True)
     # Without it nobody takes what is half written for a site.
     (out / "site.json").unlink(missing_ok=True)
@@ -191,15 +204,14 @@ def _copy_packages(modules: Path, vendor: Path) -> None:
 
 
 def _model_files(path: Path) -> tuple[Path, ...]:
-    return (path, path.with_suffix(".card.json"), cards.mesh_path(path))
+    return tuple(
+        path.with_suffix(ending)
+        for ending in (".tflite", ".card.json", ".mesh.npz")
+    )
 
 
 def _check_model(path: Path, out: Path) -> None:
-    """Refuses a model of which a file is missing or damaged.
-
-    Raises:
-        FileNotFoundError, ValueError: what is wrong.
-    """
+    """Refuses a model of which a file is missing, and names that do not do."""
     for file in _model_files(path):
         if not file.is_file():
             raise FileNotFoundError(
@@ -215,21 +227,31 @@ def _check_model(path: Path, out: Path) -> None:
             f"--model {path} lies in --out {out}, which is written anew. Copy "
             "it to another folder."
         )
+
+
+def _check_content(path: Path) -> None:
+    """Refuses a model that is not the file of its card."""
+    from edge.conversion import card as cards  # It imports TensorFlow.
+
     cards.check_content(path, path.read_bytes(), cards.read(path))
 
 
 def _copy_model(path: Path, folder: Path) -> dict[str, str]:
     for file in _model_files(path):
         shutil.copyfile(file, folder / file.name)
-    card = cards.read(path)
+    card = json.loads(path.with_suffix(".card.json").read_text("utf-8"))
     title = f"{path.stem}: {card['method']}, {card['precision']}"
     return {"name": path.stem, "title": title}
 
 
 def _export_lifter(folder: Path) -> dict[str, str]:
+    # Not at the top: they import TensorFlow.
+    from edge.tasks import export as task
+    from tf_hmr import landmark_fitting
+
     print("Exporting the lifter ...")
     path = folder / f"{LIFTER}.tflite"
-    export.export(
+    task.export(
         export.Args(
             landmark_fitting.LIFTER,
             path,

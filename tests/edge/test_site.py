@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from edge import export, site
+from edge import site
+from edge.tasks import export
 from tests.support.paths import ROOT
 from tf_hmr import landmark_files
 

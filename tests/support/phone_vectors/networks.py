@@ -16,6 +16,7 @@ from ai_edge_litert import interpreter
 from edge import export, run
 from edge.conversion import calibration, card, compare
 from edge.conversion import tflite as convert
+from edge.tasks import export as task
 from tests.support import small_model
 from tests.support.cliff_like.methods import cliff_like
 from tests.support.phone_vectors.arrays import Folder
@@ -42,7 +43,7 @@ def make(folder: Folder) -> None:
     args = export.Args(
         landmark_fitting.LIFTER, lifter, precision="float16", crops=3
     )
-    export.export(args)
+    task.export(args)
     networks.append(_entry(folder, (lifter, landmark_fitting.load_lifter())))
     folder.finish({"networks": networks})
 
@@ -53,7 +54,7 @@ def _exported(weights, folder, precision):
     args = export.Args(
         weights, path, precision=precision, crops=3, latency_only=True
     )
-    export.export(args)
+    task.export(args)
     return path, method.load(weights, jit=False)
 
 
