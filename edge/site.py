@@ -250,15 +250,14 @@ def _export_lifter(folder: Path) -> dict[str, str]:
     from tf_hmr import landmark_fitting
 
     print("Exporting the lifter ...")
-    path = folder / f"{LIFTER}.tflite"
-    task.export(
-        export.Args(
-            landmark_fitting.LIFTER,
-            path,
-            precision="float16",
-            crops=_LIFTER_CROPS,
-        )
+    args = export.Args(
+        landmark_fitting.LIFTER,
+        folder / f"{LIFTER}.tflite",
+        precision="float16",
+        crops=_LIFTER_CROPS,
     )
+    export.check_args(args)
+    task.export(args)
     return {"name": LIFTER, "title": "BlazePose and the lifter"}
 
 
