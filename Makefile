@@ -17,7 +17,7 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo demo-long docs test-oracle test-install test-slow \
-  test-extra test-delegate test-tflite-runtime test-aarch64 trained \
+  test-extra test-delegate test-tflite-runtime test-aarch64 test-web trained \
   edge-report lint format install networks clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
 	@echo "make test-extra   exported files on a GPU of software, on an old"
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
+	@echo "make test-web     the page of edge/web in Node and in headless Chromium"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
 	@echo "make networks     get the networks that find people in photos"
@@ -87,6 +88,10 @@ test-tflite-runtime: $(INSTALLED)
 test-aarch64: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.runtimes aarch64
 	@$(PYTHON) -m pytest -q -m aarch64 tests/edge/targets
+
+# Says so and ends well where there is no Node or no Chromium.
+test-web: $(INSTALLED) networks
+	@$(PYTHON) -m tests.web
 
 edge-report: $(INSTALLED)
 	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \

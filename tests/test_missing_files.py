@@ -42,6 +42,7 @@ LINES = [
     ("edge.report", *_WEIGHTS),
     ("edge.lint", MISSING),
     ("edge.benchmark", MISSING),
+    ("edge.site", "--out=out", f"--model={MISSING}.tflite"),
 ]
 
 
