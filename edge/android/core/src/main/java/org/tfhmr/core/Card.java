@@ -19,6 +19,7 @@ public final class Card {
                                     "image", "box", "image_size", "intrinsics", "landmarks")));
     // The crop of a network without pixels: where its landmarks lie.
     private static final int SIZE_WITHOUT_IMAGE = 224;
+    private static final int MAX_WORDS = 80;
 
     public final Set<String> inputs;
     /** Side of the crop in pixels. */
@@ -69,8 +70,10 @@ public final class Card {
         try {
             card = new Card(new JSONObject(text));
         } catch (JSONException error) {
-            throw new IllegalArgumentException(
-                    "The card of the model is damaged or old: " + error.getMessage());
+            // JSON's own words may quote all of the card.
+            String words = String.valueOf(error.getMessage()).split("\n")[0];
+            throw new IllegalArgumentException("The card of the model is damaged or old: "
+                    + words.substring(0, Math.min(words.length(), MAX_WORDS)));
         }
         if (!KNOWN_INPUTS.containsAll(card.inputs) || card.inputs.isEmpty()) {
             throw new IllegalArgumentException("The model reads " + card.inputs

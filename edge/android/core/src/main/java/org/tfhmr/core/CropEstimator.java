@@ -33,15 +33,20 @@ public final class CropEstimator implements Estimator {
 
     @Override
     public Answer answer(Image frame, double[] square, Image crop) {
-        Map<String, Object> all = inputs(frame.width, frame.height, square, crop);
+        Map<String, Object> all = inputs(frame.width, frame.height, square, crop, 0);
         all.keySet().retainAll(card.inputs);
         return new Answer(network.run(all));
     }
 
-    /** All inputs but landmarks; without a focal length it is the frame's longer side. */
-    static Map<String, Object> inputs(int width, int height, double[] square, Image crop) {
+    /**
+     * All inputs but landmarks.
+     *
+     * @param focalPx of the camera; 0 is unknown: as in training, the frame's longer side
+     */
+    static Map<String, Object> inputs(
+            int width, int height, double[] square, Image crop, double focalPx) {
         double side = square[2];
-        double focal = 2 * Math.max(width, height) / side;
+        double focal = 2 * (focalPx > 0 ? focalPx : Math.max(width, height)) / side;
         Map<String, Object> inputs = new HashMap<String, Object>();
         inputs.put("image", crop.rgb);
         inputs.put("box", new float[] {

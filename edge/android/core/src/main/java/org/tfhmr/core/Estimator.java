@@ -17,6 +17,7 @@ public interface Estimator {
      * @param frame the whole picture
      * @param square x, y, side, side in pixel edges
      * @param crop its pixels, of size()
+     * @throws NobodySeen there is no person to answer about
      */
     Answer answer(Image frame, double[] square, Image crop);
 }

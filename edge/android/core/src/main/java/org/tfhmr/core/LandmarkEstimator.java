@@ -41,6 +41,9 @@ public final class LandmarkEstimator implements Estimator {
         double half = square[2] / 2;
         Square start = new Square(square[0] + half, square[1] + half, square[2], 0);
         Landmarks seen = landmarks.lookTwice(new Pyramid(frame), start);
+        if (seen.presence < LandmarkNetwork.MIN_PRESENCE) {
+            throw new NobodySeen(seen.presence);
+        }
         return lift(seen, square);
     }
 

@@ -12,7 +12,7 @@ final class Reason {
         for (String name : notFinite) {
             names.append(names.length() > 1 ? ", '" : "'").append(name).append('\'');
         }
-        String number = Float.isNaN(scale) ? "nan" : String.valueOf(scale);
+        String number = Float.isNaN(scale) ? "nan" : String.valueOf((double) scale);
         return names + "] not finite, or a scale of 0 or less (" + number + ")";
     }
 

@@ -16,10 +16,14 @@ final class Sampling {
      */
     static Image warp(Image image, double[] affine, int size, boolean repeatsBorder) {
         byte[] warped = new byte[size * size * CHANNELS];
+        float[] m = new float[affine.length]; // In float32 as OpenCV, which settles ties.
+        for (int i = 0; i < m.length; i++) {
+            m[i] = (float) affine[i];
+        }
         for (int row = 0; row < size; row++) {
             for (int column = 0; column < size; column++) {
-                double x = affine[0] * column + affine[1] * row + affine[2];
-                double y = affine[3] * column + affine[4] * row + affine[5];
+                float x = m[0] * column + (m[1] * row + m[2]);
+                float y = m[3] * column + (m[4] * row + m[5]);
                 int start = (row * size + column) * CHANNELS;
                 sample(image, x, y, repeatsBorder, warped, start);
             }
@@ -28,11 +32,11 @@ final class Sampling {
     }
 
     private static void sample(
-            Image image, double x, double y, boolean repeatsBorder, byte[] result, int start) {
+            Image image, float x, float y, boolean repeatsBorder, byte[] result, int start) {
         int left = (int) Math.floor(x);
         int top = (int) Math.floor(y);
-        float xShare = (float) (x - left);
-        float yShare = (float) (y - top);
+        float xShare = x - left;
+        float yShare = y - top;
         int upperLeft = offset(image, left, top, repeatsBorder);
         int upperRight = offset(image, left + 1, top, repeatsBorder);
         int lowerLeft = offset(image, left, top + 1, repeatsBorder);

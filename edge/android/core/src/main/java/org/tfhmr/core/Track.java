@@ -64,10 +64,17 @@ public final class Track {
         double[] square = Crop.square(from, known != null ? estimator.cropScale() : 1);
         Image crop = Crop.of(frame, square, estimator.size());
         final long cropped = System.nanoTime();
-        Answer answer = estimator.answer(frame, square, crop);
+        Answer answer = null;
+        KeypointsInFrame keypoints = null;
+        String reason;
+        try {
+            answer = estimator.answer(frame, square, crop);
+            keypoints = new KeypointsInFrame(answer, square, frame);
+            reason = implausible(answer, keypoints.visibleShare);
+        } catch (NobodySeen nobody) {
+            reason = nobody.getMessage();
+        }
         final long answered = System.nanoTime();
-        KeypointsInFrame keypoints = new KeypointsInFrame(answer, square, frame);
-        String reason = implausible(answer, keypoints.visibleShare);
         if (reason.isEmpty()) {
             reason = colours.lostReason(answer, crop, seconds);
         }
