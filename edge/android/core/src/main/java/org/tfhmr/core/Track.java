@@ -47,6 +47,12 @@ public final class Track {
         return box == null ? null : box.clone();
     }
 
+    /** Where the person of the next frame is looked for, x, y, w, h; null: in all of it. */
+    public double[] expectedBox() {
+        double[] expected = box != null ? box : startBox;
+        return expected == null ? null : expected.clone();
+    }
+
     /**
      * Tracks the person into a frame.
      *
@@ -55,7 +61,7 @@ public final class Track {
      */
     public TrackRecord update(Estimator estimator, Image frame, double seconds) {
         final long begin = System.nanoTime();
-        double[] known = box != null ? box : startBox;
+        double[] known = expectedBox();
         double[] from = known != null ? known : new double[] {0, 0, frame.width, frame.height};
         if (box == null && !Crop.overlaps(from, frame.width, frame.height)) {
             throw new IllegalArgumentException("The box " + Arrays.toString(from)
