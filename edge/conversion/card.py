@@ -57,7 +57,7 @@ def write_mesh(model: method.Method, part: Path) -> str:
     np.savez_compressed(
         part, **{name: np.int32(array) for name, array in arrays.items()}
     )
-    return _sha256(part.read_bytes())
+    return sha256(part.read_bytes())
 
 
 def make(
@@ -181,7 +181,7 @@ def write(path: Path, card: dict) -> None:
 
 def of_content(content: bytes) -> dict[str, int | str]:
     """Entries of a file's size in bytes and of its checksum."""
-    return {"bytes": len(content), "sha256": _sha256(content)}
+    return {"bytes": len(content), "sha256": sha256(content)}
 
 
 def check_content(path: Path, content: bytes, card: dict) -> None:
@@ -190,14 +190,15 @@ def check_content(path: Path, content: bytes, card: dict) -> None:
     Raises:
         ValueError: it is not the file that was exported.
     """
-    if card.get("sha256", _sha256(content)) != _sha256(content):
+    if card.get("sha256", sha256(content)) != sha256(content):
         raise ValueError(
             f"{path} is damaged: its sha256 is not that of its card. Copy it "
             "again, or export it again."
         )
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """The checksum of a file's content, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

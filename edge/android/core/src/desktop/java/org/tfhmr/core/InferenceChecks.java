@@ -1,8 +1,8 @@
 package org.tfhmr.core;
 
 import java.io.File;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -104,13 +104,12 @@ final class InferenceChecks {
      * Python with the lifter in float16 and float32 are 8 px apart at the worst keypoint.
      */
     static String live(Vectors vectors) throws Exception {
+        String path = System.getProperty("lifter");
+        byte[] text = Files.readAllBytes(
+                new File(path.replace(".tflite", ".card.json")).toPath());
+        Card card = Card.parse(new String(text, StandardCharsets.UTF_8));
+        Network lifter = new JvmNetwork(path);
         String blazePose = System.getProperty("landmarks");
-        if (blazePose == null) {
-            return "skipped: BlazePose's network is not here (make networks)";
-        }
-        Card card = Card.parse(
-                new String(vectors.read("lifter.card.json"), StandardCharsets.UTF_8));
-        Network lifter = new JvmNetwork(new File(vectors.folder, "lifter_float32.tflite").getPath());
         Estimator estimator = new LandmarkEstimator(
                 new LandmarkNetwork(new JvmNetwork(blazePose)), lifter, card);
         Vectors tracks = new Vectors(System.getProperty("tracks"));
@@ -149,21 +148,5 @@ final class InferenceChecks {
                 "30 frames, keypoints %.2f px in the mean of the worst frame, one %.2f px",
                 worst,
                 largest);
-    }
-
-    /** A file that is cut, or none, is refused before the runtime reads it. */
-    static String refusals(Vectors vectors) throws Exception {
-        final byte[] network = vectors.read("lifter.tflite");
-        final String card =
-                new String(vectors.read("lifter.card.json"), StandardCharsets.UTF_8);
-        final byte[] mesh = vectors.read("lifter.mesh.npz");
-        final byte[] half = java.util.Arrays.copyOf(network, network.length / 2);
-        Checks.refused("half a network", "its card says", new Runnable() {
-            @Override
-            public void run() {
-                new ModelFiles(ByteBuffer.wrap(half), card, mesh);
-            }
-        });
-        return "1 refusal";
     }
 }

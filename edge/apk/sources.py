@@ -1,0 +1,75 @@
+"""Compiles the sources of edge/android to classes, and those to dex."""
+
+import zipfile
+from pathlib import Path
+
+from edge.apk import libraries, tools
+
+ROOT = Path(__file__).parents[1] / "android"
+"""Folder of the sources."""
+
+CORE = ROOT / "core" / "src" / "main" / "java"
+CHECKS = ROOT / "core" / "src" / "test" / "java"
+DESKTOP = ROOT / "core" / "src" / "desktop" / "java"
+APP = ROOT / "app" / "src" / "main" / "java"
+RESOURCES = ROOT / "app" / "src" / "main" / "res"
+MANIFEST = ROOT / "app" / "src" / "main" / "AndroidManifest.xml"
+SHADERS = Path(__file__).parents[1] / "shaders"
+
+MIN_SDK = 24
+TARGET_SDK = 34
+
+# Warnings of our own sources are errors; those of libraries' classes, which
+# are of a later Java than phones know, are not ours.
+_JAVAC = ("javac", "--release", "8", "-encoding", "UTF-8", "-Werror")
+_JAVAC += ("-Xlint:all,-options,-classfile",)
+
+
+def compile_java(
+    folders: list[Path], class_path: list[Path], out: Path
+) -> None:
+    """Compiles all sources of folders to Java 8 classes.
+
+    Args:
+        folders: of sources.
+        class_path: folders and jars of what they use.
+        out: folder of the classes.
+
+    Raises:
+        FileNotFoundError, OSError: there is no javac, or it refuses them.
+    """
+    files = sorted(
+        path for folder in folders for path in folder.rglob("*.java")
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    joined = ":".join(map(str, class_path))
+    tools.run(_JAVAC, "-cp", joined, "-d", out, files)
+
+
+def classes_of(library: Path, out: Path) -> Path:
+    """The path of the classes.jar of an .aar, which is written to `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{library.stem}.jar"
+    with zipfile.ZipFile(library) as archive:
+        path.write_bytes(archive.read("classes.jar"))
+    return path
+
+
+def to_dex(classes: list[Path], out: Path) -> None:
+    """Turns folders and jars of classes into one dex.
+
+    Args:
+        classes: folders and jars.
+        out: the file to write.
+
+    Raises:
+        FileNotFoundError, OSError: dx is missing or refuses a class.
+    """
+    dx = libraries.fetch(libraries.DX)
+    main = "com.android.dx.command.Main"
+    tools.run(
+        *("java", "-Xmx1g", "-cp", dx, main, "--dex"),
+        *(f"--min-sdk-version={MIN_SDK}", f"--output={out}"),
+        classes,
+    )
+
