@@ -12,6 +12,7 @@ by more than its precision's budget, nothing is written. It contains the body's
 arrays: the card names their licence.
 """
 
+import collections
 import dataclasses
 import logging
 import sys
@@ -21,7 +22,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from edge import lint
+from edge import gpu_2_16, lint
 from edge.conversion import calibration as images
 from edge.conversion import card, mixed_precision, quantize
 from edge.conversion import compare as check
@@ -88,6 +89,12 @@ def export(args: Args) -> dict:
         card.make(model, args.format, args.precision, measured) | fitted
     )
     model_card |= {"model": args.out.name, "latency_only": args.latency_only}
+    if args.format == "tflite":
+        # The lint has refused what LiteRT's would leave to the CPU.
+        model_card["left_to_cpu"] = {
+            "litert": [],
+            "gpu-2.16": gpu_2_16.left_to_cpu(content),
+        }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     mesh = card.mesh_path(args.out)
     # All are written before one is renamed: a full disk leaves the old three.
@@ -247,6 +254,17 @@ def summary(path: Path, model_card: dict) -> str:
     return text + ("; FOR LATENCY ONLY" if model_card["latency_only"] else "")
 
 
+def delegates(model_card: dict) -> str:
+    """One line about what GPU delegates leave to the CPU, from its card."""
+    lines = model_card["left_to_cpu"]["gpu-2.16"]
+    kinds = collections.Counter(line.split()[0] for line in lines)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return (
+        "LiteRT's GPU delegate takes every operator; TensorFlow Lite 2.16's "
+        f"leaves to the CPU: {counts or 'none'} (the card names them)"
+    )
+
+
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
@@ -255,6 +273,8 @@ def main(args: Args) -> int:
         _log.error("%s", " ".join(str(error).split()))
         return 1
     print(summary(args.check or args.out, model_card))
+    if "left_to_cpu" in model_card:
+        print(delegates(model_card))
     return 0
 
 

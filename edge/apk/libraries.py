@@ -78,10 +78,22 @@ DX = Library(
 DESKTOP = tuple(
     Library(f"org.bytedeco:{coordinates}", sha256)
     for coordinates, sha256 in (
-        ("tensorflow-lite:2.19.0-1.5.12", "5c4ff7db40a94c44e111ff4245681f0f2170886b0e11000b9e4228978f4090d2"),
-        ("tensorflow-lite:2.19.0-1.5.12:jar:linux-x86_64", "5c02ff25114b4f69d0b79473135f3bb731f8ff4dd5cc5e1d0595e501c867071a"),
-        ("javacpp:1.5.12", "898f636c1fcb092c3810587ed847b033946799bb56eefec9d4c088a780bf36fe"),
-        ("javacpp:1.5.12:jar:linux-x86_64", "b20c8f1b5da22b0015faad73500130c53544757eab0c5945c8bcdc1fac050714"),
+        (
+            "tensorflow-lite:2.19.0-1.5.12",
+            "5c4ff7db40a94c44e111ff4245681f0f2170886b0e11000b9e4228978f4090d2",
+        ),
+        (
+            "tensorflow-lite:2.19.0-1.5.12:jar:linux-x86_64",
+            "5c02ff25114b4f69d0b79473135f3bb731f8ff4dd5cc5e1d0595e501c867071a",
+        ),
+        (
+            "javacpp:1.5.12",
+            "898f636c1fcb092c3810587ed847b033946799bb56eefec9d4c088a780bf36fe",
+        ),
+        (
+            "javacpp:1.5.12:jar:linux-x86_64",
+            "b20c8f1b5da22b0015faad73500130c53544757eab0c5945c8bcdc1fac050714",
+        ),
     )
 )
 """TensorFlow Lite of a desktop's JVM, for tests."""
@@ -122,7 +134,8 @@ def _download(library: Library, path: Path) -> None:
     print(f"Downloading {library.coordinates} by mvn ...", flush=True)
     part = path.parent / f"{path.name}.part"
     command = [maven, "--quiet", "--batch-mode", _PLUGIN]
-    command += [f"-Dartifact={library.coordinates}", f"-DoutputDirectory={part}"]
+    command += [f"-Dartifact={library.coordinates}"]
+    command += [f"-DoutputDirectory={part}"]
     try:
         result = subprocess.run(
             command,

@@ -72,4 +72,3 @@ def to_dex(classes: list[Path], out: Path) -> None:
         *(f"--min-sdk-version={MIN_SDK}", f"--output={out}"),
         classes,
     )
-

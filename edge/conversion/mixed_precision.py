@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from edge import lint
+from edge import operators
 from edge.conversion import compare, quantize
 from tf_hmr import method
 
@@ -141,7 +141,7 @@ def _units(content: bytes, plain_recipe: quantize.Recipe) -> list[Unit]:
     """The operators that a recipe makes int8, grouped by shared weights."""
     names: dict[object, list[str]] = {}
     formats: dict[object, tuple[str, ...]] = {}
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         form = plain_recipe.format_of(operator.kind, operator.name)
         if form not in ("static", "dynamic"):
             continue

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge import lint
+from edge import lint, operators
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
 from tests.support.closeness import assert_close
@@ -74,7 +74,7 @@ def scope_of(operator) -> str:
 def test_int8_is_for_the_networks_alone(model, content):
     """Rotations, soft-argmax and the body are not rounded to 256 steps."""
     recipe, forms = quantize.Recipe(model, "int8"), {}
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         form = recipe.format_of(operator.kind, operator.name)
         scope = scope_of(operator)
         named = scope in ("encoder", "regressor", "body")
@@ -87,13 +87,13 @@ def test_int8_is_for_the_networks_alone(model, content):
     }
     kinds = {
         operator.kind
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if scope_of(operator) == "encoder"
     }
     assert "EXP" not in kinds and "RSQRT" not in kinds
     constants = [
         operator.name
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if scope_of(operator) == "regressor"
         and operator.kind == "FULLY_CONNECTED"
     ]

@@ -116,8 +116,8 @@ def _rgb(planes, full_range):
         stacked = np.concatenate([plane.ravel() for plane in planes])
         stacked = stacked.reshape(len(y) * 3 // 2, -1)
         return cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420)
-    size = y.shape[::-1]
-    u, v = (cv2.resize(p, size, interpolation=cv2.INTER_NEAREST) for p in (u, v))
+    # Each colour is that of four pixels.
+    u, v = (plane.repeat(2, axis=0).repeat(2, axis=1) for plane in (u, v))
     return cv2.cvtColor(np.dstack([y, v, u]), cv2.COLOR_YCrCb2RGB)
 
 
