@@ -29,10 +29,12 @@ def check_model(path: Path) -> dict:
             f"--weights runs/demo --out {path}"
         )
     content = path.read_bytes()
-    model_card = card.read(path)
     expected = f"{path} is no .tflite of edge.export"
-    if model_card["format"] != "tflite" or content[4:8] != b"TFL3":
-        raise ValueError(f"{expected}: it is of another format.")
+    if content[4:8] != b"TFL3":
+        raise ValueError(f"{expected}: it does not say TFL3.")
+    model_card = card.read(path)
+    if model_card["format"] != "tflite":
+        raise ValueError(f"{expected}: its card is of another format.")
     fields = {"bytes", "sha256", "mesh", "inputs", "crop", "topology", "method"}
     absent = sorted(fields - set(model_card))
     if absent:

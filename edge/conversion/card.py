@@ -9,6 +9,7 @@ and sha256.
 import dataclasses
 import hashlib
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -223,7 +224,7 @@ def read(path: Path) -> dict:
             is_onnx = path.suffix == ".onnx"
             read_embedded = convert_onnx.embedded if is_onnx else embedded
             card = read_embedded(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, struct.error, IndexError) as error:
         raise ValueError(
             f"The card of {path} is damaged ({error}). Export it again."
         ) from error

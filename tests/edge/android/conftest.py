@@ -109,7 +109,8 @@ def run_checks() -> Callable[..., dict[str, str]]:
         command += [f"-D{key}={value}" for key, value in properties.items()]
         command += ["org.tfhmr.core.Checks", name, str(folder)]
         result = tools.output(command)
-        lines = [line for line in result.splitlines() if ": " in line]
+        verdicts = ("ok ", "FAILED ")
+        lines = [x for x in result.splitlines() if x.startswith(verdicts)]
         failed = [line for line in lines if line.startswith("FAILED")]
         assert not failed and lines, "\n".join(failed) or result
         print("\n".join(lines))
