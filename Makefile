@@ -17,8 +17,8 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test fuzz demo docs test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
-  apk test-android clean
+  test-tflite-runtime test-aarch64 test-web apk test-android trained \
+  edge-report lint format install networks clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
@@ -30,6 +30,7 @@ help:
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
 	@echo "make apk          build the Android app: MODEL=FILE.tflite"
 	@echo "make test-android hold the app's logic and the .apk to edge/run.py"
+	@echo "make test-web     the page of edge/web in Node and in headless Chromium"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
 	@echo "make networks     get the networks that find people in photos"
@@ -88,6 +89,10 @@ apk: $(INSTALLED) networks
 test-android: $(INSTALLED) networks
 	@$(PYTHON) -m pytest -q -rs -n 2 --dist loadfile --durations=0 \
 	  --durations-min=20 -m android tests/edge/android
+
+# Says so and ends well where there is no Node or no Chromium.
+test-web: $(INSTALLED) networks
+	@$(PYTHON) -m tests.web
 
 edge-report: $(INSTALLED)
 	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \

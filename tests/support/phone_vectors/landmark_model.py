@@ -5,8 +5,6 @@ that a track asks for is where BlazePose looks, and the lifter's answer is in
 that square.
 """
 
-from pathlib import Path
-
 import numpy as np
 from ai_edge_litert import interpreter
 
@@ -24,7 +22,6 @@ class LandmarkModel:
         frame: (H, W, 3) uint8 RGB, to be set before each update of a track.
     """
 
-    topology = "open-v1"
     inputs = ("landmarks",)
 
     def __init__(self):
@@ -33,6 +30,7 @@ class LandmarkModel:
         data = lifter.body.data
         self.size = method_inputs.shape("image", lifter.config.image_size)[0]
         self.crop_scale = lifter.config.crop_scale
+        self.topology = data.topology
         self.faces = data.lite_vertices[data.lite_faces]
         self.frame = None
         self._landmarks = landmarks.LandmarkNetwork()
@@ -54,8 +52,3 @@ class LandmarkModel:
         rows[:, :2] = crop.pixels_to_ndc(rows[:, :2], square)
         outputs = self._run(landmarks=rows[None])
         return {name: np.float32(outputs[name][0]) for name in run.OUTPUTS}
-
-
-def lifter_folder() -> Path:
-    """The model folder of the lifter."""
-    return landmark_fitting.LIFTER
