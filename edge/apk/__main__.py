@@ -3,9 +3,10 @@
     python -m edge.export --weights tf_hmr/assets/lifter --out lifter.tflite
     python -m edge.apk --model lifter.tflite
     adb install build/android/tf_hmr.apk
+    python -m edge.apk --model lifter.tflite --assets edge/android/app/src/main/assets
 
 The first exports the lifter that ships: bodies of people whom the app finds by
-itself. Any other file of edge.export does as well. It needs a JDK, Maven and
+itself. Any other file of edge.export does as well. The second needs a JDK, Maven and
 some of Debian's packages (the message names those that are missing), and gets
 libraries from Maven Central, once. The key is one for trying out: whoever
 publishes an app signs it with an own one. edge/android/README.md says more.
@@ -29,11 +30,18 @@ class Args:
     """The .tflite of edge.export, beside its .card.json and .mesh.npz."""
     out: Path = Path("build/android/tf_hmr.apk")
     """The app to write."""
+    assets: Path | None = None
+    """Only write the networks and shaders into this folder, for Gradle."""
 
 
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
+        if args.assets is not None:
+            package.check_model(args.model)
+            package.write_assets(args.model, args.assets)
+            print(f"{args.assets}: networks and shaders")
+            return 0
         card = package.build(args.model, args.out)
     except (OSError, ValueError) as error:
         logging.error("%s", " ".join(str(error).split()))

@@ -87,7 +87,8 @@ def build(model: Path, out: Path) -> dict:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as name:
         work = Path(name)
-        base = _resources(work, _assets(work, model))
+        write_assets(model, work / "assets")
+        base = _resources(work, work / "assets")
         runtime = [libraries.fetch(library) for library in libraries.RUNTIME]
         dex = _dex(work, runtime)
         with zipfile.ZipFile(base, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -102,16 +103,23 @@ def build(model: Path, out: Path) -> dict:
     return model_card
 
 
-def _assets(work: Path, model: Path) -> Path:
-    """A folder of the networks and shaders."""
-    assets = work / "assets"
-    shutil.copytree(sources.SHADERS, assets / "shaders")
+def write_assets(model: Path, assets: Path) -> None:
+    """Writes a folder of the networks and shaders of the app.
+
+    Args:
+        model: as of `build`.
+        assets: the folder; what is there is replaced.
+
+    Raises:
+        FileNotFoundError, ValueError: a network or a file of the model is
+            missing or altered; the message says how to get it.
+    """
+    shutil.copytree(sources.SHADERS, assets / "shaders", dirs_exist_ok=True)
     shutil.copy(model, assets / "model.tflite")
     shutil.copy(card.mesh_path(model), assets / "model.mesh.npz")
     shutil.copy(model.with_suffix(".card.json"), assets / "model.card.json")
     for network in landmark_files.OF_WHEEL:
         (assets / network.name).write_bytes(landmark_files.read(network))
-    return assets
 
 
 def _resources(work: Path, assets: Path) -> Path:

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from edge.apk import __main__ as command
-from edge.apk import libraries, package, tools
+from edge.apk import libraries, package, sources, tools
 
 NETWORK = b"\x1c\0\0\0TFL3 a network"
 MESH = b"triangles"
@@ -123,6 +123,22 @@ def test_programs_that_are_missing_are_named(
     assert "apt-get install" in says
     with pytest.raises(FileNotFoundError, match="apt-get install zipalign"):
         tools.run("zipalign", "-c", "4", model)
+
+
+def test_gradle_gets_the_networks_and_the_shaders(model, tmp_path, capsys):
+    assets = tmp_path / "assets"
+    for _ in range(2):  # Also where an older one is.
+        assert command.main(command.Args(model, assets=assets)) == 0
+    assert "networks and shaders" in capsys.readouterr().out
+    assert (assets / "model.tflite").read_bytes() == NETWORK
+    names = {path.name for path in assets.iterdir()}
+    assert "pose_landmark_full.tflite" in names
+    assert "model.card.json" in names and "model.mesh.npz" in names
+    assert (assets / "shaders" / "mesh.frag").read_bytes() == (
+        sources.SHADERS / "mesh.frag"
+    ).read_bytes()
+    model.write_bytes(b"none")
+    assert command.main(command.Args(model, assets=assets)) == 1
 
 
 @pytest.fixture
