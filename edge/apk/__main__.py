@@ -3,13 +3,14 @@
     python -m edge.export --weights tf_hmr/assets/lifter --out lifter.tflite
     python -m edge.apk --model lifter.tflite
     adb install build/android/tf_hmr.apk
-    python -m edge.apk --model lifter.tflite --assets edge/android/app/src/main/assets
+    python -m edge.apk --model lifter.tflite --assets FOLDER  # for Gradle
 
 The first exports the lifter that ships: bodies of people whom the app finds by
-itself. Any other file of edge.export does as well. The second needs a JDK, Maven and
-some of Debian's packages (the message names those that are missing), and gets
-libraries from Maven Central, once. The key is one for trying out: whoever
-publishes an app signs it with an own one. edge/android/README.md says more.
+itself. Any other file of edge.export does as well. The second needs a JDK,
+Maven and some of Debian's packages (the message names those that are missing),
+and gets libraries from Maven Central, once. The key is one for trying out:
+whoever publishes an app signs it with an own one. edge/android/README.md says
+more.
 """
 
 import dataclasses
