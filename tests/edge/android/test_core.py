@@ -60,6 +60,7 @@ def test_the_gate_takes_the_gpu_only_if_it_is_right(
     assert set(measured) == {
         "answerOfNoNumbers",
         "deathInTheMiddle",
+        "failureLater",
         "missingLibrary",
         "refusal",
         "rightAnswer",

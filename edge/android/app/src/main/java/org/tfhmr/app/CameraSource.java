@@ -122,13 +122,20 @@ final class CameraSource {
             device.close();
             device = null;
         }
-        if (reader != null) {
-            reader.close();
-            reader = null;
-        }
         if (thread != null) {
+            // On the thread that reads its pictures: they go with it.
+            final ImageReader closing = reader;
+            handler.post(new Runnable() {
+                @Override
+                public void run() {
+                    if (closing != null) {
+                        closing.close();
+                    }
+                }
+            });
             thread.quitSafely();
             thread = null;
+            reader = null;
         }
     }
 

@@ -41,11 +41,13 @@ public final class MainActivity extends Activity {
     @Override
     protected void onCreate(Bundle state) {
         super.onCreate(state);
+        view = new MeshView(this, new ViewListener());
+        View screen = layout();
+        status.setText(R.string.hint);
+        // Only now: it tells the view of the model from its own thread.
         pipeline = new Pipeline(getApplicationContext(), new PipelineListener());
         camera = new CameraSource(this, new CameraListener());
-        view = new MeshView(this, new ViewListener());
-        setContentView(layout());
-        status.setText(R.string.hint);
+        setContentView(screen);
     }
 
     private View layout() {
@@ -154,6 +156,8 @@ public final class MainActivity extends Activity {
                     pipeline.photo(PhotoSource.read(getContentResolver(), uri));
                 } catch (IOException error) {
                     showTrouble(error.getMessage());
+                } catch (RuntimeException error) { // A decoder may throw any.
+                    showTrouble("This picture cannot be read: " + error.getMessage());
                 }
             }
         }.start();

@@ -78,6 +78,16 @@ final class Networks implements Closeable {
         chosen = null;
     }
 
+    /** Goes on with the CPU where the GPU fails in the middle; false if the CPU failed. */
+    boolean leaveGpu(RuntimeException error) {
+        if (!gate.leave(error)) {
+            return false;
+        }
+        gpu.release();
+        chosen = cpu;
+        return true;
+    }
+
     /** One line: which of the two, and why. */
     String says() {
         return gate.says();

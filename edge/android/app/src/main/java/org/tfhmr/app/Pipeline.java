@@ -217,7 +217,9 @@ final class Pipeline {
             listener.onScene(new Scene(frame.image, bodies), status(record));
         } catch (RuntimeException error) {
             track = null;
-            listener.onTrouble(line(error));
+            if (!networks.leaveGpu(error)) {
+                listener.onTrouble(line(error));
+            }
         }
     }
 
@@ -293,7 +295,11 @@ final class Pipeline {
             framesPerSecond = 0;
             listener.onScene(new Scene(image, bodies), status(last));
         } catch (RuntimeException error) {
-            listener.onTrouble(line(error));
+            if (networks.leaveGpu(error)) {
+                recover(image, fingerBox);
+            } else {
+                listener.onTrouble(line(error));
+            }
         }
     }
 

@@ -56,6 +56,16 @@ public final class Gate {
         mark.clear();
     }
 
+    /** Notes that the GPU, if it was taken, failed later; returns whether it was taken. */
+    public boolean leave(RuntimeException error) {
+        boolean wasOnGpu = onGpu;
+        if (wasOnGpu) {
+            onGpu = false;
+            reason = "the GPU failed: " + oneLine(error);
+        }
+        return wasOnGpu;
+    }
+
     /**
      * Chooses by a first crop.
      *

@@ -23,6 +23,17 @@ final class GateChecks {
         return gate.says();
     }
 
+    static String failureLater(Vectors vectors) {
+        Gate gate = new Gate(new Memory());
+        RuntimeException error = new RuntimeException("context lost");
+        Checks.isTrue("the CPU's failures are its own", !gate.leave(error));
+        gate.choose(new Fake(0), new Maker(new Fake(0), null), FRAME, SQUARE);
+        Checks.isTrue("it was on the GPU", gate.leave(error));
+        Checks.isTrue("it no longer is", !gate.onGpu() && !gate.leave(error));
+        Checks.equal("what it says", gate.says(), "CPU: the GPU failed: context lost");
+        return gate.says();
+    }
+
     static String wrongAnswer(Vectors vectors) {
         Gate gate = new Gate(new Memory());
         Fake cpu = new Fake(0);
