@@ -7,6 +7,7 @@ import java.util.TreeMap;
 /** The largest differences by name, each held to a bar. */
 final class Worst {
     private static final int GREY_LEVELS = 1;
+    private static final double NEAR_HALF_A_TURN = 1e-3;
 
     private final double shareOfBytes;
     private final Map<String, Double> differences = new TreeMap<String, Double>();
@@ -33,7 +34,7 @@ final class Worst {
         differences.put(name, worst);
     }
 
-    /** Angles between rotations of two lists of vectors, radians. */
+    /** Vectors of rotations, radians; near half a turn, where two are alike, the rotations. */
     void compareRotations(String name, double[] values, double[] expected, double bar) {
         Checks.equal("length of " + name, values.length, expected.length);
         double[] angles = new double[values.length / 3];
@@ -42,6 +43,13 @@ final class Worst {
             double length = Math.sqrt(difference[1] * difference[1]
                     + difference[2] * difference[2] + difference[3] * difference[3]);
             angles[i] = 2 * Math.atan2(length, Math.abs(difference[0]));
+            double[] vector = java.util.Arrays.copyOfRange(expected, 3 * i, 3 * i + 3);
+            double turn = Math.sqrt(vector[0] * vector[0] + vector[1] * vector[1]
+                    + vector[2] * vector[2]);
+            if (turn < Math.PI - NEAR_HALF_A_TURN) {
+                double[] own = java.util.Arrays.copyOfRange(values, 3 * i, 3 * i + 3);
+                compare(name, own, vector, bar);
+            }
         }
         compare(name, angles, new double[angles.length], bar);
     }
