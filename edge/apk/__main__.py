@@ -20,8 +20,6 @@ from pathlib import Path
 
 import tyro
 
-from edge.apk import package
-
 
 @dataclasses.dataclass(frozen=True)
 class Args:
@@ -35,9 +33,26 @@ class Args:
     """Only write the networks and shaders into this folder, for Gradle."""
 
 
+def check_args(args: Args) -> None:
+    """Refuses a model that is not there, before anything slow.
+
+    Raises:
+        FileNotFoundError: says how to get one.
+    """
+    if not args.model.is_file():
+        raise FileNotFoundError(
+            f"{args.model} is missing. Export a model: python -m edge.export "
+            f"--weights runs/demo --out {args.model}"
+        )
+
+
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
+        check_args(args)
+        # Not at the top: it imports TensorFlow.
+        from edge.apk import package
+
         if args.assets is not None:
             package.check_model(args.model)
             package.write_assets(args.model, args.assets)

@@ -20,14 +20,9 @@ def check_model(path: Path) -> dict:
     """Refuses a file that edge.export did not write; returns its card.
 
     Raises:
-        FileNotFoundError: the file, its card or its mesh is missing.
+        FileNotFoundError: the card or the mesh is missing.
         ValueError: they do not fit each other, or an app cannot run it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing. Export a model: python -m edge.export "
-            f"--weights runs/demo --out {path}"
-        )
     content = path.read_bytes()
     expected = f"{path} is no .tflite of edge.export"
     if content[4:8] != b"TFL3":

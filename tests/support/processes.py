@@ -128,7 +128,7 @@ def start(folder, *words, function=train_here, **environment) -> Running:
 
 def _run(function, words, environment, errors: str) -> None:
     """Calls the function in a forked process, which ends with its status."""
-    from training import fit
+    from training.tasks import fit
 
     os.dup2(os.open(errors, os.O_WRONLY), sys.stderr.fileno())
     os.environ.update(environment)
