@@ -20,8 +20,8 @@ from tf_hmr.body.model import Body
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-# TensorFlow's and Keras' modules hold a million objects: to look through them
-# for garbage again and again is a tenth of the time of all tests.
+# To trace a graph makes many objects that stay: looking through them for
+# garbage after each 700 is a tenth of the time of all tests.
 gc.freeze()
 gc.set_threshold(50_000, 20, 20)
 
