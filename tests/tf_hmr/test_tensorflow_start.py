@@ -53,17 +53,22 @@ def test_the_real_one_starts_without_a_word_and_without_collections():
     assert errors(START) == ""
 
 
+def fail() -> None:
+    with tensorflow_start.without_collections():
+        assert not gc.isenabled()
+        raise OSError
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_the_collector_is_as_before_a_failed_import(on):
-    before = gc.isenabled()
     try:
-        gc.enable() if on else gc.disable()
-        with pytest.raises(OSError), tensorflow_start.without_collections():
-            assert not gc.isenabled()
-            raise OSError
+        if not on:
+            gc.disable()
+        with pytest.raises(OSError):
+            fail()
         assert gc.isenabled() == on
     finally:
-        gc.enable() if before else gc.disable()
+        gc.enable()
 
 
 @pytest.fixture
