@@ -49,6 +49,16 @@ LONGEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiled graphs run once or twice in quick tests.
+
+    XLA passes over the graph as ever; the machine code of it is not optimised,
+    which takes half of the time of a compilation.
+    """
+    if "not slow" in config.option.markexpr:
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: no processor waits for one at the end."""
     items.sort(
