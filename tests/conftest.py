@@ -27,12 +27,10 @@ gc.set_threshold(50_000, 20, 20)
 
 # Twelve seconds of work and more each.
 LONGEST = (
-    "engine/test_workers",
     "training/test_fit",
     "benchmarks/test_step",
     "edge/test_benchmark",
     "engine/test_loop",
-    "engine/test_loop_processes",
     "evaluation/test_evaluate",
     "methods/test_every_method",
     "networks/test_encoder_weights",
@@ -41,7 +39,6 @@ LONGEST = (
     "pipeline/test_service",
     "prepare/test_synthetic",
     "smplify/test_fitter",
-    "smplify/test_in_the_loop",
     "tests/test_fuzz",
     "tests/test_new_method",
     "tf_hmr/test_fit_keypoints",
