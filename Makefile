@@ -16,16 +16,18 @@ SOURCES := tf_hmr training edge tests docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-processes fuzz demo docs test-oracle test-extra test-delegate \
-  test-tflite-runtime test-aarch64 trained edge-report lint format install networks \
-  clean
+.PHONY: help test test-processes fuzz demo demo-long docs test-oracle test-install \
+  test-slow test-extra test-delegate test-tflite-runtime test-aarch64 trained \
+  edge-report lint format install networks clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
 	@echo "make test-processes  runs that are killed, of two workers and devices"
 	@echo "make fuzz         read 1,000 damaged files of each format (10 minutes)"
+	@echo "make test-install the wheel and the sdist on Python 3.11 to 3.13"
 	@echo "make test-slow    whole runs: workers that are killed, records that go"
-	@echo "make demo         install, train, evaluate, draw pictures, export"
+	@echo "make demo         install, people of photos, train, evaluate, export"
+	@echo "make demo-long    the same with the network of the README's table"
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
 	@echo "make test-extra   exported files on a GPU of software, on an old"
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
@@ -47,8 +49,12 @@ test: lint networks
 test-processes: $(INSTALLED)
 	@$(PYTHON) -m pytest -q -m processes
 
-fuzz: $(INSTALLED)
+fuzz: $(INSTALLED) networks
 	@$(PYTHON) -m tests.fuzz
+
+# The wheel and the sdist in clean environments of each Python.
+test-install: $(INSTALLED) networks
+	@$(PYTHON) -m tests.install
 
 # Whole runs of several processes: minutes.
 test-slow: $(INSTALLED) networks
@@ -56,6 +62,11 @@ test-slow: $(INSTALLED) networks
 
 demo: $(INSTALLED) networks
 	@$(PYTHON) -m training.demo --workdir runs/demo
+
+# The network of the README's table and of the edge report.
+demo-long: $(INSTALLED) networks
+	@$(PYTHON) -m training.demo --workdir runs/demo-long --count 20000 \
+	  --steps 4000
 
 # tensorflow-graphics 2021.12.3 asks for packages that no longer install; its
 # geometry is pure Python and runs without them.

@@ -36,12 +36,12 @@ matplotlib.use("Agg")
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
-import tqdm
 import tyro
 
 from edge import run as device
 from edge.benchmarks import parts
 from edge.benchmarks import process as benchmark_process
+from tf_hmr import progress
 
 BOX = (660.0, 240.0, 300.0, 600.0)
 """Box (x, y, w, h) in FRAME of the person that crop and draw are timed on."""
@@ -80,7 +80,7 @@ def run(args: Args) -> dict:
         name: {"path": str(path), "mb": path.stat().st_size / 1e6}
         for name, path in paths.items()
     }
-    for name, path in tqdm.tqdm(paths.items(), "starts", disable=None):
+    for name, path in progress.bar(paths.items(), "starts"):
         models[name] |= start_costs(path, args.starts)
     with tempfile.TemporaryDirectory() as folder:
         for number, threads in enumerate(args.threads):
@@ -172,7 +172,7 @@ def in_turns(runs: Mapping, rounds: int, title: str) -> dict:
     for function in runs.values():
         function()
     times = {name: [] for name in runs}
-    for _ in tqdm.trange(rounds, desc=title, disable=None):
+    for _ in progress.bar(range(rounds), title):
         for name, function in runs.items():
             start, cpu_start = time.perf_counter(), time.thread_time()
             function()

@@ -137,10 +137,11 @@ def no_building(model: method.Method, monkeypatch) -> None:
 def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
     """The model of `model_folder`, exported once, with its card and faces."""
     from edge import export
+    from edge.tasks import export as task
 
     def make(folder: pathlib.Path) -> None:
         path = folder / "small.tflite"
-        export.export(export.Args(model_folder, path, crops=3))
+        task.export(export.Args(model_folder, path, crops=3))
 
     folder = shared_folders.made(tmp_path_factory, "tflite", make)
     return folder / "small.tflite"
@@ -172,7 +173,7 @@ def fit_without_xla():
     XLA compiles a body for longer than a small run takes; benchmarks/
     test_step.py trains with it.
     """
-    from training import fit
+    from training.tasks import fit
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (fit, method):

@@ -1,8 +1,8 @@
 """Another paper is a method's file and an experiment's file, nothing else.
 
-The CLIFF-like method of tests/support/cliff_like reads the crop's box, the
-image's size and the camera's intrinsics beside the image. Its two files are put
-where any paper's lie; then every command takes it.
+The CLIFF-like method of docs/extend.md reads the crop's box, the image's size
+and the camera's intrinsics beside the image. Its two files are put where any
+paper's lie; then every command takes it.
 """
 
 import json
@@ -13,32 +13,30 @@ import pytest
 import tf_hmr.methods
 from edge import export
 from edge import run as device
-from tests.support import photos, plain_body
+from tests.support import doc_code, photos, plain_body
 from tests.support.closeness import assert_close
-from tests.support.paths import ROOT
 from tf_hmr import __main__ as cli
 from tf_hmr import inference, method
 from training import evaluate, experiments, fit
 from training.engine import run_log
+from training.tasks import fit as fit_task
 
-ADDED = ROOT / "tests" / "support" / "cliff_like"
 NAME = "cliff_like"
 BOX = (90.0, 20.0, 60.0, 120.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _added():
-    """Both folders count as more places of their packages."""
-    with pytest.MonkeyPatch.context() as patch:
-        for package, folder in (
-            (tf_hmr.methods, "methods"),
-            (experiments, "experiments"),
-        ):
-            path = [*package.__path__, str(ADDED / folder)]
-            patch.setattr(package, "__path__", path)
+def _added(tmp_path_factory):
+    """Both files lie where their packages look."""
+    folder = tmp_path_factory.mktemp("added")
+    packages = (tf_hmr.methods, experiments)
+    with (
+        doc_code.added("extend.md", packages, folder),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         # A body as a plain graph: XLA would compile it for longer than all of
         # this takes.
-        for module in (fit, method):
+        for module in (fit_task, method):
             patch.setattr(module, "Body", plain_body.make)
         yield
 

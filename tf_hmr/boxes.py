@@ -32,6 +32,9 @@ from tf_hmr.formats import (
 )
 from tf_hmr.geometry import crop
 
+MAX_PEOPLE = 20
+"""Of more people in a photo only the largest are recovered."""
+
 MIN_CONFIDENCE = 0.2
 """Keypoints below it are ignored (akanazawa/hmr: src/util/openpose.py)."""
 

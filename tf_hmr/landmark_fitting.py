@@ -11,13 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_hmr import inference, joints, keypoint_fitting, method
+from tf_hmr import (
+    inference,
+    joints,
+    keypoint_fitting,
+    landmark_files,
+    method,
+)
 from tf_hmr.body.data import BodyData
 from tf_hmr.geometry import crop
 from tf_hmr.smplify import priors, schedules
 
-LIFTER = Path(__file__).parent / "assets" / "lifter"
-"""Model folder of the lifter that the package ships."""
+LIFTER = landmark_files.LIFTER
 
 MIN_KEYPOINTS = keypoint_fitting.MIN_KEYPOINTS
 """A person with fewer visible landmarks has no body."""

@@ -7,22 +7,27 @@ found by its name.
 """
 
 import dataclasses
-import importlib
-import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tf_hmr import config_values, method_inputs, retired
+from tf_hmr import method_config, method_inputs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import atomic, hdf5_files, model_files, system_limits
 
 CONFIG_FILE = model_files.CONFIG_FILE
 WEIGHTS_FILE = model_files.WEIGHTS_FILE
+find_folder = model_files.find_folder
+Config = method_config.Config
+names = method_config.names
+name_of = method_config.name_of
+make_config = method_config.make_config
+migrate = method_config.migrate
 
 
 class Prediction(NamedTuple):
@@ -72,18 +77,6 @@ class Term(NamedTuple):
     """The loss is weight * sum(total) / sum(count) over all devices."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Base of every method's configuration."""
-
-    RETIRED: ClassVar[Mapping[str, retired.Field]] = {}
-
-    image_size: config_values.Pixels = 224
-    """Side of the square input crop in pixels."""
-    crop_scale: config_values.Positive = 1.2
-    """Side of the crop over the longer side of the person's box."""
-
-
 class Learner(keras.Model):
     """A model that the loop trains: a method, or a part of one."""
 
@@ -128,6 +121,21 @@ class Learner(keras.Model):
             ValueError: a file is not valid.
         """
 
+    def initialize_from_poses(self, rotvecs: np.ndarray) -> None:
+        """Takes what it needs of unpaired poses (N, J, 3), rotation vectors.
+
+        Called once, before the first step of a new run with unpaired poses, of
+        the method and of each of its parts. The roots have no meaning.
+        """
+
+    @property
+    def needed_labels(self) -> tuple[str, ...]:
+        """Kinds of labels, "2d", "parts" or "3d", that it cannot learn without.
+
+        A run whose sources give none of one of them is refused.
+        """
+        return ()
+
     @property
     def makes_targets(self) -> bool:
         """Whether `targets` changes anything."""
@@ -161,6 +169,9 @@ class Method(Learner):
 
     input_names: ClassVar[tuple[str, ...]] = ("image",)
     """The inputs that `call` reads, names of method_inputs.INPUTS."""
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+    """Those of them that `call` can do without, if they are not in
+    `input_names`: an export leaves them out unless it is told not to."""
 
     def __init__(self, config: Config, body: Body):
         # Keras must not round boxes and intrinsics to a policy's bfloat16.
@@ -198,6 +209,17 @@ class Method(Learner):
             )
         return self._inference(inputs)
 
+    def check_labels(self, labels: Collection[str], has_parts: bool) -> None:
+        """Refuses training data whose labels the method cannot learn from.
+
+        Args:
+            labels: of the sources, as training/config.py: Source has them.
+            has_parts: whether the batches have part labels.
+
+        Raises:
+            ValueError: names the field and the cure.
+        """
+
     def initialize_from_mean(self, rotmats, betas) -> None:
         """Takes the pose (24, 3, 3) and shape (10,) to start from, upright.
 
@@ -209,30 +231,9 @@ class Method(Learner):
         self(method_inputs.example(self.input_names, self.image_size))
 
 
-def names() -> list[str]:
-    """Names of all methods: the modules of `tf_hmr.methods`."""
-    package = importlib.import_module("tf_hmr.methods")
-    return sorted(
-        info.name
-        for info in pkgutil.iter_modules(package.__path__)
-        if not info.name.startswith("_")
-    )
-
-
-def _module(name: str):
-    if name not in names():
-        raise ValueError(f"Unknown method {name!r}. There are: {names()}.")
-    return importlib.import_module(f"tf_hmr.methods.{name}")
-
-
-def name_of(config: Config) -> str:
-    """Name of the method that a Config belongs to."""
-    return type(config).__module__.rsplit(".", 1)[-1]
-
-
 def build(config: Config, body: Body) -> Method:
     """Builds the method of a Config, with every variable made."""
-    model = _module(name_of(config)).Model(config, body)
+    model = method_config.module(name_of(config)).Model(config, body)
     model.build_all()
     return model
 
@@ -240,10 +241,12 @@ def build(config: Config, body: Body) -> Method:
 def with_body(model: Method, body: Body) -> Method:
     """Copies a method around another function of the same body.
 
-    For export, where `body` is a body.edge.EdgeBody, called like a Body.
+    For export, where `body` is a body.edge.EdgeBody, called like a Body. The
+    copy reads the same inputs, optional ones included or not.
     """
     copy = build(model.config, body)
     copy.set_weights(model.get_weights())
+    copy.input_names = model.input_names
     return copy
 
 
@@ -254,50 +257,6 @@ def create(name: str, body: Body, **values) -> Method:
         ValueError: unknown name or field; the message lists the known ones.
     """
     return build(make_config(name, **values), body)
-
-
-def make_config(name: str, **values) -> Config:
-    """The Config of a method by name, with some fields replaced.
-
-    Raises:
-        ValueError: no such method, its Config has no such field, or a value
-            has no meaning there.
-    """
-    kind = _module(name).Config
-    values = retired.drop(kind, values, kind.RETIRED)
-    fields = [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ValueError(f"{name}.Config has no {unknown}. It has: {fields}.")
-    tuples = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-    }
-    config = kind(**tuples)
-    config_values.check(config)
-    return config
-
-
-def migrate(name: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Translates a stored method and its Config's values to today's.
-
-    Args:
-        name: of the method, as stored in a file.
-        values: fields of its Config, as stored in the file.
-
-    Returns:
-        The name and the fields; unchanged if there is no such method.
-
-    Raises:
-        ValueError: see `retired.drop`.
-    """
-    if name not in names():
-        return name, dict(values)
-    kind = _module(name).Config
-    for old_name, field in kind.RETIRED.items():
-        for value, successor in field.successors.items():
-            if values.get(old_name) == value:
-                return migrate(successor, values)
-    return name, retired.drop(kind, values, kind.RETIRED)
 
 
 def save(method: Method, folder: str | Path) -> None:
@@ -321,23 +280,6 @@ def save(method: Method, folder: str | Path) -> None:
         digest = model_files.digest(part)
         model_files.admit_both(folder, content, digest)
     model_files.write_config(folder, content, [digest])
-
-
-def find_folder(folder: str | Path) -> Path:
-    """The model folder: `folder` itself, or `folder`/best of a workdir.
-
-    Raises:
-        FileNotFoundError: neither holds a model; says how to make one.
-    """
-    files = (CONFIG_FILE, WEIGHTS_FILE)
-    for candidate in (Path(folder), Path(folder) / "best"):
-        if all((candidate / name).is_file() for name in files):
-            return candidate
-    raise FileNotFoundError(
-        f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
-        "there or in its folder 'best'. Train one with "
-        f"`python -m training.fit --workdir {folder}`."
-    )
 
 
 def load(

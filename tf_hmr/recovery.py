@@ -26,8 +26,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.detection import finder, landmarks, merging, squares
 from tf_hmr.geometry import camera, crop
 
-MAX_PEOPLE = 20
-"""Of more people in a photo only the largest are recovered."""
+MAX_PEOPLE = box_files.MAX_PEOPLE
 
 MAX_ERROR_PX = 25.0
 """A body whose keypoints lie farther from the landmarks on average, at 224

@@ -7,7 +7,7 @@ the docstrings under the fields.
 import dataclasses
 from typing import Annotated, Literal
 
-from tf_hmr import config_values, method
+from tf_hmr import config_values, method_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,9 @@ class Source:
     """Name of a folder below --records, or a path to a folder of records."""
     share: config_values.Positive = 1.0
     """Share of each batch from this stream; shares are normalised."""
-    labels: Literal["all", "2d"] = "all"
-    """'2d' hides the 3D labels: only the keypoints train."""
+    labels: Literal["all", "2d+parts", "2d", "none"] = "all"
+    """'2d' hides the 3D labels and the parts: only the keypoints train;
+    '2d+parts' hides the 3D labels alone; 'none' hides all: pictures alone."""
     shards: tuple[config_values.CountOrNone, config_values.Count] = (0, 1)
     """(k, n): read every n-th shard from the k-th; sources stay disjoint."""
     split: str = "train"
@@ -69,6 +70,9 @@ class Data:
     """Unpaired poses per image; HMR: one for each regressor iteration."""
     parts: bool = False
     """Adds body part labels, one per pixel, to the training batches."""
+    alternate: bool = False
+    """Each batch is of one source, and the sources take turns, by their shares;
+    otherwise they share each batch. HUND's schedule alternates so."""
     fits: tuple[str, ...] = ()
     """SMPLify fits to start with if method.fits makes labels of them:
     fits-N.npz of another run, or STEM=FILE.npy, SPIN's static fits of
@@ -138,7 +142,7 @@ class Stage:
 class Experiment:
     """All settings that affect the results of a run."""
 
-    method: method.Config
+    method: method_config.Config
     """The method's own configuration; its class names the method."""
     data: Data = Data()
     """Records, mix, augmentation."""

@@ -23,11 +23,9 @@ from typing import Annotated
 # Dropped records are reported by warnings, which are off elsewhere.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "1"
 
-import tensorflow as tf  # noqa: E402
 import tyro  # noqa: E402
 
-from training.data.pipeline import service as stream
-from training.engine import exit_status
+from training.engine import exit_status  # noqa: E402
 
 _REPORT_S = 10.0
 _CURE = "Choose another --port, or end what listens there."
@@ -59,8 +57,13 @@ def start(role: Dispatcher | Worker):
     Raises:
         ValueError: the port is taken, or no dispatcher answers.
     """
-    service = tf.data.experimental.service
     _check_free(role.port)
+    # Not at the top: help and a wrong port need no TensorFlow.
+    import tensorflow as tf
+
+    from training.data.pipeline import service as stream
+
+    service = tf.data.experimental.service
     try:
         if isinstance(role, Dispatcher):
             server = service.DispatchServer(

@@ -1,10 +1,12 @@
-"""Tours the code: renders people, trains a model, evaluates and uses it.
+"""Tours the code: people of photos, then a network that is trained and used.
 
     python -m training.demo --workdir runs/demo
+    python -m training.demo --count 20000 --steps 4000      # make demo-long
 
+Bodies of real and of rendered people come first, by the lifter that ships; then
+a small network is trained on rendered people, evaluated, exported and run.
 Every part is a command of its own, shown before it runs. When the demo is
-started again, it keeps rendered people and trained steps; it repeats the
-evaluation, figures and export, which take a minute.
+started again, it keeps rendered people and trained steps; it repeats the rest.
 """
 
 import dataclasses
@@ -22,9 +24,12 @@ import tyro
 from tf_hmr.formats import listing
 from training import visualization
 from training.data.records import schema, shards
-from training.engine import loop, run_log
 
 EXAMPLES = 6
+PARTS = 9
+PHOTOS = Path(__file__).parents[1] / "docs" / "photos"
+EVALUATIONS = 8
+"""Points of the learning curve."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +38,41 @@ class Demo:
 
     workdir: Path = Path("runs/demo")
     """Folder for all files of the demo."""
-    count: int = 20000
+    count: int = 8000
     """Number of people to render for training."""
     size: int = 144
     """Side of their images in pixels."""
-    steps: int = 0
-    """Training steps; 0: as in the experiment 'quick'."""
+    steps: int = 1500
+    """Training steps, with 32 images each."""
 
 
 class StepError(RuntimeError):
     """Error of a command of the tour."""
+
+
+class _Tour:
+    """Runs commands, each under a line that says where the tour is."""
+
+    def __init__(self):
+        self._start, self._part = time.monotonic(), 0
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self._start) / 60
+
+    def run(self, title: str, module: str, *arguments) -> None:
+        """Runs a command.
+
+        Raises:
+            StepError: it failed.
+        """
+        self._part += 1
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        command_line = " ".join(["python", *command[1:]])
+        place = f"{self.minutes:4.1f} min, part {self._part} of {PARTS}"
+        print(f"\n[{place}] {title}\n  {command_line}", flush=True)
+        if subprocess.run(command).returncode:
+            raise StepError(f"This command failed: {command_line}")
 
 
 def demo(flags: Demo) -> list[Path]:
@@ -51,74 +81,87 @@ def demo(flags: Demo) -> list[Path]:
     Raises:
         StepError: a command failed; names it.
     """
-    workdir, data = flags.workdir, flags.workdir / "data"
-    start = time.monotonic()
-
-    def run(title: str, module: str, *arguments) -> None:
-        minutes = (time.monotonic() - start) / 60
-        command = [sys.executable, "-m", module, *map(str, arguments)]
-        command_line = " ".join(["python", *command[1:]])
-        print(f"\n[{minutes:4.1f} min] {title}\n  {command_line}", flush=True)
-        if subprocess.run(command).returncode:
-            raise StepError(f"This command failed: {command_line}")
-
+    workdir, data, tour = flags.workdir, flags.workdir / "data", _Tour()
     train, test = data / "synthetic", data / "synthetic_v1"
-    render = ["training.prepare", "synthetic", "--out"]
-    size = ["--count", flags.count, "--size", flags.size]
-    run("Rendering people for training", *render, train, *size)
-    run(
-        "Rendering other people for testing",
-        *render,
-        test,
-        "--protocol",
-        "synthetic_v1",
+    if PHOTOS.is_dir():  # Not in an installed package.
+        tour.run(
+            "Finding everybody in two photos, and their bodies",
+            *("tf_hmr", PHOTOS, "--out", workdir / "photos"),
+        )
+    tour.run(
+        "Rendering people to test on",
+        *("training.prepare", "synthetic", "--out", test),
+        *("--protocol", "synthetic_v1"),
     )
-    fit = ["training.fit", "quick", "--workdir", workdir, "--records", data]
-    steps = ["--steps", flags.steps] if flags.steps else []
-    run("Training (HMR, the small variant)", *fit, *steps)
+    photos, boxes = write_photos(test, workdir / "rendered")
+    tour.run(
+        "Bodies of some of them, by the lifter that ships",
+        *("tf_hmr", *photos, "--boxes", boxes, "--method", "lift"),
+        *("--out", workdir / "lifted"),
+    )
+    _show("Pictures up to here", _pictures_of_lifter(workdir))
+    tour.run(
+        "Rendering other people to train on",
+        *("training.prepare", "synthetic", "--out", train),
+        *("--count", flags.count, "--size", flags.size),
+    )
+    every = max(1, flags.steps // EVALUATIONS)
+    tour.run(
+        "Training (HMR, the small variant)",
+        *("training.fit", "quick", "--workdir", workdir, "--records", data),
+        *("--steps", flags.steps, "--eval-every", every),
+    )
     weights = ["--weights", workdir]
-    run(
+    tour.run(
         "Evaluating, with the mean pose as a baseline",
-        "training.evaluate",
-        *weights,
-        "--records",
-        data,
-        "--protocol",
-        "synthetic_v1",
+        *("training.evaluate", *weights, "--records", data),
+        *("--protocol", "synthetic_v1"),
     )
     curve = draw_curve(workdir)
-    photos, boxes = write_photos(test, workdir / "photos")
-    people = ["--boxes", boxes, *weights, "--out", workdir / "people"]
-    run("Recovering bodies from photos", "tf_hmr", *photos, *people)
-    model = workdir / "model.tflite"
-    export = ["edge.export", *weights, "--out", model]
-    run("Exporting one file for phones and boards", *export)
-    box = ["--box", *_box(boxes, photos[0])]
-    run(
-        "Running that file, without TensorFlow",
-        "edge.run",
-        model,
-        photos[0],
-        *box,
-        "--out",
-        workdir / "edge",
+    tour.run(
+        "Bodies of the same rendered people, by the network just trained",
+        *("tf_hmr", *photos, "--boxes", boxes, *weights),
+        *("--out", workdir / "people"),
     )
-    minutes = (time.monotonic() - start) / 60
-    print(f"\nDone in {minutes:.1f} minutes. Look at:")
-    images = [
+    model = workdir / "model.tflite"
+    tour.run(
+        "Exporting one file for phones and boards",
+        *("edge.export", *weights, "--out", model),
+    )
+    tour.run(
+        "Running that file, without TensorFlow",
+        *("edge.run", model, photos[0], "--box", *_box(boxes, photos[0])),
+        *("--out", workdir / "edge"),
+    )
+    images = _pictures_of_lifter(workdir) + [
         train / "train.png",
         curve,
         workdir / "results" / "synthetic_v1.png",
     ]
-    images += listing.files(workdir / "people", "*.png")
+    images += listing.files(workdir / "people", "*_people.png")
     images += listing.files(workdir / "edge", "*.png")
-    for path in images:
-        print(f"  {path}")
+    _show(f"Done in {tour.minutes:.1f} minutes. Look at", images)
     return images
+
+
+def _pictures_of_lifter(workdir: Path) -> list[Path]:
+    return [
+        path
+        for folder in ("photos", "lifted")
+        for path in listing.files(workdir / folder, "*_people.png")
+    ]
+
+
+def _show(title: str, images: list[Path]) -> None:
+    print(
+        f"\n{title}:", *(f"  {path}" for path in images), sep="\n", flush=True
+    )
 
 
 def draw_curve(workdir: Path) -> Path:
     """Plots the error on validation people against minutes of training."""
+    from training.engine import loop, run_log
+
     lines = run_log.read_metrics(
         workdir / run_log.METRICS_FILE, loop.EVALUATION
     )

@@ -13,15 +13,18 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tqdm
 import tyro
 
+from tf_hmr import progress
 from tf_hmr.formats import atomic
-from training.data.checks import examination, faults
-from training.data.readers import label_sheet
+from training.data.checks import faults
 from training.data.records import reader_versions, records_folder, shards
 from training.engine import exit_status
+
+if TYPE_CHECKING:  # Not at run time: it imports TensorFlow.
+    from training.data.checks import examination
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +85,11 @@ def run(args: Args) -> bool:
 
 def _examine(
     stored: shards.Records, split: str, images: bool
-) -> dict[str, examination.Finding]:
+) -> dict[str, "examination.Finding"]:
+    from training.data.checks import examination
+
     examined = examination.Examination(stored, images)
-    bar = tqdm.tqdm(total=len(stored), desc=split, unit="rec", disable=None)
+    bar = progress.bar(title=split, total=len(stored), unit="rec")
     with bar:
         for count in examined.run():
             bar.update(count)
@@ -92,7 +97,7 @@ def _examine(
 
 
 def _summarise(
-    findings: dict[str, examination.Finding], count: int
+    findings: dict[str, "examination.Finding"], count: int
 ) -> list[dict]:
     """One dict per fault, most frequent first."""
     summaries = [
@@ -137,9 +142,12 @@ def table(split: str, count: int, summaries: list[dict]) -> str:
 def _draw(
     path: Path,
     stored: shards.Records,
-    findings: dict[str, examination.Finding],
+    findings: dict[str, "examination.Finding"],
 ) -> bool:
     """Draws the worst examples; False if there are none."""
+    from training.data.checks import examination
+    from training.data.readers import label_sheet
+
     examples = []
     for fault, finding in findings.items():
         if fault == faults.DAMAGED:

@@ -7,9 +7,9 @@ r"""Starts the workers of one training run and keeps them together.
 
 Arguments after the experiment's name go to `training.fit` unchanged. Worker 0
 prints to this terminal, the others to WORKDIR/logs. When a worker dies, all are
-restarted from the last checkpoint; Ctrl-C or SIGTERM lets them save and end. On
-several machines a scheduler starts `training.fit` on each, with the TF_CONFIG
-printed here and a --workdir shared by all.
+restarted from the last checkpoint; Ctrl-C, SIGTERM or a terminal that is closed
+lets them save and end. On several machines a scheduler starts `training.fit` on
+each, with the TF_CONFIG printed here and a --workdir shared by all.
 """
 
 import argparse
@@ -34,6 +34,8 @@ GRACE_S = 30.0
 # start, it does not react to SIGTERM.
 STOP_S = 120.0
 POLL_S = 0.1
+# The workers have sessions of their own: what ends this process leaves them.
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Exit statuses of workers that ended only because another one did, or a signal.
 SECONDARY = (exit_status.PEER_LOST, exit_status.STOPPED)
@@ -133,7 +135,10 @@ def supervise(
     # First, so that no signal ends this process and leaves workers alone.
     workers: list[subprocess.Popen] = []
     previous_handlers = {
-        s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)
+        s: signal.signal(s, stop)
+        for s in STOPS
+        # nohup ignores the end of a terminal, for all that it starts.
+        if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN
     }
     try:
         workers = start()

@@ -7,11 +7,15 @@ the functions, so that a run that draws nothing does not load them.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_hmr import joints, method, rendering
+from tf_hmr import joints, rendering
 from tf_hmr.formats import atomic
+
+if TYPE_CHECKING:  # For names of types, TensorFlow is not imported.
+    from tf_hmr import method
 
 PERCENTILES = (15, 30, 60, 90, 95)
 """Error percentiles of HMR's Figure 3 (Kanazawa et al. 2018)."""
@@ -26,7 +30,7 @@ _GAP_PX = 4
 
 def overlay(
     image: np.ndarray,
-    prediction: method.Prediction,
+    prediction: "method.Prediction",
     faces: np.ndarray,
     truth: np.ndarray | None = None,
     size: int = 224,
@@ -62,7 +66,7 @@ def overlay(
 
 def example(
     batch: Mapping[str, np.ndarray],
-    predictions: method.Prediction,
+    predictions: "method.Prediction",
     row: int,
     faces: np.ndarray,
 ) -> np.ndarray:

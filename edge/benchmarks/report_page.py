@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 from edge.benchmarks import parts
 from edge.conversion import compare
+from edge.conversion.precisions import PRECISIONS
 from training.engine import workdir
 
 
@@ -109,7 +110,7 @@ def _error_row(card: dict, delegate: Mapping) -> list[str]:
 def _budget(precision: str) -> str:
     if precision == "float32":
         return f"{1000 * compare.LARGEST_FLOAT32_M:g} worst"
-    return f"{compare.MEAN_MM[precision]:g} mean"
+    return f"{PRECISIONS[precision].mean_mm:g} mean"
 
 
 def time_lines(measurements: Measurements) -> Iterator[str]:
@@ -194,8 +195,8 @@ def plot_errors(cards: Mapping[str, dict], path: Path) -> None:
     for precision, card in cards.items():
         mean = card["difference_to_keras"]["vertices_mean_mm"]
         (dot,) = axes.plot(card["bytes"] / 1e6, mean, "o", label=precision)
-        if precision in compare.MEAN_MM:
-            budget = compare.MEAN_MM[precision]
+        if precision in PRECISIONS:
+            budget = PRECISIONS[precision].mean_mm
             megabytes = card["bytes"] / 1e6
             axes.plot(
                 megabytes, budget, "v", color=dot.get_color(), fillstyle="none"

@@ -11,13 +11,11 @@ import numpy as np
 
 from edge.conversion import tflite as convert
 from edge.conversion.calibration import Images
+from edge.conversion.precisions import PRECISIONS
 from tf_hmr import joints, method, metrics
 
 LARGEST_FLOAT32_M = 1e-4
 """Budget of the worst vertex of a float32 file, far above rounding errors."""
-
-MEAN_MM = {"float16": 0.3, "w8": 2.0, "int8": 4.0}
-"""Budget of the mean vertex error, by precision."""
 
 MPJPE_PERCENT = 1.0
 """Budget for the change of MPJPE, where the images have labels."""
@@ -177,7 +175,7 @@ def excess(measured: Measured, precision: str) -> str:
                 f"than {LARGEST_FLOAT32_M:g} m, {sample}."
             )
         return ""
-    mean, limit = measured.vertices_mean_mm, MEAN_MM[precision]
+    mean, limit = measured.vertices_mean_mm, PRECISIONS[precision].mean_mm
     if mean > limit:
         return (
             f"The file's vertices are {mean:.2f} mm from Keras' in the mean, "

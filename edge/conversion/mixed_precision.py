@@ -11,15 +11,14 @@ other crops.
 """
 
 import logging
-import sys
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from edge import lint
 from edge.conversion import compare, quantize
-from tf_hmr import method
+from edge.conversion.precisions import PRECISIONS
+from tf_hmr import method, progress
 
 AIM = 0.8
 """Share of the budget to aim at, because errors on other crops differ."""
@@ -59,7 +58,7 @@ def search(
     """
     trial = _Trial(content, inputs)
     plain_recipe = quantize.Recipe(model, precision)
-    aim = AIM * compare.MEAN_MM[precision]
+    aim = AIM * PRECISIONS[precision].mean_mm
     ranges = quantize.ranges(content, plain_recipe, inputs)
     error_mm = trial.error_mm(quantize.apply(content, plain_recipe, ranges))
     if error_mm <= aim:
@@ -69,16 +68,16 @@ def search(
         "takes minutes for a large network (--latency-only does not)",
         precision,
         error_mm,
-        compare.MEAN_MM[precision],
+        PRECISIONS[precision].mean_mm,
     )
     unit_errors = _errors_alone(content, plain_recipe, ranges, trial)
     for _ in range(ATTEMPTS):
         raised_formats = raised(unit_errors, aim)
         recipe = quantize.Recipe(model, precision, raised_formats)
         error_mm = trial.error_mm(quantize.apply(content, recipe, ranges))
-        if error_mm <= AIM * compare.MEAN_MM[precision]:
+        if error_mm <= AIM * PRECISIONS[precision].mean_mm:
             break
-        aim *= 0.9 * AIM * compare.MEAN_MM[precision] / error_mm
+        aim *= 0.9 * AIM * PRECISIONS[precision].mean_mm / error_mm
     return raised_formats
 
 
@@ -125,9 +124,7 @@ def _errors_alone(
     """Error in mm of each unit in each format, all else in float32."""
     units = _units(content, plain_recipe)
     unit_errors = {}
-    for unit in tqdm.tqdm(
-        units, desc="operators", disable=not sys.stderr.isatty()
-    ):
+    for unit in progress.bar(units, "operators"):
         errors = []
         for form in unit.formats[:-1]:
             only = quantize.Only(unit.pattern, form)

@@ -21,17 +21,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from edge.conversion import tflite as convert
+from edge.conversion.precisions import PRECISIONS
 from tf_hmr import method
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 """Operators with weights."""
-
-PARTS = {
-    "float16": {},
-    "w8": {"encoder": "dynamic"},
-    "int8": {"encoder": "static", "regressor": "dynamic"},
-}
-"""Formats of the parts, by precision; the rest is float16."""
 
 _SIGNATURE = "serving_default"
 
@@ -49,15 +43,16 @@ class Recipe:
 
         Args:
             model: its attributes `encoder` and `regressor` are layers.
-            precision: a key of PARTS.
+            precision: a key of PRECISIONS.
             raised: formats by patterns of operators' names, which override
                 the format of their part.
 
         Raises:
-            ValueError: the method lacks a layer that PARTS names.
+            ValueError: the method lacks a layer that the precision names.
         """
         self._parts = {
-            _names(model, part): form for part, form in PARTS[precision].items()
+            _names(model, part): form
+            for part, form in PRECISIONS[precision].parts.items()
         }
         self._raised = dict(raised or {})
 

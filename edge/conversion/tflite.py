@@ -30,6 +30,13 @@ def edge_form(model: method.Method) -> method.Method:
     return method.with_body(model, body)
 
 
+def required_inputs(model: method.Method) -> tuple[str, ...]:
+    """Names of the inputs that the method cannot do without."""
+    return tuple(
+        name for name in model.input_names if name not in model.optional_inputs
+    )
+
+
 def signature(
     model: method.Method, image: tf.DType = tf.uint8
 ) -> dict[str, tf.TensorSpec]:

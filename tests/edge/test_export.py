@@ -15,6 +15,7 @@ from edge import run as device
 from edge.conversion import calibration, compare
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
+from edge.tasks import export as task
 from tests.support import full_disk, photos
 from tests.support.closeness import TOLERANCES, assert_close
 from tf_hmr import joints, method
@@ -82,9 +83,9 @@ def test_a_full_disk_leaves_the_old_three_files(
         (tmp_path / name).write_text(f"the old {name}")
     content = tflite.read_bytes()
     monkeypatch.setattr(method, "load", lambda *_, **__: model)
-    monkeypatch.setattr(export, "_converted", lambda *_: (content, {}))
+    monkeypatch.setattr(task, "_converted", lambda *_: (content, {}))
     measured = compare.Measured(1, "people", 0.0, 0.0, 0.0, {"vertices": 0.0})
-    monkeypatch.setattr(export, "_measured", lambda *_: measured)
+    monkeypatch.setattr(task, "_measured", lambda *_: measured)
     args = export.Args(tmp_path, tmp_path / "a.tflite", crops=1)
     with full_disk.files_of_at_most(size):
         assert export.main(args) == 1
@@ -158,7 +159,7 @@ def other_model(model_folder):
 @pytest.fixture
 def mixed_up(monkeypatch, other_model, tflite):
     """The folder is read as another model than the file was made of."""
-    monkeypatch.setattr(export.method, "load", lambda *_, **__: other_model)
+    monkeypatch.setattr(task.method, "load", lambda *_, **__: other_model)
     monkeypatch.setattr(convert, "edge_form", lambda model: model)
     monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())
 
@@ -182,10 +183,10 @@ def test_check_takes_the_file_and_refuses_another(
     model, tflite, capsys, caplog, monkeypatch, other_model
 ):
     args = export.Args(tflite.parent, check=tflite, crops=1)
-    monkeypatch.setattr(export.method, "load", lambda *_, **__: model)
+    monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
     assert export.main(args) == 0
     assert "float32" in capsys.readouterr().out
-    monkeypatch.setattr(export.method, "load", lambda *_, **__: other_model)
+    monkeypatch.setattr(task.method, "load", lambda *_, **__: other_model)
     assert export.main(args) == 1
     assert "more than 0.0001 m" in caplog.text
 

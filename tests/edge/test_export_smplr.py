@@ -1,13 +1,22 @@
 """SMPLR through the export of every method: clean operators, Keras' outputs."""
 
+import json
+
 import numpy as np
 import pytest
 
-from edge import lint
+from edge import export, lint
+from edge import run as device
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
 from tests.support.closeness import assert_close
-from tf_hmr import method
+from tf_hmr import __main__ as command
+from tf_hmr import inference, method
+from training import config
+from training.data.pipeline import batches
+from training.data.records import records_folder
+from training.data.synthetic import people
+from training.evaluation import evaluator
 
 # Half a minute to convert; the operators of soft-argmax and of the nearest
 # rotation are checked with these, in `make test`.
@@ -105,3 +114,47 @@ def test_the_card_says_what_becomes_of_the_gender(model):
     measured = compare.Measured(1, "none", 0, 0, 0, {})
     notes = card.make(model, "tflite", "float32", measured)["notes"]
     assert "gender is estimated and not used" in notes[0]
+
+
+def test_one_person_is_the_same_in_every_program(model, tmp_path, capsys):
+    """By `python -m tf_hmr`, by the device's file and by evaluate."""
+    example = people.frozen().example(1)
+    photo, weights = tmp_path / "person.jpg", tmp_path / "model"
+    photo.write_bytes(example.image)
+    method.save(model, weights)
+    writer = records_folder.Writer(tmp_path / "records", "test")
+    writer.write(example)
+    writer.finish(None, "tests")
+    out, box = tmp_path / "out", tuple(map(float, example.box))
+
+    args = command.Args((photo,), weights=weights, box=box, out=out)
+    assert command.main(args) == 0
+    of_command = np.load(out / "person_0.npz")
+
+    file = tmp_path / "smplr.tflite"
+    export.export(export.Args(weights, file, crops=2, latency_only=True))
+    words = [file, photo, "--box", *box, "--out", out]
+    assert device.main([str(word) for word in words]) == 0
+    (line,) = (out / "person.jsonl").read_text().splitlines()
+    of_device = json.loads(line)
+
+    source = config.Source(str(tmp_path / "records"), split="test")
+    dataset = batches.eval_dataset(
+        source, 1, model.image_size, model.config.crop_scale
+    )
+    ((_, of_evaluate),) = evaluator.predictions(model, dataset)
+
+    joints = of_command["joints"]
+    assert np.abs(of_device["joints_m"] - joints).max() < 1e-3
+    assert np.abs(of_evaluate.joints[0] - joints).max() < 1e-3
+    assert np.abs(of_evaluate.vertices[0] - of_command["vertices"]).max() < 1e-3
+    difference = of_device["translation_m"] - of_command["translation"]
+    # Metres away: a millimetre in the image plane, a per mille in depth.
+    assert (
+        np.abs(difference / [1, 1, of_command["translation"][2]]).max() < 1e-3
+    )
+    # Another person's body is not within a millimetre.
+    example = people.frozen().example(2)
+    photo.write_bytes(example.image)
+    (other,) = inference.recover(model, photo, [example.box])
+    assert np.abs(other.joints - joints).max() > 1e-3

@@ -4,7 +4,7 @@ import pytest
 
 from edge import report
 from edge.benchmarks import report_page
-from edge.conversion import compare, quantize
+from edge.conversion.precisions import PRECISIONS
 
 SIZES = {"float32": 26.3, "float16": 13.2, "w8": 12.6, "int8": 12.3}
 
@@ -75,12 +75,12 @@ def rows(lines, first: str) -> list[list[str]]:
 
 def test_errors_stand_in_their_columns(found):
     told = {row["precision"]: row for row in rows(lines(found), "precision")}
-    assert list(told) == ["float32", *quantize.PARTS]
+    assert list(told) == ["float32", *PRECISIONS]
     int8 = told["int8"]
     assert (int8["MB"], int8["mean mm"], int8["worst mm"]) == (
         *("12.3", "3.1", "34"),
     )
-    assert int8["budget"] == f"{compare.MEAN_MM['int8']:g} mean"
+    assert int8["budget"] == f"{PRECISIONS['int8'].mean_mm:g} mean"
     assert int8["MPJPE mm"] == "130.50 to 134.25"
     assert (int8["changes"], int8["raised"]) == ("0.57 %", "2")
     assert (int8["GPU, float32"], int8["GPU, its own"]) == ("refused", "0.25")

@@ -1,4 +1,4 @@
-"""Files that are no datasets: bodies, boxes, records, weights, photos."""
+"""Files that are no datasets: bodies, boxes, records, weights."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import scipy.sparse
 
+from tests.fuzz import photo_chain
 from tests.fuzz.formats import Format
 from tests.support import (
     box_files,
@@ -141,4 +142,5 @@ LOADERS = {
     "weights": Format(_weights, ("*.h5",), _read_weights),
     "torch": Format(_torch, ("*.pt",), _read_torch),
     "photos": Format(_photos, ("*",), _read_photos),
+    **photo_chain.LOADERS,
 }

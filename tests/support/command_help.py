@@ -1,13 +1,15 @@
-"""The help of many commands, asked for in one process: imports cost most."""
+"""What many commands answer, in one process: imports cost most."""
 
 import contextlib
 import io
 import json
+import logging
 import os
 import runpy
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.paths import ROOT
@@ -15,21 +17,38 @@ from tests.support.paths import ROOT
 Words = tuple[str, ...]
 
 
-class Help(NamedTuple):
-    """What `python -m WORDS --help` gives."""
+class Answer(NamedTuple):
+    """What `python -m WORDS` gives."""
 
     status: int
     text: str
     errors: str
+    has_tensorflow: bool
+    """Whether this command, or one before it, imported TensorFlow."""
 
 
-def helps(commands: Iterable[Words]) -> dict[Words, Help]:
+def helps(commands: Iterable[Words]) -> dict[Words, Answer]:
     """The help of each command: a module, then its sub-commands."""
+    commands = list(commands)
+    lines = [(*words, "--help") for words in commands]
+    return dict(zip(commands, answers(lines).values(), strict=True))
+
+
+def answers(
+    commands: Iterable[Words], folder: Path = ROOT
+) -> dict[Words, Answer]:
+    """What each command line answers, run after each other in one process.
+
+    Args:
+        commands: a module, then its words.
+        folder: in which they run.
+    """
     commands = list(commands)
     process = subprocess.run(
         [sys.executable, "-m", "tests.support.command_help"],
-        cwd=ROOT,
-        env=os.environ | {"COLUMNS": "400", "NO_COLOR": "1"},
+        cwd=folder,
+        env=os.environ
+        | {"COLUMNS": "400", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
         input=json.dumps(commands),
         capture_output=True,
         text=True,
@@ -38,14 +57,15 @@ def helps(commands: Iterable[Words]) -> dict[Words, Help]:
     assert process.returncode == 0, process.stderr
     outputs = json.loads(process.stdout.splitlines()[-1])
     return {
-        words: Help(*output)
+        words: Answer(*output)
         for words, output in zip(commands, outputs, strict=True)
     }
 
 
-def _help(words: list[str]) -> Help:
+def _answer(words: list[str]) -> Answer:
     text, errors = io.StringIO(), io.StringIO()
-    sys.argv = [*words, "--help"]
+    sys.argv = list(words)
+    logging.root.handlers.clear()  # Those of the command before.
     status = 0
     with (
         contextlib.redirect_stdout(text),
@@ -57,9 +77,10 @@ def _help(words: list[str]) -> Help:
             status = end.code or 0
         except Exception as error:  # Told to the test that asks for it.
             status = f"{type(error).__name__}: {error}"
-    return Help(status, text.getvalue(), errors.getvalue())
+    has_tensorflow = "tensorflow" in sys.modules
+    return Answer(status, text.getvalue(), errors.getvalue(), has_tensorflow)
 
 
 if __name__ == "__main__":
-    answers = [_help(words) for words in json.load(sys.stdin)]
-    print("\n" + json.dumps(answers))
+    outputs = [_answer(words) for words in json.load(sys.stdin)]
+    print("\n" + json.dumps(outputs))

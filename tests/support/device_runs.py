@@ -13,12 +13,12 @@ import numpy as np
 from edge.conversion import (
     calibration,
     compare,
-    quantize,
+    precisions,
 )
 from edge.targets import debian
 from tf_hmr import method
 
-PRECISIONS = ("float32", *quantize.PARTS)
+PRECISIONS = ("float32", *precisions.PRECISIONS)
 
 
 PATIENCE_S = 1500

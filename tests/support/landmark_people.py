@@ -1,11 +1,14 @@
 """Landmarks that are the true joints of posed bodies, in a photo."""
 
+import dataclasses
+
 import numpy as np
 
 from tf_hmr import joints
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, rotations
+from training.data.records import schema
 
 SIZE = (400, 300)
 NAMES = joints.BLAZEPOSE_OF_KEYPOINT
@@ -55,3 +58,18 @@ def standing(rng: np.random.Generator, by: float = 0.2) -> np.ndarray:
     pose = rng.normal(0, by, (24, 3))
     pose[0] = [np.pi, 0, 0]
     return pose
+
+
+def of_example(example: schema.Example, size: float = 1.0) -> schema.Example:
+    """A record with the landmarks that its labels are.
+
+    Args:
+        example: with keypoints and 3D joints.
+        size: factor of the points in metres.
+    """
+    rows = list(joints.select(list(NAMES), of=joints.KEYPOINTS))
+    landmarks = np.zeros((len(joints.BLAZEPOSE33), 7), np.float32)
+    landmarks[ROWS, :2] = example.keypoints[rows, :2]
+    landmarks[ROWS, 2:5] = size * example.joints3d[rows, :3]
+    landmarks[ROWS, 5:] = 1
+    return dataclasses.replace(example, landmarks=landmarks)

@@ -129,7 +129,7 @@ def start(folder, *words, function=train_here, **environment) -> Running:
 
 def _run(function, words, environment, errors: str) -> None:
     """Calls the function in a forked process, which ends with its status."""
-    from training import fit
+    from training.tasks import fit
 
     gc.freeze()  # As tests/conftest.py.
     gc.set_threshold(50_000, 20, 20)

@@ -13,6 +13,7 @@ from tf_hmr import fit_keypoints as cli
 from tf_hmr import joints, keypoint_fitting, metrics
 from tf_hmr.formats import keypoint_files, openpose_files
 from tf_hmr.smplify import initialization, priors
+from tf_hmr.tasks import fit_keypoints as command_task
 from training.data.synthetic import people as synthetic
 
 PHOTOS = paths.DATA / "photo_keypoints.json"
@@ -102,7 +103,7 @@ def openpose(folder, subjects) -> Path:
 @pytest.fixture
 def run(monkeypatch, fitter, tmp_path, caplog, capsys):
     monkeypatch.setattr(
-        cli.keypoint_fitting, "PeopleFitter", lambda *_, **__: fitter
+        command_task.keypoint_fitting, "PeopleFitter", lambda *_, **__: fitter
     )
 
     def run(path, **values):
@@ -135,11 +136,11 @@ def test_other_schedules_meet_the_keypoints_too(
 ):
     """As the command runs them; fewer steps, no XLA, one start each."""
     plain = functools.partial(keypoint_fitting.PeopleFitter, jit=False)
-    monkeypatch.setattr(cli.keypoint_fitting, "PeopleFitter", plain)
-    full = cli._SCHEDULES[schedule]
+    monkeypatch.setattr(command_task.keypoint_fitting, "PeopleFitter", plain)
+    full = command_task._SCHEDULES[schedule]
     stages = [dataclasses.replace(each, steps=60) for each in full.stages]
     short = dataclasses.replace(full, stages=tuple(stages))
-    monkeypatch.setitem(cli._SCHEDULES, schedule, short)
+    monkeypatch.setitem(command_task._SCHEDULES, schedule, short)
     monkeypatch.setattr(keypoint_fitting, "STARTS", 1)
     path, out = openpose(tmp_path, subjects), tmp_path / "out"
     assert cli.main(cli.Args(path, out, schedule=schedule)) == 0
@@ -181,7 +182,7 @@ def test_a_body_of_another_topology_needs_its_own_prior(
     run, subjects, body_data, tmp_path, monkeypatch
 ):
     other = dataclasses.replace(body_data, topology="smpl")
-    monkeypatch.setattr(cli.BodyData, "load", lambda _: other)
+    monkeypatch.setattr(command_task.BodyData, "load", lambda _: other)
     status, (line,), _ = run(openpose(tmp_path, subjects))
     assert status == 1
     assert "Give --prior gmm_08.pkl" in line
@@ -297,7 +298,7 @@ def one_fit(fitter, subjects):
 def run_quickly(run, one_fit, monkeypatch):
     one_fit.tasks.clear()
     monkeypatch.setattr(
-        cli.keypoint_fitting, "PeopleFitter", lambda *_, **__: one_fit
+        command_task.keypoint_fitting, "PeopleFitter", lambda *_, **__: one_fit
     )
     return run
 
@@ -322,14 +323,14 @@ def test_names_of_data_stay_in_the_folder(run_quickly, subjects, tmp_path):
 def test_counts_are_those_of_people_written(
     run_quickly, subjects, tmp_path, monkeypatch
 ):
-    write = cli.person_files.write
+    write = command_task.person_files.write
 
     def fail_once(stem, *arguments):
         if stem.name == "b_0":
             raise OSError("no space left")
         write(stem, *arguments)
 
-    monkeypatch.setattr(cli.person_files, "write", fail_once)
+    monkeypatch.setattr(command_task.person_files, "write", fail_once)
     path = tmp_path / "r.json"
     path.write_text(json.dumps([result(subjects[0], i) for i in "abc"]))
     status, errors, printed = run_quickly(path)

@@ -1,8 +1,10 @@
+import gzip
 import hashlib
 import io
 import subprocess
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +134,39 @@ def test_a_file_that_is_no_wheel(tmp_path, capsys, content, message):
     assert landmark_files.main(["--from", str(path)]) == 1
     errors = capsys.readouterr().err
     assert message in errors and errors.count("\n") == 1
+
+
+def test_an_encrypted_wheel_is_one_line(wheel, capsys):
+    content = bytearray(wheel.read_bytes())
+    for start in (content.index(b"PK\3\4") + 6, content.index(b"PK\1\2") + 8):
+        content[start] |= 1  # The flags of the member.
+    wheel.write_bytes(content)
+    assert landmark_files.main(["--from", str(wheel)]) == 1
+    errors = capsys.readouterr().err
+    assert "is not a wheel" in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-8] + b"checksum",
+        lambda content: content[:20] + b"\xff" * 20 + content[40:],
+    ],
+    ids=["cut", "checksum", "inside"],
+)
+def test_a_damaged_tarball_is_one_line(wheel, monkeypatch, capsys, damaged):
+    landmark_files.fetch(wheel)
+
+    def make(folder):
+        packed = gzip.compress(b"no tarball" * 2000)
+        Path(f"{folder}/objectron.tgz").write_bytes(damaged(packed))
+
+    monkeypatch.setattr(landmark_files.shutil, "which", lambda name: name)
+    monkeypatch.setattr(subprocess, "run", tool_that_writes(make))
+    assert landmark_files.main(["--crowds"]) == 1
+    errors = capsys.readouterr().err
+    assert "is not npm's package" in errors and errors.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,65 @@ def test_a_fit_is_nearer_to_the_landmarks_than_its_start(lifter, fitter, tasks):
         assert after.error < 0.8 * before.error
 
 
+def test_a_photo_twice_as_large_shows_the_same_people(lifter, tasks):
+    lift = landmark_fitting.PeopleLifter(lifter)
+    larger = []
+    for task in tasks:
+        landmarks = task.landmarks.copy()
+        # The centre of the first pixel is (0, 0), not its corner.
+        landmarks[:, :2] = 2 * landmarks[:, :2] + 0.5
+        width, height = task.size
+        larger.append(
+            landmark_fitting.Task(landmarks, (2 * width, 2 * height), 2 * FOCAL)
+        )
+    for before, after in zip(lift(tasks), lift(larger), strict=True):
+        assert_close("body_metres", after.person.joints, before.person.joints)
+        assert_close(
+            "body_metres", after.person.translation, before.person.translation
+        )
+        assert after.error == pytest.approx(before.error, 1e-3)
+
+
+def test_the_error_is_that_of_the_crop(lifter, tasks):
+    """The mean distance of what is seen, at 224 pixels, by hand."""
+    for fitted, task in zip(
+        landmark_fitting.PeopleLifter(lifter)(tasks), tasks, strict=True
+    ):
+        person, points = (
+            fitted.person,
+            landmark_fitting.keypoints(task.landmarks),
+        )
+        distances = [
+            np.linalg.norm(pixels - points[joints.KEYPOINTS.index(name), :2])
+            for name, pixels in zip(
+                person.joint_names, person.keypoints_px, strict=True
+            )
+            if points[joints.KEYPOINTS.index(name), 2] > 0
+        ]
+        side = person.crop_box[2]
+        assert fitted.error == pytest.approx(224 * np.mean(distances) / side)
+
+
+def test_a_fit_starts_from_the_lifter_and_weighs_its_joints(
+    lifter, tasks, monkeypatch
+):
+    fitter = landmark_fitting.PeopleFitter(lifter)
+    received = []
+    monkeypatch.setattr(
+        fitter, "_fitter", lambda tasks, progress: received.extend(tasks)
+    )
+    fitter(tasks)
+    lifted = landmark_fitting.PeopleLifter(lifter)(tasks)
+    for fit_task, before, task in zip(received, lifted, tasks, strict=True):
+        person = before.person
+        assert_close("exact", fit_task.start[0], person.pose)
+        assert_close("exact", fit_task.start[1], person.betas)
+        assert (fit_task.size, fit_task.focal_px) == (task.size, FOCAL)
+        for name, point in zip(person.joint_names, person.joints, strict=True):
+            row = fit_task.keypoints_3d[joints.KEYPOINTS.index(name)]
+            assert_close("exact", row, [*point, 1])
+
+
 def test_a_batch_size_pads_and_splits_and_changes_nothing(
     lifter, fitter, tasks
 ):
@@ -151,6 +210,11 @@ def test_hidden_landmarks_are_no_keypoints_of_the_image(tasks):
     landmarks[wrist, 5] = landmark_fitting.MIN_CONFIDENCE - 0.05
     row = joints.KEYPOINTS.index("left_wrist")
     assert landmark_fitting.keypoints(landmarks)[row, 2] == 0
+    # Seen, but as likely as not outside of the photo.
+    landmarks[wrist, 5:] = 0.5
+    assert landmark_fitting.keypoints(landmarks)[row, 2] == 0
+    landmarks[wrist, 5:] = 0.6
+    assert landmark_fitting.keypoints(landmarks)[row, 2] == np.float32(0.36)
     toe = joints.KEYPOINTS.index("right_big_toe")
     foot = joints.BLAZEPOSE33.index("right_foot_index")
     assert_close(

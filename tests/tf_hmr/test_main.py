@@ -22,6 +22,7 @@ from tf_hmr import (
     rendering,
 )
 from tf_hmr.geometry import camera, crop
+from tf_hmr.tasks import photos as task
 
 BOX = (60.0, 30.0, 90.0, 200.0)
 OF_ALL = ("_people.png", ".glb", ".html")
@@ -37,7 +38,7 @@ def run(monkeypatch, model, tmp_path, caplog):
 
     The model is loaded once for all tests.
     """
-    monkeypatch.setattr(cli.method, "load", lambda *_, **__: model)
+    monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
 
     def run(*paths, **values):
         caplog.clear()
@@ -196,7 +197,7 @@ def test_an_error_of_many_lines_becomes_one(run, photo, monkeypatch):
     def refuse(path):
         raise ValueError("first line\n  second line")
 
-    monkeypatch.setattr(cli.inference, "read_photo", refuse)
+    monkeypatch.setattr(task.inference, "read_photo", refuse)
     assert run(photo, box=BOX) == (1, ["first line second line"])
 
 
@@ -246,7 +247,7 @@ def test_an_answer_that_is_no_person_leaves_the_others(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(cli.inference, "recover"), (cli.person_files, "write")],
+    [(task.inference, "recover"), (task.person_files, "write")],
 )
 def test_opencv_s_errors_name_the_photo(
     run, photo, tmp_path, monkeypatch, module, name
@@ -391,7 +392,7 @@ def test_openpose_folder_gives_each_photo_its_file(run, tmp_path):
 def find(monkeypatch, tmp_path, caplog):
     """Runs the command without weights, as `run` does; lifts only."""
     lift = recovery.Recoverer("lift")
-    monkeypatch.setattr(cli.recovery, "Recoverer", lambda *_: lift)
+    monkeypatch.setattr(task.recovery, "Recoverer", lambda *_: lift)
 
     def find(*paths, **values):
         caplog.clear()
@@ -477,9 +478,9 @@ def test_a_photo_named_like_a_person_of_another(tmp_path):
 def test_photos_are_taken_together_until_they_are_many():
     def photo(people, side=10):
         sighting = recovery.Sighting(dict.fromkeys(range(people)), [])
-        return cli._Photo(None, np.zeros((side, side, 0)), None, sighting)
+        return task._Photo(None, np.zeros((side, side, 0)), None, sighting)
 
-    most = cli._CHUNK_PEOPLE
+    most = task._CHUNK_PEOPLE
     photos_ = [photo(most - 1), photo(1), photo(0), photo(1, 20_000), photo(2)]
-    chunks = [len(chunk) for chunk in cli._chunks(photos_)]
+    chunks = [len(chunk) for chunk in task._chunks(photos_)]
     assert chunks == [2, 2, 1]

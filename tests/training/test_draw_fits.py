@@ -12,6 +12,7 @@ from training import config, draw_fits, fit
 from training.data.pipeline import batches
 from training.data.records import parsing, schema, shards
 from training.engine import fit_store, workdir
+from training.tasks import draw_fits as task
 
 STEP, COUNT = 40, 3
 
@@ -45,13 +46,13 @@ def run(tiny_records, body_data, tmp_path_factory):
 
 
 def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
-    shown, sheet = [], draw_fits.visualization.sheet
+    shown, sheet = [], task.visualization.sheet
 
     def keep(rows, title, columns):
         shown.extend([title, *rows])
         return sheet(rows, title, columns)
 
-    monkeypatch.setattr(draw_fits.visualization, "sheet", keep)
+    monkeypatch.setattr(task.visualization, "sheet", keep)
     out = tmp_path / "new" / "fits.png"
     words = [str(run), f"--out={out}", f"--count={COUNT}"]
     assert draw_fits.main(words) == 0
@@ -60,7 +61,7 @@ def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
     assert title == f"step {STEP}: {COUNT} of 28 fits"
     noted = workdir.noted(run)["sources"][0]["records"]
     scale = fit.load_experiment("spin_quick").method.crop_scale
-    side = draw_fits.SIDE
+    side = task.SIDE
     source = config.Source(noted)
     (batch,) = batches.eval_dataset(
         source, COUNT, side, scale, rows=range(4, 4 + COUNT)
@@ -84,7 +85,7 @@ def test_another_body_than_the_runs_is_refused(
     run, body_data, tmp_path, monkeypatch, capsys
 ):
     other = dataclasses.replace(body_data, topology="smpl")
-    bodies = draw_fits.BodyData
+    bodies = task.BodyData
     monkeypatch.setattr(bodies, "load", lambda name: other)
     words = [str(run), f"--out={tmp_path / 'fits.png'}", "--body=mine"]
     assert draw_fits.main(words) == 1

@@ -1,6 +1,5 @@
 """Figures of bodies of landmarks."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -13,9 +12,6 @@ from training.data.records import records_folder
 from training.data.synthetic import people
 
 COUNT = 4
-KEYPOINT_ROWS = list(
-    joints.select(list(landmark_people.NAMES), of=joints.KEYPOINTS)
-)
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +20,10 @@ def records(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     writer = records_folder.Writer(folder, "test")
     for number, example in enumerate(people.frozen().examples(0, COUNT)):
-        landmarks = np.zeros((33, 7), np.float32)
-        rows = landmark_people.ROWS
-        landmarks[rows, :2] = example.keypoints[KEYPOINT_ROWS, :2]
-        landmarks[rows, 2:5] = 1.3 * example.joints3d[KEYPOINT_ROWS, :3]
-        landmarks[rows, 5:] = 1
+        example = landmark_people.of_example(example, size=1.3)
         if number == COUNT - 1:
-            landmarks[rows, :2] += 60
-        writer.write(dataclasses.replace(example, landmarks=landmarks))
+            example.landmarks[:, :2] += 60
+        writer.write(example)
     writer.finish(None, "tests", {"skipped": {"BlazePose sees nobody": 2}})
     return folder
 
@@ -48,7 +40,19 @@ def test_true_landmarks_have_no_error_of_form(results):
     """They are 1.3 times too large: a similarity takes that away."""
     errors = results["all"]["landmarks"]
     assert errors["pa_mpjpe_mm"] < 0.1
-    assert 50 < errors["mpjpe_mm"] < 300
+    limbs, hips = (
+        list(joints.select(names, of=joints.KEYPOINTS))
+        for names in (evaluate_landmarks.LIMBS, evaluate_landmarks.HIPS)
+    )
+    distances = [
+        np.linalg.norm(
+            example.joints3d[limbs, :3] - example.joints3d[hips, :3].mean(0),
+            axis=1,
+        )
+        for example in people.frozen().examples(0, COUNT)
+    ]
+    assert errors["mpjpe_mm"] == pytest.approx(300 * np.mean(distances), 1e-4)
+    assert "error_px" not in errors
 
 
 def test_the_lifter_stands_between_the_mean_pose_and_the_truth(results):
@@ -59,6 +63,13 @@ def test_the_lifter_stands_between_the_mean_pose_and_the_truth(results):
 def test_who_is_left_out_and_who_is_good_is_counted(results):
     assert results["people"] == COUNT
     assert results["good_2d"] == COUNT - 1
+    assert results["pck_05"] == pytest.approx(100 * (COUNT - 1) / COUNT)
+    # The last one is not among those of good 2D.
+    of_all, of_good = (
+        results[rows]["mean_pose"]["pa_mpjpe_mm"]
+        for rows in ("all", "of_good_2d")
+    )
+    assert of_all != pytest.approx(of_good, 1e-3)
     assert results["left_out"] == {"BlazePose sees nobody": 2}
 
 
@@ -66,3 +77,18 @@ def test_records_without_landmarks_are_refused(tiny_records, capsys):
     folder = tiny_records / "synthetic_v1"
     assert evaluate_landmarks.main(["--records", str(folder)]) == 1
     assert "lacks landmarks" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_fits_are_measured_beside_the_lifter(records, tmp_path):
+    out = tmp_path / "figures.json"
+    words = ["--records", records, "--out", out, "--keypoints"]
+    words += ["--batch-size", 4]
+    assert evaluate_landmarks.main([str(word) for word in words]) == 0
+    results = json.loads(out.read_text())["of_good_2d"]
+    assert set(results) == {
+        *("mean_pose", "landmarks", "lifter", "fit", "keypoints")
+    }
+    # Fits meet the landmarks in the image.
+    assert results["fit"]["error_px"] < results["lifter"]["error_px"]
+    assert results["keypoints"]["error_px"] < results["lifter"]["error_px"]

@@ -21,6 +21,7 @@ from training.data.pipeline import statistics
 from training.engine import run_log, workdir
 from training.evaluation import evaluator
 from training.evaluation import results as scores
+from training.tasks import fit as task
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
@@ -76,7 +77,7 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
     )
     monkeypatch.setattr(visualization, "sheet", lambda rows: None)
     source = config.Source(str(tiny_records / "synthetic"))
-    evaluate = fit.validation(config.Data(sources=(source,)), None)
+    evaluate = task.validation(config.Data(sources=(source,)), None)
     method = types.SimpleNamespace(
         image_size=16, config=types.SimpleNamespace(crop_scale=1.2)
     )
@@ -215,7 +216,7 @@ def start_of(body_data):
             ),
             initialize_from_mean=lambda *mean: means.append(mean),
         )
-        fit.start(method, data, "none")
+        task.start(method, data, "none")
         return means[0] if means else None
 
     return start

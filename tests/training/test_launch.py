@@ -116,7 +116,9 @@ def test_a_stop_reaches_the_workers(tmp_path, plan):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_a_stop_while_workers_start_reaches_them(tmp_path, number):
     start = starter(tmp_path, "waits", "waits")
     workers = []
@@ -138,6 +140,20 @@ def test_a_stop_while_workers_start_reaches_them(tmp_path, number):
             worker.kill()
     assert status == exit_status.STOPPED
     assert (tmp_path / "saved-0").exists() and (tmp_path / "saved-1").exists()
+
+
+def test_a_closed_terminal_that_nohup_hides_stops_nobody(tmp_path):
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def start():
+        os.kill(os.getpid(), signal.SIGHUP)
+        return starter(tmp_path, "0", "0")()
+
+    try:
+        assert launch.supervise(start, restarts=0) == exit_status.COMPLETE
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, previous)
 
 
 def test_what_ends_before_any_worker_is_one_line(tmp_path, capsys, monkeypatch):

@@ -10,6 +10,7 @@ from scipy import stats
 from tf_hmr.networks import pose_vae as vae_part
 from training import fit, pose_vae
 from training.engine import run_log
+from training.tasks import pose_vae as task
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
@@ -26,12 +27,12 @@ TINY = (
 def test_area_under_the_curve_of_normal_scores(rng):
     """Of scores apart by d deviations it is Phi(d / sqrt 2)."""
     human, random = rng.normal(0, 1, 4000), rng.normal(1.5, 1, 5000)
-    points, area = pose_vae.roc(human, random)
+    points, area = task.roc(human, random)
     assert area == pytest.approx(stats.norm.cdf(1.5 / 2**0.5), abs=0.01)
     assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(
         area, abs=0.01
     )
-    _, same = pose_vae.roc(human, human)
+    _, same = task.roc(human, human)
     assert same == pytest.approx(0.5)
 
 
@@ -40,7 +41,7 @@ def test_angles_are_between_rotations(rng):
     poses = rng.normal(0, 0.5, (5, vae_part.NUMBERS))
     moved = poses.copy()
     poses[:, 3:6], moved[:, 3:6] = [0.2, 0, 0], [0.7, 0, 0]
-    found = pose_vae.angles_deg(poses, moved)
+    found = task.angles_deg(poses, moved)
     assert found.shape == (5, 23)
     np.testing.assert_allclose(found[:, 1], np.degrees(0.5), rtol=1e-9)
     np.testing.assert_allclose(np.delete(found, 1, axis=1), 0, atol=1e-4)
@@ -48,7 +49,7 @@ def test_angles_are_between_rotations(rng):
 
 def test_random_poses_are_as_their_names_say(rng):
     like = rng.uniform(-0.4, 0.9, (300, vae_part.NUMBERS))
-    drawn = pose_vae.random_poses(like, rng)
+    drawn = task.random_poses(like, rng)
     inside = drawn["same_ranges"]
     assert (inside >= like.min(axis=0)).all()
     assert (inside <= like.max(axis=0)).all()
@@ -71,7 +72,7 @@ def test_the_stage_alone_then_the_command(tiny_records, tmp_path, capsys):
     records = f"--records={tiny_records / 'synthetic_v1'}"
     assert pose_vae.main([*words, records]) == 0
     assert "12 poses" in capsys.readouterr().out
-    found = json.loads((out / pose_vae.FILE).read_text())
+    found = json.loads((out / task.FILE).read_text())
     assert set(found["auc"]) == {"any_rotation", "same_ranges"}
     assert 0 < found["reconstruction_deg"] < 90
     for name in ("samples", "reconstructions", "roc"):

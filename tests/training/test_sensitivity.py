@@ -13,6 +13,7 @@ from tf_hmr import joints, method
 from tf_hmr.geometry import crop
 from training import sensitivity
 from training.evaluation import sensitivity_maps
+from training.tasks import sensitivity as task
 
 SIZE = 56
 # The pixel that the method below looks at, in pixels of a crop of 224.
@@ -38,7 +39,7 @@ class OneEyed:
         images = inputs["image"].numpy()
         found = np.tile(self.found, (len(images), 1, 1))
         pixel = images[:, EYE_ROW, EYE_COLUMN, 0]
-        found[pixel == sensitivity.GREY, WRIST, 0] += 0.140
+        found[pixel == task.GREY, WRIST, 0] += 0.140
         nothing = tf.zeros(1)
         return method.Prediction(
             nothing, nothing, nothing, tf.constant(found), nothing, nothing
@@ -55,10 +56,7 @@ def person(rng):
 
 def expected(square, stride):
     """(P, P) bool: whether a square there covers the pixel's middle."""
-    near = (
-        np.abs(sensitivity.square_centres(stride)[:, None] - EYE_PX)
-        <= square / 2
-    )
+    near = np.abs(task.square_centres(stride)[:, None] - EYE_PX) <= square / 2
     return near[:, :1] & near[:, 1]
 
 
@@ -67,9 +65,7 @@ def test_the_map_is_hot_where_the_square_hides_what_is_seen(
     person, square, stride
 ):
     seeing = OneEyed(person["joints3d"])
-    ((image, plain, grown),) = sensitivity.maps(
-        seeing, [person], square, stride
-    )
+    ((image, plain, grown),) = task.maps(seeing, [person], square, stride)
     assert (image == person["image"]).all()
     assert_close("float32_mm", plain[WRIST], 30)
     hot = expected(square, stride)
@@ -81,17 +77,17 @@ def test_the_map_is_hot_where_the_square_hides_what_is_seen(
 
 def test_without_labels_a_joint_is_held_to_itself(person):
     seeing = OneEyed(person.pop("joints3d"))
-    ((_, plain, grown),) = sensitivity.maps(seeing, [person], 40, 20)
+    ((_, plain, grown),) = task.maps(seeing, [person], 40, 20)
     assert_close("float32_mm", plain, np.zeros(14))
     assert_close("float32_mm", grown[..., WRIST].max(), 140)
 
 
 def test_squares_have_their_size_and_reach_every_pixel():
     image = np.zeros((112, 112, 3), np.uint8)
-    crops = sensitivity.covered(image, 40, 20)
-    count = len(sensitivity.square_centres(20))
+    crops = task.covered(image, 40, 20)
+    count = len(task.square_centres(20))
     assert count == 11 and crops.shape == (count**2, 112, 112, 3)
-    grey = (crops == sensitivity.GREY).all(axis=-1)
+    grey = (crops == task.GREY).all(axis=-1)
     inner = grey.reshape(count, count, 112, 112)[1:-1, 1:-1]
     sides = inner.any(axis=2).sum(axis=-1), inner.any(axis=3).sum(axis=-1)
     assert all(np.isin(side, (20, 21)).all() for side in sides)
@@ -140,17 +136,17 @@ def test_a_photo_is_cropped_at_its_box(model, tmp_path):
     cv2.imwrite(str(photo), pixels[..., ::-1])
     flags = sensitivity.Sensitivity(model, tmp_path, photo=photo)
     boxed = dataclasses.replace(flags, box=(20, 10, 60, 70))
-    (example,) = sensitivity.photo_examples(boxed, model)
+    (example,) = task.photo_examples(boxed, model)
     box = crop.square_box(boxed.box, model.config.crop_scale)
     expected = crop.crop_image(pixels, box, model.image_size)
     assert (example["image"] == expected).all()
-    ((_, plain, grown),) = sensitivity.maps(model, [example], 60, 75)
+    ((_, plain, grown),) = task.maps(model, [example], 60, 75)
     assert not plain.any() and grown.max() > 1
-    (whole,) = sensitivity.photo_examples(flags, model)
+    (whole,) = task.photo_examples(flags, model)
     assert (whole["image"] != example["image"]).any()
     outside = dataclasses.replace(flags, box=(500, 0, 9, 9))
     with pytest.raises(ValueError, match="outside the image"):
-        list(sensitivity.photo_examples(outside, model))
+        list(task.photo_examples(outside, model))
 
 
 @pytest.mark.parametrize(

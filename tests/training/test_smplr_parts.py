@@ -9,6 +9,7 @@ import pytest
 from tests.support.closeness import assert_close
 from tf_hmr import method
 from training import smplr_figures, smplr_parts
+from training.tasks import smplr_parts as task
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
@@ -39,13 +40,13 @@ def model(fit_without_xla, folder):
 
 @pytest.fixture(scope="module")
 def people(model, tiny_records):
-    return smplr_parts.read_people(model, tiny_records / "synthetic_v1", "test")
+    return task.read_people(model, tiny_records / "synthetic_v1", "test")
 
 
 def test_the_truth_in_every_place_leaves_no_error(model, people):
     """And each truth alone is nearer than none."""
     exact = people._replace(places=people.true_places, scale=people.true_scale)
-    found = smplr_parts.on_pictures(model, exact)
+    found = task.on_pictures(model, exact)
     # The mean that stands for the pelvis is a centimetre off.
     assert found["points_mm"] < 15 < 150 < found["mean_points_mm"]
     assert_close("exact", found["scale_off_percent"], 0)
@@ -53,7 +54,7 @@ def test_the_truth_in_every_place_leaves_no_error(model, people):
     off = people._replace(
         places=people.true_places, scale=1.1 * people.true_scale
     )
-    found = smplr_parts.on_pictures(model, off)
+    found = task.on_pictures(model, off)
     assert found["scale_off_percent"] == pytest.approx(10, abs=1e-3)
     assert found["points_scale_known_mm"] < 15 < found["points_mm"]
 
@@ -62,16 +63,16 @@ def test_replacing_pose_and_root_and_shape_gives_the_body(model, people):
     rows = (("pose", "root", "shape"), ("pose", "root"), ())
     errors = []
     for parts in rows:
-        found = smplr_parts._keypoints(model, people, parts)
+        found = task._keypoints(model, people, parts)
         true = people.true_joints - people.true_joints[:, :1]
         errors.append(np.abs(found - found[:, :1] - true).max())
     assert errors[0] < 1e-5 < errors[1] < errors[2]
 
 
 def test_noise_goes_through_the_networks_as_it_is_drawn(model, people):
-    clean = smplr_parts.sample(model, people, 0.0, seed=0)
-    noisy = smplr_parts.sample(model, people, 1.0, seed=0)
-    values = smplr_parts.sampled_values(model, people, noisy)
+    clean = task.sample(model, people, 0.0, seed=0)
+    noisy = task.sample(model, people, 1.0, seed=0)
+    values = task.sampled_values(model, people, noisy)
     assert 15 < values["noisy_mm"] < 35
     # Untrained, the denoiser is the identity.
     assert values["denoised_mm"] == values["noisy_mm"]
@@ -113,7 +114,7 @@ def test_the_command_writes_numbers_and_figures(folder, tiny_records, tmp_path):
     )
     assert smplr_parts.main(options) == 0
     numbers = json.loads((tmp_path / "parts.json").read_text())
-    assert set(numbers["replaced"]) == set(smplr_parts.REPLACED)
+    assert set(numbers["replaced"]) == set(task.REPLACED)
     assert numbers["people"] == 12
     for name in ("maps.png", "points-noise-1.png", "bodies.png"):
         assert cv2.imread(str(tmp_path / name)).std() > 1

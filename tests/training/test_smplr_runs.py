@@ -1,20 +1,17 @@
 """Whole runs of SMPLR's stages: killed in each, and on two devices."""
 
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.support import plain_body, processes
+from tests.support import processes
 from tests.support.closeness import assert_close
-from tf_hmr import method
-from training import fit
-from training.engine import run_log
-from training.engine import step as steps
+from tests.support.whole_runs import PATIENCE_S, end, losses, train_here
 
 STAGES = ("shape", "pose", "pose_smpl", "denoiser", "encoder", "train")
 STEPS = 4
 TINY = (
+    "smplr_quick",
     "--method.width=8",
     "--method.stem",
     *("8", "8", "8"),
@@ -30,46 +27,12 @@ TINY = (
     "--steps-per-call=1",
     f"--steps={STEPS}",
 )
-PATIENCE_S = 900
-
-
-def train_here(folder: str, records: str, where: str, *words: str) -> None:
-    """What each process runs."""
-    fit.Body = method.Body = plain_body.make
-    if where == "cpu:2" or "descent" in words:
-        # Adam divides a wrong scale of the gradients away; descent shows it.
-        steps.optimizer = processes.plain_descent
-    flags = [word for word in words if word != "descent"]
-    experiment, options = fit.parse(
-        [
-            "smplr_quick",
-            *(f"--workdir={folder}", f"--records={records}"),
-            *(f"--devices={where}", *TINY, *flags),
-        ]
-    )
-    fit.fit(experiment, options, "smplr_quick")
-
-
-def losses(folder: Path) -> dict[int, dict]:
-    """Values of the training lines by step, without times."""
-    lines = run_log.read_metrics(folder / run_log.METRICS_FILE)
-    times = ("images_per_s", "trained_s")
-    return {
-        line["step"]: {k: v for k, v in line.items() if k not in times}
-        for line in lines
-        if "loss" in line
-    }
-
-
-def end(process) -> None:
-    _, error = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, error[-3000:]
 
 
 @pytest.mark.slow  # Seven starts.
 def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
     flags = [f"--before.{n}.steps={STEPS}" for n in range(len(STAGES) - 1)]
-    words = (str(tiny_records), "cpu", *flags)
+    words = (str(tiny_records), "cpu", *TINY, *flags)
     whole = processes.start(tmp_path / "whole", *words, function=train_here)
     end(whole)
     folder, killed = tmp_path / "killed", []
@@ -101,7 +64,7 @@ def test_two_devices_train_with_pictures_as_one(tiny_records, tmp_path):
     found = []
     for where in ("cpu:1", "cpu:2"):
         folder = tmp_path / where.replace(":", "")
-        words = (str(tiny_records), where, *flags)
+        words = (str(tiny_records), where, *TINY, *flags)
         end(processes.start(folder, *words, function=train_here))
         found.append(losses(folder))
     assert [line["kind"] for line in found[0].values()] == (

@@ -22,6 +22,7 @@ import tensorflow as tf
 from tf_hmr import joints
 from tf_hmr.body import points as body_points
 from tf_hmr.body.data import BodyData
+from tf_hmr.body.skin_samples import SkinSamples
 
 
 class BodyMesh(NamedTuple):
@@ -94,9 +95,9 @@ class Body:
             self._surface = _points(body_points.surface_points(data))
             points, gather = body_points.of_keypoints(data, self.joint_names)
             self._keypoints, self._gather = _points(points), _constant(gather)
-        compiled = _compiled if jit else _plain
-        self._mesh_function = compiled(self._pose_points, self._mesh)
-        self._keypoints_function = compiled(
+        self._compiler = _compiled if jit else _plain
+        self._mesh_function = self._compiler(self._pose_points, self._mesh)
+        self._keypoints_function = self._compiler(
             self._posed_keypoints, lambda *outputs: outputs
         )
 
@@ -141,6 +142,38 @@ class Body:
             point x of a bone of the resting body moves to R x + o.
         """
         return self._pose(*cast_arguments(self.data, rotmats, betas))[1:3]
+
+    def skin_sampler(
+        self, samples: SkinSamples
+    ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """Makes a function that poses samples of the skin without the mesh.
+
+        Args:
+            samples: N vertices of this body.
+
+        Returns:
+            A function of the arguments of a call, with its errors, to points
+            (B, N, 3), metres, the same as of a call; and their normals
+            (B, N, 3), about one long: blended rotations shrink them a little.
+        """
+        with tf.init_scope():
+            points = _points(
+                body_points.surface_points(self.data, samples.vertices)
+            )
+            normals = _constant(samples.normals.T)
+
+        def blend(rotmats, betas):
+            return _blend_transforms(points, *self._pose(rotmats, betas)[:3])
+
+        def move(*transforms):
+            posed = _transform(points, *transforms)
+            turned = tf.reduce_sum(transforms[1] * normals, axis=2)
+            return tuple(tf.transpose(x, [0, 2, 1]) for x in (posed, turned))
+
+        function = self._compiler(blend, move)
+        return lambda rotmats, betas: function(
+            *cast_arguments(self.data, rotmats, betas)
+        )
 
     def _pose_points(self, rotmats, betas):
         """Computes all matrix products of a call, for `_mesh`."""

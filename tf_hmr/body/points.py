@@ -32,13 +32,18 @@ class Points(NamedTuple):
     translation_counts: np.ndarray | None
 
 
-def surface_points(data: BodyData) -> Points:
-    """The vertices as points."""
-    shape = data.shapedirs.transpose(2, 1, 0)  # (P, 3, V)
-    pose = data.posedirs.transpose(0, 2, 1)  # (9 (J - 1), 3, V)
-    blends = np.concatenate([shape, pose]).reshape(-1, 3 * data.num_vertices)
+def surface_points(
+    data: BodyData, vertices: np.ndarray | slice = slice(None)
+) -> Points:
+    """Vertices as points: all of them, or those of the ids `vertices`."""
+    shape = data.shapedirs[vertices].transpose(2, 1, 0)  # (P, 3, N)
+    pose = data.posedirs[:, vertices].transpose(0, 2, 1)  # (9 (J - 1), 3, N)
+    blends = np.concatenate([shape, pose])
     return Points(
-        data.v_template.T, blends, data.weights.T, translation_counts=None
+        data.v_template[vertices].T,
+        blends.reshape(len(blends), -1),
+        data.weights[vertices].T,
+        translation_counts=None,
     )
 
 

@@ -18,6 +18,7 @@ The folder holds no array of the body: pass --body wherever it is used.
 """
 
 import dataclasses
+import glob
 import logging
 import sys
 from collections.abc import Sequence
@@ -25,10 +26,7 @@ from pathlib import Path
 
 import tyro
 
-from tf_hmr.convert import hmr_tf1 as convert_hmr_tf1
-from tf_hmr.convert import report as conversion
-from tf_hmr.convert import smplr as convert_smplr
-from tf_hmr.convert import spin as convert_spin
+from tf_hmr.body import files as body_files
 
 _log = logging.getLogger("tf_hmr")
 
@@ -47,7 +45,13 @@ class HmrTf1:
 
     def converted(self):
         """The model and the report."""
-        return convert_hmr_tf1.convert(self.checkpoint, self.body)
+        from tf_hmr.convert import hmr_tf1
+
+        return hmr_tf1.convert(self.checkpoint, self.body)
+
+    def files(self) -> list[Path]:
+        """The checkpoints that are read."""
+        return [self.checkpoint]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,13 @@ class Spin:
 
     def converted(self):
         """The model and the report."""
-        return convert_spin.convert(self.checkpoint, self.body)
+        from tf_hmr.convert import spin
+
+        return spin.convert(self.checkpoint, self.body)
+
+    def files(self) -> list[Path]:
+        """The checkpoints that are read."""
+        return [self.checkpoint]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,17 +97,33 @@ class Smplr:
 
     def converted(self):
         """The model and the report."""
-        prefixes = convert_smplr.Checkpoints(
-            self.shn, self.dae, self.shape, self.pose
-        )
-        return convert_smplr.convert(prefixes, self.body)
+        from tf_hmr.convert import smplr
+
+        return smplr.convert(smplr.Checkpoints(*self.files()), self.body)
+
+    def files(self) -> list[Path]:
+        """The checkpoints that are read."""
+        return [self.shn, self.dae, self.shape, self.pose]
 
 
 COMMANDS = {"hmr-tf1": HmrTf1, "smplr": Smplr, "spin": Spin}
 
 
 def run(command: HmrTf1 | Smplr | Spin) -> None:
-    """Converts, writes, and reports what was read, dropped and left over."""
+    """Converts, writes, and reports what was read, dropped and left over.
+
+    Raises:
+        FileNotFoundError: a checkpoint or the body is missing.
+        ValueError: one of them is not what it should be.
+    """
+    body_files.find(command.body)
+    for path in command.files():
+        # A checkpoint of TensorFlow 1 is named by what its files begin with.
+        if not any(path.parent.glob(f"{glob.escape(path.name)}*")):
+            raise FileNotFoundError(f"{path}: no such checkpoint.")
+    # Not at the top, nor are the converters: they import TensorFlow.
+    from tf_hmr.convert import report as conversion
+
     conversion.check_out(command.out)
     model, report = command.converted()
     for line in conversion.lines(report):

@@ -34,11 +34,13 @@ _FEW = 3  # With fewer joints inside the photo all count.
 _CLEAREST = 6  # Joints whose visibility counts.
 
 # Logistic regression of being right (most visible joints within a tenth of the
-# person's size) on the answers of `Quality`, from 45 rendered groups.
-_WEIGHTS = (0.35, 0.81, -1.53, -0.77, 1.35)
-_BIAS = -10.1
+# person's size) on the signs of `quality`, from 60 rendered groups.
+_WEIGHTS = (0.31, 0.48, -0.76, 1.08, 5.10, 1.37)
+_BIAS = -7.67
 _MOST_PRESENCE = 0.999  # Beyond it the logit says nothing more.
 _LEAST_MOVE = 0.005
+_NEAR = 0.06  # Half of a limb's width over the person's size, or more.
+_SAMPLES = 32  # Rows and columns of the mask that are looked at.
 
 _NAMES = (
     "nose",
@@ -49,15 +51,32 @@ _NAMES = (
     ),
 )
 _JOINTS = list(joints.select(_NAMES, joints.BLAZEPOSE33))
+_SHOULDERS, _HIPS = (
+    list(joints.select((f"left_{name}", f"right_{name}"), joints.BLAZEPOSE33))
+    for name in ("shoulder", "hip")
+)
+# The head is a bone of one point.
+_BONES = np.array(
+    [
+        joints.select(ends, joints.BLAZEPOSE33)
+        for ends in (
+            *joints.BONES,
+            ("left_shoulder", "right_shoulder"),
+            ("nose", "nose"),
+        )
+        if set(ends) <= set(joints.BLAZEPOSE33)
+    ]
+)
 
 
 def quality(answer: landmarks.Landmarks) -> float:
     """Estimates the probability that an answer is one person's.
 
-    Five signs of it: the network's own presence, how visible the clearest
-    joints are, how well the points in metres, seen from far away, fit those in
-    pixels, how little the next square moves, and the share of the visible
-    joints on the mask.
+    Six signs of it: the network's own presence, how visible the clearest joints
+    are, how little the next square moves, the share of the visible joints on
+    the mask, the share of the mask that lies near the bones, and how upright
+    the trunk is. The mask of two people, or of a person of whom an answer is a
+    part, reaches far beyond the bones.
     """
     if not np.isfinite(answer.points).all():
         return 0.0
@@ -70,9 +89,10 @@ def quality(answer: landmarks.Landmarks) -> float:
     signs = (
         special.logit(presence),
         clearest,
-        math.log(max(_mismatch(answer), 1e-3)),
         math.log(move / answer.square.side + _LEAST_MOVE),
         _share_on_mask(answer, answer),
+        _mask_near_bones(answer),
+        _uprightness(answer),
     )
     value = float(np.dot(_WEIGHTS, signs)) + _BIAS
     return float(special.expit(value)) if math.isfinite(value) else 0.0
@@ -159,21 +179,31 @@ def _share_on_mask(
     )
 
 
-def _mismatch(answer: landmarks.Landmarks) -> float:
-    """How badly points in metres fit those in pixels, over the person's size.
-
-    The root mean square distance after the best scale and shift, of visible
-    joints: of one network about one person, both agree.
-    """
-    weights = answer.visible[_JOINTS] + 1e-3
-    weights = weights / weights.sum()
-    metres = answer.metres[_JOINTS, :2].astype(np.float64)
-    pixels = answer.pixels[_JOINTS].astype(np.float64)
-    metres = metres - weights @ metres
-    extent = np.linalg.norm(np.ptp(pixels, axis=0))
-    pixels = pixels - weights @ pixels
-    scale = (weights @ (metres * pixels)).sum() / max(
-        (weights @ (metres * metres)).sum(), 1e-12
+def _mask_near_bones(answer: landmarks.Landmarks) -> float:
+    """The share of an answer's mask that lies near its bones."""
+    side = len(answer.mask)
+    step = max(1, side // _SAMPLES)
+    first = step // 2
+    rows, columns = np.nonzero(answer.mask[first::step, first::step] > 0.5)
+    if not len(rows):
+        return 0.0
+    edges = np.column_stack([columns, rows]) * step + first + 0.5
+    to_photo = answer.square.to_photo(side)
+    points = edges @ to_photo[:, :2].T + to_photo[:, 2] - 0.5
+    starts, ends = answer.pixels[_BONES].astype(np.float64).swapaxes(0, 1)
+    bones = ends - starts
+    offsets = points[:, None] - starts
+    along = (offsets * bones).sum(axis=-1) / np.maximum(
+        (bones * bones).sum(axis=-1), 1e-6
     )
-    squared = (weights @ (scale * metres - pixels) ** 2).sum()
-    return math.sqrt(squared) / max(extent, 1e-6)
+    offsets -= np.clip(along, 0, 1)[..., None] * bones
+    distances = np.linalg.norm(offsets, axis=-1).min(axis=1)
+    extent = np.linalg.norm(np.ptp(answer.pixels[_JOINTS], axis=0))
+    return float((distances < _NEAR * extent).mean())
+
+
+def _uprightness(answer: landmarks.Landmarks) -> float:
+    """Cosine of the trunk's turn in the photo: 1 upright, -1 head down."""
+    trunk = answer.pixels[_HIPS].mean(axis=0)
+    trunk = trunk - answer.pixels[_SHOULDERS].mean(axis=0)
+    return float(trunk[1] / max(np.linalg.norm(trunk), 1e-6))

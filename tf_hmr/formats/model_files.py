@@ -29,6 +29,23 @@ _KEYS = {
 }
 
 
+def find_folder(folder: str | Path) -> Path:
+    """The model folder: `folder` itself, or `folder`/best of a workdir.
+
+    Raises:
+        FileNotFoundError: neither holds a model; says how to make one.
+    """
+    files = (CONFIG_FILE, WEIGHTS_FILE)
+    for candidate in (Path(folder), Path(folder) / "best"):
+        if all((candidate / name).is_file() for name in files):
+            return candidate
+    raise FileNotFoundError(
+        f"No model in {folder}: expected {CONFIG_FILE} and {WEIGHTS_FILE} "
+        "there or in its folder 'best'. Train one with "
+        f"`python -m training.fit --workdir {folder}`."
+    )
+
+
 def write_config(folder: Path, content: dict, digests: Sequence[str]) -> None:
     """Writes the config, with the checksums that the weights may have."""
     text = json.dumps(content | {DIGESTS: list(digests)}, indent=2)

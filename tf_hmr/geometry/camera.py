@@ -11,14 +11,28 @@ code of akanazawa/hmr: src/tf_smpl/projection.py has it (the paper's text
 writes s xy + t).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
-Array = tf.Tensor | np.ndarray
+if TYPE_CHECKING:  # What checks a focal length starts without TensorFlow.
+    import tensorflow as tf
 
+Array: TypeAlias = "tf.Tensor | np.ndarray"
+
+# Keeps a network's scale positive; see `positive_scale`.
+_SCALE_BEND = 0.05
+ASSUMED_CROP_INTRINSICS = (5.0, 5.0, 0.0, 0.0)
+"""fx, fy, cx, cy of a crop of which only the picture is known, in [-1, 1] of
+it: a focal length of 2.5 sides, as synthetic people have in the middle, about
+the crop's middle."""
+MIN_DEPTH = 0.2
+"""Metres; project_in_crop sees what is nearer at this distance, so that it
+divides by no zero."""
 # Tolerance of a square box, for float rounding.
 _SQUARE_TOLERANCE = 1e-3
 
@@ -35,6 +49,20 @@ def project_weak_perspective(points: Array, camera: Array) -> Array:
     """
     camera = camera[..., None, :]
     return camera[..., 0:1] * (points[..., 0:2] + camera[..., 1:3])
+
+
+def positive_scale(raw: tf.Tensor) -> tf.Tensor:
+    """Bends a network's number to a scale over 0, smoothly.
+
+    Almost the number itself above 0.2. At a scale of 0 or below a person would
+    be at infinity or behind the camera.
+    """
+    return 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * _SCALE_BEND**2))
+
+
+def raw_scale(scale: float) -> float:
+    """The number that `positive_scale` bends to a scale over 0."""
+    return scale - _SCALE_BEND**2 / scale
 
 
 def weak_to_translation(
@@ -58,6 +86,44 @@ def weak_to_translation(
     """
     depth = 2.0 * focal_px / (size_px * camera[..., 0:1])
     return _concat([camera[..., 1:3], depth])
+
+
+def crop_translation(camera: Array, intrinsics: Array) -> Array:
+    """Places a weak perspective camera's body before the crop's camera.
+
+    The root, at 0, is seen where the weak perspective camera projects it, at
+    the distance f / s, as large as there (Zanfir et al., HUND, CVPR 2021, eq. 1
+    has the crop's intrinsics). crop_views.translation is the same from a box.
+
+    Args:
+        camera: (..., 3) weak perspective camera with s > 0.
+        intrinsics: (..., 4) fx, fy, cx, cy of the crop in [-1, 1] of it.
+
+    Returns:
+        (..., 3) metres.
+    """
+    focal, centre = intrinsics[..., 0:2], intrinsics[..., 2:4]
+    scale = camera[..., 0:1]
+    depth = 0.5 * (focal[..., 0:1] + focal[..., 1:2]) / scale
+    offsets = scale * camera[..., 1:3] - centre
+    return _concat([offsets * depth / focal, depth])
+
+
+def project_in_crop(points: tf.Tensor, intrinsics: tf.Tensor) -> tf.Tensor:
+    """Pinhole projection by the camera of a crop.
+
+    Args:
+        points: (B, N, 3) camera frame, metres.
+        intrinsics: (B, 4) fx, fy, cx, cy of the crop in [-1, 1] of it.
+
+    Returns:
+        (B, N, 2) in [-1, 1] of the crop.
+    """
+    intrinsics = intrinsics[:, tf.newaxis]
+    depth = tf.maximum(points[..., 2:3], MIN_DEPTH)
+    return (
+        intrinsics[..., 0:2] * points[..., 0:2] / depth + intrinsics[..., 2:4]
+    )
 
 
 def full_image_camera(
@@ -176,6 +242,8 @@ def crop_intrinsics(
 
 
 def _concat(parts: list[Array]) -> Array:
-    if any(tf.is_tensor(part) for part in parts):
-        return tf.concat(parts, axis=-1)
-    return np.concatenate(parts, axis=-1)
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts, axis=-1)
+    import tensorflow as tf
+
+    return tf.concat(parts, axis=-1)

@@ -71,19 +71,22 @@ def nearest_rotation(
     return tf.reshape(rotation, (batch, count, 3, 3))
 
 
-def aligning_rotation(points: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+def aligning_rotation(
+    points: tf.Tensor, targets: tf.Tensor, weights: np.ndarray
+) -> tf.Tensor:
     """Rotation of orthogonal Procrustes: turns points onto targets.
 
     Args:
         points: (B, N, 3) metres.
         targets: (B, N, 3) metres, row by row.
+        weights: (N, 1) of the rows; they sum to 1.
 
     Returns:
         (B, 1, 3, 3) rotations R that make R (p - mean p) closest to
-        t - mean t in the sum of squares.
+        t - mean t in the weighted sum of squares; the means are weighted, too.
     """
-    points = points - tf.reduce_mean(points, axis=1, keepdims=True)
-    targets = targets - tf.reduce_mean(targets, axis=1, keepdims=True)
+    points = points - weighted_mean(points, weights)
+    targets = weights * (targets - weighted_mean(targets, weights))
     # Row i holds the products of the targets' coordinate i.
     rows = [
         tf.reduce_sum(targets[:, :, i : i + 1] * points, axis=1, keepdims=True)
@@ -92,6 +95,11 @@ def aligning_rotation(points: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     batch = -1 if points.shape[0] is None else points.shape[0]
     matrices = tf.reshape(tf.concat(rows, axis=1), (batch, 1, 3, 3))
     return nearest_rotation(matrices)
+
+
+def weighted_mean(points: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
+    """(B, N, D) and weights (N, 1), which sum to 1, to (B, 1, D)."""
+    return tf.reduce_sum(weights * points, axis=1, keepdims=True)
 
 
 def _squared_often(power: tf.Tensor, squarings: int) -> tf.Tensor:

@@ -12,8 +12,8 @@ from tf_hmr.networks import encoders
 
 
 @dataclasses.dataclass(frozen=True)
-class EncoderFields(method.Config):
-    """Fields of a Config whose method encodes one image crop."""
+class EncoderChoice(method.Config):
+    """Fields of a Config whose method has an encoder."""
 
     encoder: encoders.Name = "resnet50_v15"
     """'resnet50_v15' is SPIN's ResNet-50, 'resnet50_slim' HMR's; 'resnet50'
@@ -22,6 +22,12 @@ class EncoderFields(method.Config):
     """Channels of the first layer of the 'small' encoder."""
     encoder_depths: tuple[config_values.Count, ...] = (1, 2, 2)
     """Residual blocks in each stage of the 'small' encoder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderFields(EncoderChoice):
+    """Fields of a Config whose method encodes one image crop as features."""
+
     features: Literal["pool", "layout"] = "pool"
     """'pool' averages the last map; 'layout' also keeps positions."""
     layout_channels: config_values.Count = 32

@@ -24,9 +24,6 @@ from tf_hmr.methods import (
 )
 from tf_hmr.networks import discriminator, encoders, kinematic_chains, pose_vae
 
-# Keeps the scale positive; see `contract_camera`.
-SCALE_BEND = 0.05
-
 
 @dataclasses.dataclass(frozen=True)
 class Config(_fits_in_loop.FitFields, _image_encoder.EncoderFields):
@@ -123,7 +120,7 @@ class Model(_fits_in_loop.FitsInLoop, _image_encoder.ImageEncoder):
                 config.embedding,
                 config.hidden,
             ),
-            (scale - SCALE_BEND**2 / scale, *shift),
+            (camera.raw_scale(scale), *shift),
             num_betas=body.num_betas,
             joint_names=body.data.joint_names,
         )
@@ -350,7 +347,7 @@ def contract_camera(numbers):
         (B, 3) scale and shift (s, tx, ty).
     """
     raw, rho = numbers[:, 0:1], numbers[:, 1:3]
-    scale = 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * SCALE_BEND**2))
+    scale = camera.positive_scale(raw)
     return tf.concat([scale, rho / scale], axis=-1)
 
 

@@ -33,6 +33,21 @@ from tf_hmr.methods import (
 # Enough for matrices of a network, which are noisy rotations.
 _SQUARINGS = 10
 
+# Standard deviation of what a well trained body is off, along an axis.
+_BODY_ERROR_M = 0.01
+
+
+def _point_weights() -> np.ndarray:
+    variances = _smplr_parts.noise_ranges() ** 2 / 3 + _BODY_ERROR_M**2
+    weights = 1 / variances.sum(axis=1, keepdims=True)
+    return weights / weights.sum()
+
+
+POINT_WEIGHTS = _point_weights()
+"""(41, 1) of the points when a body is laid on them: the inverse variance of
+the paper's noise and of a body. Hands and feet, which are seen least exactly,
+would else turn the body most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(method.Config):
@@ -209,7 +224,9 @@ class Model(method.Method):
         body_points = tf.concat([skeleton[:, 1:], landmarks], axis=1)
         if procrustes:
             pelvis = skeleton[:, 0:1]
-            turn = nearest_rotation.aligning_rotation(body_points, maps.points)
+            turn = nearest_rotation.aligning_rotation(
+                body_points, maps.points, POINT_WEIGHTS
+            )
             vertices, points, body_points = (
                 _turn_about(turn, values, pelvis)
                 for values in (vertices, points, body_points)
@@ -277,13 +294,16 @@ def _turn_about(turn, points, pelvis) -> tf.Tensor:
 
 
 def _camera(maps: _smplr_maps.Maps, body_points) -> tf.Tensor:
-    """(B, 3) camera that lays the mean of a body's points on that found.
+    """(B, 3) camera that lays a body's weighted mean on that of the points.
 
     Args:
         maps: the points found.
         body_points: (B, 41, 3) points of the body, metres.
     """
-    centre = tf.reduce_mean(maps.places[..., :2], axis=1)
-    middle = tf.reduce_mean(body_points[..., :2], axis=1)
-    scale = tf.reshape(maps.scale, (-1, 1))
-    return tf.concat([scale, 2.0 * centre / scale - middle], axis=-1)
+    centre, middle = (
+        nearest_rotation.weighted_mean(points[..., :2], POINT_WEIGHTS)
+        for points in (maps.places, body_points)
+    )
+    scale = maps.scale
+    move = 2.0 * centre / scale - middle
+    return tf.reshape(tf.concat([scale, move], axis=-1), (-1, 3))

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tf_hmr import progress
+
 
 def one_core() -> None:
     """Restricts all sides to one core and one thread, before any starts."""
@@ -35,7 +37,7 @@ def in_turns(
     for side in sides.values():  # compiles and fills caches
         side()
     times_by_side: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
+    for _ in progress.bar(range(rounds), "rounds", unit="round"):
         for name, side in sides.items():
             start = time.process_time()
             for _ in range(calls):

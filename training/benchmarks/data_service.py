@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from tf_hmr import progress
 from training.benchmarks import _images
 
 _LOCAL, _SERVED = "local pipeline", "tf.data service"
@@ -59,7 +60,7 @@ def run(options: Options) -> dict[str, float]:
             for side, service in ((_LOCAL, ""), (_SERVED, address))
         }
         turns = {side: [] for side in sides}
-        for _ in range(options.rounds):
+        for _ in progress.bar(range(options.rounds), "rounds"):
             for side, batches in sides.items():
                 turns[side].append(_turn(batches, options.batches))
     images = options.batch * options.batches

@@ -19,10 +19,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import tqdm
 from scipy.optimize import linear_sum_assignment
 
-from tf_hmr import joints
+from tf_hmr import joints, progress
 from tf_hmr.detection import finder, landmarks
 from tf_hmr.formats import image_files
 from training.data.synthetic import groups, people
@@ -155,7 +154,7 @@ def _measure(
     find: Callable, photos: Iterable[groups.Group], count: int, name: str
 ) -> Score:
     scores, seconds = [], 0.0
-    for group in tqdm.tqdm(photos, name, count, unit="photo", disable=None):
+    for group in progress.bar(photos, name, total=count, unit="photo"):
         start = time.process_time()
         answers = find(group.image)
         seconds += time.process_time() - start

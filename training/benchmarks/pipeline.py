@@ -34,7 +34,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from tf_hmr import joints
+from tf_hmr import joints, progress
 from training import config
 from training.benchmarks import _images
 
@@ -284,7 +284,7 @@ def check_same(folder: pathlib.Path, options: Options) -> None:
 def _in_turns(sides: dict[str, Pass], options: Options) -> dict[str, list]:
     """Measures each side once a round, without the first round."""
     passes = {name: [] for name in sides}
-    for number in range(options.rounds + 1):
+    for number in progress.bar(range(options.rounds + 1), "rounds"):
         for name, run_pass in sides.items():
             short_pass = run_pass(_SHORT)
             long_pass = run_pass(_SHORT + options.batches)

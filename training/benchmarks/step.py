@@ -27,6 +27,8 @@ from concurrent.futures import process
 
 import numpy as np
 
+from tf_hmr import progress
+
 # Image side in pixels and batch size that suit a CPU.
 SIZES = {"small": (96, 32), "mobilenet_v3": (224, 16)}
 OTHER_SIZE = (224, 8)
@@ -266,7 +268,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
     batch = {name: tf.constant(value) for name, value in batch.items()}
     step(batch).numpy()  # compiles
     seconds = []
-    for _ in range(rounds):
+    for _ in progress.bar(range(rounds), "bare steps", unit="round"):
         start = time.perf_counter()
         for _ in range(LOG_EVERY):
             step(batch).numpy()

@@ -10,6 +10,7 @@ labels as PNG. The last line is `images per core-second N`.
 import dataclasses
 import time
 
+from tf_hmr import progress
 from training.data.readers import workers as processes
 from training.data.synthetic import people as synthetic
 
@@ -48,6 +49,7 @@ def measure(options: Options) -> tuple[float, float, int]:
     sum(1 for _ in people.examples(0, start))
     wall, cpu = time.perf_counter(), time.process_time()
     stored = 0
-    for example in people.examples(start, start + options.count):
+    examples = people.examples(start, start + options.count)
+    for example in progress.bar(examples, "people", total=options.count):
         stored += len(example.image) + len(example.parts)
     return time.process_time() - cpu, time.perf_counter() - wall, stored

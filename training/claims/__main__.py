@@ -5,6 +5,7 @@ r"""Measures claims of the papers that rendered people can decide.
     python -m training.claims hkmr-1 --steps 24000
     python -m training.claims hkmr-1a            # learning rates chosen first
     python -m training.claims hkmr-1b            # the true root given to both
+    python -m training.claims hund-1             # minutes: without pictures
 
 Networks are trained on the records of `training.prepare synthetic` with
 several seeds each and measured on synthetic_v1; claims share networks. A claim
@@ -23,15 +24,7 @@ from typing import Annotated
 
 import tyro
 
-from training.claims import decisions, plots, rules, runs
-from training.engine import workdir
-
-AGREES = {
-    decisions.AGREES: True,
-    decisions.CONTRADICTS: False,
-    decisions.NOT_DECIDED: None,
-}
-"""The state as `agrees` of a stored claim."""
+from training.claims import decisions, rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,93 +47,8 @@ class Flags:
     """Number of people measured behind each occluder."""
     rate_steps: int = 2000
     """Training steps of each learning rate that hkmr-1a chooses from."""
-
-
-def measure(name: str, flags: Flags) -> Path:
-    """Trains missing networks, judges, plots; returns the path of the result.
-
-    Raises:
-        runs.RunError: a command failed.
-        ValueError: unknown claim.
-    """
-    claim = rules.get(name)
-    measured = _measured(name, claim, flags)
-    configurations = {
-        configuration: {
-            "seeds": list(networks),
-            "metrics": {
-                metric: [values.metrics[metric] for values in networks.values()]
-                for metric in next(iter(networks.values())).metrics
-            },
-        }
-        for configuration, networks in measured.items()
-    }
-    constants = _constants(measured)
-    verdict = rules.verdict(claim, configurations, constants)
-    folder = flags.out / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    content = {
-        "id": name,
-        "claim": claim.text,
-        "source": claim.source,
-        "paper": claim.paper,
-        "agrees": AGREES[verdict.state],
-        "text": "; ".join(verdict.lines),
-        "constants": constants,
-        "configurations": configurations,
-        "size": f"{flags.steps} steps of 32 images, {runs.PROTOCOL}",
-        "cost_s": sum(
-            values.metrics["trained_s"]
-            for networks in measured.values()
-            for values in networks.values()
-        ),
-        "plots": plots.draw(
-            name,
-            {
-                configuration: [v.metrics for v in networks.values()]
-                for configuration, networks in measured.items()
-            },
-            constants,
-            folder,
-        ),
-        "command": "python -m training.claims " + name,
-        "environment": workdir.environment(),
-    }
-    workdir.write_json(path, content)
-    return path
-
-
-def _measured(
-    name: str, claim: rules.Claim, flags: Flags
-) -> dict[str, dict[int, runs.Measured]]:
-    """Values of all networks, by configuration and seed."""
-    size = runs.Size(flags.steps, flags.occluded_people, flags.rate_steps)
-    measured = {configuration: {} for configuration in claim.configurations}
-    seeds = tuple(dict.fromkeys(flags.seeds))
-    number, total = 0, len(seeds) * len(measured)
-    # Seeds in the outer loop: every finished seed compares all configurations.
-    for seed in seeds:
-        for configuration in claim.configurations:
-            number += 1
-            print(
-                f"{name}: {configuration}, seed {seed} ({number} of {total})",
-                flush=True,
-            )
-            measured[configuration][seed] = runs.result(
-                configuration, seed, size, flags.out, flags.records
-            )
-    return measured
-
-
-def _constants(measured) -> dict[str, float]:
-    """Metrics of the mean pose; where records differ, the smallest."""
-    constants = {}
-    for networks in measured.values():
-        for values in networks.values():
-            for metric, error in values.constants.items():
-                constants[metric] = min(error, constants.get(metric, error))
-    return constants
+    descent_steps: int = 600
+    """Training steps of hund-1, whose networks see keypoints alone."""
 
 
 def listing(out: Path) -> str:
@@ -179,12 +87,19 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         for name in flags.claims:
             rules.get(name)
+    except (OSError, ValueError) as error:
+        print(f"training.claims: {error}", file=sys.stderr)
+        return 1
+    # Not at the top: it imports TensorFlow.
+    from training.claims import measuring
+
+    try:
         for name in flags.claims:
-            path = measure(name, flags)
+            path = measuring.measure(name, flags)
             content = json.loads(path.read_text())
             state = rules.judge(content).state
             print(f"{name}: {state}. {content['text']}\n{path}")
-    except (OSError, ValueError, runs.RunError) as error:
+    except (OSError, ValueError, measuring.runs.RunError) as error:
         print(f"training.claims: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -29,6 +29,7 @@ class Constant(NamedTuple):
     """A network beats it if its error is smaller by as much."""
 
 
+MPJPE = "mpjpe_mm"
 PA_MPJPE = "pa_mpjpe_mm"
 TRUE_ROOT = "mpjpe_true_root_mm"
 CONSTANTS = {
@@ -37,6 +38,7 @@ CONSTANTS = {
 }
 """Errors that judge a claim; none is dominated by the person's heading."""
 TITLES = {
+    MPJPE: "MPJPE",
     PA_MPJPE: "PA-MPJPE",
     TRUE_ROOT: "MPJPE with the true root rotation",
 }
@@ -55,6 +57,12 @@ class Configuration:
     rates: tuple[float, ...] = ()
     """Learning rates of which the best on the val split is taken; empty: the
     experiment's own."""
+    searched: int = 0
+    """People whose descent is measured (training.descent), too, and for whom
+    BFGS runs."""
+    meta_loss: str = ""
+    """HUND's stages without pictures (descents.py), trained with this loss over
+    the stages; of the experiment there is no more. Empty: an experiment."""
 
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
@@ -96,6 +104,12 @@ CONFIGURATIONS = {
     "hkmr_true_root": Configuration("hkmr_quick_true_root"),
     "spin": Configuration("spin_quick"),
     "hkmr_mf": Configuration("hkmr_mf_quick"),
+    "hund": Configuration("hund_quick"),
+    "hund_self": Configuration("hund_quick_ss"),
+    "hund_descent": Configuration("hund_quick", searched=100),
+} | {
+    f"hund_{name}": Configuration("hund_quick", meta_loss=name)
+    for name in ("last", "sum", "min", "oi", "max")
 }
 
 
@@ -132,9 +146,17 @@ class Claim:
 
 
 def _less(
-    metric: str, a: str, b: str, text: str, factor=1.0, effect=0.0
+    metric: str,
+    a: str,
+    b: str,
+    text: str,
+    factor=1.0,
+    effect=0.0,
+    metric_b: str = "",
 ) -> Comparison:
-    return Comparison(text, (a, metric), (b, metric), factor, effect)
+    return Comparison(
+        text, (a, metric), (b, metric_b or metric), factor, effect
+    )
 
 
 def _less_than_each(metric, best, worse, effect) -> tuple[Comparison, ...]:
@@ -166,6 +188,7 @@ def lost(pattern: str) -> str:
 UNOCCLUDED = f"unoccluded_{TRUE_ROOT}"
 """Metric: mean error of the same people without an occluder."""
 
+_META_LOSSES_BEHIND = ("hund_min", "hund_oi", "hund_max")
 _ABLATIONS = ("hkmr_no_hierarchy", "hkmr_forward_only", "hkmr_discriminator")
 _PASSES = (
     "hkmr_1_outer",
@@ -313,6 +336,92 @@ CLAIMS = {
         configurations=("spin", "hkmr_mf"),
         comparisons=_less_than_each(TRUE_ROOT, "hkmr_mf", ("spin",), 1.0),
         judged_by=TRUE_ROOT,
+    ),
+    "hund-1": Claim(
+        text="of the losses over the stages last and sum lead; min, observable "
+        "improvement and max are far behind",
+        source="HUND Table 4",
+        paper="MPJPE 80.16 mm and 83.26 mm; 122.60, 123.90 and 128.0 mm",
+        configurations=("hund_last", "hund_sum", *_META_LOSSES_BEHIND),
+        comparisons=(
+            *_less_than_each(MPJPE, "hund_last", _META_LOSSES_BEHIND, 10.0),
+            *_less_than_each(MPJPE, "hund_sum", _META_LOSSES_BEHIND, 10.0),
+            _less(
+                "best_stage",
+                "hund_min",
+                "hund_last",
+                "the best stage of min lies before that of last: {a} < {b}",
+            ),
+        ),
+        judged_by=PA_MPJPE,
+        may_fail=_META_LOSSES_BEHIND,
+    ),
+    "hund-2": Claim(
+        text="a self-supervised model approaches the supervised one, and both "
+        "beat HMR of the same supervision",
+        source="HUND Tables 1 and 3",
+        paper="MPJPE 91.8 mm and 69.45 mm; HMR 106.84 mm and 88.0 mm",
+        configurations=("hund", "hund_self", "hmr", "hmr_unpaired"),
+        comparisons=(
+            _less(
+                PA_MPJPE,
+                "hund_self",
+                "hund",
+                "self-supervised stays within a third: 0.75 x {a} < {b}",
+                factor=0.75,
+            ),
+            *_less_than_each(PA_MPJPE, "hund", ("hmr",), 2.0),
+            *_less_than_each(PA_MPJPE, "hund_self", ("hmr_unpaired",), 2.0),
+        ),
+        judged_by=PA_MPJPE,
+    ),
+    "hund-3": Claim(
+        text="BFGS needs ten times as long for what five learnt stages reach, "
+        "and from their end it helps a little more",
+        source="HUND Figures 3 and 4",
+        paper="no figures; two orders of magnitude in the plots",
+        configurations=("hund_descent",),
+        comparisons=(
+            _less(
+                *("stages_ms", "hund_descent", "hund_descent"),
+                "milliseconds of the stages, ten times: 10 x {a} < {b} of BFGS "
+                "to their loss",
+                factor=10.0,
+                metric_b="bfgs_ms_to_stages",
+            ),
+            _less(
+                *("angle_bfgs_from_stages_deg", "hund_descent", "hund_descent"),
+                "angle after BFGS (degrees): from the last stage {a} < from "
+                "the mean pose {b}",
+                metric_b="angle_bfgs_from_mean_deg",
+            ),
+            _less(
+                *("loss_bfgs_from_stages", "hund_descent", "hund_descent"),
+                "loss: after BFGS from the last stage {a} < before {b}",
+                metric_b="loss_searched_last",
+            ),
+        ),
+        judged_by=PA_MPJPE,
+    ),
+    "hund-4": Claim(
+        text="the loss falls over the recurrent stages, and the image "
+        "alignment with it",
+        source="HUND Figure 6",
+        paper="no figures",
+        configurations=("hund_descent",),
+        comparisons=tuple(
+            _less(
+                *(f"{name}_last", "hund_descent", "hund_descent"),
+                f"{title}: last stage {{a}} < first {{b}}",
+                metric_b=f"{name}_first",
+            )
+            for name, title in (
+                ("loss", "alignment loss"),
+                ("detected_px", "pixels of 224 to the detected keypoints"),
+                ("true_px", "pixels of 224 to the labelled keypoints"),
+            )
+        ),
+        judged_by=PA_MPJPE,
     ),
 }
 

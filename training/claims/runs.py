@@ -20,7 +20,7 @@ import numpy as np
 from tf_hmr import method as methods
 from tf_hmr.geometry import rotations
 from training import config
-from training.claims import rules
+from training.claims import descents, rules
 from training.data.pipeline import batches, statistics
 from training.data.records import mocap
 from training.engine import run_log, workdir
@@ -29,6 +29,7 @@ from training.evaluation import evaluator, occlusion, protocols
 PROTOCOL = "synthetic_v1"
 RESULT = "claims.json"
 RATE_RESULT = "rate.json"
+DESCENT_RESULT = "descent.json"
 # The rotation of a joint is implausible when it is further from the joint's
 # mean rotation than in all but one of a thousand real poses.
 IMPLAUSIBLE = 99.9
@@ -51,6 +52,8 @@ class Size:
     """Number of people measured behind each occluder."""
     rate_steps: int = 2000
     """Training steps for each learning rate to choose from."""
+    descent_steps: int = 600
+    """Training steps of stages without pictures."""
 
 
 class Measured(NamedTuple):
@@ -85,6 +88,8 @@ def result(
     if stored_values is not None:
         return stored_values
     configuration = rules.CONFIGURATIONS[name]
+    if configuration.meta_loss:
+        return _without_pictures(configuration, folder, seed, size, records)
     options = configuration.options
     if configuration.rates:
         options += _rate_options(best_rate(name, size, out, records))
@@ -102,6 +107,23 @@ def result(
         _metrics(configuration, folder, evaluation, size, records),
         evaluation["baselines"].get(MEAN_POSE, {}),
     )
+    workdir.write_json(
+        folder / RESULT, {**dataclasses.asdict(size), **values._asdict()}
+    )
+    return values
+
+
+def _without_pictures(configuration, folder, seed, size, records) -> Measured:
+    """Values of HUND's stages without pictures, trained in this process."""
+    metrics = descents.measure(
+        configuration.meta_loss,
+        seed,
+        size.descent_steps,
+        str(Path(records) / "synthetic"),
+        str(Path(records) / PROTOCOL),
+    )
+    values = Measured(metrics, {})
+    folder.mkdir(parents=True, exist_ok=True)
     workdir.write_json(
         folder / RESULT, {**dataclasses.asdict(size), **values._asdict()}
     )
@@ -128,7 +150,41 @@ def _metrics(
     }
     if configuration.occluded:
         metrics |= _occluded(method, dataset, size)
+    if configuration.searched:
+        metrics |= _descent(folder, records, configuration.searched)
     return metrics
+
+
+def _descent(folder: Path, records: str, searched: int) -> dict[str, float]:
+    """Metrics of the stages, and of BFGS beside them, for `searched` people."""
+    out = folder / "descent"
+    _run(
+        *("training.descent", "--weights", folder, "--out", out),
+        *("--records", Path(records) / PROTOCOL, "--searched", searched),
+    )
+    return descent_metrics(json.loads((out / DESCENT_RESULT).read_text()))
+
+
+def descent_metrics(content: dict) -> dict[str, float]:
+    """What claims read of a result of training.descent.
+
+    Where BFGS never came to the stages' loss, all of its time counts.
+    """
+    first, last = content["stages"][0], content["stages"][-1]
+    metrics = {}
+    for name, value in first.items():
+        metrics |= {f"{name}_first": value, f"{name}_last": last[name]}
+    search = content["search"]
+    mean, after_stages = search["starts"][0], search["starts"][-1]
+    to_stages = mean["ms_to_hund"]
+    return metrics | {
+        "stages_ms": search["stages_ms"],
+        "bfgs_ms_to_stages": mean["ms"] if to_stages is None else to_stages,
+        "angle_bfgs_from_mean_deg": mean["after"]["angle_deg"],
+        "angle_bfgs_from_stages_deg": after_stages["after"]["angle_deg"],
+        "loss_searched_last": after_stages["before"]["loss"],
+        "loss_bfgs_from_stages": after_stages["after"]["loss"],
+    }
 
 
 def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
@@ -141,9 +197,13 @@ def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
     if not path.is_file():
         return None
     content = json.loads(path.read_text())
+    configuration = rules.CONFIGURATIONS[name]
+    if configuration.meta_loss:
+        if content["descent_steps"] != size.descent_steps:
+            return None
+        return Measured(content["metrics"], content["constants"])
     if content["steps"] != size.steps or "constants" not in content:
         return None
-    configuration = rules.CONFIGURATIONS[name]
     if configuration.occluded and (
         content["occluded_people"] != size.occluded_people
     ):

@@ -9,16 +9,15 @@ import contextlib
 import dataclasses
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_hmr import method as methods
+from tf_hmr import progress
 from tf_hmr.formats import system_limits
 from training import config
 from training.engine import (
@@ -255,12 +254,13 @@ class TrainingRun:
     def stage(self, name, stage_step, step, end) -> int:
         """Takes the steps from `step` to `end`; returns the last step taken."""
         batches = batches_from(self.make_dataset, step, stage_step.strategy)
-        bar = tqdm.tqdm(
+        first = step
+        bar = progress.bar(
+            title=name,
             total=end,
             initial=step,
-            desc=name,
-            unit="step",
-            disable=not (self.chief and sys.stderr.isatty()),
+            unit="steps",
+            disable=not self.chief,
         )
         log_every, save_every = (
             self.experiment.log_every,
@@ -277,6 +277,8 @@ class TrainingRun:
                 check_finite(row, step, self._examples)
                 self.mean.add(row)
             self.mean.seconds += time.monotonic() - start_s
+            if bar.n == first:
+                bar.unpause()  # It compiled, which says nothing of the rest.
             bar.update(step - bar.n)
             evaluation_due = self._evaluation_due(step)
             with _explain_write_errors(step, self.workdir):
@@ -327,21 +329,12 @@ class TrainingRun:
         images = mean.count * self.experiment.data.batch_size
         speed = images / mean.seconds
         mean.reset()
-        bar.set_postfix(loss=f"{means['loss']:.3f}", img_s=f"{speed:.0f}")
+        bar.set_postfix_str(f"loss {means['loss']:.3f}, {speed:.0f} images/s")
         self.log.scalars(
             step,
             name,
             {**means, "images_per_s": speed, "trained_s": self.trained_s},
         )
-        if bar.disable:
-            log.info(
-                "%s step %d of %d: loss %.4f, %.0f images/s",
-                name,
-                step,
-                self.total,
-                means["loss"],
-                speed,
-            )
 
     def _evaluate(self, step: int) -> None:
         """Evaluates, logs the result and saves the best model so far."""
@@ -364,7 +357,7 @@ class TrainingRun:
                 self.log.image(step, "predictions", result.image)
             self.log.flush()
         figures = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
-        tqdm.tqdm.write(f"step {step}: {figures}", file=sys.stderr)
+        progress.message(f"step {step}: {figures}")
 
     def _save_best(self, step: int, score: float = math.inf) -> None:
         """Writes the best model so far, and its score if there is one."""

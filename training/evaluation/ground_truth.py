@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
+from training.data.records import schema
 
 GENDERED_FILES = {"female": "SMPL_FEMALE.pkl", "male": "SMPL_MALE.pkl"}
 _PUBLISHER = (
@@ -48,7 +49,13 @@ class TrueBodies:
         Raises:
             FileNotFoundError: its file is missing; the message says who
                 publishes it.
+            ValueError: another gender, of which there is no body.
         """
+        if gender not in schema.GENDERS:
+            raise ValueError(
+                f"Labels are of the gender {gender!r}, which no body has; "
+                f"expected one of {schema.GENDERS}. Prepare the records again."
+            )
         name = GENDERED_FILES.get(gender)
         if name is None or self._body.data.topology != "smpl":
             return self._body

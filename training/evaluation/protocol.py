@@ -8,12 +8,14 @@ import dataclasses
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tf_hmr import metrics
-from tf_hmr.body.model import Body
+
+if TYPE_CHECKING:  # For names of types, TensorFlow is not imported.
+    from tf_hmr.body.model import Body
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Predictions(NamedTuple):
 class EvaluationContext(NamedTuple):
     """What a measure needs to know about the predictions."""
 
-    body: Body
+    body: "Body"
     """The method's body, whose vertices are predicted."""
     joint_names: tuple[str, ...]
     """Names of the rows of Predictions.joints and .keypoints."""

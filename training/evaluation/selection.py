@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from training.data.records import records_folder, schema, shards
 from training.evaluation.protocol import Protocol
@@ -45,6 +44,35 @@ def subsample(selection: Selection, step: int) -> Selection:
     )
 
 
+def find_split(root: Path, protocol: Protocol) -> tuple[Path, str]:
+    """The records folder of a protocol and its split; reads no record.
+
+    Args:
+        root: the folder of record folders, or the records folder itself.
+        protocol: the protocol.
+
+    Raises:
+        FileNotFoundError: they are missing; the message says how to make them.
+    """
+    folder = (
+        root if (root / "report.json").is_file() else root / protocol.records
+    )
+    command = f"python -m training.prepare {protocol.prepare} --out {folder}"
+    if not (folder / "report.json").is_file():
+        raise FileNotFoundError(
+            f"{protocol.name} needs records, but {folder} holds none. Make "
+            f"them with: {command}"
+        )
+    splits = records_folder.read_report(folder)["splits"]
+    split = next((s for s in protocol.splits if s in splits), None)
+    if split is None:
+        raise FileNotFoundError(
+            f"{protocol.name} needs a split of {list(protocol.splits)}, but "
+            f"{folder} has {sorted(splits)}. Make it with: {command}"
+        )
+    return folder, split
+
+
 def find(root: Path, protocol: Protocol) -> Selection:
     """The people of a protocol.
 
@@ -57,22 +85,8 @@ def find(root: Path, protocol: Protocol) -> Selection:
             make them.
         ValueError: none of the records belongs to the protocol.
     """
-    folder = (
-        root if (root / "report.json").is_file() else root / protocol.records
-    )
-    command = f"python -m training.prepare {protocol.prepare} --out {folder}"
-    if not (folder / "report.json").is_file():
-        raise FileNotFoundError(
-            f"{protocol.name} needs records, but {folder} holds none. Make "
-            f"them with: {command}"
-        )
+    folder, split = find_split(root, protocol)
     report = records_folder.read_report(folder)
-    split = next((s for s in protocol.splits if s in report["splits"]), None)
-    if split is None:
-        raise FileNotFoundError(
-            f"{protocol.name} needs a split of {list(protocol.splits)}, but "
-            f"{folder} has {sorted(report['splits'])}. Make it with: {command}"
-        )
     ids = example_ids(folder, split)
     included = [
         bool(example_id) and protocol.includes(example_id) for example_id in ids
@@ -90,6 +104,9 @@ def find(root: Path, protocol: Protocol) -> Selection:
 
 def example_ids(folder: Path, split: str) -> np.ndarray:
     """(N,) str: the example_id of each record; "" if it is damaged."""
+    # Not at the top: what is missing is said before TensorFlow starts.
+    import tensorflow as tf
+
     stored = shards.Records(folder, split)
     spec = {"example_id": tf.io.FixedLenFeature((), tf.string)}
     blank = schema.blank()

@@ -10,6 +10,7 @@ from edge import export
 from edge.conversion import card as cards
 from edge.conversion import onnx as convert_onnx
 from edge.conversion import tflite as convert
+from edge.tasks import export as task
 from tests.support.closeness import assert_close
 
 installed = all(map(importlib.util.find_spec, convert_onnx.PACKAGES))
@@ -47,7 +48,7 @@ def test_words_that_do_not_fit_are_refused(
 def test_onnxruntime_gives_what_keras_gives(
     model_folder, model, tmp_path, monkeypatch, rng
 ):
-    monkeypatch.setattr(export.method, "load", lambda *_, **__: model)
+    monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
     out = tmp_path / "hmr.onnx"
     args = export.Args(model_folder, out, crops=2, format="onnx")
     assert export.main(args) == 0

@@ -1,6 +1,5 @@
 """Precisions: which numbers are stored how, and what is raised when."""
 
-import dataclasses
 import typing
 
 import numpy as np
@@ -11,6 +10,7 @@ from edge import export, lint
 from edge.conversion import calibration, compare, mixed_precision, quantize
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
+from edge.conversion.precisions import PRECISIONS
 
 TYPES = {
     schema.TensorType.FLOAT32: "float32",
@@ -34,7 +34,7 @@ def inputs(model) -> dict[str, np.ndarray]:
 def files(content, model, inputs) -> dict[str, bytes]:
     """The same model in every precision, by the plain recipes."""
     found = {"float32": content}
-    for precision in quantize.PARTS:
+    for precision in PRECISIONS:
         recipe = quantize.Recipe(model, precision)
         ranges = quantize.ranges(content, recipe, inputs)
         found[precision] = quantize.apply(content, recipe, ranges)
@@ -119,7 +119,8 @@ def test_a_method_without_an_encoder_gets_float16_only(model):
 
 def test_only_what_does_not_fit_is_raised(content, model, inputs, monkeypatch):
     def searched(budget_mm):
-        monkeypatch.setitem(compare.MEAN_MM, "w8", budget_mm)
+        w8 = PRECISIONS["w8"]._replace(mean_mm=budget_mm)
+        monkeypatch.setitem(PRECISIONS, "w8", w8)
         return mixed_precision.search(content, model, "w8", inputs)
 
     def error_mm(raised):
@@ -168,11 +169,6 @@ def test_a_card_leaves_quantized_weights_alone(files, inputs, precision):
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_every_precision_has_a_recipe_and_a_budget():
-    """The three places that docs/extend.md names."""
-    kinds = {
-        field.name: field.type for field in dataclasses.fields(export.Args)
-    }
-    precisions = typing.get_args(kinds["precision"])
-    assert precisions == ("float32", *quantize.PARTS)
-    assert set(compare.MEAN_MM) == set(quantize.PARTS)
+def test_the_command_takes_every_precision():
+    kinds = typing.get_type_hints(export.Args)
+    assert typing.get_args(kinds["precision"]) == ("float32", *PRECISIONS)

@@ -12,6 +12,7 @@ from edge.conversion import (
     quantize,
 )
 from edge.conversion import tflite as convert
+from edge.conversion.precisions import PRECISIONS
 from edge.targets import debian
 from tests.support import device_runs
 from tf_hmr import method
@@ -27,7 +28,7 @@ def small(model, tflite, tmp_path_factory) -> device_runs.Exported:
     mesh = tflite.with_suffix(".mesh.npz").read_bytes()
     crops = calibration.for_calibration(model, None, 4, skip=0).inputs
     files = {"float32": tflite}
-    for precision in quantize.PARTS:
+    for precision in PRECISIONS:
         recipe = quantize.Recipe(model, precision)
         ranges = quantize.ranges(content, recipe, crops)
         made = quantize.apply(content, recipe, ranges)

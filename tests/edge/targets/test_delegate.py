@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from edge.conversion import card, compare
 from edge.conversion import tflite as convert
+from edge.conversion.precisions import PRECISIONS
 from edge.targets import vulkan
 from tests.support import device_runs
 from tests.support.closeness import assert_close
@@ -71,7 +72,9 @@ def test_float16_arithmetic_costs_little(gpu, either, precision):
     path, inputs = either.files[precision], either.people.inputs
     measured = either.measured(gpu(path, inputs))
     print(f"{path.name}, float16 arithmetic: {measured}")
-    limit = max(FLOAT16_MM, compare.MEAN_MM.get(precision, 0))
+    limit = FLOAT16_MM
+    if precision in PRECISIONS:
+        limit = max(limit, PRECISIONS[precision].mean_mm)
     assert measured.vertices_mean_mm < limit
     assert measured.mpjpe_percent < compare.MPJPE_PERCENT
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
-from edge import body_benchmark, lint
+from edge import lint
+from edge.tasks import body_benchmark
 from tests.support.closeness import assert_close
 from tf_hmr import joints
 from tf_hmr.body.edge import EdgeBody

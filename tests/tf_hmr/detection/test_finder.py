@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -123,9 +125,10 @@ def test_photos_of_nobody(find, image):
     assert find(image) == []
 
 
-def test_scores_count_doubles_and_wrong_answers():
+@pytest.fixture
+def truth():
+    """The person of `rendered_groups.answer(100, 50, 200)`."""
     answer = rendered_groups.answer(100, 50, 200)
-    far = rendered_groups.answer(400, 50, 200)
     keypoints = np.zeros((len(joints.KEYPOINTS), 3))
     for row, name in enumerate(joints.KEYPOINTS):
         if name in benchmark.NAMES:
@@ -133,7 +136,59 @@ def test_scores_count_doubles_and_wrong_answers():
             keypoints[row, 2] = 1
         else:
             keypoints[row, :2] = answer.pixels[0]
-    truth = [benchmark.groups.PersonOfGroup(keypoints, keypoints)]
-    assert benchmark.score(truth, [answer]) == (1, 1, 0, 0)
-    assert benchmark.score(truth, [answer, answer, far]) == (1, 1, 1, 1)
-    assert benchmark.score(truth, []) == (1, 0, 0, 0)
+    return benchmark.groups.PersonOfGroup(keypoints, keypoints)
+
+
+def test_scores_count_doubles_and_wrong_answers(truth):
+    answer = rendered_groups.answer(100, 50, 200)
+    far = rendered_groups.answer(400, 50, 200)
+    assert benchmark.score([truth], [answer]) == (1, 1, 0, 0)
+    assert benchmark.score([truth], [answer, answer, far]) == (1, 1, 1, 1)
+    assert benchmark.score([truth], [far]) == (1, 0, 0, 1)
+    assert benchmark.score([truth], []) == (1, 0, 0, 0)
+    assert benchmark.score([truth, truth], [answer]) == (2, 1, 0, 0)
+    assert benchmark.score([], [answer]) == (0, 0, 0, 1)
+
+
+def moved(answer, names, pixels):
+    points = answer.points.copy()
+    points[[joints.BLAZEPOSE33.index(name) for name in names], 0] += pixels
+    return dataclasses.replace(answer, points=points)
+
+
+def test_an_answer_is_right_that_places_most_joints(truth):
+    answer = rendered_groups.answer(100, 50, 200)
+    tenth = benchmark.NEAR * truth.size_px
+    for count, score in ((6, (1, 1, 0, 0)), (7, (1, 0, 0, 1))):
+        names = benchmark.NAMES[:count]
+        assert len(benchmark.NAMES) == 13
+        near = moved(answer, names, 0.9 * tenth)
+        assert benchmark.score([truth], [near]) == (1, 1, 0, 0)
+        # Half a photo to the right, where no other joint is.
+        far = moved(answer, names, 4 * tenth)
+        assert benchmark.score([truth], [far]) == score
+
+
+def test_left_and_right_may_be_taken_for_each_other(truth):
+    answer = rendered_groups.answer(100, 50, 200)
+    points = answer.points[list(joints.mirror(joints.BLAZEPOSE33))]
+    swapped = dataclasses.replace(answer, points=points)
+    assert benchmark.share_right(truth, swapped) == 1
+
+
+@pytest.mark.parametrize("change", ["hidden", "small"])
+def test_who_is_hidden_or_small_is_not_asked_for_and_not_wrong(truth, change):
+    answer = rendered_groups.answer(100, 50, 200)
+    keypoints = truth.keypoints.copy()
+    if change == "hidden":
+        keypoints[
+            list(joints.select(benchmark.NAMES, joints.KEYPOINTS))[:7], 2
+        ] = 0
+    else:
+        scale = 0.99 * benchmark.SHOWN_PX / truth.size_px
+        keypoints[:, :2] *= scale
+        points = answer.points.copy()
+        points[:, :2] *= scale
+        answer = dataclasses.replace(answer, points=points)
+    person = dataclasses.replace(truth, keypoints=keypoints)
+    assert benchmark.score([person], [answer]) == (0, 0, 0, 0)

@@ -28,12 +28,17 @@ def test_people_beside_each_other_stay():
     )
 
 
+@pytest.fixture
+def by_landmarks(monkeypatch):
+    """People without a mask are people, so that landmarks alone tell."""
+    monkeypatch.setattr(merging, "MIN_QUALITY", 0.1)
+
+
 def unmasked(person):
-    """The same without a mask: then landmarks alone tell."""
     return dataclasses.replace(person, mask=person.mask * 0)
 
 
-def test_a_person_seen_twice_is_one_the_better():
+def test_a_person_seen_twice_is_one_the_better(by_landmarks):
     sure = unmasked(answer(100, 50, 200))
     unsure = unmasked(answer(104, 52, 198, presence=0.9))
     assert merging.select([unsure, sure]) == [sure]
@@ -55,7 +60,7 @@ def test_a_person_seen_with_swapped_sides_is_one():
     assert merging.select([again, person]) == [person]
 
 
-def test_an_answer_that_mixes_two_people_is_left_out():
+def test_an_answer_that_mixes_two_people_is_left_out(by_landmarks):
     first = unmasked(answer(100, 50, 200))
     second = unmasked(answer(170, 50, 200))
     people = merging.select([mixed(first, second), first, second])
@@ -84,31 +89,42 @@ def test_answers_about_nobody_are_left_out(change):
     assert merging.select([dataclasses.replace(person, **change(person))]) == []
 
 
-def twisted(person):
-    noise = np.random.default_rng(1).normal(0, 15, person.pixels.shape)
-    points = person.points.copy()
-    points[:, :2] += noise
-    return points
-
-
 def hidden(person):
     points = person.points.copy()
-    points[:, 5] = 0.2
+    points[:, 5] = 0.05
     return points
+
+
+def with_more_mask(person, axis):
+    """The mask reaches as far beyond the person on both sides."""
+    mask = person.mask
+    for shift in (-64, 64):
+        mask = np.maximum(mask, np.roll(person.mask, shift, axis=axis))
+    return mask
+
+
+def head_down(person):
+    """Turned by half about the middle of the square, and its mask with it."""
+    points = person.points.copy()
+    middle = np.float32([person.square.x, person.square.y]) - 0.5
+    points[:, :2] = 2 * middle - points[:, :2]
+    return {"points": points, "mask": person.mask[::-1, ::-1]}
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda a: {"presence": 0.6},
-        lambda a: {"points": twisted(a)},
         lambda a: {"points": hidden(a)},
         lambda a: {"mask": a.mask * 0},
+        lambda a: {"mask": with_more_mask(a, axis=1)},
+        lambda a: {"mask": with_more_mask(a, axis=0)},
+        head_down,
         lambda a: {
             "next_square": a.square._replace(x=a.square.x + a.square.side / 5)
         },
     ],
-    ids=["presence", "metres and pixels", "visible", "mask", "moves"],
+    ids=["presence", "visible", "no mask", "wide", "high", "turned", "moves"],
 )
 def test_each_sign_lowers_the_odds(change):
     person = answer(100, 50, 200)

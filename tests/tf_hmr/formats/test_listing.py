@@ -36,7 +36,7 @@ def test_names_of_systems_are_passed_over(folder):
 
 
 def test_photos(folder):
-    failures = commands._Failures()
+    failures = commands.Failures()
     assert commands.list_photos((folder,), failures) == [folder / "a.jpg"]
     assert calibration._photos(folder) == [folder / "a.jpg"]
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.closeness import assert_close
-from tf_hmr.geometry import camera, crop
+from tf_hmr.geometry import camera, crop, crop_views
 
 IMAGE = (640, 480)
 BOX = (371.3, 88.9, 150.0, 150.0)
@@ -119,3 +119,36 @@ def test_full_image_camera_of_the_whole_image_is_the_crops_own():
 def test_full_image_camera_refuses_boxes_that_are_not_square(size):
     with pytest.raises(ValueError, match="square"):
         camera.full_image_camera(CAMERA, (0.0, 0.0, *size), IMAGE, 900.0)
+
+
+INTRINSICS = np.array([[3.0, 3.0, 0.4, -0.3], [5.2, 5.2, 0.0, 0.1]])
+
+
+def test_the_root_is_seen_where_the_weak_camera_has_it():
+    weak = np.stack([CAMERA, [0.5, -0.2, 0.4]])
+    translation = camera.crop_translation(weak, INTRINSICS)
+    seen = camera.project_in_crop(translation[:, None], INTRINSICS)
+    root = np.zeros((2, 1, 3))
+    expected = camera.project_weak_perspective(root, weak)
+    assert_close("float64", seen, expected)
+    # A metre across is as large as the weak camera's.
+    ends = translation[:, None] + np.array([[[0, 0, 0], [1.0, 0, 0]]])
+    first, last = np.moveaxis(camera.project_in_crop(ends, INTRINSICS), 1, 0)
+    assert_close("float64", (last - first)[:, 0], weak[:, 0])
+
+
+def test_a_crops_translation_is_the_photos():
+    """As crop_views has it from the crop's box and the photo's camera."""
+    photo = np.array([[700.0, 720.0, 300.0, 250.0]])
+    box = np.array([BOX])
+    intrinsics = camera.crop_intrinsics(photo[0], BOX)[None]
+    found = camera.crop_translation(CAMERA[None], np.float64(intrinsics))
+    expected = crop_views.translation(CAMERA[None], box, photo)
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+def test_points_at_the_camera_are_seen_at_the_least_depth():
+    points = np.array([[[0.1, 0.2, 0.0], [0.1, 0.2, -3.0]]] * 2)
+    seen = camera.project_in_crop(points, INTRINSICS)
+    points[..., 2] = camera.MIN_DEPTH
+    assert_close("float64", seen, camera.project_in_crop(points, INTRINSICS))

@@ -167,11 +167,18 @@ def test_converts_clean_within_300_operators(rng):
 
 
 def test_alignment_undoes_a_turn(rng):
+    """Of the rows that have a weight: the others are turned otherwise."""
     points = rng.normal(size=(5, 41, 3))
-    turn = turns(rng, 5)
+    turn, others_turn = turns(rng, 5), turns(rng, 5)
     targets = points @ turn.swapaxes(1, 2) + rng.normal(size=(5, 1, 3))
+    others = slice(30, 41)
+    targets[:, others] = points[:, others] @ others_turn.swapaxes(1, 2) + 2
+    weights = rng.uniform(1, 2, (41, 1))
+    weights[others] = 0
     actual = nearest.aligning_rotation(
-        tf.constant(points, tf.float32), tf.constant(targets, tf.float32)
+        tf.constant(points, tf.float32),
+        tf.constant(targets, tf.float32),
+        np.float32(weights / weights.sum()),
     )
     assert degrees(actual[:, 0].numpy(), turn).max() < 1e-3
 

@@ -13,6 +13,7 @@ from tests.support.closeness import assert_close
 from tests.support.label_batches import make_batch
 from tf_hmr import method
 from tf_hmr.body.model import Body
+from tf_hmr.geometry import camera
 
 # What makes a method small enough for a test; fields it lacks are left out.
 SMALL = {
@@ -29,6 +30,15 @@ SMALL = {
     "bins": 4,
     "levels": 2,
     "stem": (8, 8, 8),
+    # HUND's maps and points.
+    "map_side": 16,
+    "map_channels": 8,
+    "widths": (8, 8),
+    "part_side": 8,
+    "part_points": 64,
+    "skin_points": 64,
+    "flow_couplings": 2,
+    "flow_hidden": 8,
 }
 
 
@@ -64,14 +74,20 @@ def test_prediction_has_the_contracts_shapes(model, rng):
 
 
 def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
-    prediction = model(model.inputs(make_batch(rng)))
+    inputs = model.inputs(make_batch(rng))
+    prediction = model(inputs)
     posed = model.body(prediction.rotmats, prediction.betas)
     assert_close("body_metres", prediction.vertices, posed.vertices)
     assert_close("body_metres", prediction.joints, posed.joints)
-    camera = prediction.camera.numpy()[:, None]
-    expected = camera[..., :1] * (
-        prediction.joints.numpy()[..., :2] + camera[..., 1:]
-    )
+    if "intrinsics" in model.input_names:
+        intrinsics = inputs["intrinsics"]
+        shift = camera.crop_translation(prediction.camera, intrinsics)
+        points = prediction.joints + shift[:, None]
+        expected = camera.project_in_crop(points, intrinsics)
+    else:
+        expected = camera.project_weak_perspective(
+            prediction.joints, prediction.camera
+        )
     assert_close("body_metres", prediction.keypoints, expected)
 
 

@@ -163,8 +163,8 @@ def test_workers_that_differ_are_named(monkeypatch):
 
 
 def test_what_workers_share_is_what_trains(monkeypatch):
-    from training import fit
     from training.engine import provenance
+    from training.tasks import fit
 
     def facts(**changes):
         experiment = fit.load_experiment("quick")

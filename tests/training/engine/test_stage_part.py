@@ -18,11 +18,12 @@ from tests.support import (
 from tests.support.closeness import assert_close
 from tf_hmr import method as methods
 from tf_hmr.networks import dropout
-from training import config, fit
+from training import config
 from training.data.pipeline import batches
 from training.data.records import mocap
 from training.engine import checkpoints, devices, loop, run_log
 from training.engine import step as steps
+from training.tasks import fit as task
 
 
 class Spread(methods.Learner):
@@ -187,7 +188,7 @@ def test_a_part_is_fed_by_what_it_sees(tmp_path, body):
         dataclasses.replace(ALONE, part=part) for part in ("spread", "seeing")
     )
     experiment = dataclasses.replace(EXPERIMENT, before=(), stages=stages)
-    make = fit.dataset_maker(experiment, model, data)
+    make = task.dataset_maker(experiment, model, data)
     poses, images = (next(iter(make(step, None))) for step in (0, ALONE.steps))
     assert "image" not in poses and "prior_rotmats" in poses
     assert images["image"].shape[1:3] == (Seeing.image_size,) * 2
@@ -241,9 +242,9 @@ def test_a_part_must_be_a_learner(name, body):
 
 def test_a_part_without_a_stage_is_refused(body):
     model = Model(toy_method.Config(), body)
-    fit.check_parts(model, EXPERIMENT)
+    task.check_parts(model, EXPERIMENT)
     with pytest.raises(ValueError, match=r"spread would stay random.*before"):
-        fit.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
+        task.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
 
 
 def train_here(folder: str, where: str) -> None:

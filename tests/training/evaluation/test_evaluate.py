@@ -17,6 +17,7 @@ from training.evaluation import (
     protocols,
     selection,
 )
+from training.tasks import evaluate as task
 
 IDS = (
     "S9_Eating_1.60457274_000001",
@@ -51,7 +52,7 @@ def run(folder, model, model_folder):
     )
     people = selection.find(folder, RULE)
     source = predictors.Model(model, model_folder)
-    path = evaluate.by_protocol(flags, RULE, source, people)
+    path = task.by_protocol(flags, RULE, source, people)
     return path, flags.save_predictions
 
 
@@ -104,7 +105,7 @@ def test_predictions_in_a_file_score_as_the_model_did(
     """'all' takes the protocols whose records are there."""
     path, predictions = run
     few = ["3dpw_spin", RULE.name, "synthetic_v1"]
-    monkeypatch.setattr(evaluate.protocols, "names", lambda: few)
+    monkeypatch.setattr(task.protocols, "names", lambda: few)
     expected = json.loads(path.read_text())
     results = from_file(predictions, folder, "all")
     shown = capsys.readouterr().out
@@ -184,16 +185,16 @@ def test_results_say_body_and_who_made_the_training_records(run, tmp_path):
     flags = evaluate.Evaluate(weights=tmp_path)
     made_by = {"records": str(coco), "split": "train", "dataset": "coco"}
     now = [made_by | {"rules": "spin"}]
-    assert evaluate._training_records(flags) == now
+    assert task._training_records(flags) == now
     then = [made_by | {"rules": "hmr"}]
     path.write_text(json.dumps(notes | {"training_records": then}))
-    assert evaluate._training_records(flags) == then
+    assert task._training_records(flags) == then
     (coco / "train.options.json").write_text("{")
     path.write_text(json.dumps(notes))
     with pytest.raises(ValueError, match=r"train\.options\.json is damaged"):
-        evaluate._training_records(flags)
+        task._training_records(flags)
     (coco / "train.options.json").unlink()
-    (unknown,) = evaluate._training_records(flags)
+    (unknown,) = task._training_records(flags)
     assert unknown == {"records": str(coco), "split": "train"}
 
 

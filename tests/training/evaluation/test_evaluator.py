@@ -189,6 +189,9 @@ def test_only_labelled_examples_count(body, truth):
     scores = measured(body, batch, *predicted)
     assert scores.ranking()[0].tolist() == [1]
     assert "pve_mm" not in scores.summary()
+    # Indices in the stream, of the next batch as well.
+    scores.add(batch, Predictions(joints=predicted[0], vertices=predicted[1]))
+    assert scores.ranking()[0].tolist() == [1, 3]
     batch["joints3d"][..., 3] = 0
     with pytest.raises(ValueError, match="synthetic_v1"):
         measured(body, dict(batch), *predicted).summary()

@@ -69,6 +69,12 @@ def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
     assert sides.source.tolist() == ["h36m"] * 4
 
 
+def test_a_gender_of_no_body_is_refused(smpl, women, npz_files):
+    bodies = ground_truth.TrueBodies(smpl, women)
+    with pytest.raises(ValueError, match="the gender 'child', which no body"):
+        bodies("child")
+
+
 def test_a_missing_gender_names_its_file(smpl, women, npz_files):
     protocol = protocols.get("3dpw_spin")
     batch = planted.batch(protocol, smpl, ["a"])

@@ -194,15 +194,19 @@ def train_dataset(
             decode, crops, fields, [to_ndc, augmentation.flip], share
         )
         parts = decoded.pop("parts")
-        cycle_has_3d = tf.constant(feed.has_3d, tf.float32)
-        row_has_3d = cycle_has_3d[step % len(feed.has_3d)]
-        has_3d = good * tf.gather(row_has_3d, rows)
-        batch = labels.augmented(fields, augmentation, to_ndc, good, has_3d)
+        shown = {
+            kind: good
+            * tf.gather(tf.constant(flags, tf.float32)[step % len(flags)], rows)
+            for kind, flags in feed.shown.items()
+        }
+        batch = labels.augmented(
+            fields, augmentation, to_ndc, good, shown["3d"], shown["2d"]
+        )
         if decoded:
             batch |= decoded
             batch |= labels.colours(data.augment, augmentation, good)
         if data.parts:
-            batch |= labels.part_labels(fields, parts, has_3d)
+            batch |= labels.part_labels(fields, parts, shown["parts"])
         if reading.has_prior(data):
             batch |= _prior(feed.poses, step, rows, data)
         return batch
@@ -306,7 +310,7 @@ def eval_dataset(
         images, good = _decoded_images(
             crops.plain, crops, fields, [to_ndc, boxes], None
         )
-        batch = labels.augmented(fields, augmentation, to_ndc, good, good)
+        batch = labels.augmented(fields, augmentation, to_ndc, good, good, good)
         batch |= labels.part_labels(fields, images["parts"], good)
         for name in _STORED_FIELDS:
             batch[name] = fields[name]

@@ -10,6 +10,20 @@ from training.data.records import mocap, parsing, schema
 
 Batch = dict[str, tf.Tensor]
 
+_HIDDEN = {
+    "all": (),
+    "2d+parts": ("3d",),
+    "2d": ("3d", "parts"),
+    "none": ("3d", "parts", "2d"),
+}
+KINDS = ("2d", "parts", "3d")
+"""Kinds of labels that a source may hide."""
+
+
+def shows(labels: str, kind: str) -> bool:
+    """Whether a source with `labels` (config.Source) shows a kind of KINDS."""
+    return kind not in _HIDDEN[labels]
+
 
 def colours(
     options: config.Augment, augmentation: augment.Augmentation, good: tf.Tensor
@@ -31,6 +45,7 @@ def augmented(
     to_ndc: tf.Tensor,
     good: tf.Tensor,
     has_3d: tf.Tensor,
+    has_2d: tf.Tensor,
 ) -> Batch:
     """Labels of augmented crops; 0, or the identity, where missing.
 
@@ -40,6 +55,7 @@ def augmented(
         to_ndc: (B, 2, 3) of augment.image_to_ndc.
         good: (B,) 0 where the record is broken.
         has_3d: (B,) 0 where 3D labels must not be used.
+        has_2d: (B,) 0 where keypoints must not be used.
     """
     has_pose = has_3d * fields["has_pose"]
     has_betas = has_3d * fields["has_betas"]
@@ -55,8 +71,8 @@ def augmented(
     rotmats = augment.rotmats(augmentation, rotmats)
     identity = tf.eye(3, batch_shape=[schema.NUM_JOINTS])
     return {
-        "keypoints": _masked(good * fields["has_keypoints"], points),
-        "openpose": _masked(good, openpose),
+        "keypoints": _masked(has_2d * fields["has_keypoints"], points),
+        "openpose": _masked(has_2d, openpose),
         "joints3d": _masked(
             has_joints3d, augment.joints3d(augmentation, fields["joints3d"])
         ),

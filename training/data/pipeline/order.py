@@ -48,6 +48,9 @@ class Layout:
     rows, such as one device gets, holds nearly the same mix. Where a source
     would get no row, rows are distributed over a cycle of several batches.
 
+    With `alternate` a batch is of one source, and the sources take turns; the
+    cycle has as many batches of each as its share says.
+
     Attributes:
         cycle: batches after which the layout repeats; mostly 1.
         counts: rows per source in a cycle.
@@ -60,7 +63,12 @@ class Layout:
     # Rows of the smallest source in a cycle: its share is exact to an eighth.
     _MIN_ROWS = 4
 
-    def __init__(self, shares: Sequence[float], batch_size: int) -> None:
+    def __init__(
+        self,
+        shares: Sequence[float],
+        batch_size: int,
+        alternate: bool = False,
+    ) -> None:
         shares = np.asarray(shares, np.float64)
         if not len(shares) or not (shares > 0).all():
             raise ValueError(
@@ -68,6 +76,9 @@ class Layout:
                 "at least one, and all of them positive."
             )
         self._batch_size = batch_size
+        if alternate:
+            self._alternate(Layout(shares, 1))
+            return
         exact = shares / shares.sum() * batch_size
         self.cycle, counts = 1, _rounded(exact)
         if not counts.all():
@@ -81,6 +92,15 @@ class Layout:
         _, sources, ranks = zip(*sorted(rows), strict=True)
         self.sources = np.array(sources, np.int64)
         self._ranks = np.array(ranks, np.int64)
+
+    def _alternate(self, turns: "Layout") -> None:
+        """Takes the layout of batches of one row, with a batch for each row."""
+        size = self._batch_size
+        self.cycle = turns.cycle
+        self.counts = tuple(size * count for count in turns.counts)
+        self.sources = np.repeat(turns.sources, size)
+        ranks = turns._ranks[:, None] * size + np.arange(size)
+        self._ranks = ranks.reshape(-1)
 
     def rows(self, step: int, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """The source of each of `rows` of a batch, and the position in it.

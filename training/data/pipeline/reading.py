@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_hmr.geometry import crop, crop_pixels
 from training import config
-from training.data.pipeline import order, pixels, warp
+from training.data.pipeline import labels, order, pixels, warp
 from training.data.records import bad_records, mocap, schema, shards
 
 # Names of the random streams that a run's seed is split into.
@@ -26,8 +26,8 @@ class Feed:
 
     Attributes:
         layout: the source of each row of a batch.
-        has_3d: (cycle, batch_size) whether the row's 3D labels may be used,
-            in the steps of the layout's cycle.
+        shown: (cycle, batch_size) for each of labels.KINDS, whether the row's
+            labels may be used, in the steps of the layout's cycle.
         bad: ledger of bad records.
         poses: unpaired poses; None where there are none.
     """
@@ -42,12 +42,16 @@ class Feed:
             for number, source in enumerate(self._sources)
         ]
         self.layout = order.Layout(
-            [source.share for source in data.sources], data.batch_size
+            [source.share for source in data.sources],
+            data.batch_size,
+            data.alternate,
         )
-        has_all_labels = [source.labels == "all" for source in data.sources]
-        self.has_3d = np.array(has_all_labels)[self.layout.sources].reshape(
-            self.layout.cycle, data.batch_size
-        )
+        self.shown = {
+            kind: np.array(
+                [labels.shows(source.labels, kind) for source in data.sources]
+            )[self.layout.sources].reshape(self.layout.cycle, data.batch_size)
+            for kind in labels.KINDS
+        }
         total = sum(len(source) for source in self._sources)
         self.bad = bad_records.BadRecords(total, data.max_bad_share)
         self._blank = schema.blank()
@@ -218,7 +222,7 @@ class Crops:
                 to_ndc, sizes, self.side, canvas_side
             )
         side = self.side if self.parts else 0
-        labels = _zeros(len(images), side, side)
+        part_labels = _zeros(len(images), side, side)
         good = np.zeros(len(images), np.float32)
         for i, image in enumerate(images):
             if not image:  # a blank record; its cause has been entered
@@ -227,7 +231,7 @@ class Crops:
                 # Parts first: if they are broken, the image must stay black
                 # too, as the record's flags will all be 0.
                 if self.parts and parts[i]:
-                    labels[i] = pixels.parts_crop(
+                    part_labels[i] = pixels.parts_crop(
                         parts[i], sizes[i], to_ndc[i], side, flips[i] > 0
                     )
                 window = crop_pixels.Window(*(field[i] for field in windows))
@@ -235,7 +239,7 @@ class Crops:
                 good[i] = 1
             except pixels.BadImage as error:
                 self.bad.add(names[i].decode(), str(error))
-        return labels, good
+        return part_labels, good
 
 
 def _zeros(*shape: int) -> np.ndarray:

@@ -54,7 +54,9 @@ def dataset(
             "data.parts: a tf.data service gives no part labels. Leave "
             "data.service empty."
         )
-    layout = order.Layout([s.share for s in data.sources], data.batch_size)
+    layout = order.Layout(
+        [s.share for s in data.sources], data.batch_size, data.alternate
+    )
     streams = [
         _records(source).batch(count, drop_remainder=True)
         for source, count in zip(data.sources, layout.counts, strict=True)
@@ -168,10 +170,17 @@ def _prepared(
     augmentation = augment.draw(data.augment, seed, block)
     boxes = augment.square_boxes(fields["box"], crop_scale)
     to_ndc = augment.image_to_ndc(augmentation, boxes)
-    has_all_labels = tf.constant([s.labels == "all" for s in data.sources])
-    has_3d = tf.cast(tf.gather(has_all_labels, layout.sources), tf.float32)
+    has_3d, has_2d = (
+        tf.gather(
+            tf.constant(
+                [float(labels.shows(s.labels, kind)) for s in data.sources]
+            ),
+            layout.sources,
+        )
+        for kind in ("3d", "2d")
+    )
     batch = labels.augmented(
-        fields, augmentation, to_ndc, tf.ones([block]), has_3d
+        fields, augmentation, to_ndc, tf.ones([block]), has_3d, has_2d
     )
     batch |= labels.colours(data.augment, augmentation, tf.ones([block]))
     size = tf.stack([fields["width"], fields["height"]], axis=1)

@@ -30,6 +30,14 @@ _READERS_OF_RULES = {
 _PREPARE = ["python", "-m", "training.prepare"]
 log = logging.getLogger(__name__)
 
+# Labels of a source, as the log of the mix calls them.
+_SHOWN = {
+    "all": "all labels",
+    "2d+parts": "keypoints and parts",
+    "2d": "keypoints alone",
+    "none": "no labels",
+}
+
 
 def resolve(data: config.Data, words: Sequence[str]) -> config.Data:
     """Replaces the names of the records in `data` by paths.
@@ -184,21 +192,21 @@ def _subset(data: config.Data, folders: list[str]) -> config.Data:
 def _replaced(data: config.Data, folders: list[str]) -> config.Data:
     """Replaces the datasets by `folders`, with the same share of 3D labels.
 
-    If the experiment has sources with and without 3D labels, each folder's
-    shards are split between the two: no image is used both ways.
+    If the experiment has sources that show different labels, each folder's
+    shards are split between them: no image is used both ways.
     """
     prior_folder = _prior_of(data.prior, folders)
     data = dataclasses.replace(data, prior=prior_folder)
     if not data.sources:
         return data
-    shares = {"all": 0.0, "2d": 0.0}
-    for source in data.sources:
-        shares[source.labels] += source.share / len(folders)
-    kinds = [labels for labels, share in shares.items() if share]
+    shares: dict[str, float] = {}
+    for source in sorted(data.sources, key=lambda s: s.labels != "all"):
+        share = source.share / len(folders)
+        shares[source.labels] = shares.get(source.labels, 0.0) + share
     sources = tuple(
-        config.Source(folder, shares[labels], labels, (number, len(kinds)))
+        config.Source(folder, share, labels, (number, len(shares)))
         for folder in folders
-        for number, labels in enumerate(kinds)
+        for number, (labels, share) in enumerate(shares.items())
     )
     return dataclasses.replace(data, sources=sources)
 
@@ -236,7 +244,7 @@ def _log_mix(data: config.Data) -> None:
             "%5.1f %% of the pictures: %s, %s",
             100 * source.share / total,
             source.records,
-            "all labels" if source.labels == "all" else "keypoints alone",
+            _SHOWN[source.labels],
         )
 
 

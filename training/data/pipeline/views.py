@@ -86,7 +86,9 @@ def _intrinsics(fields, size, window, scale) -> tf.Tensor:
 
     Those of the record, or else camera.default_intrinsics of the original.
     """
-    has_intrinsics = fields["intrinsics"][:, :1] > 0
+    has_intrinsics = tf.reduce_all(
+        fields["intrinsics"][:, :2] > 0, axis=1, keepdims=True
+    )
     focal = tf.reduce_max(size, axis=1, keepdims=True) / scale
     # Edges of pixels coincide, centres are half a pixel inside.
     centre = (size / 2 - window[:, :2]) / scale - 0.5

@@ -10,8 +10,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import tqdm
-
+from tf_hmr import progress
 from training.data.pipeline import pixels
 from training.data.readers import frames
 from training.data.records import mocap, records_folder, schema, shards
@@ -59,7 +58,7 @@ def run(options: Options) -> None:
         writer = records_folder.Writer(
             options.out, options.split, options.shard_size
         )
-        numbers = tqdm.trange(len(stored), unit="rec", disable=None)
+        numbers = progress.bar(range(len(stored)), "crops", unit="rec")
         for number in numbers:
             example = schema.decode(stored.read(number))
             try:

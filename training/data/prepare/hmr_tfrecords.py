@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import tqdm
 from scipy.spatial.transform import Rotation
 
-from tf_hmr import joints
+from tf_hmr import joints, progress
 from tf_hmr.formats import listing
 from training.data.formats import requirements, tf_examples
 from training.data.readers import frames, h36m_smpl, writing
@@ -166,7 +165,7 @@ def _write_prior(options: Options, paths: list[Path]) -> None:
     arrays = []
     with processes.pool(workers) as pool:
         rows_by_file = processes.in_order(pool, _read_poses, jobs, 4 * workers)
-        for rows in tqdm.tqdm(rows_by_file, "poses", len(jobs), disable=None):
+        for rows in progress.bar(rows_by_file, "poses", total=len(jobs)):
             arrays.append(rows)
     pose_and_shape = np.concatenate(arrays)
     if not len(pose_and_shape):

@@ -7,13 +7,16 @@ numbers of a pose without its global rotation, fitted by scikit-learn.
 import dataclasses
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tf_hmr.body.data import BodyData
-from tf_hmr.smplify import priors
 from training.data.readers import writing
 from training.data.records import mocap
+
+if TYPE_CHECKING:  # Not at run time: it imports TensorFlow.
+    from tf_hmr.smplify import priors
 
 NAME = "pose-gmm"
 
@@ -52,6 +55,7 @@ def run(options: Options) -> None:
         FileNotFoundError: the folder has no poses.
         ValueError: the poses are of another body, or too few.
     """
+    from tf_hmr.smplify import priors
     from training.data.readers import pose_sheet
 
     prior = mocap.read(options.poses)
@@ -90,9 +94,11 @@ def _split(pose: np.ndarray, options: Options) -> tuple:
     return poses[order[count:]], poses[order[:count]]
 
 
-def fit(pose: np.ndarray, options: Options, topology: str) -> priors.Mixture:
+def fit(pose: np.ndarray, options: Options, topology: str) -> "priors.Mixture":
     """Fits a mixture to poses (N, 69) by expectation maximisation."""
     from sklearn import exceptions, mixture
+
+    from tf_hmr.smplify import priors
 
     model = mixture.GaussianMixture(
         options.components,
@@ -112,7 +118,7 @@ def fit(pose: np.ndarray, options: Options, topology: str) -> priors.Mixture:
 
 
 def _sheet_poses(
-    mixture: priors.Mixture, seed: int
+    mixture: "priors.Mixture", seed: int
 ) -> tuple[np.ndarray, list[str]]:
     """(N, 72) poses for the sheet: each mean and its samples; and captions."""
     rng = np.random.default_rng(seed)
@@ -127,7 +133,7 @@ def _sheet_poses(
     return np.concatenate([np.zeros((len(body), 3)), body], axis=1), captions
 
 
-def _nats_per_pose(mixture: priors.Mixture, pose: np.ndarray) -> float:
+def _nats_per_pose(mixture: "priors.Mixture", pose: np.ndarray) -> float:
     """Mean negative log likelihood of poses (N, 69)."""
     from scipy import special, stats
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import tqdm
 
+from tf_hmr import progress
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import array_files, atomic, listing, unpickle
 from training.data.formats import acclaim, requirements
@@ -176,7 +176,7 @@ def _read_all(options: Options, tasks: list[Task]):
     parts, skipped = [], collections.Counter()
     counts_by_gender, skipped_files = collections.Counter(), []
     zero_betas: collections.Counter = collections.Counter()
-    bar = tqdm.tqdm(total=len(tasks), unit="file", disable=None)
+    bar = progress.bar(title="poses", total=len(tasks), unit="file")
     with bar, processes.pool(workers) as pool:
         poses_by_file = processes.in_order(pool, read, tasks, _AHEAD * workers)
         for task, file_poses in zip(tasks, poses_by_file, strict=True):

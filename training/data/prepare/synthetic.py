@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tqdm
 
+from tf_hmr import progress
 from tf_hmr.formats import atomic
 from training.data.readers import workers as processes
 from training.data.readers import writing
@@ -180,12 +180,11 @@ def _write_split(pool, workers: int, options: Options, split: _Split) -> None:
         (split, first, min(first + _CHUNK, split.count))
         for first in range(start, split.count, _CHUNK)
     ]
-    bar = tqdm.tqdm(
+    bar = progress.bar(
+        title=f"{split.name} people",
         total=split.count,
         initial=start,
-        desc=f"{split.name} people",
-        unit="",
-        disable=None,
+        unit="people",
     )
     with bar:
         for examples in processes.in_order(
@@ -236,8 +235,8 @@ def _write_prior(pool, options: Options) -> None:
         (options.seed, first, min(first + _PRIOR_CHUNK, options.count))
         for first in range(0, options.count, _PRIOR_CHUNK)
     ]
-    bar = tqdm.tqdm(
-        total=options.count, desc="unpaired people", unit="", disable=None
+    bar = progress.bar(
+        title="unpaired people", total=options.count, unit="people"
     )
     bodies_by_chunk = []
     with bar:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 
+from tf_hmr import progress as bars
 from tf_hmr.formats import atomic, json_files
 from training.data.pipeline import pixels
 from training.data.readers import workers as processes
@@ -233,12 +233,11 @@ class _Progress:
 
 def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
     workers = options.workers or processes.cores()
-    bar = tqdm.tqdm(
+    bar = bars.bar(
+        title=f"{options.split}",
         total=len(tasks),
         initial=progress.task,
-        desc=f"{options.split}",
         unit="task",
-        disable=None,
     )
     jobs = [(read, task) for task in tasks[progress.task :]]
     with bar, processes.pool(workers) as pool:
@@ -264,7 +263,9 @@ def _read_all(options, tasks, read, writer, progress: _Progress) -> None:
             progress.task, progress.used = progress.task + 1, 0
             bar.update()
             bar.set_postfix(
-                people=sum(writer.counts), skipped=progress.skipped.total()
+                people=sum(writer.counts),
+                skipped=progress.skipped.total(),
+                refresh=False,
             )
 
 

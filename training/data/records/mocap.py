@@ -101,11 +101,14 @@ def read(folder: str | os.PathLike) -> Prior:
             f"{path} holds arrays of the shapes {shapes}, expected "
             f"{_EXPECTED}. {cure}"
         )
+    gender = stored["gender"] if "gender" in stored else None
+    if gender is not None and not np.isin(gender, _NUMBERS).all():
+        raise ValueError(
+            f"{path} has genders other than {_NUMBERS}, which no body has. "
+            f"{cure}"
+        )
     return Prior(
-        stored["pose"],
-        stored["betas"],
-        str(stored["topology"]),
-        stored["gender"] if "gender" in stored else None,
+        stored["pose"], stored["betas"], str(stored["topology"]), gender
     )
 
 

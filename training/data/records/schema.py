@@ -40,6 +40,7 @@ OPTIONAL = {
 }
 """Arrays that are stored only when set; where missing they are read as 0."""
 ALL_ARRAYS = ARRAYS | OPTIONAL
+GENDERS = ("neutral", "female", "male")
 TEXTS = ("gender", "dataset", "example_id", "topology")
 LATER_TEXTS = ("part_set", "facts")  # Stored when set; "" in old records.
 IMAGES = ("image", "parts")
@@ -162,6 +163,8 @@ def _find_problem(example: Example) -> str:
         return "parts does not hold the bytes of a PNG"
     if not example.example_id or not example.dataset:
         return "dataset and example_id must name it"
+    if example.gender not in GENDERS:
+        return f"gender is {example.gender!r}, expected one of {GENDERS}"
     if example.part_set not in ("", *body_parts.PARTS):
         return "part_set is no division of the body"
     topology_labels = (

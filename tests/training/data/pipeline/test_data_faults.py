@@ -12,6 +12,7 @@ from training import config, fit
 from training.data.pipeline import batches
 from training.data.records import shards
 from training.engine import checkpoints, exit_status, run_log
+from training.tasks import fit as task
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
@@ -130,7 +131,7 @@ def test_too_many_bad_records_are_one_line_with_their_causes(tmp_path, capsys):
     data = pipeline_batches.two_sources(
         folder, sources=ALL(folder), max_bad_share=0.1
     )
-    status = fit.run_and_report(lambda: pipeline_batches.batches(data, 3))
+    status = task.run_and_report(lambda: pipeline_batches.batches(data, 3))
     assert status == exit_status.FAILED
     (error,) = capsys.readouterr().err.splitlines()
     assert "2 of 11 records are bad" in error and "0.1" in error
@@ -170,7 +171,7 @@ def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
                 folder.rename(away)
             assert len(seen) < 25, "read ahead to the end of the pass"
 
-    assert fit.run_and_report(read) == exit_status.FAILED
+    assert task.run_and_report(read) == exit_status.FAILED
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("training.fit: ") and ".tfrecord" in error
     assert str(folder) in error and "Bring its folder back" in error

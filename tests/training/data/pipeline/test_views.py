@@ -1,6 +1,7 @@
 """Boxes and cameras of crops: what is labelled in 3D lands on its keypoint."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from training import config
 from training.data.pipeline import augment, batches, labels
 from training.data.readers import frames
 from training.data.records import parsing, schema
+from training.data.synthetic import people
 
 DRAWN = config.Augment(rotation_deg=40.0, rotation_probability=1.0, flip=0.5)
 COUNT = 64
@@ -36,7 +38,7 @@ def labelled(examples, options=None, good=None):
     to_ndc = augment.image_to_ndc(drawn, boxes)
     ones = tf.ones([count])
     good = ones if good is None else tf.constant(good, tf.float32)
-    batch = labels.augmented(fields, drawn, to_ndc, good, ones)
+    batch = labels.augmented(fields, drawn, to_ndc, good, ones, ones)
     return {name: value.numpy() for name, value in batch.items()}
 
 
@@ -73,6 +75,45 @@ def test_joints_land_on_their_keypoints_through_every_augmentation():
     points, view = batch["joints3d"][..., :3], batch["intrinsics"][:, None]
     landed = camera.project_perspective(points, view[..., :2], view[..., 2:])
     assert_close("ndc", landed, batch["keypoints"][..., :2])
+
+
+def test_rendered_people_land_on_their_keypoints_wherever_they_are_cut():
+    """Placed by the labelled translation, turned and mirrored with the crop;
+    some of them are half outside of it."""
+    settings = people.Settings(size=64)
+    examples = list(people.People(3, "test", settings).examples(0, 16))
+    options = dataclasses.replace(DRAWN, scale=(1.5, 2.5), shift=0.4)
+    batch = labelled(examples, options)
+    translation = np.stack([e.translation for e in examples])
+    marks = np.repeat(translation[:, None], len(joints.KEYPOINTS), axis=1)
+    marks = np.concatenate([marks, np.ones_like(marks[..., :1])], axis=2)
+    drawn = augment.draw(options, (3, 4), len(examples))
+    marks = augment.joints3d(drawn, tf.constant(marks, tf.float32)).numpy()
+    points = batch["joints3d"][..., :3] + marks[..., :3]
+    seen_points = camera.project_in_crop(
+        tf.constant(points), tf.constant(batch["intrinsics"])
+    ).numpy()
+    is_visible = batch["keypoints"][..., 2] > 0
+    expected = batch["keypoints"][is_visible][:, :2]
+    assert np.abs(seen_points[is_visible] - expected).max() < 1e-5
+    assert 0.2 < (np.abs(expected) > 1).any(axis=1).mean() < 0.8
+
+
+@pytest.mark.parametrize("focal", [(0.0, 0.0), (300.0, -1.0), (np.nan, 300.0)])
+def test_broken_intrinsics_are_those_of_an_unknown_camera(focal):
+    examples = [
+        record_samples.example(0, intrinsics=(*focal, 90.0, 61.0)),
+        record_samples.example(0, intrinsics=None),
+    ]
+    with mock.patch.object(schema, "check"):  # A damaged file's.
+        batch = labelled(examples)
+    first, unknown = batch["intrinsics"]
+    assert_close("exact", first, unknown)
+    size = record_samples.WIDTH, record_samples.HEIGHT
+    expected = camera.crop_intrinsics(
+        camera.default_intrinsics(size), batch["box"][0]
+    )
+    assert_close("ndc", unknown, expected)
 
 
 def test_an_upright_crop_has_its_own_box_and_the_photos_camera():
@@ -258,7 +299,9 @@ def test_a_broken_record_gives_a_network_finite_numbers():
     to_ndc = augment.image_to_ndc(
         drawn, augment.square_boxes(blank["box"], 1.2)
     )
-    batch = labels.augmented(blank, drawn, to_ndc, tf.zeros([1]), tf.zeros([1]))
+    batch = labels.augmented(
+        blank, drawn, to_ndc, *(tf.zeros([1]) for _ in range(3))
+    )
     for name in ("box", "image_size", "intrinsics", "landmarks", "depth"):
         assert np.isfinite(batch[name]).all(), name
     assert (batch["intrinsics"].numpy()[:, :2] > 0).all()

@@ -92,6 +92,40 @@ def test_damaged_records_are_left_out(tiny_records, use, monkeypatch):
     assert sum(isinstance(p, writing.Skipped) for p in people) == 1
 
 
+def test_broken_images_are_left_out_and_named(tiny_records, use, monkeypatch):
+    network = use(Network())
+    decode = schema.decode
+
+    def without_image(record):
+        example = decode(record)
+        return dataclasses.replace(example, image=example.image[:40])
+
+    monkeypatch.setattr(schema, "decode", without_image)
+    people = list(landmarks.read(task(tiny_records, start=4, stop=6)))
+    assert all(isinstance(person, writing.Skipped) for person in people)
+    stored = shards.Records(tiny_records / "synthetic_v1", "test")
+    assert [person.example_id for person in people] == [
+        decode(stored.read(row)).example_id for row in (4, 5)
+    ]
+    assert not network.squares
+
+
+def test_jitter_moves_people_as_much_as_finders_do():
+    box = np.array([10.0, 20.0, 50.0, 100.0])
+    square = landmarks.squares.of_box(box)
+    moved = np.array(
+        [landmarks._jittered(square, box, row) for row in range(2000)]
+    )
+    spread = [
+        *((moved[:, :2] - square[:2]).std(axis=0) / 100),
+        np.log(moved[:, 2] / square.side).std(),
+        moved[:, 3].std(),
+    ]
+    assert spread == pytest.approx([0.04, 0.04, 0.1, 0.15], rel=0.1)
+    means = moved.mean(axis=0) - square
+    assert np.abs(means / [100, 100, square.side, 1]).max() < 0.01
+
+
 def test_a_number_of_people_that_there_are_not_is_refused(tiny_records, use):
     use(Network())
     options = landmarks.Options(
@@ -116,6 +150,7 @@ def test_the_network_sees_rendered_people(tiny_records, tmp_path):
     assert report["count"] + sum(report["skipped"].values()) == 6
     assert report["count"] >= 5
     from training import evaluate_landmarks
+    from training.tasks import evaluate_landmarks as task
 
-    people = evaluate_landmarks.read(evaluate_landmarks.Args(tmp_path))
+    people = task.read(evaluate_landmarks.Args(tmp_path))
     assert (people.distances < 0.1).mean() > 0.8

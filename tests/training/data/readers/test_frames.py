@@ -1,5 +1,7 @@
 """Pictures and video frames as records store them, labels moved along."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -137,6 +139,24 @@ def test_a_cached_crop_keeps_dots_and_labels_in_their_places(large):
     scale = cached.cut[2:] / [cached.width, cached.height]
     in_picture = cached.cut[:2] + (cached.keypoints[:, :2] + 0.5) * scale - 0.5
     np.testing.assert_allclose(in_picture, points[:, :2], atol=0.01)
+
+
+def test_a_cut_of_a_cut_says_where_it_lies_in_the_photo():
+    """A small person amid a picture that is half as large as its cut was."""
+    size = np.array([record_samples.WIDTH, record_samples.HEIGHT])
+    corner = np.array([300, 200])
+    stored = dataclasses.replace(
+        record_samples.example(0),
+        box=np.array([70.0, 50.0, 20.0, 30.0]),
+        cut=np.array([*corner, *(2 * size)]),
+        original_size=np.array([1000, 800]),
+    )
+    cached = frames.cached_crop(stored, frames.LARGEST_PX)
+    assert cached.width < size[0] and cached.height < size[1]
+    scale = cached.cut[2:] / [cached.width, cached.height]
+    in_photo = cached.cut[:2] + (cached.keypoints[:, :2] + 0.5) * scale
+    expected = corner + 2 * (stored.keypoints[:, :2] + 0.5)
+    np.testing.assert_allclose(in_photo, expected, atol=1e-3)
 
 
 def test_a_cached_crop_of_damaged_bytes_is_refused(large):

@@ -87,6 +87,7 @@ def test_parse_reads_a_batch_as_decode_reads_each():
         ({"box": (5, 10, 0, 20)}, "empty"),
         ({"topology": ""}, "topology"),
         ({"dataset": ""}, "must name it"),
+        ({"gender": "f"}, "gender is 'f', expected one of"),
     ],
 )
 def test_a_bad_example_is_refused_by_name(changes, message):
@@ -260,6 +261,10 @@ def test_unpaired_poses_come_back(tmp_path, rng):
     assert_close("stored_float32", mocap.read(tmp_path).gender, gender)
     with pytest.raises(ValueError, match=r"gender \(4,\)"):
         mocap.write(tmp_path, poses._replace(gender=2 * gender))
+    stored = dict(np.load(mocap.path_of(tmp_path)))
+    np.savez(mocap.path_of(tmp_path), **stored | {"gender": 2 * gender})
+    with pytest.raises(ValueError, match=r"prior.npz has genders other than"):
+        mocap.read(tmp_path)
     with pytest.raises(FileNotFoundError, match="data.prior"):
         mocap.read(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=r"\(4, 72\) and \(3, 10\)"):

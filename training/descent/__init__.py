@@ -1,0 +1,1 @@
+"""What HUND's stages do, and the same descent by BFGS."""

@@ -1,0 +1,1 @@
+"""The work of commands whose words are read: here TensorFlow is imported."""
