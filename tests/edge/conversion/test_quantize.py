@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge import export, lint
+from edge import export, lint, operators
 from edge.conversion import calibration, compare, mixed_precision, quantize
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
@@ -46,12 +46,12 @@ def weights_and_inputs(content: bytes, part: str) -> set[tuple[str, str]]:
     # float16 weights pass through an operator that makes them float32.
     halves = {
         operator.outputs[0].name
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if operator.kind == "DEQUANTIZE"
         and TYPES[operator.inputs[0].type] == "float16"
     }
     found = set()
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         if operator.kind in quantize.WEIGHTED and part in operator.name:
             data, weights = operator.inputs[:2]
             kind = TYPES[weights.type]
