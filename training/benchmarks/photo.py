@@ -40,7 +40,7 @@ STAGES = {
 }
 """Functions of tf_hmr by the stage that they are."""
 
-IMPORTS, REST = "imports", "other"
+IMPORTS, REMAINDER = "imports", "other"
 
 
 @dataclasses.dataclass
@@ -71,15 +71,15 @@ class Times:
 class StageClock:
     """Seconds of the processor by stage; a stage within another is its own."""
 
-    def __init__(self, stage: str, clock: Callable[[], float]):
+    def __init__(self, stage: str, now: Callable[[], float]):
         """Starts in a stage.
 
         Args:
             stage: that lasts until another one begins.
-            clock: the seconds so far.
+            now: the seconds so far.
         """
-        self._clock, self._running, self._since = clock, [stage], clock()
-        self.seconds = {stage: self._since}
+        self.seconds = {stage: now()}
+        self._now, self._running, self._since = now, [stage], now()
 
     def begin(self, stage: str) -> None:
         """Begins a stage; the one before waits."""
@@ -92,10 +92,9 @@ class StageClock:
         self._running.pop()
 
     def _count(self) -> None:
-        seconds, stage = self._clock(), self._running[-1]
-        spent = seconds - self._since
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-        self._since = seconds
+        now, stage = self._now(), self._running[-1]
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._since = now
 
     def counts(self, stage: str, function: Callable) -> Callable:
         """The function, which is a stage from now on."""
@@ -162,13 +161,11 @@ def _measure(photo: pathlib.Path, method: str) -> Times:
 def _median(times: list[Times]) -> Times:
     stages = {
         stage: statistics.median(
-            run_times.stages.get(stage, 0.0) for run_times in times
+            timing.stages.get(stage, 0.0) for timing in times
         )
         for stage in times[0].stages
     }
-    return Times(
-        statistics.median(run_times.wall for run_times in times), stages
-    )
+    return Times(statistics.median(timing.wall for timing in times), stages)
 
 
 def _text(times: Times) -> str:
@@ -188,7 +185,7 @@ def _report(photo: str, method: str, report: str) -> int:
         for owner, name in functions_of(stage):
             setattr(owner, name, clock.counts(stage, getattr(owner, name)))
     path = pathlib.Path(report)
-    clock.begin(REST)
+    clock.begin(REMAINDER)
     status = command.main(
         command.Args((pathlib.Path(photo),), out=path.parent, method=method)
     )
