@@ -17,9 +17,11 @@ from unittest import mock
 import numpy as np
 
 from tests.fuzz.formats import Format, reader
-from tests.support import record_samples, rendered_groups
+from tests.support import rendered_groups
 from tf_hmr import inference, landmark_files, recovery
 from tf_hmr.formats import image_writing, listing
+from training.data.records import records_folder
+from training.data.synthetic import people
 
 _NETWORKS = {
     name: np.random.default_rng(number).bytes(3000)
@@ -146,13 +148,21 @@ def _recoverer() -> recovery.Recoverer:
     return recovery.Recoverer("lift")
 
 
+def _records(root: Path) -> None:
+    """Rendered people, each in a file of its own."""
+    writer = records_folder.Writer(root, "train", shard_size=1)
+    for example in people.frozen().examples(0, 2):
+        writer.write(example)
+    writer.finish(None, "tests")
+
+
 LOADERS = {
     "landmark-wheel": Format(_wheel, ("*.whl",), _read_wheel),
     "landmark-tarball": Format(_tarball, ("*.tgz",), _read_tarball),
     "landmark-cache": Format(_cached, ("*/*.tflite",), _read_cached),
     "people": Format(_people, ("*",), _read_people),
     "landmarks": Format(
-        lambda root: record_samples.folder(root, 2, shard_size=1),
+        _records,
         ("*.tfrecord", "*.npy", "report.json"),
         reader("landmarks"),
     ),
