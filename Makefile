@@ -17,7 +17,8 @@ SOURCES := tf_hmr training edge tests docs
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help test test-processes fuzz demo demo-long docs test-oracle test-install \
-  test-slow test-extra test-delegate test-tflite-runtime test-aarch64 trained \
+  test-slow test-extra test-delegate test-tflite-runtime test-aarch64 test-web \
+  apk test-android trained \
   edge-report lint format install networks clean
 
 help:
@@ -31,6 +32,9 @@ help:
 	@echo "make test-oracle  hold rotations and skinning against tensorflow-graphics"
 	@echo "make test-extra   exported files on a GPU of software, on an old"
 	@echo "                  runtime and on aarch64 (downloads 300 MB, once)"
+	@echo "make apk          build the Android app: MODEL=FILE.tflite"
+	@echo "make test-android hold the app's logic and the .apk to edge/run.py"
+	@echo "make test-web     the page of edge/web in Node and in headless Chromium"
 	@echo "make edge-report  export, check and time: edge/REPORT.md"
 	@echo "                  (BESIDE=pose_landmark_lite.tflite: timed beside ours)"
 	@echo "make networks     get the networks that find people in photos"
@@ -92,6 +96,20 @@ test-tflite-runtime: $(INSTALLED)
 test-aarch64: $(INSTALLED)
 	@$(PYTHON) -m edge.targets.runtimes aarch64
 	@$(PYTHON) -m pytest -q -m aarch64 tests/edge/targets
+
+apk: $(INSTALLED) networks
+	@test -n "$(MODEL)" || { echo "Which model? make apk MODEL=FILE.tflite" \
+	  "(python -m edge.export writes one)" >&2; exit 1; }
+	@$(PYTHON) -m edge.apk --model "$(MODEL)"
+
+# -rs: what is skipped is said, with what to install.
+test-android: $(INSTALLED) networks
+	@$(PYTHON) -m pytest -q -rs -n 2 --dist loadfile --durations=0 \
+	  --durations-min=20 -m android tests/edge/android
+
+# Says so and ends well where there is no Node or no Chromium.
+test-web: $(INSTALLED) networks
+	@$(PYTHON) -m tests.web
 
 edge-report: $(INSTALLED)
 	@$(PYTHON) -m edge.report --weights runs/demo --out edge/REPORT.md \

@@ -13,6 +13,7 @@ by more than its precision's budget, nothing is written. It contains the body's
 arrays: the card names their licence.
 """
 
+import collections
 import dataclasses
 import logging
 import sys
@@ -89,7 +90,6 @@ def check_args(args: Args) -> None:
     path = args.out or args.check
     if args.out is not None and path.suffix != f".{args.format}":
         raise ValueError(f"--out {path} must end in .{args.format}.")
-    model_files.find_folder(args.weights)
     if path.suffix == ".onnx":
         from edge.conversion import onnx as convert_onnx
 
@@ -99,6 +99,7 @@ def check_args(args: Args) -> None:
                 f"--format onnx is float32, not {args.precision}; TensorRT "
                 "makes other precisions itself (trtexec --fp16)."
             )
+    model_files.find_folder(args.weights)
 
 
 def summary(path: Path, model_card: dict) -> str:
@@ -118,6 +119,17 @@ def summary(path: Path, model_card: dict) -> str:
     return text + ("; FOR LATENCY ONLY" if model_card["latency_only"] else "")
 
 
+def delegates(model_card: dict) -> str:
+    """One line about what GPU delegates leave to the CPU, from its card."""
+    lines = model_card["left_to_cpu"]["gpu-2.16"]
+    kinds = collections.Counter(line.split()[0] for line in lines)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return (
+        "LiteRT's GPU delegate takes every operator; TensorFlow Lite 2.16's "
+        f"leaves to the CPU: {counts or 'none'} (the card names them)"
+    )
+
+
 def main(args: Args) -> int:
     """Runs the command; returns its exit status."""
     try:
@@ -131,6 +143,8 @@ def main(args: Args) -> int:
         _log.error("%s", " ".join(str(error).split()))
         return 1
     print(summary(args.check or args.out, model_card))
+    if "left_to_cpu" in model_card:
+        print(delegates(model_card))
     return 0
 
 

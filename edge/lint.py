@@ -1,21 +1,30 @@
 """Checks that a GPU delegate would accept all of a .tflite.
 
     python -m edge.lint model.tflite
+    python -m edge.lint --for gpu-2.16 model.tflite
 
 No delegate is needed. The rules exclude what LiteRT's GPU accelerator refuses,
 computes wrongly or crashes on (google-ai-edge/LiteRT:
 ml_drift_delegate/tflite/model_builder.cc), and weights that are not stored,
 which no runtime can repair. Each fault names the operator and the remedy.
+
+gpu-2.16 is the delegate of TensorFlow Lite 2.16 and LiteRT 1, that of the
+Android app: it leaves to the CPU what it does not take. These operators are
+listed; the exit status is 1 if they are all.
 """
 
 import dataclasses
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
+
+from edge import gpu_2_16
+from edge import operators as graph
+from edge.operators import Operator
 
 MAX_RANK = 4
 
@@ -44,29 +53,10 @@ class Args:
 
     files: tyro.conf.Positional[tuple[Path, ...]]
     """The .tflite files to check."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Operator:
-    """One operator of a graph.
-
-    Attributes:
-        kind: name of the operation, as CONV_2D.
-        name: name of its first output.
-        options: options of the operation, or None.
-        inputs: tensors of the schema; None for an omitted one.
-        outputs: tensors of the schema.
-        indices: indices of the input tensors; -1 for an omitted one.
-        constant: whether each input is stored in the file.
-    """
-
-    kind: str
-    name: str
-    options: object
-    inputs: list
-    outputs: list
-    indices: list[int]
-    constant: list[bool]
+    delegate: Annotated[
+        Literal["litert", "gpu-2.16"], tyro.conf.arg(name="for")
+    ] = "litert"
+    """GPU delegate: LiteRT 2's, or that of TensorFlow Lite 2.16."""
 
 
 def check(content: bytes) -> None:
@@ -88,7 +78,7 @@ def check(content: bytes) -> None:
 def faults(content: bytes) -> Iterator[str]:
     """One line for each breach of a rule in a .tflite."""
     count = 0
-    for operator in operators(content):
+    for operator in graph.read(content):
         count += 1
         for rule in RULES:
             message = rule(operator)
@@ -96,53 +86,6 @@ def faults(content: bytes) -> Iterator[str]:
                 yield f"{operator.kind} {operator.name!r}: {message}"
     if not count:
         yield "the file has no operator; it is no exported model"
-
-
-def operators(content: bytes) -> Iterator[Operator]:
-    """The operators of all graphs of a .tflite, in order.
-
-    Raises:
-        ValueError: it is no .tflite.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    if content[4:8] != b"TFL3":
-        raise ValueError("not a .tflite file (it does not say TFL3)")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(content, 0)
-    except (struct.error, IndexError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"a .tflite that is cut off or damaged ({error})"
-        ) from error
-    kinds = {
-        number: name
-        for name, number in vars(schema.BuiltinOperator).items()
-        if isinstance(number, int)
-    }
-    stored = [
-        buffer.size > 0 or buffer.data is not None and len(buffer.data) > 0
-        for buffer in model.buffers
-    ]
-    for graph in model.subgraphs:
-        for entry in graph.operators:
-            code = model.operatorCodes[entry.opcodeIndex]
-            kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
-            indices = [int(i) for i in entry.inputs]
-            inputs = [graph.tensors[i] if i >= 0 else None for i in indices]
-            outputs = [graph.tensors[i] for i in entry.outputs]
-            name = outputs[0].name.decode() if outputs else ""
-            if kind == "CUSTOM":
-                name = f"{(code.customCode or b'').decode()} {name}"
-            yield Operator(
-                kind=kind,
-                # A fused operator lists the names of all its parts.
-                name=name.split(";")[0],
-                options=entry.builtinOptions,
-                inputs=inputs,
-                outputs=outputs,
-                indices=indices,
-                constant=[t is not None and stored[t.buffer] for t in inputs],
-            )
 
 
 def _refused(operator: Operator) -> str:
@@ -301,6 +244,8 @@ def _list(shape) -> list[int]:
 
 def main(args: Args) -> int:
     """Prints the faults of each file; returns 1 if there are any."""
+    if args.delegate == "gpu-2.16":
+        return _print_left_to_cpu(args.files)
     fault_count = 0
     for path in args.files:
         try:
@@ -313,6 +258,25 @@ def main(args: Args) -> int:
     if not fault_count:
         print(f"{len(args.files)} files, no fault")
     return int(fault_count > 0)
+
+
+def _print_left_to_cpu(files: tuple[Path, ...]) -> int:
+    """Prints what each file leaves to the CPU; 1 if one leaves all of it."""
+    status = 0
+    for path in files:
+        try:
+            content = path.read_bytes()
+            lines = gpu_2_16.left_to_cpu(content)
+            total = sum(1 for _ in graph.read(content))
+        except (OSError, ValueError) as error:
+            print(f"{path}: {error}")
+            status = 1
+            continue
+        for line in lines:
+            print(f"{path}: {line}")
+        print(f"{path}: {len(lines)} of {total} operators on the CPU")
+        status |= len(lines) == total
+    return int(status)
 
 
 if __name__ == "__main__":

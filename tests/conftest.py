@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import os
 import pathlib
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -11,7 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import plain_body, shared_folders
+from tests.support import (
+    phone_vectors,
+    plain_body,
+    shared_folders,
+    small_model,
+)
 from tf_hmr import method
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
@@ -101,24 +107,9 @@ def body(body_data: BodyData) -> Body:
 def model_folder(body: Body, tmp_path_factory) -> pathlib.Path:
     """A model folder of a small, untrained HMR that answers to its image."""
 
-    def make(folder: pathlib.Path) -> None:
-        tf.keras.utils.set_random_seed(7)
-        model = method.create(
-            "hmr",
-            body,
-            image_size=64,
-            encoder="small",
-            features="layout",
-            rotation="6d",
-            hidden=32,
-        )
-        # Untrained, the last layer is all but zero: every photo would give the
-        # mean, and a test that mixed up two people would pass.
-        kernel = model.regressor.fc3.kernel
-        kernel.assign(np.random.default_rng(3).normal(0, 0.1, kernel.shape))
-        method.save(model, folder)
-
-    return shared_folders.made(tmp_path_factory, "model", make)
+    return shared_folders.made(
+        tmp_path_factory, "model", lambda path: small_model.save(body, path)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +136,18 @@ def tflite(model_folder: pathlib.Path, tmp_path_factory) -> pathlib.Path:
 
     folder = shared_folders.made(tmp_path_factory, "tflite", make)
     return folder / "small.tflite"
+
+
+@pytest.fixture(scope="session")
+def phone_vectors_of(tmp_path_factory) -> Callable[[str], pathlib.Path]:
+    """A function from a part of the phones' vectors to its folder."""
+
+    def folder(part: str) -> pathlib.Path:
+        return shared_folders.made(
+            tmp_path_factory, part, lambda path: phone_vectors.make(part, path)
+        )
+
+    return folder
 
 
 @pytest.fixture(scope="session")

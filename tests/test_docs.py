@@ -25,6 +25,7 @@ OTHER_PAGES = [
     ROOT / name
     for name in (
         "edge/REPORT.md",
+        "edge/android/README.md",
         "edge/jetson/README.md",
         "CONTRIBUTING.md",
         "SECURITY.md",

@@ -40,8 +40,10 @@ LINES = [
     ("training.data_service", "worker", "--dispatcher=a:1", f"--{MISSING}"),
     ("edge.export", *_WEIGHTS, "--out=out.tflite"),
     ("edge.report", *_WEIGHTS),
+    ("edge.apk", "--model", MISSING),
     ("edge.lint", MISSING),
     ("edge.benchmark", MISSING),
+    ("edge.site", "--out=out", f"--model={MISSING}.tflite"),
 ]
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from edge import site
 from tests.support.paths import ROOT
 from tf_hmr import landmark_fitting, method
 from tf_hmr.body import files as body_files
@@ -32,6 +33,18 @@ def test_package_data_covers_the_assets(config):
     patterns = config["options.package_data"]["tf_hmr"].split()
     found = {path for glob in patterns for path in PACKAGE.glob(glob)}
     assert found == {PACKAGE / "assets" / name for name in ASSETS}
+
+
+def test_package_data_covers_the_page(config):
+    """All that edge.site copies, and what npm reads; no package of npm."""
+    patterns = config["options.package_data"]["edge"].split()
+    edge = ROOT / "edge"
+    found = {path for glob in patterns for path in edge.glob(glob)}
+    page = {p for pattern in site.PAGE for p in site.WEB.glob(pattern)}
+    page |= {site.WEB / n for n in ("package.json", "package-lock.json")}
+    files = {path for path in found if path.is_file()}
+    assert page | set(site.SHADERS.iterdir()) == files
+    assert len(page) > 20
 
 
 def test_licence_names_code_and_body(config):

@@ -42,7 +42,7 @@ class Demo:
     """Number of people to render for training."""
     size: int = 144
     """Side of their images in pixels."""
-    steps: int = 1500
+    steps: int = 1200
     """Training steps, with 32 images each."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import tyro
 
 from tf_hmr.formats import model_files
-from training.data.records import shards
+from training.data.records import records_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         model_files.find_folder(options.weights)
-        shards.Records(options.records, options.split)
+        records_folder.read_report(options.records)
         # Not at the top: it imports TensorFlow.
         from training.tasks import pose_vae as task
 

@@ -9,6 +9,7 @@ and sha256.
 import dataclasses
 import hashlib
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def write_mesh(model: method.Method, part: Path) -> str:
     np.savez_compressed(
         part, **{name: np.int32(array) for name, array in arrays.items()}
     )
-    return _sha256(part.read_bytes())
+    return sha256(part.read_bytes())
 
 
 def make(
@@ -181,7 +182,7 @@ def write(path: Path, card: dict) -> None:
 
 def of_content(content: bytes) -> dict[str, int | str]:
     """Entries of a file's size in bytes and of its checksum."""
-    return {"bytes": len(content), "sha256": _sha256(content)}
+    return {"bytes": len(content), "sha256": sha256(content)}
 
 
 def check_content(path: Path, content: bytes, card: dict) -> None:
@@ -190,14 +191,15 @@ def check_content(path: Path, content: bytes, card: dict) -> None:
     Raises:
         ValueError: it is not the file that was exported.
     """
-    if card.get("sha256", _sha256(content)) != _sha256(content):
+    if card.get("sha256", sha256(content)) != sha256(content):
         raise ValueError(
             f"{path} is damaged: its sha256 is not that of its card. Copy it "
             "again, or export it again."
         )
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """The checksum of a file's content, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -222,7 +224,7 @@ def read(path: Path) -> dict:
             is_onnx = path.suffix == ".onnx"
             read_embedded = convert_onnx.embedded if is_onnx else embedded
             card = read_embedded(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, struct.error, IndexError) as error:
         raise ValueError(
             f"The card of {path} is damaged ({error}). Export it again."
         ) from error

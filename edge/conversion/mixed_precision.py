@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge import lint
+from edge import operators
 from edge.conversion import compare, quantize
 from edge.conversion.precisions import PRECISIONS
 from tf_hmr import method, progress
@@ -138,7 +138,7 @@ def _units(content: bytes, plain_recipe: quantize.Recipe) -> list[Unit]:
     """The operators that a recipe makes int8, grouped by shared weights."""
     names: dict[object, list[str]] = {}
     formats: dict[object, tuple[str, ...]] = {}
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         form = plain_recipe.format_of(operator.kind, operator.name)
         if form not in ("static", "dynamic"):
             continue

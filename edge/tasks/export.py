@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge import lint
+from edge import gpu_2_16, lint
 from edge.conversion import calibration as images
 from edge.conversion import card, mixed_precision, quantize
 from edge.conversion import compare as check
@@ -35,8 +35,8 @@ def export(args: Args) -> dict:
     with progress.steps("export", 3) as next_step:
         next_step("converting")
         model = method.load(args.weights, args.body, jit=False)
-    if not args.all_inputs:
-        model.input_names = convert.required_inputs(model)
+        if not args.all_inputs:
+            model.input_names = convert.required_inputs(model)
         held_out = images.held_out(model, args.calibration, args.crops)
         content, fitted = _converted(model, args)
         next_step("comparing with Keras")
@@ -57,6 +57,12 @@ def export(args: Args) -> dict:
 def _write(args: Args, model, content, model_card: dict, held_out) -> dict:
     """Writes the three files; returns the card with what is known of them."""
     model_card |= {"model": args.out.name, "latency_only": args.latency_only}
+    if args.format == "tflite":
+        # The lint has refused what LiteRT's would leave to the CPU.
+        model_card["left_to_cpu"] = {
+            "litert": [],
+            "gpu-2.16": gpu_2_16.left_to_cpu(content),
+        }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     mesh = card.mesh_path(args.out)
     # All are written before one is renamed: a full disk leaves the old three.

@@ -82,6 +82,7 @@ def test_a_full_disk_leaves_the_old_three_files(
     for name in names:
         (tmp_path / name).write_text(f"the old {name}")
     content = tflite.read_bytes()
+    monkeypatch.setattr(export.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(method, "load", lambda *_, **__: model)
     monkeypatch.setattr(task, "_converted", lambda *_: (content, {}))
     measured = compare.Measured(1, "people", 0.0, 0.0, 0.0, {"vertices": 0.0})
@@ -159,6 +160,7 @@ def other_model(model_folder):
 @pytest.fixture
 def mixed_up(monkeypatch, other_model, tflite):
     """The folder is read as another model than the file was made of."""
+    monkeypatch.setattr(export.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(task.method, "load", lambda *_, **__: other_model)
     monkeypatch.setattr(convert, "edge_form", lambda model: model)
     monkeypatch.setattr(convert, "to_tflite", lambda _: tflite.read_bytes())

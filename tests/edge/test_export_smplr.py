@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from edge import export, lint
+from edge import export, lint, operators
 from edge import run as device
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
@@ -83,7 +83,7 @@ def scope_of(operator) -> str:
 def test_int8_is_for_the_networks_alone(model, content):
     """Rotations, soft-argmax and the body are not rounded to 256 steps."""
     recipe, forms = quantize.Recipe(model, "int8"), {}
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         form = recipe.format_of(operator.kind, operator.name)
         scope = scope_of(operator)
         named = scope in ("encoder", "regressor", "body")
@@ -96,13 +96,13 @@ def test_int8_is_for_the_networks_alone(model, content):
     }
     kinds = {
         operator.kind
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if scope_of(operator) == "encoder"
     }
     assert "EXP" not in kinds and "RSQRT" not in kinds
     constants = [
         operator.name
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if scope_of(operator) == "regressor"
         and operator.kind == "FULLY_CONNECTED"
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import lint
+from edge import gpu_2_16, lint, operators
 
 FLEX = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
 
@@ -54,7 +54,7 @@ def found(model, graph, schema, kind: str):
 
 
 def test_a_clean_file_has_no_fault(clean):
-    kinds = [operator.kind for operator in lint.operators(clean)]
+    kinds = [operator.kind for operator in operators.read(clean)]
     assert {"BATCH_MATMUL", "STRIDED_SLICE", "CONV_2D"} <= set(kinds)
     assert list(lint.faults(clean)) == []
     lint.check(clean)
@@ -219,3 +219,71 @@ def test_the_command_tells_files_apart(clean, tmp_path, capsys):
     assert [line.split(":")[0] for line in lines] == [
         str(paths[name]) for name in ("faulty", "cut", "text")
     ]
+
+
+GPU_2_16 = [
+    (lambda x: x[:, 0:1] * 2.0, (1, 4), "STRIDED_SLICE", "a slice of 2 axes"),
+    (lambda x: tf.pad(x, [[0, 0], [1, 1]]), (1, 4), "PAD", "of 2 axes"),
+    (
+        lambda x: x * tf.transpose(x, (0, 1, 3, 2)),
+        (1, 1, 1, 4),
+        "MUL",
+        "repeated",
+    ),
+    (
+        lambda x: tf.where(x > 0, x, 0.0),
+        (1, 4),
+        "SELECT_V2",
+        "reads a tensor of BOOL",
+    ),
+    (
+        lambda x: tf.cast(tf.cast(x, tf.uint8), tf.float32),
+        (1, 4),
+        "CAST",
+        "from FLOAT32 to UINT8",
+    ),
+    (lambda x: tf.linalg.norm(tf.round(x)), (1, 4), "ROUND", "no operator"),
+    (
+        lambda x: tf.matmul(x, np.ones((2, 4, 3), np.float32)),
+        (2, 5, 4),
+        "BATCH_MATMUL",
+        "constant factor",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "kind", "reason"),
+    GPU_2_16,
+    ids=[kind for _, _, kind, _ in GPU_2_16],
+)
+def test_what_the_older_delegate_leaves_to_the_cpu_is_listed(
+    function, shape, kind, reason
+):
+    lines = gpu_2_16.left_to_cpu(converted(function, shape))
+    (line, *_) = [line for line in lines if line.startswith(kind)]
+    assert reason in line
+
+
+def test_the_older_delegate_takes_what_is_written_for_it():
+    kernel = np.ones((1, 1, 4, 4), np.float32)
+
+    def function(x):
+        x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "VALID"))
+        x = tf.pad(x[:, 0:2, :, :], [[0, 0], [1, 1], [1, 1], [0, 0]])
+        return tf.reduce_mean(x * x + 1.0, axis=(1, 2), keepdims=True)
+
+    content = converted(function, (1, 3, 4, 4))
+    assert len(list(operators.read(content))) > 4
+    assert gpu_2_16.left_to_cpu(content) == []
+
+
+def test_the_command_counts_for_the_older_delegate(clean, tmp_path, capsys):
+    content = converted(lambda x: tf.where(x > 0, x, 0.0), (1, 4))
+    path = tmp_path / "select.tflite"
+    path.write_bytes(content)
+    assert lint.main(lint.Args((path,), delegate="gpu-2.16")) == 0
+    assert "SELECT_V2" in capsys.readouterr().out
+    path.write_bytes(clean[:40])
+    assert lint.main(lint.Args((path,), delegate="gpu-2.16")) == 1
+    assert "cut off or damaged" in capsys.readouterr().out

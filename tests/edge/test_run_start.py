@@ -167,6 +167,19 @@ def test_film_shows_the_people_that_its_json_names(tmp_path):
     assert inside.mean() > 3 * np.abs(scene.frame(0)[0] - empty)[:9].mean()
 
 
+def test_boxes_of_a_film_end_where_its_people_do(tmp_path, monkeypatch):
+    """In pixel edges; in the mean, as outlines fall between pixels."""
+    monkeypatch.setattr(film, "NOISE", 0.0)
+    scene = film.Walk(film.Args(tmp_path / "film.avi", frames=8, fps=4))
+    away = []
+    for picture, (person,) in scene.frames():
+        rows, columns = (picture != scene._background).any(axis=-1).nonzero()
+        drawn = [(v.min() + v.max() + 1) / 2 for v in (columns, rows)]
+        x, y, w, h = person.box
+        away.append(np.array([x + w / 2, y + h / 2]) - drawn)
+    assert np.abs(np.mean(away, axis=0)).max() < 0.25
+
+
 def walked_lines(tmp_path, lag, noise, lost=(), count=40):
     """A film's truth and lines that are `lag` frames late and noisy."""
     args = film.Args(tmp_path / "w.avi", frames=count, size=(160, 90))

@@ -93,6 +93,23 @@ def test_who_vanishes_is_lost_and_found_again_at_home(run, tmp_path, rng):
     assert np.abs(shown.astype(int) - 110).mean() < 15, "nobody is drawn"
 
 
+def test_who_is_found_again_is_smoothed_from_there_on(rng):
+    """Nothing of what was before the loss: pose, shape, place, box."""
+    home = blobs.box(90, 80, 70)
+    there, empty = blobs.frame([(90, 80, 70)], rng), blobs.frame([], rng)
+    again = blobs.frame([(97, 84, 60)], rng)[..., ::-1]
+    track = device.Track(home)
+    for number in range(3):
+        track.update(blobs.Model(noise=0.05), there[..., ::-1], 0.04 * number)
+    lost = track.update(blobs.Model(), empty[..., ::-1], 0.12)
+    assert lost["state"] == "lost"
+    line = track.update(blobs.Model(), again, 0.16)
+    expected = device.Track(home).update(blobs.Model(), again, 0.16)
+    assert line["state"] == expected["state"] == "start"
+    for name in ("pose_rotvec", "betas", "joints_m", "translation_m", "box_px"):
+        assert_close("exact", line[name], expected[name])
+
+
 def test_patience_ends_and_whoever_is_there_is_taken(run, tmp_path, rng):
     count = round(blobs.FPS * device.PATIENCE_S)
     there = 5 * [[(60, 80, 70)]] + (count + 4) * [[]]

@@ -38,6 +38,7 @@ def run(monkeypatch, model, tmp_path, caplog):
 
     The model is loaded once for all tests.
     """
+    monkeypatch.setattr(cli.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
 
     def run(*paths, **values):

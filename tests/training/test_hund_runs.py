@@ -39,8 +39,6 @@ def test_a_run_without_what_teaches_it_ends_before_its_first_step(
     """One line: the field, and the cure."""
     for words, message in (
         (["--data.no-parts"], "data.parts=True"),
-        (["--method.map-side=20"], "map_side=20"),
-        (["--method.numbers=90"], "numbers=90"),
         (["--before.0.part=", "--method.parts=0"], "pose_prior would stay"),
     ):
         folder = tmp_path / "run"

@@ -1,7 +1,6 @@
 """What is said of a flow of poses: nats, knees, and the command."""
 
 import json
-import types
 
 import cv2
 import keras
@@ -12,8 +11,10 @@ from scipy import stats
 
 from tf_hmr import method
 from tf_hmr.networks import pose_flow as flows
-from training import config, fit, pose_flow
+from training import config, pose_flow
 from training.data.records import mocap
+from training.tasks import fit
+from training.tasks import pose_flow as task
 
 SMALL = {
     "image_size": 32,
@@ -44,18 +45,18 @@ def test_nats_are_those_of_the_flow_and_of_a_gaussian(flow, rng):
     expected = -stats.multivariate_normal.logpdf(
         poses, flow.mean.numpy(), covariance
     )
-    learnt, gaussian = pose_flow.nats_per_number(flow, poses)
+    learnt, gaussian = task.nats_per_number(flow, poses)
     assert gaussian == pytest.approx(expected.mean() / flow.numbers, rel=1e-4)
     assert learnt == pytest.approx(gaussian, rel=1e-5)
     kernel = flow.couplings[0].layers[-1].kernel
     kernel.assign(kernel + 0.3)
-    changed, same = pose_flow.nats_per_number(flow, poses)
+    changed, same = task.nats_per_number(flow, poses)
     kernel.assign(kernel - 0.3)
     assert same == pytest.approx(gaussian) and abs(changed - learnt) > 0.01
 
 
 def test_samples_of_the_gaussian_have_its_mean_and_covariance(flow, rng):
-    drawn = pose_flow.gaussian_samples(flow, rng.normal(size=(50_000, 9)))
+    drawn = task.gaussian_samples(flow, rng.normal(size=(50_000, 9)))
     white = np.float64(flow.whitening.numpy())
     expected = np.linalg.inv(white @ white.T)
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=3e-3)
@@ -69,7 +70,7 @@ def test_backward_knees_are_those_that_stretch_too_far(body_data):
     ):
         joint = body_data.joint_names.index(name) - 1
         poses[row, 3 * joint] = np.radians(degrees)
-    assert pose_flow.backward_knees(poses, body_data) == 0.25
+    assert task.backward_knees(poses, body_data) == 0.25
 
 
 def test_a_run_starts_whitened_then_the_command(
@@ -92,7 +93,7 @@ def test_a_run_starts_whitened_then_the_command(
         pose_flow.main([*words, f"--records={records}", "--samples=400"]) == 0
     )
     assert "12 unseen poses" in capsys.readouterr().out
-    result = json.loads((tmp_path / "out" / pose_flow.FILE).read_text())
+    result = json.loads((tmp_path / "out" / task.FILE).read_text())
     nats = result["nats_per_number"]
     assert nats["flow"] == pytest.approx(nats["gaussian"], rel=1e-4)
     knees = result["backward_knees"]
@@ -108,9 +109,10 @@ def test_a_run_starts_whitened_then_the_command(
     assert "'open-v1'" in error and "'smpl'" in error
 
 
-def test_a_method_without_one_is_refused(tmp_path, capsys, monkeypatch):
-    other = types.SimpleNamespace(name="hmr")
-    monkeypatch.setattr(method, "load", lambda *_, **__: other)
-    words = [f"--weights={tmp_path}", f"--out={tmp_path}"]
-    assert pose_flow.main([*words, f"--records={tmp_path}"]) == 1
+def test_a_method_without_one_is_refused(
+    model_folder, tiny_records, tmp_path, capsys
+):
+    words = [f"--weights={model_folder}", f"--out={tmp_path}"]
+    records = tiny_records / "synthetic_v1"
+    assert pose_flow.main([*words, f"--records={records}"]) == 1
     assert "prior='flow'" in capsys.readouterr().err

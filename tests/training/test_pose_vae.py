@@ -85,7 +85,10 @@ def test_the_stage_alone_then_the_command(tiny_records, tmp_path, capsys):
     assert "'open-v1'" in told and "'smpl'" in told
 
 
-def test_a_method_without_one_is_told(model_folder, tmp_path, capsys):
+def test_a_method_without_one_is_told(
+    model_folder, tiny_records, tmp_path, capsys
+):
     words = [f"--weights={model_folder}", f"--out={tmp_path}"]
-    assert pose_vae.main([*words, f"--records={tmp_path}"]) == 1
+    words.append(f"--records={tiny_records / 'synthetic_v1'}")
+    assert pose_vae.main(words) == 1
     assert "prior='vae'" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_noise_goes_through_the_networks_as_it_is_drawn(model, people):
     # A turn and a move cannot be worse than none, on its own points.
     offsets = [
         np.square(points - noisy.noisy).sum()
-        for points in (noisy.moved, noisy.body)
+        for points in (noisy.aligned, noisy.body)
     ]
     assert offsets[0] < offsets[1]
 

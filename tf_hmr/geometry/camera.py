@@ -57,6 +57,8 @@ def positive_scale(raw: tf.Tensor) -> tf.Tensor:
     Almost the number itself above 0.2. At a scale of 0 or below a person would
     be at infinity or behind the camera.
     """
+    import tensorflow as tf
+
     return 0.5 * (raw + tf.sqrt(tf.square(raw) + 4 * _SCALE_BEND**2))
 
 
@@ -119,6 +121,8 @@ def project_in_crop(points: tf.Tensor, intrinsics: tf.Tensor) -> tf.Tensor:
     Returns:
         (B, N, 2) in [-1, 1] of the crop.
     """
+    import tensorflow as tf
+
     intrinsics = intrinsics[:, tf.newaxis]
     depth = tf.maximum(points[..., 2:3], MIN_DEPTH)
     return (

@@ -26,13 +26,13 @@ from tf_hmr.detection import finder, landmarks
 from tf_hmr.formats import image_files
 from training.data.synthetic import groups, people
 
-NEAR = 0.1
+MATCH_DISTANCE = 0.1
 """A joint is placed right within this share of the person's size."""
 
 RIGHT = 0.5
 """An answer is right when it places more than this share of joints right."""
 
-SHOWN, SHOWN_PX = 0.5, 50
+MIN_VISIBLE, MIN_SIZE_PX = 0.5, 50
 """Who counts: share of the joints that the photo shows, and size."""
 
 NAMES = ("nose", *groups.LIMBS)
@@ -122,8 +122,8 @@ def score(
 
 def counts(person: groups.PersonOfGroup) -> bool:
     """Whether a person can be asked for: the photo shows enough of it."""
-    shown = person.keypoints[_IN_KEYPOINTS, 2].mean()
-    return bool(shown >= SHOWN and person.size_px >= SHOWN_PX)
+    visible_share = person.keypoints[_IN_KEYPOINTS, 2].mean()
+    return bool(visible_share >= MIN_VISIBLE and person.size_px >= MIN_SIZE_PX)
 
 
 def share_right(
@@ -131,14 +131,16 @@ def share_right(
 ) -> float:
     """The share of a person's shown joints that an answer places right."""
     labels = person.keypoints[_IN_KEYPOINTS]
-    shown = labels[:, 2] > 0
-    if not shown.any():
+    visible = labels[:, 2] > 0
+    if not visible.any():
         return 0.0
     points = answer.pixels[_IN_LANDMARKS]
     shares = []
     for candidate in (points, points[_SWAPPED]):
         distances = np.linalg.norm(candidate - labels[:, :2], axis=1)
-        shares.append((distances < NEAR * person.size_px)[shown].mean())
+        shares.append(
+            (distances < MATCH_DISTANCE * person.size_px)[visible].mean()
+        )
     return float(max(shares))
 
 

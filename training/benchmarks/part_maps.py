@@ -3,9 +3,9 @@
     python -m training.benchmark part-maps
 
 Bodies are posed by points of their skin, drawn as part maps, and the gradients
-of the maps' L1 distance to others reach rotations, shape and place. Seconds are
-the process's CPU time on one thread: the time on an idle machine. The last line
-is `part_maps N.NN ms` for one picture.
+of the maps' L1 distance to others reach rotations, shape and translation. Seconds
+are the process's CPU time on one thread: the time on an idle machine. The last
+line is `part_maps N.NN ms` for one picture.
 """
 
 import dataclasses
@@ -51,18 +51,18 @@ def run(options: Options) -> float:
 
     rotvecs = normal(body.data.num_joints, 3, scale=0.3)
     betas = normal(body.num_betas, scale=1.0)
-    place = normal(3, scale=0.2) + [0.0, 0.0, 6.0]
+    translation = normal(3, scale=0.2) + [0.0, 0.0, 6.0]
     intrinsics = tf.tile([camera.ASSUMED_CROP_INTRINSICS], (options.batch, 1))
 
     def draw(pose, shape, translation) -> tf.Tensor:
         rotmats = rotations.rotvec_to_rotmat(pose)
         return renderer(rotmats, shape, translation, intrinsics)
 
-    target = draw(rotvecs + normal(1, 3, scale=0.3), betas, place)
+    target = draw(rotvecs + normal(1, 3, scale=0.3), betas, translation)
 
     @tf.function(autograph=False)
     def gradients():
-        variables = (rotvecs, betas, place)
+        variables = (rotvecs, betas, translation)
         with tf.GradientTape() as tape:
             tape.watch(variables)
             loss = tf.reduce_sum(part_maps.l1(draw(*variables), target))

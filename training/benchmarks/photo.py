@@ -40,7 +40,7 @@ STAGES = {
 }
 """Functions of tf_hmr by the stage that they are."""
 
-IMPORTS, OTHER = "imports", "other"
+IMPORTS, REMAINDER = "imports", "other"
 
 
 @dataclasses.dataclass
@@ -160,10 +160,12 @@ def _measure(photo: pathlib.Path, method: str) -> Times:
 
 def _median(times: list[Times]) -> Times:
     stages = {
-        stage: statistics.median(each.stages.get(stage, 0.0) for each in times)
+        stage: statistics.median(
+            timing.stages.get(stage, 0.0) for timing in times
+        )
         for stage in times[0].stages
     }
-    return Times(statistics.median(each.wall for each in times), stages)
+    return Times(statistics.median(timing.wall for timing in times), stages)
 
 
 def _text(times: Times) -> str:
@@ -183,7 +185,7 @@ def _report(photo: str, method: str, report: str) -> int:
         for owner, name in functions_of(stage):
             setattr(owner, name, clock.counts(stage, getattr(owner, name)))
     path = pathlib.Path(report)
-    clock.begin(OTHER)
+    clock.begin(REMAINDER)
     status = command.main(
         command.Args((pathlib.Path(photo),), out=path.parent, method=method)
     )

@@ -81,7 +81,7 @@ def write_curves(
     _save(figure, path)
 
 
-def write_search(path: Path, found: searches.Search) -> None:
+def write_search(path: Path, comparison: searches.Search) -> None:
     """Draws the mean loss over time, HUND's and BFGS's (HUND, Figure 3)."""
     figure = _figure((7, 5))
     axes = figure.add_subplot(
@@ -90,10 +90,10 @@ def write_search(path: Path, found: searches.Search) -> None:
         xscale="log",
         yscale="log",
     )
-    offsets = 1e3 * start_seconds(found)
-    stages = measures.mean_of(found.before.loss)[1:]
+    offsets = 1e3 * start_seconds(comparison)
+    stages = measures.mean_of(comparison.before.loss)[1:]
     for name, traces, offset in zip(
-        found.starts, found.traces, offsets, strict=True
+        comparison.starts, comparison.traces, offsets, strict=True
     ):
         times, losses = mean_trace(traces)
         axes.plot(
@@ -114,11 +114,11 @@ def write_search(path: Path, found: searches.Search) -> None:
     _save(figure, path)
 
 
-def start_seconds(found: searches.Search) -> np.ndarray:
+def start_seconds(comparison: searches.Search) -> np.ndarray:
     """When each start is there, in seconds: all stages take as long."""
-    last = len(found.starts) - 2
+    last = len(comparison.starts) - 2
     shares = np.arange(last + 1) / max(last, 1)
-    return np.concatenate([[0.0], found.stages_s * shares])
+    return np.concatenate([[0.0], comparison.stages_s * shares])
 
 
 def mean_trace(

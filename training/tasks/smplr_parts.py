@@ -132,7 +132,7 @@ class Sampled(NamedTuple):
     """Of the nearest rotations with the true shapes."""
     body: np.ndarray
     """Of both, from denoised points."""
-    moved: np.ndarray
+    aligned: np.ndarray
     """The body turned and moved onto the noisy points."""
     gender: np.ndarray
     """(N, 1) of Psi."""
@@ -160,8 +160,14 @@ def sample(
             (smplr.rotations_of(estimate), estimate.betas),
         )
         of_bodies = [model.points(*body)[0] for body in posed]
-        moved = _on_points(of_bodies[-1], points)
-        parts = (points, estimate.points, *of_bodies, moved, undenoised.gender)
+        aligned = _on_points(of_bodies[-1], points)
+        parts = (
+            points,
+            estimate.points,
+            *of_bodies,
+            aligned,
+            undenoised.gender,
+        )
         chunks.append(Sampled(*map(np.asarray, parts)))
     return Sampled(*map(np.concatenate, zip(*chunks, strict=True)))
 
@@ -186,9 +192,9 @@ def sampled_values(
         if name != "gender"
     }
     # As the protocols score a body: about the pelvis that it has.
-    moved = sampled.moved - model.encoder.root(sampled.moved).numpy()
+    aligned = sampled.aligned - model.encoder.root(sampled.aligned).numpy()
     about_pelvis = true - model.encoder.root(true).numpy()
-    values["moved_about_its_pelvis_mm"] = error_mm(moved, about_pelvis)
+    values["moved_about_its_pelvis_mm"] = error_mm(aligned, about_pelvis)
     has_gender = people.gender != 0
     if has_gender.any():
         right = np.sign(sampled.gender[:, 0]) == people.gender

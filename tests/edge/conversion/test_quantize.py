@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge import export, lint
+from edge import export, lint, operators
 from edge.conversion import calibration, compare, mixed_precision, quantize
 from edge.conversion import card as cards
 from edge.conversion import tflite as convert
@@ -46,12 +46,12 @@ def weights_and_inputs(content: bytes, part: str) -> set[tuple[str, str]]:
     # float16 weights pass through an operator that makes them float32.
     halves = {
         operator.outputs[0].name
-        for operator in lint.operators(content)
+        for operator in operators.read(content)
         if operator.kind == "DEQUANTIZE"
         and TYPES[operator.inputs[0].type] == "float16"
     }
     found = set()
-    for operator in lint.operators(content):
+    for operator in operators.read(content):
         if operator.kind in quantize.WEIGHTED and part in operator.name:
             data, weights = operator.inputs[:2]
             kind = TYPES[weights.type]
@@ -154,6 +154,35 @@ def test_raising_takes_the_largest_first_until_the_rest_fits():
         "large": "dynamic",
     }
     assert len(mixed_precision.raised(alone, aim=0.0)) == 3
+
+
+def test_an_aim_that_misses_is_lowered(monkeypatch):
+    """Errors half as large again as their squares say: four of 1 mm alone."""
+    units = [
+        mixed_precision.Unit(name, ("dynamic", "float16")) for name in "abcd"
+    ]
+    alone = {unit: [1.0, 0.0] for unit in units}
+
+    class Trial:
+        def __init__(self, content, inputs):
+            """Needs neither: a file is the formats that were raised."""
+
+        def error_mm(self, raised):
+            return 1.5 * np.sqrt(len(units) - len(raised))
+
+    replaced = {
+        "mixed_precision._Trial": Trial,
+        "mixed_precision._errors_alone": lambda *_: alone,
+        "quantize.Recipe": lambda model, precision, raised=(): raised,
+        "quantize.ranges": lambda *_: None,
+        "quantize.apply": lambda content, recipe, ranges: recipe,
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(f"edge.conversion.{name}", function)
+    monkeypatch.setitem(compare.MEAN_MM, "w8", 2.0)
+    raised = mixed_precision.search(b"", None, "w8", {})
+    assert Trial(b"", {}).error_mm(raised) <= mixed_precision.AIM * 2.0
+    assert len(raised) == 3
 
 
 @pytest.mark.parametrize("precision", ["float16", "int8"])

@@ -8,7 +8,7 @@ from tests.support.closeness import assert_close
 from tests.support.label_batches import make_batch
 from tf_hmr import method
 from tf_hmr.geometry import camera
-from tf_hmr.methods import _hund_losses, hund
+from tf_hmr.methods import _hund_losses, _hund_terms, hund
 from tf_hmr.networks import encoders, map_decoder, recurrent_descent
 
 SMALL = {
@@ -177,24 +177,34 @@ def test_terms_stay_apart_and_sum_to_the_stages_loss(free, rng):
     assert_close("exact", terms["keypoints"].count, np.ones(4))
 
 
-@pytest.mark.parametrize("kind", META)
-def test_each_half_of_a_batch_has_its_own_terms(body, kind, rng):
-    """So two devices, each with a half, have the gradient of one."""
-    model = create(body, prior="none", meta_loss=kind)
+def units_of(model, batch):
+    """Unit losses of every state."""
+    prediction = model(model.inputs(batch), training=True)
+    arguments = (model, batch, prediction.intermediate)
+    return _hund_terms.of_alignment(*arguments) | _hund_terms.of_labels(
+        *arguments
+    )
+
+
+def test_each_half_of_a_batch_has_its_own_terms(body, rng):
+    """For every meta-loss; so two devices have the gradient of one."""
+    model = create(body, meta_loss="sum", stages=2)
     batch = labelled_batch(rng)
     model.trainable = False  # Batch statistics would join the halves.
-    prediction = model(model.inputs(batch), training=True)
-    together = model.terms(batch, prediction)
-    halves = []
-    for rows in (slice(0, 2), slice(2, 4)):
-        half = {name: values[rows] for name, values in batch.items()}
-        prediction = model(model.inputs(half), training=True)
-        halves.append(model.terms(half, prediction))
-    for name, term in together.items():
-        for field in ("total", "count"):
-            parts = [getattr(half[name], field) for half in halves]
-            expected = tf.concat(parts, axis=0)
-            assert_close("loss", getattr(term, field), expected)
+    both = units_of(model, batch)
+    halves = [
+        units_of(model, {name: values[rows] for name, values in batch.items()})
+        for rows in (slice(0, 2), slice(2, 4))
+    ]
+    assert len(both) == 6
+    for kind in META:
+        together = _hund_losses.over_stages(kind, both)
+        terms = [_hund_losses.over_stages(kind, half) for half in halves]
+        for name, term in together.items():
+            for field in ("total", "count"):
+                parts = [getattr(half[name], field) for half in terms]
+                expected = tf.concat(parts, axis=0)
+                assert_close("loss", getattr(term, field), expected)
 
 
 def reached(model, names, rng) -> dict[str, bool]:

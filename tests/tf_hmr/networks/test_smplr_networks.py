@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import lint
+from edge import lint, operators
 from tests.support import tflite_graphs
 from tests.support.closeness import assert_close
 from tf_hmr.networks import (
@@ -125,7 +125,7 @@ def test_hourglass_converts_clean(images):
         [(1, SIDE, SIDE, 3)],
     )
     assert list(lint.faults(content)) == []
-    kinds = {operator.kind for operator in lint.operators(content)}
+    kinds = {operator.kind for operator in operators.read(content)}
     assert "RESIZE_NEAREST_NEIGHBOR" in kinds
     actual = tflite_graphs.run(content, [images[:1].numpy()])
     expected = network(volumetric_hourglass.standardize(images[:1]))[-1]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ import tensorflow as tf
 from tf_hmr import joints, method
 from tf_hmr.geometry import camera
 from training.descent import __main__ as command
-from training.descent import figures, measures, search
+from training.descent import figures, measures, search, study
 
 SMALL = {
     "image_size": 48,
@@ -141,24 +140,24 @@ def test_time_to_a_loss_is_that_of_the_first_evaluation_below():
 
 
 def test_the_command(
-    model, measure, tiny_records, tmp_path, capsys, monkeypatch
+    model, measure, model_folder, tiny_records, tmp_path, capsys, monkeypatch
 ):
     """Without BFGS; with the graphs of the tests above."""
-    monkeypatch.setattr(command.methods, "load", lambda *_, **__: model)
+    monkeypatch.setattr(study.methods, "load", lambda *_, **__: model)
     monkeypatch.setattr(measures, "Measure", lambda *_: measure)
     out = tmp_path / "out"
     options = command.Options(
-        weights=tmp_path,
+        weights=model_folder,
         records=tiny_records / "synthetic_v1",
         out=out,
         people=5,
-        shown=1,
+        pictures=1,
         searched=0,
     )
     assert command.main(options) == 0
     text = capsys.readouterr().out
     assert "5 people of" in text and "stage 1" in text
-    result = json.loads((out / command.FILE).read_text())
+    result = json.loads((out / study.FILE).read_text())
     assert len(result["stages"]) == 2 and not result["loss_has_parts"]
     assert result["mean_pose"]["loss"] != result["stages"][0]["loss"]
     for name in ("stages", "curves"):
@@ -180,13 +179,13 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
         records=tiny_records / "synthetic_v1",
         out=out,
         people=2,
-        shown=1,
+        pictures=1,
         searched=1,
         iterations=5,
     )
     assert command.main(options) == 0
     assert "HUND, stage 1" in capsys.readouterr().out
-    result = json.loads((out / command.FILE).read_text())
+    result = json.loads((out / study.FILE).read_text())
     starts = result["search"]["starts"]
     names = ["mean pose", "stage 0", "stage 1"]
     assert [start["start"] for start in starts] == names
@@ -198,18 +197,19 @@ def test_the_command_with_bfgs(model, tiny_records, tmp_path, capsys):
     assert cv2.imread(str(out / "search.png")).std() > 1
 
 
-def test_other_methods_are_refused(tmp_path, capsys, monkeypatch):
-    other = types.SimpleNamespace(name="hmr")
-    monkeypatch.setattr(command.methods, "load", lambda *_, **__: other)
-    options = command.Options(tmp_path, tmp_path, tmp_path / "out")
+def test_other_methods_are_refused(
+    model_folder, tiny_records, tmp_path, capsys
+):
+    records = tiny_records / "synthetic_v1"
+    options = command.Options(model_folder, records, tmp_path / "out")
     assert command.main(options) == 1
-    assert "'hmr', expected 'hund'" in capsys.readouterr().err
+    assert "expected 'hund'" in capsys.readouterr().err
 
 
 def test_tables_have_equal_columns():
-    lines = command.table([("a", "bb"), ("ccc", "d")]).splitlines()
+    lines = study.table([("a", "bb"), ("ccc", "d")]).splitlines()
     assert lines == ["a    bb", "ccc   d"]
-    assert command._cells(dict.fromkeys(measures.Errors._fields, None)) == (
+    assert study._cells(dict.fromkeys(measures.Errors._fields, None)) == (
         "-",
     ) * len(measures.Errors._fields)
 

@@ -1,6 +1,8 @@
 """Occluders have the areas they should, and what they cost is counted."""
 
+import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,15 @@ import tensorflow as tf
 
 from tests.support.closeness import assert_close
 from tf_hmr import joints, method, metrics
-from training.evaluation import occluders, occlusion, protocols
+from training.evaluation import (
+    evaluator,
+    occluders,
+    occlusion,
+    protocols,
+    results,
+    selection,
+)
+from training.evaluation.protocol import EvaluationContext
 
 MIDDLE = np.array([[0.0, 0.0, 1.0]])
 WRIST = joints.KEYPOINTS.index("left_wrist")
@@ -186,6 +196,35 @@ def test_a_protocols_occlusion_covers_what_its_variant_says():
     assert (found == expected).all()
     assert (found[0] != found[1]).any()
     assert (found[2] == 255).all()
+
+
+def test_each_person_counts_once_however_often_they_are_covered():
+    people = batch()
+    protocol = dataclasses.replace(
+        protocols.get("synthetic_v1_bar"),
+        occlusion=occluders.OneJoint("bar", (2, 3), ("left_wrist", "neck")),
+        count=len(people["image"]),
+    )
+    scores = evaluator.Scores(
+        protocol, EvaluationContext(None, joints.LSP14, None)
+    )
+    tensors = {name: tf.constant(v.tolist()) for name, v in people.items()}
+    for occluded, predictions in evaluator.predictions(
+        SeesTheWrist(people), [tensors], protocol.occlusion
+    ):
+        scores.add(occluded, predictions)
+    selected = selection.Selection(
+        Path("records"),
+        "test",
+        np.arange(len(people["image"])),
+        people["example_id"],
+        {"splits": {"test": {}}},
+        (),
+    )
+    result = results.result(scores, {}, selected, [], [])
+    assert scores.examples == 4 * protocol.count
+    assert result["measured"] == result["expected"] == protocol.count
+    assert result["complete"], result["deviations"]
 
 
 def test_the_metric_is_that_of_the_rule():

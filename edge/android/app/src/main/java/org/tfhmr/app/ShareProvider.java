@@ -1,0 +1,77 @@
+package org.tfhmr.app;
+
+import android.content.ContentProvider;
+import android.content.ContentValues;
+import android.database.Cursor;
+import android.database.MatrixCursor;
+import android.net.Uri;
+import android.os.ParcelFileDescriptor;
+import android.provider.OpenableColumns;
+import java.io.File;
+import java.io.FileNotFoundException;
+
+/** Lets another app read what was shared with it: files of the app's cache, read only. */
+public final class ShareProvider extends ContentProvider {
+    static final String AUTHORITY = "org.tfhmr.app.share";
+
+    static Uri uri(File file) {
+        return new Uri.Builder()
+                .scheme("content").authority(AUTHORITY).appendPath(file.getName()).build();
+    }
+
+    /** The folder of what is shared. */
+    static File folder(android.content.Context context) {
+        return new File(context.getCacheDir(), "share");
+    }
+
+    private File file(Uri uri) throws FileNotFoundException {
+        String name = uri.getLastPathSegment();
+        if (name == null || name.contains("/") || name.startsWith(".")) {
+            throw new FileNotFoundException(String.valueOf(uri));
+        }
+        return new File(folder(getContext()), name);
+    }
+
+    @Override
+    public ParcelFileDescriptor openFile(Uri uri, String mode) throws FileNotFoundException {
+        return ParcelFileDescriptor.open(file(uri), ParcelFileDescriptor.MODE_READ_ONLY);
+    }
+
+    @Override
+    public Cursor query(Uri uri, String[] columns, String where, String[] values, String order) {
+        MatrixCursor cursor = new MatrixCursor(
+                new String[] {OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE});
+        try {
+            File file = file(uri);
+            cursor.addRow(new Object[] {file.getName(), file.length()});
+        } catch (FileNotFoundException error) {
+            return cursor; // No rows.
+        }
+        return cursor;
+    }
+
+    @Override
+    public String getType(Uri uri) {
+        return String.valueOf(uri).endsWith(".png") ? "image/png" : "application/x-ndjson";
+    }
+
+    @Override
+    public boolean onCreate() {
+        return true;
+    }
+
+    @Override
+    public Uri insert(Uri uri, ContentValues values) {
+        throw new UnsupportedOperationException("Read only");
+    }
+
+    @Override
+    public int delete(Uri uri, String where, String[] values) {
+        throw new UnsupportedOperationException("Read only");
+    }
+
+    @Override
+    public int update(Uri uri, ContentValues values, String where, String[] arguments) {
+        throw new UnsupportedOperationException("Read only");
+    }
+}

@@ -1,0 +1,1 @@
+"""Builds and signs the Android app of edge/android without Gradle."""
