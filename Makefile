@@ -16,9 +16,9 @@ SOURCES := tf_hmr training edge tests docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-processes fuzz demo demo-long docs test-oracle test-install \
-  test-slow test-extra test-delegate test-tflite-runtime test-aarch64 test-web \
-  apk test-android trained \
+.PHONY: help test test-processes fuzz demo demo-long docs test-oracle \
+  test-install test-slow test-extra test-delegate test-tflite-runtime \
+  test-aarch64 test-web apk test-android trained \
   edge-report lint format install networks clean
 
 help:

@@ -3,9 +3,9 @@
     python -m training.benchmark part-maps
 
 Bodies are posed by points of their skin, drawn as part maps, and the gradients
-of the maps' L1 distance to others reach rotations, shape and translation. Seconds
-are the process's CPU time on one thread: the time on an idle machine. The last
-line is `part_maps N.NN ms` for one picture.
+of the maps' L1 distance to others reach rotations, shape and translation.
+Seconds are the process's CPU time on one thread: the time on an idle machine.
+The last line is `part_maps N.NN ms` for one picture.
 """
 
 import dataclasses
