@@ -16,13 +16,14 @@ SOURCES := tf_hmr training edge tests docs
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test fuzz demo demo-long docs test-oracle test-install test-slow \
-  test-extra test-delegate test-tflite-runtime test-aarch64 test-web apk \
-  test-android trained \
+.PHONY: help test test-processes fuzz demo demo-long docs test-oracle \
+  test-install test-slow test-extra test-delegate test-tflite-runtime \
+  test-aarch64 test-web apk test-android trained \
   edge-report lint format install networks clean
 
 help:
 	@echo "make test         install what is needed, lint, run the tests"
+	@echo "make test-processes  runs that are killed, of two workers and devices"
 	@echo "make fuzz         read 1,000 damaged files of each format (10 minutes)"
 	@echo "make test-install the wheel and the sdist on Python 3.11 to 3.13"
 	@echo "make test-slow    whole runs: workers that are killed, records that go"
@@ -47,6 +48,10 @@ help:
 test: lint networks
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder
+
+# Each test starts several processes, which share the machine.
+test-processes: $(INSTALLED)
+	@$(PYTHON) -m pytest -q -m processes
 
 fuzz: $(INSTALLED) networks
 	@$(PYTHON) -m tests.fuzz

@@ -1,6 +1,7 @@
 """Training runs in processes of their own, to be stopped and killed."""
 
 import dataclasses
+import gc
 import logging
 import multiprocessing
 import os
@@ -130,6 +131,8 @@ def _run(function, words, environment, errors: str) -> None:
     """Calls the function in a forked process, which ends with its status."""
     from training.tasks import fit
 
+    gc.freeze()  # As tests/conftest.py.
+    gc.set_threshold(50_000, 20, 20)
     os.dup2(os.open(errors, os.O_WRONLY), sys.stderr.fileno())
     os.environ.update(environment)
     sys.exit(fit.run_and_report(lambda: function(*words)))

@@ -10,7 +10,7 @@ from ai_edge_litert import interpreter
 def converted(function: Callable, shapes: Sequence[tuple[int, ...]]) -> bytes:
     """A .tflite of the function, with built-in operations only."""
     specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
-    graph = tf.function(function, input_signature=specs)
+    graph = tf.function(function, input_signature=specs, autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [graph.get_concrete_function()], graph
     )

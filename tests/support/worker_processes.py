@@ -21,7 +21,7 @@ def pair(folder):
     ]
 
 
-def ends(workers, timeout=300):
+def ends(workers, timeout=240):
     """Exit statuses and what was said; none is left running."""
     try:
         outputs = [worker.communicate(timeout=timeout)[1] for worker in workers]

@@ -1,5 +1,6 @@
 """TensorFlow is imported without its notes, and with all else it writes."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -7,9 +8,17 @@ import sys
 import pytest
 
 from tests.support.paths import ROOT
+from tf_hmr import tensorflow_start
 
 START = (
-    "import logging, training, tensorflow as tf; tf.constant(1.0) + 1.0; "
+    "import gc, logging, training; "
+    "collections, threshold = [], gc.get_threshold(); "
+    "gc.callbacks.append(lambda phase, info: collections.append(phase)); "
+    "import tensorflow as tf; "
+    "assert not collections, len(collections); "
+    "assert gc.get_freeze_count() > 100_000; "
+    "assert gc.isenabled() and gc.get_threshold() == threshold; "
+    "tf.constant(1.0) + 1.0; "
     "assert logging.getLogger('absl').level == logging.WARNING; "
     "assert not tf.config.experimental.tensor_float_32_execution_enabled()"
 )
@@ -40,8 +49,26 @@ def errors(code, **environment):
     return ended.stderr
 
 
-def test_the_real_one_starts_without_a_word():
+def test_the_real_one_starts_without_a_word_and_without_collections():
     assert errors(START) == ""
+
+
+def fail() -> None:
+    with tensorflow_start.without_collections():
+        assert not gc.isenabled()
+        raise OSError
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_collector_is_as_before_a_failed_import(on):
+    try:
+        if not on:
+            gc.disable()
+        with pytest.raises(OSError):
+            fail()
+        assert gc.isenabled() == on
+    finally:
+        gc.enable()
 
 
 @pytest.fixture

@@ -91,12 +91,15 @@ def of_keypoints(
     """
     regressor, of_joints = keypoint_rows(data, names)
     rows, own = np.nonzero(of_joints)
-    shared = (regressor != 0).astype(float) @ (data.weights != 0)
+    used = np.flatnonzero(regressor.any(axis=0))  # a fifth of all vertices
+    regressor, weights = regressor[:, used], data.weights[used]
+    shared = (regressor != 0).astype(float) @ (weights != 0)
     keypoint, bone = np.nonzero(shared)
-    shares = regressor[keypoint] * data.weights.T[bone]  # (N, V)
-    template = shares @ data.v_template  # (N, 3)
-    shape = np.einsum("nv,vcp->pcn", shares, data.shapedirs, optimize=True)
-    pose = np.einsum("nv,fvc->fcn", shares, data.posedirs, optimize=True)
+    shares = regressor[keypoint] * weights.T[bone]  # (N, vertices used)
+    template = shares @ data.v_template[used]  # (N, 3)
+    shapedirs, posedirs = data.shapedirs[used], data.posedirs[:, used]
+    shape = np.einsum("nv,vcp->pcn", shares, shapedirs, optimize=True)
+    pose = np.einsum("nv,fvc->fcn", shares, posedirs, optimize=True)
     # A joint moves with its own bone, and only betas move it within the bone.
     rest, rest_blends = rest_joints(data)
     template = np.concatenate([template, rest[own]])

@@ -40,7 +40,11 @@ STAGES = {
 }
 """Functions of tf_hmr by the stage that they are."""
 
-IMPORTS, REMAINDER = "imports", "other"
+IMPORTS, REST = "imports", "other"
+_ONE_RUN = (
+    "import sys; from training.benchmarks import photo; "
+    "sys.exit(photo._report(*sys.argv[1:]))"
+)
 
 
 @dataclasses.dataclass
@@ -71,15 +75,15 @@ class Times:
 class StageClock:
     """Seconds of the processor by stage; a stage within another is its own."""
 
-    def __init__(self, stage: str, now: Callable[[], float]):
+    def __init__(self, stage: str, clock: Callable[[], float]):
         """Starts in a stage.
 
         Args:
             stage: that lasts until another one begins.
-            now: the seconds so far.
+            clock: the seconds so far.
         """
-        self.seconds = {stage: now()}
-        self._now, self._running, self._since = now, [stage], now()
+        self._clock, self._running, self._since = clock, [stage], clock()
+        self.seconds = {stage: self._since}
 
     def begin(self, stage: str) -> None:
         """Begins a stage; the one before waits."""
@@ -92,9 +96,10 @@ class StageClock:
         self._running.pop()
 
     def _count(self) -> None:
-        now, stage = self._now(), self._running[-1]
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
-        self._since = now
+        seconds, stage = self._clock(), self._running[-1]
+        spent = seconds - self._since
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+        self._since = seconds
 
     def counts(self, stage: str, function: Callable) -> Callable:
         """The function, which is a stage from now on."""
@@ -145,7 +150,7 @@ def _measure(photo: pathlib.Path, method: str) -> Times:
         start = time.perf_counter()
         result = subprocess.run(
             [
-                *(sys.executable, "-m", "training.benchmarks.photo"),
+                *(sys.executable, "-c", _ONE_RUN),
                 *(str(photo), method, str(report)),
             ],
             capture_output=True,
@@ -161,11 +166,13 @@ def _measure(photo: pathlib.Path, method: str) -> Times:
 def _median(times: list[Times]) -> Times:
     stages = {
         stage: statistics.median(
-            timing.stages.get(stage, 0.0) for timing in times
+            run_times.stages.get(stage, 0.0) for run_times in times
         )
         for stage in times[0].stages
     }
-    return Times(statistics.median(timing.wall for timing in times), stages)
+    return Times(
+        statistics.median(run_times.wall for run_times in times), stages
+    )
 
 
 def _text(times: Times) -> str:
@@ -185,14 +192,10 @@ def _report(photo: str, method: str, report: str) -> int:
         for owner, name in functions_of(stage):
             setattr(owner, name, clock.counts(stage, getattr(owner, name)))
     path = pathlib.Path(report)
-    clock.begin(REMAINDER)
+    clock.begin(REST)
     status = command.main(
         command.Args((pathlib.Path(photo),), out=path.parent, method=method)
     )
     clock.end()
     path.write_text(json.dumps(clock.seconds))
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(_report(*sys.argv[1:]))

@@ -244,7 +244,7 @@ def _bare(method, batch, rounds: int) -> list[float]:
     for _, variables, optimizer in players:
         optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch):
         batch = warp.finish(batch, method.image_size)
         with tf.GradientTape(persistent=True) as tape:

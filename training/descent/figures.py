@@ -16,7 +16,7 @@ SIDE = 224
 """Pixels of a panel."""
 _PANELS = {
     "loss": "alignment loss L_u",
-    "detected_px": "to the detected keypoints (px of 224)",
+    "detected_px": "off detected keypoints (px of 224)",
     "iou": "IoU of silhouettes",
     "mpjpe_mm": "MPJPE (mm)",
 }

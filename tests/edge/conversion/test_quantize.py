@@ -157,18 +157,18 @@ def test_raising_takes_the_largest_first_until_the_rest_fits():
 
 
 def test_an_aim_that_misses_is_lowered(monkeypatch):
-    """Errors half as large again as their squares say: four of 1 mm alone."""
-    units = [
-        mixed_precision.Unit(name, ("dynamic", "float16")) for name in "abcd"
-    ]
-    alone = {unit: [1.0, 0.0] for unit in units}
+    """Errors half as large again as their squares say; budget 2, 1 each."""
+    alone = {
+        mixed_precision.Unit(name, ("dynamic", "float16")): [1.0, 0.0]
+        for name in "abcd"
+    }
 
     class Trial:
         def __init__(self, content, inputs):
             """Needs neither: a file is the formats that were raised."""
 
         def error_mm(self, raised):
-            return 1.5 * np.sqrt(len(units) - len(raised))
+            return 1.5 * np.sqrt(len(alone) - len(raised))
 
     replaced = {
         "mixed_precision._Trial": Trial,
@@ -179,7 +179,8 @@ def test_an_aim_that_misses_is_lowered(monkeypatch):
     }
     for name, function in replaced.items():
         monkeypatch.setattr(f"edge.conversion.{name}", function)
-    monkeypatch.setitem(compare.MEAN_MM, "w8", 2.0)
+    w8 = PRECISIONS["w8"]._replace(mean_mm=2.0)
+    monkeypatch.setitem(PRECISIONS, "w8", w8)
     raised = mixed_precision.search(b"", None, "w8", {})
     assert Trial(b"", {}).error_mm(raised) <= mixed_precision.AIM * 2.0
     assert len(raised) == 3

@@ -10,15 +10,13 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 from ai_edge_litert import interpreter
 
 from edge import export, run
 from edge.conversion import calibration, card, compare
 from edge.conversion import tflite as convert
 from edge.tasks import export as task
-from tests.support import small_model
-from tests.support.cliff_like.methods import cliff_like
+from tests.support import boxed_model, small_model
 from tests.support.phone_vectors.arrays import Folder
 from tf_hmr import landmark_fitting, method
 from tf_hmr.body.data import BodyData
@@ -60,16 +58,10 @@ def _exported(weights, folder, precision):
 
 def _boxed(body, folder):
     """A network that reads all that a card may list."""
-    config = cliff_like.Config(image_size=64, encoder="small")
-    model = _cliff_like(config, body)
-    rng = np.random.default_rng(6)
-    for variable in model.trainable_variables:
-        if len(variable.shape) > 1:
-            noise = rng.normal(0, 0.05, variable.shape)
-            variable.assign_add(noise.astype(np.float32))
+    model = boxed_model.build(boxed_model.CONFIG, body)
     path = folder.path / "boxed.tflite"
     # It is no method of the package, which are built by name.
-    with mock.patch.object(method, "build", _cliff_like):
+    with mock.patch.object(method, "build", boxed_model.build):
         path.write_bytes(convert.to_tflite(convert.edge_form(model)))
     measured = compare.Measured(1, "none", 0.0, 0.0, 0.0, {})
     made = card.make(model, "tflite", "float32", measured)
@@ -77,12 +69,6 @@ def _boxed(body, folder):
     made["mesh"] = {"file": card.mesh_path(path).name, "sha256": digest}
     card.write(path, made | card.of_content(path.read_bytes()))
     return path, model
-
-
-def _cliff_like(config, body):
-    model = cliff_like.Model(config, body)
-    model.build_all()
-    return model
 
 
 def _entry(folder, exported):

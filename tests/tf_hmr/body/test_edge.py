@@ -27,6 +27,7 @@ def traced(edge_body):
             tf.TensorSpec((1, 24, 3, 3)),
             tf.TensorSpec((1, edge_body.num_betas)),
         ],
+        autograph=False,
     )
 
 
@@ -99,7 +100,9 @@ def test_the_textbook_has_spins_limbs_too(body_data, rng):
 
 def test_keypoints_need_no_vertices(body, edge_body, rng):
     signature = [tf.TensorSpec((1, 24, 3, 3)), tf.TensorSpec((1, 10))]
-    function = tf.function(edge_body.keypoints, input_signature=signature)
+    function = tf.function(
+        edge_body.keypoints, input_signature=signature, autograph=False
+    )
     for rotvecs, betas in poses(rng).values():
         rotmats = Rotation.from_rotvec(rotvecs).as_matrix()[None]
         inputs = np.float32(rotmats), np.float32(betas[None])

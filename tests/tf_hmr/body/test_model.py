@@ -100,7 +100,7 @@ def test_batch_equals_one_by_one(body, rng):
 def values_and_slopes(call, inputs, pulls):
     """Outputs and their pulled-back gradients, in a graph as in training."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(inputs, pulls):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
@@ -235,6 +235,7 @@ def test_converts_to_tflite_builtins(body, body_data, rng, tmp_path):
             tf.TensorSpec([1, 24, 3, 3], name="rotmats"),
             tf.TensorSpec([1, body_data.num_betas], name="betas"),
         ],
+        autograph=False,
     )
     tf.saved_model.save(module, str(tmp_path), signatures=module.pose)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))

@@ -1,6 +1,7 @@
 """Damage ends in one error: the file, what was expected, what to do."""
 
 import io
+import shutil
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.formats import array_files
 from training.data.records import mocap, records_folder, shard_index, shards
 
+KNOWN = {"smpl": topology.TOPOLOGIES["open-v1"]}
 SPIN_CURE = "Fetch it again from the SPIN release"
 
 
@@ -36,24 +38,33 @@ def other_kind(path) -> None:
             np.save(file, np.zeros(144))
 
 
-@pytest.fixture
-def folder(tmp_path, body_data, rng, monkeypatch):
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory, body_data):
     """An SMPL folder with SPIN's files, with the open body's numbers."""
-    known = {"smpl": topology.TOPOLOGIES["open-v1"]}
-    monkeypatch.setattr(topology, "TOPOLOGIES", known)
+    folder = tmp_path_factory.mktemp("smpl")
+    rng = np.random.default_rng(20180618)
     raw = smpl_files.arrays(body_data)
-    smpl_files.write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", raw)
+    smpl_files.write_pickle(folder / "SMPL_NEUTRAL.pkl", raw)
     for name, count in (("extra", 9), ("h36m", 17)):
         rows = rng.random((count, 6890)).astype(np.float32)
-        np.save(tmp_path / f"J_regressor_{name}.npy", rows)
+        np.save(folder / f"J_regressor_{name}.npy", rows)
     np.savez_compressed(
-        tmp_path / "smpl_mean_params.npz",
+        folder / "smpl_mean_params.npz",
         pose=rng.normal(size=144).astype(np.float32),
         shape=np.zeros(10, np.float32),
         cam=np.ones(3),
     )
-    assert BodyData.load(tmp_path).topology == "smpl"  # nothing is wrong yet
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topology, "TOPOLOGIES", KNOWN)
+        assert BodyData.load(folder).topology == "smpl"  # nothing is wrong
+    return folder
+
+
+@pytest.fixture
+def folder(intact, tmp_path, monkeypatch):
+    """A copy of it to do harm to."""
+    monkeypatch.setattr(topology, "TOPOLOGIES", KNOWN)
+    return shutil.copytree(intact, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize("harm", [cut, other_kind])

@@ -181,6 +181,7 @@ def test_unknown_leading_axes_in_a_graph():
     function = tf.function(
         lambda v: geometry.rotmat_to_rotvec(geometry.rotvec_to_rotmat(v)),
         input_signature=[spec],
+        autograph=False,
     )
     vectors = rotvecs(1.0, 6).reshape(2, 3, 3)
     assert_close("rotation", function(vectors), vectors)

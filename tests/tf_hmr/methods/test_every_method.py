@@ -1,6 +1,7 @@
 """One harness over every module of tf_hmr.methods: a new file is tested."""
 
 import dataclasses
+import functools
 
 import h5py
 import keras
@@ -53,6 +54,12 @@ def model(request, body):
     return small(request.param, body)
 
 
+@pytest.fixture(scope="module")
+def compiled_body(body_data):
+    """The compiled body of keypoints; methods with the same ones share it."""
+    return functools.cache(lambda names: Body(body_data, names, jit=True))
+
+
 def test_prediction_has_the_contracts_shapes(model, rng):
     prediction = model(model.inputs(make_batch(rng)))
     count = len(model.joint_names)
@@ -86,7 +93,8 @@ def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
 
 def test_graph_equals_eager(model, rng):
     inputs = model.inputs(make_batch(rng))
-    prediction = tf.function(lambda x: model(x))(inputs)
+    graph = tf.function(lambda x: model(x), autograph=False)
+    prediction = graph(inputs)
     assert_close("body_metres", prediction.vertices, model(inputs).vertices)
 
 
@@ -160,12 +168,11 @@ def test_unknown_method_lists_what_there_is(body):
         method.create("cliff", body)
 
 
-def test_keypoint_path_is_the_mesh_path(model, rng):
+def test_keypoint_path_is_the_mesh_path(model, compiled_body, rng):
     """Training uses the compiled body without vertices; the same joints."""
     prediction = model(model.inputs(make_batch(rng)))
     pose = prediction.rotmats, prediction.betas
-    compiled = Body(model.body.data, model.joint_names, jit=True)
-    for keypoints_body in (model.body, compiled):
+    for keypoints_body in (model.body, compiled_body(model.joint_names)):
         keypoints, _ = keypoints_body.keypoints(*pose)
         assert_close("body_metres", keypoints, prediction.joints)
 

@@ -96,7 +96,7 @@ def test_learns_to_reconstruct(vae, rng):
     optimizer = keras.optimizers.Adam(3e-3)
     optimizer.build(vae.trainable_variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
             found = vae(poses, training=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.support import keeper_method, processes, toy_method
@@ -195,6 +196,7 @@ def test_scores_with_detections_are_over_spins_keypoints(body):
     np.testing.assert_allclose(score, [54 / 49, 54 / 29], rtol=1e-6)
 
 
+@pytest.mark.processes
 def test_two_devices_keep_what_one_does(tmp_path, body):
     """A fit is as close as a loss: three steps of Adam move it by 0.03."""
     start(tmp_path, body)

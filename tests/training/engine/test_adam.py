@@ -16,7 +16,7 @@ def moved(adam, start, gradients):
     ]
     adam.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(values):
         adam.apply(list(values), variables)
 

@@ -4,6 +4,7 @@ import signal
 
 import keras
 import numpy as np
+import pytest
 
 from tests.support import processes, toy_method
 from tests.support.closeness import assert_close
@@ -32,6 +33,7 @@ def test_two_devices_are_one(tmp_path):
         assert_close("loss", [b[k] for k in names], [a[k] for k in names])
 
 
+@pytest.mark.processes
 def test_killed_and_continued_is_as_uninterrupted(tmp_path):
     """kill -9 at an arbitrary moment, then the same command."""
     whole = processes.start(tmp_path / "whole", "cpu:1", "long")

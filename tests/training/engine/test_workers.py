@@ -2,11 +2,14 @@
 
 import signal
 
+import pytest
+
 from tests.support import keeper_method, processes, toy_method, worker_processes
 from tests.support.closeness import assert_close
 from training.engine import exit_status, fit_store, workdir
 
 
+@pytest.mark.processes
 def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     """SIGTERM to one of two, kill -9 of one of two: the losses are the same."""
     one = worker_processes.start(tmp_path / "one")

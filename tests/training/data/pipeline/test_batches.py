@@ -29,6 +29,19 @@ def folder(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="module")
+def first_batches(folder):
+    """The first seven of two sources: several passes over either."""
+    return pipeline_batches.batches(pipeline_batches.two_sources(folder), 7)
+
+
+@pytest.fixture(scope="module")
+def first_without_prior(folder):
+    """The first six, without unpaired poses."""
+    data = pipeline_batches.two_sources(folder, prior="")
+    return pipeline_batches.batches(data, 6)
+
+
 def test_every_pass_is_another_order_of_all_items():
     every = order.Order(9, (1, 2))
     passes = every(np.arange(27)).reshape(3, 9)
@@ -68,11 +81,9 @@ def test_a_share_below_one_row_is_dealt_over_several_batches():
     assert max(per_batch) == 1
 
 
-def test_a_run_that_starts_at_a_step_sees_that_step(folder):
+def test_a_run_that_starts_at_a_step_sees_that_step(folder, first_batches):
     data = pipeline_batches.two_sources(folder)
-    through = pipeline_batches.batches(
-        data, 7
-    )  # several passes over either source
+    through = first_batches
     for offset, batch in enumerate(pipeline_batches.batches(data, 4, start=3)):
         pipeline_batches.assert_same(batch, through[3 + offset])
     assert (through[3]["image"] != through[4]["image"]).any()
@@ -110,14 +121,12 @@ def test_every_record_comes_once_in_each_pass(folder):
     assert (seen[0] != seen[1]).any()
 
 
-def test_batches_hold_exactly_their_shares_of_labels(folder):
+def test_batches_hold_exactly_their_shares_of_labels(first_batches):
     of_shards = {
         f"id{n}".encode(): (n // 4) % 2 == 0
         for n in range(pipeline_batches.COUNT)
     }  # even shards show 3D labels
-    for batch in pipeline_batches.batches(
-        pipeline_batches.two_sources(folder), 5
-    ):
+    for batch in first_batches:
         labelled = np.array([of_shards[name] for name in batch["example_id"]])
         assert labelled.sum() == 3
         for name in ("has_pose", "has_betas", "has_joints3d"):
@@ -149,9 +158,11 @@ def test_dots_in_the_batch_lie_at_its_keypoints(folder):
 
 
 @pytest.mark.parametrize(("pipelines", "replicas"), [(2, 2), (1, 3)])
-def test_devices_read_disjoint_parts_of_one_batch(folder, pipelines, replicas):
+def test_devices_read_disjoint_parts_of_one_batch(
+    folder, first_batches, pipelines, replicas
+):
     data = pipeline_batches.two_sources(folder)
-    whole = pipeline_batches.batches(data, 3, start=1)
+    whole = first_batches[1:4]
     local = replicas // pipelines
     parts = [
         pipeline_batches.batches(
@@ -184,7 +195,9 @@ def test_a_batch_must_divide_among_the_devices(folder):
         )
 
 
-def test_genders_are_numbers_and_hidden_with_the_other_labels(folder, tmp_path):
+def test_genders_are_numbers_and_hidden_with_the_other_labels(
+    first_batches, tmp_path
+):
     genders = ("female", "male", "neutral", "male", "female", "female")
     changes = {n: {"gender": gender} for n, gender in enumerate(genders)}
     path = record_samples.spoilt(tmp_path / "samples", 6, changes)
@@ -200,14 +213,17 @@ def test_genders_are_numbers_and_hidden_with_the_other_labels(folder, tmp_path):
         expected = np.float32(numbers)[index] * (shown == "all")
         assert_close("exact", batch["gender"], expected)
         assert sorted(set(batch["prior_gender"])) == [-1, 0, 1]
-    (batch,) = pipeline_batches.batches(pipeline_batches.two_sources(folder), 1)
-    assert not batch["prior_gender"].any()  # An older file tells none.
+    assert not first_batches[0][
+        "prior_gender"
+    ].any()  # An older file tells none.
 
 
-def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(folder):
+def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(
+    folder, first_batches, first_without_prior
+):
     real = mocap.read(folder)
     data = pipeline_batches.two_sources(folder)
-    seen = [batch["prior_betas"] for batch in pipeline_batches.batches(data, 5)]
+    seen = [batch["prior_betas"] for batch in first_batches[:5]]
     rows = np.concatenate(seen)  # 60 rows: two passes over 30
     distance = np.abs(rows[:, None] - real.betas[None]).max(axis=-1)
     assert (distance.min(axis=1) == 0).all()
@@ -221,9 +237,7 @@ def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(folder):
     trace = np.trace(batch["prior_rotmats"], axis1=2, axis2=3)[:, 1:]
     angle = np.linalg.norm(real.pose.reshape(-1, 24, 3)[at, 1:], axis=-1)
     assert_close("trace", trace, 1 + 2 * np.cos(angle))
-    without = pipeline_batches.batches(
-        pipeline_batches.two_sources(folder, prior=""), 1
-    )[0]
+    without = first_without_prior[0]
     assert not [name for name in without if "prior" in name]
 
 
@@ -287,18 +301,17 @@ def test_evaluation_yields_every_record_once_and_untouched(folder):
         (lambda data: data[:2] + data[600:], "JPEG does not decode"),
     ],
 )
-def test_a_bad_image_keeps_its_place(folder, tmp_path, caplog, spoil, cause):
+def test_a_bad_image_keeps_its_place(
+    first_without_prior, tmp_path, caplog, spoil, cause
+):
     image = spoil(record_samples.example(2).image)
     bad = pipeline_batches.damaged_copy(tmp_path, 2, image)
-    clean = pipeline_batches.batches(
-        pipeline_batches.two_sources(folder, prior=""), 6
-    )
     with caplog.at_level(logging.WARNING):
         found = pipeline_batches.batches(
             pipeline_batches.two_sources(bad, prior="", max_bad_share=0.1), 6
         )
     hit = 0
-    for expected, batch in zip(clean, found, strict=True):
+    for expected, batch in zip(first_without_prior, found, strict=True):
         rows = batch["example_id"] == b"id2"
         hit += rows.sum()
         assert (batch["image"][rows] == 0).all()

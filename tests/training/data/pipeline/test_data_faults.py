@@ -48,8 +48,10 @@ def test_what_is_not_a_number_is_missing(tmp_path, caplog, how):
     folder = record_samples.spoilt(
         tmp_path / "samples", pipeline_batches.COUNT, wrong
     )
+    # One more, or one of these counted twice, would be too many.
+    share = (len(NOT_A_NUMBER) + 0.5) / pipeline_batches.COUNT
     data = pipeline_batches.two_sources(
-        folder, warp=how, max_bad_share=0.5, sources=ALL(folder)
+        folder, warp=how, max_bad_share=share, sources=ALL(folder)
     )
     intact = record_samples.folder(tmp_path / "intact", pipeline_batches.COUNT)
     clean = pipeline_batches.two_sources(
