@@ -142,7 +142,11 @@ def house_files() -> list[str]:
     """What ships beside the code, and is read: names below the root."""
     files = ["README.md", "CHANGELOG.md", "Makefile", "setup.cfg"]
     pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "edge").rglob("*.md")]
-    names = sorted(str(page.relative_to(ROOT)) for page in pages)
+    names = sorted(
+        str(page.relative_to(ROOT))
+        for page in pages
+        if "node_modules" not in page.parts  # Of npm, for the page.
+    )
     return [*files, "pyproject.toml", *names]
 
 

@@ -185,6 +185,7 @@ def test_check_takes_the_file_and_refuses_another(
     model, tflite, capsys, caplog, monkeypatch, other_model
 ):
     args = export.Args(tflite.parent, check=tflite, crops=1)
+    monkeypatch.setattr(export.model_files, "find_folder", lambda path: path)
     monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
     assert export.main(args) == 0
     assert "float32" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Whole runs of HUND: killed in each stage, and on two devices."""
 
+import time
+
 import pytest
 
 from tests.support import processes
@@ -59,7 +61,7 @@ def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
         while process.poll() is None and not any(
             line["kind"] == name for line in losses(folder).values()
         ):
-            pass
+            time.sleep(0.01)
         if process.poll() is None:
             process.kill()
             killed.append(name)
