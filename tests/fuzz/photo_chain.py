@@ -19,6 +19,7 @@ import numpy as np
 from tests.fuzz.formats import Format, reader
 from tests.support import rendered_groups
 from tf_hmr import inference, landmark_files, recovery
+from tf_hmr.detection import landmarks as detection
 from tf_hmr.formats import image_writing, listing
 from training.data.records import records_folder
 from training.data.synthetic import people
@@ -148,6 +149,11 @@ def _recoverer() -> recovery.Recoverer:
     return recovery.Recoverer("lift")
 
 
+@functools.cache
+def _landmarks() -> detection.LandmarkNetwork:
+    return detection.LandmarkNetwork()
+
+
 def _records(root: Path) -> None:
     """Rendered people, each in a file of its own."""
     writer = records_folder.Writer(root, "train", shard_size=1)
@@ -164,6 +170,6 @@ LOADERS = {
     "landmarks": Format(
         _records,
         ("*.tfrecord", "*.npy", "report.json"),
-        reader("landmarks"),
+        reader("landmarks", ("prepare.landmarks", "_network", _landmarks)),
     ),
 }
