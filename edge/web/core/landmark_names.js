@@ -30,6 +30,19 @@ const LIMBS = ["shoulder", "elbow", "wrist", "hip", "knee", "ankle"];
 /** The joints by which answers are compared. */
 export const COMPARED = rowsOf(["nose", ...sided(...LIMBS)]);
 
+/** Both shoulders, and both hips. */
+export const SHOULDERS = rowsOf(sided("shoulder"));
+export const HIPS = rowsOf(sided("hip"));
+
+/** Ends of the bones; the head is a bone of one point. */
+export const BONES = [
+  ...["left", "right"].flatMap((side) => [
+    ["shoulder", "elbow"], ["elbow", "wrist"], ["shoulder", "hip"],
+    ["hip", "knee"], ["knee", "ankle"],
+  ].map((ends) => rowsOf(ends.map((end) => `${side}_${end}`)))),
+  HIPS, SHOULDERS, rowsOf(["nose", "nose"]),
+];
+
 /** The landmarks that stand for keypoints of a body. */
 export const KEYPOINTS = rowsOf(
   ["nose", ...sided("eye", "ear", ...LIMBS, "heel", "foot_index")]);

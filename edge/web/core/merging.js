@@ -5,7 +5,7 @@
  * @typedef {import("./landmarks.js").Landmarks} Landmarks
  */
 
-import {COMPARED} from "./landmark_names.js";
+import {BONES, COMPARED, HIPS, SHOULDERS} from "./landmark_names.js";
 import {COLUMNS, MIN_PRESENCE, expit} from "./landmarks.js";
 import {apply, inverse, toPhoto} from "./squares.js";
 
@@ -19,16 +19,19 @@ const ALIKE = 0.1;
 const PART = 0.8;
 const FEW = 3;
 const CLEAREST = 6;
-const WEIGHTS = [0.35, 0.81, -1.53, -0.77, 1.35];
-const BIAS = -10.1;
+const WEIGHTS = [0.31, 0.48, -0.76, 1.08, 5.10, 1.37];
+const BIAS = -7.67;
 const MOST_PRESENCE = 0.999;
 const LEAST_MOVE = 0.005;
+const NEAR = 0.06;
+const SAMPLES = 32;
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const column = ({points}, k) =>
   COMPARED.map((row) => points[COLUMNS * row + k]);
-const xyOf = ({points}) =>
-  COMPARED.map((row) => [points[COLUMNS * row], points[COLUMNS * row + 1]]);
+const xyAt = ({points}, row) =>
+  [points[COLUMNS * row], points[COLUMNS * row + 1]];
+const xyOf = (answer) => COMPARED.map((row) => xyAt(answer, row));
 
 /** Diagonal of the box of points. */
 function extent(points) {
@@ -72,25 +75,44 @@ function shareOnMask(answer, owner) {
   return on / (total + 1e-6);
 }
 
-/** How badly points in metres fit those in pixels, over the person's size. */
-function mismatch(answer) {
-  let weights = column(answer, 5).map((value) => value + 1e-3);
-  const total = sum(weights);
-  weights = weights.map((value) => value / total);
-  const aboutMean = (values) => {
-    const mean = sum(values.map((value, row) => weights[row] * value));
-    return values.map((value) => value - mean);
-  };
-  const metres = [2, 3].map((k) => aboutMean(column(answer, k)));
-  const pixels = [0, 1].map((k) => aboutMean(column(answer, k)));
-  const products = (a, b) =>
-    sum([0, 1].flatMap((k) =>
-      weights.map((weight, row) => weight * a[k][row] * b[k][row])));
-  const scale =
-    products(metres, pixels) / Math.max(products(metres, metres), 1e-12);
-  const rest = [0, 1].map((k) =>
-    metres[k].map((value, row) => scale * value - pixels[k][row]));
-  return Math.sqrt(products(rest, rest)) / Math.max(extent(xyOf(answer)), 1e-6);
+/** Distance of a point from a line from one end to another. */
+function distanceToBone([x, y], [[startX, startY], [endX, endY]]) {
+  const [alongX, alongY] = [endX - startX, endY - startY];
+  const squared = Math.max(alongX * alongX + alongY * alongY, 1e-6);
+  const share = Math.min(Math.max(
+    ((x - startX) * alongX + (y - startY) * alongY) / squared, 0), 1);
+  return Math.hypot(x - startX - share * alongX, y - startY - share * alongY);
+}
+
+/** The share of an answer's mask that lies near its bones. */
+function maskNearBones(answer) {
+  const side = Math.sqrt(answer.mask.length);
+  const step = Math.max(1, Math.floor(side / SAMPLES));
+  const first = Math.floor(step / 2);
+  const map = toPhoto(answer.square, side);
+  const bones = BONES.map((ends) => ends.map((row) => xyAt(answer, row)));
+  const most = NEAR * extent(xyOf(answer));
+  let near = 0;
+  let total = 0;
+  for (let row = first; row < side; row += step)
+    for (let column = first; column < side; column += step) {
+      if (!(answer.mask[row * side + column] > 0)) continue; // A logit.
+      const point = apply(map, column + 0.5, row + 0.5).map((v) => v - 0.5);
+      const distances = bones.map((bone) => distanceToBone(point, bone));
+      total += 1;
+      if (Math.min(...distances) < most) near += 1;
+    }
+  return total ? near / total : 0;
+}
+
+/** Cosine of the trunk's turn in the photo: 1 upright, -1 head down. */
+function uprightness(answer) {
+  const [hips, shoulders] = [HIPS, SHOULDERS].map((rows) => {
+    const [left, right] = rows.map((row) => xyAt(answer, row));
+    return [(left[0] + right[0]) / 2, (left[1] + right[1]) / 2];
+  });
+  const [x, y] = [hips[0] - shoulders[0], hips[1] - shoulders[1]];
+  return y / Math.max(Math.hypot(x, y), 1e-6);
 }
 
 /**
@@ -107,9 +129,10 @@ export function quality(answer) {
   const signs = [
     Math.log(presence / (1 - presence)),
     sum(clearest) / CLEAREST,
-    Math.log(Math.max(mismatch(answer), 1e-3)),
     Math.log(move / square[2] + LEAST_MOVE),
     shareOnMask(answer, answer),
+    maskNearBones(answer),
+    uprightness(answer),
   ];
   const value = BIAS + sum(signs.map((sign, n) => WEIGHTS[n] * sign));
   return Number.isFinite(value) ? expit(value) : 0;

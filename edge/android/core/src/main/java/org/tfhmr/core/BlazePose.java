@@ -67,6 +67,30 @@ final class BlazePose {
                 "left_heel", "right_heel", "left_foot_index", "right_foot_index");
     }
 
+    /** Both of a kind of joint: left, right. */
+    static int[] both(String joint) {
+        return rows("left_" + joint, "right_" + joint);
+    }
+
+    /** Rows of the ends of the bones; the head is a bone of one point. */
+    static int[][] bones() {
+        return new int[][] {
+            rows("left_shoulder", "left_elbow"),
+            rows("left_elbow", "left_wrist"),
+            rows("right_shoulder", "right_elbow"),
+            rows("right_elbow", "right_wrist"),
+            rows("left_shoulder", "left_hip"),
+            rows("right_shoulder", "right_hip"),
+            rows("left_hip", "left_knee"),
+            rows("left_knee", "left_ankle"),
+            rows("right_hip", "right_knee"),
+            rows("right_knee", "right_ankle"),
+            both("hip"),
+            both("shoulder"),
+            rows("nose", "nose"),
+        };
+    }
+
     private static int[] rows(String... names) {
         int[] rows = new int[names.length];
         for (int i = 0; i < names.length; i++) {

@@ -75,6 +75,16 @@ public final class Landmarks {
         return Pixels.probability(maskLogits[row * maskSize + column]);
     }
 
+    /** Side of the mask. */
+    int maskSize() {
+        return maskSize;
+    }
+
+    /** Whether a pixel of the mask is more likely the person's than not. */
+    boolean isOnMask(int column, int row) {
+        return maskLogits[row * maskSize + column] > 0;
+    }
+
     /** The box x, y, w, h of the keypoints that are seen; null if they are too few. */
     public double[] box() {
         double[] low = {Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY};

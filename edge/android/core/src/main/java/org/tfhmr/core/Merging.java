@@ -15,11 +15,16 @@ final class Merging {
     private static final double PART = 0.8;
     private static final int FEW = 3;
     private static final int CLEAREST = 6;
-    private static final double[] WEIGHTS = {0.35, 0.81, -1.53, -0.77, 1.35};
-    private static final double BIAS = -10.1;
+    private static final double[] WEIGHTS = {0.31, 0.48, -0.76, 1.08, 5.10, 1.37};
+    private static final double BIAS = -7.67;
     private static final double MOST_PRESENCE = 0.999;
     private static final double LEAST_MOVE = 0.005;
+    private static final double NEAR = 0.06;
+    private static final int SAMPLES = 32;
     private static final int[] JOINTS = BlazePose.joints();
+    private static final int[] SHOULDERS = BlazePose.both("shoulder");
+    private static final int[] HIPS = BlazePose.both("hip");
+    private static final int[][] BONES = BlazePose.bones();
 
     private Merging() {}
 
@@ -44,9 +49,10 @@ final class Merging {
         double[] signs = {
             Math.log(presence / (1 - presence)),
             clearest,
-            Math.log(Math.max(mismatch(answer), 1e-3)),
             Math.log(move / answer.square.side + LEAST_MOVE),
             shareOnMask(answer, answer),
+            maskNearBones(answer),
+            uprightness(answer),
         };
         double value = BIAS;
         for (int i = 0; i < signs.length; i++) {
@@ -162,37 +168,56 @@ final class Merging {
         return sum / (total + 1e-6);
     }
 
-    /** How badly points in metres fit those in pixels, over the person's size. */
-    private static double mismatch(Landmarks answer) {
-        double total = 0;
-        for (int row : JOINTS) {
-            total += answer.visible(row) + 1e-3;
-        }
-        double[] metreMiddle = new double[2];
-        double[] pxMiddle = new double[2];
-        for (int row : JOINTS) {
-            double weight = (answer.visible(row) + 1e-3) / total;
-            for (int axis = 0; axis < 2; axis++) {
-                metreMiddle[axis] += weight * answer.metres(row, axis);
-                pxMiddle[axis] += weight * answer.px(row, axis);
+    /** The share of an answer's mask that lies near its bones. */
+    private static double maskNearBones(Landmarks answer) {
+        int side = answer.maskSize();
+        int step = Math.max(1, side / SAMPLES);
+        double[] m = answer.square.toPicture(side);
+        double most = NEAR * diagonal(answer, null);
+        int near = 0;
+        int total = 0;
+        for (int row = step / 2; row < side; row += step) {
+            for (int column = step / 2; column < side; column += step) {
+                if (answer.isOnMask(column, row)) {
+                    double u = column + 0.5;
+                    double v = row + 0.5;
+                    double x = m[0] * u + m[1] * v + m[2] - 0.5;
+                    double y = m[3] * u + m[4] * v + m[5] - 0.5;
+                    near += distanceToBones(answer, x, y) < most ? 1 : 0;
+                    total++;
+                }
             }
         }
-        double product = 0;
-        double metreSquares = 0;
-        double pxSquares = 0;
-        for (int row : JOINTS) {
-            double weight = (answer.visible(row) + 1e-3) / total;
-            for (int axis = 0; axis < 2; axis++) {
-                double metre = answer.metres(row, axis) - metreMiddle[axis];
-                double px = answer.px(row, axis) - pxMiddle[axis];
-                product += weight * metre * px;
-                metreSquares += weight * metre * metre;
-                pxSquares += weight * px * px;
+        return total == 0 ? 0 : (double) near / total;
+    }
+
+    /** Pixels from a point of the picture to the nearest bone. */
+    private static double distanceToBones(Landmarks answer, double x, double y) {
+        double least = Double.POSITIVE_INFINITY;
+        for (int[] ends : BONES) {
+            double startX = answer.px(ends[0], 0);
+            double startY = answer.px(ends[0], 1);
+            double alongX = answer.px(ends[1], 0) - startX;
+            double alongY = answer.px(ends[1], 1) - startY;
+            double squared = Math.max(alongX * alongX + alongY * alongY, 1e-6);
+            double share = ((x - startX) * alongX + (y - startY) * alongY) / squared;
+            share = Math.min(Math.max(share, 0), 1);
+            least = Math.min(
+                    least,
+                    Math.hypot(x - startX - share * alongX, y - startY - share * alongY));
+        }
+        return least;
+    }
+
+    /** Cosine of the trunk's turn in the picture: 1 upright, -1 head down. */
+    private static double uprightness(Landmarks answer) {
+        double[] trunk = new double[2];
+        for (int axis = 0; axis < 2; axis++) {
+            for (int side = 0; side < 2; side++) {
+                trunk[axis] +=
+                        (answer.px(HIPS[side], axis) - answer.px(SHOULDERS[side], axis)) / 2;
             }
         }
-        double scale = product / Math.max(metreSquares, 1e-12);
-        double squared =
-                pxSquares - 2 * scale * product + scale * scale * metreSquares;
-        return Math.sqrt(Math.max(squared, 0)) / Math.max(diagonal(answer, null), 1e-6);
+        return trunk[1] / Math.max(Math.hypot(trunk[0], trunk[1]), 1e-6);
     }
 }
