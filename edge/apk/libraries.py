@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_hmr import landmark_files
+from tf_hmr.formats import atomic
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _PATIENCE_SECONDS = 600
@@ -154,5 +155,5 @@ def _download(library: Library, path: Path) -> None:
         lines = (result.stdout + result.stderr).splitlines()
         errors = [line for line in lines if "ERROR" in line] or [""]
         raise OSError(f"mvn failed: {errors[0].strip()[:300]}")
-    made.replace(path)
+    atomic.rename(made, path)
     shutil.rmtree(part)

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.apk import libraries, sources, tools
 from edge.conversion import card
 from tf_hmr import __version__, landmark_files, method_inputs
+from tf_hmr.formats import atomic
 
 PACKAGE = "org.tfhmr.app"
 ABI = "arm64-v8a"
@@ -94,7 +95,8 @@ def build(model: Path, out: Path) -> dict:
         tools.run("zipalign", "-f", "-p", "4", base, aligned)
         signed = work / "signed.apk"
         _sign(aligned, signed, out.parent / "debug.p12")
-        signed.replace(out)
+        with atomic.replacing(out) as part:
+            shutil.copy(signed, part)
     return model_card
 
 

@@ -184,12 +184,7 @@ def test_latency_only_writes_it_all_the_same(tmp_path, capsys, mixed_up):
 def test_check_takes_the_file_and_refuses_another(
     model, model_folder, tflite, capsys, caplog, monkeypatch, other_model
 ):
-<<<<<<< HEAD
-    args = export.Args(tflite.parent, check=tflite, crops=1)
-    monkeypatch.setattr(export.model_files, "find_folder", lambda path: path)
-=======
     args = export.Args(model_folder, check=tflite, crops=1)
->>>>>>> android
     monkeypatch.setattr(task.method, "load", lambda *_, **__: model)
     assert export.main(args) == 0
     assert "float32" in capsys.readouterr().out

@@ -132,6 +132,8 @@ def test_training_records_have_the_rules_of_the_boxes_that_are_seen():
         requirements = cell.requirements
         if requirements.not_reproducible or parity.missing_code(requirements):
             continue
+        if cell.paper == "HUND":
+            continue  # It does not say how its boxes are made.
         # Of SMPLR's datasets only SURREAL has rules.
         has_rules = requirements.rules in ("hmr", "spin", "smplr")
         assert has_rules or cell.paper == "SMPLR", cell

@@ -53,7 +53,7 @@ def test_a_value_without_a_meaning_starts_nothing(
     folder = tmp_path / "run"
     words = ["quick", f"--workdir={folder}", *flags.split()]
     assert fit.main(words) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    _loading, line = capsys.readouterr().err.splitlines()
     assert line.startswith(f"training.fit: {WRONG[flags]}")
     assert not folder.exists()
 

@@ -10,6 +10,7 @@ from tf_hmr import joints
 from training import evaluate_landmarks
 from training.data.records import records_folder
 from training.data.synthetic import people
+from training.tasks import evaluate_landmarks as task
 
 COUNT = 4
 
@@ -42,7 +43,7 @@ def test_true_landmarks_have_no_error_of_form(results):
     assert errors["pa_mpjpe_mm"] < 0.1
     limbs, hips = (
         list(joints.select(names, of=joints.KEYPOINTS))
-        for names in (evaluate_landmarks.LIMBS, evaluate_landmarks.HIPS)
+        for names in (task.LIMBS, task.HIPS)
     )
     distances = [
         np.linalg.norm(

@@ -187,7 +187,7 @@ def test_flags_that_left_a_method_are_refused_at_other_values(
     name, words, message, tmp_path, capsys
 ):
     assert fit.main([name, *words, f"--workdir={tmp_path / 'run'}"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    _loading, line = capsys.readouterr().err.splitlines()
     assert line.startswith("training.fit: ") and re.search(message, line)
     assert not (tmp_path / "run").exists()
 

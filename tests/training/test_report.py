@@ -385,7 +385,7 @@ def test_damaged_files_are_named(tmp_path, capsys, name, text, told):
 def test_a_missing_folder_and_a_damaged_picture(tmp_path, capsys):
     gone = str(tmp_path / "gone")
     assert report.main(["--results", gone, "--out", str(tmp_path)]) == 1
-    assert "There is no folder" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
     planted_results.write(tmp_path / "run", synthetic())
     (tmp_path / "run" / "results" / "people.png").write_bytes(b"none")
     flags = ["--results", str(tmp_path / "run"), "--out", str(tmp_path)]

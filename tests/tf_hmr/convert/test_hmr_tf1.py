@@ -113,11 +113,12 @@ def test_another_model_is_not_overwritten(model, folder, tmp_path):
 
 
 def test_a_full_folder_is_refused_before_any_work(tmp_path, caplog):
-    (tmp_path / "notes.txt").write_text("mine")
-    words = ["hmr-tf1", "nowhere", "--body", "open", "--out", str(tmp_path)]
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    words = ["hmr-tf1", str(notes), "--body", "open", "--out", str(tmp_path)]
     assert __main__.main(words) == 1
     assert "notes.txt" in caplog.text and "new or empty" in caplog.text
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert notes.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["v_template", "J_regressor", "keypoints"])

@@ -158,7 +158,7 @@ def moved(answer, names, pixels):
 
 def test_an_answer_is_right_that_places_most_joints(truth):
     answer = rendered_groups.answer(100, 50, 200)
-    tenth = benchmark.NEAR * truth.size_px
+    tenth = benchmark.MATCH_DISTANCE * truth.size_px
     for count, score in ((6, (1, 1, 0, 0)), (7, (1, 0, 0, 1))):
         names = benchmark.NAMES[:count]
         assert len(benchmark.NAMES) == 13
@@ -185,7 +185,7 @@ def test_who_is_hidden_or_small_is_not_asked_for_and_not_wrong(truth, change):
             list(joints.select(benchmark.NAMES, joints.KEYPOINTS))[:7], 2
         ] = 0
     else:
-        scale = 0.99 * benchmark.SHOWN_PX / truth.size_px
+        scale = 0.99 * benchmark.MIN_SIZE_PX / truth.size_px
         keypoints[:, :2] *= scale
         points = answer.points.copy()
         points[:, :2] *= scale

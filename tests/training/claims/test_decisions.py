@@ -246,6 +246,15 @@ def test_no_claim_asks_for_what_a_configuration_fixes():
     measured = {
         *rules.CONSTANTS,
         *("pck2d_torso02", "implausible_pct"),
+        # Of HUND's stages, and of BFGS beside them.
+        *(rules.MPJPE, "best_stage", "stages_ms", "bfgs_ms_to_stages"),
+        *("loss_searched_last", "loss_bfgs_from_stages"),
+        *("angle_bfgs_from_mean_deg", "angle_bfgs_from_stages_deg"),
+        *(
+            f"{metric}_{stage}"
+            for metric in ("loss", "detected_px", "true_px")
+            for stage in ("first", "last")
+        ),
         *(rules.lost(pattern) for pattern in rules.occluders.PATTERNS),
     }
     for name, claim in rules.CLAIMS.items():

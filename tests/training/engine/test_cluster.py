@@ -163,14 +163,15 @@ def test_workers_that_differ_are_named(monkeypatch):
 
 
 def test_what_workers_share_is_what_trains(monkeypatch):
+    from training import fit
     from training.engine import provenance
-    from training.tasks import fit
+    from training.tasks import fit as task
 
     def facts(**changes):
         experiment = fit.load_experiment("quick")
         experiment = dataclasses.replace(experiment, **changes)
         choices = {"sources": [{"records": "/a/r"}], "topology": "open"}
-        return fit.shared_facts(experiment, choices)
+        return task.shared_facts(experiment, choices)
 
     assert facts() == facts()
     assert facts()["configuration"] != facts(seed=5)["configuration"]
