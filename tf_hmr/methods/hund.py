@@ -113,7 +113,7 @@ class Config(_image_encoder.EncoderChoice):
     """Points of the skin that the part maps are made of."""
     part_side: config_values.Count = 30
     """Side of the compared part maps; it divides map_side."""
-    part_gamma: config_values.Positive = 0.1
+    part_gamma: config_values.Positive = 0.15
     """Depth in metres over which a point in front hides one behind."""
 
 
