@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge import export, lint, operators
+from edge.tasks import export as task
 from edge import run as device
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
@@ -132,7 +133,7 @@ def test_one_person_is_the_same_in_every_program(model, tmp_path, capsys):
     of_command = np.load(out / "person_0.npz")
 
     file = tmp_path / "smplr.tflite"
-    export.export(export.Args(weights, file, crops=2, latency_only=True))
+    task.export(export.Args(weights, file, crops=2, latency_only=True))
     words = [file, photo, "--box", *box, "--out", out]
     assert device.main([str(word) for word in words]) == 0
     (line,) = (out / "person.jsonl").read_text().splitlines()

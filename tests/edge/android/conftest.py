@@ -8,6 +8,7 @@ import pytest
 
 from edge import export
 from edge.apk import libraries, package, sources, tools
+from edge.tasks import export as task
 from tests.support import shared_folders
 from tf_hmr import landmark_files, landmark_fitting
 
@@ -71,7 +72,7 @@ def lifter(tmp_path_factory) -> Path:
 
     def make(folder):
         path = folder / "lifter.tflite"
-        export.export(export.Args(landmark_fitting.LIFTER, path, crops=3))
+        task.export(export.Args(landmark_fitting.LIFTER, path, crops=3))
 
     made = shared_folders.made(tmp_path_factory, "lifter", make)
     return made / "lifter.tflite"
