@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edge import export, lint, operators
-from edge.tasks import export as task
 from edge import run as device
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
+from edge.tasks import export as task
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as command
 from tf_hmr import inference, method
