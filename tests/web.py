@@ -35,6 +35,7 @@ PROGRAMS = {
     "npm": ("npm",),
     "Chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
+_VIDEO_FPS = 5  # So that software draws each frame in time, or nearly.
 _STILL_FRAMES = 50
 """Of the file that plays the camera, again and again: a person who walked
 would have left by the time that the page is ready."""
@@ -95,6 +96,16 @@ def _write_inputs(folder: Path) -> None:
     still = np.ascontiguousarray(walk.frame(20)[0][..., ::-1])
     jpeg = cv2.imencode(".jpg", still)[1].tobytes()
     (folder / "camera.mjpeg").write_bytes(_STILL_FRAMES * jpeg)
+    height, width = still.shape[:2]
+    video = cv2.VideoWriter(
+        str(folder / "still.webm"),
+        cv2.VideoWriter.fourcc(*"VP80"),
+        _VIDEO_FPS,
+        (width, height),
+    )
+    for _ in range(_STILL_FRAMES):
+        video.write(still)
+    video.release()
 
 
 def _write_bad_models(folder: Path, network: Path) -> None:

@@ -13,6 +13,7 @@ import {difference} from "./vectors.js";
 const {PYTHON, ROOT, SHOTS} = process.env;
 const PERSON = path.join(INPUTS, "person.png");
 const TRACKED_FRAMES = 40;
+const VIDEO_FRAMES = 5;
 
 async function saved(page, button) {
   const [download] = await Promise.all([
@@ -149,6 +150,31 @@ test("a photo gives what Python gives", async (t) => {
     assert.equal(
       await page.locator("#stage").getAttribute("data-view"), "picture");
   });
+});
+
+test("a video's person is followed to its end", async (t) => {
+  const site = await serve(t);
+  const browser = await launch(t);
+  const page = await open(await browser.newContext(), site.url);
+  await page.click("summary");
+  await page.selectOption("#model", "lifter");
+  await page.waitForFunction(() =>
+    document.getElementById("licence").textContent.startsWith("lifter"));
+  await finished(page);
+  await page.setInputFiles("#video", path.join(INPUTS, "still.webm"));
+  await page.waitForFunction(
+    (count) => Number(
+      document.getElementById("figures").dataset.frames) >= count,
+    VIDEO_FRAMES, {timeout: 60_000});
+  const {name, lines: rows} = await lines(page);
+  assert.equal(name, "still.jsonl");
+  const [first] = rows;
+  const tracked = rows.filter(
+    ({track, state}) => track === first.track && state === "tracked");
+  assert.ok(tracked.length >= VIDEO_FRAMES - 2, `${tracked.length} frames`);
+  assert.ok(difference(
+    tracked.at(-1).keypoints_px.flat(), first.keypoints_px.flat()) < 20,
+  "a still's person stays");
 });
 
 test("the camera's person is followed", async (t) => {
