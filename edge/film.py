@@ -12,7 +12,7 @@ import dataclasses
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +56,11 @@ class Args:
     """Seed of clothes, shapes, background and noise."""
 
 
+Route = Callable[[float, int], tuple[float, np.ndarray]]
+"""A walker's heading in radians, 0 towards the camera, and position on the
+ground (x, 0, z) in metres, at a time in seconds."""
+
+
 class Person(NamedTuple):
     """Ground truth of one person in one frame."""
 
@@ -74,9 +79,14 @@ class Walk:
         view: the camera.
     """
 
-    def __init__(self, args: Args):
-        """Dresses the people and paints the background."""
-        self.args = args
+    def __init__(self, args: Args, route: Route | None = None):
+        """Dresses the people and paints the background.
+
+        Args:
+            args: the command line arguments.
+            route: where a walker is and looks at a time; None: `walked`.
+        """
+        self.args, self._route = args, route or walked
         width, height = args.size
         centre = ((width - 1) / 2, (height - 1) / 2)
         self.view = rendering.View(width, height, float(width), centre)
@@ -98,8 +108,12 @@ class Walk:
         seconds = number / self.args.fps
         rng = np.random.default_rng((self.args.seed, number))
         count = self.args.people
-        walks = [_walked(seconds, walker) for walker in range(count)]
-        rotvecs, positions = zip(*walks, strict=True)
+        routes = [self._route(seconds, walker) for walker in range(count)]
+        headings, positions = zip(*routes, strict=True)
+        rotvecs = [
+            _pose(seconds, walker, heading)
+            for walker, heading in enumerate(headings)
+        ]
         rotmats = Rotation.from_rotvec(np.concatenate(rotvecs)).as_matrix()
         posed = self._skinner(rotmats.reshape(count, -1, 3, 3), self._betas)
         image = self._background
@@ -139,8 +153,8 @@ class Walk:
         return (self.frame(number) for number in range(self.args.frames))
 
 
-def _walked(seconds: float, walker: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pose (24, 3) and position on the ground (x, 0, z) of a walker."""
+def walked(seconds: float, walker: int) -> tuple[float, np.ndarray]:
+    """Heading in radians and position on the ground (x, 0, z) of a walker."""
     # Across the image, then towards the camera: integrates the velocity.
     times = np.linspace(0, seconds, 64)
     yaw = np.deg2rad(110 - 32 * times)
@@ -150,12 +164,17 @@ def _walked(seconds: float, walker: int) -> tuple[np.ndarray, np.ndarray]:
     heading = yaw[-1]
     if walker % 2:  # The mirror image, farther away.
         heading, position = -heading, position * (-1, 1, 1) + (0, 0, 2.0)
+    return heading, position
+
+
+def _pose(seconds: float, walker: int, heading: float) -> np.ndarray:
+    """Pose (24, 3) of a walker."""
     phase = 2 * np.pi * CADENCE_HZ * seconds + walker
     poses = kinematics.swing_twist_rotations(gait(phase)[None])
     rotvecs = poses.as_rotvec()
     turn = _UPRIGHT * Rotation.from_rotvec([0, heading, 0])
     rotvecs[0] = turn.as_rotvec()
-    return rotvecs, position
+    return rotvecs
 
 
 def gait(phase: float) -> np.ndarray:

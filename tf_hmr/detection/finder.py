@@ -1,7 +1,7 @@
 """Finds everybody in a photo, and their landmarks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -43,19 +43,28 @@ class Finder:
             kinds.append(detectors.PersonDetector)
         self._detectors = [kind(threads) for kind in kinds]
 
-    def __call__(self, image: np.ndarray) -> list[landmarks.Landmarks]:
+    def __call__(
+        self,
+        image: np.ndarray | squares.Pyramid,
+        known: Sequence[landmarks.Landmarks] = (),
+    ) -> list[landmarks.Landmarks]:
         """Finds people, the surest first.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB, or its pyramid.
+            known: answers about this image; their squares are not looked at
+                again.
 
         Returns:
-            One answer for each person; none of them of a quality below
-            merging.MIN_QUALITY.
+            One answer for each person, of `known` or new; none of them of a
+            quality below merging.MIN_QUALITY.
         """
-        photo = squares.Pyramid(image)
+        photo = image
+        if not isinstance(photo, squares.Pyramid):
+            photo = squares.Pyramid(image)
         longer = max(photo.size)
-        answers = self._look(photo, [windows.full(photo.size)], [])
+        answers = list(known)
+        answers += self._look(photo, [windows.full(photo.size)], answers)
         people = merging.select(answers)
         for share, crowd, small in WINDOWS:
             if people and len(people) < crowd:
@@ -89,7 +98,7 @@ class Finder:
         for detector in self._detectors:
             for candidate in detector(photo, views):
                 square = candidate.square
-                if not _is_possible(square, photo.size) or any(
+                if not is_possible(square, photo.size) or any(
                     _is_alike(square, looked_square) for looked_square in looked
                 ):
                     continue
@@ -99,7 +108,7 @@ class Finder:
         return fresh
 
 
-def _is_possible(square: squares.Square, size: tuple[int, int]) -> bool:
+def is_possible(square: squares.Square, size: tuple[int, int]) -> bool:
     """Whether a square shows some of the photo, and is no speck."""
     return (
         all(map(math.isfinite, square))

@@ -115,7 +115,7 @@ def select(
             break
         if answer.presence < landmarks.MIN_PRESENCE:
             continue
-        if all(_shared(answer, person) < SHARED for person in people):
+        if all(shared(answer, person) < SHARED for person in people):
             people.append(answer)
     return [
         person
@@ -128,7 +128,7 @@ def select(
     ]
 
 
-def _shared(
+def shared(
     answer: landmarks.Landmarks, reference: landmarks.Landmarks
 ) -> float:
     """The share of joints that two answers place alike."""
