@@ -1,9 +1,10 @@
-"""Recovers posed 3D bodies of everybody in photos.
+"""Recovers posed 3D bodies of everybody in photos and videos.
 
 Examples:
 
     python -m tf_hmr photo.jpg
     python -m tf_hmr photos/ holiday.jpg --out out --method lift
+    python -m tf_hmr video.mp4
     python -m tf_hmr photo.jpg --weights runs/demo
     python -m tf_hmr photo.jpg --box 310 40 220 520 --weights runs/demo
     python -m tf_hmr photos/ --boxes openpose/ --weights runs/demo --out out
@@ -15,6 +16,10 @@ PHOTO.glb holds them in its camera, and PHOTO.html turns them in a browser. Each
 person gets PHOTO_0.png (crop, overlay and side view in one),
 PHOTO_0_overlay.png, PHOTO_0_side.png, PHOTO_0.glb, PHOTO_0.obj, PHOTO_0.npz and
 PHOTO_0.json, and so on with PHOTO_1. The json explains its numbers.
+
+In a video everybody is followed: VIDEO_overlay.mp4 shows them with numbers, and
+VIDEO.jsonl has a line per frame and person, of which `python -m tf_hmr.clip`
+makes animated meshes and motion files.
 """
 
 import contextlib
@@ -32,7 +37,12 @@ import tyro
 
 from tf_hmr import boxes as box_files
 from tf_hmr import landmark_files
-from tf_hmr.formats import image_files, listing, model_files
+from tf_hmr.formats import (
+    image_files,
+    listing,
+    model_files,
+    video_reading,
+)
 from tf_hmr.geometry import camera
 
 _log = logging.getLogger("tf_hmr")
@@ -43,17 +53,18 @@ class Args:
     """Options of the command line."""
 
     photos: tyro.conf.Positional[tuple[pathlib.Path, ...]]
-    """Photos, or folders of photos (not searched deeper)."""
+    """Photos and videos, or folders of them (not searched deeper)."""
     weights: pathlib.Path | None = None
     """Model folder, or the workdir of `python -m training.fit`: a network of
     one's own, instead of the landmarks' bodies."""
     out: pathlib.Path = pathlib.Path("out")
     """Folder for the results; made if missing."""
     method: Literal["fit", "lift"] = "fit"
-    """Without --weights: 'fit' moves bodies until they meet the landmarks,
-    'lift' takes the first guess, which is faster."""
+    """Without --weights: 'fit' moves bodies until they meet the landmarks, in a
+    video over time; 'lift' takes the first guess, which is faster."""
     max_people: int = box_files.MAX_PEOPLE
-    """Of more people in a photo the largest are recovered."""
+    """Of more people in a photo the largest are recovered, in a video the
+    first."""
     box: tuple[float, float, float, float] | None = None
     """Person's box x y w h in pixels of the upright photo, for every photo;
     nobody else is looked for."""
@@ -87,27 +98,41 @@ class Failures:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     failures = Failures()
-    photos = list_photos(args.photos, failures)
-    run = box_file = None
+    files = list_photos(args.photos, failures)
+    videos = [path for path in files if is_video(path)]
+    photos = [path for path in files if not is_video(path)]
+    run = video_run = box_file = None
     with failures.caught():
         if not args.photos:
             raise ValueError("Give at least one photo or folder of photos.")
-        check(args)
+        check(args, videos)
         if args.boxes:
             box_file = box_files.read(args.boxes, len(photos))
         args.out.mkdir(parents=True, exist_ok=True)
+        # Not at the top: they import TensorFlow.
         if photos:
-            # Not at the top: it imports TensorFlow.
             from tf_hmr.tasks import photos as task
 
-            run = task.Run(args, box_file, unique_names(photos), failures)
-    if run is None:
+            run = task.Run(args, box_file, unique_names(files), failures)
+        if videos:
+            from tf_hmr.tasks import videos as video_task
+
+            video_run = video_task.Run(args, unique_names(files), failures)
+    if run is None and video_run is None:
         return 1
-    run.recover(photos)
+    if run:
+        run.recover(photos)
+    if video_run:
+        video_run.recover(videos)
     return 1 if failures.count else 0
 
 
-def check(args: Args) -> None:
+def is_video(path: pathlib.Path) -> bool:
+    """Whether a file is a video by its ending."""
+    return path.suffix.lower() in video_reading.SUFFIXES
+
+
+def check(args: Args, videos: list[pathlib.Path]) -> None:
     """Refuses what can be seen before TensorFlow is imported.
 
     Raises:
@@ -115,6 +140,12 @@ def check(args: Args) -> None:
             there; says how to get them.
         ValueError: two options that exclude each other, or no focal length.
     """
+    if videos and (args.weights or args.box or args.boxes):
+        raise ValueError(
+            f"{videos[0]}: in a video everybody is found, and landmarks give "
+            "their bodies: leave --weights, --box and --boxes away, or export "
+            "the network and run `python -m edge.run`."
+        )
     if args.box and args.boxes:
         raise ValueError("Give --box or --boxes, not both.")
     camera.check_focal(args.focal_px)
@@ -127,10 +158,10 @@ def check(args: Args) -> None:
 def list_photos(
     paths: tuple[pathlib.Path, ...], failures: Failures
 ) -> list[pathlib.Path]:
-    """Lists the photos of files and folders, each once, in order.
+    """Lists the photos and videos of files and folders, each once, in order.
 
-    A path that does not exist, a folder without photos, and each photo in a
-    folder that is of a kind that is not read, is one failure.
+    A path that does not exist, a folder without any, and each photo in a folder
+    that is of a kind that is not read, is one failure.
     """
     photos = {}
     for path in paths:
@@ -149,19 +180,19 @@ def list_photos(
 def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
     if not path.is_dir():
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such photo or folder.")
+            raise FileNotFoundError(f"{path}: no such photo, video or folder.")
         return [path]
     photos = [
         child
         for child in listing.files(path, "*")
-        if child.suffix.lower() in image_files.SUFFIXES
+        if child.suffix.lower() in image_files.SUFFIXES + video_reading.SUFFIXES
         # A link to nothing is named by its reader.
         and (child.is_file() or not child.exists())
     ]
     if not photos:
         raise ValueError(
-            f"{path}: no photo in this folder; expected files ending in "
-            f"{', '.join(image_files.SUFFIXES)}."
+            f"{path}: no photo or video in this folder; expected files ending "
+            f"in {', '.join(image_files.SUFFIXES + video_reading.SUFFIXES)}."
         )
     return photos
 
@@ -174,6 +205,7 @@ def _unread_photos_of(path: pathlib.Path) -> list[pathlib.Path]:
         child
         for child in listing.files(path, "*")
         if child.suffix.lower() in image_files.OTHER_SUFFIXES
+        and not is_video(child)
     ]
 
 

@@ -11,7 +11,7 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import camera, crop, rotations
 from tf_hmr.smplify import fitter as smplify
-from tf_hmr.smplify import initialization, priors, schedules
+from tf_hmr.smplify import initialization, over_time, priors, schedules
 
 SIDE = 224
 """Side in pixels of the crop in which a person is fitted. SMPLify's weights
@@ -39,8 +39,8 @@ class Task(NamedTuple):
         size: width and height of the photo.
         focal_px: focal length of its camera; None for
             inference.FOCAL_OVER_SIDE times its longer side.
-        start: pose (J, 3), as rotation vectors, and betas (P,) to start from;
-            None tries several.
+        start: pose (J, 3), as rotation vectors, and betas (P,) to start from,
+            and the translation (3,) if it is known; None tries several.
         keypoints_3d: (29, 4) metres and weight, as smplify.Fitter takes them,
             for schedules that weigh them; all tasks or none have them.
     """
@@ -48,7 +48,7 @@ class Task(NamedTuple):
     keypoints: np.ndarray
     size: tuple[int, int]
     focal_px: float | None = None
-    start: tuple[np.ndarray, np.ndarray] | None = None
+    start: tuple[np.ndarray, ...] | None = None
     keypoints_3d: np.ndarray | None = None
 
 
@@ -72,7 +72,7 @@ class _Crop(NamedTuple):
     keypoints: np.ndarray
     focal: float
     centre: np.ndarray
-    start: tuple[np.ndarray, np.ndarray] | None
+    start: tuple[np.ndarray, ...] | None
     keypoints_3d: np.ndarray | None
 
 
@@ -115,6 +115,7 @@ class PeopleFitter:
         self,
         tasks: Sequence[Task],
         progress: Callable[[int, int], None] = lambda count, total: None,
+        frames: over_time.Frames | None = None,
     ) -> list[FittedPerson]:
         """Fits people together.
 
@@ -122,6 +123,8 @@ class PeopleFitter:
             tasks: the people.
             progress: called after each batch with the number of starts in it
                 and the number of all starts.
+            frames: the tasks are one person in the frames of a video, no more
+                than a batch, with a start of each.
 
         Returns:
             One person for each task, in their order.
@@ -137,7 +140,7 @@ class PeopleFitter:
         for first in range(0, len(rows), step):
             part = slice(first, first + step)
             batch = [crops[row] for row in rows[part]]
-            parts.append(self._fit(batch, starts[part]))
+            parts.append(self._fit(batch, starts[part], frames))
             progress(len(batch), len(rows))
         fits = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
         energy = fits[-1]
@@ -219,7 +222,9 @@ class PeopleFitter:
 
     def _given_start(self, person_crop: _Crop) -> np.ndarray:
         """(3 J + P + 3,) pose, betas and translation of the crop's start."""
-        pose, betas = (np.ravel(part) for part in person_crop.start)
+        pose, betas, *translation = map(np.ravel, person_crop.start)
+        if translation:
+            return np.concatenate([pose, betas, *translation])
         posed, _ = self._keypoints(pose[None, 3:], pose[:3], betas)
         translation, _ = initialization.estimate_translation(
             person_crop.keypoints,
@@ -260,7 +265,12 @@ class PeopleFitter:
         keypoints[:, indices] = body_keypoints
         return keypoints, skeleton[0, 0].numpy()
 
-    def _fit(self, crops: list[_Crop], starts: np.ndarray) -> list[np.ndarray]:
+    def _fit(
+        self,
+        crops: list[_Crop],
+        starts: np.ndarray,
+        frames: over_time.Frames | None,
+    ) -> list[np.ndarray]:
         """Fits one batch of starts: pose, betas, translation and energy."""
         count = len(crops)
         # Padded to a power of two, because each new batch size is compiled.
@@ -279,6 +289,7 @@ class PeopleFitter:
             keypoints_3d=(
                 None if keypoints_3d[0] is None else np.stack(keypoints_3d)
             ),
+            frames=frames and over_time.padded(frames, padding),
         )
         fields = (fit.pose, fit.betas, fit.translation, fit.energy)
         return [np.asarray(field)[:count] for field in fields]

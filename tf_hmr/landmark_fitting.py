@@ -179,16 +179,34 @@ class PeopleFitter:
         if not tasks:
             return []
         fit_tasks = [
-            keypoint_fitting.Task(
-                keypoints(task.landmarks),
-                task.size,
-                task.focal_px,
-                start=(lifted.person.pose, lifted.person.betas),
-                keypoints_3d=_keypoints_3d(lifted.person),
-            )
+            fit_task(task, lifted.person, lifted.person.betas)
             for task, lifted in zip(tasks, self._lift(tasks), strict=True)
         ]
         return self._fitter(fit_tasks, progress)
+
+
+def fit_task(
+    task: Task,
+    start: inference.Person,
+    betas: np.ndarray,
+    translation: np.ndarray | None = None,
+) -> keypoint_fitting.Task:
+    """What a fit starts from.
+
+    Args:
+        task: the person.
+        start: a body, whose joints are the 3D keypoints.
+        betas: (P,) to start from.
+        translation: (3,) to start from; None: as the landmarks say.
+    """
+    known = () if translation is None else (translation,)
+    return keypoint_fitting.Task(
+        keypoints(task.landmarks),
+        task.size,
+        task.focal_px,
+        start=(start.pose, betas, *known),
+        keypoints_3d=_keypoints_3d(start),
+    )
 
 
 def _keypoints_3d(person: inference.Person) -> np.ndarray:

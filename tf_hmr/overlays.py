@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from tf_hmr import inference, rendering
@@ -27,13 +28,17 @@ def colour(number: int) -> tuple[float, float, float]:
     return PALETTE[number % len(PALETTE)]
 
 
-def draw(image: np.ndarray, people: Sequence[inference.Person]) -> np.ndarray:
+def draw(
+    image: np.ndarray,
+    people: Sequence[inference.Person],
+    numbers: Sequence[int] | None = None,
+) -> np.ndarray:
     """Draws people of one photo over it, near ones over far ones.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        people: in one camera, which is that of the first; `colour` of their
-            row is theirs.
+        people: in one camera, which is that of the first.
+        numbers: of the people, whose `colour` is theirs; None: their row.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -54,7 +59,8 @@ def draw(image: np.ndarray, people: Sequence[inference.Person]) -> np.ndarray:
             for person, start in zip(people, starts, strict=True)
         ]
     )
-    colours = np.repeat([colour(row) for row in range(len(people))], counts, 0)
+    palette = [colour(n) for n in numbers or range(len(people))]
+    colours = np.repeat(palette, counts, axis=0)
     # Only the part that the meshes cover is drawn: a photo of a phone has
     # fifty million samples, of which a person seldom needs a tenth.
     pixels = view.project(vertices)
@@ -71,3 +77,33 @@ def draw(image: np.ndarray, people: Sequence[inference.Person]) -> np.ndarray:
         supersample=2 if part.width * part.height < LARGE_PX else 1,
     )
     return overlay
+
+
+def label(
+    image: np.ndarray, people: Sequence[inference.Person], numbers: Sequence[int]
+) -> None:
+    """Writes each person's number above the head, in the person's colour.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, to be written on.
+        people: in one camera.
+        numbers: of the people.
+    """
+    scale = max(0.6, min(image.shape[:2]) / 600)
+    for number, person in zip(numbers, people, strict=True):
+        top = person.keypoints_px[np.argmin(person.keypoints_px[:, 1])]
+        x, y = np.clip(top - (6 * scale, 18 * scale), -1e4, 1e4)
+        corner = (round(float(x)), max(round(22 * scale), round(float(y))))
+        bright = tuple(round(255 * value) for value in colour(number))
+        # A dark rim, so that the number is read on any background.
+        for rgb, width in (((0, 0, 0), 5), (bright, 2)):
+            cv2.putText(
+                image,
+                str(number),
+                corner,
+                cv2.FONT_HERSHEY_SIMPLEX,
+                scale,
+                rgb,
+                max(1, round(width * scale)),
+                cv2.LINE_AA,
+            )

@@ -23,7 +23,7 @@ from tf_hmr import (
     method,
 )
 from tf_hmr.body.data import BodyData
-from tf_hmr.detection import finder, landmarks, merging, squares
+from tf_hmr.detection import finder, landmarks, merging, squares, tracking
 from tf_hmr.geometry import camera, crop
 
 MAX_PEOPLE = box_files.MAX_PEOPLE
@@ -111,6 +111,10 @@ class Seeker:
                 f"{len(people) - self._max_people} left out (--max-people)."
             )
         return Sighting(dict(enumerate(people[: self._max_people])), omissions)
+
+    def tracker(self) -> tracking.Tracker:
+        """What follows the people of one video, from its first frame on."""
+        return tracking.Tracker(self._finder, self._max_people)
 
     def look(
         self, image: np.ndarray, boxes: Mapping[int, Sequence[float]]
@@ -208,15 +212,15 @@ class Recoverer:
         for (row, number), fitted in zip(
             owners, self._bodies(tasks), strict=True
         ):
-            problem = _problem(fitted)
-            if problem:
-                results[row].omissions.append(f"person {number}: {problem}")
+            reason = problem(fitted)
+            if reason:
+                results[row].omissions.append(f"person {number}: {reason}")
             else:
                 results[row].people[number] = fitted
         return results
 
 
-def _problem(fitted: keypoint_fitting.FittedPerson) -> str:
+def problem(fitted: keypoint_fitting.FittedPerson) -> str:
     """Why a body is none; empty if it is one."""
     try:
         fitted.person.check()

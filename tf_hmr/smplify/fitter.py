@@ -19,7 +19,7 @@ from tf_hmr.body.model import Body
 from tf_hmr.formats import openpose_files
 from tf_hmr.geometry import camera, rotations
 from tf_hmr.smplify import keypoints_3d as free_keypoints
-from tf_hmr.smplify import priors, schedules, self_penetration
+from tf_hmr.smplify import over_time, priors, schedules, self_penetration
 
 SPIN = schedules.SPIN
 ORIGINAL = schedules.ORIGINAL
@@ -85,6 +85,7 @@ class _View(NamedTuple):
     depth_unit: tf.Tensor  # (B,) metres
     metres: tf.Tensor | None  # (B, K, 3) of any origin and size
     metres_weights: tf.Tensor | None  # (B, K), 0 where not known
+    frames: over_time.Frames | None  # what the rows are, in a video
 
 
 class Fitter:
@@ -146,6 +147,7 @@ class Fitter:
         centre: tf.Tensor | Sequence[float],
         detections: tf.Tensor | None = None,
         keypoints_3d: tf.Tensor | None = None,
+        frames: over_time.Frames | None = None,
     ) -> Fit:
         """Fits bodies to keypoints. No gradient flows through a fit.
 
@@ -162,12 +164,14 @@ class Fitter:
             keypoints_3d: (B, 29, 4) in joints.KEYPOINTS order: x, y, z in
                 metres, of any origin and size for each body, in the camera's
                 axes; and weight. They count as the schedule's stages say.
+            frames: the rows are one person in the frames of a video, who has
+                one shape, the mean of the rows' betas.
 
         Raises:
             ValueError: a shape is not as above.
         """
         x, view = self._prepare(
-            start, keypoints, focal_px, centre, detections, keypoints_3d
+            start, keypoints, focal_px, centre, detections, keypoints_3d, frames
         )
         x, losses, energy = map(tf.stop_gradient, self._fit(x, view))
         return Fit(*self._parts(x), losses, energy)
@@ -197,6 +201,7 @@ class Fitter:
         centre,
         detections=None,
         keypoints_3d=None,
+        frames=None,
     ):
         """Packs all parameters into one vector (B, n), and makes the view."""
         parts = [tf.cast(part, tf.float32) for part in parameters]
@@ -233,6 +238,7 @@ class Fitter:
             ),
             metres=metres,
             metres_weights=metres_weights,
+            frames=frames,
         )
         return tf.concat(parts, axis=1), view
 
@@ -295,18 +301,20 @@ class Fitter:
 
         y = tf.concat([pose[:, :3], translation], axis=1)
         table = schedules.camera_table(schedule)
-        y = _adam(y, energy, table, view.depth_unit)
+        y = _adam(y, energy, table, view.depth_unit, view.frames)
         return tf.concat([y[:, :3], pose[:, 3:], betas, y[:, 3:]], axis=1)
 
     def _fit_body(self, x, view):
         def energy(x, weights):
             return self._energy(x, view, weights)
 
-        return _adam(x, energy, self._table, view.depth_unit)
+        return _adam(x, energy, self._table, view.depth_unit, view.frames)
 
     def _energy(self, x, view, weights):
         """(B,) the body's energy under one step's squared weights."""
         pose, betas, translation = self._parts(x)
+        if view.frames is not None:
+            betas = over_time.shared(betas, view.frames)
         body_pose, rotmats = pose[:, 3:], _rotmats(pose)
         names = self._data.joint_names
         backward = priors.backward_bending(body_pose, names)
@@ -326,6 +334,10 @@ class Fitter:
                 view.metres,
                 view.metres_weights,
                 self.schedule.sigma_3d,
+            )
+        if view.frames is not None:
+            terms["acceleration"] = lambda: over_time.acceleration_energy(
+                keypoints + translation[:, None], view.frames.seconds
             )
         energy = tf.reduce_sum(losses, axis=1)
         for name, term in terms.items():
@@ -410,6 +422,7 @@ def _adam(
     energy: Callable,
     table: dict[str, np.ndarray],
     last_unit: tf.Tensor,
+    frames: over_time.Frames | None = None,
 ) -> tf.Tensor:
     """Runs Adam, as in Kingma and Ba 2015 and PyTorch, on each row separately.
 
@@ -419,6 +432,7 @@ def _adam(
         table: values of each step along the first axis: "rate", "count" from
             1 in its stage, "free" (n,) flags, and the weights of `energy`.
         last_unit: (B,) unit in which steps of the last column are measured.
+        frames: says which rows stay as they are.
     """
     units = tf.concat([tf.ones_like(x[:, 1:]), last_unit[:, None]], axis=1)
     steps = {name: tf.constant(rows) for name, rows in table.items()}
@@ -429,6 +443,8 @@ def _adam(
             tape.watch(x)
             total = energy(x, row)
         gradient = tape.gradient(total, x) * row["free"]
+        if frames is not None:
+            gradient *= frames.moves[:, None]
         # A new stage starts a new optimiser.
         continues = tf.cast(row["count"] > 1, tf.float32)
         mean = continues * _DECAY * mean + (1 - _DECAY) * gradient

@@ -12,6 +12,7 @@ _WEIGHTS = (
     "depth",
     "self_penetration",
     "keypoints_3d",
+    "acceleration",
 )
 
 
@@ -32,6 +33,8 @@ class Stage:
         self_penetration: weight of parts that reach into each other.
         keypoints_3d: weight of 3D keypoints of free origin and size, where a
             fit is given any.
+        acceleration: weight of the joints' acceleration, where the rows of a
+            fit are frames of a video.
     """
 
     steps: int = 100
@@ -44,6 +47,7 @@ class Stage:
     depth: float = 0.0
     self_penetration: float = 0.0
     keypoints_3d: float = 0.0
+    acceleration: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +174,30 @@ KEYPOINTS' first stages, and its `lean`, are not needed: 240 steps of one start
 replace 600 of each of four. It is near enough for an early `sigma`: a landmark
 that lies on another limb does not pull the body there.
 """
+
+SHAPE = LANDMARKS
+"""For some frames of a person, from anywhere in a video, who has one shape."""
+
+ACCELERATION = 1.0
+"""Weight of the acceleration in VIDEO."""
+
+
+def video(acceleration: float = ACCELERATION) -> Schedule:
+    """For the frames of a person whose shape is known.
+
+    Args:
+        acceleration: weight of the joints' acceleration; 0 fits each frame
+            alone.
+    """
+    stages = tuple(
+        dataclasses.replace(
+            stage,
+            free=("orientation", "pose", "translation"),
+            acceleration=acceleration,
+        )
+        for stage in LANDMARKS.stages
+    )
+    return dataclasses.replace(LANDMARKS, stages=stages)
 
 
 def camera_table(schedule: Schedule) -> dict[str, np.ndarray]:

@@ -1,0 +1,177 @@
+"""Follows the people of videos: the work of python -m tf_hmr on them.
+
+Lifted bodies are smoothed and written frame by frame. Fits over time need what
+comes after a frame, too: the people are followed to the end first, then fitted
+and drawn window by window. What is in memory does not grow with the video.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tqdm
+from tqdm.contrib import logging as tqdm_logging
+
+from tf_hmr import inference, progress, recovery, smoothing, video_files
+from tf_hmr.formats import video_reading
+from tf_hmr.tasks import video_fits
+
+if TYPE_CHECKING:
+    from tf_hmr.__main__ import Args, Failures
+
+_log = logging.getLogger("tf_hmr")
+
+
+class _Frame(NamedTuple):
+    """A frame whose people have bodies.
+
+    Attributes:
+        seconds: its time in the video.
+        image: (H, W, 3) uint8 RGB.
+        people: by number.
+        ms: milliseconds by stage.
+    """
+
+    seconds: float
+    image: np.ndarray
+    people: Mapping[int, inference.Person]
+    ms: dict[str, float]
+
+
+class Run:
+    """What one call of the command has: networks and names."""
+
+    def __init__(self, args: Args, names, failures: Failures):
+        """Loads what the options need.
+
+        Raises:
+            OSError, ValueError: something is missing or wrong.
+        """
+        self._args, self._names, self._failures = args, names, failures
+        self._seek = recovery.Seeker(args.max_people)
+        if args.method == "lift":
+            self._recover = recovery.Recoverer("lift", args.body)
+        else:
+            self._fits = video_fits.Fits(args.body)
+
+    def recover(self, videos: list[pathlib.Path]) -> None:
+        """Recovers everybody in the videos, and writes their files."""
+        for path in videos:
+            with (
+                tqdm_logging.logging_redirect_tqdm(),
+                self._failures.caught(),
+            ):
+                self._write(path)
+
+    def _write(self, path: pathlib.Path) -> None:
+        reader = video_reading.Reader(path)
+        stem = self._args.out / self._names[path]
+        bodies = self._lifted if self._args.method == "lift" else self._fitted
+        seen: set[int] = set()
+        before: set[int] = set()
+        count = 0
+        with video_files.Writer(stem, reader.fps, reader.size) as writer:
+            try:
+                with contextlib.closing(bodies(path, reader)) as frames:
+                    for count, frame in enumerate(frames, 1):
+                        states = {
+                            number: "tracked" if number in before else "start"
+                            for number in frame.people
+                        }
+                        gone = before - set(frame.people)
+                        states |= dict.fromkeys(sorted(gone), "lost")
+                        writer.write(
+                            count - 1,
+                            frame.seconds,
+                            frame.image,
+                            frame.people,
+                            states,
+                            frame.ms,
+                        )
+                        before = set(frame.people)
+                        seen |= before
+            finally:
+                people = "1 person" if len(seen) == 1 else f"{len(seen)} people"
+                tqdm.tqdm.write(
+                    f"{people} in {count} frames of {path}: "
+                    f"{writer.overlay_path}"
+                )
+
+    def _focal_px(self, size: tuple[int, int]) -> float:
+        return self._args.focal_px or recovery.FOCAL_OVER_SIDE * max(size)
+
+    def _lifted(self, path, reader) -> Iterator[_Frame]:
+        """Frames with lifted bodies, as they come."""
+        track = self._seek.tracker()
+        smoothers: dict[int, smoothing.PersonSmoother] = {}
+        shown = progress.bar(
+            reader, path.name, unit="frame", total=reader.expected_count
+        )
+        with shown:
+            for seconds, image in shown:
+                times = [time.perf_counter()]
+                answers = track(image, seconds)
+                times.append(time.perf_counter())
+                (recovered,) = self._recover(
+                    [recovery.Sighting(answers, [])],
+                    [reader.size],
+                    self._args.focal_px,
+                )
+                raw = {n: fit.person for n, fit in recovered.people.items()}
+                # Who was away starts anew.
+                smoothers = {
+                    n: smoothers.get(n) or smoothing.PersonSmoother()
+                    for n in raw
+                }
+                people = {n: smoothers[n](p, seconds) for n, p in raw.items()}
+                times.append(time.perf_counter())
+                ms = dict(zip(("follow", "body"), _ms(times), strict=True))
+                yield _Frame(seconds, image, people, ms)
+
+    def _fitted(self, path, reader) -> Iterator[_Frame]:
+        """Frames with bodies fitted over time."""
+        track = self._seek.tracker()
+        shown = progress.bar(
+            reader,
+            f"{path.name}: following",
+            unit="frame",
+            total=reader.expected_count,
+        )
+        problem, count, start = None, 0, time.perf_counter()
+        with video_fits.Sightings() as sightings:
+            with shown:
+                try:
+                    for count, (seconds, image) in enumerate(shown, 1):
+                        sightings.add(count - 1, seconds, track(image, seconds))
+                except ValueError as error:
+                    problem = error  # The frames before it are whole.
+            follow_ms = 1000 * (time.perf_counter() - start) / max(1, count)
+            # A second pass through the same frames.
+            images = iter(video_reading.Reader(path))
+            focal_px = self._focal_px(reader.size)
+            shown = progress.bar(
+                title=f"{path.name}: fitting", total=count, unit="frame"
+            )
+            with shown:
+                for window in self._fits(
+                    sightings, count, reader.size, focal_px
+                ):
+                    for people in window.people:
+                        seconds, image = next(images)
+                        ms = {"follow": follow_ms, "body": window.ms}
+                        yield _Frame(seconds, image, people, ms)
+                        shown.update()
+            for line in self._fits.omissions:
+                _log.warning("%s: %s", path, line)
+        if problem:
+            raise problem
+
+
+def _ms(times: list[float]) -> list[float]:
+    return (1000 * np.diff(times)).tolist()
