@@ -1,12 +1,12 @@
 """Recovers people's meshes from photos, videos and cameras, on the device.
 
 Copy this file and a model's .tflite, .card.json and .mesh.npz. It needs Python
-3.8, OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy below 2), or
-later versions.
+3.8, OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy 1), or later.
 
     python run.py hmr.tflite photo.jpg --box 310 40 220 520 --out out
     python run.py hmr.tflite film.mp4 photos/ --boxes boxes.json --out out
     python run.py hmr.tflite 0 --show --delegate auto
+    python run.py 0 --find FOLDER --serve 8000      (everybody; no box or model)
 
 Each source gives NAME.jsonl, a line per frame and person, and NAME_overlay. In
 a video the next crop follows the joints; a lost track restarts in its box.
@@ -16,6 +16,7 @@ count from the first pixel's centre; keypoints_px are at the pelvis's depth.
 
 import argparse
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -52,7 +53,6 @@ NO_IMAGE = "not a readable image"
 MARKER = re.compile(rb"\xff([^\x00\xff])")  # Of a JPEG.
 SCAN_END = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 CONVERT = "convert it to JPEG or PNG"
-SIDES_PX = (1e-3, 1e7)  # Least and longest sides of a box.
 HINT = "Expected edge.export's .tflite, .card.json, .mesh.npz whole; LiteRT 2"
 BOXES = "[[x, y, w, h], ...] in pixels with w, h over 0"
 ERRORS = (OSError, ValueError, TypeError, MemoryError, cv2.error)
@@ -67,12 +67,13 @@ PATIENCE_S = 3.0  # The colours of a person lost for longer are forgotten.
 FILTERS = ((1.0, 2.0), (1.0, 2.0), (1.0, 8.0))
 MESH_BGR = np.array([219.0, 189.0, 166.0])
 LIGHT = np.array([-0.35, -0.5, -0.8]) / np.linalg.norm([-0.35, -0.5, -0.8])
-MP4V = cv2.VideoWriter_fourcc(*"mp4v")
-MJPG = cv2.VideoWriter_fourcc(*"MJPG")
+MP4V, MJPG = (cv2.VideoWriter_fourcc(*name) for name in ("mp4v", "MJPG"))
 
 
 class Model:
     """The three files of edge.export: network, card and mesh."""
+
+    reads = INPUTS
 
     def __init__(
         self, path, threads=1, gpu=False, cache="", float32=False, focal=0.0
@@ -80,10 +81,11 @@ class Model:
         path = Path(path)
         card = json.loads(path.with_suffix(".card.json").read_text("utf-8"))
         self.inputs, self.focal = tuple(card["inputs"]), focal
-        unknown = sorted(set(self.inputs) - set(INPUTS))
+        unknown = sorted(set(self.inputs) - set(self.reads))
         if unknown:
-            raise ValueError(f"it reads {unknown}; expected some of {INPUTS}")
-        self.size = int(card["inputs"]["image"]["shape"][1])
+            raise ValueError(f"it reads {unknown}, not only {self.reads}")
+        image = card["inputs"].get("image", {"shape": (1, 256)})
+        self.size = int(image["shape"][1])
         self.crop_scale = float(card["crop"]["scale"])
         self.topology = str(card["topology"])
         if not (self.size > 0 and 0 < self.crop_scale < math.inf):
@@ -123,11 +125,7 @@ class Model:
             self(black)
 
     def __call__(self, crop, square=None, size=None):
-        """Outputs by name, without the batch axis, of a (S, S, 3) RGB crop.
-
-        Its square (x, y, side, side) lies in a frame of `size` pixels, width
-        and height; without them the crop is the frame.
-        """
+        """Outputs of a (S, S, 3) RGB crop, of a square in a frame of `size`."""
         size = size or crop.shape[1::-1]
         square = square or (0.0, 0.0, *map(float, size))
         return self.answer(inputs_of(crop, square, size, self.focal))
@@ -146,10 +144,7 @@ class Model:
 
 
 def inputs_of(crop, square, size, focal=0.0):
-    """All inputs that a card may list, by name; as in tf_hmr/method_inputs.py.
-
-    A focal length of 0 is unknown: as in training, the frame's longer side.
-    """
+    """All inputs by name, as in tf_hmr/method_inputs.py; focal 0 is unknown."""
     corner, side_lengths = np.float64(square[:2]), np.float64(square[2:])
     centre = (np.array(size) - 2 * corner) / side_lengths - 1
     focal = 2 * (focal or max(size)) / side_lengths
@@ -269,7 +264,7 @@ class Track:
             record.update(state="lost", reason=reason)
         else:
             geometry = (square, size, model.focal_px(size))
-            record.update(self._placement(outputs, *geometry, seconds))
+            record.update(self.placement(outputs, *geometry, seconds))
             low, high = pixels.min(axis=0) + 0.5, pixels.max(axis=0) + 0.5
             sides = np.maximum(ROOM * (high - low), 1.0)
             joints_box = np.append((low + high - sides) / 2, sides)
@@ -277,6 +272,9 @@ class Track:
             self.box = list(share * joints_box + (1 - share) * np.array(box))
         ms = np.round(1000 * np.diff([*times, time.perf_counter()]), 3)
         return dict(record, ms=dict(zip(("crop", "model", "smooth"), ms)))
+
+    def label(self, image):
+        """Whoever has a box needs no number."""
 
     def _lost_reason(self, outputs, crop, visible_share, seconds):
         """Why the person is lost: no person, or another one; "" if tracked."""
@@ -303,7 +301,7 @@ class Track:
         self.seen_s = seconds
         return ""
 
-    def _placement(self, outputs, square, size, focal, seconds):
+    def placement(self, outputs, square, size, focal, seconds):
         """Smoothed pose, shape and position in the frame, for the record."""
         centre = np.array(size) / 2
         s, tx, ty = (float(v) for v in outputs["camera"])
@@ -352,11 +350,7 @@ def draw(canvas, vertices, pixels, faces):
 
 
 def read_photo(path):
-    """BGR image of a file, upright, as tf_hmr reads it.
-
-    Raises a ValueError if it is cut short, damaged, over MAX_PIXELS, or turned
-    in a way that OpenCV does not read.
-    """
+    """BGR image of a file, upright; ValueError if tf_hmr would refuse it."""
     data = Path(path).read_bytes()
     (height, width), variants = (0, 0), [data]
     expansion = math.inf  # The most pixels that a byte can hold.
@@ -389,11 +383,7 @@ def read_photo(path):
 
 
 def _jpeg_pictures(data):
-    """Height and width of a JPEG, and bytes that hold its picture and no more.
-
-    As tf_hmr/formats/jpeg_data.py: from marker to marker up to the picture's
-    own end; where zeros precede that, also with fewer of them.
-    """
+    """Height and width of a JPEG, and its picture alone: as jpeg_data.py."""
     offset, size, header, coded, kind = 2, b"", bytearray(data[:2]), 0, 0
     while kind != 0xD9:
         match = (SCAN_END if kind == 0xDA else MARKER).search(data, offset)
@@ -468,11 +458,7 @@ class Clock:
 
 
 def is_cut(path):
-    """Whether a video file ends before the boxes or chunks that it holds.
-
-    The header's count of frames proves nothing: an edit list hides some. Files
-    that are not MP4, AVI or Matroska do not say their length: taken as cut.
-    """
+    """Whether a video ends before the boxes or chunks that it should hold."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         file.seek(max(0, size - 1024))
@@ -540,19 +526,22 @@ def frames(source):
         raise ValueError(f"broke off after {clock.count} frames")
 
 
-def run(model, source, stem, tracks, save=True, show=False):
-    """Writes the files of one source, each frame as soon as it is done."""
+def run(model, source, stem, follow, save=True, show=False, page=None):
+    """Writes one source's files; `follow` gives a frame's tracks by number."""
     video, written, run_start = None, 0, time.monotonic()
     with open(stem + ".jsonl", "w", buffering=1) as file:  # By line.
         for count, (seconds, image, fps) in enumerate(frames(source), 1):
             rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            records = [track.update(model, rgb, seconds) for track in tracks]
+            tracks = follow(rgb, seconds)
+            records = [t.update(model, rgb, seconds) for t in tracks.values()]
             draw_start = time.perf_counter()
-            meshes = [t.mesh for t in tracks if t.mesh and (save or show)]
-            for mesh in sorted(meshes, key=lambda mesh: -mesh[2]):
-                draw(image, *mesh[:2], model.faces)
+            drawn = tracks.values() if save or show or page else []
+            drawn = [track for track in drawn if track.mesh]
+            for track in sorted(drawn, key=lambda track: -track.mesh[2]):
+                draw(image, *track.mesh[:2], model.faces)
+                track.label(image)
             draw_ms = round(1000 * (time.perf_counter() - draw_start), 3)
-            for number, record in enumerate(records):
+            for number, record in zip(tracks, records):
                 record["ms"]["draw"] = draw_ms
                 record.update(track=number, topology=model.topology)
                 record = dict(frame=count - 1, time_s=seconds, **record)
@@ -572,11 +561,13 @@ def run(model, source, stem, tracks, save=True, show=False):
             reasons = [r["reason"] for r in records if "reason" in r]
             if reasons and not fps:
                 raise ValueError(reasons[0])
+            if page:
+                page(image)
             if show:
                 cv2.imshow(stem, image)
                 cv2.waitKey(1)
-            pace = count / (time.monotonic() - run_start)
             if count % 100 == 0:
+                pace = count / (time.monotonic() - run_start)
                 _say(f"{source}: {count} frames, {pace:.1f} a second")
     print(f"{stem}.jsonl: {count} frames")
 
@@ -630,7 +621,7 @@ def _box(row):
         x, y, w, h = box = [float(v) for v in row if isinstance(row, list)]
     except (TypeError, ValueError, OverflowError):
         return None
-    low, high = SIDES_PX
+    low, high = 1e-3, 1e7  # Least and longest sides of a box.
     largest = max(map(abs, box)) if all(map(math.isfinite, box)) else 0
     # Shares of the frame end before 1.5.
     return box if 1.5 < largest <= high and min(w, h) >= low else None
@@ -641,7 +632,7 @@ def main(arguments=None):
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     add = parser.add_argument
-    add("model", help=".tflite file of edge.export")
+    add("model", help=".tflite file of edge.export; with --find a source")
     add("sources", nargs="*", help="photo, folder, video, camera 0, pipeline")
     add("--box", nargs=4, type=float, action="append", metavar=tuple("XYWH"))
     add("--boxes", help="json file [[x, y, w, h], ...], instead of many --box")
@@ -654,17 +645,25 @@ def main(arguments=None):
     add("--no-smooth", action="store_true", help="raw predictions, unfiltered")
     add("--no-overlay", action="store_true", help="only the .jsonl")
     add("--show", action="store_true", help="show the overlay in a window")
+    add("--find", metavar="FOLDER", help="of edge.finder: finds everybody")
+    add("--serve", type=int, metavar="PORT", help="page of it, with --find")
     args = parser.parse_args(arguments)
     if not 0 <= args.focal < math.inf:
         _say(f"--focal {args.focal}: expected pixels, over 0")
         return 1
     gpu = args.delegate == "gpu" or args.delegate == "auto" and _gpu_works(args)
     try:
-        options = (args.threads, gpu, args.cache, args.float32, args.focal)
-        model = Model(args.model, *options)
+        if args.find:  # The second file.
+            sys.path.insert(0, os.path.join(args.find, "finder.zip"))
+            code = importlib.import_module("edge.finding")
+            finding = code.Finding(sys.modules[__name__], args)
+            model, args.sources = finding.model, [args.model, *args.sources]
+        else:
+            options = (args.threads, gpu, args.cache, args.float32, args.focal)
+            model, finding = Model(args.model, *options), None
     except Exception as error:  # Runtimes raise any kind.
-        message = f"{type(error).__name__}: {error}"
-        _say(f"{args.model} cannot be run here: {message}. {HINT}.")
+        message = f"cannot be run here: {type(error).__name__}: {error}"
+        _say(f"{args.find or args.model} {message}. {HINT}.")
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed, sources, stems = 0, [], []
@@ -683,9 +682,11 @@ def main(arguments=None):
         try:
             os.makedirs(args.out, exist_ok=True)
             stem = os.path.join(args.out, stems[-1])
-            boxes = _boxes(args, source)
-            tracks = [Track(box, not args.no_smooth) for box in boxes]
-            run(model, source, stem, tracks, not args.no_overlay, args.show)
+            boxes = enumerate([] if finding else _boxes(args, source))
+            boxed = {n: Track(box, not args.no_smooth) for n, box in boxes}
+            follow = finding.people() if finding else lambda *_, b=boxed: b
+            show = (not args.no_overlay, args.show, finding and finding.page)
+            run(model, source, stem, follow, *show)
         except ERRORS as error:
             failed = 1
             _say(f"{source}: {error}")

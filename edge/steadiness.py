@@ -4,10 +4,13 @@
     python -m edge.run model.tflite film.mp4 --box 111 128 65 192 --out out
     python -m edge.steadiness film.json out/film.jsonl
 
-Joints are relative to their mean, keypoints in pixels; both in the order of
-COCOPLUS19, which edge.film and HMR share. Acceleration is the mean length of
-second differences: it shows jitter. Lag is the delay of the truth that fits the
-prediction best; error is the mean distance without a delay.
+    python -m tf_hmr film.mp4 --out out
+    python -m edge.steadiness film.json out/film.jsonl --track 1
+
+Joints are relative to their mean, and also in the camera, keypoints in pixels;
+all are those of COCOPLUS19, which edge.film and HMR share. Acceleration is the
+mean length of second differences: it shows jitter. Lag is the delay of the
+truth that fits the prediction best; error is the mean distance without a delay.
 """
 
 import dataclasses
@@ -18,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+
+from tf_hmr import joints as joint_names
 
 LAGS = np.arange(0, 8.25, 0.25)
 """Candidate delays, in frames."""
@@ -32,7 +37,7 @@ class Args:
     lines: tyro.conf.Positional[Path]
     """The .jsonl of edge.run."""
     track: int = 0
-    """Index of the person."""
+    """Number of the person in the .jsonl."""
 
 
 def compare(
@@ -81,29 +86,53 @@ def run(args: Args) -> dict[str, dict[str, float]]:
     truth = json.loads(args.truth.read_text())
     lines = map(json.loads, args.lines.read_text().splitlines())
     lines = [line for line in lines if line["track"] == args.track]
-    people = [frame[args.track] for frame in truth["frames"]]
     lost_frames = [line["frame"] for line in lines if line["state"] == "lost"]
-    if lost_frames or len(lines) != len(people):
+    if lost_frames or len(lines) != len(truth["frames"]):
         raise ValueError(
             f"{args.lines}: track {args.track} has {len(lines)} frames, lost "
-            f"in {lost_frames[:5]}; expected all {len(people)} frames of "
-            f"{args.truth}."
+            f"in {lost_frames[:5]}; expected all {len(truth['frames'])} frames "
+            f"of {args.truth}."
         )
     if len(lines) < 2 * LAGS[-1] + 2:
         raise ValueError(
             f"{args.lines}: {len(lines)} frames are too few to know a delay of "
             f"up to {LAGS[-1]:g}; give a longer video."
         )
-    joints = np.array([line["joints_m"] for line in lines])
-    true_joints = np.array([person["joints"] for person in people])
-    keypoints = np.array([line["keypoints_px"] for line in lines])
-    true_keypoints = np.array([person["keypoints_px"] for person in people])
-    return {
-        "joints, m": compare(
-            _centred(joints), _centred(true_joints), truth["fps"]
-        ),
-        "keypoints, px": compare(keypoints, true_keypoints, truth["fps"]),
+    joints, keypoints = (
+        _points(lines, n) for n in ("joints_m", "keypoints_px")
+    )
+    walkers = [
+        {
+            name: np.array([frame[walker][name] for frame in truth["frames"]])
+            for name in ("joints", "keypoints_px")
+        }
+        for walker in range(len(truth["frames"][0]))
+    ]
+    # A track's number says nothing about who in the truth it is.
+    walker = min(
+        walkers, key=lambda w: np.abs(w["keypoints_px"] - keypoints).mean()
+    )
+    translations = np.array([line["translation_m"] for line in lines])
+    in_camera = joints + translations[:, None]
+    fps = truth["fps"]
+    results = {
+        "joints, m": compare(_centred(joints), _centred(walker["joints"]), fps),
+        "joints in the camera, m": compare(in_camera, walker["joints"], fps),
+        "keypoints, px": compare(keypoints, walker["keypoints_px"], fps),
     }
+    if "reprojection_px_at_224" in lines[0]:
+        errors = [line["reprojection_px_at_224"] for line in lines]
+        results["landmarks, px at 224"] = {"error": float(np.mean(errors))}
+    return results
+
+
+def _points(lines: list[dict], name: str) -> np.ndarray:
+    """(T, 19, D) of COCOPLUS19 in all lines."""
+    points = np.array([line[name] for line in lines])
+    if points.shape[1] == len(joint_names.KEYPOINTS):
+        rows = joint_names.select(joint_names.COCOPLUS19, joint_names.KEYPOINTS)
+        points = points[:, list(rows)]
+    return points
 
 
 def _centred(points: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ makes animated meshes and motion files.
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import pathlib
 import re
@@ -65,6 +66,9 @@ class Args:
     max_people: int = box_files.MAX_PEOPLE
     """Of more people in a photo the largest are recovered, in a video the
     first."""
+    smoothness: float = 0.5
+    """In videos with 'fit': weight of the joints' acceleration; 0 fits each
+    frame alone."""
     box: tuple[float, float, float, float] | None = None
     """Person's box x y w h in pixels of the upright photo, for every photo;
     nobody else is looked for."""
@@ -149,6 +153,10 @@ def check(args: Args, videos: list[pathlib.Path]) -> None:
     if args.box and args.boxes:
         raise ValueError("Give --box or --boxes, not both.")
     camera.check_focal(args.focal_px)
+    if not 0 <= args.smoothness < math.inf:
+        raise ValueError(
+            f"--smoothness {args.smoothness}: expected a weight of 0 or more."
+        )
     if args.weights:
         model_files.find_folder(args.weights)
     else:

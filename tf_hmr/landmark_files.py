@@ -134,14 +134,18 @@ def folder() -> Path:
     return Path(cache).expanduser() / "landmark_networks"
 
 
-def read(file: NetworkFile) -> bytes:
-    """Reads a network from the cache.
+def read(file: NetworkFile, networks: Path | None = None) -> bytes:
+    """Reads a network.
+
+    Args:
+        file: which one.
+        networks: the folder that it lies in; None: the cache.
 
     Raises:
         FileNotFoundError: it is not there; the message says what to type.
         ValueError: it is not the file that it was.
     """
-    path = folder() / file.name
+    path = (networks or folder()) / file.name
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -157,10 +161,10 @@ def read(file: NetworkFile) -> bytes:
     return content
 
 
-def is_valid(file: NetworkFile) -> bool:
-    """Whether a network lies in the cache as it was published."""
+def is_valid(file: NetworkFile, networks: Path | None = None) -> bool:
+    """Whether a network lies in a folder, or the cache, as it was published."""
     try:
-        read(file)
+        read(file, networks)
     except (OSError, ValueError):
         return False
     return True

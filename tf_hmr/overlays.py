@@ -80,7 +80,9 @@ def draw(
 
 
 def label(
-    image: np.ndarray, people: Sequence[inference.Person], numbers: Sequence[int]
+    image: np.ndarray,
+    people: Sequence[inference.Person],
+    numbers: Sequence[int],
 ) -> None:
     """Writes each person's number above the head, in the person's colour.
 

@@ -66,7 +66,9 @@ class PersonSmoother:
             "points": points,
             "position": np.array([x, y, math.log(z)]),
         }
-        smooth = {n: self._filters[n](value, elapsed) for n, value in raw.items()}
+        smooth = {
+            n: self._filters[n](value, elapsed) for n, value in raw.items()
+        }
         x, y, log_z = smooth["position"]
         translation = np.float32([x, y, math.exp(log_z)])
         points = np.float32(smooth["points"])

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from tf_hmr import inference, overlays
+from tf_hmr import keypoint_fitting, overlays
 
 _CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))  # MJPG comes with every OpenCV.
 _DECIMALS = 6
@@ -63,7 +63,7 @@ class Writer:
         frame: int,
         seconds: float,
         image: np.ndarray,
-        people: Mapping[int, inference.Person],
+        people: Mapping[int, keypoint_fitting.FittedPerson],
         states: Mapping[int, str],
         ms: Mapping[str, float],
     ) -> None:
@@ -86,14 +86,17 @@ class Writer:
                 "track": number,
             }
             self._lines.write(json.dumps(line, allow_nan=False) + "\n")
-        overlay = overlays.draw(image, list(people.values()), list(people))
-        overlays.label(overlay, list(people.values()), list(people))
+        bodies = [fit.person for fit in people.values()]
+        overlay = overlays.draw(image, bodies, list(people))
+        overlays.label(overlay, bodies, list(people))
         self._video.write(cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
 
 
-def _numbers(person: inference.Person) -> dict:
+def _numbers(fit: keypoint_fitting.FittedPerson) -> dict:
     """What a line says of a body, by the keys of edge/run.py."""
+    person = fit.person
     values = {
+        "reprojection_px_at_224": fit.error,
         "box_px": person.box,
         "crop_box_px": person.crop_box,
         "pose_rotvec": person.pose,

@@ -108,7 +108,10 @@ def _fit_tasks(
 ) -> list[keypoint_fitting.Task]:
     return [
         landmark_fitting.fit_task(
-            task, start.person, betas, start.person.translation if held else None
+            task,
+            start.person,
+            betas,
+            start.person.translation if held else None,
         )
         for task, start in zip(tasks, starts, strict=True)
     ]

@@ -195,6 +195,7 @@ def walked_lines(tmp_path, lag, noise, lost=(), count=40):
             "state": "lost" if number in lost else "tracked",
             "joints_m": (joints + rng.normal(0, noise, (19, 3))).tolist(),
             "keypoints_px": person["keypoints_px"],
+            "translation_m": [0, 0, 0],
         }
         lines.append(json.dumps(line))
     (tmp_path / "w.jsonl").write_text("\n".join(lines))

@@ -6,13 +6,13 @@ person is told by their landmarks (`merging`).
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from tf_hmr import landmark_files
-from tf_hmr.detection import anchors, litert, squares
+from tf_hmr.detection import anchors, litert, probability, squares
 
 
 class Candidate(NamedTuple):
@@ -50,9 +50,9 @@ class Detector:
     most_overlap: float
     """Intersection over union from which two boxes are one person's."""
 
-    def __init__(self, threads: int = 1):
+    def __init__(self, threads: int = 1, folder: Path | None = None):
         """Loads it; arguments and errors are those of litert.Network."""
-        self._network = litert.Network(self.file, threads)
+        self._network = litert.Network(self.file, threads, folder)
         self._anchors = self._make_anchors()
 
     def __call__(
@@ -110,7 +110,7 @@ class _MediaPipeDetector(Detector):
 
     def _decode(self, outputs):
         count = len(self._anchors)
-        scores = special.expit(outputs[(count, 1)][:, 0])
+        scores = probability.expit(outputs[(count, 1)][:, 0])
         likely = scores > self.min_score
         cells = self._anchors[likely]
         rows = outputs[(count, 4 + 2 * self.num_points)][likely]
@@ -190,7 +190,7 @@ class PersonDetector(Detector):
     def _decode(self, outputs):
         count = len(self._anchors)
         logits = outputs[(count, self._num_classes)][:, self._person]
-        scores = special.expit(logits)
+        scores = probability.expit(logits)
         likely = scores > self.min_score
         boxes = self._anchors[likely]
         rows = outputs[(count, 4)][likely]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -23,25 +24,31 @@ _SAME_PLACE, _SAME_SIDE = 0.1, 1.25
 class Finder:
     """Looks for people: detectors, then landmarks of what they find."""
 
-    def __init__(self, threads: int = 1, crowds: bool | None = None):
+    def __init__(
+        self,
+        threads: int = 1,
+        crowds: bool | None = None,
+        folder: Path | None = None,
+    ):
         """Loads the networks.
 
         Args:
             threads: of the processor that a network uses.
             crowds: also use the detector of persons; by default where its
                 file is.
+            folder: of the networks' files; None: the cache.
 
         Raises:
             FileNotFoundError, ValueError: a network is missing or altered; the
                 message says what to type.
         """
         if crowds is None:
-            crowds = landmark_files.is_valid(landmark_files.PERSONS)
-        self.network = landmarks.LandmarkNetwork(threads)
+            crowds = landmark_files.is_valid(landmark_files.PERSONS, folder)
+        self.network = landmarks.LandmarkNetwork(threads, folder)
         kinds = [detectors.PeopleDetector, detectors.FaceDetector]
         if crowds:
             kinds.append(detectors.PersonDetector)
-        self._detectors = [kind(threads) for kind in kinds]
+        self._detectors = [kind(threads, folder) for kind in kinds]
 
     def __call__(
         self,

@@ -8,12 +8,12 @@ and as well of a second look at the same photo.
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
-from scipy import special
 
 from tf_hmr import joints, landmark_files
-from tf_hmr.detection import litert, squares
+from tf_hmr.detection import litert, probability, squares
 
 MIN_PRESENCE = 0.5
 """Below this probability the square holds no person (MediaPipe's value)."""
@@ -75,9 +75,11 @@ class Landmarks:
 class LandmarkNetwork:
     """The network; a call takes about 20 ms on one thread."""
 
-    def __init__(self, threads: int = 1):
+    def __init__(self, threads: int = 1, folder: Path | None = None):
         """Loads it; arguments and errors are those of litert.Network."""
-        self._network = litert.Network(landmark_files.LANDMARKS, threads)
+        self._network = litert.Network(
+            landmark_files.LANDMARKS, threads, folder
+        )
 
     def look(
         self, image: np.ndarray | squares.Pyramid, square: squares.Square
@@ -103,7 +105,7 @@ class LandmarkNetwork:
                 edges - 0.5,
                 metres @ _turn(square.angle).T,
                 # Not of the file: its own function would overflow.
-                special.expit(rows[:, 3:]),
+                probability.expit(rows[:, 3:]),
             ]
         )
         (presence,) = outputs[(1,)]
@@ -112,7 +114,7 @@ class LandmarkNetwork:
             float(presence),
             square,
             squares.of_circle(edges[_MIDDLE], edges[_RIM]),
-            special.expit(outputs[(size, size, 1)][..., 0]),
+            probability.expit(outputs[(size, size, 1)][..., 0]),
         )
 
     def look_twice(

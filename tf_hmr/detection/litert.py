@@ -1,5 +1,7 @@
 """Runs a landmark network on LiteRT's interpreter."""
 
+from pathlib import Path
+
 import numpy as np
 
 from tf_hmr import landmark_files, tensorflow_start
@@ -8,20 +10,29 @@ from tf_hmr import landmark_files, tensorflow_start
 class Network:
     """A .tflite of one image of float32, from the cache of landmark_files."""
 
-    def __init__(self, file: landmark_files.NetworkFile, threads: int = 1):
+    def __init__(
+        self,
+        file: landmark_files.NetworkFile,
+        threads: int = 1,
+        folder: Path | None = None,
+    ):
         """Loads a network.
 
         Args:
             file: which one.
             threads: of the processor that a call uses.
+            folder: that it lies in; None: the cache.
 
         Raises:
             FileNotFoundError, ValueError: it is missing or altered; the
                 message says what to type.
         """
-        from ai_edge_litert.interpreter import Interpreter
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:  # The runtime of older devices.
+            from tflite_runtime.interpreter import Interpreter
 
-        content = landmark_files.read(file)
+        content = landmark_files.read(file, folder)
         # It would say which of its parts runs the network.
         with tensorflow_start.without_notes():
             self._interpreter = Interpreter(

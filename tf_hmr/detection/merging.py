@@ -12,10 +12,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 
 from tf_hmr import joints
-from tf_hmr.detection import landmarks, squares
+from tf_hmr.detection import landmarks, probability, squares
 
 MIN_QUALITY = 0.8
 """An answer of less is left out: on rendered groups four of five answers of
@@ -87,7 +86,7 @@ def quality(answer: landmarks.Landmarks) -> float:
         answer.next_square.y - answer.square.y,
     )
     signs = (
-        special.logit(presence),
+        probability.logit(presence),
         clearest,
         math.log(move / answer.square.side + _LEAST_MOVE),
         _share_on_mask(answer, answer),
@@ -95,7 +94,7 @@ def quality(answer: landmarks.Landmarks) -> float:
         _uprightness(answer),
     )
     value = float(np.dot(_WEIGHTS, signs)) + _BIAS
-    return float(special.expit(value)) if math.isfinite(value) else 0.0
+    return float(probability.expit(value)) if math.isfinite(value) else 0.0
 
 
 def select(

@@ -241,7 +241,9 @@ def _meets(number: int, answers: Mapping[int, landmarks.Landmarks]) -> bool:
     """Whether a person's box overlaps another one's."""
     low, high = _box(answers[number])
     return any(
-        (np.minimum(high, _box(answer)[1]) > np.maximum(low, _box(answer)[0])).all()
+        (
+            np.minimum(high, _box(answer)[1]) > np.maximum(low, _box(answer)[0])
+        ).all()
         for other, answer in answers.items()
         if other != number
     )

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_hmr import (
-    inference,
     joints,
     keypoint_fitting,
     landmark_fitting,
@@ -19,6 +18,7 @@ from tf_hmr import (
 )
 from tf_hmr.body.data import BodyData
 from tf_hmr.detection import landmarks
+from tf_hmr.smplify import schedules
 
 MIN_FRAMES = 3
 """Who is seen in fewer frames is left out: a second difference needs three."""
@@ -79,7 +79,7 @@ class Window(NamedTuple):
         ms: milliseconds of the fit for each frame.
     """
 
-    people: list[dict[int, inference.Person]]
+    people: list[dict[int, keypoint_fitting.FittedPerson]]
     ms: float
 
 
@@ -91,10 +91,22 @@ class Fits:
             video out.
     """
 
-    def __init__(self, body: str | pathlib.Path | BodyData = "open"):
-        """Loads the lifter and prepares the fits; errors are its loader's."""
+    def __init__(
+        self,
+        body: str | pathlib.Path | BodyData = "open",
+        smoothness: float = schedules.ACCELERATION,
+    ):
+        """Loads the lifter and prepares the fits.
+
+        Args:
+            body: of the lifter's topology.
+            smoothness: weight of the joints' acceleration.
+
+        Raises:
+            ValueError: another body.
+        """
         lifter = landmark_fitting.load_lifter(body)
-        self._fitter = video_fitting.VideoFitter(lifter)
+        self._fitter = video_fitting.VideoFitter(lifter, smoothness)
         self.omissions: list[str] = []
 
     def __call__(
@@ -138,7 +150,7 @@ class Fits:
                     if problem:
                         problems[person.number] += 1
                     else:
-                        window[frame - first][person.number] = fit.person
+                        window[frame - first][person.number] = fit
             ms = 1000 * (time.perf_counter() - start) / (end - first)
             yield Window(window, ms)
         for number, count in problems.items():
@@ -170,7 +182,7 @@ class _Fitted:
     def frames(
         self, first: int, end: int
     ) -> Iterator[tuple[int, keypoint_fitting.FittedPerson]]:
-        """Yields frames from `first` to before `end`, one window's, in order."""
+        """Yields fits of frames from `first` to before `end`, in order."""
         last = end + video_fitting.AHEAD
         inside = (self._frames >= first) & (self._frames < end)
         if not inside.any():

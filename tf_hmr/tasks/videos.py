@@ -18,7 +18,13 @@ import numpy as np
 import tqdm
 from tqdm.contrib import logging as tqdm_logging
 
-from tf_hmr import inference, progress, recovery, smoothing, video_files
+from tf_hmr import (
+    keypoint_fitting,
+    progress,
+    recovery,
+    smoothing,
+    video_files,
+)
 from tf_hmr.formats import video_reading
 from tf_hmr.tasks import video_fits
 
@@ -40,7 +46,7 @@ class _Frame(NamedTuple):
 
     seconds: float
     image: np.ndarray
-    people: Mapping[int, inference.Person]
+    people: Mapping[int, keypoint_fitting.FittedPerson]
     ms: dict[str, float]
 
 
@@ -58,7 +64,7 @@ class Run:
         if args.method == "lift":
             self._recover = recovery.Recoverer("lift", args.body)
         else:
-            self._fits = video_fits.Fits(args.body)
+            self._fits = video_fits.Fits(args.body, args.smoothness)
 
     def recover(self, videos: list[pathlib.Path]) -> None:
         """Recovers everybody in the videos, and writes their files."""
@@ -123,13 +129,15 @@ class Run:
                     [reader.size],
                     self._args.focal_px,
                 )
-                raw = {n: fit.person for n, fit in recovered.people.items()}
                 # Who was away starts anew.
                 smoothers = {
                     n: smoothers.get(n) or smoothing.PersonSmoother()
-                    for n in raw
+                    for n in recovered.people
                 }
-                people = {n: smoothers[n](p, seconds) for n, p in raw.items()}
+                people = {
+                    n: fit._replace(person=smoothers[n](fit.person, seconds))
+                    for n, fit in recovered.people.items()
+                }
                 times.append(time.perf_counter())
                 ms = dict(zip(("follow", "body"), _ms(times), strict=True))
                 yield _Frame(seconds, image, people, ms)
