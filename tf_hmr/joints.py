@@ -237,8 +237,7 @@ BLAZEPOSE33 = (
 )
 
 BLAZEPOSE_OF_KEYPOINT = {
-    name: name for name in COCO17 + ("left_heel", "right_heel")
-} | {
+    **{name: name for name in COCO17 + ("left_heel", "right_heel")},
     "left_big_toe": "left_foot_index",
     "right_big_toe": "right_foot_index",
 }
@@ -305,9 +304,9 @@ def check_smpl24(names: Sequence[str], subject: str) -> None:
 def mirror_name(name: str) -> str:
     """The joint on the other side: `left_x` <-> `right_x`, others stay."""
     if name.startswith("left_"):
-        return "right_" + name.removeprefix("left_")
+        return "right_" + name[len("left_") :]
     if name.startswith("right_"):
-        return "left_" + name.removeprefix("right_")
+        return "left_" + name[len("right_") :]
     return name
 
 
@@ -330,5 +329,5 @@ def parents() -> tuple[int, ...]:
 def smplr41_parents() -> tuple[int, ...]:
     """Row of each SMPLR41 point's parent in ("pelvis",) + SMPLR41."""
     rows = ("pelvis",) + SMPLR41
-    names = SMPL24_PARENTS | LANDMARKS18_PARENTS
+    names = {**SMPL24_PARENTS, **LANDMARKS18_PARENTS}
     return tuple(rows.index(names[name]) for name in SMPLR41)
