@@ -4,6 +4,7 @@
     python -m training.fit quick --workdir runs/q --steps 9000
     python -m training.fit hmr --workdir runs/hmr --optim.lr 1e-5
     python -m training.fit hmr --devices gpu:0,1 --records /data/records
+    python -m training.fit quick --records data/mine --start runs/demo
     python -m training.fit hkmr --print-config
 
 The same command continues a run that was stopped or killed.
@@ -38,6 +39,10 @@ class RunOptions:
     or 'synthetic', or other record folders, to train on in their place."""
     body: str = "open"
     """'open' (shipped), or an SMPL .pkl, .npz or folder."""
+    start: Path | None = None
+    """Model folder, or another run's workdir, whose weights the run begins
+    with; the mean pose of the training labels is then measured beside every
+    result."""
     devices: str = "auto"
     """auto, cpu, cpu:2 (two virtual devices), gpu, gpu:0,1."""
     print_config: bool = False

@@ -93,6 +93,8 @@ def fit(
         "training_records": sources.made_by(data.sources),
         "topology": loaded.topology,
     }
+    if options.start:
+        choices["start"] = str(options.start)
     with contextlib.ExitStack() as stack:
         if cluster.read().several:
             # TensorFlow has caught SIGTERM since the workers met, and does
@@ -138,12 +140,14 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():
             start(method, data, experiment.encoder_weights)
+            if options.start:
+                start_from(method, options.start, loaded)
     loop.train(
         experiment,
         method,
         strategy,
         dataset_maker(experiment, method, data),
-        validation(data, loaded.faces),
+        validation(data, loaded.faces, with_mean=bool(options.start)),
         options.workdir,
     )
     return options.workdir / loop.BEST_FOLDER
@@ -204,6 +208,33 @@ def start(method: methods.Method, data: config.Data, weights: str) -> None:
     encoder_weights.load(encoder, weights)
 
 
+def start_from(method: methods.Method, folder: Path, body: BodyData) -> None:
+    """Copies the weights of a model, moving means of its layers included.
+
+    Raises:
+        FileNotFoundError: there is no model.
+        ValueError: it is another method, or one of other sizes.
+    """
+    model = methods.load(folder, body, jit=False)
+    if type(model) is not type(method):
+        raise ValueError(
+            f"--start {folder} is {model.name!r}, the experiment trains "
+            f"{method.name!r}. Expected a model of the same method."
+        )
+    weights = {variable.path: variable for variable in model.variables}
+    shapes = {v.path: tuple(v.shape) for v in model.variables}
+    expected = {v.path: tuple(v.shape) for v in method.variables}
+    if shapes != expected:
+        names = sorted(shapes.items() ^ expected.items())[:1]
+        raise ValueError(
+            f"--start {folder} has other sizes than the experiment's "
+            f"{method.name!r}, first in {names[0][0]}. Repeat the options of "
+            "its training (config.json of its workdir)."
+        )
+    for variable in method.variables:
+        variable.assign(weights[variable.path])
+
+
 def check_parts(method: methods.Method, experiment: config.Experiment) -> None:
     """A part that learns alone must have a stage: it would stay random.
 
@@ -244,8 +275,13 @@ def check_topology(data: config.Data, body: BodyData) -> None:
         )
 
 
-def validation(data: config.Data, faces: np.ndarray):
+def validation(data: config.Data, faces: np.ndarray, with_mean: bool = False):
     """The loop's evaluation on a 'val' split with 3D joints.
+
+    Args:
+        data: with paths for the names of its records.
+        faces: of the body.
+        with_mean: also measure the mean pose of the training labels.
 
     Returns:
         A function of the method, on the first source that has such a split;
@@ -278,9 +314,24 @@ def validation(data: config.Data, faces: np.ndarray):
             source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
         )
 
+    @functools.cache
+    def of_mean_pose(method: methods.Method) -> dict[str, float]:
+        mean = statistics.mean_pose(data.sources) if with_mean else None
+        if mean is None:
+            return {}
+        context = evaluator.make_context(method.body, method.joint_names)
+        baseline = evaluator.Baseline(
+            method.body, mean, protocol, context, true_rotation=False
+        )
+        dataset = dataset_of(method.image_size, method.config.crop_scale)
+        for batch in dataset.as_numpy_iterator():
+            baseline.add(batch)
+        return {f"mean_pose_{n}": v for n, v in baseline.summary().items()}
+
     def evaluate(method: methods.Method) -> loop.Evaluation:
         dataset = dataset_of(method.image_size, method.config.crop_scale)
         values = evaluator.measure(method, dataset, protocol).summary()
+        values |= of_mean_pose(method)
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
         rows = [
             ("", visualization.example(batch, prediction, row, faces))
