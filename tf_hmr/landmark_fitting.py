@@ -113,6 +113,9 @@ class PeopleLifter:
                 for task, crop_box in zip(tasks, crop_boxes, strict=True)
             ]
         )
+        # Padded to a power of two, because each new batch size is traced.
+        padding = (1 << (len(rows) - 1).bit_length()) - len(rows)
+        rows = np.concatenate([rows, *[rows[-1:]] * padding])
         prediction = self._lifter({"landmarks": rows}, training=False)
         people = []
         for row, task in enumerate(tasks):

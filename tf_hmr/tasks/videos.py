@@ -102,6 +102,8 @@ class Run:
                         )
                         before = set(frame.people)
                         seen |= before
+                if not seen:
+                    _log.warning("%s: nobody was found in it.", path)
             finally:
                 people = "1 person" if len(seen) == 1 else f"{len(seen)} people"
                 tqdm.tqdm.write(
