@@ -16,6 +16,9 @@ from scipy.spatial.transform import Rotation
 from tests.support import tiny_run
 from tests.support.closeness import assert_close
 from tests.support.paths import ROOT
+from tf_hmr import landmark_files
+from tf_hmr import method as methods
+from tf_hmr.body.model import Body
 from training import config, evaluate, fit, visualization
 from training.data.pipeline import statistics
 from training.engine import run_log, workdir
@@ -255,3 +258,61 @@ def test_the_labels_mean_pose_starts_upright(start_of, tiny_records):
 def test_without_any_mean_a_method_keeps_its_own_start(start_of, tiny_records):
     source = config.Source(str(tiny_records / "synthetic"), labels="2d")
     assert start_of(config.Data((source,), prior="")) is None
+
+
+@pytest.mark.slow
+def test_a_run_starts_with_a_models_weights(run, tiny_records, tmp_path):
+    """And the labels' mean pose is measured beside it."""
+    words = ["quick", f"--workdir={tmp_path}", f"--records={tiny_records}"]
+    words += ["--steps=4", f"--start={run}", "--optim.lr=0"]
+    words += ["--optim.lr-adversary=0", *tiny_run.TINY]
+    assert fit.main(words) == 0
+    before, after = (
+        methods.load(folder, jit=False).variables for folder in (run, tmp_path)
+    )
+    for old, new in zip(before, after, strict=True):
+        if "moving" in old.path:
+            continue  # They follow the batches without a learning rate.
+        assert_close("exact", new.numpy(), old.numpy())
+    (line,) = [
+        line
+        for line in run_log.read_metrics(tmp_path / run_log.METRICS_FILE)
+        if line["kind"] == "evaluation"
+    ]
+    assert line["mean_pose_pa_mpjpe_mm"] > 0
+    noted = json.loads((tmp_path / workdir.ENVIRONMENT_FILE).read_text())
+    assert noted["start"] == str(run)
+
+
+def test_start_copies_every_variable(run, body_data):
+    model = methods.load(run, jit=False)
+    other = methods.build(model.config, Body(body_data, model.joint_names))
+    for variable in other.variables:
+        variable.assign(variable + 1)
+    task.start_from(other, run, body_data)
+    for old, new in zip(model.variables, other.variables, strict=True):
+        assert_close("exact", new.numpy(), old.numpy())
+
+
+def test_a_start_of_other_sizes_or_methods_is_refused(run, body_data):
+    config_of_run = methods.load(run, jit=False).config
+    wider = dataclasses.replace(config_of_run, hidden=48)
+    other = methods.build(wider, Body(body_data))
+    with pytest.raises(ValueError, match="other sizes"):
+        task.start_from(other, run, body_data)
+    lifter = methods.load(landmark_files.LIFTER, jit=False)
+    with pytest.raises(ValueError, match="the experiment trains 'lifter'"):
+        task.start_from(lifter, run, body_data)
+
+
+def test_the_labels_mean_pose_is_measured_beside_a_model(model, tiny_records):
+    source = config.Source(str(tiny_records / "synthetic"))
+    data = config.Data((source,), prior="")
+    faces = model.body.data.faces
+    plain = task.validation(data, faces)(model).values
+    values = task.validation(data, faces, with_mean=True)(model).values
+    added = {n for n in values if n.startswith("mean_pose_")}
+    assert set(values) - added == set(plain)
+    # A pose of its own: neither the model's error, nor none.
+    error_mm = values["mean_pose_pa_mpjpe_mm"]
+    assert 10 < error_mm < 300 and error_mm != values["pa_mpjpe_mm"]

@@ -176,7 +176,7 @@ class Run:
                         seconds, image = next(images)
                         ms = {"follow": follow_ms, "body": window.ms}
                         yield _Frame(seconds, image, people, ms)
-                        shown.update()
+                    shown.update(len(window.people))
             for line in self._fits.omissions:
                 _log.warning("%s: %s", path, line)
         if problem:

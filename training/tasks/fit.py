@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
-from tf_hmr.formats import system_limits
+from tf_hmr.formats import model_files, system_limits
 from tf_hmr.networks import encoder_weights
 from training import config, visualization
 from training.data.pipeline import (
@@ -79,6 +79,8 @@ def fit(
         And what loop.train raises.
     """
     config.check(experiment)
+    if options.start:
+        model_files.find_folder(options.start)
     # Before anything else: TensorFlow fixes its devices at its first operation.
     strategy = devices.strategy(options.devices)
     data = sources.resolve(experiment.data, options.records)

@@ -59,6 +59,8 @@ class Options(writing.Options):
     files, chosen by their names."""
     max_error_px: float = MAX_ERROR_PX
     """Fits farther from their landmarks, at 224 px, are left out."""
+    shard_size: int = 20
+    """People per file: some experiments take two files or more."""
     workers: int | None = 1
     """Number of reading processes; each has TensorFlow of its own."""
 
