@@ -15,7 +15,7 @@ from tf_hmr import joints, recovery
 from tf_hmr.detection import merging
 from tf_hmr.geometry import camera
 from training.data.prepare import people
-from training.data.readers import writing
+from training.data.readers import fitted_people, writing
 from training.data.records import records_folder, schema, shards
 
 
@@ -39,7 +39,7 @@ def _here(monkeypatch, lifted):
     monkeypatch.setattr(
         writing.processes, "pool", lambda _: contextlib.nullcontext(Inline())
     )
-    monkeypatch.setattr(people, "_recover", lambda: lifted)
+    monkeypatch.setattr(fitted_people, "recoverer", lambda: lifted)
 
 
 class Seeker:
@@ -57,7 +57,7 @@ class Seeker:
 
 @pytest.fixture
 def seeker(monkeypatch):
-    monkeypatch.setattr(people, "_seek", lambda: Seeker())
+    monkeypatch.setattr(fitted_people, "seeker", lambda: Seeker())
 
 
 def photo(path, colour, size=(240, 320)):
@@ -171,7 +171,7 @@ def test_the_mean_pose_is_as_far_as_people_differ(holiday, tmp_path, seeker):
     for example in moved:
         writer.write(example)
     writer.finish()
-    text = people.summary(folder, "bowed")
+    text = fitted_people.summary(folder, "bowed")
     assert float(text.split("alone is ")[1].split(" mm")[0]) > 50
     assert json.loads((folder / "report.json").read_text())["topology"]
 
