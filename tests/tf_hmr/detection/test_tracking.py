@@ -120,18 +120,20 @@ def answers():
     return Answers(None)
 
 
-def test_two_numbers_never_share_a_person(answers):
+@pytest.mark.parametrize("second", [BLUE, RED])
+def test_two_numbers_never_share_a_person(answers, second):
+    """Also of two in the same clothes."""
     track = tracking.Tracker(answers)
-    assert set(follow(track, answers, [(200, RED), (500, BLUE)], 0)) == {0, 1}
+    assert set(follow(track, answers, [(200, RED), (500, second)], 0)) == {0, 1}
     # Both squares reach the only one who is there.
     track._tracks[1].answer = dataclasses.replace(
         track._tracks[1].answer, next_square=squares.Square(220, 150, 260)
     )
     assert set(follow(track, answers, [(210, RED)], 0.1)) == {0}
-    assert set(follow(track, answers, [(210, RED), (520, BLUE)], 0.2)) == {0}
+    assert set(follow(track, answers, [(210, RED), (520, second)], 0.2)) == {0}
     # Whoever is lost is soon looked for.
     for step in range(tracking.SOON):
-        people = [(210, RED), (520, BLUE)]
+        people = [(210, RED), (520, second)]
         numbers = follow(track, answers, people, 0.3 + step / 10)
     assert set(numbers) == {0, 1}
     assert abs(numbers[1].square.x - 520) < 1
