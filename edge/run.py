@@ -322,8 +322,7 @@ class Track:
         count, self.previous_s = len(outputs["joints"]), seconds
         self.mesh = points[count:], pixels[count:], depth
         rotmats = np.float64(rotations).reshape(-1, 3, 3)
-        # Rodrigues takes the nearest rotation first.
-        rotvecs = [cv2.Rodrigues(rotmat)[0] for rotmat in rotmats]
+        rotvecs = [cv2.Rodrigues(rotmat)[0] for rotmat in rotmats]  # Nearest.
         fields = {
             "pose_rotvec": np.reshape(rotvecs, (-1, 3)),
             "betas": betas,
@@ -515,15 +514,17 @@ def frames(source):
     fps, start = video.get(cv2.CAP_PROP_FPS), time.monotonic()
     fps = fps if 0 < fps < 1000 else 25.0
     clock, image = Clock(fps), video.read()[1]
-    while image is not None:
+    shape = np.shape(image)
+    while image is not None and image.shape == shape:
         seconds = clock(video.get(cv2.CAP_PROP_POS_MSEC))
         yield seconds if is_file else time.monotonic() - start, image, fps
         image = video.read()[1]
     if not clock.count:
         raise ValueError("no such film or camera, no photos, or not readable")
     fewer = clock.count < 0.98 * video.get(cv2.CAP_PROP_FRAME_COUNT) - 1
-    if not is_file or fewer and is_cut(source):
-        raise ValueError(f"broke off after {clock.count} frames")
+    why = "" if image is None else ": its size changed"
+    if why or not is_file or fewer and is_cut(source):
+        raise ValueError(f"broke off after {clock.count} frames{why}")
 
 
 def run(model, source, stem, follow, save=True, show=False, page=None):
@@ -681,12 +682,11 @@ def main(arguments=None):
             stems[-1] += "-2"
         try:
             os.makedirs(args.out, exist_ok=True)
-            stem = os.path.join(args.out, stems[-1])
             boxes = enumerate([] if finding else _boxes(args, source))
             boxed = {n: Track(box, not args.no_smooth) for n, box in boxes}
             follow = finding.people() if finding else lambda *_, b=boxed: b
             show = (not args.no_overlay, args.show, finding and finding.page)
-            run(model, source, stem, follow, *show)
+            run(model, source, os.path.join(args.out, stems[-1]), follow, *show)
         except ERRORS as error:
             failed = 1
             _say(f"{source}: {error}")

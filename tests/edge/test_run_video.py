@@ -514,3 +514,33 @@ def test_near_people_are_painted_over_far_ones(run, tmp_path, rng, monkeypatch):
     assert len(heights) == 12
     for far, near in zip(heights[::2], heights[1::2], strict=True):
         assert far < 70 < near
+
+
+def test_a_video_that_changes_size_ends_there(run, tmp_path, rng, monkeypatch):
+    people = [(60 + 2 * k, 80, 70) for k in range(6)]
+    frames = [blobs.frame([who], rng) for who in people]
+    film = blobs.film(tmp_path / "film.avi", frames)
+    monkeypatch.setattr(cv2, "VideoCapture", changing(cv2.VideoCapture, 4))
+    status, (line,) = run(film, *flags(people[0]))
+    monkeypatch.undo()
+    assert status == 1 and "after 4 frames: its size changed" in line
+    assert [row["frame"] for row in lines_of(tmp_path)] == [0, 1, 2, 3]
+    assert len(blobs.read(tmp_path / "out" / "film_overlay.mp4")) == 4
+
+
+def changing(capture, count):
+    """A capture whose frames are smaller from frame `count` on."""
+
+    class Changing:
+        def __init__(self, *words):
+            self._video, self._read = capture(*words), 0
+
+        def read(self):
+            success, image = self._video.read()
+            self._read += 1
+            return success, image[:40] if self._read > count else image
+
+        def get(self, what):
+            return self._video.get(what)
+
+    return Changing
