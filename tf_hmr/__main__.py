@@ -213,7 +213,6 @@ def _unread_photos_of(path: pathlib.Path) -> list[pathlib.Path]:
         child
         for child in listing.files(path, "*")
         if child.suffix.lower() in image_files.OTHER_SUFFIXES
-        and not is_video(child)
     ]
 
 

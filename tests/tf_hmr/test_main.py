@@ -317,7 +317,7 @@ def test_folder_without_photos_is_a_failure(run, tmp_path):
     (tmp_path / "empty").mkdir()
     status, lines = run(tmp_path / "empty")
     assert status == 1
-    assert "empty: no photo in this folder" in lines[0]
+    assert "empty: no photo or video in this folder" in lines[0]
 
 
 def test_results_of_equal_stems_do_not_collide(run, tmp_path):

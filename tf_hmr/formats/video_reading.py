@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 SUFFIXES = tuple(
-    ".3gp .avi .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ts .webm .wmv".split()
+    ".3gp .avi .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ts .webm .wmv".split()
 )
 """Endings of files that are videos."""
 
