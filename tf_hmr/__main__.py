@@ -102,7 +102,9 @@ class Failures:
 def main(args: Args) -> int:
     """Runs the command; returns its exit status, 0 when nothing failed."""
     failures = Failures()
-    files = list_photos(args.photos, failures)
+    # With boxes or a network of one's own, videos beside photos are passed by.
+    by_landmarks = not (args.weights or args.box or args.boxes)
+    files = list_photos(args.photos, failures, by_landmarks)
     videos = [path for path in files if is_video(path)]
     photos = [path for path in files if not is_video(path)]
     run = video_run = box_file = None
@@ -164,7 +166,9 @@ def check(args: Args, videos: list[pathlib.Path]) -> None:
 
 
 def list_photos(
-    paths: tuple[pathlib.Path, ...], failures: Failures
+    paths: tuple[pathlib.Path, ...],
+    failures: Failures,
+    with_videos: bool = True,
 ) -> list[pathlib.Path]:
     """Lists the photos and videos of files and folders, each once, in order.
 
@@ -180,27 +184,30 @@ def list_photos(
                     f"{image_files.CONVERT}."
                 )
         with failures.caught():
-            for photo in _photos_of(path):
+            for photo in _photos_of(path, with_videos):
                 photos.setdefault(os.path.realpath(photo), photo)
     return list(photos.values())
 
 
-def _photos_of(path: pathlib.Path) -> list[pathlib.Path]:
+def _photos_of(path: pathlib.Path, with_videos: bool) -> list[pathlib.Path]:
     if not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such photo, video or folder.")
         return [path]
+    suffixes = image_files.SUFFIXES
+    if with_videos:
+        suffixes += video_reading.SUFFIXES
     photos = [
         child
         for child in listing.files(path, "*")
-        if child.suffix.lower() in image_files.SUFFIXES + video_reading.SUFFIXES
+        if child.suffix.lower() in suffixes
         # A link to nothing is named by its reader.
         and (child.is_file() or not child.exists())
     ]
     if not photos:
         raise ValueError(
             f"{path}: no photo or video in this folder; expected files ending "
-            f"in {', '.join(image_files.SUFFIXES + video_reading.SUFFIXES)}."
+            f"in {', '.join(suffixes)}."
         )
     return photos
 
