@@ -30,14 +30,17 @@ from training.data.pipeline import (
 )
 from training.data.records import callback_errors, mocap, records_folder
 from training.engine import (
+    best_model,
     checkpoints,
     cluster,
     devices,
     exit_status,
     loop,
+    model_selection,
     provenance,
     signals,
     workdir,
+    write_errors,
 )
 from training.engine import step as steps
 from training.evaluation import evaluator, protocols
@@ -58,7 +61,7 @@ ERRORS = (
     OSError,
     ValueError,
     loop.NonFiniteError,
-    loop.UnwrittenError,
+    write_errors.UnwrittenError,
     checkpoints.NoCheckpointError,
 )
 
@@ -146,7 +149,7 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
         validation(data, loaded.faces),
         options.workdir,
     )
-    return options.workdir / loop.BEST_FOLDER
+    return options.workdir / best_model.FOLDER
 
 
 def dataset_maker(
@@ -278,7 +281,7 @@ def validation(data: config.Data, faces: np.ndarray):
             source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
         )
 
-    def evaluate(method: methods.Method) -> loop.Evaluation:
+    def evaluate(method: methods.Method) -> model_selection.Evaluation:
         dataset = dataset_of(method.image_size, method.config.crop_scale)
         values = evaluator.measure(method, dataset, protocol).summary()
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
@@ -286,7 +289,7 @@ def validation(data: config.Data, faces: np.ndarray):
             ("", visualization.example(batch, prediction, row, faces))
             for row in range(min(PICTURES, len(batch["image"])))
         ]
-        return loop.Evaluation(
+        return model_selection.Evaluation(
             values["mpjpe_mm"], values, visualization.sheet(rows)
         )
 

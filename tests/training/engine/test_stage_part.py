@@ -21,7 +21,13 @@ from tf_hmr.networks import dropout
 from training import config
 from training.data.pipeline import batches
 from training.data.records import mocap
-from training.engine import checkpoints, devices, loop, run_log
+from training.engine import (
+    checkpoints,
+    devices,
+    loop,
+    model_selection,
+    run_log,
+)
 from training.engine import step as steps
 from training.tasks import fit as task
 
@@ -107,7 +113,7 @@ def test_the_part_alone_moves_and_nothing_is_measured(tmp_path, body):
 
     def evaluate(model):
         measured.append(model.spread.size.kernel.numpy())
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     experiment = dataclasses.replace(
         write_poses(tmp_path / "poses"), stages=toy_method.STAGES[:1]
@@ -154,7 +160,7 @@ def test_a_part_that_sees_images_is_measured(tmp_path, body):
 
     def evaluate(model):
         steps_measured.append(1)
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     keras.utils.set_random_seed(3)
     model = toy_method.Model(toy_method.Config(), body)
