@@ -140,6 +140,7 @@ def _metrics(
         BATCH,
         method.image_size,
         method.config.crop_scale,
+        crop_m=getattr(method.config, "crop_m", 0.0),
     )
     metrics = evaluation["metrics"] | {
         "parameters": evaluation["parameters"],

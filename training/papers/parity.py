@@ -279,6 +279,12 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return str(error)
     if configuration.get("method_name") != requirements.method:
         return f"of the method {configuration.get('method_name')!r}"
+    output = content.get("output", "")
+    if output != requirements.output:
+        parts = [f"the output {o!r}" if o else "its answer" for o in (
+            output, requirements.output
+        )]
+        return f"of {parts[0]}, not of {parts[1]}"
     experiment = content.get("experiment")
     if experiment and experiment != requirements.experiment:
         return (
@@ -366,6 +372,8 @@ def commands(requirements: paper_tables.Requirements) -> tuple[str, ...]:
     train += [*requirements.options, "--workdir", folder]
     measure = ["python", "-m", "training.evaluate", "--weights", folder]
     measure += ["--protocol", requirements.protocol]
+    if requirements.output:
+        measure += ["--output", requirements.output]
     return shlex.join(train), shlex.join(measure)
 
 

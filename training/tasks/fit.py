@@ -172,9 +172,15 @@ def dataset_maker(
             step,
             method.config.crop_scale,
             images="image" in method.input_names,
+            crop_m=crop_m(method),
         )
 
     return make_dataset
+
+
+def crop_m(method: methods.Method) -> float:
+    """Side of a method's crops in metres, where that is known; 0: nowhere."""
+    return getattr(method.config, "crop_m", 0.0)
 
 
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
@@ -273,13 +279,19 @@ def validation(data: config.Data, faces: np.ndarray):
 
     # Made once: each one keeps its callbacks in memory for ever.
     @functools.cache
-    def dataset_of(image_size: int, crop_scale: float) -> tf.data.Dataset:
+    def dataset_of(
+        image_size: int, crop_scale: float, metres: float
+    ) -> tf.data.Dataset:
         return batches.eval_dataset(
-            source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
+            *(source, EVALUATION_BATCH, image_size, crop_scale),
+            data.max_bad_share,
+            crop_m=metres,
         )
 
     def evaluate(method: methods.Method) -> loop.Evaluation:
-        dataset = dataset_of(method.image_size, method.config.crop_scale)
+        dataset = dataset_of(
+            method.image_size, method.config.crop_scale, crop_m(method)
+        )
         values = evaluator.measure(method, dataset, protocol).summary()
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
         rows = [

@@ -1,0 +1,13 @@
+r"""Omega by L_R, then L_R + L_SMPL (Table 1: Omega_smpl).
+
+    python -m training.fit smplr_pose_smpl --records /data/records
+    python -m training.evaluate --weights runs/smplr_pose_smpl \
+        --protocol surreal_smplr_val --output pose
+
+Its training is that of smplr_shn. One run serves for both, with
+--experiment smplr_pose_smpl when it is measured.
+"""
+
+from training.recipes import smplr_recipe
+
+EXPERIMENT = smplr_recipe.part_by_part()

@@ -1,0 +1,10 @@
+r"""The volumetric hourglass alone, and what reads it (Table 1: SHN).
+
+    python -m training.fit smplr_shn --records /data/records
+    python -m training.evaluate --weights runs/smplr_shn \
+        --protocol surreal_smplr_val --output cnn
+"""
+
+from training.recipes import smplr_recipe
+
+EXPERIMENT = smplr_recipe.part_by_part()
