@@ -41,8 +41,8 @@ def test_a_crop_shows_two_and_a_half_metres_about_the_mean_joint():
     for box, middle in zip(boxes, mean, strict=True):
         corners = middle[:2] + np.array([[-1, -1], [1, 1]]) * SIDE_M / 2
         seen = corners / middle[2] * 500 + (160, 120) + 0.5
-        assert_close("relative_float32", box[:2], seen[0])
-        assert_close("relative_float32", box[:2] + box[2:], seen[1])
+        assert_close("box_px", box[:2], seen[0])
+        assert_close("box_px", box[:2] + box[2:], seen[1])
 
 
 def test_a_translation_goes_before_the_joints_depth():

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support import pipeline_batches, record_samples
 from tests.support.closeness import assert_close
+from tf_hmr.geometry import crop_pixels
 from training import config
-from training.data.pipeline import scenery
+from training.data.pipeline import augment, pixels, scenery
 from training.data.pipeline.batches import train_dataset
 
 STRONG = config.Augment(
@@ -19,8 +20,12 @@ STRONG = config.Augment(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    """People with dots at their keypoints, whose masks are rectangles."""
+    labels = np.zeros((record_samples.HEIGHT, record_samples.WIDTH), np.uint8)
+    labels[35:105, 50:110] = record_samples.LEFT_PART
+    changes = {"parts": record_samples.png(labels)}
     path = tmp_path_factory.mktemp("records") / "samples"
-    return record_samples.folder(path, 6)
+    return record_samples.spoilt(path, 6, dict.fromkeys(range(6), changes))
 
 
 def batch_of(folder, **changes) -> dict[str, np.ndarray]:
@@ -48,6 +53,7 @@ def test_no_label_moves(folder, plain, changes):
     """
     found = batch_of(folder, **changes)
     assert set(found) == set(plain)
+    assert len(np.unique(plain["parts"])) == 3  # Left is right when mirrored.
     for name in set(plain) - {"image", "example_id"}:
         assert np.abs(found[name] - plain[name]).max() == 0, name
     assert len(set(plain["flip"])) == 2
@@ -64,7 +70,7 @@ def test_no_label_moves(folder, plain, changes):
             covered = (image > 8).mean()
             assert 0.001 < covered < 0.9
             hidden = (image[middle] > 40).mean()
-            assert hidden <= scenery.LARGEST_HIDDEN + 0.2
+            assert hidden <= scenery.LARGEST_HIDDEN + 0.1
 
 
 def test_the_same_step_has_the_same_scenery(folder):
@@ -77,8 +83,6 @@ def test_the_same_step_has_the_same_scenery(folder):
 
 def test_a_share_of_the_pictures_changes():
     options = config.Augment(background=0.3, objects=0.7)
-    from training.data.pipeline import augment
-
     flags = augment.draw(options, [0, 1], 5000).scenery.numpy()
     assert flags[:, 0].mean() == pytest.approx(0.3, abs=0.03)
     assert flags[:, 1].mean() == pytest.approx(0.7, abs=0.03)
@@ -126,10 +130,10 @@ def test_objects_are_pictures_of_a_folder(tmp_path, alpha):
     seen = 0
     for seed in range(12):
         found = scene(IMAGE, PERSON, np.array([0, 1, seed]))
-        covered = np.abs(found.astype(int) - IMAGE).max(axis=2) > 200
-        assert (found[covered] == (30, 200, 10)).all()
-        hidden = covered[PERSON > 0].mean()
-        assert hidden <= scenery.LARGEST_HIDDEN
+        # At its edges the object is mixed with the picture.
+        covered = (found == (30, 200, 10)).all(axis=2)
+        assert covered[PERSON > 0].mean() <= scenery.LARGEST_HIDDEN
+        assert (found == IMAGE).all(axis=2).mean() > 0.2
         seen += covered.any()
     assert seen >= 8
 
@@ -176,16 +180,12 @@ def test_a_mask_of_another_size_is_counted_and_named(tmp_path, caplog):
 
 def test_a_mask_follows_a_reduced_picture():
     """A picture that is four times as large as its crop."""
-    from tf_hmr.geometry import crop_pixels
-
     codes = np.zeros((400, 600), np.uint8)
     codes[100:300, 200:320] = 3
     to_ndc = np.array([[[2 / 400, 0, -1.5], [0, 2 / 400, -1.0]]])
     windows = crop_pixels.visible_window(to_ndc, np.array([[600, 400]]), 50)
     window = crop_pixels.Window(*(field[0] for field in windows))
     mask = scenery.silhouette(record_samples.png(codes), (600, 400), window)
-    from training.data.pipeline import pixels
-
     image = np.repeat(codes[..., None] * 80, 3, axis=2)
     decoded = pixels.decode_window(
         record_samples.jpeg(image), (600, 400), window

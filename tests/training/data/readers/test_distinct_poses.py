@@ -15,7 +15,7 @@ def test_every_pair_differs_and_none_is_left_out_without_need(
     """By the tree, or one by one."""
     monkeypatch.setattr(distinct_poses, "_RECENT", recent)
     poses = distinct_poses.DistinctPoses(LEAST)
-    drawn = rng.normal(0, 0.06, (200, 24, 3))
+    drawn = rng.normal(0, 0.03, (200, 24, 3))
     drawn += rng.normal(0, 5, (200, 1, 3))  # Anywhere before the camera.
     about = drawn - drawn[:, :1]
 
