@@ -178,7 +178,9 @@ class Pictures:
     def __call__(self, batch) -> Sample:
         """Points of labelled people; where not labelled, any finite numbers."""
         images = self._encoder.inputs(batch)
-        maps = self._encoder.maps(self._encoder(images), batch)
+        # Within a training call Keras would else train the batch statistics.
+        volumes = self._encoder(images, training=False)
+        maps = self._encoder.maps(volumes, batch)
         truth = self._encoder.truth(batch)
         flags = truth.labelled
 

@@ -141,51 +141,59 @@ def up3d() -> config.Experiment:
     return dataclasses.replace(experiment, data=data, steps=0)
 
 
-def quick() -> config.Experiment:
-    """SMPLR in minutes of a CPU, on `quick`'s rendered people."""
+def quick(**values) -> config.Experiment:
+    """SMPLR in minutes of a CPU, on `quick`'s rendered people.
+
+    Args:
+        **values: fields of smplr.Config that differ. With
+            learn_from="pictures" all parts are trained alone, as in
+            `part_by_part`.
+    """
     images = quick_recipe.experiment(paired=False, adversary=False)
     batch_size = images.data.batch_size
     part_optim = config.Optim(lr=1e-3, schedule="cosine", clip_norm=1.0)
+    method = smplr.Config(**(_QUICK | values))
+    steps = {
+        "shape": (800, part_optim),
+        "pose": (2500, part_optim),
+        "pose_smpl": (1000, dataclasses.replace(part_optim, lr=3e-4)),
+        "denoiser": (800, part_optim),
+        "encoder": (2500, dataclasses.replace(images.optim, lr=3e-3)),
+    }
+    is_alone = method.learn_from == "pictures"
+    order = _ORDER_ON_PICTURES if is_alone else _ORDER
     return config.Experiment(
-        method=smplr.Config(
-            image_size=64,
-            stacks=1,
-            width=64,
-            bins=8,
-            levels=3,
-            stem=(16, 32, 32),
-            hidden=256,
-            noise=4.0,
-            denoiser_noise=4.0,
-            scale="learned",
-            limbs=0.0,
-            points=10.0,
-        ),
+        method=method,
         data=dataclasses.replace(
             images.data,
             sources=(config.Source("synthetic"),),
             prior_per_image=POSES // batch_size,
         ),
-        before=_parts(
-            {
-                "shape": (800, part_optim),
-                "pose": (2500, part_optim),
-                "pose_smpl": (1000, dataclasses.replace(part_optim, lr=3e-4)),
-                "denoiser": (800, part_optim),
-                "encoder": (
-                    2500,
-                    dataclasses.replace(images.optim, lr=3e-3),
-                ),
-            }
-        ),
+        before=_parts({name: steps[name] for name in order}),
         precision=images.precision,
-        steps=300,
+        steps=0 if is_alone else 300,
         optim=dataclasses.replace(part_optim, lr=3e-4),
         eval_every=1000,
         save_every=400,
         log_every=50,
         steps_per_call=50,
     )
+
+
+_QUICK = {
+    "image_size": 64,
+    "stacks": 1,
+    "width": 64,
+    "bins": 8,
+    "levels": 3,
+    "stem": (16, 32, 32),
+    "hidden": 256,
+    "noise": 4.0,
+    "denoiser_noise": 4.0,
+    "scale": "learned",
+    "limbs": 0.0,
+    "points": 10.0,
+}
 
 
 def _parts(
