@@ -117,9 +117,7 @@ def test_each_trains(name, tiny_records, body, eager):
     experiment = small(name, str(tiny_records / "synthetic"))
     # The body is laid on its points after training alone.
     method = dataclasses.replace(experiment.method, procrustes=False)
-    trained = train(
-        dataclasses.replace(experiment, method=method), body
-    )
+    trained = train(dataclasses.replace(experiment, method=method), body)
     parts = {stage.name for stage in experiment.before}
     left_out = {"pose_smpl"} if name == "smplr_pose" else set()
     last = {"train"} if experiment.steps else set()

@@ -105,8 +105,10 @@ class Encoder(method.Learner):
         Raises:
             ValueError: the scale is to come from bones of flat maps.
         """
-        if scale == "bones" and sizes.backbone == "hourglass" and (
-            sizes.bins == 1
+        if (
+            scale == "bones"
+            and sizes.backbone == "hourglass"
+            and (sizes.bins == 1)
         ):
             raise ValueError(
                 "Maps of bins=1 have no depth, so bones say nothing of the "

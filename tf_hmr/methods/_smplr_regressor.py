@@ -9,7 +9,6 @@ from tf_hmr.geometry import bones, nearest_rotation
 from tf_hmr.methods import _smplr_convention
 from tf_hmr.networks import denoiser, reversed_smpl
 
-
 # Enough for matrices of a network, which are noisy rotations.
 _SQUARINGS = 10
 

@@ -126,7 +126,6 @@ class Config(method.Config):
     """In training end to end: weight of the denoised points, rotations, shape
     and points of the body, each a mean absolute error as when alone."""
 
-
     @property
     def crop_m(self) -> float:
         """Side of the crops in metres; 0 where it is not known."""

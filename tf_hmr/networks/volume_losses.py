@@ -116,8 +116,7 @@ def _sizes(
     _, height, width, channels = logits.shape
     maps, count = soft_argmax.maps_of(channels, bins), points.shape[1]
     if with_limbs and (
-        count not in _COUNTS
-        or maps != count + len(volumetric_hourglass.LIMBS)
+        count not in _COUNTS or maps != count + len(volumetric_hourglass.LIMBS)
     ):
         raise ValueError(
             f"Expected the {len(joints.SMPLR41)} points of joints.SMPLR41, or "

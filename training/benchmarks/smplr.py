@@ -37,6 +37,7 @@ COLUMNS = {
 """Parts, and the groups of their columns in the paper's table."""
 _WITH_PICTURES = ("2d", "volumetric")
 
+
 @dataclasses.dataclass
 class Options:
     """Seconds of a step of SMPLR's parts."""

@@ -45,8 +45,9 @@ def measure(
 ) -> dict[str, float]:
     """Trains Psi and Omega, and measures each.
 
-    Psi takes half of `count` steps. Omega takes `count` steps of L_R. Then one copy takes half as many more with
-    L_SMPL, and another one as many of L_R alone.
+    Psi takes half of `count` steps. Omega takes `count` steps of L_R. Then one
+    copy takes half as many more with L_SMPL, and another one as many of L_R
+    alone.
 
     Args:
         landmarks: whether there are landmarks; without, Psi alone is trained.
@@ -66,6 +67,8 @@ def measure(
         pa_mpjpe_mm of the body's 14 joints; parameters; and seconds of one
         process's training, trained_s.
     """
+    # Each part has a graph of its own: no reason to warn.
+    tf.get_logger().setLevel("ERROR")
     keras.utils.set_random_seed(seed)
     body = Body(BodyData.load("open"), jit=False)
     model = methods.build(

@@ -6,7 +6,6 @@ each must first beat the constant mean pose by that error, or nothing is
 decided. decisions.py decides a comparison from values paired by seed.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,7 +22,6 @@ from training.claims.statements import (
     Claim,
     Comparison,
     Configuration,
-    Constant,
     less,
     less_than_each,
 )
@@ -34,51 +32,65 @@ Configurations = Mapping[str, Mapping[str, Any]]
 
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-CONFIGURATIONS = {
-    "hmr": Configuration("quick"),
-    # Rotation vectors, as in HMR's paper and in HKMR, its opponent.
-    "hmr_rotvec": Configuration(
-        "quick", ("--method.rotation", "rotvec"), occluded=True
-    ),
-    "hmr_unpaired": Configuration("quick_unpaired"),
-    "hmr_no_adversary": Configuration("quick_no_adversary"),
-    "hmr_1_iteration": Configuration("quick", ("--method.iterations", "1")),
-    "hmr_each_supervised": Configuration(
-        "quick", ("--method.supervise", "each")
-    ),
-    "hmr_joint_adversary": Configuration(
-        "quick_unpaired", ("--method.adversary-kind", "joint")
-    ),
-    "hkmr": Configuration("hkmr_quick", occluded=True),
-    "hkmr_no_hierarchy": Configuration(
-        "hkmr_quick", ("--method.no-joint-hierarchy",)
-    ),
-    "hkmr_forward_only": Configuration(
-        "hkmr_quick", ("--method.forward-only",)
-    ),
-    "hkmr_discriminator": Configuration("hkmr_quick_discriminator"),
-    "hkmr_1_outer": Configuration("hkmr_quick", ("--method.outer-steps", "1")),
-    "hkmr_2_outer": Configuration("hkmr_quick", ("--method.outer-steps", "2")),
-    "hkmr_4_outer": Configuration("hkmr_quick", ("--method.outer-steps", "4")),
-    "hkmr_2_inner": Configuration("hkmr_quick", ("--method.inner-passes", "2")),
-    "hkmr_6_inner": Configuration("hkmr_quick", ("--method.inner-passes", "6")),
-    "hmr_rotvec_best_rate": Configuration(
-        "quick", ("--method.rotation", "rotvec"), rates=RATES
-    ),
-    "hkmr_best_rate": Configuration("hkmr_quick", rates=RATES),
-    "hmr_rotvec_true_root": Configuration(
-        "quick_true_root", ("--method.rotation", "rotvec")
-    ),
-    "hkmr_true_root": Configuration("hkmr_quick_true_root"),
-    "spin": Configuration("spin_quick"),
-    "hkmr_mf": Configuration("hkmr_mf_quick"),
-    "hund": Configuration("hund_quick"),
-    "hund_self": Configuration("hund_quick_ss"),
-    "hund_descent": Configuration("hund_quick", searched=100),
-} | {
-    f"hund_{name}": Configuration("hund_quick", meta_loss=name)
-    for name in ("last", "sum", "min", "oi", "max")
-} | smplr_claims.CONFIGURATIONS
+CONFIGURATIONS = (
+    {
+        "hmr": Configuration("quick"),
+        # Rotation vectors, as in HMR's paper and in HKMR, its opponent.
+        "hmr_rotvec": Configuration(
+            "quick", ("--method.rotation", "rotvec"), occluded=True
+        ),
+        "hmr_unpaired": Configuration("quick_unpaired"),
+        "hmr_no_adversary": Configuration("quick_no_adversary"),
+        "hmr_1_iteration": Configuration("quick", ("--method.iterations", "1")),
+        "hmr_each_supervised": Configuration(
+            "quick", ("--method.supervise", "each")
+        ),
+        "hmr_joint_adversary": Configuration(
+            "quick_unpaired", ("--method.adversary-kind", "joint")
+        ),
+        "hkmr": Configuration("hkmr_quick", occluded=True),
+        "hkmr_no_hierarchy": Configuration(
+            "hkmr_quick", ("--method.no-joint-hierarchy",)
+        ),
+        "hkmr_forward_only": Configuration(
+            "hkmr_quick", ("--method.forward-only",)
+        ),
+        "hkmr_discriminator": Configuration("hkmr_quick_discriminator"),
+        "hkmr_1_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "1")
+        ),
+        "hkmr_2_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "2")
+        ),
+        "hkmr_4_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "4")
+        ),
+        "hkmr_2_inner": Configuration(
+            "hkmr_quick", ("--method.inner-passes", "2")
+        ),
+        "hkmr_6_inner": Configuration(
+            "hkmr_quick", ("--method.inner-passes", "6")
+        ),
+        "hmr_rotvec_best_rate": Configuration(
+            "quick", ("--method.rotation", "rotvec"), rates=RATES
+        ),
+        "hkmr_best_rate": Configuration("hkmr_quick", rates=RATES),
+        "hmr_rotvec_true_root": Configuration(
+            "quick_true_root", ("--method.rotation", "rotvec")
+        ),
+        "hkmr_true_root": Configuration("hkmr_quick_true_root"),
+        "spin": Configuration("spin_quick"),
+        "hkmr_mf": Configuration("hkmr_mf_quick"),
+        "hund": Configuration("hund_quick"),
+        "hund_self": Configuration("hund_quick_ss"),
+        "hund_descent": Configuration("hund_quick", searched=100),
+    }
+    | {
+        f"hund_{name}": Configuration("hund_quick", meta_loss=name)
+        for name in ("last", "sum", "min", "oi", "max")
+    }
+    | smplr_claims.CONFIGURATIONS
+)
 
 
 def _implausible(a: str, b: str) -> Comparison:

@@ -25,9 +25,7 @@ CONFIGURATIONS = {
     "smplr": _smplr("smplr_quick"),
     "smplr_alone": _smplr("smplr_quick", *_MORE_ALONE),
     "smplr_parts": _smplr("smplr_quick_parts"),
-    "smplr_no_landmarks": _smplr(
-        "smplr_quick_parts", "--method.no-landmarks"
-    ),
+    "smplr_no_landmarks": _smplr("smplr_quick_parts", "--method.no-landmarks"),
     "smplr_weak": _smplr("smplr_quick_weak"),
     "smplr_lift": _smplr("smplr_quick_parts", "--method.lift"),
     "smplr_final": _smplr(

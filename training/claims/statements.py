@@ -103,12 +103,24 @@ def less(
     effect=0.0,
     metric_b: str = "",
 ) -> Comparison:
+    """States that factor a + effect < b.
+
+    Args:
+        metric: of both sides.
+        a: configuration claimed to have less.
+        b: configuration claimed to have more.
+        text: of Comparison.
+        factor: of Comparison.
+        effect: of Comparison.
+        metric_b: of b where it differs.
+    """
     return Comparison(
         text, (a, metric), (b, metric_b or metric), factor, effect
     )
 
 
 def less_than_each(metric, best, worse, effect) -> tuple[Comparison, ...]:
+    """States that `best` has less than each of `worse`; see less."""
     label = f"{TITLES[metric]} (mm)"
     return tuple(
         less(

@@ -281,9 +281,10 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return f"of the method {configuration.get('method_name')!r}"
     output = content.get("output", "")
     if output != requirements.output:
-        parts = [f"the output {o!r}" if o else "its answer" for o in (
-            output, requirements.output
-        )]
+        parts = [
+            f"the output {o!r}" if o else "its answer"
+            for o in (output, requirements.output)
+        ]
         return f"of {parts[0]}, not of {parts[1]}"
     experiment = content.get("experiment")
     if experiment and experiment != requirements.experiment:

@@ -134,6 +134,7 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     label_checks.check_labels(data, method.needed_labels)
+    label_checks.check_masks(data)
     method.prepare_targets()
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():

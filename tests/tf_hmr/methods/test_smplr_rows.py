@@ -198,9 +198,7 @@ def test_a_body_on_points_is_about_theirs_and_knows_its_own_pelvis(
 def test_without_landmarks_joints_alone_are_found_and_read(body, rng):
     model = method.create("smplr", body, **SMALL, landmarks=False)
     batch = make_batch(rng, size=72)
-    maps = model.encoder.maps(
-        model.encoder(model.encoder.inputs(batch)), batch
-    )
+    maps = model.encoder.maps(model.encoder(model.encoder.inputs(batch)), batch)
     assert maps.points.shape == (4, 23, 3)
     answer = model(model.inputs(batch))
     again = model.body(answer.rotmats, answer.betas)
@@ -212,9 +210,7 @@ def test_without_landmarks_joints_alone_are_found_and_read(body, rng):
     assert float(terms["maps_1"].count[0]) == 23
 
 
-def test_lifted_points_have_the_depth_of_the_denoiser(
-    body, rng, monkeypatch
-):
+def test_lifted_points_have_the_depth_of_the_denoiser(body, rng, monkeypatch):
     """A denoiser that gives all points a depth of 1 m."""
     model = method.create("smplr", body, **SMALL, lift=True)
     batch, points = truly_found(model, rng, monkeypatch)

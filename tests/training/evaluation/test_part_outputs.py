@@ -80,7 +80,9 @@ def test_a_moved_body_is_scored_about_two_pelvises(results):
     assert "metrics_about_own_pelvis" not in results["cnn"]
 
 
-def test_about_its_own_pelvis_it_is_the_bodys_answer(folder, body_data, tiny_records):
+def test_about_its_own_pelvis_it_is_the_bodys_answer(
+    folder, body_data, tiny_records
+):
     """As the whole method is scored, which turns its body likewise."""
     from training import config
     from training.data.pipeline import batches

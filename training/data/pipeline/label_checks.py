@@ -47,3 +47,29 @@ def check_labels(data: config.Data, kinds: Sequence[str]) -> None:
             f"gives it any ({mix}). Add one with labels={choice!r} whose "
             "records have them."
         )
+
+
+def check_masks(data: config.Data) -> None:
+    """Refuses other backgrounds where no source has a mask of its people.
+
+    One record stands for its folder.
+
+    Args:
+        data: `records` of each source is the path of a records folder.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records; or no source has
+            parts.
+    """
+    if not data.augment.background:
+        return
+    for s in data.sources:
+        stored = shards.Records(s.records, s.split, s.shards)
+        if schema.decode(stored.read(0)).has("parts"):
+            return
+    names = ", ".join(source.records for source in data.sources)
+    raise ValueError(
+        "data.augment.background replaces what is around a person's mask, "
+        f"which the records of {names} do not have (the first was looked at). "
+        "Set it to 0, or take records with parts."
+    )

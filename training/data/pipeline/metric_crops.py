@@ -88,7 +88,7 @@ def _middles(fields: Batch, squares: tf.Tensor) -> tf.Tensor:
 
 
 def _mean(points: tf.Tensor, flags: tf.Tensor) -> tf.Tensor:
-    """(B, C) means of the flagged points of (B, K, C); 0 where there is none."""
+    """(B, C) means of the flagged points (B, K, C); 0 where there is none."""
     total = tf.reduce_sum(tf.where(flags > 0, points, 0.0), axis=1)
     count = tf.reduce_sum(tf.cast(flags > 0, tf.float32), axis=1)
     return tf.math.divide_no_nan(total, count)

@@ -157,7 +157,9 @@ class Crops:
 
         def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_window(image, size, window)
-            decoded = self._changed(decoded, stored[1][i], size, window, drawn[i])
+            decoded = self._changed(
+                decoded, stored[1][i], size, window, drawn[i]
+            )
             crops[i] = pixels.warp_window(decoded, window, self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
@@ -183,7 +185,9 @@ class Crops:
 
         def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_window(image, size, window)
-            decoded = self._changed(decoded, stored[1][i], size, window, drawn[i])
+            decoded = self._changed(
+                decoded, stored[1][i], size, window, drawn[i]
+            )
             canvas[i, : decoded.shape[0], : decoded.shape[1]] = decoded
             filled[i], to_canvas[i] = window.size, window.from_crop
 

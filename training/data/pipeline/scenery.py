@@ -103,8 +103,7 @@ class Scenery:
         return image
 
     def _object(self, rng, side: int, box) -> tuple[np.ndarray, np.ndarray]:
-        """Cover (side, side), 255 where it hides, and colours (side, side, 3).
-        """
+        """Cover (side, side), 255 where it hides, and RGB (side, side, 3)."""
         if not self._objects:
             return appearance.occluder(rng, side, box)
         picture = _pick(rng, self._objects)
@@ -115,9 +114,7 @@ class Scenery:
         return _placed(rng, picture, side, box)
 
 
-def silhouette(
-    png: bytes, size: tuple[int, int], window
-) -> np.ndarray | None:
+def silhouette(png: bytes, size: tuple[int, int], window) -> np.ndarray | None:
     """The person's mask in the pixels of a window of the image.
 
     Args:
@@ -200,7 +197,9 @@ def _pick(rng: np.random.Generator, paths: list[Path]) -> np.ndarray:
 def _read(path: Path) -> np.ndarray:
     image = image_files.decode(path.read_bytes(), cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8:
-        image = cv2.convertScaleAbs(image, alpha=255.0 / np.iinfo(image.dtype).max)
+        image = cv2.convertScaleAbs(
+            image, alpha=255.0 / np.iinfo(image.dtype).max
+        )
     if image.ndim == 2 or image.shape[2] == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     elif image.shape[2] == 4:

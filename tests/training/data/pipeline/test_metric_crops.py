@@ -17,7 +17,12 @@ SIDE_M = 2.5
 def fields(count=3, **changes):
     """As of parsing.parse: people at 4 m, whose joints are before a camera."""
     rng = np.random.default_rng(1)
-    points = rng.normal(0, 0.3, (count, len(joints.KEYPOINTS), 4)) + (0, 0, 4, 0)
+    points = rng.normal(0, 0.3, (count, len(joints.KEYPOINTS), 4)) + (
+        0,
+        0,
+        4,
+        0,
+    )
     points[..., 3] = 1
     focal, centre = np.array([500.0, 500.0]), np.array([160.0, 120.0])
     pixels = points[..., :2] / points[..., 2:3] * focal + centre
@@ -90,14 +95,10 @@ def test_batches_are_cut_so_and_their_cameras_say_it(tmp_path):
     assert metric_crops.has_distance(
         schema.decode(batches.shards.Records(str(path), "train").read(0))
     )
-    batch = next(
-        iter(batches.eval_dataset(source, 4, 64, crop_m=SIDE_M))
-    )
+    batch = next(iter(batches.eval_dataset(source, 4, 64, crop_m=SIDE_M)))
     scale = batch["intrinsics"][:, 0] / batch["depth"][:, 0]
     assert_close("relative_float32", scale, np.full(4, 2 / SIDE_M))
-    assert_close(
-        "relative_float32", batch["depth"][:, 0], np.arange(3.0, 7.0)
-    )
+    assert_close("relative_float32", batch["depth"][:, 0], np.arange(3.0, 7.0))
 
 
 def test_a_record_without_distance_is_known():

@@ -145,9 +145,7 @@ def test_a_folder_without_pictures_is_one_line(tmp_path):
         (tmp_path / "no", "is no folder"),
     ):
         with pytest.raises(FileNotFoundError, match=problem) as raised:
-            scenery.Scenery(
-                config.Augment(background=1, backgrounds=str(path))
-            )
+            scenery.Scenery(config.Augment(background=1, backgrounds=str(path)))
         assert "data.augment.backgrounds" in str(raised.value)
         assert "\n" not in str(raised.value)
     # A folder that is not used is not looked at.
