@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import method
+from tf_hmr import method, method_config
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import listing
@@ -342,6 +342,9 @@ def missing_code(requirements: paper_tables.Requirements) -> str:
     if parse_experiment(requirements.experiment, requirements.options) is None:
         words = shlex.join(requirements.options)
         return f"the experiment {requirements.experiment!r} has no {words}"
+    outputs = method_config.module(requirements.method).Model.outputs
+    if requirements.output and requirements.output not in outputs:
+        return f"{requirements.method!r} has no output {requirements.output!r}"
     readings = (requirements.protocol, *requirements.other_protocols)
     for name in filter(None, readings):
         if name not in protocols.names():
