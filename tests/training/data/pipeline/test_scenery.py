@@ -200,3 +200,19 @@ def test_a_service_is_refused(folder):
     )
     with pytest.raises(ValueError, match=r"data\.service"):
         train_dataset(data.sources, data, 96)
+
+
+@pytest.mark.parametrize(("share", "is_added"), [(0.45, True), (0.55, False)])
+def test_an_object_hides_half_of_the_person_at_most(
+    monkeypatch, share, is_added
+):
+    cover = np.zeros((80, 80), np.uint8)
+    # The person is 35 pixels high.
+    cover[: 15 + round(share * 35)] = 255
+    colours = np.full((80, 80, 3), 7, np.uint8)
+    monkeypatch.setattr(
+        scenery.appearance, "occluder", lambda *_: (cover, colours)
+    )
+    scene = scenery.Scenery(config.Augment(objects=1))
+    found = scene(IMAGE, PERSON, np.array([0, 1, 5]))
+    assert (found != IMAGE).any() == is_added
