@@ -210,8 +210,8 @@ def train_dataset(
         fields = parsing.parse(tf.ensure_shape(serialized, [share]))
         boxes = metric_crops.boxes(fields, crop_scale, crop_m)
         to_ndc = augment.image_to_ndc(augmentation, boxes)
-        drawn = [to_ndc, augmentation.flip, augmentation.scenery]
-        decoded, good = _decoded_images(decode, crops, fields, drawn, share)
+        arrays = [to_ndc, augmentation.flip, augmentation.scenery]
+        decoded, good = _decoded_images(decode, crops, fields, arrays, share)
         parts = decoded.pop("parts")
         shown = {
             kind: good

@@ -47,8 +47,8 @@ def distances(fields: Batch) -> tf.Tensor:
     mean = _mean(joints3d, valid)[:, 2] * fields["has_joints3d"]
     mean = tf.where(mean > NEAREST_M, mean, 0.0)
     stored = fields["translation"][:, 2]
-    known = tf.reduce_all(fields["intrinsics"][:, :2] > 0, axis=1)
-    return tf.where(known, tf.where(stored > 0, stored, mean), 0.0)
+    has_focal = tf.reduce_all(fields["intrinsics"][:, :2] > 0, axis=1)
+    return tf.where(has_focal, tf.where(stored > 0, stored, mean), 0.0)
 
 
 def has_distance(example) -> bool:

@@ -152,24 +152,24 @@ class Crops:
 
     def augmented(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Augmented crops (B, S, S, 3); the last arguments: flips, scenery."""
-        *stored, flips, drawn = arrays
+        *stored, flips, draws = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
 
         def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_window(image, size, window)
             decoded = self._changed(
-                decoded, stored[1][i], size, window, drawn[i]
+                decoded, stored[1][i], size, window, draws[i]
             )
             crops[i] = pixels.warp_window(decoded, window, self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
 
-    def _changed(self, decoded, parts: bytes, size, window, drawn):
+    def _changed(self, decoded, parts: bytes, size, window, draws):
         """The pixels of a window with another background, or an object."""
-        if self._scene is None or not drawn[:2].any():
+        if self._scene is None or not draws[:2].any():
             return decoded
         mask = scenery.silhouette(parts, size, window)
-        return self._scene(decoded, mask, drawn)
+        return self._scene(decoded, mask, draws)
 
     def canvases(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """canvas, filled, to_canvas of warp.finish; last: flips, scenery.
@@ -177,7 +177,7 @@ class Crops:
         They have the resolution of the crops, but are not yet rotated and
         flipped.
         """
-        *stored, flips, drawn = arrays
+        *stored, flips, draws = arrays
         side = warp.canvas_side(self.side)
         canvas = _zeros(len(flips), side, side, 3)
         filled = np.ones((len(flips), 2), np.float32)
@@ -186,7 +186,7 @@ class Crops:
         def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_window(image, size, window)
             decoded = self._changed(
-                decoded, stored[1][i], size, window, drawn[i]
+                decoded, stored[1][i], size, window, draws[i]
             )
             canvas[i, : decoded.shape[0], : decoded.shape[1]] = decoded
             filled[i], to_canvas[i] = window.size, window.from_crop

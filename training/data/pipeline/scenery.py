@@ -54,21 +54,21 @@ class Scenery:
         )
 
     def __call__(
-        self, image: np.ndarray, mask: np.ndarray | None, drawn: np.ndarray
+        self, image: np.ndarray, mask: np.ndarray | None, draws: np.ndarray
     ) -> np.ndarray:
-        """Replaces the background and adds an object, as is drawn.
+        """Replaces the background and adds an object, as drawn.
 
         Args:
             image: (h, w, 3) uint8 RGB.
             mask: (h, w) uint8, 255 on the person; None where not known, and
                 the background stays.
-            drawn: (3,) integers: whether to replace the background, whether
+            draws: (3,) integers: whether to replace the background, whether
                 to add an object, and the seed of both.
 
         Returns:
             (h, w, 3) uint8 RGB.
         """
-        replaces, adds, seed = (int(number) for number in drawn)
+        replaces, adds, seed = (int(number) for number in draws)
         rng = np.random.default_rng(seed)
         if replaces and mask is not None and mask.any():
             image = _blend(self._background(rng, mask.shape), image, mask)
@@ -111,7 +111,7 @@ class Scenery:
             # Without a shape of its own: a made-up one, of its texture.
             cover, _ = appearance.occluder(rng, side, box)
             return cover, _filled(rng, picture, side, side)
-        return _placed(rng, picture, side, box)
+        return _cut_out(rng, picture, side, box)
 
 
 def silhouette(png: bytes, size: tuple[int, int], window) -> np.ndarray | None:
@@ -158,21 +158,21 @@ def pictures(folder: Path, field: str) -> list[Path]:
     Raises:
         FileNotFoundError: there is no such folder, or no picture in it.
     """
-    found = []
+    paths = []
     if folder.is_dir():
-        found = [
+        paths = [
             path
             for path in listing.files(folder, "**/*")
             if path.suffix.lower() in image_files.SUFFIXES
         ]
-    if not found:
+    if not paths:
         problem = "holds no picture" if folder.is_dir() else "is no folder"
         raise FileNotFoundError(
             f"data.augment.{field}: {folder} {problem}, expected files such as "
             f"{', '.join(image_files.SUFFIXES[:3])}. Name a folder of pictures "
             "without people, or leave it empty for made-up ones."
         )
-    return found
+    return paths
 
 
 def _pick(rng: np.random.Generator, paths: list[Path]) -> np.ndarray:
@@ -226,7 +226,7 @@ def _filled(rng, picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _placed(rng, picture: np.ndarray, side: int, box):
+def _cut_out(rng, picture: np.ndarray, side: int, box):
     """A cut-out somewhere in a box: cover (side, side) and colours."""
     x, y, width, height = (float(number) for number in box)
     tall, wide = picture.shape[:2]
