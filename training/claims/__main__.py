@@ -62,7 +62,11 @@ def listing(out: Path) -> str:
         state = "not run"
         if path.is_file():
             state = _stored_state(path)
-        lines.append(f"{name:<8} {state:<16} {claim.text} ({claim.source})")
+        cost = rules.cost(claim)
+        needed = f"; {cost}" if cost and not path.is_file() else ""
+        lines.append(
+            f"{name:<8} {state:<16} {claim.text} ({claim.source}{needed})"
+        )
     return "\n".join(lines)
 
 

@@ -410,6 +410,17 @@ def verdict(
     return Verdict(state, (*failed, *lines))
 
 
+def cost(claim: Claim) -> str:
+    """What the networks of a claim take, in words; "" if not measured."""
+    networks = [CONFIGURATIONS[name] for name in claim.configurations]
+    minutes = [network.minutes for network in networks]
+    if not all(minutes):
+        return ""
+    count = decisions.MIN_SEEDS * len(networks)
+    mean = sum(minutes) / len(minutes)
+    return f"{count} networks of {mean:g} minutes of a core each"
+
+
 def constant_of(metric: str, constants: Mapping[str, float]) -> float:
     """The mean pose's metric, as measured or else of CONSTANTS."""
     if metric in constants:

@@ -7,10 +7,17 @@ from training.claims.statements import (
     less,
 )
 
+_MINUTES = 16
+"""Of smplr_quick (docs/smplr.md); its variants were not timed."""
+
 
 def _smplr(experiment: str, *options: str) -> Configuration:
     return Configuration(
-        experiment, options, outputs=("cnn", "denoised"), own_steps=True
+        experiment,
+        options,
+        outputs=("cnn", "denoised"),
+        own_steps=True,
+        minutes=_MINUTES,
     )
 
 

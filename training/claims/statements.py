@@ -56,6 +56,9 @@ class Configuration:
     own_steps: bool = False
     """Whether the experiment's steps stay as they are: it has stages."""
 
+    minutes: float = 0.0
+    """Minutes of a core that one run takes; 0: not measured."""
+
     @property
     def has_pictures(self) -> bool:
         """Whether an experiment is trained."""

@@ -30,7 +30,8 @@ def draw(options: Options) -> int:
         data = config.Data(
             (source,), options.count, augment, prior="", seed=options.seed
         )
-        label_checks.check_masks(data)
+        if missing := label_checks.missing_masks(data):
+            raise ValueError(missing)
         dataset = batches.train_dataset(data.sources, data, options.image_size)
         batch = warp.finish(next(iter(dataset)), options.image_size)
         panels.append({k: v.numpy() for k, v in batch.items()})

@@ -134,7 +134,8 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     label_checks.check_labels(data, method.needed_labels)
-    label_checks.check_masks(data)
+    if missing := label_checks.missing_masks(data):
+        logging.warning(missing)
     method.prepare_targets()
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():

@@ -102,3 +102,14 @@ def test_networks_learn_without_pictures(tiny_records):
         assert more[name] < few[name]
     assert more["moved_mm"] < more["body_mm"]
     assert all(np.isfinite(value) for value in more.values())
+
+
+def test_what_was_not_run_says_what_it_takes(tmp_path, capsys):
+    assert claims.main(["--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if line.startswith("smplr-8 "))
+    assert "not run" in line
+    assert "10 networks of 16 minutes of a core each" in line
+    plant(tmp_path)
+    assert agrees(tmp_path, "smplr-5") is True
+    assert rules.cost(rules.CLAIMS["smplr-5"]) == ""
