@@ -63,9 +63,9 @@ def listing(out: Path) -> str:
         if path.is_file():
             state = _stored_state(path)
         cost = rules.cost(claim)
-        needed = f"; {cost}" if cost and not path.is_file() else ""
+        price = f"; {cost}" if cost and not path.is_file() else ""
         lines.append(
-            f"{name:<8} {state:<16} {claim.text} ({claim.source}{needed})"
+            f"{name:<8} {state:<16} {claim.text} ({claim.source}{price})"
         )
     return "\n".join(lines)
 

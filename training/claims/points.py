@@ -122,12 +122,12 @@ def _errors(
         noisy = tf.cast(true + shift, tf.float32)
         noisy = noisy - model.encoder.root(noisy)
         numbers = model.regressor.shape_numbers(noisy)
-        found = {"shape_mm": model.points(rotmats, numbers[:, :-1])[0]}
+        posed = {"shape_mm": model.points(rotmats, numbers[:, :-1])[0]}
         for name, weights in trained.items():
             model.regressor.pose.set_weights(weights)
             pose = _pose(model, noisy)
-            found[f"{name}_mm"] = model.points(pose, betas)[0]
-        errors = {k: _error(v, true) for k, v in found.items()}
+            posed[f"{name}_mm"] = model.points(pose, betas)[0]
+        errors = {k: _error(v, true) for k, v in posed.items()}
         if trained:
             errors |= _of_bodies(model, pose, numbers, noisy, true, keypoints)
         rows.append(errors)
@@ -158,15 +158,15 @@ def _of_bodies(model, pose, numbers, noisy, true, keypoints):
     weights = model.point_weights
     turn = nearest_rotation.aligning_rotation(body, noisy, weights)[:, 0]
     middle = nearest_rotation.weighted_mean(body, weights)
-    turned = tf.matmul(body - middle, turn, transpose_b=True)
-    moved = turned + nearest_rotation.weighted_mean(noisy, weights)
+    rotated = tf.matmul(body - middle, turn, transpose_b=True)
+    aligned = rotated + nearest_rotation.weighted_mean(noisy, weights)
     # The body's own pelvis is at its origin before it is moved.
-    pelvis = moved - (turned - tf.matmul(-middle, turn, transpose_b=True))
+    pelvis = aligned - (rotated - tf.matmul(-middle, turn, transpose_b=True))
     names = list(joints.select(joints.LSP14, of=model.joint_names))
     return {
         "body_mm": _error(body, true),
-        "moved_mm": _error(moved, true),
-        "moved_own_mm": _error(moved - pelvis, true),
+        "moved_mm": _error(aligned, true),
+        "moved_own_mm": _error(aligned - pelvis, true),
         "pa_mpjpe_mm": metrics.pa_mpjpe_mm(
             joints14.numpy()[:, names], keypoints.numpy()[:, names]
         ),
