@@ -7,7 +7,7 @@ r"""Times a step of SMPLR's parts beside the paper's Table 5.
 
 Parts are the 2D hourglass, the volumetric one, the denoiser, and SMPLR: all
 that reads a body from points, with the body on top. Train is a step with
-gradients and Adam, of SMPLR one of denoiser and Psi and one of Omega with
+gradients and Adam, which also draws the bodies of networks without pictures, of SMPLR one of denoiser and Psi and one of Omega with
 L_SMPL; test goes forward alone. Seconds are the processor's on one thread, the
 time on an idle machine, or with --gpu the clock's. Input is random and in
 memory. The paper's figures are of a GTX 1080 Ti. Both hourglasses of five
@@ -77,6 +77,8 @@ def run(options: Options) -> list[dict]:
         _peers.one_core()
     import tensorflow as tf
 
+    # Each part has a graph of its own: no reason to warn.
+    tf.get_logger().setLevel("ERROR")
     if options.gpu and not tf.config.get_visible_devices("GPU"):
         raise ValueError("--gpu: TensorFlow sees no GPU. Leave it out.")
     cells = []
