@@ -8,7 +8,7 @@ r"""Times a step of SMPLR's parts beside the paper's Table 5.
 Parts are the 2D hourglass, the volumetric one, the denoiser, and SMPLR: all
 that reads a body from points, with the body on top. Train is a step with
 gradients and Adam, of SMPLR one of the denoiser, of Psi and of Omega with
-L_SMPL each; steps without pictures also draw their bodies. Test goes forward alone.
+L_SMPL each; steps without pictures also draw their bodies. Test goes forward.
 Seconds are the processor's on one thread, the time on an idle machine, or with
 --gpu the clock's. Input is random and in memory. The paper's figures are of a
 GTX 1080 Ti.
