@@ -137,6 +137,8 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     label_checks.check_labels(data, method.needed_labels)
+    if missing := label_checks.missing_masks(data):
+        logging.warning(missing)
     method.prepare_targets()
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():
@@ -175,9 +177,15 @@ def dataset_maker(
             step,
             method.config.crop_scale,
             images="image" in method.input_names,
+            crop_m=crop_m(method),
         )
 
     return make_dataset
+
+
+def crop_m(method: methods.Method) -> float:
+    """Side of a method's crops in metres, where that is known; 0: nowhere."""
+    return getattr(method.config, "crop_m", 0.0)
 
 
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
@@ -276,13 +284,22 @@ def validation(data: config.Data, faces: np.ndarray):
 
     # Made once: each one keeps its callbacks in memory for ever.
     @functools.cache
-    def dataset_of(image_size: int, crop_scale: float) -> tf.data.Dataset:
+    def dataset_of(
+        image_size: int, crop_scale: float, metres: float
+    ) -> tf.data.Dataset:
         return batches.eval_dataset(
-            source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
+            source,
+            EVALUATION_BATCH,
+            image_size,
+            crop_scale,
+            data.max_bad_share,
+            crop_m=metres,
         )
 
     def evaluate(method: methods.Method) -> model_selection.Evaluation:
-        dataset = dataset_of(method.image_size, method.config.crop_scale)
+        dataset = dataset_of(
+            method.image_size, method.config.crop_scale, crop_m(method)
+        )
         values = evaluator.measure(method, dataset, protocol).summary()
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
         rows = [

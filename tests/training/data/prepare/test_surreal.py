@@ -156,3 +156,33 @@ def test_damaged_clips_are_counted(tmp_path, scenes):
     wrong = {"segm_1": np.full((240, 320), 25), "segm_2": np.zeros((9, 9))}
     scipy.io.savemat(segments, wrong)
     assert [each.parts for each in read(film)] == [b""] * 3
+
+
+def test_a_subset_has_poses_that_all_differ(film, tmp_path, capsys):
+    """At 150 mm all three people; at 10 m the first alone."""
+    root = tmp_path / "root"
+    folder = root / "cmu" / "train" / "run0" / "x"
+    folder.mkdir(parents=True)
+    for path in film.parent.glob(f"{film.stem}*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    counts = []
+    for millimetres in (150.0, 10_000.0):
+        options = surreal.Options(
+            root, tmp_path / f"{millimetres:g}", distinct_mm=millimetres
+        )
+        options.workers = 1
+        surreal.run(options)
+        report = records_folder.read_report(options.out)
+        counts.append(report["splits"]["train"]["count"])
+        command = report["splits"]["train"]["command"]
+        assert f"--distinct-mm {millimetres}" in command
+    assert counts == [3, 1]
+    assert "1 poses differ by 10000 mm" in capsys.readouterr().out
+
+
+def test_a_negative_distance_is_refused(tmp_path, film):
+    root = tmp_path / "root"
+    (root / "cmu" / "train").mkdir(parents=True)
+    options = surreal.Options(root, tmp_path / "out", distinct_mm=-1.0)
+    with pytest.raises(ValueError, match="--distinct-mm -1"):
+        surreal.run(options)
