@@ -106,6 +106,7 @@ def test_a_lost_file_of_a_stopped_run_is_made_again(made, tmp_path):
         assert again[part] == report[part], part
 
 
+@pytest.mark.usefixtures("fresh_processes")
 def test_a_killed_process_is_told_and_the_run_goes_on(made, tmp_path):
     folder, report = made
     same = options(tmp_path, root=folder / "raw")
