@@ -306,10 +306,12 @@ def batches_from(make_dataset: MakeDataset, step: int, strategy):
     Text stays on the host; devices cannot hold it.
     """
 
+    @steps.no_autograph
+    def without_text(batch):
+        return {k: v for k, v in batch.items() if k != IDS}
+
     def make(context):
-        return make_dataset(step, context).map(
-            lambda batch: {k: v for k, v in batch.items() if k != IDS}
-        )
+        return make_dataset(step, context).map(without_text)
 
     if strategy.num_replicas_in_sync == 1:
         return iter(make(None))

@@ -8,8 +8,8 @@ r"""The lifter, on BlazePose's landmarks of rendered people.
         --out DATA/landmarks
     python -m training.fit lifter --records DATA --workdir runs/lifter
 
-No image is decoded: 12,000 steps of 256 people are ten minutes on two cores that
-others use, too.
+No image is decoded: 12,000 steps of 256 people are ten minutes on two cores
+that others use, too.
 """
 
 from tf_hmr.methods import lifter

@@ -77,12 +77,13 @@ def dataset(
         stored = tf.concat(serialized, axis=0)
         return _prepared(data, layout, stored, crop, image_size)
 
-    examples = tf.data.Dataset.zip(tuple(streams))
-    examples = examples.map(prepare, tf.data.AUTOTUNE).unbatch()
     side = warp.canvas_side(image_size)
-    examples = examples.map(
-        lambda record: _canvas(record, side), tf.data.AUTOTUNE
-    )
+
+    def draw(record: Batch) -> Batch:
+        return _canvas(record, side)
+
+    examples = tf.data.Dataset.zip(tuple(streams))
+    examples = _mapped(_mapped(examples, prepare).unbatch(), draw)
     examples = examples.ignore_errors(log_warning=True)
     batches = examples.batch(data.batch_size // replicas, drop_remainder=True)
     if data.service:
@@ -103,6 +104,12 @@ def dataset(
             )
         )
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _mapped(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
+    # Without autograph, which would spend seconds on reading the function.
+    function = tf.autograph.experimental.do_not_convert(function)
+    return dataset.map(function, tf.data.AUTOTUNE)
 
 
 def check_answers(address: str) -> None:
