@@ -93,7 +93,7 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
     evaluate(method)
     before = used()
     # One thread or descriptor that an evaluation leaves is too many.
-    for _ in range(8):
+    for _ in range(20):
         evaluate(method)
     after = used()
     assert after[0] <= before[0] and after[1] <= before[1] + 4
