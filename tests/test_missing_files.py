@@ -29,6 +29,7 @@ LINES = [
     ("training.sensitivity", *_WEIGHTS, *_RECORDS, "--out=out"),
     ("training.pose_vae", *_LIFTER, *_RECORDS, "--out=out"),
     ("training.smplr_parts", *_LIFTER, *_RECORDS, "--out=out"),
+    ("training.draw_batches", MISSING, "--out=sheet.png"),
     ("training.draw_fits", MISSING, "--out=fits.png"),
     ("training.doctor", MISSING),
     ("training.claims", MISSING),

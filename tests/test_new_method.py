@@ -52,6 +52,11 @@ def workdir(tiny_records, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def model(workdir):
+    return method.load(workdir, jit=False)
+
+
+@pytest.fixture(scope="module")
 def tflite(workdir, tmp_path_factory):
     """After edge.export, which holds it against Keras."""
     path = tmp_path_factory.mktemp("file") / f"{NAME}.tflite"
@@ -70,11 +75,10 @@ def test_it_is_found_by_its_place():
     assert NAME in method.names() and NAME in fit.names()
 
 
-def test_it_trains(workdir):
+def test_it_trains(workdir, model):
     lines = run_log.read_metrics(workdir / run_log.METRICS_FILE)
     steps = [line["step"] for line in lines if line["kind"] == "train"]
     assert steps == [1, 2, 3, 4]
-    model = method.load(workdir, jit=False)
     assert method.name_of(model.config) == NAME
 
 
@@ -94,9 +98,8 @@ def test_it_recovers_people_of_a_photo(workdir, photo, tmp_path):
     assert (tmp_path / "out" / "street_0.json").is_file()
 
 
-def test_the_place_of_the_crop_counts(workdir, photo):
+def test_the_place_of_the_crop_counts(model, photo):
     """The same pixels at another place in a larger photo are another pose."""
-    model = method.load(workdir, jit=False)
     image = inference.read_photo(photo)
     wide = np.pad(image, ((0, 0), (0, 400), (0, 0)), mode="edge")
     near = inference.recover(model, image, [BOX])[0]
@@ -117,14 +120,13 @@ def test_its_card_names_the_inputs(tflite):
     assert "pixels of the upright photo" in card["inputs"]["box"]["meaning"]
 
 
-def test_the_device_answers_as_keras_does(workdir, tflite, photo, tmp_path):
+def test_the_device_answers_as_keras_does(model, tflite, photo, tmp_path):
     flags = [str(tflite), str(photo), "--out", str(tmp_path)]
     flags += ["--box", *map(str, BOX), "--no-overlay", "--no-smooth"]
     assert device.main(flags) == 0
     (text,) = (tmp_path / "street.jsonl").read_text().splitlines()
     line = json.loads(text)
     assert line["state"] == "start", line
-    model = method.load(workdir, jit=False)
     (person,) = inference.recover(model, photo, [BOX])
     assert_close("tflite_metres", line["joints_m"], person.joints)
     assert_close("tflite_metres", line["betas"], person.betas)

@@ -52,6 +52,10 @@ class Prediction(NamedTuple):
     """Training only: further tensors that the terms need."""
 
 
+OWN_PELVIS = "own_pelvis"
+"""A joint of an output: the pelvis of the body itself."""
+
+
 class Fits(NamedTuple):
     """Bodies fitted to the keypoints of examples, in their crops' frame."""
 
@@ -180,6 +184,41 @@ class Method(Learner):
         self.config = config
         self.body = body
         self._inference = None
+
+    outputs: ClassVar[tuple[str, ...]] = ()
+    """Parts whose answers can be measured alone, by `output`; a method without
+    parts has none."""
+
+    def output(
+        self,
+        name: str,
+        inputs: dict[str, tf.Tensor],
+        labels: dict[str, tf.Tensor],
+    ) -> Prediction:
+        """The answer of one part alone, for evaluation.
+
+        Args:
+            name: of `outputs`.
+            inputs: as of `call`.
+            labels: those of `output_labels`, which stand in for other parts.
+
+        Returns:
+            A prediction whose joints are `output_joint_names`; a field that
+            the part has no answer for is None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no outputs.")
+
+    def output_labels(self, name: str) -> tuple[str, ...]:
+        """Names of a batch's labels that `output` reads: rotmats, betas."""
+        return ()
+
+    def output_joint_names(self, name: str) -> tuple[str, ...]:
+        """Names of the rows of an output's joints.
+
+        Those of a body moved onto other points, which has both as an origin,
+        hold `pelvis`, that of the points, and `OWN_PELVIS`.
+        """
+        return self.joint_names
 
     @property
     def joint_names(self) -> tuple[str, ...]:

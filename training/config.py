@@ -31,6 +31,17 @@ class Augment:
     """Channel gains are drawn from 1 -/+ this."""
     occlude: config_values.Share = 0.0
     """Share of the examples that get a random rectangle in front."""
+    background: config_values.Share = 0.0
+    """Share of the examples whose background is replaced, by the mask of the
+    record's parts; a record without parts keeps its own."""
+    backgrounds: str = ""
+    """Folder of pictures without people for that; empty: made-up ones."""
+    objects: config_values.Share = 0.0
+    """Share of the examples that get an object in front; labels stay, also
+    those of what it hides, half of the person at most."""
+    object_pictures: str = ""
+    """Folder of pictures of objects for that, PNG with alpha if they have a
+    shape; empty: made-up ones."""
 
 
 @dataclasses.dataclass(frozen=True)

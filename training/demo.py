@@ -160,10 +160,10 @@ def _show(title: str, images: list[Path]) -> None:
 
 def draw_curve(workdir: Path) -> Path:
     """Plots the error on validation people against minutes of training."""
-    from training.engine import loop, run_log
+    from training.engine import model_selection, run_log
 
     lines = run_log.read_metrics(
-        workdir / run_log.METRICS_FILE, loop.EVALUATION
+        workdir / run_log.METRICS_FILE, model_selection.EVALUATION
     )
     results = json.loads(
         (workdir / "results" / "synthetic_v1.json").read_text()

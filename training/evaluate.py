@@ -14,6 +14,16 @@ WEIGHTS/results/<protocol>.json, and figures of the examples at the 15th,
 right, y down, z forward, with joint_names (J,); rotmats (N, 24, 3, 3) and
 betas (N, 10); vertices (N, V, 3); translation (N, 3); camera (N, 3) s, tx, ty
 of crop (N, 4); keypoints (N, J, 2) pixels. --save-predictions writes one.
+
+--output measures parts of a method alone, each into a file of its own:
+
+    python -m training.evaluate --weights runs/smplr_quick \
+        --protocol synthetic_smplr --output cnn denoised shape pose all proc
+
+SMPLR's are the points of its network (cnn), the same denoised, the body with
+the labelled rotations (shape) or betas (pose), of both estimates (all), and
+turned and moved onto the points (proc). `proc` is scored about the pelvis of
+these points, as the paper's figures are, and about its own, too.
 """
 
 import dataclasses
@@ -40,6 +50,8 @@ class Evaluate:
     """A file of predictions, instead of --weights."""
     protocol: tuple[str, ...] = ("synthetic_v1",)
     """Names of protocols; 'all' selects those whose records exist."""
+    output: tuple[str, ...] = ()
+    """Parts of the method to measure alone; default: its answer."""
     records: Path = Path("data")
     """The folder of record folders, or the protocol's own folder."""
     train_records: str = ""
@@ -74,6 +86,11 @@ def check(flags: Evaluate) -> None:
     """
     if (flags.weights is None) == (flags.predictions is None):
         raise ValueError("Give --weights or --predictions, one of them.")
+    if flags.output and flags.predictions:
+        raise ValueError(
+            "--output names parts of a model, but --predictions has none. "
+            "Give --weights, or leave --output out."
+        )
     named = [name for name in flags.protocol if name != ALL_PROTOCOLS]
     selected = [protocols.get(name) for name in named]
     if flags.weights:

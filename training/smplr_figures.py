@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr.formats import image_writing
-from tf_hmr.methods import _smplr_maps, smplr
+from tf_hmr.methods import _smplr_maps, _smplr_regressor
 from tf_hmr.networks import volumetric_hourglass
 from training import visualization
 
@@ -41,16 +41,17 @@ def marginals(logits: np.ndarray, bins: int) -> list[np.ndarray]:
     """Probabilities of the points' maps, summed along an axis of the volume.
 
     Args:
-        logits: (H, W, bins * maps) of one person.
+        logits: (H, W, bins * maps) of one person; maps of limbs come last.
         bins: voxels in depth.
 
     Returns:
-        From the front (H, W, 41), from the side (H, bins, 41) and from above
-        (bins, W, 41), each map's largest value 1.
+        From the front (H, W, P), from the side (H, bins, P) and from above
+        (bins, W, P), each map's largest value 1.
     """
+    limbs = len(volumetric_hourglass.LIMBS)
     height, width, channels = logits.shape
     volume = logits.reshape(height, width, bins, channels // bins)
-    volume = np.float64(volume[..., : _smplr_maps.POINTS])
+    volume = np.float64(volume[..., :-limbs])
     volume = np.exp(volume - volume.max(axis=(0, 1, 2)))
     views = [
         volume.sum(axis=2),
@@ -65,9 +66,8 @@ def coloured(view: np.ndarray, side: int = SIDE) -> np.ndarray:
     import cv2
 
     canvas = np.zeros((side, side, 3))
-    for name, values in zip(
-        joints.SMPLR41, np.moveaxis(view, 2, 0), strict=True
-    ):
+    names = joints.SMPLR41[: view.shape[2]]
+    for name, values in zip(names, np.moveaxis(view, 2, 0), strict=True):
         colour = np.array(_COLOURS.get(limb_of(name), _TRUNK), float)
         large = cv2.resize(values, (side, side), interpolation=cv2.INTER_LINEAR)
         canvas = np.maximum(canvas, large[..., None] * colour)
@@ -138,8 +138,9 @@ def write_bodies(path: Path, model, people) -> None:
         maps = _smplr_maps.Maps(
             [], one.places, one.scale, 2.0 * relative / one.scale
         )
-        estimate = model.regressor(maps.points)
-        rotmats = smplr.rotations_of(estimate)
+        estimate = model.estimate(maps)
+        maps = model.target(maps, estimate)
+        rotmats = _smplr_regressor.rotations_of(estimate)
         panels = []
         for procrustes in (False, True):
             posed = model.posed(maps, rotmats, estimate.betas, procrustes)
@@ -164,12 +165,13 @@ def _from_typical_to_worst(errors: np.ndarray) -> list[int]:
 
 
 def _draw_tree(panel: np.ndarray, points: np.ndarray, colour) -> None:
-    """Draws the bones of (41, 2) metres about the pelvis."""
+    """Draws the bones of (P, 2) metres about the pelvis."""
     import cv2
 
     rows = np.concatenate([np.zeros((1, 2)), points])
     pixels = np.rint((rows / _SPAN_M + 0.5) * SIDE).astype(int)
-    for child, parent in enumerate(joints.smplr41_parents(), start=1):
+    parents = joints.smplr41_parents()[: len(points)]
+    for child, parent in enumerate(parents, start=1):
         ends = (tuple(map(int, pixels[row])) for row in (parent, child))
         cv2.line(panel, *ends, colour, 1, cv2.LINE_AA)
 

@@ -1,9 +1,7 @@
 """Converts a method to a float32 .tflite: batch 1, only built-in operators."""
 
-import tempfile
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -78,16 +76,18 @@ def one_by_one(
 def to_tflite(model: method.Method) -> bytes:
     """Converts a method in its edge form to a .tflite.
 
-    Converts through a SavedModel, because from a concrete function of a Keras
-    3 model the converter silently makes a file without weights.
+    The graph is traced once and saved with the weights alone: to save a Keras
+    model would trace each of its layers, too, and from the graph without its
+    weights the converter silently makes a file that has none.
     """
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(
-        "serve", served(model), input_signature=[signature(model)]
+    serve = tf.function(
+        served(model), input_signature=[signature(model)], autograph=False
     )
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+    graph = serve.get_concrete_function()
+    weights = tf.Module()
+    weights.values = graph.variables
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph], weights
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return converter.convert()

@@ -326,6 +326,7 @@ def test_what_is_not_there_is_told(cell):
         ({"experiment": "hmr_66"}, "no experiment 'hmr_66'"),
         ({"options": ("--method.wings", "2")}, "no --method.wings 2"),
         ({"protocol": "h36m_p9"}, "no protocol 'h36m_p9'"),
+        ({"output": "wings"}, "'hmr' has no output 'wings'"),
     ):
         requirements = dataclasses.replace(cell.requirements, **changes)
         found = parity.judge(
@@ -333,6 +334,22 @@ def test_what_is_not_there_is_told(cell):
         )
         assert found.state == State.NOT_IMPLEMENTED
         assert lack in found.reason
+
+
+def test_a_row_of_a_part_needs_a_result_of_that_part(tmp_path):
+    """Of one training, whose parts are measured one by one."""
+    cell = planted_results.cell("SMPLR", "Table 1", "SMPLR: Ψ", "joints")
+    assert cell.requirements.output == "shape"
+    train, measure = judged(cell, tmp_path).missing_commands
+    assert measure.endswith("--protocol surreal_smplr_val --output shape")
+    content = planted_results.content(cell.requirements, 14.4)
+    for output, why in (("pose", "the output 'pose'"), ("", "its answer")):
+        planted_results.write(tmp_path, content | {"output": output})
+        found = judged(cell, tmp_path)
+        assert found.state == State.NO_RESULT
+        assert f"of {why}, not of the output 'shape'" in found.reason
+    planted_results.write(tmp_path, content)
+    assert judged(cell, tmp_path).state == State.PASS
 
 
 def test_what_nobody_can_measure_is_no_missing_result():

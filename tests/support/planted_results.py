@@ -53,6 +53,7 @@ def content(
         "truth": {protocols.get(requirements.protocol).truth[0]: 109_764},
         "body": "neutral",
         "topology": requirements.topology,
+        "output": requirements.output,
         "weights": f"runs/{requirements.experiment}",
         "command": "python -m training.evaluate --protocol "
         + requirements.protocol,

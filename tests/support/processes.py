@@ -131,7 +131,7 @@ def _run(function, words, environment, errors: str) -> None:
     """Calls the function in a forked process, which ends with its status."""
     from training.tasks import fit
 
-    gc.freeze()  # As tests/conftest.py.
+    gc.freeze()  # As tests/support/fixtures.py.
     gc.set_threshold(50_000, 20, 20)
     os.dup2(os.open(errors, os.O_WRONLY), sys.stderr.fileno())
     os.environ.update(environment)

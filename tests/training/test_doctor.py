@@ -15,7 +15,7 @@ from training.data.checks import bones, faults, label_pairs
 from training.data.records import records_folder, schema, shards
 
 COPIES = 2
-EVERY = 4  # one in so many is changed
+PERIOD = 4  # one in so many is changed
 HALF = Rotation.from_rotvec([np.pi, 0, 0])
 MIRROR = list(joints.mirror(joints.KEYPOINTS))
 
@@ -44,12 +44,14 @@ def examine(tmp_path, monkeypatch):
         writer.finish()
         if harm:
             harm(tmp_path / "set" / "train-00000.tfrecord")
-        told = tmp_path / "told.json"
-        words = [str(tmp_path / "set"), "--json", str(told), *words]
+        report_path = tmp_path / "told.json"
+        words = [str(tmp_path / "set"), "--json", str(report_path), *words]
         status = doctor.main(words)
-        found = json.loads(told.read_text())["train"]
+        found_faults = json.loads(report_path.read_text())["train"]
         return status, {
-            each["fault"]: each["share"] for each in found if each["records"]
+            fault["fault"]: fault["share"]
+            for fault in found_faults
+            if fault["records"]
         }
 
     return run
@@ -62,19 +64,19 @@ def with_joints(example, change, **more):
     return dataclasses.replace(example, joints3d=points, **more)
 
 
-def turned(example, turn):
+def with_global_rotation(example, turn):
     """Its global rotation changed."""
     pose = np.array(example.pose)
     pose[:3] = turn(Rotation.from_rotvec(pose[:3])).as_rotvec()
     return dataclasses.replace(example, pose=pose)
 
 
-def without(example, *labels):
+def without_labels(example, *labels):
     return dataclasses.replace(example, **dict.fromkeys(labels))
 
 
 def only_keypoints(example):
-    return without(example, "joints3d", "pose", "betas", "intrinsics")
+    return without_labels(example, "joints3d", "pose", "betas", "intrinsics")
 
 
 def reordered(example, old, new):
@@ -143,15 +145,17 @@ def beyond(example):
 FAULTS = {
     "half a turn": (
         label_pairs.POSE_UPSIDE_DOWN,
-        lambda e: turned(e, lambda r: HALF * r),
+        lambda e: with_global_rotation(e, lambda r: HALF * r),
     ),
     "half a turn as of MoSh": (
         label_pairs.POSE_UPSIDE_DOWN,
-        lambda e: turned(e, lambda r: r * HALF),
+        lambda e: with_global_rotation(e, lambda r: r * HALF),
     ),
     "half a turn without joints3d": (
         label_pairs.POSE_UPSIDE_DOWN,
-        lambda e: without(turned(e, lambda r: HALF * r), "joints3d"),
+        lambda e: without_labels(
+            with_global_rotation(e, lambda r: HALF * r), "joints3d"
+        ),
     ),
     "y up": (
         label_pairs.JOINTS_UPSIDE_DOWN,
@@ -159,7 +163,9 @@ FAULTS = {
     ),
     "y up without pose": (
         label_pairs.JOINTS_UPSIDE_DOWN,
-        lambda e: without(with_joints(e, lambda p: p * [1, -1, 1]), "pose"),
+        lambda e: without_labels(
+            with_joints(e, lambda p: p * [1, -1, 1]), "pose"
+        ),
     ),
     "z towards the camera": (
         label_pairs.DEPTH,
@@ -167,7 +173,9 @@ FAULTS = {
     ),
     "z towards the camera without pose": (
         bones.MIRRORED,
-        lambda e: without(with_joints(e, lambda p: p * [1, 1, -1]), "pose"),
+        lambda e: without_labels(
+            with_joints(e, lambda p: p * [1, 1, -1]), "pose"
+        ),
     ),
     "sides of the keypoints": (label_pairs.SWAPPED, mirrored_keypoints),
     "sides of joints3d": (
@@ -177,7 +185,7 @@ FAULTS = {
     "sides of both": (label_pairs.SWAPPED, swapped_everywhere),
     "sides of both without pose": (
         bones.MIRRORED,
-        lambda e: without(swapped_everywhere(e), "pose"),
+        lambda e: without_labels(swapped_everywhere(e), "pose"),
     ),
     "millimetres": (
         bones.UNIT,
@@ -207,25 +215,25 @@ FAULTS = {
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_planted_fault_is_found_by_its_name(good, examine, case):
     name, plant = FAULTS[case]
-    changed = [plant(e) if n % EVERY == 0 else e for n, e in enumerate(good)]
+    changed = [plant(e) if n % PERIOD == 0 else e for n, e in enumerate(good)]
     status, shares = examine(changed)
     assert status == 1
     # Seen from the side, left and right are in the same place.
     hidden = 0.1 if name in (label_pairs.SWAPPED, label_pairs.DEPTH) else 0
-    assert shares[name] == pytest.approx(1 / EVERY, abs=hidden / EVERY + 1e-9)
-    others = sum(shares.values()) - shares[name]
-    assert others <= 1 / EVERY - shares[name] + 1e-9, shares
+    assert shares[name] == pytest.approx(1 / PERIOD, abs=hidden / PERIOD + 1e-9)
+    other_shares = sum(shares.values()) - shares[name]
+    assert other_shares <= 1 / PERIOD - shares[name] + 1e-9, shares
 
 
 @pytest.mark.parametrize("plant", [arms_for_legs, next_joint])
 def test_order_of_a_dataset_of_keypoints(good, examine, plant):
     """One picture shows little, many do."""
-    _, shares = examine([plant(only_keypoints(each)) for each in good])
+    _, shares = examine([plant(only_keypoints(example)) for example in good])
     assert shares == {bones.ORDER: 1.0}
 
 
 def test_corners_for_sizes_in_a_dataset(good, examine):
-    _, shares = examine([corners(each) for each in good])
+    _, shares = examine([corners(example) for example in good])
     assert shares == {faults.BOX: 1.0}
 
 
@@ -240,14 +248,14 @@ def test_faces_of_a_dataset_of_keypoints(good, examine):
         size = np.linalg.norm(across) / np.linalg.norm(down)
         return np.cross([*across, 0], [*down, 0])[2] * (size > 1)
 
-    facing = [only_keypoints(each) for each in good if turn(each) > 0]
+    facing = [only_keypoints(example) for example in good if turn(example) > 0]
     crowd = [
-        dataclasses.replace(each, example_id=f"{copy}-{each.example_id}")
+        dataclasses.replace(example, example_id=f"{copy}-{example.example_id}")
         for copy in range(12)
-        for each in facing
+        for example in facing
     ]
     assert len(crowd) > 100
-    swapped = [mirrored_keypoints(each) for each in crowd]
+    swapped = [mirrored_keypoints(example) for example in crowd]
     _, shares = examine(swapped)
     assert shares == {label_pairs.SWAPPED: 1.0}
 
@@ -261,7 +269,7 @@ def upside_down(example):
     box = [*(size - example.box[:2] - example.box[2:]), *example.box[2:]]
     roll = Rotation.from_euler("z", np.pi)
     return with_joints(
-        turned(example, lambda r: roll * r),
+        with_global_rotation(example, lambda r: roll * r),
         lambda xyz: xyz * [-1, -1, 1],
         keypoints=points,
         intrinsics=camera,
@@ -273,25 +281,25 @@ GOOD = {
     "as they are": lambda e: e,
     "on their heads": upside_down,
     "another body": lambda e: dataclasses.replace(e, topology="smpl"),
-    "no intrinsics": lambda e: without(e, "intrinsics"),
-    "no pose": lambda e: without(e, "pose", "betas"),
-    "no joints3d": lambda e: without(e, "joints3d"),
+    "no intrinsics": lambda e: without_labels(e, "intrinsics"),
+    "no pose": lambda e: without_labels(e, "pose", "betas"),
+    "no joints3d": lambda e: without_labels(e, "joints3d"),
     "keypoints alone": only_keypoints,
-    "no keypoints": lambda e: without(e, "keypoints"),
+    "no keypoints": lambda e: without_labels(e, "keypoints"),
     "twice as tall": lambda e: with_joints(e, lambda xyz: 2 * xyz),
-    "no labels": lambda e: without(only_keypoints(e), "keypoints"),
+    "no labels": lambda e: without_labels(only_keypoints(e), "keypoints"),
 }
 
 
 @pytest.mark.parametrize("case", GOOD)
 def test_good_records_show_nothing(good, examine, capsys, case):
-    assert examine([GOOD[case](each) for each in good]) == (0, {})
+    assert examine([GOOD[case](example) for example in good]) == (0, {})
     assert "none  " in capsys.readouterr().out
 
 
 def test_somebody_is_there_twice(good, examine):
-    again = [*good, good[3], good[5]]
-    _, shares = examine(again)
+    doubled = [*good, good[3], good[5]]
+    _, shares = examine(doubled)
     assert shares == {faults.DUPLICATE: 2 / 66}
 
 
@@ -333,9 +341,9 @@ def test_the_limit_decides_on_the_exit_status(good, examine, tmp_path, capsys):
     status, _ = examine(mixed, "--limit", "0.02")
     assert status == 0
     assert doctor.main([str(tmp_path / "set"), "--limit", "0.01"]) == 1
-    told = capsys.readouterr().out
-    assert f"1.56%  {bones.UNIT}" in told
-    assert f"the worst is {bad.example_id}" in told
+    printed = capsys.readouterr().out
+    assert f"1.56%  {bones.UNIT}" in printed
+    assert f"the worst is {bad.example_id}" in printed
     sheet = cv2.imread(str(tmp_path / "set" / "train.doctor.png"))
     assert sheet.shape[0] > 192
 

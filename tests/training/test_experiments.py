@@ -35,9 +35,9 @@ def test_half_of_each_batch_has_3d_labels():
     assert rows[labelled].sum() == pytest.approx(32, abs=0.1)
     # LSP's 1,000 images are less than a row of a batch, and still seen as
     # often as any other image without 3D labels.
-    wanted = [hmr_recipe.WITHOUT_3D[s.records] for s in data.sources[2:]]
-    wanted = 32 * np.array(wanted) / sum(wanted)
-    np.testing.assert_allclose(rows[2:], wanted, rtol=1 / 8)
+    expected_rows = [hmr_recipe.WITHOUT_3D[s.records] for s in data.sources[2:]]
+    expected_rows = 32 * np.array(expected_rows) / sum(expected_rows)
+    np.testing.assert_allclose(rows[2:], expected_rows, rtol=1 / 8)
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,25 @@ def test_unpaired_sees_no_3d_label():
         data = fit.load_experiment(name).data
         assert {source.labels for source in data.sources} == {"2d"}
     assert fit.load_experiment("hmr_unpaired").data.prior
-    alone = fit.load_experiment("hmr_no_adversary")
-    assert not alone.method.adversary and not alone.data.prior
+    no_adversary = fit.load_experiment("hmr_no_adversary")
+    assert not no_adversary.method.adversary and not no_adversary.data.prior
 
 
 @pytest.mark.parametrize("name", ["spin", "hkmr_mf"])
 def test_spins_mix_and_steps_are_its_codes(name):
     """nkolot/SPIN: datasets/mixed_dataset.py, utils/train_options.py."""
-    chosen = fit.load_experiment(name)
-    shares = {s.records: s.share for s in chosen.data.sources}
-    wild = [shares[each] for each in hmr_recipe.WITHOUT_3D]
+    experiment = fit.load_experiment(name)
+    shares = {s.records: s.share for s in experiment.data.sources}
+    wild = [shares[records] for records in hmr_recipe.WITHOUT_3D]
     assert shares["h36m"] == 0.3 and shares["mpi-inf-3dhp"] == 0.1
     assert sum(wild) == pytest.approx(0.6)
     sizes = np.array(list(hmr_recipe.WITHOUT_3D.values()))
     np.testing.assert_allclose(wild, 0.6 * sizes / sizes.sum())
     # Fifty times Human3.6M, 64 pictures a step.
-    assert chosen.steps == pytest.approx(243_896, abs=1)
-    assert chosen.data.batch_size == 64
-    assert chosen.optim == config.Optim(lr=5e-5, weight_decay=0.0)
-    augment = chosen.data.augment
+    assert experiment.steps == pytest.approx(243_896, abs=1)
+    assert experiment.data.batch_size == 64
+    assert experiment.optim == config.Optim(lr=5e-5, weight_decay=0.0)
+    augment = experiment.data.augment
     assert augment.rotation_deg == 30 and augment.flip == 0.5
     assert augment.rotation_probability == 0.4 and augment.colour == 0.4
 
@@ -87,32 +87,34 @@ def test_spins_mix_and_steps_are_its_codes(name):
 @pytest.mark.parametrize("small", ["", "_quick"])
 def test_hkmr_mf_is_hkmr_with_what_spin_has(small):
     """Its losses, fits and crops; the last estimate alone, and no prior."""
-    spin, both = (
+    spin, combined = (
         fit.load_experiment(f"{name}{small}").method
         for name in ("spin", "hkmr_mf")
     )
-    assert both.prior == "none" and not both.sum_outer
+    assert combined.prior == "none" and not combined.sum_outer
     assert not fit.load_experiment(f"hkmr_mf{small}").before
-    assert both.supervision == "spin"
+    assert combined.supervision == "spin"
     shared = ("crop_scale", "encoder", "fits", "fit_steps")
     weights = ("keypoints_2d", "joints_3d", "rotmats", "betas", "camera_scale")
     for field in (*shared, *weights, "joints_in_loss"):
-        assert getattr(both, field) == getattr(spin, field), field
+        assert getattr(combined, field) == getattr(spin, field), field
 
 
 def test_hkmrs_defaults_are_the_papers():
     """Tables 2 and 3: three outer steps, four passes; L1 of the joints."""
-    chosen = fit.load_experiment("hkmr")
-    method = chosen.method
+    experiment = fit.load_experiment("hkmr")
+    method = experiment.method
     assert (method.outer_steps, method.inner_passes) == (3, 4)
     assert method.joint_hierarchy and not method.forward_only
     assert method.loss_3d == "absolute" and method.sum_outer
-    assert method.prior == "vae" and chosen.before[0].part == "pose_vae"
+    assert method.prior == "vae" and experiment.before[0].part == "pose_vae"
     hmr = fit.load_experiment("hmr")
-    assert chosen.data == hmr.data and chosen.steps == hmr.steps
-    other = fit.load_experiment("hkmr_discriminator")
-    assert other.method == dataclasses.replace(method, prior="discriminator")
-    assert not other.before
+    assert experiment.data == hmr.data and experiment.steps == hmr.steps
+    with_discriminator = fit.load_experiment("hkmr_discriminator")
+    assert with_discriminator.method == dataclasses.replace(
+        method, prior="discriminator"
+    )
+    assert not with_discriminator.before
 
 
 @pytest.mark.parametrize("name", fit.names())
@@ -122,8 +124,8 @@ def test_commands_of_a_docstring_are_understood(name):
     commands = re.findall(r"python -m training\.fit (.+)", text)
     assert commands
     for command in commands:
-        chosen, _ = fit.parse(shlex.split(command))
-        assert type(chosen.method) is type(module.EXPERIMENT.method)
+        experiment, _ = fit.parse(shlex.split(command))
+        assert type(experiment.method) is type(module.EXPERIMENT.method)
 
 
 @pytest.mark.parametrize("name", fit.names())

@@ -95,6 +95,7 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
     assert evaluate(method).score == 1.0
     evaluate(method)
     before = used()
+    # One thread or descriptor that an evaluation leaves is too many.
     for _ in range(20):
         evaluate(method)
     after = used()

@@ -78,8 +78,8 @@ def test_its_model_folder_predicts_what_it_did(name, run):
 @pytest.mark.parametrize("name", ["quick", "spin_quick"], indirect=True)
 def test_its_checkpoint_is_restored(name, run, body):
     """By TensorFlow alone; the loop does it with optimisers and fits, below."""
-    chosen, _ = fit.parse([name, *SMALL, *CHANGED[name]])
-    model = method.build(chosen.method, body)
+    experiment, _ = fit.parse([name, *SMALL, *CHANGED[name]])
+    model = method.build(experiment.method, body)
     saved = tf.train.Checkpoint(method=model)
     path = run / workdir.CHECKPOINTS / "ckpt-5"
     saved.restore(str(path)).assert_existing_objects_matched()
@@ -87,41 +87,42 @@ def test_its_checkpoint_is_restored(name, run, body):
 
 
 def test_its_configuration_is_todays(name, run):
-    chosen, _ = fit.parse([name, *SMALL, *CHANGED[name]])
+    experiment, _ = fit.parse([name, *SMALL, *CHANGED[name]])
     written = (run / workdir.CONFIG_FILE).read_bytes()
-    assert workdir.settled(run, chosen)["topology"] == "open-v1"
-    other, _ = fit.parse([name, *SMALL])
+    assert workdir.settled(run, experiment)["topology"] == "open-v1"
+    other_experiment, _ = fit.parse([name, *SMALL])
     with pytest.raises(ValueError, match=r"method\.hidden: \d in the folder"):
-        workdir.settled(run, other)
+        workdir.settled(run, other_experiment)
     assert (run / workdir.CONFIG_FILE).read_bytes() == written
 
 
 def test_a_run_of_before_sources_had_rules_goes_on(tmp_path):
-    chosen = fit.load_experiment("spin")
-    sources = [dataclasses.asdict(source) for source in chosen.data.sources]
+    experiment = fit.load_experiment("spin")
+    sources = [dataclasses.asdict(source) for source in experiment.data.sources]
     choices = {"sources": sources, "topology": "smpl", "precision": "float32"}
-    workdir.claim(tmp_path, chosen, choices)
+    workdir.claim(tmp_path, experiment, choices)
     for name in (workdir.CONFIG_FILE, workdir.ENVIRONMENT_FILE):
         content = json.loads((tmp_path / name).read_text())
         stored = content.get("data", content)["sources"]
         assert [source.pop("rules") for source in stored] == ["spin"] * 6
         (tmp_path / name).write_text(json.dumps(content))
-    settled = workdir.settled(tmp_path, chosen)
+    settled = workdir.settled(tmp_path, experiment)
     workdir.check_same_data(tmp_path, settled, choices)
-    shares = [dataclasses.replace(chosen.data.sources[0], share=0.5)]
-    other = dataclasses.replace(
-        chosen, data=dataclasses.replace(chosen.data, sources=tuple(shares))
+    shares = [dataclasses.replace(experiment.data.sources[0], share=0.5)]
+    other_experiment = dataclasses.replace(
+        experiment,
+        data=dataclasses.replace(experiment.data, sources=tuple(shares)),
     )
     with pytest.raises(ValueError, match=r"data\.sources"):
-        workdir.settled(tmp_path, other)
+        workdir.settled(tmp_path, other_experiment)
 
 
 def test_its_slow_adversary_is_named(name, run):
     today = [option for option in SMALL if option != RATE]
-    chosen, _ = fit.parse([name, *today, *CHANGED[name]])
+    experiment, _ = fit.parse([name, *today, *CHANGED[name]])
     message = r"optim\.lr_adversary: 0\.001 in the folder, 0\.01 asked for\n"
     with pytest.raises(ValueError, match=message + "Continue with the same"):
-        workdir.settled(run, chosen)
+        workdir.settled(run, experiment)
 
 
 def test_a_field_that_left_with_another_value_is_named(tmp_path):
@@ -131,10 +132,10 @@ def test_a_field_that_left_with_another_value_is_named(tmp_path):
     content = json.loads(path.read_text())
     content["method"]["fits"] = "improved"
     path.write_text(json.dumps(content))
-    chosen, _ = fit.parse(["quick", *SMALL, *CHANGED["quick"]])
+    experiment, _ = fit.parse(["quick", *SMALL, *CHANGED["quick"]])
     message = r"experiment\.json.*no longer has fits='improved'.*fit spin"
     with pytest.raises(ValueError, match=message):
-        workdir.settled(tmp_path, chosen)
+        workdir.settled(tmp_path, experiment)
 
 
 @pytest.mark.slow  # A minute each.
@@ -145,8 +146,8 @@ def test_it_goes_on_where_it_stopped(name, run, tiny_records, monkeypatch):
     plain = functools.partial(in_the_loop.smplify.Fitter, jit=False)
     monkeypatch.setattr(in_the_loop.smplify, "Fitter", plain)
     words = [name, *SMALL, *CHANGED[name]]
-    where = [f"--workdir={run}", f"--records={tiny_records}"]
-    assert fit.main([*words, *where]) == 0
+    folders = [f"--workdir={run}", f"--records={tiny_records}"]
+    assert fit.main([*words, *folders]) == 0
     lines = [
         line
         for line in run_log.read_metrics(run / run_log.METRICS_FILE)

@@ -31,10 +31,10 @@ def test_overlay_shows_input_mesh_and_side(crop, prediction, body_data):
         crop, prediction, body_data.faces, size=SIZE
     )
     assert picture.dtype == np.uint8
-    given, mesh, side = panels_of(picture)
+    input_panel, mesh, side = panels_of(picture)
     expected = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_array_equal(given, expected)
-    changed = (mesh != given).any(axis=-1)
+    np.testing.assert_array_equal(input_panel, expected)
+    changed = (mesh != input_panel).any(axis=-1)
     # Every predicted joint but those in the skin lies within the mesh.
     inside = [
         prediction_place(prediction, name)
@@ -53,12 +53,14 @@ def prediction_place(prediction, name):
 
 
 def test_overlay_takes_float_images(crop, prediction, body_data):
-    whole = visualization.overlay(crop, prediction, body_data.faces, size=SIZE)
+    of_bytes = visualization.overlay(
+        crop, prediction, body_data.faces, size=SIZE
+    )
     floats = crop.astype(np.float32)
-    other = visualization.overlay(
+    of_floats = visualization.overlay(
         floats, prediction, body_data.faces, size=SIZE
     )
-    np.testing.assert_array_equal(whole, other)
+    np.testing.assert_array_equal(of_bytes, of_floats)
 
 
 def test_truth_is_drawn_where_it_is_and_only_when_visible(
@@ -75,8 +77,8 @@ def test_truth_is_drawn_where_it_is_and_only_when_visible(
         for t in (None, truth)
     )
     # Further from grey than the faint fringe of OpenCV's smooth circles.
-    away = np.abs(plain.astype(int) - marked).max(axis=-1)
-    rows, columns = np.nonzero(away > 40)
+    difference = np.abs(plain.astype(int) - marked).max(axis=-1)
+    rows, columns = np.nonzero(difference > 40)
     # ndc (0.5, -0.25) of 96 px is pixel (71.5, 35.5).
     assert_close("pixel", [columns.mean(), rows.mean()], [71.5, 35.5])
     assert np.ptp(columns) <= 4
@@ -94,9 +96,9 @@ def test_example_picks_one_of_a_batch(model, rng):
 
 def test_percentiles_pick_the_right_examples(rng):
     errors = rng.permutation(np.arange(1.0, 101.0))
-    found = visualization.percentile_rows(errors, (1, 15, 30, 60, 90, 95, 100))
-    assert {p: errors[row] for p, row in found.items()} == {
-        p: float(p) for p in found
+    rows = visualization.percentile_rows(errors, (1, 15, 30, 60, 90, 95, 100))
+    assert {p: errors[row] for p, row in rows.items()} == {
+        p: float(p) for p in rows
     }
 
 
@@ -114,17 +116,17 @@ def test_percentiles_pass_over_missing_errors():
 
 def test_percentile_sheet_draws_each_example_once_in_order():
     errors = np.arange(100.0, 0.0, -1.0)
-    drawn = []
+    drawn_rows = []
 
     def draw(row):
-        drawn.append(row)
+        drawn_rows.append(row)
         return np.full((20, 30, 3), row, np.uint8)
 
     sheet = visualization.percentile_sheet(errors, draw)
-    assert [errors[row] for row in drawn] == [15, 30, 60, 90, 95]
-    seen = [sheet[y, 15, 0] for y in range(len(sheet))]
-    places = [seen.index(row) for row in drawn]
-    assert places == sorted(places)
+    assert [errors[row] for row in drawn_rows] == [15, 30, 60, 90, 95]
+    sheet_rows = [sheet[y, 15, 0] for y in range(len(sheet))]
+    positions = [sheet_rows.index(row) for row in drawn_rows]
+    assert positions == sorted(positions)
 
 
 def test_sheet_keeps_pictures_and_fills_with_white():
@@ -151,13 +153,13 @@ def test_long_captions_shrink_into_their_strip():
 def test_curve_draws_lines_and_baselines(tmp_path):
     points = {"MPJPE": ([1, 2, 3], [300, 200, 150])}
 
-    def drawn(baselines, name):
+    def read_curve(baselines, name):
         path = visualization.curve(points, baselines, tmp_path / "new" / name)
         return cv2.imread(str(path))
 
-    plain = drawn({}, "a.png")
+    plain = read_curve({}, "a.png")
     assert plain.shape[0] > 400
     assert plain.std() > 5
-    with_line = drawn({"MPJPE": 250.0}, "b.png")
+    with_line = read_curve({"MPJPE": 250.0}, "b.png")
     changed = (plain != with_line).any(axis=-1)
     assert changed.sum(axis=1).max() > plain.shape[1] / 3

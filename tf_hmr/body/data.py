@@ -8,6 +8,7 @@ Keys and shapes of SMPL's files: vchoutas/smplx: smplx/body_models.py;
 akanazawa/hmr: src/tf_smpl/batch_smpl.py.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -126,6 +127,12 @@ class BodyData:
                 what was expected and how to repair it.
         """
         path = body_files.find(source)
+        if path == body_files.OPEN_BODY:
+            return _open_body(num_betas)
+        return cls._read_or_explain(path, num_betas)
+
+    @classmethod
+    def _read_or_explain(cls, path: Path, num_betas: int | None) -> "BodyData":
         try:
             return cls._read(path, num_betas)
         except _DAMAGE as error:
@@ -327,6 +334,12 @@ class BodyData:
                 "(akanazawa/hmr: models.tar.gz), beside its model file."
             )
         return self.mean_pose6d, self.mean_betas
+
+
+@functools.cache
+def _open_body(num_betas: int | None) -> BodyData:
+    # Its file never changes, and no one can change its arrays.
+    return BodyData._read_or_explain(body_files.OPEN_BODY, num_betas)
 
 
 def _optional(

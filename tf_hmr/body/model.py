@@ -245,7 +245,8 @@ def _plain(heavy: Callable, light: Callable) -> Callable:
     def inline(rotmats, betas):
         return light(*heavy(rotmats, betas))
 
-    graph = tf.function(inline, autograph=False)
+    # One graph serves all batch sizes after the first.
+    graph = tf.function(inline, autograph=False, reduce_retracing=True)
 
     def call(rotmats, betas):
         # A function inside of a graph would have graphs of its gradient too.

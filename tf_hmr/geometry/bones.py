@@ -18,24 +18,29 @@ def bone_vectors(points: tf.Tensor) -> tf.Tensor:
     """Vectors from the father of each point to the point.
 
     Args:
-        points: (B, 41, 3) joints.SMPLR41 relative to the pelvis, metres.
+        points: (B, 41, 3) joints.SMPLR41 relative to the pelvis, metres; or
+            (B, 23, 3), its joints alone.
 
     Returns:
-        (B, 41, 3) metres.
+        (B, P, 3) metres, P as of the points.
 
     Raises:
         ValueError: the points have another shape.
     """
     points = tf.convert_to_tensor(points)
-    expected = [None, len(joints.SMPLR41), 3]
-    if not points.shape.is_compatible_with(expected):
+    counts = (len(joints.SMPLR41), len(joints.SMPL24) - 1)
+    if not any(
+        points.shape.is_compatible_with([None, count, 3]) for count in counts
+    ):
         raise ValueError(
-            f"Expected points of shape (B, {expected[1]}, 3), without the "
-            f"pelvis, got {points.shape}."
+            f"Expected points of shape (B, {counts[0]}, 3), or joints of "
+            f"shape (B, {counts[1]}, 3), without the pelvis, got "
+            f"{points.shape}."
         )
     rows = tf.concat([tf.zeros_like(points[:, 0:1]), points], axis=1)
     # Delegates gather with int32 alone.
-    parents = np.array(joints.smplr41_parents(), np.int32)
+    parents = joints.smplr41_parents()[: points.shape[1]]
+    parents = np.array(parents, np.int32)
     return points - tf.gather(rows, parents, axis=1)
 
 
@@ -50,7 +55,7 @@ def lengths_and_directions(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         points: as for `bone_vectors`.
 
     Returns:
-        (B, 41) metres, at least 1e-6, and (B, 41, 3).
+        (B, P) metres, at least 1e-6, and (B, P, 3).
     """
     bones = bone_vectors(points)
     length_sq = tf.reduce_sum(bones * bones, axis=2, keepdims=True)

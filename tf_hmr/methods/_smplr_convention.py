@@ -38,10 +38,12 @@ class Convention:
         Args:
             name: "paper" changes nothing; "code" is that of the published
                 weights.
-            template: (41,) bone lengths of the body, metres; of the paper's.
+            template: (P,) bone lengths of the body, metres; of the paper's.
         """
         self._is_code = name == "code"
-        self.template = _CODE_TEMPLATE if self._is_code else template
+        self.template = template
+        if self._is_code:
+            self.template = _CODE_TEMPLATE[: len(template)]
 
     def to_network(self, points: tf.Tensor) -> tf.Tensor:
         """(B, N, 3) of the camera's frame, in the networks' coordinates."""

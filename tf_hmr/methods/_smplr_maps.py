@@ -5,25 +5,25 @@ from typing import Literal, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr import joints, method
+from tf_hmr import method
 from tf_hmr.geometry import bones
 from tf_hmr.methods import _smplr_convention, _smplr_points
 from tf_hmr.networks import (
+    alexnet,
     soft_argmax,
     volume_losses,
     volumetric_hourglass,
 )
 
-POINTS = len(joints.SMPLR41)
-MAPS = POINTS + len(volumetric_hourglass.LIMBS)
 CUBE_M = 2.5
 """Side of the paper's cube, for losses in its metres."""
 _MEAN_SCALE = 1.08  # Of rendered people in boxes; where the learned one starts.
 
 
 class Sizes(NamedTuple):
-    """Sizes of the hourglass."""
+    """Sizes of the network that sees pictures."""
 
+    backbone: Literal["hourglass", "alexnet"]
     image_size: int
     stacks: int
     width: int
@@ -43,12 +43,13 @@ class Weights(NamedTuple):
 
 
 class Volumes(NamedTuple):
-    """What the hourglass makes of pictures."""
+    """What the network makes of pictures."""
 
     logits: list[tf.Tensor]
-    """(B, S/4, S/4, bins * maps) of each stack."""
+    """(B, S/4, S/4, bins * maps) of each stack; of AlexNet (B, 1, 1, 3 P)
+    coordinates."""
     features: tf.Tensor
-    """(B, S/4, S/4, width) of the last."""
+    """(B, S/4, S/4, width) of the last; of AlexNet (B, 1, 1, 16 width)."""
 
 
 class Maps(NamedTuple):
@@ -57,11 +58,11 @@ class Maps(NamedTuple):
     logits: list[tf.Tensor]
     """As in Volumes."""
     places: tf.Tensor
-    """(B, 41, 3) of the last one, in sides of the cube."""
+    """(B, P, 3) of the last one, in sides of the cube; z of flat maps is 0."""
     scale: tf.Tensor
     """(B, 1, 1) of the crop's weak perspective camera."""
     points: tf.Tensor
-    """(B, 41, 3) about the pelvis, metres."""
+    """(B, P, 3) about the pelvis, metres."""
 
 
 class Truth(NamedTuple):
@@ -78,7 +79,7 @@ class Truth(NamedTuple):
 
 
 class Encoder(method.Learner):
-    """The volumetric hourglass, and the camera's scale."""
+    """The network that sees pictures, and the camera's scale."""
 
     def __init__(
         self,
@@ -98,25 +99,42 @@ class Encoder(method.Learner):
             scale: where the scale comes from; "truth" is an input.
             points: of the body.
             root: stands for the pelvis.
-            template: (41,) bone lengths of the body's mean shape, metres.
+            template: (P,) bone lengths of the body's mean shape, metres.
             convention: of the maps' axes.
+
+        Raises:
+            ValueError: the scale is to come from bones of flat maps.
         """
+        if (
+            scale == "bones"
+            and sizes.backbone == "hourglass"
+            and (sizes.bins == 1)
+        ):
+            raise ValueError(
+                "Maps of bins=1 have no depth, so bones say nothing of the "
+                "scale. Take scale='learned', or crop='truth'."
+            )
         # Keras must not round depths and intrinsics to a policy's bfloat16.
         super().__init__(name="encoder", autocast=False)
         self.sizes, self.weights_of_losses = sizes, weights
         self._points, self.root = points, root
         self._scale_from, self._convention = scale, convention
         self._bone_weights = _smplr_points.bone_weights(template)
-        self.hourglass = volumetric_hourglass.VolumetricHourglass(
-            stacks=sizes.stacks,
-            width=sizes.width,
-            bins=sizes.bins,
-            maps=MAPS,
-            levels=sizes.levels,
-            stem=sizes.stem,
-            rate=sizes.dropout,
-            name="hourglass",
-        )
+        self.count = len(points.names)
+        self.hourglass = self.alexnet = None
+        if sizes.backbone == "alexnet":
+            self.alexnet = alexnet.AlexNet(3 * self.count, sizes.width)
+        else:
+            self.hourglass = volumetric_hourglass.VolumetricHourglass(
+                stacks=sizes.stacks,
+                width=sizes.width,
+                bins=sizes.bins,
+                maps=self.count + len(volumetric_hourglass.LIMBS),
+                levels=sizes.levels,
+                stem=sizes.stem,
+                rate=sizes.dropout,
+                name="hourglass",
+            )
         self.scale = ScaleHead() if scale == "learned" else None
 
     @property
@@ -141,8 +159,15 @@ class Encoder(method.Learner):
         An export gives this its own number format: what must stay float is in
         `maps`.
         """
-        images = tf.cast(images, self.hourglass.compute_dtype)
-        return Volumes(*self.hourglass.call_with_features(images, training))
+        if self.hourglass is not None:
+            images = tf.cast(images, self.hourglass.compute_dtype)
+            return Volumes(*self.hourglass.call_with_features(images, training))
+        images = tf.cast(images, self.alexnet.compute_dtype)
+        numbers, features = self.alexnet(images, training=training)
+        numbers, features = (
+            tf.reshape(x, (-1, 1, 1, x.shape[-1])) for x in (numbers, features)
+        )
+        return Volumes([numbers], features)
 
     def maps(self, volumes: Volumes, inputs) -> Maps:
         """Points and scale of volumes.
@@ -151,12 +176,17 @@ class Encoder(method.Learner):
             volumes: of `call`.
             inputs: with scale="truth" intrinsics (B, 4) and depth (B, 1).
         """
-        places = self._convention.to_camera(
-            soft_argmax.soft_argmax(volumes.logits[-1], self.sizes.bins, POINTS)
-        )
+        places = self._convention.to_camera(self._places(volumes.logits[-1]))
         relative = places - self.root(places)
         scale = self.find_scale(inputs, volumes.features, relative)
         return Maps(volumes.logits, places, scale, 2.0 * relative / scale)
+
+    def _places(self, logits: tf.Tensor) -> tf.Tensor:
+        """(B, P, 3) in sides of the cube, in the network's axes."""
+        if self.hourglass is not None:
+            return soft_argmax.soft_argmax(logits, self.sizes.bins, self.count)
+        batch = -1 if logits.shape[0] is None else logits.shape[0]
+        return tf.reshape(tf.cast(logits, tf.float32), (batch, self.count, 3))
 
     def find_scale(self, inputs, features, relative) -> tf.Tensor:
         """(B, 1, 1) scale of the camera, within _smplr_points.SCALES."""
@@ -196,8 +226,27 @@ class Encoder(method.Learner):
 
     def terms_of(self, truth: Truth, maps: Maps) -> dict[str, method.Term]:
         """As `terms`, for labels that are there already."""
+        weights, labelled = self.weights_of_losses, truth.labelled
+        terms = self._map_terms(truth, maps)
+        error = CUBE_M * (maps.places - truth.places)
+        if self.hourglass is None:
+            terms["squares"] = absolute(error * error, labelled, 1.0)
+        elif self.sizes.bins == 1:
+            error = error[:, :, 0:2]
+        if weights.points:
+            terms["places"] = absolute(tf.abs(error), labelled, weights.points)
+        if self.scale is not None:
+            positive = tf.where(labelled[:, None, None] > 0, truth.scale, 1.0)
+            error = tf.abs(tf.math.log(maps.scale) - tf.math.log(positive))
+            terms["scale"] = absolute(error, labelled, weights.scale)
+        return terms
+
+    def _map_terms(self, truth: Truth, maps: Maps) -> dict[str, method.Term]:
+        """The losses of the maps of every stack."""
+        if self.hourglass is None:
+            return {}
         weights, terms = self.weights_of_losses, {}
-        flags = truth.labelled[:, tf.newaxis] * tf.ones((1, POINTS))
+        flags = truth.labelled[:, tf.newaxis] * tf.ones((1, self.count))
         losses = [("maps", volume_losses.softmax_cross_entropy, 1.0)]
         if weights.heatmap_loss == "sigmoid_code":
             losses = [("maps", volume_losses.sigmoid_code, 1.0)]
@@ -209,14 +258,6 @@ class Encoder(method.Learner):
             for name, loss, weight in losses:
                 total, count = loss(logits, targets, flags, self.sizes.bins)
                 terms[f"{name}_{stack}"] = method.Term(total, count, weight)
-        labelled = truth.labelled
-        if weights.points:
-            error = CUBE_M * tf.abs(maps.places - truth.places)
-            terms["places"] = absolute(error, labelled, weights.points)
-        if self.scale is not None:
-            positive = tf.where(labelled[:, None, None] > 0, truth.scale, 1.0)
-            error = tf.abs(tf.math.log(maps.scale) - tf.math.log(positive))
-            terms["scale"] = absolute(error, labelled, weights.scale)
         return terms
 
 
@@ -249,7 +290,7 @@ class ScaleHead(keras.layers.Layer):
         self.built = True
 
     def call(self, features, lengths):
-        """(B, h, w, C) and (B, 41) in half sides of the cube -> (B, 1)."""
+        """(B, h, w, C) and (B, P) in half sides of the cube -> (B, 1)."""
         pooled = tf.reduce_mean(tf.cast(features, tf.float32), axis=(1, 2))
         numbers = self.out(self.hidden(tf.concat([pooled, lengths], axis=1)))
         low, high = _smplr_points.SCALES

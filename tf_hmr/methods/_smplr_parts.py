@@ -1,8 +1,10 @@
-"""SMPLR's networks that never see a picture, each trained on sampled bodies.
+"""SMPLR's networks that never see a picture, and what each is trained on.
 
-Bodies of the unpaired poses are turned at random, and their points moved by
-noise; the networks undo it, or read shape and pose. All three are trained with
-the noise (meysam-madadi/SMPLR: train_all.py).
+Sampled bodies: those of the unpaired poses are turned at random, and their
+points moved by noise; the networks undo it, or read shape and pose. All three
+are trained with the noise (meysam-madadi/SMPLR: train_all.py). Or people in
+pictures: their points as the trained hourglass finds them (Madadi et al.,
+sections 4.4.2 and 4.4.3).
 """
 
 import math
@@ -14,7 +16,7 @@ import tensorflow as tf
 
 from tf_hmr import joints, method
 from tf_hmr.geometry import rotations
-from tf_hmr.methods import _smplr_points, _smplr_regressor
+from tf_hmr.methods import _smplr_maps, _smplr_points, _smplr_regressor
 from tf_hmr.networks import dropout
 
 SIZE_WEIGHT = 0.01
@@ -68,19 +70,23 @@ class Sample(NamedTuple):
     """Bodies and their points; no gradient flows into them."""
 
     noisy: tf.Tensor
-    """(B, 41, 3) about the mean that stands for the pelvis, metres."""
+    """(B, P, 3) about the mean that stands for the pelvis, metres."""
     points: tf.Tensor
-    """(B, 41, 3) about the pelvis, metres."""
+    """(B, P, 3) about the pelvis, metres."""
     rotmats: tf.Tensor
     """(B, 24, 3, 3), turned as before a camera."""
     betas: tf.Tensor
     """(B, P)."""
     gender: tf.Tensor
     """(B, 1) -1 women, +1 men, 0 not known."""
+    labelled: tf.Tensor
+    """(B,) flags: the body is known."""
 
 
 class Sampler:
-    """Draws orientations and noise."""
+    """Draws orientations and noise of the unpaired poses."""
+
+    image_size = 0
 
     # Standard deviations of the tilt of a body towards the camera and to the
     # side, radians: cameras look down by 6 -/+ 12 degrees, and bodies lean.
@@ -103,8 +109,13 @@ class Sampler:
             name: of the random state.
         """
         self._points, self._root = points, root
-        self._ranges = noise * noise_ranges()
+        self._ranges = noise * noise_ranges()[: len(points.names)]
         self.seeds = keras.random.SeedGenerator(name=name)
+
+    def inputs(self, batch):
+        """Rotations, shapes and genders of the unpaired poses."""
+        names = "prior_rotmats", "prior_betas", "prior_gender"
+        return tuple(batch[name] for name in names)
 
     def __call__(self, rotmats, betas, gender) -> Sample:
         """Draws one sample for each body (B, ...)."""
@@ -119,7 +130,9 @@ class Sampler:
         )
         noisy = points + self._ranges * noise
         noisy = noisy - self._root(noisy)
-        sample = Sample(noisy, points, rotmats, betas, gender[:, tf.newaxis])
+        known = tf.ones_like(gender)
+        gender = gender[:, tf.newaxis]
+        sample = Sample(noisy, points, rotmats, betas, gender, known)
         return Sample(*map(tf.stop_gradient, sample))
 
     def _turns(self, count) -> tf.Tensor:
@@ -144,6 +157,46 @@ class Sampler:
         return tf.where(is_any < self._ANY, any_turn, upright)
 
 
+class Pictures:
+    """Finds the points of people in pictures, by a network that stays."""
+
+    def __init__(self, encoder: _smplr_maps.Encoder):
+        """Takes the trained network."""
+        self._encoder = encoder
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input crop in pixels."""
+        return self._encoder.image_size
+
+    def inputs(self, batch):
+        """What the encoder reads, and the labels of the bodies."""
+        names = ("rotmats", "betas", "keypoints", "has_pose", "has_betas")
+        wanted = (*self._encoder.input_names, *names, "gender")
+        return ({name: batch[name] for name in wanted},)
+
+    def __call__(self, batch) -> Sample:
+        """Points of labelled people; where not labelled, any finite numbers."""
+        images = self._encoder.inputs(batch)
+        # Within a training call Keras would else train the batch statistics.
+        volumes = self._encoder(images, training=False)
+        maps = self._encoder.maps(volumes, batch)
+        truth = self._encoder.truth(batch)
+        flags = truth.labelled
+
+        def known(values):
+            shape = [-1] + [1] * (values.shape.rank - 1)
+            return tf.where(tf.reshape(flags, shape) > 0, values, 0.0)
+
+        sample = Sample(
+            maps.points,
+            *(known(x) for x in (truth.points, batch["rotmats"])),
+            *(known(x) for x in (batch["betas"], batch["gender"][:, None])),
+            flags,
+        )
+        return Sample(*map(tf.stop_gradient, sample))
+
+
 class Part(method.Learner):
     """One network, and how it is trained."""
 
@@ -152,14 +205,28 @@ class Part(method.Learner):
         name: str,
         regressor: _smplr_regressor.Regressor,
         points: _smplr_points.BodyPoints,
-        root: _smplr_points.Root,
-        noise: float,
+        sampler: Sampler | Pictures,
+        lift: bool,
     ):
-        """Takes a network of the regressor; see Sampler."""
+        """Takes a network of the regressor.
+
+        Args:
+            name: of the part.
+            regressor: holds the network.
+            points: of bodies.
+            sampler: makes samples.
+            lift: whether the denoiser gets points without depth.
+        """
         super().__init__(name=name, dtype="float32")
         self.regressor, self.points = regressor, points
-        self.sampler = Sampler(points, root, noise, name=f"{name}_seed")
-        self.seeds = self.sampler.seeds  # Keras keeps it: it is state.
+        self.sampler, self._lift = sampler, lift
+        # Keras keeps it: it is state.
+        self.seeds = getattr(sampler, "seeds", None)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the crops of its samples; 0 of unpaired poses."""
+        return self.sampler.image_size
 
     @property
     def trained(self) -> keras.layers.Layer:
@@ -171,9 +238,18 @@ class Part(method.Learner):
         return list(self.trained.trainable_variables)
 
     def inputs(self, batch):
-        """Rotations, shapes and genders of the unpaired poses."""
-        names = "prior_rotmats", "prior_betas", "prior_gender"
-        return tuple(batch[name] for name in names)
+        """What the sampler reads."""
+        return self.sampler.inputs(batch)
+
+    def complete(self, sample: Sample) -> tf.Tensor:
+        """(B, P, 3) of a sample, with the depth that Psi and Omega need.
+
+        Those found in pictures get theirs from the denoiser, if it lifts.
+        """
+        if not (self._lift and self.image_size):
+            return sample.noisy
+        flat = _smplr_regressor.without_depth(sample.noisy)
+        return tf.stop_gradient(self.regressor.denoised(flat))
 
 
 class Denoise(Part):
@@ -185,14 +261,17 @@ class Denoise(Part):
         return self.regressor.denoiser
 
     def call(self, bodies, training=False):
-        """Bodies of `inputs` -> their Sample and points (B, 41, 3)."""
+        """Bodies of `inputs` -> their Sample and points (B, P, 3)."""
         sample = self.sampler(*bodies)
-        return sample, self.regressor.denoised(sample.noisy, training)
+        noisy = sample.noisy
+        if self._lift:
+            noisy = _smplr_regressor.without_depth(noisy)
+        return sample, self.regressor.denoised(noisy, training)
 
     def terms(self, batch, prediction):
         """The mean over all coordinates."""
         sample, points = prediction
-        return {"denoiser": _mean(tf.abs(points - sample.points), 1.0)}
+        return {"denoiser": _mean(sample, points - sample.points, 1.0)}
 
 
 class Shape(Part):
@@ -206,18 +285,20 @@ class Shape(Part):
     def call(self, bodies, training=False):
         """Bodies of `inputs` -> their Sample and numbers (B, P + 1)."""
         sample = self.sampler(*bodies)
-        return sample, self.regressor.shape_numbers(sample.noisy, training)
+        points = self.complete(sample)
+        return sample, self.regressor.shape_numbers(points, training)
 
     def terms(self, batch, prediction):
         """The mean over betas and known genders, and the numbers' size."""
         sample, numbers = prediction
         is_known = tf.cast(tf.abs(sample.gender) > 0, tf.float32)
         counted = tf.concat([tf.ones_like(sample.betas), is_known], axis=1)
+        counted *= sample.labelled[:, tf.newaxis]
         true = tf.concat([sample.betas, sample.gender], axis=1)
         error = tf.reduce_sum(counted * tf.abs(numbers - true), axis=1)
         return {
             "shape": method.Term(error, tf.reduce_sum(counted, axis=1), 1.0),
-            "size": _mean(tf.abs(numbers), SIZE_WEIGHT),
+            "size": _mean(sample, numbers, SIZE_WEIGHT),
         }
 
 
@@ -240,10 +321,10 @@ class Pose(Part):
     def call(self, bodies, training=False):
         """Bodies of `inputs` -> their Sample, matrices (B, 24, 3, 3), points.
 
-        The points (B, 41, 3) are None without L_SMPL.
+        The points (B, P, 3) are None without L_SMPL.
         """
         sample = self.sampler(*bodies)
-        matrices = self.regressor.matrices(sample.noisy, training)
+        matrices = self.regressor.matrices(self.complete(sample), training)
         points = None
         if self._with_points:
             points, _ = self.points(matrices, sample.betas)
@@ -252,15 +333,13 @@ class Pose(Part):
     def terms(self, batch, prediction):
         """L_R, and with `with_points` L_SMPL."""
         sample, matrices, points = prediction
-        terms = {"rotmats": _mean(tf.abs(matrices - sample.rotmats), 1.0)}
+        terms = {"rotmats": _mean(sample, matrices - sample.rotmats, 1.0)}
         if points is not None:
-            error = tf.abs(points - sample.points)
-            terms["smpl"] = _mean(error, POINTS_WEIGHT)
+            error = points - sample.points
+            terms["smpl"] = _mean(sample, error, POINTS_WEIGHT)
         return terms
 
 
-def _mean(errors: tf.Tensor, weight: float) -> method.Term:
-    """A mean over all numbers of (B, ...)."""
-    numbers = math.prod(errors.shape[1:])
-    total = tf.reduce_sum(tf.reshape(errors, (-1, numbers)), axis=1)
-    return method.Term(total, numbers * tf.ones_like(total), weight)
+def _mean(sample: Sample, errors: tf.Tensor, weight: float) -> method.Term:
+    """The mean size of all numbers (B, ...) of labelled examples."""
+    return _smplr_maps.absolute(tf.abs(errors), sample.labelled, weight)

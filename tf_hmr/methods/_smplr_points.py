@@ -41,28 +41,41 @@ _LONG_BONES = tuple(
 ) + ("neck",)
 
 
+def names(landmarks: bool) -> tuple[str, ...]:
+    """Points that the networks find: joints.SMPLR41, or its joints alone."""
+    return joints.SMPLR41 if landmarks else joints.SMPL24[1:]
+
+
 class BodyPoints:
     """The points of posed bodies, without their meshes."""
 
-    def __init__(self, data: BodyData, joint_names: tuple[str, ...], jit: bool):
+    def __init__(
+        self,
+        data: BodyData,
+        joint_names: tuple[str, ...],
+        jit: bool,
+        landmarks: bool = True,
+    ):
         """Folds the points.
 
         Args:
             data: the body; its topology has surface landmarks.
             joint_names: keypoints of the method.
             jit: as of Body.
+            landmarks: whether landmarks of the skin follow the joints.
 
         Raises:
             ValueError: its joints are not SMPL's, or its topology is unknown.
         """
         joints.check_smpl24(data.joint_names, "SMPLR")
-        self.joint_names = joint_names
-        self._body = Body(data, (*joint_names, *joints.LANDMARKS18), jit)
+        self.joint_names, self.names = joint_names, names(landmarks)
+        on_skin = joints.LANDMARKS18 if landmarks else ()
+        self._body = Body(data, (*joint_names, *on_skin), jit)
 
     def __call__(
         self, rotmats: tf.Tensor, betas: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Points of joints.SMPLR41 and the method's keypoints.
+        """Points of `names`, 41 or 23, and the method's keypoints.
 
         Args:
             rotmats: (B, 24, 3, 3); also matrices that are no rotations.
@@ -89,14 +102,20 @@ class Root:
     # amplify the noise of a point.
     _SHAPES, _RIDGE, _SUM_IS_ONE = 500, 2.0, 1e3
 
-    def __init__(self, data: BodyData):
-        """Fits the weights to random shapes of a body."""
+    def __init__(self, data: BodyData, landmarks: bool = True):
+        """Fits the weights to random shapes of a body.
+
+        Args:
+            data: the body.
+            landmarks: whether landmarks are among the points.
+        """
         rest, blends = rest_points(data)
         rng = np.random.default_rng(0)
         betas = rng.normal(size=(self._SHAPES, data.num_betas))
         shapes = rest + np.einsum("np,pkc->nkc", betas, blends)
-        names = joints.SMPLR41
-        near_rows = list(joints.select(_NEAR_PELVIS, of=names))
+        of = names(landmarks)
+        near = [name for name in _NEAR_PELVIS if name in of]
+        near_rows = list(joints.select(near, of=of))
         # The pelvis is row 0.
         neighbours = shapes[:, 1:][:, near_rows].transpose(0, 2, 1)
         rows = np.concatenate(
@@ -109,7 +128,7 @@ class Root:
         values = np.concatenate(
             [shapes[:, 0].ravel(), [self._SUM_IS_ONE], np.zeros(len(near_rows))]
         )
-        weights = np.zeros((1, len(names), 1), np.float32)
+        weights = np.zeros((1, len(of), 1), np.float32)
         weights[0, near_rows, 0] = np.linalg.lstsq(rows, values, rcond=None)[0]
         self.weights = weights / weights.sum()
 
@@ -133,7 +152,7 @@ def rest_points(data: BodyData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bone_weights(template: np.ndarray) -> np.ndarray:
-    """Weights (41,) of bone lengths whose sum is a scale.
+    """Weights (P,) of bone lengths whose sum is a scale.
 
     The sum of length times weight is the least squares estimate of the ratio
     of the long bones to the template's.

@@ -5,9 +5,12 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_hmr.geometry import bones
+from tf_hmr.geometry import bones, nearest_rotation
 from tf_hmr.methods import _smplr_convention
 from tf_hmr.networks import denoiser, reversed_smpl
+
+# Enough for matrices of a network, which are noisy rotations.
+_SQUARINGS = 10
 
 
 class BodyEstimate(NamedTuple):
@@ -23,6 +26,16 @@ class BodyEstimate(NamedTuple):
     """(B, 24, 3, 3) of the network, no rotations."""
 
 
+def rotations_of(estimate: BodyEstimate) -> tf.Tensor:
+    """(B, 24, 3, 3) rotations nearest to the matrices of the network."""
+    return nearest_rotation.nearest_rotation(estimate.matrices, _SQUARINGS)
+
+
+def without_depth(points: tf.Tensor) -> tf.Tensor:
+    """(B, P, 3) of the camera's frame, with z = 0."""
+    return points * [[[1.0, 1.0, 0.0]]]
+
+
 class Regressor(keras.layers.Layer):
     """Denoiser, Psi and Omega, each without batch statistics of its own.
 
@@ -36,6 +49,7 @@ class Regressor(keras.layers.Layer):
         hidden: int,
         dropout: float,
         denoise: bool,
+        points: int = 41,
     ):
         """Makes the networks.
 
@@ -45,13 +59,14 @@ class Regressor(keras.layers.Layer):
             hidden: units of the widest layers.
             dropout: in the denoiser.
             denoise: whether there is one.
+            points: number of points.
         """
         super().__init__(name="regressor", dtype="float32")
         self._convention = convention
         self.denoiser = None
         if denoise:
             self.denoiser = denoiser.Denoiser(
-                hidden=hidden, rate=dropout, identity=True
+                points, hidden, dropout, identity=True
             )
         self.shape = reversed_smpl.ShapeRegressor(num_betas, hidden=hidden)
         self.pose = reversed_smpl.PoseRegressor(hidden=hidden)

@@ -25,28 +25,26 @@ from tf_hmr.geometry import camera, nearest_rotation
 from tf_hmr.methods import (
     _smplr_convention,
     _smplr_maps,
+    _smplr_outputs,
     _smplr_parts,
     _smplr_points,
     _smplr_regressor,
 )
 
-# Enough for matrices of a network, which are noisy rotations.
-_SQUARINGS = 10
-
 # Standard deviation of what a well trained body is off, along an axis.
 _BODY_ERROR_M = 0.01
 
 
-def _point_weights() -> np.ndarray:
-    variances = _smplr_parts.noise_ranges() ** 2 / 3 + _BODY_ERROR_M**2
+def point_weights(count: int) -> np.ndarray:
+    """Weights (count, 1) of the points when a body is laid on them.
+
+    They are the inverse variance of the paper's noise and of a body. Hands and
+    feet, which are seen least exactly, would else turn the body most.
+    """
+    ranges = _smplr_parts.noise_ranges()[:count]
+    variances = ranges**2 / 3 + _BODY_ERROR_M**2
     weights = 1 / variances.sum(axis=1, keepdims=True)
     return weights / weights.sum()
-
-
-POINT_WEIGHTS = _point_weights()
-"""(41, 1) of the points when a body is laid on them: the inverse variance of
-the paper's noise and of a body. Hands and feet, which are seen least exactly,
-would else turn the body most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +53,18 @@ class Config(method.Config):
 
     image_size: config_values.Pixels = 256
     """Side of the square input crop in pixels; maps are a quarter as wide."""
+    backbone: Literal["hourglass", "alexnet"] = "hourglass"
+    """Network that finds the points: 'alexnet' regresses their coordinates, by
+    their squared errors; of its sizes below only the width counts."""
+    landmarks: bool = True
+    """Whether 18 landmarks of the skin are found beside the 23 joints."""
     stacks: config_values.Repeats = 5
     """Hourglasses in a row, each with maps of its own."""
     width: config_values.Count = 256
-    """Channels of an hourglass."""
+    """Channels of an hourglass; of AlexNet's last convolution."""
     bins: config_values.Count = 16
-    """Voxels of a map in depth."""
+    """Voxels of a map in depth; 1: flat maps, of the 2D hourglass, and the
+    denoiser lifts their points."""
     levels: config_values.Repeats = 4
     """Times that an hourglass halves its maps."""
     stem: tuple[
@@ -77,6 +81,13 @@ class Config(method.Config):
     lengths are compared with those of another body."""
     denoise: bool = True
     """Whether there is a denoising autoencoder."""
+    lift: bool = False
+    """Whether the denoiser gets the points with a depth of 0 and lifts them
+    (section 4.4.2); always from flat maps."""
+    learn_from: Literal["noise", "pictures"] = "noise"
+    """What denoiser, Psi and Omega learn from: 'noise', sampled bodies and the
+    noise below; 'pictures', labelled people as the trained hourglass finds
+    them, in stages after its own (Table 1)."""
     denoiser_dropout: config_values.Dropout = 0.2
     """Dropout in the denoiser."""
     noise: config_values.NonNegative = 1.0
@@ -90,6 +101,9 @@ class Config(method.Config):
     """'truth': the crop's side in metres follows from the labelled distance, as
     in the paper's experiments with true crops; no photo has one. 'estimated':
     from the picture alone."""
+    crop_side_m: config_values.NonNegative = 2.5
+    """With crop='truth', side of the crops in metres, about the middle of a
+    person; 0: those of boxes."""
     scale: Literal["bones", "learned"] = "bones"
     """With crop='estimated', the scale of the crop's camera, which is the unit
     of the cube: 'bones' compares long bones with those of the mean body;
@@ -105,43 +119,67 @@ class Config(method.Config):
     """Weight of the maps of the four limbs; 0 trains none."""
     points: config_values.NonNegative = 0.0
     """Weight of the mean absolute error of the points, in metres of a cube of
-    2.5 m; 0 as in the paper."""
+    2.5 m; 0 as in the paper. AlexNet's squares are always there."""
     scale_loss: config_values.NonNegative = 1.0
     """With scale='learned': weight of the absolute error of its logarithm."""
     body_losses: config_values.NonNegative = 1.0
     """In training end to end: weight of the denoised points, rotations, shape
     and points of the body, each a mean absolute error as when alone."""
 
+    @property
+    def crop_m(self) -> float:
+        """Side of the crops in metres; 0 where it is not known."""
+        return self.crop_side_m if self.crop == "truth" else 0.0
+
 
 class Model(method.Method):
     """Hourglass, and a regressor that reads a body from its points."""
+
+    outputs = _smplr_outputs.NAMES
 
     def __init__(self, config: Config, body: Body):
         """Makes the networks and the learners that train them.
 
         Raises:
             ValueError: the body's joints are not SMPL's, or its landmarks are
-                unknown; or maps of this size cannot be halved so often.
+                unknown; or maps of this size cannot be halved so often; or
+                nothing lifts points without depth.
         """
         super().__init__(config, body)
-        data = body.data
+        data, landmarks = body.data, config.landmarks
+        is_flat = config.backbone == "hourglass" and config.bins == 1
+        self.lift = config.lift or is_flat
+        if self.lift and not config.denoise:
+            raise ValueError(
+                "Points without depth (lift, or bins=1) are lifted by the "
+                "denoiser, but denoise is False. Take denoise=True."
+            )
         template = surface_landmarks.bone_template(data)
+        template = template[: len(_smplr_points.names(landmarks))]
         convention = _smplr_convention.Convention(config.convention, template)
         # The body of an export takes one example, and is for tracing only.
         jit = isinstance(body, Body) and body.jit
-        points = _smplr_points.BodyPoints(data, self.joint_names, jit)
-        root = _smplr_points.Root(data)
-        ids = surface_landmarks.IDS[data.topology]
-        self._landmarks = np.int32([ids[name] for name in joints.LANDMARKS18])
+        points = _smplr_points.BodyPoints(
+            data, self.joint_names, jit, landmarks
+        )
+        root = _smplr_points.Root(data, landmarks)
+        self.point_weights = point_weights(len(points.names))
+        self._landmarks = None
+        if landmarks:
+            ids = surface_landmarks.IDS[data.topology]
+            ids = [ids[name] for name in joints.LANDMARKS18]
+            self._landmarks = np.int32(ids)
         self.regressor = _smplr_regressor.Regressor(
             convention,
             body.num_betas,
             config.hidden,
             config.denoiser_dropout,
             config.denoise,
+            len(points.names),
         )
         self.encoder = _smplr_maps.Encoder(
             _smplr_maps.Sizes(
+                config.backbone,
                 config.image_size,
                 config.stacks,
                 config.width,
@@ -164,15 +202,28 @@ class Model(method.Method):
         )
         self.input_names = self.encoder.input_names
         self.points = points
-        shared = (self.regressor, points, root)
+        self._make_parts(root)
+
+    def _make_parts(self, root: _smplr_points.Root) -> None:
+        """Makes the learners of denoiser, Psi and Omega."""
+        config = self.config
+
+        def shared(name: str, noise: float = config.noise):
+            sampler = _smplr_parts.Pictures(self.encoder)
+            if config.learn_from == "noise":
+                sampler = _smplr_parts.Sampler(
+                    self.points, root, noise, name=f"{name}_seed"
+                )
+            return name, self.regressor, self.points, sampler, self.lift
+
         self.denoiser = None
         if config.denoise:
             self.denoiser = _smplr_parts.Denoise(
-                "denoiser", *shared, config.denoiser_noise
+                *shared("denoiser", config.denoiser_noise)
             )
-        self.shape = _smplr_parts.Shape("shape", *shared, config.noise)
+        self.shape = _smplr_parts.Shape(*shared("shape"))
         self.pose, self.pose_smpl = (
-            _smplr_parts.Pose(name, *shared, config.noise, with_points=flag)
+            _smplr_parts.Pose(*shared(name), with_points=flag)
             for name, flag in (("pose", False), ("pose_smpl", True))
         )
 
@@ -201,12 +252,48 @@ class Model(method.Method):
         volumes = self.encoder(self.encoder.inputs(inputs), training=training)
         # Outside of encoder and regressor, whose formats an export chooses.
         maps = self.encoder.maps(volumes, inputs)
-        estimate = self.regressor(maps.points)
+        estimate = self.estimate(maps)
         if training:
             return self._training_prediction(maps, estimate)
         return self.posed(
-            maps, rotations_of(estimate), estimate.betas, self.config.procrustes
+            self.target(maps, estimate),
+            _smplr_regressor.rotations_of(estimate),
+            estimate.betas,
+            self.config.procrustes,
         )
+
+    def output(self, name, inputs, labels) -> method.Prediction:
+        """A part's answer alone, of `outputs`; see _smplr_outputs.output."""
+        return _smplr_outputs.output(self, name, inputs, labels)
+
+    def output_labels(self, name) -> tuple[str, ...]:
+        """Labels that stand in for other parts."""
+        return _smplr_outputs.LABELS.get(name, ())
+
+    def output_joint_names(self, name) -> tuple[str, ...]:
+        """Names of the joints of `output`."""
+        return _smplr_outputs.joint_names(self, name)
+
+    def estimate(self, maps: _smplr_maps.Maps) -> _smplr_regressor.BodyEstimate:
+        """The body that the networks read from points that were found."""
+        points = maps.points
+        if self.lift:
+            points = _smplr_regressor.without_depth(points)
+        return self.regressor(points)
+
+    def target(
+        self, maps: _smplr_maps.Maps, estimate: _smplr_regressor.BodyEstimate
+    ) -> _smplr_maps.Maps:
+        """What a body is laid on: the points found, or lifted."""
+        return maps._replace(points=estimate.points) if self.lift else maps
+
+    def body_points(self, posed) -> tf.Tensor:
+        """Points (B, P, 3) of the body function's answer, metres."""
+        vertices, _, skeleton = posed
+        if self._landmarks is None:
+            return skeleton[:, 1:]
+        landmarks = tf.gather(vertices, self._landmarks, axis=1)
+        return tf.concat([skeleton[:, 1:], landmarks], axis=1)
 
     def posed(
         self, maps: _smplr_maps.Maps, rotmats, betas, procrustes: bool
@@ -219,13 +306,13 @@ class Model(method.Method):
             betas: (B, P).
             procrustes: whether the body is also turned onto them.
         """
-        vertices, points, skeleton = self.body(rotmats, betas)
-        landmarks = tf.gather(vertices, self._landmarks, axis=1)
-        body_points = tf.concat([skeleton[:, 1:], landmarks], axis=1)
+        posed = self.body(rotmats, betas)
+        vertices, points, skeleton = posed
+        body_points = self.body_points(posed)
         if procrustes:
             pelvis = skeleton[:, 0:1]
             turn = nearest_rotation.aligning_rotation(
-                body_points, maps.points, POINT_WEIGHTS
+                body_points, maps.points, self.point_weights
             )
             vertices, points, body_points = (
                 _turn_about(turn, values, pelvis)
@@ -234,7 +321,7 @@ class Model(method.Method):
             rotmats = tf.concat(
                 [tf.matmul(turn, rotmats[:, 0:1]), rotmats[:, 1:]], axis=1
             )
-        weak = _camera(maps, body_points)
+        weak = self._camera(maps, body_points)
         keypoints = camera.project_weak_perspective(points, weak)
         return method.Prediction(
             rotmats, betas, weak, points, keypoints, vertices
@@ -242,9 +329,9 @@ class Model(method.Method):
 
     def _training_prediction(self, maps, estimate) -> method.Prediction:
         body_points, points = self.points(estimate.matrices, estimate.betas)
-        weak = _camera(maps, body_points)
+        weak = self._camera(maps, body_points)
         return method.Prediction(
-            rotations_of(estimate),
+            _smplr_regressor.rotations_of(estimate),
             estimate.betas,
             weak,
             points,
@@ -257,6 +344,21 @@ class Model(method.Method):
                 "own": body_points,
             },
         )
+
+    def _camera(self, maps: _smplr_maps.Maps, body_points) -> tf.Tensor:
+        """(B, 3) camera that lays a body's weighted mean on the points'.
+
+        Args:
+            maps: the points found.
+            body_points: (B, P, 3) points of the body, metres.
+        """
+        centre, middle = (
+            nearest_rotation.weighted_mean(points[..., :2], self.point_weights)
+            for points in (maps.places, body_points)
+        )
+        scale = maps.scale
+        move = 2.0 * centre / scale - middle
+        return tf.reshape(tf.concat([scale, move], axis=-1), (-1, 3))
 
     def terms(self, batch, prediction):
         """All losses of the paper, L_CNN + L_DAE + L_R + L_beta + L_SMPL."""
@@ -281,29 +383,8 @@ class Model(method.Method):
         return terms
 
 
-def rotations_of(estimate: _smplr_regressor.BodyEstimate) -> tf.Tensor:
-    """(B, 24, 3, 3) rotations nearest to the matrices of the network."""
-    return nearest_rotation.nearest_rotation(estimate.matrices, _SQUARINGS)
-
-
 def _turn_about(turn, points, pelvis) -> tf.Tensor:
     """Turns points (B, N, 3) about the pelvis (B, 1, 3) by (B, 1, 3, 3)."""
     batch = -1 if points.shape[0] is None else points.shape[0]
     turn = tf.reshape(turn, (batch, 3, 3))
     return tf.matmul(points - pelvis, turn, transpose_b=True) + pelvis
-
-
-def _camera(maps: _smplr_maps.Maps, body_points) -> tf.Tensor:
-    """(B, 3) camera that lays a body's weighted mean on that of the points.
-
-    Args:
-        maps: the points found.
-        body_points: (B, 41, 3) points of the body, metres.
-    """
-    centre, middle = (
-        nearest_rotation.weighted_mean(points[..., :2], POINT_WEIGHTS)
-        for points in (maps.places, body_points)
-    )
-    scale = maps.scale
-    move = 2.0 * centre / scale - middle
-    return tf.reshape(tf.concat([scale, move], axis=-1), (-1, 3))

@@ -27,7 +27,8 @@ def soft_argmax(logits: tf.Tensor, bins: int, points: int) -> tf.Tensor:
 
     Returns:
         (B, points, 3) x (along W), y (along H), z (along the bins), in sides
-        of the cube from its middle: -0.5 to 0.5. Float32.
+        of the cube from its middle: -0.5 to 0.5. Float32. Along an axis of a
+        single voxel, as of flat maps, 0.
 
     Raises:
         ValueError: the channels are no multiple of `bins`, or too few.
@@ -75,6 +76,8 @@ def maps_of(channels: int, bins: int) -> int:
 def _mean_position(marginal: tf.Tensor) -> tf.Tensor:
     """(B, 1, N, P) weights of N voxels -> (B, 1, 1, P) mean, -0.5 to 0.5."""
     size = marginal.shape[2]
+    if size == 1:
+        return 0.0 * marginal
     positions = np.arange(size, dtype=np.float32) / size - 0.5
     positions = positions.reshape(1, 1, size, 1)
     total = tf.reduce_mean(marginal, axis=2, keepdims=True)

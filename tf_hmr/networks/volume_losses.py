@@ -19,6 +19,8 @@ from tf_hmr.networks import soft_argmax, volume_targets, volumetric_hourglass
 LEAST = 1.5 * math.log(2 * math.pi * math.e)
 """Least value of `softmax_cross_entropy` of a point inside: a Gaussian's
 entropy."""
+# Points that maps of limbs go with: all, or the joints alone.
+_COUNTS = (len(joints.SMPLR41), len(joints.SMPL24) - 1)
 # In sides of the cube. Nothing of a Gaussian arrives from there, and squares of
 # its distance are finite.
 _FARTHEST = 1e6
@@ -114,12 +116,12 @@ def _sizes(
     _, height, width, channels = logits.shape
     maps, count = soft_argmax.maps_of(channels, bins), points.shape[1]
     if with_limbs and (
-        count != len(joints.SMPLR41)
-        or maps != count + len(volumetric_hourglass.LIMBS)
+        count not in _COUNTS or maps != count + len(volumetric_hourglass.LIMBS)
     ):
         raise ValueError(
-            f"Expected the {len(joints.SMPLR41)} points of joints.SMPLR41 and "
-            f"{len(volumetric_hourglass.LIMBS)} maps of limbs after theirs, "
+            f"Expected the {len(joints.SMPLR41)} points of joints.SMPLR41, or "
+            f"its {_COUNTS[1]} joints, and {len(volumetric_hourglass.LIMBS)} "
+            "maps of limbs after theirs, "
             f"got {count} points and {maps} maps."
         )
     if count > maps:

@@ -23,15 +23,20 @@ _MIN_LENGTH_SQ = 1e-5
 
 
 def voxels(positions: tf.Tensor, sizes: Sizes) -> tf.Tensor:
-    """Places (..., 3) in sides of the cube from its middle -> indices."""
-    return (positions + 0.5) * tf.constant(sizes, positions.dtype)
+    """Places (..., 3) in sides of the cube from its middle -> indices.
+
+    Along an axis of a single voxel there are no places: the index is 0.
+    """
+    counts = [size if size > 1 else 0 for size in sizes]
+    return (positions + 0.5) * tf.constant(counts, positions.dtype)
 
 
 def gaussians(positions: tf.Tensor, sizes: Sizes) -> list[tf.Tensor]:
     """Densities around points with a deviation of one voxel, axis by axis.
 
     The density of a voxel is the product of the three. It sums to 1 for a
-    point well inside; less at a face, nothing far outside.
+    point well inside; less at a face, nothing far outside. Along an axis of a
+    single voxel it is 1.
 
     Args:
         positions: (B, P, 3) in sides of the cube from its middle.
@@ -45,7 +50,9 @@ def gaussians(positions: tf.Tensor, sizes: Sizes) -> list[tf.Tensor]:
     for axis, size in enumerate(sizes):
         grid = np.arange(size, dtype=np.float32)[:, np.newaxis]
         distances = grid - indices[:, tf.newaxis, :, axis]
-        density = tf.exp(-0.5 * distances * distances) / math.sqrt(2 * math.pi)
+        density = tf.exp(-0.5 * distances * distances)
+        if size > 1:
+            density = density / math.sqrt(2 * math.pi)
         factors.append(density)
     return factors
 
@@ -65,7 +72,7 @@ def limb_densities(positions: tf.Tensor, sizes: Sizes) -> tf.Tensor:
     those of the code are flat, see `code_limbs`.
 
     Args:
-        positions: (B, 41, 3) joints.SMPLR41.
+        positions: (B, 41, 3) joints.SMPLR41, or (B, 23, 3) its joints alone.
         sizes: of the volume.
 
     Returns:

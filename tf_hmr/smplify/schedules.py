@@ -160,7 +160,7 @@ LANDMARKS = Schedule(
         for pose, shape, keypoints_3d, rate in (
             (10, 10, 200, 2e-2),
             (4.78, 5, 120, 2e-2),
-            (4.78, 5, 60, 1e-2),
+            (2, 2.5, 100, 1e-2),
         )
     ),
     camera_steps=60,

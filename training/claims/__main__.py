@@ -6,6 +6,7 @@ r"""Measures claims of the papers that rendered people can decide.
     python -m training.claims hkmr-1a            # learning rates chosen first
     python -m training.claims hkmr-1b            # the true root given to both
     python -m training.claims hund-1             # minutes: without pictures
+    python -m training.claims smplr-1a smplr-5 smplr-7 smplr-9   # likewise
 
 Networks are trained on the records of `training.prepare synthetic` with
 several seeds each and measured on synthetic_v1; claims share networks. A claim
@@ -49,6 +50,8 @@ class Flags:
     """Training steps of each learning rate that hkmr-1a chooses from."""
     descent_steps: int = 600
     """Training steps of hund-1, whose networks see keypoints alone."""
+    point_steps: int = 1500
+    """Training steps of smplr-1a, -5, -7 and -9, of 256 sampled bodies."""
 
 
 def listing(out: Path) -> str:
@@ -59,7 +62,11 @@ def listing(out: Path) -> str:
         state = "not run"
         if path.is_file():
             state = _stored_state(path)
-        lines.append(f"{name:<8} {state:<16} {claim.text} ({claim.source})")
+        cost = rules.cost(claim)
+        price = f"; {cost}" if cost and not path.is_file() else ""
+        lines.append(
+            f"{name:<8} {state:<16} {claim.text} ({claim.source}{price})"
+        )
     return "\n".join(lines)
 
 

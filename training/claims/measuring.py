@@ -83,6 +83,7 @@ def _measured(
         flags.occluded_people,
         flags.rate_steps,
         flags.descent_steps,
+        flags.point_steps,
     )
     measured = {configuration: {} for configuration in claim.configurations}
     seeds = tuple(dict.fromkeys(flags.seeds))
@@ -103,9 +104,14 @@ def _measured(
 
 def _size(claim: rules.Claim, flags: Flags) -> str:
     """The cost of a claim's networks, in words."""
+    networks = [rules.CONFIGURATIONS[n] for n in claim.configurations]
     number, examples = flags.steps, "32 images"
-    if any(rules.CONFIGURATIONS[n].meta_loss for n in claim.configurations):
+    if any(network.meta_loss for network in networks):
         number, examples = flags.descent_steps, "64 people without pictures"
+    if any(network.points for network in networks):
+        number, examples = flags.point_steps, "256 bodies without pictures"
+    if any(network.own_steps for network in networks):
+        return f"all stages of smplr_quick, {runs.PROTOCOL}"
     return f"{number} steps of {examples}, {runs.PROTOCOL}"
 
 

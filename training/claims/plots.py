@@ -25,7 +25,8 @@ def draw(
         constants: errors of always predicting the mean pose, by metric.
         out: folder of the plots.
     """
-    metrics = sorted({c.a[1] for c in rules.get(name).comparisons})
+    comparisons = rules.get(name).comparisons
+    metrics = sorted({side[1] for c in comparisons for side in (c.a, c.b)})
     figure = _bars(metrics, runs, constants)
     file_names = [_save(figure, out / f"{name}.png")]
     if any(rules.lost(p) in metrics for p in occluders.PATTERNS):

@@ -6,173 +6,96 @@ each must first beat the constant mean pose by that error, or nothing is
 decided. decisions.py decides a comparison from values paired by seed.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.claims import decisions
+from training.claims import decisions, smplr_claims
+from training.claims.statements import (
+    CONSTANTS,
+    MPJPE,
+    PA_MPJPE,
+    TITLES,
+    TRUE_ROOT,
+    Claim,
+    Comparison,
+    Configuration,
+    less,
+    less_than_each,
+)
 from training.evaluation import occluders
 
 # Configuration -> "seeds", and "metrics": metric -> one value for each seed.
 Configurations = Mapping[str, Mapping[str, Any]]
 
 
-class Constant(NamedTuple):
-    """Error of always predicting the mean pose, on synthetic_v1."""
-
-    error_mm: float
-    """For results that do not state their own."""
-    margin_mm: float
-    """A network beats it if its error is smaller by as much."""
-
-
-MPJPE = "mpjpe_mm"
-PA_MPJPE = "pa_mpjpe_mm"
-TRUE_ROOT = "mpjpe_true_root_mm"
-CONSTANTS = {
-    PA_MPJPE: Constant(144.9, 5.0),
-    TRUE_ROOT: Constant(177.3, 0.0),
-}
-"""Errors that judge a claim; none is dominated by the person's heading."""
-TITLES = {
-    MPJPE: "MPJPE",
-    PA_MPJPE: "PA-MPJPE",
-    TRUE_ROOT: "MPJPE with the true root rotation",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Configuration:
-    """One network to train."""
-
-    experiment: str
-    """Name of the experiment for training.fit."""
-    options: tuple[str, ...] = ()
-    """Further arguments of training.fit."""
-    occluded: bool = False
-    """Measure it behind occluders, too."""
-    rates: tuple[float, ...] = ()
-    """Learning rates of which the best on the val split is taken; empty: the
-    experiment's own."""
-    searched: int = 0
-    """People whose descent is measured (training.descent), too, and for whom
-    BFGS runs."""
-    meta_loss: str = ""
-    """HUND's stages without pictures (descents.py), trained with this loss over
-    the stages; of the experiment there is no more. Empty: an experiment."""
-
-
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-CONFIGURATIONS = {
-    "hmr": Configuration("quick"),
-    # Rotation vectors, as in HMR's paper and in HKMR, its opponent.
-    "hmr_rotvec": Configuration(
-        "quick", ("--method.rotation", "rotvec"), occluded=True
-    ),
-    "hmr_unpaired": Configuration("quick_unpaired"),
-    "hmr_no_adversary": Configuration("quick_no_adversary"),
-    "hmr_1_iteration": Configuration("quick", ("--method.iterations", "1")),
-    "hmr_each_supervised": Configuration(
-        "quick", ("--method.supervise", "each")
-    ),
-    "hmr_joint_adversary": Configuration(
-        "quick_unpaired", ("--method.adversary-kind", "joint")
-    ),
-    "hkmr": Configuration("hkmr_quick", occluded=True),
-    "hkmr_no_hierarchy": Configuration(
-        "hkmr_quick", ("--method.no-joint-hierarchy",)
-    ),
-    "hkmr_forward_only": Configuration(
-        "hkmr_quick", ("--method.forward-only",)
-    ),
-    "hkmr_discriminator": Configuration("hkmr_quick_discriminator"),
-    "hkmr_1_outer": Configuration("hkmr_quick", ("--method.outer-steps", "1")),
-    "hkmr_2_outer": Configuration("hkmr_quick", ("--method.outer-steps", "2")),
-    "hkmr_4_outer": Configuration("hkmr_quick", ("--method.outer-steps", "4")),
-    "hkmr_2_inner": Configuration("hkmr_quick", ("--method.inner-passes", "2")),
-    "hkmr_6_inner": Configuration("hkmr_quick", ("--method.inner-passes", "6")),
-    "hmr_rotvec_best_rate": Configuration(
-        "quick", ("--method.rotation", "rotvec"), rates=RATES
-    ),
-    "hkmr_best_rate": Configuration("hkmr_quick", rates=RATES),
-    "hmr_rotvec_true_root": Configuration(
-        "quick_true_root", ("--method.rotation", "rotvec")
-    ),
-    "hkmr_true_root": Configuration("hkmr_quick_true_root"),
-    "spin": Configuration("spin_quick"),
-    "hkmr_mf": Configuration("hkmr_mf_quick"),
-    "hund": Configuration("hund_quick"),
-    "hund_self": Configuration("hund_quick_ss"),
-    "hund_descent": Configuration("hund_quick", searched=100),
-} | {
-    f"hund_{name}": Configuration("hund_quick", meta_loss=name)
-    for name in ("last", "sum", "min", "oi", "max")
-}
-
-
-class Comparison(NamedTuple):
-    """A falsifiable statement about two networks: factor a + effect < b."""
-
-    text: str
-    """The statement; {a} and {b} stand for mean and spread of the sides."""
-    a: tuple[str, str]
-    """Configuration and metric claimed to be smaller."""
-    b: tuple[str, str]
-    """Configuration and metric claimed to be larger."""
-    factor: float = 1.0
-    """Factor of a."""
-    effect: float = 0.0
-    """Smallest difference of interest, in the metric's unit."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim of a paper."""
-
-    text: str
-    source: str
-    paper: str
-    """The paper's own figures."""
-    configurations: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-    judged_by: str
-    """The error, of CONSTANTS, by which each network must first beat the mean
-    pose."""
-    may_fail: tuple[str, ...] = ()
-    """Networks that the claim itself says to fail."""
-
-
-def _less(
-    metric: str,
-    a: str,
-    b: str,
-    text: str,
-    factor=1.0,
-    effect=0.0,
-    metric_b: str = "",
-) -> Comparison:
-    return Comparison(
-        text, (a, metric), (b, metric_b or metric), factor, effect
-    )
-
-
-def _less_than_each(metric, best, worse, effect) -> tuple[Comparison, ...]:
-    label = f"{TITLES[metric]} (mm)"
-    return tuple(
-        _less(
-            *(metric, best, name, f"{label}: {best} {{a}} < {name} {{b}}"),
-            effect=effect,
-        )
-        for name in worse
-    )
+CONFIGURATIONS = (
+    {
+        "hmr": Configuration("quick"),
+        # Rotation vectors, as in HMR's paper and in HKMR, its opponent.
+        "hmr_rotvec": Configuration(
+            "quick", ("--method.rotation", "rotvec"), occluded=True
+        ),
+        "hmr_unpaired": Configuration("quick_unpaired"),
+        "hmr_no_adversary": Configuration("quick_no_adversary"),
+        "hmr_1_iteration": Configuration("quick", ("--method.iterations", "1")),
+        "hmr_each_supervised": Configuration(
+            "quick", ("--method.supervise", "each")
+        ),
+        "hmr_joint_adversary": Configuration(
+            "quick_unpaired", ("--method.adversary-kind", "joint")
+        ),
+        "hkmr": Configuration("hkmr_quick", occluded=True),
+        "hkmr_no_hierarchy": Configuration(
+            "hkmr_quick", ("--method.no-joint-hierarchy",)
+        ),
+        "hkmr_forward_only": Configuration(
+            "hkmr_quick", ("--method.forward-only",)
+        ),
+        "hkmr_discriminator": Configuration("hkmr_quick_discriminator"),
+        "hkmr_1_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "1")
+        ),
+        "hkmr_2_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "2")
+        ),
+        "hkmr_4_outer": Configuration(
+            "hkmr_quick", ("--method.outer-steps", "4")
+        ),
+        "hkmr_2_inner": Configuration(
+            "hkmr_quick", ("--method.inner-passes", "2")
+        ),
+        "hkmr_6_inner": Configuration(
+            "hkmr_quick", ("--method.inner-passes", "6")
+        ),
+        "hmr_rotvec_best_rate": Configuration(
+            "quick", ("--method.rotation", "rotvec"), rates=RATES
+        ),
+        "hkmr_best_rate": Configuration("hkmr_quick", rates=RATES),
+        "hmr_rotvec_true_root": Configuration(
+            "quick_true_root", ("--method.rotation", "rotvec")
+        ),
+        "hkmr_true_root": Configuration("hkmr_quick_true_root"),
+        "spin": Configuration("spin_quick"),
+        "hkmr_mf": Configuration("hkmr_mf_quick"),
+        "hund": Configuration("hund_quick"),
+        "hund_self": Configuration("hund_quick_ss"),
+        "hund_descent": Configuration("hund_quick", searched=100),
+    }
+    | {
+        f"hund_{name}": Configuration("hund_quick", meta_loss=name)
+        for name in ("last", "sum", "min", "oi", "max")
+    }
+    | smplr_claims.CONFIGURATIONS
+)
 
 
 def _implausible(a: str, b: str) -> Comparison:
     text = "share of implausible poses (%) doubles: 2 x {a} < {b}"
-    return _less("implausible_pct", a, b, text, factor=2.0, effect=5.0)
+    return less("implausible_pct", a, b, text, factor=2.0, effect=5.0)
 
 
 def error_behind(pattern: str, degree: float) -> str:
@@ -208,14 +131,14 @@ CLAIMS = {
         "'monsters', no figures",
         configurations=("hmr_unpaired", "hmr_no_adversary"),
         comparisons=(
-            _less(
+            less(
                 "pck2d_torso02",
                 "hmr_unpaired",
                 "hmr_no_adversary",
                 "2D PCK (%) stays within a tenth: 0.9 x {a} < {b}",
                 factor=0.9,
             ),
-            *_less_than_each(
+            *less_than_each(
                 PA_MPJPE, "hmr_unpaired", ("hmr_no_adversary",), 5.0
             ),
             _implausible("hmr_unpaired", "hmr_no_adversary"),
@@ -229,8 +152,8 @@ CLAIMS = {
         paper="PA-MPJPE 56.8 mm and 66.5 mm",
         configurations=("hmr", "hmr_unpaired"),
         comparisons=(
-            *_less_than_each(PA_MPJPE, "hmr", ("hmr_unpaired",), 5.0),
-            _less(
+            *less_than_each(PA_MPJPE, "hmr", ("hmr_unpaired",), 5.0),
+            less(
                 PA_MPJPE,
                 "hmr_unpaired",
                 "hmr",
@@ -246,7 +169,7 @@ CLAIMS = {
         source="HMR section 3.2",
         paper="no figures",
         configurations=("hmr", "hmr_1_iteration", "hmr_each_supervised"),
-        comparisons=_less_than_each(
+        comparisons=less_than_each(
             PA_MPJPE, "hmr", ("hmr_1_iteration", "hmr_each_supervised"), 2.0
         ),
         judged_by=PA_MPJPE,
@@ -258,7 +181,7 @@ CLAIMS = {
         paper="no figures",
         configurations=("hmr_unpaired", "hmr_joint_adversary"),
         comparisons=(
-            *_less_than_each(
+            *less_than_each(
                 PA_MPJPE, "hmr_unpaired", ("hmr_joint_adversary",), 5.0
             ),
             _implausible("hmr_unpaired", "hmr_joint_adversary"),
@@ -271,7 +194,7 @@ CLAIMS = {
         source="HKMR Table 1",
         paper="87.97 mm and 71.08 mm MPJPE",
         configurations=("hmr_rotvec", "hkmr"),
-        comparisons=_less_than_each(TRUE_ROOT, "hkmr", ("hmr_rotvec",), 5.0),
+        comparisons=less_than_each(TRUE_ROOT, "hkmr", ("hmr_rotvec",), 5.0),
         judged_by=TRUE_ROOT,
     ),
     "hkmr-1a": Claim(
@@ -279,7 +202,7 @@ CLAIMS = {
         source="HKMR Table 1",
         paper="87.97 mm and 71.08 mm MPJPE; learning rates not compared",
         configurations=("hmr_rotvec_best_rate", "hkmr_best_rate"),
-        comparisons=_less_than_each(
+        comparisons=less_than_each(
             TRUE_ROOT, "hkmr_best_rate", ("hmr_rotvec_best_rate",), 5.0
         ),
         judged_by=TRUE_ROOT,
@@ -290,7 +213,7 @@ CLAIMS = {
         source="HKMR Table 1",
         paper="87.97 mm and 71.08 mm MPJPE; the root estimated",
         configurations=("hmr_rotvec_true_root", "hkmr_true_root"),
-        comparisons=_less_than_each(
+        comparisons=less_than_each(
             TRUE_ROOT, "hkmr_true_root", ("hmr_rotvec_true_root",), 5.0
         ),
         judged_by=TRUE_ROOT,
@@ -301,7 +224,7 @@ CLAIMS = {
         paper="bar 98.74 mm and 78.34 mm: 10.8 mm and 7.3 mm more than without",
         configurations=("hmr_rotvec", "hkmr"),
         comparisons=tuple(
-            _less(
+            less(
                 lost(pattern),
                 "hkmr",
                 "hmr_rotvec",
@@ -318,7 +241,7 @@ CLAIMS = {
         source="HKMR Table 2",
         paper="without them 77.10, 75.99, 74.21 mm; with all 71.08 mm",
         configurations=("hkmr", *_ABLATIONS),
-        comparisons=_less_than_each(TRUE_ROOT, "hkmr", _ABLATIONS, 2.0),
+        comparisons=less_than_each(TRUE_ROOT, "hkmr", _ABLATIONS, 2.0),
         judged_by=TRUE_ROOT,
     ),
     "hkmr-4": Claim(
@@ -326,7 +249,7 @@ CLAIMS = {
         source="HKMR Table 3",
         paper="1 to 4 outer: 93.79, 80.96, 71.08, 73.16 mm",
         configurations=("hkmr", *_PASSES),
-        comparisons=_less_than_each(TRUE_ROOT, "hkmr", _PASSES, 2.0),
+        comparisons=less_than_each(TRUE_ROOT, "hkmr", _PASSES, 2.0),
         judged_by=TRUE_ROOT,
     ),
     "hkmr-5": Claim(
@@ -334,7 +257,7 @@ CLAIMS = {
         source="HKMR Table 4",
         paper="65.60 mm and 64.02 mm MPJPE",
         configurations=("spin", "hkmr_mf"),
-        comparisons=_less_than_each(TRUE_ROOT, "hkmr_mf", ("spin",), 1.0),
+        comparisons=less_than_each(TRUE_ROOT, "hkmr_mf", ("spin",), 1.0),
         judged_by=TRUE_ROOT,
     ),
     "hund-1": Claim(
@@ -344,9 +267,9 @@ CLAIMS = {
         paper="MPJPE 80.16 mm and 83.26 mm; 122.60, 123.90 and 128.0 mm",
         configurations=("hund_last", "hund_sum", *_META_LOSSES_BEHIND),
         comparisons=(
-            *_less_than_each(MPJPE, "hund_last", _META_LOSSES_BEHIND, 10.0),
-            *_less_than_each(MPJPE, "hund_sum", _META_LOSSES_BEHIND, 10.0),
-            _less(
+            *less_than_each(MPJPE, "hund_last", _META_LOSSES_BEHIND, 10.0),
+            *less_than_each(MPJPE, "hund_sum", _META_LOSSES_BEHIND, 10.0),
+            less(
                 "best_stage",
                 "hund_min",
                 "hund_last",
@@ -363,15 +286,15 @@ CLAIMS = {
         paper="MPJPE 91.8 mm and 69.45 mm; HMR 106.84 mm and 88.0 mm",
         configurations=("hund", "hund_self", "hmr", "hmr_unpaired"),
         comparisons=(
-            _less(
+            less(
                 PA_MPJPE,
                 "hund_self",
                 "hund",
                 "self-supervised stays within a third: 0.75 x {a} < {b}",
                 factor=0.75,
             ),
-            *_less_than_each(PA_MPJPE, "hund", ("hmr",), 2.0),
-            *_less_than_each(PA_MPJPE, "hund_self", ("hmr_unpaired",), 2.0),
+            *less_than_each(PA_MPJPE, "hund", ("hmr",), 2.0),
+            *less_than_each(PA_MPJPE, "hund_self", ("hmr_unpaired",), 2.0),
         ),
         judged_by=PA_MPJPE,
     ),
@@ -382,20 +305,20 @@ CLAIMS = {
         paper="no figures; two orders of magnitude in the plots",
         configurations=("hund_descent",),
         comparisons=(
-            _less(
+            less(
                 *("stages_ms", "hund_descent", "hund_descent"),
                 "milliseconds of the stages, ten times: 10 x {a} < {b} of BFGS "
                 "to their loss",
                 factor=10.0,
                 metric_b="bfgs_ms_to_stages",
             ),
-            _less(
+            less(
                 *("angle_bfgs_from_stages_deg", "hund_descent", "hund_descent"),
                 "angle after BFGS (degrees): from the last stage {a} < from "
                 "the mean pose {b}",
                 metric_b="angle_bfgs_from_mean_deg",
             ),
-            _less(
+            less(
                 *("loss_bfgs_from_stages", "hund_descent", "hund_descent"),
                 "loss: after BFGS from the last stage {a} < before {b}",
                 metric_b="loss_searched_last",
@@ -410,7 +333,7 @@ CLAIMS = {
         paper="no figures",
         configurations=("hund_descent",),
         comparisons=tuple(
-            _less(
+            less(
                 *(f"{name}_last", "hund_descent", "hund_descent"),
                 f"{title}: last stage {{a}} < first {{b}}",
                 metric_b=f"{name}_first",
@@ -423,7 +346,7 @@ CLAIMS = {
         ),
         judged_by=PA_MPJPE,
     ),
-}
+} | smplr_claims.CLAIMS
 
 
 class Verdict(NamedTuple):
@@ -487,6 +410,17 @@ def verdict(
     return Verdict(state, (*failed, *lines))
 
 
+def cost(claim: Claim) -> str:
+    """What the networks of a claim take, in words; "" if not measured."""
+    networks = [CONFIGURATIONS[name] for name in claim.configurations]
+    minutes = [network.minutes for network in networks]
+    if not all(minutes):
+        return ""
+    count = decisions.MIN_SEEDS * len(networks)
+    mean = sum(minutes) / len(minutes)
+    return f"{count} networks of {mean:g} minutes of a core each"
+
+
 def constant_of(metric: str, constants: Mapping[str, float]) -> float:
     """The mean pose's metric, as measured or else of CONSTANTS."""
     if metric in constants:
@@ -497,6 +431,8 @@ def constant_of(metric: str, constants: Mapping[str, float]) -> float:
 def _failure(claim, name, configurations, constants) -> list[str]:
     """One sentence if a network does not beat the constant; else none."""
     metric = claim.judged_by
+    if not metric:
+        return []
     values = _by_seed(configurations[name], metric)
     constant = constant_of(metric, constants)
     margin = CONSTANTS[metric].margin_mm

@@ -20,13 +20,14 @@ import numpy as np
 from tf_hmr import method as methods
 from tf_hmr.geometry import rotations
 from training import config
-from training.claims import descents, rules
+from training.claims import descents, points, rules
 from training.data.pipeline import batches, statistics
 from training.data.records import mocap
 from training.engine import run_log, workdir
 from training.evaluation import evaluator, occlusion, protocols
 
 PROTOCOL = "synthetic_v1"
+PARTS_PROTOCOL = "synthetic_smplr"
 RESULT = "claims.json"
 RATE_RESULT = "rate.json"
 DESCENT_RESULT = "descent.json"
@@ -54,6 +55,8 @@ class Size:
     """Training steps for each learning rate to choose from."""
     descent_steps: int = 600
     """Training steps of stages without pictures."""
+    point_steps: int = 1500
+    """Training steps of networks that see points alone."""
 
 
 class Measured(NamedTuple):
@@ -88,12 +91,14 @@ def result(
     if stored_values is not None:
         return stored_values
     configuration = rules.CONFIGURATIONS[name]
-    if configuration.meta_loss:
+    if not configuration.has_pictures:
         return _without_pictures(configuration, folder, seed, size, records)
     options = configuration.options
     if configuration.rates:
         options += _rate_options(best_rate(name, size, out, records))
-    _fit(configuration.experiment, folder, records, size.steps, seed, options)
+    own = configuration.own_steps
+    steps = None if own else size.steps
+    _fit(configuration.experiment, folder, records, steps, seed, options)
     # Means of all labels, also for networks that learn from none of them.
     _run(
         "training.evaluate",
@@ -114,14 +119,15 @@ def result(
 
 
 def _without_pictures(configuration, folder, seed, size, records) -> Measured:
-    """Values of HUND's stages without pictures, trained in this process."""
-    metrics = descents.measure(
-        configuration.meta_loss,
-        seed,
-        size.descent_steps,
-        str(Path(records) / "synthetic"),
-        str(Path(records) / PROTOCOL),
-    )
+    """Values of networks without pictures, trained in this process."""
+    folders = str(Path(records) / "synthetic"), str(Path(records) / PROTOCOL)
+    if configuration.points:
+        landmarks = configuration.points == "landmarks"
+        metrics = points.measure(landmarks, seed, size.point_steps, *folders)
+    else:
+        metrics = descents.measure(
+            configuration.meta_loss, seed, size.descent_steps, *folders
+        )
     values = Measured(metrics, {})
     folder.mkdir(parents=True, exist_ok=True)
     workdir.write_json(
@@ -140,6 +146,7 @@ def _metrics(
         BATCH,
         method.image_size,
         method.config.crop_scale,
+        crop_m=getattr(method.config, "crop_m", 0.0),
     )
     metrics = evaluation["metrics"] | {
         "parameters": evaluation["parameters"],
@@ -150,8 +157,27 @@ def _metrics(
     }
     if configuration.occluded:
         metrics |= _occluded(method, dataset, size)
+    if configuration.outputs:
+        metrics |= _outputs(configuration.outputs, folder, records)
     if configuration.searched:
         metrics |= _descent(folder, records, configuration.searched)
+    return metrics
+
+
+def _outputs(names, folder: Path, records: str) -> dict[str, float]:
+    """Errors of parts of the method, and what the denoiser gains."""
+    _run(
+        *("training.evaluate", "--weights", folder, "--records", records),
+        *("--protocol", PARTS_PROTOCOL, "--output", *names),
+    )
+    metrics = {}
+    for name in names:
+        path = folder / "results" / f"{PARTS_PROTOCOL}-{name}.json"
+        content = json.loads(path.read_text())
+        metrics[f"{name}_mm"] = content["metrics"][rules.MPJPE]
+    if {"cnn", "denoised"} <= set(names):
+        share = metrics["denoised_mm"] / metrics["cnn_mm"]
+        metrics["denoised_gain_pct"] = 100 * (1 - share)
     return metrics
 
 
@@ -202,7 +228,12 @@ def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
         if content["descent_steps"] != size.descent_steps:
             return None
         return Measured(content["metrics"], content["constants"])
-    if content["steps"] != size.steps or "constants" not in content:
+    if configuration.points:
+        if content["point_steps"] != size.point_steps:
+            return None
+        return Measured(content["metrics"], content["constants"])
+    other_steps = content["steps"] != size.steps and not configuration.own_steps
+    if other_steps or "constants" not in content:
         return None
     if configuration.occluded and (
         content["occluded_people"] != size.occluded_people
@@ -275,12 +306,16 @@ def _validation_error(folder: Path) -> float:
 
 
 def _fit(experiment, folder, records, steps, seed, options) -> None:
-    """Trains a network, with one evaluation, at the end."""
+    """Trains a network, with one evaluation, at the end.
+
+    Without steps, those of the experiment's stages.
+    """
+    length = () if steps is None else ("--steps", steps)
     _run(
         *("training.fit", experiment),
-        *("--workdir", folder, "--records", records),
-        *("--steps", steps, "--seed", seed, "--data.seed", seed),
-        *("--eval-every", steps, *options),
+        *("--workdir", folder, "--records", records, *length),
+        *("--seed", seed, "--data.seed", seed),
+        *("--eval-every", steps or 0, *options),
     )
 
 

@@ -18,38 +18,23 @@ import tensorflow as tf
 
 from tf_hmr import method as methods
 from tf_hmr import progress
-from tf_hmr.formats import system_limits
 from training import config
 from training.engine import (
-    best_model,
     checkpoints,
     cluster,
     fit_store,
+    model_selection,
     run_log,
     signals,
+    write_errors,
 )
 from training.engine import step as steps
-from training.engine import workdir as workdirs
 
 MakeDataset = Callable[
     [int, tf.distribute.InputContext | None], tf.data.Dataset
 ]
-BEST_FOLDER = best_model.FOLDER
-EVALUATION = "evaluation"
 IDS = "example_id"
 log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The result of an evaluation."""
-
-    score: float
-    """Lower is better; the best model is kept."""
-    values: dict[str, float]
-    """Figures to log."""
-    image: np.ndarray | None = None
-    """(H, W, 3) uint8 RGB for TensorBoard."""
 
 
 class NonFiniteError(RuntimeError):
@@ -60,16 +45,12 @@ class StoppedError(RuntimeError):
     """SIGTERM came and the state is saved; the message names the step."""
 
 
-class UnwrittenError(RuntimeError):
-    """A file of the run could not be written; names the last checkpoint."""
-
-
 def train(
     experiment: config.Experiment,
     method: methods.Method,
     strategy: tf.distribute.Strategy,
     make_dataset: MakeDataset,
-    evaluate: Callable[[methods.Method], Evaluation] | None,
+    evaluate: model_selection.Evaluate | None,
     workdir: Path,
 ) -> None:
     """Runs every stage of an experiment, from wherever it stands.
@@ -93,12 +74,7 @@ def train(
             with different fits.
     """
     stages = experiment.all_stages()
-    if any(stage.name == EVALUATION for stage in stages):
-        raise ValueError(
-            f"A stage may not be named {EVALUATION!r}: metrics.jsonl calls "
-            "the measurements so. Choose another name."
-        )
-    _check_batch_divides(experiment, strategy.num_replicas_in_sync)
+    _check_stages(experiment, strategy.num_replicas_in_sync)
     chief = cluster.read().chief
     mean = run_log.Mean()
     fits = None
@@ -110,14 +86,11 @@ def train(
         ]
         saved = checkpoints.Checkpoints(workdir, method, compiled, mean, fits)
     step = saved.restore()
-    _check_same_step(cluster.agree(strategy, step), workdir)
-    if fits is not None:
-        digests = cluster.agree(strategy, fits.digest())
-        fit_store.check_same(digests, experiment.data.fits)
+    _check_same_start(strategy, step, fits, experiment.data.fits, workdir)
     total = sum(stage.steps for stage in stages)
     if step:
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
-    with _explain_write_errors(step, workdir):
+    with write_errors.explained(step, workdir):
         kind = run_log.RunLog if chief else run_log.NullRunLog
         lines = kind(workdir, step)
     with _close_on_error(lines), signals.stop_requested() as stop_requested:
@@ -125,7 +98,9 @@ def train(
             experiment=experiment,
             method=method,
             make_dataset=make_dataset,
-            evaluate=evaluate,
+            selection=model_selection.ModelSelection(
+                method, evaluate, workdir, lines, chief
+            ),
             workdir=workdir,
             saved=saved,
             log=lines,
@@ -133,8 +108,7 @@ def train(
             stop_requested=stop_requested,
             chief=chief,
         )
-        run.recover_best(step)
-        run.evaluate_if_missed(step)
+        run.recover(step)
         start = 0
         for stage, stage_step in zip(stages, compiled, strict=True):
             end = start + stage.steps
@@ -143,7 +117,7 @@ def train(
             start = end
         # All workers have saved before any of them ends.
         cluster.agree(strategy, step)
-    with _explain_write_errors(step, workdir):
+    with write_errors.explained(step, workdir):
         lines.close()
     saved.close()
     if step < total:
@@ -160,7 +134,7 @@ class TrainingRun:
     experiment: config.Experiment
     method: methods.Method
     make_dataset: MakeDataset
-    evaluate: Callable | None
+    selection: model_selection.ModelSelection
     workdir: Path
     saved: checkpoints.Checkpoints
     log: run_log.RunLog
@@ -172,84 +146,14 @@ class TrainingRun:
         self.stopped = False
         self.total = sum(s.steps for s in self.experiment.all_stages())
         lines = run_log.read_metrics(self.workdir / run_log.METRICS_FILE)
-        self.scores = {
-            line["step"]: line["score"] for line in lines if "score" in line
-        }
-        self.best = min(
-            filter(math.isfinite, self.scores.values()), default=math.inf
-        )
-        stored = best_model.score(self.workdir)
-        if stored is not None:
-            # Of the model that is there: a better one may have been damaged.
-            self.best = stored
         times = [line["trained_s"] for line in lines if "trained_s" in line]
         self.trained_s = max(times, default=0.0)
 
-    def recover_best(self, step: int) -> None:
-        """Makes up for a best model, or for its score, that was lost.
-
-        Args:
-            step: that the run continues from; nothing is lost at 0.
-        """
-        if not (self.chief and step):
-            return
-        damage = best_model.damage(self.workdir)
-        exists = (self.workdir / BEST_FOLDER).exists()
-        with _explain_write_errors(step, self.workdir):
-            if damage and (exists or math.isfinite(self.best)):
-                log.warning("%s The model of step %d is kept.", damage, step)
-                self._replace_best(step)
-            elif not damage and self.evaluate and self._score_is_lost():
-                score = self._score_of_best()
-                log.warning(
-                    "The score of the model in %s was lost; it is %.4f.",
-                    self.workdir / BEST_FOLDER,
-                    score,
-                )
-                self.best = score if math.isfinite(score) else math.inf
-                if math.isfinite(score):
-                    best_model.save_score(self.workdir, score, None)
-
-    def _replace_best(self, step: int) -> None:
-        """Keeps the current model, measured, where the best one is damaged."""
-        self.best = math.inf
-        if self.evaluate is None:
-            self._save_best(step)
-        elif step in self.scores:
-            self._save_best(step, self.scores[step])
-        elif not self._evaluation_due(step):  # Else it is measured anyhow.
-            self._save_best(step, self.evaluate(self.method).score)
-
-    def _score_is_lost(self) -> bool:
-        """Whether no file says how good the best model is."""
-        if best_model.score(self.workdir) is not None:
-            return False
-        # Older versions wrote the score into the journal alone.
-        intact = math.isfinite(self.best) and not self.log.damaged
-        return best_model.has_checksum(self.workdir) or not intact
-
-    def _score_of_best(self) -> float:
-        """Measures the best model in the place of the current one."""
-        variables = [variable.value for variable in self.method.variables]
-        current = [variable.numpy() for variable in variables]
-        try:
-            self.method.load_weights(
-                self.workdir / BEST_FOLDER / methods.WEIGHTS_FILE
-            )
-            return self.evaluate(self.method).score
-        finally:
-            for variable, value in zip(variables, current, strict=True):
-                variable.assign(value)
-
-    def evaluate_if_missed(self, step: int) -> None:
-        """Evaluates where a kill came between a save and its evaluation."""
-        if self.chief and step and self._evaluation_due(step):
-            if self.evaluate is None:
-                evaluated = not best_model.damage(self.workdir)
-            else:
-                evaluated = step in self.scores
-            if not evaluated:
-                self._evaluate(step)
+    def recover(self, step: int) -> None:
+        """Makes up for the best model or evaluation that a kill took."""
+        if step:
+            due = self._evaluation_due(step)
+            self.selection.recover(step, due, self.trained_s)
 
     def stage(self, name, stage_step, step, end) -> int:
         """Takes the steps from `step` to `end`; returns the last step taken."""
@@ -281,7 +185,7 @@ class TrainingRun:
                 bar.unpause()  # It compiled, which says nothing of the rest.
             bar.update(step - bar.n)
             evaluation_due = self._evaluation_due(step)
-            with _explain_write_errors(step, self.workdir):
+            with write_errors.explained(step, self.workdir):
                 if evaluation_due or _due(log_every, step) or step == end:
                     self._log(name, step, bar)
                 if _due(save_every, step) or step == end or self.stopped:
@@ -290,7 +194,7 @@ class TrainingRun:
             # After the save: an evaluation may take long, and a kill during it
             # loses nothing else.
             if evaluation_due and not self.stopped:
-                self._evaluate(step)
+                self.selection.evaluate(step, self.trained_s)
         bar.close()
         return step
 
@@ -336,37 +240,6 @@ class TrainingRun:
             {**means, "images_per_s": speed, "trained_s": self.trained_s},
         )
 
-    def _evaluate(self, step: int) -> None:
-        """Evaluates, logs the result and saves the best model so far."""
-        if self.evaluate is None:
-            with _explain_write_errors(step, self.workdir):
-                self._save_best(step)
-            return
-        result = self.evaluate(self.method)
-        values = {
-            "score": result.score,
-            "trained_s": self.trained_s,
-            **result.values,
-        }
-        with _explain_write_errors(step, self.workdir):
-            # Saved before it is logged: the log implies that it exists.
-            if result.score <= self.best:
-                self._save_best(step, result.score)
-            self.log.scalars(step, EVALUATION, values)
-            if result.image is not None:
-                self.log.image(step, "predictions", result.image)
-            self.log.flush()
-        figures = ", ".join(f"{k} {v:.1f}" for k, v in result.values.items())
-        progress.message(f"step {step}: {figures}")
-
-    def _save_best(self, step: int, score: float = math.inf) -> None:
-        """Writes the best model so far, and its score if there is one."""
-        if self.chief:
-            best_model.save(self.method, self.workdir)
-            if math.isfinite(score):
-                self.best = score
-                best_model.save_score(self.workdir, score, step)
-
 
 @contextlib.contextmanager
 def _close_on_error(log: run_log.RunLog) -> Iterator[None]:
@@ -378,32 +251,18 @@ def _close_on_error(log: run_log.RunLog) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _explain_write_errors(step: int, workdir: Path) -> Iterator[None]:
-    """Turns errors of writing into one that says how the run continues."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        if cluster.is_loss(error):
-            raise
-        if system_limits.is_reached(error):
-            raise UnwrittenError(
-                f"Step {step} could not be written to {workdir}. "
-                f"{system_limits.CURE}"
-            ) from error
-        first = str(error).strip().splitlines()[0]
-        saved = workdirs.saved_steps(workdir)
-        state = "There is no checkpoint yet, so it begins anew"
-        if saved:
-            state = f"The newest checkpoint is that of step {saved[-1]}"
-        raise UnwrittenError(
-            f"Step {step} could not be written to {workdir} ({first}). "
-            f"{state}. Make space there; then the same command continues."
-        ) from error
+def _check_stages(experiment: config.Experiment, replicas: int) -> None:
+    """Stages must have names of their own and batches that divide.
 
-
-def _check_batch_divides(experiment: config.Experiment, replicas: int) -> None:
+    Raises:
+        ValueError: they do not; says which.
+    """
     for stage in experiment.all_stages():
+        if stage.name == model_selection.EVALUATION:
+            raise ValueError(
+                f"A stage may not be named {stage.name!r}: metrics.jsonl calls "
+                "the measurements so. Choose another name."
+            )
         parts = replicas * stage.optim.accumulate
         if experiment.data.batch_size % parts:
             raise ValueError(
@@ -413,13 +272,28 @@ def _check_batch_divides(experiment: config.Experiment, replicas: int) -> None:
             )
 
 
-def _check_same_step(steps_of_workers: list[int], workdir: Path) -> None:
+def _check_same_start(
+    strategy: tf.distribute.Strategy,
+    step: int,
+    fits: fit_store.FitStore | None,
+    fits_path: str,
+    workdir: Path,
+) -> None:
+    """All workers must stand at one step, with the same fits.
+
+    Raises:
+        ClusterError, ValueError: they do not.
+    """
+    steps_of_workers = cluster.agree(strategy, step)
     if len(set(steps_of_workers)) > 1:
         raise cluster.ClusterError(
             f"The workers stand at steps {steps_of_workers}: they do not see "
             f"the same checkpoints. --workdir {workdir} must be one folder "
             "that all of them read."
         )
+    if fits is not None:
+        digests = cluster.agree(strategy, fits.digest())
+        fit_store.check_same(digests, fits_path)
 
 
 def _due(period: int, step: int) -> bool:
@@ -432,10 +306,12 @@ def batches_from(make_dataset: MakeDataset, step: int, strategy):
     Text stays on the host; devices cannot hold it.
     """
 
+    @steps.no_autograph
+    def without_text(batch):
+        return {k: v for k, v in batch.items() if k != IDS}
+
     def make(context):
-        return make_dataset(step, context).map(
-            lambda batch: {k: v for k, v in batch.items() if k != IDS}
-        )
+        return make_dataset(step, context).map(without_text)
 
     if strategy.num_replicas_in_sync == 1:
         return iter(make(None))

@@ -69,7 +69,8 @@ def schedule(optim: config.Optim, lr: float, steps: int):
             0.0, optim.warmup_steps, end_learning_rate=lr
         )
     if not optim.warmup_steps:
-        return keras.optimizers.schedules.CosineDecay(lr, steps)
+        # A stage may be left out by 0 steps.
+        return keras.optimizers.schedules.CosineDecay(lr, max(steps, 1))
     return keras.optimizers.schedules.CosineDecay(
         0.0,
         max(steps - optim.warmup_steps, 1),

@@ -29,6 +29,7 @@ class Source(Protocol):
     """Folder of the model or file; results are written there."""
     image_size: int
     crop_scale: float
+    crop_m: float
     input_names: tuple[str, ...]
     """Inputs of the method; () for a file of predictions."""
 
@@ -53,6 +54,7 @@ class Model:
     ):
         """Wraps a loaded method and its replicas on further devices."""
         self.folder, self._method = folder, method
+        self.method = method
         self._copies = (method, *replicas)
         self._pool = concurrent.futures.ThreadPoolExecutor(len(self._copies))
         self._traced: set[int] = set()  # Sizes of batches.
@@ -60,6 +62,7 @@ class Model:
         self.joint_names = method.joint_names
         self.image_size = method.image_size
         self.crop_scale = method.config.crop_scale
+        self.crop_m = getattr(method.config, "crop_m", 0.0)
         self.input_names = method.input_names
 
     @classmethod
@@ -154,7 +157,7 @@ class PredictionsFile:
         self.joint_names = self._predictions.joint_names
         self.folder = path.parent
         self.image_size = methods.Config.image_size
-        self.crop_scale = methods.Config.crop_scale
+        self.crop_scale, self.crop_m = methods.Config.crop_scale, 0.0
         self.input_names = ()
 
     def has(self, ids: np.ndarray) -> np.ndarray:

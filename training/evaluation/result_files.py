@@ -107,6 +107,8 @@ _ENTRIES = (
     ("deviations", "a list of texts", _are_texts),
     ("truth", "numbers by source of true joints", _are_numbers),
     ("topology", "a text", lambda value: isinstance(value, str)),
+    ("output", "a text", lambda value: isinstance(value, str)),
+    ("metrics_about_own_pelvis", "numbers by name", _are_numbers),
     ("training_records", "texts by name of each source", _are_records),
     ("rule", "texts by name", _is_description),
     ("environment", "values by name", lambda value: isinstance(value, Mapping)),

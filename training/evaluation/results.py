@@ -17,6 +17,7 @@ TITLES = {
     "auc3d": "AUC (%)",
 }
 FIRST_MISSING = 20
+_OF_MESH = ("pve_mm", "pve_pa_mm")
 
 
 def result(
@@ -25,6 +26,7 @@ def result(
     people: selection.Selection,
     missing: list[str],
     deviations: list[str],
+    has_mesh: bool = True,
 ) -> dict[str, Any]:
     """The content of a results file.
 
@@ -34,6 +36,7 @@ def result(
         people: the protocol's people in the records.
         missing: ids of people without a prediction.
         deviations: further deviations from the protocol.
+        has_mesh: whether errors of the surface are to be expected.
     """
     protocol = scores.protocol
     metrics, details = scores.summary(), scores.details()
@@ -43,7 +46,10 @@ def result(
     expected = protocol.count or len(people.rows)
     all_deviations = [*people.deviations, *deviations]
     all_deviations += _other_truth(protocol, details.get("truth", {}))
-    missing_metrics = [key for key in protocol.headline if key not in metrics]
+    headline = [
+        key for key in protocol.headline if has_mesh or key not in _OF_MESH
+    ]
+    missing_metrics = [key for key in headline if key not in metrics]
     if missing_metrics:
         all_deviations.append(
             f"predictions or labels give no {', '.join(missing_metrics)}"
@@ -57,7 +63,7 @@ def result(
         "deviations": all_deviations,
         "synthetic": protocol.synthetic,
         "metrics": metrics,
-        "headline": list(protocol.headline),
+        "headline": headline,
         **details,
         "baselines": {
             name: baseline.summary()
@@ -105,6 +111,12 @@ def table(results: dict[str, Any]) -> str:
     untitled = {k: v for k, v in metrics.items() if k not in TITLES}
     if untitled:
         lines.append(", ".join(f"{k} {v:.3f}" for k, v in untitled.items()))
+    own = results.get("metrics_about_own_pelvis", {})
+    if own:
+        about = ", ".join(
+            f"{TITLES[key]} {own[key]:.1f}" for key in TITLES if key in own
+        )
+        lines.append(f"about its own pelvis: {about}")
     lines += _by_action(results.get("per_action", {}))
     per_joint = results.get("per_joint_mm", {})
     if per_joint:

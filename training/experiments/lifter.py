@@ -1,6 +1,6 @@
 r"""The lifter, on BlazePose's landmarks of rendered people.
 
-    python -m training.prepare synthetic --count 12000 --size 144 \
+    python -m training.prepare synthetic --count 24000 --size 144 \
         --out DATA/synthetic
     python -m training.prepare landmarks --root DATA/synthetic --jitter \
         --out DATA/landmarks
@@ -8,8 +8,8 @@ r"""The lifter, on BlazePose's landmarks of rendered people.
         --out DATA/landmarks
     python -m training.fit lifter --records DATA --workdir runs/lifter
 
-No image is decoded: 8,000 steps of 256 people are ten minutes on two cores that
-others use, too.
+No image is decoded: 12,000 steps of 256 people are ten minutes on two cores
+that others use, too.
 """
 
 from tf_hmr.methods import lifter
@@ -27,7 +27,7 @@ EXPERIMENT = config.Experiment(
         ),
         prior="",
     ),
-    steps=8000,
+    steps=12000,
     optim=config.Optim(
         lr=1e-3,
         weight_decay=1e-4,

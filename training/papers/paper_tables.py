@@ -43,6 +43,8 @@ class Requirements:
     """The --rules of the training records; "" for any."""
     topology: str = "smpl"
     """Topology of the model's body."""
+    output: str = ""
+    """The part of the method that is measured; "" for its answer."""
     protocol: str = ""
     """The protocol of training.evaluation.protocols."""
     other_protocols: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_hmr import method
+from tf_hmr import method, method_config
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import listing
@@ -279,6 +279,13 @@ def mismatch(requirements: paper_tables.Requirements, result: Result) -> str:
         return str(error)
     if configuration.get("method_name") != requirements.method:
         return f"of the method {configuration.get('method_name')!r}"
+    output = content.get("output", "")
+    if output != requirements.output:
+        parts = [
+            f"the output {o!r}" if o else "its answer"
+            for o in (output, requirements.output)
+        ]
+        return f"of {parts[0]}, not of {parts[1]}"
     experiment = content.get("experiment")
     if experiment and experiment != requirements.experiment:
         return (
@@ -335,6 +342,9 @@ def missing_code(requirements: paper_tables.Requirements) -> str:
     if parse_experiment(requirements.experiment, requirements.options) is None:
         words = shlex.join(requirements.options)
         return f"the experiment {requirements.experiment!r} has no {words}"
+    outputs = method_config.module(requirements.method).Model.outputs
+    if requirements.output and requirements.output not in outputs:
+        return f"{requirements.method!r} has no output {requirements.output!r}"
     readings = (requirements.protocol, *requirements.other_protocols)
     for name in filter(None, readings):
         if name not in protocols.names():
@@ -366,6 +376,8 @@ def commands(requirements: paper_tables.Requirements) -> tuple[str, ...]:
     train += [*requirements.options, "--workdir", folder]
     measure = ["python", "-m", "training.evaluate", "--weights", folder]
     measure += ["--protocol", requirements.protocol]
+    if requirements.output:
+        measure += ["--output", requirements.output]
     return shlex.join(train), shlex.join(measure)
 
 

@@ -80,7 +80,9 @@ def _list(measured: Mapping[str, tuple[Path, dict]]) -> Grid:
         source = content["source"] if content else claim.source
         entries = [Entry(name, "label")]
         entries += [Entry(text, "words") for text in (statement, source)]
-        entries.append(Entry(state, f"words {state.replace(' ', '-')}"))
+        cost = rules.cost(claim) if claim and not content else ""
+        text = f"{state}: {cost}" if cost else state
+        entries.append(Entry(text, f"words {state.replace(' ', '-')}"))
         lines.append(Line(tuple(entries), "paper" if content else "context"))
     return Grid((tuple(head),), tuple(lines))
 
@@ -118,7 +120,7 @@ def _grid(
     """
     claim = rules.CLAIMS.get(name)
     comparisons = claim.comparisons if claim else ()
-    compared_metrics = [comparison.a[1] for comparison in comparisons]
+    compared_metrics = [metric for c in comparisons for _, metric in (c.a, c.b)]
     metrics = {name: c["metrics"] for name, c in configurations.items()}
     measured = [key for values in metrics.values() for key in values]
     keys = [key for key in compared_metrics if key in measured]

@@ -149,7 +149,8 @@ def _latest(results: Sequence[Result]) -> list[Result]:
     for result in results:
         content = result.content
         source = content.get("weights") or content.get("predictions")
-        key = source or result.path, content["protocol"]
+        output = content.get("output", "")
+        key = source or result.path, content["protocol"], output
         # Removed first, so that the order is that of the last results.
         latest.pop(key, None)
         latest[key] = result
@@ -167,8 +168,10 @@ def _by_protocol(
 
 
 def _folder_of(result: Result) -> str:
-    """The folder of the measured model, usually its workdir."""
-    return str(result.path.parent.parent)
+    """The folder of the measured model, usually its workdir, and its part."""
+    output = result.content.get("output")
+    folder = str(result.path.parent.parent)
+    return f"{folder} ({output})" if output else folder
 
 
 def _description(result: Result) -> Iterator[Block]:

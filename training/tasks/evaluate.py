@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
 from tf_hmr import progress
 from tf_hmr.body.data import BodyData
@@ -16,6 +17,7 @@ from training.engine import devices, workdir
 from training.evaluation import (
     evaluator,
     example_pages,
+    part_outputs,
     predictions_file,
     predictors,
     protocols,
@@ -43,16 +45,21 @@ def evaluate(flags: Evaluate) -> list[Path]:
         FileNotFoundError: no model, or no records of a protocol.
         ValueError: unknown protocol, another body, unsuitable predictions.
     """
+    # Each part has a graph of its own: no reason to warn.
+    tf.get_logger().setLevel("ERROR")
     all_protocols = ALL_PROTOCOLS in flags.protocol
     names = protocols.names() if all_protocols else flags.protocol
     selected = [protocols.get(name) for name in names]
-    source, mean = _source(flags), _training_mean(flags)
+    sources, mean = _sources(flags), _training_mean(flags)
     paths = []
     for protocol in selected:
         try:
             people = selection.find(flags.records, protocol)
             people = selection.subsample(people, flags.every)
-            paths.append(by_protocol(flags, protocol, source, people, mean))
+            paths += [
+                by_protocol(flags, protocol, source, people, mean)
+                for source in sources
+            ]
         except (FileNotFoundError, ValueError) as error:
             if not all_protocols:
                 raise
@@ -65,12 +72,19 @@ def evaluate(flags: Evaluate) -> list[Path]:
     return paths
 
 
-def _source(flags: Evaluate) -> predictors.Source:
+def _sources(flags: Evaluate) -> list[predictors.Source]:
+    """The model, or each output that is named, or the predictions.
+
+    Raises:
+        ValueError: the method has no such output.
+    """
     data = BodyData.load(flags.body)
     if flags.predictions:
-        return predictors.PredictionsFile(flags.predictions, data)
+        return [predictors.PredictionsFile(flags.predictions, data)]
     strategy = devices.strategy(flags.devices)
-    return predictors.Model.load(flags.weights, data, strategy)
+    model = predictors.Model.load(flags.weights, data, strategy)
+    names = dict.fromkeys(flags.output)
+    return [part_outputs.PartOutput(model, name) for name in names] or [model]
 
 
 def by_protocol(
@@ -106,6 +120,11 @@ def by_protocol(
         source.body, source.joint_names, _bodies(flags)
     )
     scores = evaluator.Scores(protocol, context)
+    output = getattr(source, "name", "")
+    own_names, own_scores = getattr(source, "own_joint_names", ()), None
+    if own_names:
+        own_context = context._replace(joint_names=own_names)
+        own_scores = evaluator.Scores(protocol, own_context)
     baselines = _baselines(mean, protocol, source.body, context)
     recorder = predictions_file.Recorder(source.joint_names)
     dataset = _dataset(flags, source, people, rows)
@@ -115,14 +134,22 @@ def by_protocol(
         if foreign:
             batch = evaluator.without_bodies(batch)
         scores.add(batch, predicted)
+        if own_scores:
+            own_scores.add(batch, predicted)
         for baseline in baselines.values():
             baseline.add(batch)
         if flags.save_predictions:
             recorder.add(batch, predicted)
-    results = result_files.result(scores, baselines, people, missing, foreign)
-    out = (flags.out or source.folder / "results") / f"{protocol.name}.json"
+    has_mesh = predicted.vertices is not None
+    results = result_files.result(
+        scores, baselines, people, missing, foreign, has_mesh or not output
+    )
+    if own_scores:
+        results["metrics_about_own_pelvis"] = own_scores.summary()
+    name = f"{protocol.name}-{output}" if output else protocol.name
+    out = (flags.out or source.folder / "results") / f"{name}.json"
     if flags.save_predictions:
-        recorder.write(_predictions_path(flags, protocol))
+        recorder.write(_predictions_path(flags, name, protocol.name))
     figure = _draw_examples(flags, source, people, rows, scores, out)
     results |= source.facts() | {"picture": figure}
     if flags.experiment:
@@ -170,15 +197,17 @@ def _dataset(flags, source, people, rows):
         source.image_size,
         source.crop_scale,
         rows=rows,
+        crop_m=source.crop_m,
     )
 
 
-def _predictions_path(flags: Evaluate, protocol: Protocol) -> Path:
+def _predictions_path(flags: Evaluate, name: str, protocol: str) -> Path:
+    """The path of one of several predictions begins with what they are of."""
     path = flags.save_predictions
+    if len(flags.output) > 1:
+        return path.with_name(f"{name}-{path.name}")
     needs_prefix = len(flags.protocol) > 1 or ALL_PROTOCOLS in flags.protocol
-    return (
-        path.with_name(f"{protocol.name}-{path.name}") if needs_prefix else path
-    )
+    return path.with_name(f"{protocol}-{path.name}") if needs_prefix else path
 
 
 def _progress(stream, protocol: Protocol, count: int):

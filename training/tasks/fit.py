@@ -30,14 +30,17 @@ from training.data.pipeline import (
 )
 from training.data.records import callback_errors, mocap, records_folder
 from training.engine import (
+    best_model,
     checkpoints,
     cluster,
     devices,
     exit_status,
     loop,
+    model_selection,
     provenance,
     signals,
     workdir,
+    write_errors,
 )
 from training.engine import step as steps
 from training.evaluation import evaluator, protocols
@@ -58,7 +61,7 @@ ERRORS = (
     OSError,
     ValueError,
     loop.NonFiniteError,
-    loop.UnwrittenError,
+    write_errors.UnwrittenError,
     checkpoints.NoCheckpointError,
 )
 
@@ -138,6 +141,8 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     for source in data.sources:
         batches.check_inputs(source, method.input_names)
     label_checks.check_labels(data, method.needed_labels)
+    if missing := label_checks.missing_masks(data):
+        logging.warning(missing)
     method.prepare_targets()
     if not workdir.saved_steps(options.workdir):
         with strategy.scope():
@@ -152,7 +157,7 @@ def _train(experiment, options, strategy, data, loaded, settled) -> Path:
         validation(data, loaded.faces, with_mean=bool(options.start)),
         options.workdir,
     )
-    return options.workdir / loop.BEST_FOLDER
+    return options.workdir / best_model.FOLDER
 
 
 def dataset_maker(
@@ -178,9 +183,15 @@ def dataset_maker(
             step,
             method.config.crop_scale,
             images="image" in method.input_names,
+            crop_m=crop_m(method),
         )
 
     return make_dataset
+
+
+def crop_m(method: methods.Method) -> float:
+    """Side of a method's crops in metres, where that is known; 0: nowhere."""
+    return getattr(method.config, "crop_m", 0.0)
 
 
 def start(method: methods.Method, data: config.Data, weights: str) -> None:
@@ -311,9 +322,16 @@ def validation(data: config.Data, faces: np.ndarray, with_mean: bool = False):
 
     # Made once: each one keeps its callbacks in memory for ever.
     @functools.cache
-    def dataset_of(image_size: int, crop_scale: float) -> tf.data.Dataset:
+    def dataset_of(
+        image_size: int, crop_scale: float, metres: float
+    ) -> tf.data.Dataset:
         return batches.eval_dataset(
-            source, EVALUATION_BATCH, image_size, crop_scale, data.max_bad_share
+            source,
+            EVALUATION_BATCH,
+            image_size,
+            crop_scale,
+            data.max_bad_share,
+            crop_m=metres,
         )
 
     @functools.cache
@@ -325,13 +343,17 @@ def validation(data: config.Data, faces: np.ndarray, with_mean: bool = False):
         baseline = evaluator.Baseline(
             method.body, mean, protocol, context, true_rotation=False
         )
-        dataset = dataset_of(method.image_size, method.config.crop_scale)
+        dataset = dataset_of(
+            method.image_size, method.config.crop_scale, crop_m(method)
+        )
         for batch in dataset.as_numpy_iterator():
             baseline.add(batch)
         return {f"mean_pose_{n}": v for n, v in baseline.summary().items()}
 
-    def evaluate(method: methods.Method) -> loop.Evaluation:
-        dataset = dataset_of(method.image_size, method.config.crop_scale)
+    def evaluate(method: methods.Method) -> model_selection.Evaluation:
+        dataset = dataset_of(
+            method.image_size, method.config.crop_scale, crop_m(method)
+        )
         values = evaluator.measure(method, dataset, protocol).summary()
         values |= of_mean_pose(method)
         batch, prediction = next(evaluator.predictions(method, dataset.take(1)))
@@ -339,7 +361,7 @@ def validation(data: config.Data, faces: np.ndarray, with_mean: bool = False):
             ("", visualization.example(batch, prediction, row, faces))
             for row in range(min(PICTURES, len(batch["image"])))
         ]
-        return loop.Evaluation(
+        return model_selection.Evaluation(
             values["mpjpe_mm"], values, visualization.sheet(rows)
         )
 

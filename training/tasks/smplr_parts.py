@@ -14,7 +14,7 @@ from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import atomic
 from tf_hmr.geometry import nearest_rotation
-from tf_hmr.methods import _smplr_maps, _smplr_parts, smplr
+from tf_hmr.methods import _smplr_maps, _smplr_parts, _smplr_regressor, smplr
 from training import config, smplr_figures
 from training.data.pipeline import batches
 
@@ -76,7 +76,8 @@ def read_people(model: smplr.Model, records: Path, split: str) -> People:
     source = config.Source(str(records), split=split)
     batches.check_inputs(source, model.input_names)
     dataset = batches.eval_dataset(
-        source, BATCH, model.image_size, model.config.crop_scale
+        *(source, BATCH, model.image_size, model.config.crop_scale),
+        crop_m=model.config.crop_m,
     )
 
     @tf.function(autograph=False)
@@ -142,8 +143,8 @@ def sample(
     model: smplr.Model, people: People, factor: float, seed: int
 ) -> Sampled:
     """Sends the points of labelled bodies, with noise, through the networks."""
-    ranges = factor * _smplr_parts.noise_ranges()
     shape = people.true_points.shape
+    ranges = factor * _smplr_parts.noise_ranges()[: shape[1]]
     noise = np.random.default_rng(seed).uniform(-1, 1, shape)
     noisy = people.true_points + np.float32(ranges * noise)
     noisy -= model.encoder.root(noisy).numpy()
@@ -151,16 +152,19 @@ def sample(
     for start in range(0, len(noisy), BATCH):
         rows = slice(start, start + BATCH)
         points, true = tf.constant(noisy[rows]), people.take(rows)
-        estimate = model.regressor(points)
-        undenoised = model.regressor(points, denoise=False)
+        estimate = model.estimate(maps_of_points(points))
+        undenoised = estimate
+        if not model.lift:
+            undenoised = model.regressor(points, denoise=False)
         posed = (
             (true.rotmats, undenoised.betas),
             (undenoised.matrices, true.betas),
-            (smplr.rotations_of(undenoised), true.betas),
-            (smplr.rotations_of(estimate), estimate.betas),
+            (_smplr_regressor.rotations_of(undenoised), true.betas),
+            (_smplr_regressor.rotations_of(estimate), estimate.betas),
         )
         of_bodies = [model.points(*body)[0] for body in posed]
-        aligned = _on_points(of_bodies[-1], points)
+        targets = estimate.points if model.lift else points
+        aligned = _on_points(model, of_bodies[-1], targets)
         parts = (
             points,
             estimate.points,
@@ -172,9 +176,9 @@ def sample(
     return Sampled(*map(np.concatenate, zip(*chunks, strict=True)))
 
 
-def _on_points(points, targets):
-    """Turns and moves points (B, 41, 3) onto others."""
-    weights = smplr.POINT_WEIGHTS
+def _on_points(model: smplr.Model, points, targets):
+    """Turns and moves points (B, P, 3) onto others."""
+    weights = model.point_weights
     turn = nearest_rotation.aligning_rotation(points, targets, weights)[:, 0]
     centred = points - nearest_rotation.weighted_mean(points, weights)
     rotated = tf.matmul(centred, turn, transpose_b=True)
@@ -249,14 +253,14 @@ def _keypoints(model, people: People, parts: tuple[str, ...]) -> np.ndarray:
             true.true_places if "points" in parts else true.places,
             true.true_scale if "scale" in parts else true.scale,
         )
-        estimate = model.regressor(maps.points)
-        rotmats = smplr.rotations_of(estimate)
+        estimate = model.estimate(maps)
+        rotmats = _smplr_regressor.rotations_of(estimate)
         root, limbs = (
             true.rotmats if part in parts else rotmats
             for part in ("root", "pose")
         )
         posed = model.posed(
-            maps,
+            model.target(maps, estimate),
             tf.concat([root[:, :1], limbs[:, 1:]], axis=1),
             true.betas if "shape" in parts else estimate.betas,
             # Procrustes would turn the true root.
@@ -264,6 +268,12 @@ def _keypoints(model, people: People, parts: tuple[str, ...]) -> np.ndarray:
         )
         chunks.append(posed.joints.numpy())
     return np.concatenate(chunks)
+
+
+def maps_of_points(points) -> _smplr_maps.Maps:
+    """Points (B, P, 3) in metres about the pelvis, as if they were found."""
+    scale = tf.ones((points.shape[0], 1, 1))
+    return _smplr_maps.Maps([], points / 2.0, scale, points)
 
 
 def maps_of(model: smplr.Model, places, scale) -> _smplr_maps.Maps:
@@ -297,7 +307,8 @@ def run(options: Options) -> dict:
             sampled.noisy,
             sampled.denoised,
         )
-    smplr_figures.write_maps(options.out / "maps.png", model, people)
+    if model.encoder.hourglass is not None:
+        smplr_figures.write_maps(options.out / "maps.png", model, people)
     smplr_figures.write_bodies(options.out / "bodies.png", model, people)
     numbers = {
         "weights": str(options.weights),

@@ -35,6 +35,11 @@ def assert_same(actual: BodyData, expected: BodyData) -> None:
 
 @pytest.fixture
 def raw(body_data):
+    return smpl_files.light_arrays(body_data)
+
+
+@pytest.fixture
+def whole_raw(body_data):
     return smpl_files.arrays(body_data)
 
 
@@ -146,13 +151,13 @@ def test_save_and_load_lose_nothing(tmp_path, body_data):
 
 
 def test_official_pickle_with_chumpy_and_old_scipy(
-    tmp_path, body_data, raw, monkeypatch
+    tmp_path, body_data, whole_raw, monkeypatch
 ):
-    raw["shapedirs"] = smpl_files.chumpy(raw["shapedirs"])
-    raw["posedirs"] = smpl_files.chumpy_select(raw["posedirs"])
-    raw["J_regressor"] = smpl_files.old_csc(raw["J_regressor"])
+    whole_raw["shapedirs"] = smpl_files.chumpy(whole_raw["shapedirs"])
+    whole_raw["posedirs"] = smpl_files.chumpy_select(whole_raw["posedirs"])
+    whole_raw["J_regressor"] = smpl_files.old_csc(whole_raw["J_regressor"])
     smpl_files.pretend_old_modules(monkeypatch)
-    path = smpl_files.write_pickle(tmp_path / "basicModel_f.pkl", raw)
+    path = smpl_files.write_pickle(tmp_path / "basicModel_f.pkl", whole_raw)
     monkeypatch.undo()
     read = BodyData.load(path)
     for name in (
@@ -187,9 +192,9 @@ def test_fewer_betas_cut_all_that_belongs_to_them(body_data):
     assert_close("exact", few.beta_cov_gender, cut)
 
 
-def test_smpl_folder_with_spins_files(tmp_path, raw, rng, as_smpl):
+def test_smpl_folder_with_spins_files(tmp_path, whole_raw, rng, as_smpl):
     extra, h36m = rng.random((9, 6890)), rng.random((17, 6890))
-    smpl_files.write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", raw)
+    smpl_files.write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", whole_raw)
     np.save(tmp_path / "J_regressor_extra.npy", extra.astype(np.float32))
     np.save(tmp_path / "J_regressor_h36m.npy", h36m.astype(np.float32))
     pose = rng.normal(size=144).astype(np.float32)
@@ -210,8 +215,8 @@ def test_smpl_folder_with_spins_files(tmp_path, raw, rng, as_smpl):
         "spine": h36m[7],
         "thorax": h36m[8],
         "neck_nose": h36m[9],
-        "left_knee": raw["J_regressor"].toarray()[4],
-        "right_wrist": raw["J_regressor"].toarray()[21],
+        "left_knee": whole_raw["J_regressor"].toarray()[4],
+        "right_wrist": whole_raw["J_regressor"].toarray()[21],
         "nose": np.eye(6890)[332],
         "left_heel": np.eye(6890)[3387],
     }

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from tests.support.closeness import assert_close
 from tests.support.reference_body import pose_body, random_betas, random_rotmats
 from tf_hmr import joints
+from tf_hmr.body import model
 from tf_hmr.body.model import Body
 
 SMPL24_MIRROR = joints.mirror(joints.SMPL24)
@@ -246,3 +247,19 @@ def test_converts_to_tflite_builtins(body, body_data, rng, tmp_path):
     assert actual.keys() == expected.keys()
     for name, value in actual.items():
         assert_close("body_metres", value, expected[name])
+
+
+def test_one_graph_serves_all_batch_sizes(rng):
+    """Photos show one person, or two, or seven."""
+    batch_sizes = []
+
+    def heavy(rotmats, betas):
+        batch_sizes.append(rotmats.shape[0])
+        return rotmats, betas
+
+    function = model._plain(heavy, lambda *outputs: outputs)
+    for count in (1, 2, 3, 4):
+        betas = rng.normal(size=(count, 10)).astype(np.float32)
+        _, answer = function(random_rotmats(rng, count), betas)
+        assert_close("exact", answer, betas)
+    assert batch_sizes == [1, None]

@@ -10,7 +10,7 @@ from tf_hmr.body.data import BodyData
 @pytest.fixture
 def raw(body_data):
     """The open body's arrays, without a tag of their topology."""
-    return smpl_files.arrays(body_data)
+    return smpl_files.light_arrays(body_data)
 
 
 def load(tmp_path, raw) -> BodyData:

@@ -21,19 +21,21 @@ def points(rng) -> np.ndarray:
 
 def test_weak_perspective_is_scale_times_shifted_xy():
     point = np.array([[[2.0, 3.0, 100.0]]])
-    seen = camera.project_weak_perspective(point, np.array([[0.5, 1.0, -1.0]]))
-    assert_close("float64", seen, [[[1.5, 1.0]]])
+    projected = camera.project_weak_perspective(
+        point, np.array([[0.5, 1.0, -1.0]])
+    )
+    assert_close("float64", projected, [[[1.5, 1.0]]])
 
 
 def test_batch_and_tensors_are_as_one_by_one(points, rng):
-    many = np.stack([points, 2 * points, -points]).astype(np.float32)
+    batch = np.stack([points, 2 * points, -points]).astype(np.float32)
     cameras = rng.normal(size=(3, 3)).astype(np.float32)
-    seen = camera.project_weak_perspective(
-        tf.constant(many), tf.constant(cameras)
+    projected = camera.project_weak_perspective(
+        tf.constant(batch), tf.constant(cameras)
     )
-    assert seen.shape == (3, 19, 2)
-    for one, alone, of in zip(seen, many, cameras, strict=True):
-        expected = camera.project_weak_perspective(alone, of)
+    assert projected.shape == (3, 19, 2)
+    for one, points_of_one, of in zip(projected, batch, cameras, strict=True):
+        expected = camera.project_weak_perspective(points_of_one, of)
         assert_close("relative_float32", one, expected)
 
 
@@ -51,8 +53,8 @@ def test_perspective_equals_a_pinhole_matrix(points):
 def test_a_point_on_the_axis_lands_on_the_centre_pixel():
     centre = camera.image_centre((5, 3))
     assert centre == (2.0, 1.0)
-    seen = camera.project_perspective(np.array([0, 0, 7.0]), 500.0, centre)
-    assert_close("float64", seen, centre)
+    projected = camera.project_perspective(np.array([0, 0, 7.0]), 500.0, centre)
+    assert_close("float64", projected, centre)
 
 
 def test_weak_to_translation_is_the_formula_of_spin():
@@ -67,15 +69,15 @@ def test_weak_to_translation_is_the_formula_of_spin():
 
 def test_translation_in_the_crop_sees_what_the_weak_camera_sees(points):
     focal = 1e7
-    moved = points + camera.weak_to_translation(CAMERA, focal, SIZE)
+    translated = points + camera.weak_to_translation(CAMERA, focal, SIZE)
     centre = camera.image_centre((SIZE, SIZE))
-    pixels = camera.project_perspective(moved, focal, centre)
-    whole = (0, 0, SIZE, SIZE)
+    pixels = camera.project_perspective(translated, focal, centre)
+    full_box = (0, 0, SIZE, SIZE)
     assert_close(
         "long_focal_pixels",
         pixels,
         crop.ndc_to_pixels(
-            camera.project_weak_perspective(points, CAMERA), whole
+            camera.project_weak_perspective(points, CAMERA), full_box
         ),
     )
 
@@ -83,34 +85,38 @@ def test_translation_in_the_crop_sees_what_the_weak_camera_sees(points):
 def test_full_image_camera_sees_what_the_crop_saw(points):
     """Crop coordinates taken to the full image, and the body placed there."""
     focal = 1e7
-    seen = camera.project_weak_perspective(points, CAMERA)
+    projected = camera.project_weak_perspective(points, CAMERA)
     translation = camera.full_image_camera(CAMERA, BOX, IMAGE, focal)
     pixels = camera.project_perspective(
         points + translation, focal, camera.image_centre(IMAGE)
     )
-    assert_close("long_focal_pixels", pixels, crop.ndc_to_pixels(seen, BOX))
+    assert_close(
+        "long_focal_pixels", pixels, crop.ndc_to_pixels(projected, BOX)
+    )
 
 
 def test_perspective_approaches_the_weak_camera_as_one_over_focal(points):
-    seen = crop.ndc_to_pixels(
+    weak_pixels = crop.ndc_to_pixels(
         camera.project_weak_perspective(points, CAMERA), BOX
     )
     errors = []
     for focal in (1e4, 1e5, 1e6):
-        moved = points + camera.full_image_camera(CAMERA, BOX, IMAGE, focal)
-        pixels = camera.project_perspective(
-            moved, focal, camera.image_centre(IMAGE)
+        translated = points + camera.full_image_camera(
+            CAMERA, BOX, IMAGE, focal
         )
-        errors.append(np.abs(pixels - seen).max())
+        pixels = camera.project_perspective(
+            translated, focal, camera.image_centre(IMAGE)
+        )
+        errors.append(np.abs(pixels - weak_pixels).max())
     ratios = np.divide(errors[:-1], errors[1:])
     assert_close("first_order", ratios, [10.0, 10.0])
 
 
 def test_full_image_camera_of_the_whole_image_is_the_crops_own():
-    whole = (0.0, 0.0, 300.0, 300.0)
+    full_box = (0.0, 0.0, 300.0, 300.0)
     assert_close(
         "float64",
-        camera.full_image_camera(CAMERA, whole, (300, 300), 900.0),
+        camera.full_image_camera(CAMERA, full_box, (300, 300), 900.0),
         camera.weak_to_translation(CAMERA, 900.0, 300),
     )
 
@@ -127,10 +133,10 @@ INTRINSICS = np.array([[3.0, 3.0, 0.4, -0.3], [5.2, 5.2, 0.0, 0.1]])
 def test_the_root_is_seen_where_the_weak_camera_has_it():
     weak = np.stack([CAMERA, [0.5, -0.2, 0.4]])
     translation = camera.crop_translation(weak, INTRINSICS)
-    seen = camera.project_in_crop(translation[:, None], INTRINSICS)
+    projected = camera.project_in_crop(translation[:, None], INTRINSICS)
     root = np.zeros((2, 1, 3))
     expected = camera.project_weak_perspective(root, weak)
-    assert_close("float64", seen, expected)
+    assert_close("float64", projected, expected)
     # A metre across is as large as the weak camera's.
     ends = translation[:, None] + np.array([[[0, 0, 0], [1.0, 0, 0]]])
     first, last = np.moveaxis(camera.project_in_crop(ends, INTRINSICS), 1, 0)
@@ -142,13 +148,15 @@ def test_a_crops_translation_is_the_photos():
     photo = np.array([[700.0, 720.0, 300.0, 250.0]])
     box = np.array([BOX])
     intrinsics = camera.crop_intrinsics(photo[0], BOX)[None]
-    found = camera.crop_translation(CAMERA[None], np.float64(intrinsics))
+    translation = camera.crop_translation(CAMERA[None], np.float64(intrinsics))
     expected = crop_views.translation(CAMERA[None], box, photo)
-    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    np.testing.assert_allclose(translation, expected, rtol=2e-3)
 
 
 def test_points_at_the_camera_are_seen_at_the_least_depth():
     points = np.array([[[0.1, 0.2, 0.0], [0.1, 0.2, -3.0]]] * 2)
-    seen = camera.project_in_crop(points, INTRINSICS)
+    projected = camera.project_in_crop(points, INTRINSICS)
     points[..., 2] = camera.MIN_DEPTH
-    assert_close("float64", seen, camera.project_in_crop(points, INTRINSICS))
+    assert_close(
+        "float64", projected, camera.project_in_crop(points, INTRINSICS)
+    )

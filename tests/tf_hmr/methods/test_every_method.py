@@ -55,13 +55,23 @@ def model(request, body):
 
 
 @pytest.fixture(scope="module")
+def batch():
+    return make_batch(np.random.default_rng(20180618))
+
+
+@pytest.fixture(scope="module")
+def prediction(model, batch):
+    """Of the new model, not as a graph."""
+    return model(model.inputs(batch))
+
+
+@pytest.fixture(scope="module")
 def compiled_body(body_data):
     """The compiled body of keypoints; methods with the same ones share it."""
     return functools.cache(lambda names: Body(body_data, names, jit=True))
 
 
-def test_prediction_has_the_contracts_shapes(model, rng):
-    prediction = model(model.inputs(make_batch(rng)))
+def test_prediction_has_the_contracts_shapes(model, prediction):
     count = len(model.joint_names)
     assert prediction.rotmats.shape == (4, 24, 3, 3)
     assert prediction.betas.shape == (4, 10)
@@ -73,14 +83,14 @@ def test_prediction_has_the_contracts_shapes(model, rng):
         assert value.dtype == tf.float32
 
 
-def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
-    inputs = model.inputs(make_batch(rng))
-    prediction = model(inputs)
+def test_joints_are_the_bodys_and_keypoints_the_cameras(
+    model, batch, prediction
+):
     posed = model.body(prediction.rotmats, prediction.betas)
     assert_close("body_metres", prediction.vertices, posed.vertices)
     assert_close("body_metres", prediction.joints, posed.joints)
     if "intrinsics" in model.input_names:
-        intrinsics = inputs["intrinsics"]
+        intrinsics = batch["intrinsics"]
         shift = camera.crop_translation(prediction.camera, intrinsics)
         points = prediction.joints + shift[:, None]
         expected = camera.project_in_crop(points, intrinsics)
@@ -91,17 +101,15 @@ def test_joints_are_the_bodys_and_keypoints_the_cameras(model, rng):
     assert_close("body_metres", prediction.keypoints, expected)
 
 
-def test_graph_equals_eager(model, rng):
-    inputs = model.inputs(make_batch(rng))
+def test_graph_equals_eager(model, batch, prediction):
     graph = tf.function(lambda x: model(x), autograph=False)
-    prediction = graph(inputs)
-    assert_close("body_metres", prediction.vertices, model(inputs).vertices)
+    vertices = graph(model.inputs(batch)).vertices
+    assert_close("body_metres", vertices, prediction.vertices)
 
 
-def test_examples_do_not_see_each_other(model, rng):
+def test_examples_do_not_see_each_other(model, batch, prediction):
     """At inference a batch is its examples one by one."""
-    inputs = model.inputs(make_batch(rng))
-    together = model(inputs).vertices
+    inputs, together = model.inputs(batch), prediction.vertices
     alone = [
         model({name: rows[n : n + 1] for name, rows in inputs.items()}).vertices
         for n in range(len(together))
@@ -109,8 +117,7 @@ def test_examples_do_not_see_each_other(model, rng):
     assert_close("body_metres", tf.concat(alone, axis=0), together)
 
 
-def test_terms_are_finite_and_weighted(model, rng):
-    batch = make_batch(rng)
+def test_terms_are_finite_and_weighted(model, batch):
     prediction = model(model.inputs(batch), training=True)
     terms = {
         **model.terms(batch, prediction),
@@ -123,14 +130,14 @@ def test_terms_are_finite_and_weighted(model, rng):
         assert term.weight > 0, name
 
 
-def test_folder_round_trip(model, rng, tmp_path):
+def test_folder_round_trip(model, batch, tmp_path):
     for variable in model.trainable_variables:
         variable.assign_add(
             tf.random.stateless_normal(variable.shape, [1, 2], 0, 1e-2)
         )
     method.save(model, tmp_path / "best")
     again = method.load(tmp_path, jit=False)
-    inputs = model.inputs(make_batch(rng))
+    inputs = model.inputs(batch)
     assert_close("exact", again(inputs).vertices, model(inputs).vertices)
     assert again.config == model.config
 
@@ -168,9 +175,8 @@ def test_unknown_method_lists_what_there_is(body):
         method.create("cliff", body)
 
 
-def test_keypoint_path_is_the_mesh_path(model, compiled_body, rng):
+def test_keypoint_path_is_the_mesh_path(model, compiled_body, prediction):
     """Training uses the compiled body without vertices; the same joints."""
-    prediction = model(model.inputs(make_batch(rng)))
     pose = prediction.rotmats, prediction.betas
     for keypoints_body in (model.body, compiled_body(model.joint_names)):
         keypoints, _ = keypoints_body.keypoints(*pose)

@@ -11,7 +11,12 @@ from tests.support.label_batches import make_batch
 from tf_hmr import joints, method
 from tf_hmr.body.model import Body
 from tf_hmr.geometry import rotations
-from tf_hmr.methods import _smplr_maps, _smplr_parts, _smplr_points, smplr
+from tf_hmr.methods import (
+    _smplr_maps,
+    _smplr_parts,
+    _smplr_points,
+    _smplr_regressor,
+)
 
 SMALL = {
     "image_size": 64,
@@ -203,7 +208,7 @@ def test_wrong_points_give_a_finite_body_and_gradient(model, rng, spoil):
         tape.watch(places)
         maps = maps_at(model, places, tf.ones((2, 1, 1)))
         estimate = model.regressor(maps.points)
-        rotmats = smplr.rotations_of(estimate)
+        rotmats = _smplr_regressor.rotations_of(estimate)
         posed = model.posed(maps, rotmats, estimate.betas, procrustes=True)
         total = tf.add_n([tf.reduce_sum(value) for value in posed[:5]])
     assert np.isfinite(tape.gradient(total, places)).all()

@@ -31,10 +31,9 @@ def drawn(model, seed=3) -> dict[str, dict[str, np.ndarray]]:
     def value(variable):
         shape = tuple(variable.shape)
         if variable.name == "kernel":
-            drawn = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-        else:
-            drawn = rng.uniform(0.5, 1.5, shape)
-        return drawn.astype(np.float32)
+            normal = rng.standard_normal(shape, np.float32)
+            return normal * np.float32(np.prod(shape[:-1]) ** -0.5)
+        return rng.random(shape, np.float32) + np.float32(0.5)
 
     return {
         layer.name: {v.name: value(v) for v in layer.weights}

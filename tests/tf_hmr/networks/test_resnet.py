@@ -21,7 +21,8 @@ def randomise(model, rng) -> None:
     for variable in model.weights:
         shape = tuple(variable.shape)
         if variable.name == "kernel":
-            value = rng.normal(0, (1 / np.prod(shape[:-1])) ** 0.5, shape)
+            scale = np.float32(np.prod(shape[:-1]) ** -0.5)
+            value = scale * rng.standard_normal(shape, np.float32)
         elif variable.name in ("gamma", "moving_variance"):
             value = rng.uniform(0.7, 1.3, shape)
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import toy_method
 from tf_hmr import method as methods
-from training.engine import best_model, loop, run_log, workdir
+from training.engine import best_model, model_selection, run_log, workdir
 
 EXPERIMENT = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
 
@@ -24,10 +24,10 @@ def fill(method, value: float) -> None:
     method.second.kernel.assign(np.full((4, 2), value, np.float32))
 
 
-def score_of_kernel(method) -> loop.Evaluation:
+def score_of_kernel(method) -> model_selection.Evaluation:
     """Measures the second layer's first weight, which tells models apart."""
     score = float(method.second.kernel.numpy()[0, 0])
-    return loop.Evaluation(score, {"mpjpe_mm": score})
+    return model_selection.Evaluation(score, {"mpjpe_mm": score})
 
 
 def best_kernel(folder, method) -> float:
@@ -43,8 +43,8 @@ def best_kernel(folder, method) -> float:
 def folder(tmp_path, method):
     """A run at step 8, whose best model, of step 4, scored 5."""
     log = run_log.RunLog(tmp_path, 0)
-    log.scalars(4, loop.EVALUATION, {"score": 5.0})
-    log.scalars(8, loop.EVALUATION, {"score": 7.0})
+    log.scalars(4, model_selection.EVALUATION, {"score": 5.0})
+    log.scalars(8, model_selection.EVALUATION, {"score": 7.0})
     log.close()
     fill(method, 5.0)
     best_model.save(method, tmp_path)
@@ -53,25 +53,20 @@ def folder(tmp_path, method):
     return tmp_path
 
 
-def run_from(folder, method, step=8, evaluate=score_of_kernel):
-    """The run that continues from `step`, as loop.train begins it."""
+def run_from(
+    folder, method, step=8, evaluate=score_of_kernel, next_evaluation=None
+):
+    """The selection of a run that continues from `step`."""
     log = run_log.RunLog(folder, step)
-    run = loop.TrainingRun(
-        experiment=EXPERIMENT,
-        method=method,
-        make_dataset=None,
-        evaluate=evaluate,
-        workdir=folder,
-        saved=None,
-        log=log,
-        mean=run_log.Mean(),
-        stop_requested=lambda: False,
-        chief=True,
+    selection = model_selection.ModelSelection(
+        method, evaluate, folder, log, chief=True
     )
-    run.recover_best(step)
-    run.evaluate_if_missed(step)
+    due = step % EXPERIMENT.eval_every == 0
+    selection.recover(step, due, trained_s=0.0)
+    if next_evaluation is not None:
+        selection.evaluate(next_evaluation, trained_s=0.0)
     log.close()
-    return run
+    return selection
 
 
 def damage_journal(folder, step: int) -> None:
@@ -107,12 +102,9 @@ def test_a_worse_model_does_not_replace_the_best_where_its_line_is_lost(
     if older:
         make_older(folder)
     damage_journal(folder, 4)
-    run = run_from(folder, method)
+    run = run_from(folder, method, next_evaluation=12)
     assert run.best == 5.0
     assert score_of_kernel(method).score == 7.0  # It goes on with its own.
-    run.log = run_log.RunLog(folder, 8)
-    run._evaluate(12)
-    run.log.close()
     assert best_kernel(folder, method) == 5.0
     assert best_model.score(folder) == 5.0
     assert ("was lost; it is 5.0" in caplog.text) == older
@@ -214,9 +206,6 @@ def test_a_model_better_than_what_replaced_a_damaged_one_is_kept(
     """The journal still has the score of the model that was damaged."""
     (folder / best_model.FOLDER / methods.WEIGHTS_FILE).write_bytes(b"cut")
     assert run_from(folder, method).best == 7.0
-    run = run_from(folder, method)
     fill(method, 6.0)
-    run.log = run_log.RunLog(folder, 8)
-    run._evaluate(12)
-    run.log.close()
+    run_from(folder, method, next_evaluation=12)
     assert best_kernel(folder, method) == 6.0

@@ -28,30 +28,30 @@ def random_fits(rng, count) -> method.Fits:
 
 
 def batch_of(keys, seed=0):
-    drawn = augment.draw(STRONG, [3, seed], len(keys))
+    augmentation = augment.draw(STRONG, [3, seed], len(keys))
     return {
         "example_key": tf.constant(keys, tf.int64),
-        "flip": drawn.flip,
-        "rotation_rad": drawn.rotation_rad,
+        "flip": augmentation.flip,
+        "rotation_rad": augmentation.rotation_rad,
     }
 
 
 def test_a_fit_comes_back_as_each_crop_shows_it(rng):
     """Written from one crop and read for it: the same; all crops agree."""
     store, keys = fit_store.FitStore(), [5, 6, 7, 8, 9, 10]
-    found = random_fits(rng, len(keys))
+    fits = random_fits(rng, len(keys))
     first = batch_of(keys)
     assert {0.0, 1.0} == set(first["flip"].numpy())
     assert np.abs(first["rotation_rad"]).min() > 0
-    store.write(first["example_key"], fit_store.rows(first, found), found.kept)
-    again = store.read(first)
-    assert_close("rotation", again.rotmats, found.rotmats)
-    assert_close("exact", again.betas, found.betas)
-    other = batch_of(keys, seed=1)
-    assert np.abs(other["flip"] - first["flip"]).max() == 1
-    rows = fit_store.rows(other, store.read(other))
-    stored, known = store.look_up(np.array(keys))
-    assert known.all()
+    store.write(first["example_key"], fit_store.rows(first, fits), fits.kept)
+    fits_read = store.read(first)
+    assert_close("rotation", fits_read.rotmats, fits.rotmats)
+    assert_close("exact", fits_read.betas, fits.betas)
+    other_batch = batch_of(keys, seed=1)
+    assert np.abs(other_batch["flip"] - first["flip"]).max() == 1
+    rows = fit_store.rows(other_batch, store.read(other_batch))
+    stored, is_stored = store.look_up(np.array(keys))
+    assert is_stored.all()
     assert_close("rotation", rows, stored)
 
 
@@ -63,16 +63,18 @@ def test_what_is_kept_is_what_the_record_holds(tmp_path):
     )
     batch = pipeline_batches.batches(data, 1)[0]
     assert {0.0, 1.0} == set(batch["flip"])
-    kept = method.Fits(batch["rotmats"], batch["betas"], batch["has_pose"])
-    rows = fit_store.rows(batch, kept)
+    fits = method.Fits(batch["rotmats"], batch["betas"], batch["has_pose"])
+    rows = fit_store.rows(batch, fits)
     for number, name in enumerate(batch["example_id"]):
         example = record_samples.example(int(name.decode()[2:]))
         pose = example.pose.reshape(24, 3)
-        turned = rotations.rotvec_to_rotmat(
+        stored_rotmats = rotations.rotvec_to_rotmat(
             tf.reshape(rows[number, :72], (24, 3))
         )
         assert_close(
-            "trace", turned, rotations.rotvec_to_rotmat(np.float32(pose))
+            "trace",
+            stored_rotmats,
+            rotations.rotvec_to_rotmat(np.float32(pose)),
         )
         key = parsing.example_key(["samples"], [name])[0]
         assert batch["example_key"][number] == key.numpy()
@@ -84,9 +86,9 @@ def test_only_better_ones_are_written_and_the_last_of_several(rng):
     keys = np.array([1, 2, 3, 2])
     store.update(keys[:3], old[:3])
     store.write(tf.constant(keys), new, [0.0, 1.0, 0.0, 1.0])
-    found, known = store.look_up(np.array([1, 2, 3, 4]))
-    assert known.tolist() == [1, 1, 1, 0]
-    assert_close("exact", found, [old[0], new[3], old[2], np.zeros(82)])
+    stored_rows, is_stored = store.look_up(np.array([1, 2, 3, 4]))
+    assert is_stored.tolist() == [1, 1, 1, 0]
+    assert_close("exact", stored_rows, [old[0], new[3], old[2], np.zeros(82)])
 
 
 def test_a_file_holds_all_and_foreign_ones_are_named(rng, tmp_path):
@@ -127,9 +129,9 @@ def test_workers_that_begin_with_other_fits_are_told(rng):
         store.update(keys, rows)
         digests.append(store.digest())
     fit_store.check_same(digests[1:3], [])
-    for apart in (digests[:2], digests[2:]):
+    for different_digests in (digests[:2], digests[2:]):
         with pytest.raises(cluster.ClusterError, match="copy the same files"):
-            fit_store.check_same(apart, ["one.npz"])
+            fit_store.check_same(different_digests, ["one.npz"])
 
 
 def test_spins_static_fits_are_of_the_rows_of_its_npz(rng, tmp_path):
@@ -159,5 +161,5 @@ def test_parts_of_a_batch_are_refused(body):
     strategy = tf.distribute.get_strategy()
     with pytest.raises(ValueError, match="makes targets"):
         step.Step(strategy, model, stage)
-    without = dataclasses.replace(settings, fits="none")
-    step.Step(strategy, method.build(without, body), stage)
+    settings_without_fits = dataclasses.replace(settings, fits="none")
+    step.Step(strategy, method.build(settings_without_fits, body), stage)

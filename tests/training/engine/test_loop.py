@@ -15,7 +15,14 @@ from tests.support import toy_method
 from tests.support.closeness import assert_close
 from tests.training.engine.conftest import STOPPED
 from tf_hmr import method as methods
-from training.engine import checkpoints, loop, run_log, workdir
+from training.engine import (
+    best_model,
+    checkpoints,
+    loop,
+    model_selection,
+    run_log,
+    workdir,
+)
 
 
 def test_stages_train_what_they_name(tmp_path, body):
@@ -134,7 +141,7 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
         score = next(scores)
         # The second stage trains `second`, so it tells the last two apart.
         kept.append(model.second.kernel.numpy())
-        return loop.Evaluation(score, {"mpjpe_mm": score})
+        return model_selection.Evaluation(score, {"mpjpe_mm": score})
 
     experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
     part = dataclasses.replace(
@@ -150,7 +157,7 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
     assert len(kept) == 3
     model = toy_method.Model(toy_method.Config(), body)
     model.build_all()
-    best = tmp_path / loop.BEST_FOLDER
+    best = tmp_path / best_model.FOLDER
     model.load_weights(best / methods.WEIGHTS_FILE)
     assert_close("exact", model.second.kernel, kept[1])
     assert json.loads((best / methods.CONFIG_FILE).read_text())["topology"]
@@ -241,7 +248,7 @@ def test_a_call_of_several_steps_ends_where_something_is_due(tmp_path, body):
 
     def evaluate(model):
         measured.append(len(measured))
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     experiment = dataclasses.replace(
         toy_method.EXPERIMENT,
@@ -252,9 +259,13 @@ def test_a_call_of_several_steps_ends_where_something_is_due(tmp_path, body):
     )
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
     lines = toy_method.losses(tmp_path)
-    trained = [r["step"] for r in lines if r["kind"] != loop.EVALUATION]
+    trained = [
+        r["step"] for r in lines if r["kind"] != model_selection.EVALUATION
+    ]
     assert trained == [5, 6, 7, 10, 12]
-    scored = [r["step"] for r in lines if r["kind"] == loop.EVALUATION]
+    scored = [
+        r["step"] for r in lines if r["kind"] == model_selection.EVALUATION
+    ]
     assert scored == [7, 12]
     assert workdir.saved_steps(tmp_path) == [8, 12]
 

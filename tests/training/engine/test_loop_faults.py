@@ -8,7 +8,15 @@ import pytest
 import tensorflow as tf
 
 from tests.support import toy_method
-from training.engine import checkpoints, loop, run_log, workdir
+from training.engine import (
+    best_model,
+    checkpoints,
+    loop,
+    model_selection,
+    run_log,
+    workdir,
+    write_errors,
+)
 
 
 def test_a_damaged_checkpoint_takes_no_intact_one_s_place(stopped, body):
@@ -28,7 +36,7 @@ def test_a_failing_evaluation_is_told_as_what_it_is(tmp_path, body):
     experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
     with pytest.raises(OSError, match="is gone") as caught:
         toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
-    assert not isinstance(caught.value, loop.UnwrittenError)
+    assert not isinstance(caught.value, write_errors.UnwrittenError)
     # Nothing but the evaluation is lost.
     assert workdir.saved_steps(tmp_path) == [4]
 
@@ -41,7 +49,9 @@ def test_an_evaluation_that_was_cut_off_is_made_up_for(tmp_path, body, step):
         measured.append(len(measured))
         if len(measured) == {4: 1, 12: 3}[step]:
             raise KeyboardInterrupt
-        return loop.Evaluation(float(len(measured)), {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(
+            float(len(measured)), {"mpjpe_mm": 1.0}
+        )
 
     experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
     with pytest.raises(KeyboardInterrupt):
@@ -50,18 +60,20 @@ def test_an_evaluation_that_was_cut_off_is_made_up_for(tmp_path, body, step):
         toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
         lines = toy_method.losses(tmp_path)
         evaluated = [
-            line["step"] for line in lines if line["kind"] == loop.EVALUATION
+            line["step"]
+            for line in lines
+            if line["kind"] == model_selection.EVALUATION
         ]
         assert evaluated == [4, 8, 12]
         assert len(measured) == 4
-    assert (tmp_path / loop.BEST_FOLDER).is_dir()
+    assert (tmp_path / best_model.FOLDER).is_dir()
 
 
 def test_a_score_that_is_no_number_does_not_end_the_search(tmp_path, body):
     scores = [float("nan"), float("nan"), 2.0, 1.0]
 
     def evaluate(model):
-        return loop.Evaluation(scores.pop(0), {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(scores.pop(0), {"mpjpe_mm": 1.0})
 
     experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
     first, second = toy_method.STAGES
@@ -69,9 +81,9 @@ def test_a_score_that_is_no_number_does_not_end_the_search(tmp_path, body):
         experiment, stages=(first, dataclasses.replace(second, steps=2))
     )
     toy_method.run(tmp_path, body, part, evaluate=evaluate)
-    assert not (tmp_path / loop.BEST_FOLDER).exists()
+    assert not (tmp_path / best_model.FOLDER).exists()
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
-    assert (tmp_path / loop.BEST_FOLDER).is_dir()
+    assert (tmp_path / best_model.FOLDER).is_dir()
 
 
 def events_of_a_stage(tmp_path, body, stopped: bool) -> list[str]:
@@ -84,7 +96,7 @@ def events_of_a_stage(tmp_path, body, stopped: bool) -> list[str]:
 
     def evaluate(model):
         events.append("evaluate")
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     def take(batches, count, stop):
         return {"loss": np.ones(count, np.float32)}, stopped
@@ -92,18 +104,21 @@ def events_of_a_stage(tmp_path, body, stopped: bool) -> list[str]:
     take.strategy = tf.distribute.get_strategy()
     model = toy_method.Model(toy_method.Config(), body)
     model.build_all()
+    log = Log(tmp_path, 0)
     run = loop.TrainingRun(
         experiment=dataclasses.replace(
             toy_method.EXPERIMENT, eval_every=4, save_every=4, log_every=0
         ),
         method=model,
         make_dataset=toy_method.make_dataset(),
-        evaluate=evaluate,
+        selection=model_selection.ModelSelection(
+            model, evaluate, tmp_path, log, chief=True
+        ),
         workdir=tmp_path,
         saved=types.SimpleNamespace(
             save=lambda step: events.append(f"save {step}")
         ),
-        log=Log(tmp_path, 0),
+        log=log,
         mean=run_log.Mean(),
         stop_requested=lambda: stopped,
         chief=True,

@@ -49,3 +49,11 @@ def test_a_sigmoid_rises_first_where_it_is_warmed_up():
     assert float(rate(0)) == 0
     assert float(rate(5)) == pytest.approx(0.5 * float(plain(5)))
     assert float(rate(60)) == float(plain(60))
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "sigmoid"])
+@pytest.mark.parametrize("warmup", [0, 5])
+def test_a_stage_of_no_steps_has_a_schedule_too(name, warmup):
+    """It is left out; its optimisers are made with the others."""
+    optim = config.Optim(schedule=name, warmup_steps=warmup)
+    assert schedules.schedule(optim, 1e-3, 0) is not None

@@ -31,7 +31,7 @@ def pair(folder, records, begun):
     return [
         subprocess.Popen(
             [sys.executable, "-m", "training.fit", *words],
-            cwd=place,
+            cwd=worker_folder,
             env=os.environ
             | {
                 "TF_CONFIG": launch.tf_config(hosts, index),
@@ -40,41 +40,45 @@ def pair(folder, records, begun):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for index, place in enumerate(begun)
+        for index, worker_folder in enumerate(begun)
     ]
 
 
 @pytest.fixture
 def begun(tmp_path, rng):
     """The workers' folders, with the same fits of nobody."""
-    places = [tmp_path / "here", tmp_path / "there"]
+    worker_folders = [tmp_path / "here", tmp_path / "there"]
     store = fit_store.FitStore()
     store.update(np.arange(3), np.float32(rng.normal(size=(3, 82))))
-    for place in places:
-        store.save(place, 0)
-        shutil.copy(fit_store.path_of(place, 0), place / "first.npz")
-    return places
+    for worker_folder in worker_folders:
+        store.save(worker_folder, 0)
+        shutil.copy(
+            fit_store.path_of(worker_folder, 0), worker_folder / "first.npz"
+        )
+    return worker_folders
 
 
 @pytest.mark.slow
 def test_killed_and_continued_is_as_uninterrupted(
     tiny_records, tmp_path, begun
 ):
-    whole, hurt = tmp_path / "whole", tmp_path / "hurt"
+    uninterrupted, hurt = tmp_path / "whole", tmp_path / "hurt"
     workers = pair(hurt, tiny_records, begun)
     processes.wait_for_lines(hurt, 5, workers[0])
     workers[1].kill()
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.PEER_LOST, -signal.SIGKILL], said
-    for folder in (hurt, whole):
-        statuses, said = worker_processes.ends(
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.PEER_LOST, -signal.SIGKILL], errors
+    for folder in (hurt, uninterrupted):
+        statuses, errors = worker_processes.ends(
             pair(folder, tiny_records, begun)
         )
-        assert not any(statuses), said
-    lines = toy_method.losses(whole)
+        assert not any(statuses), errors
+    lines = toy_method.losses(uninterrupted)
     assert toy_method.losses(hurt) == lines
     assert sum(line.get("fits_better", 0) for line in lines) > 0
-    ends = [fit_store.path_of(folder, STEPS) for folder in (hurt, whole)]
+    ends = [
+        fit_store.path_of(folder, STEPS) for folder in (hurt, uninterrupted)
+    ]
     assert ends[0].read_bytes() == ends[1].read_bytes()
 
 
@@ -85,7 +89,7 @@ def test_workers_with_other_fits_do_not_begin(tiny_records, tmp_path, begun):
     store.save(tmp_path, 0)
     shutil.copy(fit_store.path_of(tmp_path, 0), begun[1] / "first.npz")
     workers = pair(tmp_path / "run", tiny_records, begun)
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.FAILED] * 2, said
-    assert all("copy the same files to all" in each for each in said)
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.FAILED] * 2, errors
+    assert all("copy the same files to all" in error for error in errors)
     assert not toy_method.losses(tmp_path / "run")

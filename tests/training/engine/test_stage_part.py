@@ -21,7 +21,13 @@ from tf_hmr.networks import dropout
 from training import config
 from training.data.pipeline import batches
 from training.data.records import mocap
-from training.engine import checkpoints, devices, loop, run_log
+from training.engine import (
+    checkpoints,
+    devices,
+    loop,
+    model_selection,
+    run_log,
+)
 from training.engine import step as steps
 from training.tasks import fit as task
 
@@ -57,10 +63,10 @@ class Model(toy_method.Model):
         self.spread(tf.zeros((1, 24 * 9)))
 
 
-ALONE = config.Stage("alone", 6, config.Optim(lr=1e-2), part="spread")
+PART_STAGE = config.Stage("alone", 6, config.Optim(lr=1e-2), part="spread")
 EXPERIMENT = dataclasses.replace(
     toy_method.EXPERIMENT,
-    before=(ALONE,),
+    before=(PART_STAGE,),
     data=config.Data(batch_size=8, prior_per_image=2),
     eval_every=3,
 )
@@ -70,8 +76,8 @@ def write_poses(folder: Path) -> config.Experiment:
     """Forty poses there, and the experiment that reads them."""
     folder.mkdir(exist_ok=True, parents=True)
     rng = np.random.default_rng(5)
-    drawn = rng.normal(size=(40, 82)).astype(np.float32)
-    mocap.write(folder, mocap.Prior(drawn[:, :72], drawn[:, 72:], "open-v1"))
+    poses = rng.normal(size=(40, 82)).astype(np.float32)
+    mocap.write(folder, mocap.Prior(poses[:, :72], poses[:, 72:], "open-v1"))
     data = dataclasses.replace(EXPERIMENT.data, prior=str(folder))
     return dataclasses.replace(EXPERIMENT, data=data)
 
@@ -88,9 +94,9 @@ def make_dataset(experiment):
     return make
 
 
-def run(folder, body, experiment, evaluate=None, where="cpu"):
+def run(folder, body, experiment, evaluate=None, device="cpu"):
     keras.utils.set_random_seed(3)
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device)
     with strategy.scope():
         model = Model(toy_method.Config(), body)
         model.build_all()
@@ -107,16 +113,16 @@ def test_the_part_alone_moves_and_nothing_is_measured(tmp_path, body):
 
     def evaluate(model):
         measured.append(model.spread.size.kernel.numpy())
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     experiment = dataclasses.replace(
         write_poses(tmp_path / "poses"), stages=toy_method.STAGES[:1]
     )
-    moved = run(tmp_path / "whole", body, experiment, evaluate)
+    moved_paths = run(tmp_path / "whole", body, experiment, evaluate)
     assert {
         name
         for name in ("size", "first", "second")
-        if any(name in path for path in moved)
+        if any(name in path for path in moved_paths)
     } == {"size", "first"}
     lines = run_log.read_metrics(tmp_path / "whole" / run_log.METRICS_FILE)
     kinds = {line["step"]: line["kind"] for line in lines if "loss" in line}
@@ -154,16 +160,16 @@ def test_a_part_that_sees_images_is_measured(tmp_path, body):
 
     def evaluate(model):
         steps_measured.append(1)
-        return loop.Evaluation(1.0, {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(1.0, {"mpjpe_mm": 1.0})
 
     keras.utils.set_random_seed(3)
     model = toy_method.Model(toy_method.Config(), body)
     model.seeing = Seeing()
     model.build_all()
     model.seeing(tf.zeros((1, 2)))
-    alone = dataclasses.replace(ALONE, part="seeing")
+    seeing_stage = dataclasses.replace(PART_STAGE, part="seeing")
     experiment = dataclasses.replace(
-        EXPERIMENT, before=(alone,), stages=toy_method.STAGES[:1]
+        EXPERIMENT, before=(seeing_stage,), stages=toy_method.STAGES[:1]
     )
     loop.train(
         experiment,
@@ -185,29 +191,32 @@ def test_a_part_is_fed_by_what_it_sees(tmp_path, body):
     model = Model(toy_method.Config(image_size=64), body)
     model.seeing = Seeing()
     stages = tuple(
-        dataclasses.replace(ALONE, part=part) for part in ("spread", "seeing")
+        dataclasses.replace(PART_STAGE, part=part)
+        for part in ("spread", "seeing")
     )
     experiment = dataclasses.replace(EXPERIMENT, before=(), stages=stages)
     make = task.dataset_maker(experiment, model, data)
-    poses, images = (next(iter(make(step, None))) for step in (0, ALONE.steps))
+    poses, images = (
+        next(iter(make(step, None))) for step in (0, PART_STAGE.steps)
+    )
     assert "image" not in poses and "prior_rotmats" in poses
     assert images["image"].shape[1:3] == (Seeing.image_size,) * 2
 
 
 def test_stopped_within_the_part_and_continued(tmp_path, body):
-    whole = dataclasses.replace(
+    experiment = dataclasses.replace(
         write_poses(tmp_path / "poses"),
         before=(),
-        stages=(toy_method.STAGES[0], ALONE),
+        stages=(toy_method.STAGES[0], PART_STAGE),
     )
-    run(tmp_path / "whole", body, whole)
-    short = dataclasses.replace(ALONE, steps=3)
-    part = dataclasses.replace(whole, stages=(toy_method.STAGES[0], short))
+    run(tmp_path / "whole", body, experiment)
+    short = dataclasses.replace(PART_STAGE, steps=3)
+    part = dataclasses.replace(experiment, stages=(toy_method.STAGES[0], short))
     run(tmp_path / "parts", body, part)
     folder = tmp_path / "parts" / checkpoints.FOLDER
     for path in [*folder.glob("ckpt-9.*"), folder / "checkpoint"]:
         path.unlink()
-    run(tmp_path / "parts", body, whole)
+    run(tmp_path / "parts", body, experiment)
     losses = toy_method.losses
     assert [line["step"] for line in losses(tmp_path / "whole")][-1] == 12
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
@@ -216,15 +225,17 @@ def test_stopped_within_the_part_and_continued(tmp_path, body):
 def test_poses_are_a_function_of_the_step(tmp_path):
     """Two replicas see the halves of what one sees; no picture is there."""
     data = write_poses(tmp_path).data
-    whole = list(batches.prior_dataset(data).take(4))
-    assert set(whole[0]) == {*("prior_rotmats", "prior_betas", "prior_gender")}
-    assert whole[0]["prior_rotmats"].shape == (16, 24, 3, 3)
+    full_batches = list(batches.prior_dataset(data).take(4))
+    assert set(full_batches[0]) == {
+        *("prior_rotmats", "prior_betas", "prior_gender")
+    }
+    assert full_batches[0]["prior_rotmats"].shape == (16, 24, 3, 3)
     late = next(iter(batches.prior_dataset(data, None, 3)))
-    assert_close("exact", late["prior_betas"], whole[3]["prior_betas"])
+    assert_close("exact", late["prior_betas"], full_batches[3]["prior_betas"])
     context = tf.distribute.InputContext(1, 0, 2)
     halves = list(batches.prior_dataset(data, context, 1).take(2))
-    both = tf.concat([half["prior_betas"] for half in halves], axis=0)
-    assert_close("exact", both, whole[1]["prior_betas"])
+    joined_betas = tf.concat([half["prior_betas"] for half in halves], axis=0)
+    assert_close("exact", joined_betas, full_batches[1]["prior_betas"])
 
 
 def test_a_stage_without_poses_names_the_cure():
@@ -235,7 +246,7 @@ def test_a_stage_without_poses_names_the_cure():
 @pytest.mark.parametrize("name", ["spreads", "first"])
 def test_a_part_must_be_a_learner(name, body):
     model = Model(toy_method.Config(), body)
-    stage = dataclasses.replace(ALONE, part=name)
+    stage = dataclasses.replace(PART_STAGE, part=name)
     with pytest.raises(ValueError, match=f"{name}.*method.Learner"):
         steps.Step(devices.strategy("cpu"), model, stage)
 
@@ -247,27 +258,29 @@ def test_a_part_without_a_stage_is_refused(body):
         task.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
 
 
-def train_here(folder: str, where: str) -> None:
+def train_here(folder: str, device: str) -> None:
     """What a process of the test below runs: the part alone, by descent."""
     from tf_hmr.body.data import BodyData
     from tf_hmr.body.model import Body
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     steps.optimizer = processes.plain_descent
-    devices.strategy(where)
+    devices.strategy(device)
     Spread.call = lambda self, x, training=False: self.size(x)
     body = Body(BodyData.load("open"), jit=False)
     experiment = write_poses(Path(folder) / "poses")
-    alone = dataclasses.replace(experiment, stages=(ALONE,), before=())
-    run(Path(folder) / "run", body, alone, where=where)
+    part_experiment = dataclasses.replace(
+        experiment, stages=(PART_STAGE,), before=()
+    )
+    run(Path(folder) / "run", body, part_experiment, device=device)
 
 
 @pytest.mark.slow
 def test_two_devices_train_the_part_as_one(tmp_path):
     losses = []
-    for where in ("cpu", "cpu:2"):
-        folder = tmp_path / where.replace(":", "")
-        process = processes.start(folder, where, function=train_here)
+    for device in ("cpu", "cpu:2"):
+        folder = tmp_path / device.replace(":", "")
+        process = processes.start(folder, device, function=train_here)
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error[-2000:]
         lines = run_log.read_metrics(folder / "run" / run_log.METRICS_FILE)

@@ -21,7 +21,7 @@ def descent(monkeypatch):
     monkeypatch.setattr(steps, "optimizer", processes.plain_descent)
 
 
-def taken(body, optim=OPTIM, calls=(8,), spoil=None, drop=0.0):
+def take_steps(body, optim=OPTIM, calls=(8,), spoil=None, drop=0.0):
     """Values (n,) of the steps of several calls, and the model after them."""
     keras.utils.set_random_seed(3)
     model = toy_method.Model(toy_method.Config(), body)
@@ -32,7 +32,9 @@ def taken(body, optim=OPTIM, calls=(8,), spoil=None, drop=0.0):
     batches = loop.batches_from(toy_method.make_dataset(spoil), 0, strategy)
     values = [step(batches, count)[0] for count in calls]
     return {
-        name: np.concatenate([each[name] for each in values])
+        name: np.concatenate(
+            [values_of_call[name] for values_of_call in values]
+        )
         for name in values[0]
     }, model
 
@@ -56,38 +58,40 @@ def test_a_value_is_the_weighted_sum_of_errors_over_their_count(body):
     rows = batch["has"][:, 0] > 0
     assert 0 < rows.sum() < len(rows)
     errors = np.square(predicted - batch["y"])[rows]
-    values, _ = taken(body, calls=[1])
+    values, _ = take_steps(body, calls=[1])
     assert_close("loss", values["fit"], [3.0 * errors.mean()])
     assert_close("loss", values["fool"], [0.1 * np.square(score - 1).mean()])
     assert_close("loss", values["loss"], values["fit"] + values["fool"])
 
 
 def test_many_steps_in_a_call_are_the_same_steps(body):
-    one, model = taken(body, calls=[1] * 8, drop=0.3)
-    many, other = taken(body, calls=[3, 5], drop=0.3)
-    assert one.keys() == many.keys() and len(one["loss"]) == 8
+    one, model = take_steps(body, calls=[1] * 8, drop=0.3)
+    in_two_calls, other_model = take_steps(body, calls=[3, 5], drop=0.3)
+    assert one.keys() == in_two_calls.keys() and len(one["loss"]) == 8
     for name, values in one.items():
-        assert_close("exact", many[name], values)
-    for a, b in zip(model.variables, other.variables, strict=True):
+        assert_close("exact", in_two_calls[name], values)
+    for a, b in zip(model.variables, other_model.variables, strict=True):
         assert_close("exact", b.numpy(), a.numpy())
 
 
 def test_a_batch_in_parts_gives_the_same_gradient(body, descent):
     """Both players, clipped; the first of four parts has no label at all."""
-    whole, model = taken(body)
-    parts, other = taken(body, dataclasses.replace(OPTIM, accumulate=4))
-    assert whole["gradient_norm"].max() > OPTIM.clip_norm
-    assert whole["adversary/gradient_norm"].min() > 0.01
-    for name, values in whole.items():
+    in_one, model = take_steps(body)
+    parts, other_model = take_steps(
+        body, dataclasses.replace(OPTIM, accumulate=4)
+    )
+    assert in_one["gradient_norm"].max() > OPTIM.clip_norm
+    assert in_one["adversary/gradient_norm"].min() > 0.01
+    for name, values in in_one.items():
         assert_close("loss", parts[name], values)
-    for a, b in zip(model.variables, other.variables, strict=True):
+    for a, b in zip(model.variables, other_model.variables, strict=True):
         assert_close("loss", b.numpy(), a.numpy())
 
 
 def test_parts_need_counts_before_predictions(body, monkeypatch):
     monkeypatch.setattr(toy_method.Model, "targets", _made_anew)
     with pytest.raises(ValueError, match="makes targets"):
-        taken(body, dataclasses.replace(OPTIM, accumulate=2))
+        take_steps(body, dataclasses.replace(OPTIM, accumulate=2))
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path, body):
@@ -99,13 +103,13 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path, body):
 
 def test_a_broken_step_is_the_last_and_moves_nothing(body):
     """The weights after it are those before it."""
-    before, model = taken(body, calls=[5])
-    broken, other = taken(body, calls=[8], spoil=5)
+    before, model = take_steps(body, calls=[5])
+    broken, other_model = take_steps(body, calls=[8], spoil=5)
     assert len(before["loss"]) == 5 and len(broken["loss"]) == 6
     assert not np.isfinite(broken["loss"][-1])
     assert np.isfinite(broken["adversary/real"][:-1]).all()
     for a, b in zip(
-        model.trainable_variables, other.trainable_variables, strict=True
+        model.trainable_variables, other_model.trainable_variables, strict=True
     ):
         assert_close("exact", b.numpy(), a.numpy())
 
@@ -125,7 +129,7 @@ def test_a_wish_to_stop_ends_the_call_after_its_first_step(body):
 
 def test_an_adversary_may_have_nothing_to_say(body, monkeypatch):
     monkeypatch.setattr(toy_method.Model, "adversary_terms", _nothing)
-    values, model = taken(body)
+    values, model = take_steps(body)
     assert set(values) == {"fit", "fool", "loss", "gradient_norm"}
     assert len(values["loss"]) == 8
 

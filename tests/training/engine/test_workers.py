@@ -13,38 +13,40 @@ from training.engine import exit_status, fit_store, workdir
 def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     """SIGTERM to one of two, kill -9 of one of two: the losses are the same."""
     one = worker_processes.start(tmp_path / "one")
-    whole = worker_processes.pair(tmp_path / "whole")
+    uninterrupted = worker_processes.pair(tmp_path / "whole")
     hurt = tmp_path / "hurt"
     workers = worker_processes.pair(hurt)
 
     processes.wait_for_lines(hurt, 8, workers[0])
     workers[1].send_signal(signal.SIGTERM)
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.STOPPED] * 2, said
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.STOPPED] * 2, errors
     (step,) = workdir.saved_steps(hurt)
-    assert 8 <= step < 20 and f"Stopped at step {step}" in said[0]
+    assert 8 <= step < 20 and f"Stopped at step {step}" in errors[0]
     assert len(toy_method.losses(hurt)) == step
 
     workers = worker_processes.pair(hurt)
     processes.wait_for_lines(hurt, 50, workers[0])
     workers[1].kill()
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.PEER_LOST, -signal.SIGKILL], said
-    assert f"at step {step} of 80" in said[0]
-    told = [line for line in said[0].splitlines() if "training.fit:" in line]
-    assert len(told) == 1 and "start all workers again" in told[0]
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.PEER_LOST, -signal.SIGKILL], errors
+    assert f"at step {step} of 80" in errors[0]
+    fit_lines = [
+        line for line in errors[0].splitlines() if "training.fit:" in line
+    ]
+    assert len(fit_lines) == 1 and "start all workers again" in fit_lines[0]
 
     # The newest checkpoint's fits are damaged, too: both take the one before.
     fit_store.path_of(hurt, workdir.saved_steps(hurt)[-1]).write_bytes(b"")
-    for workers in (worker_processes.pair(hurt), whole, [one]):
-        statuses, said = worker_processes.ends(workers)
-        assert not any(statuses), said
+    for workers in (worker_processes.pair(hurt), uninterrupted, [one]):
+        statuses, errors = worker_processes.ends(workers)
+        assert not any(statuses), errors
     lines = toy_method.losses(tmp_path / "whole")
     assert toy_method.losses(hurt) == lines
     assert not list(hurt.rglob("*temp*"))
-    alone = toy_method.losses(tmp_path / "one")
-    assert len(lines) == len(alone) == 80
-    for a, b in zip(alone, lines, strict=True):
+    losses_of_one = toy_method.losses(tmp_path / "one")
+    assert len(lines) == len(losses_of_one) == 80
+    for a, b in zip(losses_of_one, lines, strict=True):
         names = [k for k in a if k not in ("step", "kind")]
         assert_close("fed_back", [b[k] for k in names], [a[k] for k in names])
 

@@ -86,11 +86,11 @@ def test_several_devices_share_each_batch(model, rng):
     images = rng.uniform(0, 255, (5, size, size, 3)).astype(np.float32)
     dataset = tf.data.Dataset.from_tensor_slices({"image": images}).batch(4)
     shared = predictors.Model(model, None, [model])
-    several = list(shared.stream(dataset))
-    assert [len(actual.betas) for _, actual in several] == [4, 1]
-    together = np.concatenate([actual.vertices for _, actual in several])
-    alone = model.infer({"image": images[:4]}).vertices.numpy()
-    assert_close("body_metres", together[:4], alone)
+    shared_batches = list(shared.stream(dataset))
+    assert [len(actual.betas) for _, actual in shared_batches] == [4, 1]
+    together = np.concatenate([actual.vertices for _, actual in shared_batches])
+    vertices_of_one = model.infer({"image": images[:4]}).vertices.numpy()
+    assert_close("body_metres", together[:4], vertices_of_one)
     last = np.pad(images[4:], [[0, 3], [0, 0], [0, 0], [0, 0]])
     assert_close(
         "body_metres",
@@ -108,8 +108,8 @@ def test_predictions_in_a_file_score_as_the_model_did(
     monkeypatch.setattr(task.protocols, "names", lambda: few)
     expected = json.loads(path.read_text())
     results = from_file(predictions, folder, "all")
-    shown = capsys.readouterr().out
-    assert "SittingDown" in shown and "right_ankle" in shown
+    printed = capsys.readouterr().out
+    assert "SittingDown" in printed and "right_ankle" in printed
     assert results["predictions"] == str(predictions)
     for key, value in expected["metrics"].items():
         assert_close("float32_mm", results["metrics"][key], value)
@@ -158,9 +158,9 @@ def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
     assert results["missing"] == {"count": 1, "first": [HMR[3]]}
     assert results["measured"] == 3 and results["expected"] == 4
     assert results["complete"] is False
-    shown = capsys.readouterr().out
-    assert f"1 people have no prediction: {HMR[3]}" in shown
-    assert "THE PROTOCOL: the records were made with --rules spin" in shown
+    printed = capsys.readouterr().out
+    assert f"1 people have no prediction: {HMR[3]}" in printed
+    assert "THE PROTOCOL: the records were made with --rules spin" in printed
 
 
 def test_results_say_body_and_who_made_the_training_records(run, tmp_path):

@@ -62,14 +62,14 @@ def test_an_occluder_is_as_large_in_any_crop(pattern):
 def test_the_joint_is_the_middle_of_its_occluder(pattern):
     points = np.array([[-0.25, 0.375, 1.0]])
     rows, columns = np.nonzero(mask(pattern, 3, points=points)[0])
-    found = np.array([columns.mean(), rows.mean()])
-    assert np.abs(found - ((points[0, :2] + 1) * 112 - 0.5)).max() < 0.5
+    middle = np.array([columns.mean(), rows.mean()])
+    assert np.abs(middle - ((points[0, :2] + 1) * 112 - 0.5)).max() < 0.5
 
 
 @pytest.mark.parametrize("pattern", occluders.PATTERNS)
 def test_a_higher_degree_covers_what_a_lower_one_did(pattern):
-    found = [mask(pattern, degree)[0] for degree in occluders.DEGREES]
-    for smaller, larger in zip(found, found[1:], strict=False):
+    masks = [mask(pattern, degree)[0] for degree in occluders.DEGREES]
+    for smaller, larger in zip(masks, masks[1:], strict=False):
         assert (smaller & larger).sum() == smaller.sum() < larger.sum()
 
 
@@ -77,8 +77,8 @@ def test_orientation_depends_on_the_example_not_on_the_batch():
     points, numbers = np.repeat(MIDDLE, 200, axis=0), np.arange(200)
     together = occluders.masks(64, points, "bar", 2, numbers)
     assert (together[3] == mask("bar", 2, 64, number=3)[0]).all()
-    other = occluders.masks(64, points, "bar", 2, numbers, seed=1)
-    assert (together != other).any(axis=(1, 2)).mean() > 0.9
+    other_seed = occluders.masks(64, points, "bar", 2, numbers, seed=1)
+    assert (together != other_seed).any(axis=(1, 2)).mean() > 0.9
     # In all directions: 20 px wide seen from 112 px are 6 % of a half turn.
     shares = together[:, 32, 0].mean(), together[:, 0, 32].mean()
     assert all(0.02 < share < 0.12 for share in shares)
@@ -87,12 +87,14 @@ def test_orientation_depends_on_the_example_not_on_the_batch():
 def test_only_a_visible_joint_inside_is_covered():
     points = np.array([[0.2, 0, 1], [0.2, 0, 0], [1.1, 0, 1], [np.nan, 0, 1]])
     images = np.full((4, 32, 32, 3), 200, np.uint8)
-    found, shown = occluders.occlude(images, points, "circle", 2, np.arange(4))
-    assert shown.tolist() == [True, False, False, False]
-    assert (found[1:] == 200).all() and found.dtype == np.uint8
-    covered = (found[0] == 0).all(axis=-1)
+    occluded, is_covered = occluders.occlude(
+        images, points, "circle", 2, np.arange(4)
+    )
+    assert is_covered.tolist() == [True, False, False, False]
+    assert (occluded[1:] == 200).all() and occluded.dtype == np.uint8
+    covered = (occluded[0] == 0).all(axis=-1)
     assert (covered == mask("circle", 2, 32, points[:1])[0]).all()
-    assert (found[0][~covered] == 200).all() and (images == 200).all()
+    assert (occluded[0][~covered] == 200).all() and (images == 200).all()
 
 
 @pytest.mark.parametrize(("pattern", "degree"), [("star", 1), ("bar", 0)])
@@ -137,13 +139,13 @@ class SeesTheWrist:
 
     def infer(self, inputs):
         self.calls += 1
-        found = self.true + [1, 2, 3]
+        predicted = self.true + [1, 2, 3]
         # The middle row of a 32 px crop, a quarter from its right.
         blind = inputs["image"].numpy()[:, 16, 23, 0] == 0
-        found[blind, joints.LSP14.index("left_wrist"), 1] += 0.140
+        predicted[blind, joints.LSP14.index("left_wrist"), 1] += 0.140
         nothing = tf.zeros(1)
         return method.Prediction(
-            nothing, nothing, nothing, tf.constant(found), nothing, nothing
+            nothing, nothing, nothing, tf.constant(predicted), nothing, nothing
         )
 
 
@@ -155,11 +157,11 @@ def test_a_planted_error_is_read_where_it_was_planted():
     people, names = batch(), ("left_wrist", "right_knee")
     seeing = SeesTheWrist(people)
     protocol = protocols.get("synthetic_v1")
-    found = occlusion.measure_all(
+    errors_of_variants = occlusion.measure_all(
         seeing, [people], protocol, ("circle",), (1, 2), names
     )
     assert seeing.calls == 1 + 2 * len(names)
-    for errors in found.values():
+    for errors in errors_of_variants.values():
         assert errors.joints == names
         assert_close("float32_mm", errors.mpjpe_mm, [10, 2 / 3])
         assert_close("float32_mm", errors.covered_joint_mm, [140, 0])
@@ -189,13 +191,13 @@ def test_a_protocols_occlusion_covers_what_its_variant_says():
     bars = occluders.OneJoint("bar", (2, 5))
     assert len(bars.variants) == 28
     assert "5 left_wrist" in bars.variants
-    found = bars.apply(people, "5 left_wrist")
+    occluded = bars.apply(people, "5 left_wrist")
     numbers = occluders.id_checksums(people["example_id"])
     points = people["keypoints"][:, WRIST]
     expected, _ = occluders.occlude(people["image"], points, "bar", 5, numbers)
-    assert (found == expected).all()
-    assert (found[0] != found[1]).any()
-    assert (found[2] == 255).all()
+    assert (occluded == expected).all()
+    assert (occluded[0] != occluded[1]).any()
+    assert (occluded[2] == 255).all()
 
 
 def test_each_person_counts_once_however_often_they_are_covered():
@@ -241,7 +243,7 @@ def test_the_metric_is_that_of_the_rule():
             people["joints3d"][:, index, :3], protocol.joints, protocol.root
         ),
     ).mean()
-    found = occlusion.errors(
+    errors = occlusion.errors(
         seeing, [people], protocol, ("circle",), (1,), ("right_knee",)
     )
-    assert_close("float32_mm", list(found.values()), [expected] * 2)
+    assert_close("float32_mm", list(errors.values()), [expected] * 2)

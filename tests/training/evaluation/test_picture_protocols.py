@@ -72,21 +72,23 @@ def true_people(scenes, batch, move=0.0):
 def test_lsp_segmentation_of_the_true_people(scenes, lsp_records, body):
     """They are seen in perspective, so no answer is right at every pixel."""
     protocol = protocols.get("lsp_segmentation")
-    given = evaluator.make_context(body, body.joint_names)
-    found, moved = (evaluator.Scores(protocol, given) for _ in range(2))
+    context = evaluator.make_context(body, body.joint_names)
+    true_scores, moved_scores = (
+        evaluator.Scores(protocol, context) for _ in range(2)
+    )
     (batch,) = batches(lsp_records, "test")
     assert batch["part_set"].tolist() == [b"part6"] * 2
     assert not batch["has_parts"].any(), "training does not see six parts"
-    found.add(batch, true_people(scenes, batch))
-    summary = found.summary()
+    true_scores.add(batch, true_people(scenes, batch))
+    summary = true_scores.summary()
     assert set(protocol.headline) <= set(summary)
     assert summary["fg_accuracy"] > 97.5 and summary["fg_f1"] > 0.95
     assert summary["parts_accuracy"] > 95 and summary["parts_f1"] > 0.9
-    moved.add(batch, true_people(scenes, batch, move=12))
-    assert moved.summary()["fg_accuracy"] < summary["fg_accuracy"] - 2
-    assert moved.summary()["parts_f1"] < summary["parts_f1"] - 0.15
-    assert found.ranking()[0].tolist() == [0, 1]
-    assert found.details()["segmented"] == 2
+    moved_scores.add(batch, true_people(scenes, batch, move=12))
+    assert moved_scores.summary()["fg_accuracy"] < summary["fg_accuracy"] - 2
+    assert moved_scores.summary()["parts_f1"] < summary["parts_f1"] - 0.15
+    assert true_scores.ranking()[0].tolist() == [0, 1]
+    assert true_scores.details()["segmented"] == 2
 
 
 def test_lsp_is_seen_in_the_boxes_that_a_method_was_trained_with():
@@ -103,13 +105,15 @@ def test_lsp_is_seen_in_the_boxes_that_a_method_was_trained_with():
 def test_silhouettes_are_those_that_records_hold(scenes, lsp_records, body):
     protocol = protocols.get("surreal_silhouette_smplr")
     (batch,) = batches(lsp_records, "test")
-    given = evaluator.make_context(body, body.joint_names)
-    found, moved = (evaluator.Scores(protocol, given) for _ in range(2))
-    found.add(batch, true_people(scenes, batch))
-    moved.add(batch, true_people(scenes, batch, move=12))
-    iou = found.summary()["silhouette_iou"]
+    context = evaluator.make_context(body, body.joint_names)
+    true_scores, moved_scores = (
+        evaluator.Scores(protocol, context) for _ in range(2)
+    )
+    true_scores.add(batch, true_people(scenes, batch))
+    moved_scores.add(batch, true_people(scenes, batch, move=12))
+    iou = true_scores.summary()["silhouette_iou"]
     assert 0.9 < iou < 1
-    assert moved.summary()["silhouette_iou"] < iou - 0.2
+    assert moved_scores.summary()["silhouette_iou"] < iou - 0.2
 
 
 @pytest.mark.parametrize("pattern", ["bar", "circle", "rectangle"])
@@ -158,8 +162,10 @@ def test_an_occluded_protocol_is_the_loop_of_figure_6(tiny_records, model):
     scores = evaluator.Scores(
         protocol, evaluator.make_context(model.body, model.joint_names)
     )
-    for batch, found in evaluator.predictions(model, dataset, occlusion=few):
-        scores.add(batch, found)
+    for batch, predictions in evaluator.predictions(
+        model, dataset, occlusion=few
+    ):
+        scores.add(batch, predictions)
     details = scores.details()
     loop = occlusion.measure_all(
         model, dataset, protocol, ("circle",), few.degrees, few.joints

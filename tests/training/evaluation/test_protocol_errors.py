@@ -68,21 +68,25 @@ PEOPLE = {
 def measured(name, body, change, labels=True) -> dict:
     """The results of a protocol on those of PEOPLE that it chooses."""
     protocol = protocols.get(name)
-    own, others = PEOPLE[name]
-    chosen = [each for each in (*others, *own) if protocol.includes(each)]
-    assert chosen == list(own)
-    batch = planted.batch(protocol, body, chosen, labels)
-    names, found = planted.found(protocol, body, len(chosen), change)
-    given = evaluator.make_context(body, names)
-    got = evaluator.Scores(protocol, given)
-    got.add(batch, found)
+    own_ids, other_ids = PEOPLE[name]
+    chosen_ids = [
+        example_id
+        for example_id in (*other_ids, *own_ids)
+        if protocol.includes(example_id)
+    ]
+    assert chosen_ids == list(own_ids)
+    batch = planted.batch(protocol, body, chosen_ids, labels)
+    names, predictions = planted.found(protocol, body, len(chosen_ids), change)
+    context = evaluator.make_context(body, names)
+    got = evaluator.Scores(protocol, context)
+    got.add(batch, predictions)
     report = {"splits": {protocol.splits[0]: {}}}
     people = selection.Selection(
-        Path(), protocol.splits[0], np.arange(len(own)), own, report, ()
+        Path(), protocol.splits[0], np.arange(len(own_ids)), own_ids, report, ()
     )
     results = scores.result(got, {}, people, [], [])
-    assert results["measured"] == len(own)
-    assert results["expected"] == (protocol.count or len(own))
+    assert results["measured"] == len(own_ids)
+    assert results["expected"] == (protocol.count or len(own_ids))
     assert results["complete"] is (protocol.count is None)
     assert set(protocol.headline) <= results["metrics"].keys()
     return results
@@ -100,7 +104,7 @@ def thirty(names, points, vertices):
     return points + off, vertices + [0, 0, 0.030]
 
 
-def turned(names, points, vertices):
+def similarity_moved(names, points, vertices):
     """Turned, larger, elsewhere."""
     turn = 1.3 * Rotation.from_rotvec([0.4, -1.0, 2.0]).as_matrix()
     return points @ turn.T + [0.2, 3, 1], vertices @ turn.T + [0.2, 3, 1]
@@ -113,8 +117,8 @@ def test_thirty_millimetres_read_thirty(name, body):
     counted = [joint != "pelvis" for joint in protocol.joints]
     expected = 30 * np.mean(counted)
     assert_close("float32_mm", metrics["mpjpe_mm"], expected)
-    each = list(results["per_joint_mm"].values())
-    assert_close("float32_mm", each, 30 * np.array(counted, float))
+    per_joint = list(results["per_joint_mm"].values())
+    assert_close("float32_mm", per_joint, 30 * np.array(counted, float))
     assert metrics["pa_mpjpe_mm"] < 30
     for row in results["per_action"].values():
         assert_close("float32_mm", row["mpjpe_mm"], expected)
@@ -129,7 +133,7 @@ def test_thirty_millimetres_read_thirty(name, body):
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_a_turned_and_scaled_prediction_is_right_after_procrustes(name, body):
-    metrics = measured(name, body, turned)["metrics"]
+    metrics = measured(name, body, similarity_moved)["metrics"]
     assert_close("float32_mm", metrics["pa_mpjpe_mm"], 0.0)
     assert metrics["mpjpe_mm"] > 100
     if "pve_pa_mm" in metrics:
@@ -165,11 +169,11 @@ def test_hmr_also_averages_films_then_actions(body, monkeypatch):
     monkeypatch.setitem(PEOPLE, "h36m_p1_hmr", (ids, ()))
     factors = iter([1, 1, 2, 3])
 
-    def each(names, points, vertices):
+    def change_next(names, points, vertices):
         off, _ = thirty(names, np.zeros_like(points), vertices)
         return points + next(factors) * off, vertices
 
-    results = measured("h36m_p1_hmr", body, each)
+    results = measured("h36m_p1_hmr", body, change_next)
     metrics = results["metrics"]
     assert_close("float32_mm", metrics["mpjpe_mm"], (30 + 30 + 60 + 90) / 4)
     assert_close("float32_mm", results["per_action"]["Eating"]["mpjpe_mm"], 40)
@@ -299,10 +303,10 @@ def test_spins_truth_is_not_moved_to_the_predictions_root(body):
 
 
 def test_a_translation_error_is_the_roots(body):
-    def away(names, points, vertices):
+    def translate(names, points, vertices):
         return points + [0.03, 0, -0.04], vertices
 
-    metrics = measured("h36m_p1_hund", body, away)["metrics"]
+    metrics = measured("h36m_p1_hund", body, translate)["metrics"]
     assert_close("float32_mm", metrics["translation_mm"], 50.0)
     assert_close("float32_mm", metrics["mpjpe_mm"], 0.0)
 

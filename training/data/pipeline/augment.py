@@ -33,6 +33,8 @@ class Augmentation(NamedTuple):
         occluder: (B, 4) centre and half size of a rectangle in ndc; a size
             of 0 hides nothing.
         occluder_rgb: (B, 3) its colour, 0..255.
+        scenery: (B, 3) int64: 1 replaces the background, 1 adds an object,
+            and the seed of both (scenery.py).
     """
 
     flip: tf.Tensor
@@ -42,6 +44,7 @@ class Augmentation(NamedTuple):
     gain: tf.Tensor
     occluder: tf.Tensor
     occluder_rgb: tf.Tensor
+    scenery: tf.Tensor
 
 
 def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
@@ -82,7 +85,25 @@ def draw(options: config.Augment, seed: tf.Tensor, count: int) -> Augmentation:
             [2.0 * box[:, :2] - 1.0, is_occluded * half_sizes], axis=1
         ),
         occluder_rgb=255.0 * rgb,
+        scenery=_scenery(options, seed, count),
     )
+
+
+def _scenery(options: config.Augment, seed, count: int) -> tf.Tensor:
+    """(count, 3) int64 of Augmentation.scenery, by draws of its own."""
+    shares = tf.random.stateless_uniform(
+        (count, 2), tf.random.fold_in(seed, 2), alg="philox"
+    )
+    seeds = tf.random.stateless_uniform(
+        (count, 1),
+        tf.random.fold_in(seed, 3),
+        0,
+        2**31 - 1,
+        tf.int64,
+        alg="philox",
+    )
+    flags = shares < [[options.background, options.objects]]
+    return tf.concat([tf.cast(flags, tf.int64), seeds], axis=1)
 
 
 def identity(count: tf.Tensor | int) -> Augmentation:
@@ -96,6 +117,7 @@ def identity(count: tf.Tensor | int) -> Augmentation:
         gain=tf.ones([count, 3]),
         occluder=tf.zeros([count, 4]),
         occluder_rgb=tf.zeros([count, 3]),
+        scenery=tf.zeros([count, 3], tf.int64),
     )
 
 

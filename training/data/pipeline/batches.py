@@ -24,7 +24,15 @@ import tensorflow as tf
 from tf_hmr import method
 from tf_hmr.geometry import rotations
 from training import config
-from training.data.pipeline import augment, labels, reading, service, warp
+from training.data.pipeline import (
+    augment,
+    labels,
+    metric_crops,
+    reading,
+    scenery,
+    service,
+    warp,
+)
 from training.data.records import (
     bad_records,
     mocap,
@@ -90,13 +98,12 @@ def check_inputs(source: config.Source, names: Sequence[str]) -> None:
         return
     stored = shards.Records(source.records, source.split, source.shards)
     first = schema.decode(stored.read(0))
-    if "depth" in needed and (
-        first.intrinsics is None or first.translation[2] <= 0
-    ):
+    if "depth" in needed and not metric_crops.has_distance(first):
         raise ValueError(
             "The method reads the labelled distance of a person, but the "
             f"records of {source.records} {source.split!r} have no translation "
-            "or no focal length (the first was looked at). Take records that "
+            "and no joints before the camera, or no focal length (the first "
+            "was looked at). Take records that "
             "have both, or a method that reads the image alone "
             "(crop='estimated')."
         )
@@ -125,6 +132,7 @@ def train_dataset(
     start_step: int = 0,
     crop_scale: float = method.Config.crop_scale,
     images: bool = True,
+    crop_m: float = 0.0,
 ) -> tf.data.Dataset:
     """Makes an endless dataset of augmented, mixed batches.
 
@@ -139,6 +147,8 @@ def train_dataset(
         crop_scale: side of the crop over the longer side of the box, before
             augmentation.
         images: whether to decode them; those of a data.service come anyway.
+        crop_m: side of the crop in metres where distance and focal length are
+            known, before augmentation; 0: crop_scale everywhere.
 
     Returns:
         Dictionaries: the images, of which warp.finish makes image (B, S, S,
@@ -167,12 +177,22 @@ def train_dataset(
             "devices. Choose a multiple."
         )
     if data.service:
+        if scenery.is_on(data.augment):
+            raise ValueError(
+                "data.augment.background and .objects change pictures in this "
+                "process, and those of data.service are made elsewhere. Leave "
+                "one of them out."
+            )
         return _streamed(
-            data, image_size, input_context, start_step, crop_scale
+            *(data, image_size, input_context, start_step, crop_scale),
+            crop_m,
         )
     share = data.batch_size // replicas
     feed = reading.Feed(data)
-    crops = reading.Crops(image_size, feed.bad, data.parts)
+    scene = None
+    if images and scenery.is_on(data.augment):
+        scene = scenery.Scenery(data.augment)
+    crops = reading.Crops(image_size, feed.bad, data.parts, scene)
     decode = {"host": crops.augmented, "step": crops.canvases}[data.warp]
     if not images:
         decode = crops.without_images
@@ -188,11 +208,10 @@ def train_dataset(
         )
         serialized = tf.numpy_function(feed.read, [step, rows], tf.string)
         fields = parsing.parse(tf.ensure_shape(serialized, [share]))
-        boxes = augment.square_boxes(fields["box"], crop_scale)
+        boxes = metric_crops.boxes(fields, crop_scale, crop_m)
         to_ndc = augment.image_to_ndc(augmentation, boxes)
-        decoded, good = _decoded_images(
-            decode, crops, fields, [to_ndc, augmentation.flip], share
-        )
+        arrays = [to_ndc, augmentation.flip, augmentation.scenery]
+        decoded, good = _decoded_images(decode, crops, fields, arrays, share)
         parts = decoded.pop("parts")
         shown = {
             kind: good
@@ -261,6 +280,7 @@ def eval_dataset(
     crop_scale: float = method.Config.crop_scale,
     max_bad_share: float = config.Data.max_bad_share,
     rows: Sequence[int] | None = None,
+    crop_m: float = 0.0,
 ) -> tf.data.Dataset:
     """Makes a dataset of every record once, in stored order, not augmented.
 
@@ -272,6 +292,7 @@ def eval_dataset(
         crop_scale: side of the crop over the longer side of the box.
         max_bad_share: as config.Data.max_bad_share.
         rows: numbers of the records, in the order to read; all by default.
+        crop_m: as of train_dataset.
 
     Returns:
         Dictionaries as from train_dataset, without the prior, with image (B,
@@ -304,7 +325,7 @@ def eval_dataset(
     def load(start: tf.Tensor) -> Batch:
         serialized = tf.numpy_function(read, [start], tf.string)
         fields = parsing.parse(tf.ensure_shape(serialized, [None]))
-        boxes = augment.square_boxes(fields["box"], crop_scale)
+        boxes = metric_crops.boxes(fields, crop_scale, crop_m)
         augmentation = augment.identity(tf.shape(boxes)[0])
         to_ndc = augment.image_to_ndc(augmentation, boxes)
         images, good = _decoded_images(
@@ -330,6 +351,7 @@ def _streamed(
     input_context: tf.distribute.InputContext | None,
     start_step: int,
     crop_scale: float,
+    crop_m: float,
 ) -> tf.data.Dataset:
     """Batches of a tf.data service, and unpaired poses of this process."""
     replicas, local_replicas, _ = _replicas(input_context)
@@ -339,7 +361,7 @@ def _streamed(
             "the same records. Leave it empty; each process then reads its "
             "own part of every batch."
         )
-    batches = service.dataset(data, image_size, crop_scale, replicas)
+    batches = service.dataset(data, image_size, crop_scale, replicas, crop_m)
     if not reading.has_prior(data):
         return batches
     poses, share = reading.Poses(data), data.batch_size // replicas

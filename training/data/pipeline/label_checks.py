@@ -47,3 +47,36 @@ def check_labels(data: config.Data, kinds: Sequence[str]) -> None:
             f"gives it any ({mix}). Add one with labels={choice!r} whose "
             "records have them."
         )
+
+
+def missing_masks(data: config.Data) -> str:
+    """Says which sources keep their backgrounds, for want of masks.
+
+    One record stands for its folder.
+
+    Args:
+        data: `records` of each source is the path of a records folder.
+
+    Returns:
+        One line; "" where all have masks, or none is needed.
+
+    Raises:
+        FileNotFoundError, ValueError: see shards.Records.
+    """
+    if not data.augment.background:
+        return ""
+    without = [
+        s.records
+        for s in data.sources
+        if not schema.decode(
+            shards.Records(s.records, s.split, s.shards).read(0)
+        ).has("parts")
+    ]
+    if not without:
+        return ""
+    return (
+        "data.augment.background replaces what is around a person's mask, "
+        f"which the records of {', '.join(without)} do not have (the first was "
+        "looked at): they keep their backgrounds. Prepare them with parts, or "
+        "set it to 0."
+    )

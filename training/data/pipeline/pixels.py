@@ -58,8 +58,15 @@ def image_crop(
     Raises:
         BadImage: as decode_window.
     """
+    return warp_window(decode_window(jpeg, size, window), window, side)
+
+
+def warp_window(
+    image: np.ndarray, window: crop_pixels.Window, side: int
+) -> np.ndarray:
+    """Warps the pixels of a window to the crop (side, side, 3); image_crop."""
     return cv2.warpAffine(
-        decode_window(jpeg, size, window),
+        image,
         window.from_crop,
         (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,

@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_hmr.geometry import crop, crop_pixels
 from training import config
-from training.data.pipeline import labels, order, pixels, warp
+from training.data.pipeline import labels, order, pixels, scenery, warp
 from training.data.records import bad_records, mocap, schema, shards
 
 # Names of the random streams that a run's seed is split into.
@@ -135,32 +135,49 @@ class Crops:
         side: of the crops in pixels.
         bad: ledger in which broken records are entered.
         parts: whether to decode the part labels.
+        scene: changes what is around and before people, if anything.
     """
 
     def __init__(
-        self, side: int, bad: bad_records.BadRecords, parts: bool
+        self,
+        side: int,
+        bad: bad_records.BadRecords,
+        parts: bool,
+        scene: scenery.Scenery | None = None,
     ) -> None:
         self.side = side
         self.bad = bad
         self.parts = parts
+        self._scene = scene
 
     def augmented(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Augmented crops (B, S, S, 3); the last argument: flips."""
-        *stored, flips = arrays
+        """Augmented crops (B, S, S, 3); the last arguments: flips, scenery."""
+        *stored, flips, draws = arrays
         crops = _zeros(len(flips), self.side, self.side, 3)
 
         def decode(i: int, image: bytes, size, window) -> None:
-            crops[i] = pixels.image_crop(image, size, window, self.side)
+            decoded = pixels.decode_window(image, size, window)
+            decoded = self._changed(
+                decoded, stored[1][i], size, window, draws[i]
+            )
+            crops[i] = pixels.warp_window(decoded, window, self.side)
 
         return crops, *self._decode_all(decode, *stored, flips)
 
+    def _changed(self, decoded, parts: bytes, size, window, draws):
+        """The pixels of a window with another background, or an object."""
+        if self._scene is None or not draws[:2].any():
+            return decoded
+        mask = scenery.silhouette(parts, size, window)
+        return self._scene(decoded, mask, draws)
+
     def canvases(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """canvas, filled, to_canvas of warp.finish; the last argument: flips.
+        """canvas, filled, to_canvas of warp.finish; last: flips, scenery.
 
         They have the resolution of the crops, but are not yet rotated and
         flipped.
         """
-        *stored, flips = arrays
+        *stored, flips, draws = arrays
         side = warp.canvas_side(self.side)
         canvas = _zeros(len(flips), side, side, 3)
         filled = np.ones((len(flips), 2), np.float32)
@@ -168,6 +185,9 @@ class Crops:
 
         def decode(i: int, image: bytes, size, window) -> None:
             decoded = pixels.decode_window(image, size, window)
+            decoded = self._changed(
+                decoded, stored[1][i], size, window, draws[i]
+            )
             canvas[i, : decoded.shape[0], : decoded.shape[1]] = decoded
             filled[i], to_canvas[i] = window.size, window.from_crop
 
@@ -198,8 +218,8 @@ class Crops:
         return crops, *self._decode_all(decode, *stored, np.zeros(len(boxes)))
 
     def without_images(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """No crops, for methods that see none; the last argument: flips."""
-        *stored, flips = arrays
+        """No crops, for methods that see none; last: flips, scenery."""
+        *stored, flips, _ = arrays
         return self._decode_all(lambda *_: None, *stored, flips)
 
     def _decode_all(

@@ -18,7 +18,14 @@ import tensorflow.experimental.numpy as tnp
 
 from tf_hmr.geometry import crop_pixels
 from training import config
-from training.data.pipeline import augment, labels, order, pixels, warp
+from training.data.pipeline import (
+    augment,
+    labels,
+    metric_crops,
+    order,
+    pixels,
+    warp,
+)
 from training.data.records import parsing, schema, shards
 
 Batch = dict[str, tf.Tensor]
@@ -34,6 +41,7 @@ def dataset(
     image_size: int,
     crop_scale: float,
     replicas: int = 1,
+    crop_m: float = 0.0,
 ) -> tf.data.Dataset:
     """Makes endless batches as those of `data.warp` "step", without the prior.
 
@@ -43,6 +51,7 @@ def dataset(
         image_size: side S of the crops in pixels.
         crop_scale: side of the crop over the longer side of the box.
         replicas: an element is one replica's part of the batch.
+        crop_m: side of the crop in metres, as of batches.train_dataset.
 
     Raises:
         FileNotFoundError, ValueError: see shards.Records, order.Layout; or
@@ -62,16 +71,19 @@ def dataset(
         for source, count in zip(data.sources, layout.counts, strict=True)
     ]
 
+    crop = crop_scale, crop_m
+
     def prepare(*serialized: tf.Tensor) -> Batch:
         stored = tf.concat(serialized, axis=0)
-        return _prepared(data, layout, stored, crop_scale, image_size)
+        return _prepared(data, layout, stored, crop, image_size)
+
+    side = warp.canvas_side(image_size)
+
+    def draw(record: Batch) -> Batch:
+        return _canvas(record, side)
 
     examples = tf.data.Dataset.zip(tuple(streams))
-    examples = examples.map(prepare, tf.data.AUTOTUNE).unbatch()
-    side = warp.canvas_side(image_size)
-    examples = examples.map(
-        lambda record: _canvas(record, side), tf.data.AUTOTUNE
-    )
+    examples = _mapped(_mapped(examples, prepare).unbatch(), draw)
     examples = examples.ignore_errors(log_warning=True)
     batches = examples.batch(data.batch_size // replicas, drop_remainder=True)
     if data.service:
@@ -92,6 +104,12 @@ def dataset(
             )
         )
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _mapped(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
+    # Without autograph, which would spend seconds on reading the function.
+    function = tf.autograph.experimental.do_not_convert(function)
+    return dataset.map(function, tf.data.AUTOTUNE)
 
 
 def check_answers(address: str) -> None:
@@ -154,7 +172,7 @@ def _prepared(
     data: config.Data,
     layout: order.Layout,
     stored: tf.Tensor,
-    crop_scale: float,
+    crop: tuple[float, float],
     image_size: int,
 ) -> Batch:
     """Parses a block of records, source by source, into the layout's order."""
@@ -168,7 +186,7 @@ def _prepared(
         shape=[2], minval=low, maxval=high, seed=0, seed2=0
     )
     augmentation = augment.draw(data.augment, seed, block)
-    boxes = augment.square_boxes(fields["box"], crop_scale)
+    boxes = metric_crops.boxes(fields, *crop)
     to_ndc = augment.image_to_ndc(augmentation, boxes)
     has_3d, has_2d = (
         tf.gather(

@@ -14,7 +14,7 @@ point.
 import tensorflow as tf
 
 from tf_hmr import method_inputs
-from training.data.pipeline import augment
+from training.data.pipeline import augment, metric_crops
 
 Batch = dict[str, tf.Tensor]
 
@@ -48,10 +48,10 @@ def of_crops(
         "landmarks": augment.landmarks(
             augmentation, to_ndc, fields["landmarks"]
         ),
-        "depth": fields["translation"][:, 2:3],
+        "depth": metric_crops.distances(fields)[:, tf.newaxis],
     }
     example = method_inputs.example(tuple(views), image_size=1)
-    # A record without a translation has zeros.
+    # A record whose distance is not known has zeros.
     usable = {"depth": good * tf.cast(views["depth"][:, 0] > 0, tf.float32)}
     for name, rows in views.items():
         flag = usable.get(name, good)

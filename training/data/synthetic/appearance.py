@@ -259,13 +259,13 @@ def occlude(
         Image, parts (0 where covered) and the covered pixels (S, S) bool; or
         the first two unchanged and None.
     """
-    cover, occluder = _occluder(rng, len(image), box)
+    cover, colours = occluder(rng, len(image), box)
     mask = cover >= 128
     person = parts > 0
     if np.count_nonzero(mask & person) > hidden * np.count_nonzero(person):
         return image, parts, None
     weight = cover[..., None].astype(np.uint16)
-    mixed = (image * (255 - weight) + occluder * weight + 127) // 255
+    mixed = (image * (255 - weight) + colours * weight + 127) // 255
     return mixed.astype(np.uint8), np.where(mask, 0, parts), mask
 
 
@@ -322,7 +322,7 @@ def _resize(grid: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
-def _occluder(
+def occluder(
     rng: np.random.Generator, size: int, box: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws an object in front of a person: a bar, a table edge, an ellipse.

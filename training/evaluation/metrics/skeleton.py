@@ -91,13 +91,28 @@ class Measure:
         )[pairs.rows]
         true = pairs.true + pairs.true_root[:, np.newaxis]
         ids = self._landmark_ids
-        if predictions.vertices is not None:
+        pred_landmarks = self._landmarks_of(predictions)
+        if pred_landmarks is not None:
             mesh = self._context.labelled(batch)
-            pred_landmarks = predictions.vertices[pairs.rows][:, ids]
+            pred_landmarks = pred_landmarks[pairs.rows]
             true_landmarks = mesh.vertices[pairs.rows][:, ids]
             pred = np.concatenate([pred, pred_landmarks], axis=1)
             true = np.concatenate([true, true_landmarks], axis=1)
         return pred.astype(np.float64), true.astype(np.float64)
+
+    def _landmarks_of(self, predictions: Predictions) -> np.ndarray | None:
+        """(B, L, 3) of the mesh, or of joints of these names; else None."""
+        if predictions.vertices is not None:
+            return predictions.vertices[:, self._landmark_ids]
+        names = self._context.joint_names
+        if (
+            predictions.joints is None
+            or not self._landmark_ids
+            or not set(joints.LANDMARKS18) <= set(names)
+        ):
+            return None
+        index = list(joints.select(joints.LANDMARKS18, of=names))
+        return predictions.joints[:, index]
 
     def summary(self) -> dict[str, float]:
         """Errors of groups, bones and landmarks in millimetres."""

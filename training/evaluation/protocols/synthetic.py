@@ -37,4 +37,31 @@ PROTOCOLS = (
             source="this repository: training/data/synthetic/people.py",
         ),
     ),
+    Protocol(
+        name="synthetic_smplr",
+        records="synthetic_v1",
+        splits=("test",),
+        prepare="synthetic --protocol synthetic_v1",
+        count=1000,
+        measures=("joints3d", "skeleton", "surface"),
+        headline=("mpjpe_mm", "pve_mm"),
+        joints=joints.SMPLR16,
+        root=("pelvis",),
+        regressor="smpl",
+        truth=("smpl",),
+        options={"surface_root": "pelvis"},
+        synthetic=True,
+        description=Description(
+            split="the 1,000 rendered people of synthetic_v1",
+            frames="all 1,000, each a person of its own",
+            joints=(
+                "16 of SMPL's 24 joints and their groups; lengths of the 41 "
+                "bones; 18 landmarks and all vertices of the skin"
+            ),
+            root="the pelvis, on both sides, also of the surface",
+            regressor="the open body's own joints on both sides",
+            alignment="none; means over all people",
+            source="the SMPLR paper, 4.3 and Table 1, on rendered people",
+        ),
+    ),
 )

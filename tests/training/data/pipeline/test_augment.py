@@ -52,7 +52,14 @@ def test_a_draw_is_a_function_of_seed_and_step():
 
 
 def test_draws_keep_to_their_ranges_and_shares():
-    options = dataclasses.replace(STRONG, colour=0.4, occlude=0.25, flip=0.3)
+    options = dataclasses.replace(
+        STRONG,
+        colour=0.4,
+        occlude=0.25,
+        flip=0.3,
+        background=0.5,
+        objects=0.5,
+    )
     augmentation = augment.draw(options, [0, 0], 20000)
     assert 0.7 <= augmentation.scale.numpy().min() < 0.71
     assert 1.29 < augmentation.scale.numpy().max() <= 1.3

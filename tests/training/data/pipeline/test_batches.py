@@ -43,11 +43,11 @@ def first_without_prior(folder):
 
 
 def test_every_pass_is_another_order_of_all_items():
-    every = order.Order(9, (1, 2))
-    passes = every(np.arange(27)).reshape(3, 9)
+    item_order = order.Order(9, (1, 2))
+    passes = item_order(np.arange(27)).reshape(3, 9)
     assert (np.sort(passes, axis=1) == np.arange(9)).all()
     assert len({tuple(row) for row in passes}) == 3
-    assert (every(np.arange(7, 20)) == passes.ravel()[7:20]).all()
+    assert (item_order(np.arange(7, 20)) == passes.ravel()[7:20]).all()
     assert (order.Order(9, (1, 3))(np.arange(9)) != passes[0]).any()
 
 
@@ -60,8 +60,10 @@ def test_a_batch_is_shared_out_exactly_and_evenly():
     for source, count in enumerate(layout.counts):
         # Three steps take the source's first 3 x count places, each once.
         dealt = [layout.rows(step, np.arange(10)) for step in range(3)]
-        places = [positions[found == source] for found, positions in dealt]
-        assert sorted(np.concatenate(places)) == list(range(3 * count))
+        source_rows = [
+            positions[row_sources == source] for row_sources, positions in dealt
+        ]
+        assert sorted(np.concatenate(source_rows)) == list(range(3 * count))
     assert order.Layout((1, 1, 1), 8).counts == (3, 3, 2)
     with pytest.raises(ValueError, match="positive"):
         order.Layout((1.0, 0.0), 4)
@@ -75,9 +77,9 @@ def test_a_share_below_one_row_is_dealt_over_several_batches():
     )
     assert np.bincount(sources).tolist() == [776, 24]
     for source in (0, 1):
-        places = positions[sources == source]
-        assert sorted(places) == list(range(len(places)))
-    per_batch = [np.sum(found == 1) for found, _ in dealt]
+        source_rows = positions[sources == source]
+        assert sorted(source_rows) == list(range(len(source_rows)))
+    per_batch = [np.sum(row_sources == 1) for row_sources, _ in dealt]
     assert max(per_batch) == 1
 
 
@@ -113,12 +115,14 @@ def test_every_record_comes_once_in_each_pass(folder):
     data = pipeline_batches.two_sources(
         folder, sources=(source,), batch_size=pipeline_batches.COUNT
     )
-    seen = [batch["example_id"] for batch in pipeline_batches.batches(data, 3)]
-    for ids in seen:
+    ids_of_batches = [
+        batch["example_id"] for batch in pipeline_batches.batches(data, 3)
+    ]
+    for ids in ids_of_batches:
         assert set(ids) == {
             f"id{n}".encode() for n in range(pipeline_batches.COUNT)
         }
-    assert (seen[0] != seen[1]).any()
+    assert (ids_of_batches[0] != ids_of_batches[1]).any()
 
 
 def test_batches_hold_exactly_their_shares_of_labels(first_batches):
@@ -162,7 +166,7 @@ def test_devices_read_disjoint_parts_of_one_batch(
     folder, first_batches, pipelines, replicas
 ):
     data = pipeline_batches.two_sources(folder)
-    whole = first_batches[1:4]
+    global_batches = first_batches[1:4]
     local = replicas // pipelines
     parts = [
         pipeline_batches.batches(
@@ -179,12 +183,12 @@ def test_devices_read_disjoint_parts_of_one_batch(
             for part in parts
             for replica in range(local)
         ]
-        for name, expected in whole[step].items():
-            found = np.concatenate([batch[name] for batch in joined])
+        for name, expected in global_batches[step].items():
+            value = np.concatenate([batch[name] for batch in joined])
             if name == "example_id":
-                assert (found == expected).all()
+                assert (value == expected).all()
             else:
-                assert_close("other_batch_shape", found, expected)
+                assert_close("other_batch_shape", value, expected)
 
 
 def test_a_batch_must_divide_among_the_devices(folder):
@@ -205,12 +209,12 @@ def test_genders_are_numbers_and_hidden_with_the_other_labels(
     poses = mocap.read(path)
     unpaired = np.float32([-1, 0, 1])
     mocap.write(path, poses._replace(gender=unpaired))
-    for shown in ("all", "2d"):
-        source = config.Source(str(path), labels=shown)
+    for labels in ("all", "2d"):
+        source = config.Source(str(path), labels=labels)
         data = pipeline_batches.two_sources(path, sources=(source,))
         (batch,) = pipeline_batches.batches(data, 1)
         index = [int(name[2:]) for name in batch["example_id"]]
-        expected = np.float32(numbers)[index] * (shown == "all")
+        expected = np.float32(numbers)[index] * (labels == "all")
         assert_close("exact", batch["gender"], expected)
         assert sorted(set(batch["prior_gender"])) == [-1, 0, 1]
     assert not first_batches[0][
@@ -223,13 +227,13 @@ def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(
 ):
     real = mocap.read(folder)
     data = pipeline_batches.two_sources(folder)
-    seen = [batch["prior_betas"] for batch in first_batches[:5]]
-    rows = np.concatenate(seen)  # 60 rows: two passes over 30
+    betas_of_batches = [batch["prior_betas"] for batch in first_batches[:5]]
+    rows = np.concatenate(betas_of_batches)  # 60 rows: two passes over 30
     distance = np.abs(rows[:, None] - real.betas[None]).max(axis=-1)
     assert (distance.min(axis=1) == 0).all()
     assert (np.bincount(distance.argmin(axis=1)) == 2).all()
     batch = pipeline_batches.batches(data, 1, start=2)[0]
-    assert_close("exact", batch["prior_betas"], seen[2])
+    assert_close("exact", batch["prior_betas"], betas_of_batches[2])
     assert batch["prior_rotmats"].shape == (12, 24, 3, 3)
     identity = np.broadcast_to(np.eye(3), (12, 3, 3))
     assert_close("exact", batch["prior_rotmats"][:, 0], identity)
@@ -237,8 +241,8 @@ def test_unpaired_poses_are_real_ones_and_a_function_of_the_step(
     trace = np.trace(batch["prior_rotmats"], axis1=2, axis2=3)[:, 1:]
     angle = np.linalg.norm(real.pose.reshape(-1, 24, 3)[at, 1:], axis=-1)
     assert_close("trace", trace, 1 + 2 * np.cos(angle))
-    without = first_without_prior[0]
-    assert not [name for name in without if "prior" in name]
+    batch_without_prior = first_without_prior[0]
+    assert not [name for name in batch_without_prior if "prior" in name]
 
 
 def test_training_batches_carry_parts_when_asked(folder):
@@ -254,17 +258,19 @@ def test_evaluation_yields_every_record_once_and_untouched(folder):
     dataset = pipeline.eval_dataset(
         config.Source(str(folder)), 4, pipeline_batches.SIZE
     )
-    found = [
+    eval_batches = [
         {name: value.numpy() for name, value in batch.items()}
         for batch in dataset
     ]
-    ids = np.concatenate([batch["example_id"] for batch in found]).tolist()
+    ids = np.concatenate(
+        [batch["example_id"] for batch in eval_batches]
+    ).tolist()
     assert ids == [f"id{n}".encode() for n in range(pipeline_batches.COUNT)]
-    assert [len(batch["image"]) for batch in found] == [4, 4, 3]
+    assert [len(batch["image"]) for batch in eval_batches] == [4, 4, 3]
     square = crop.square_box(record_samples.BOX, 1.2)
     for number in (0, 5, 10):
         example = record_samples.example(number)
-        batch, row = found[number // 4], number % 4
+        batch, row = eval_batches[number // 4], number % 4
         assert_close("box_px", batch["stored_box"][row], square)
         expected = crop.pixels_to_ndc(example.keypoints[:, :2], square)
         assert_close("ndc", batch["keypoints"][row, :, :2], expected)
@@ -307,11 +313,11 @@ def test_a_bad_image_keeps_its_place(
     image = spoil(record_samples.example(2).image)
     bad = pipeline_batches.damaged_copy(tmp_path, 2, image)
     with caplog.at_level(logging.WARNING):
-        found = pipeline_batches.batches(
+        read_batches = pipeline_batches.batches(
             pipeline_batches.two_sources(bad, prior="", max_bad_share=0.1), 6
         )
     hit = 0
-    for expected, batch in zip(first_without_prior, found, strict=True):
+    for expected, batch in zip(first_without_prior, read_batches, strict=True):
         rows = batch["example_id"] == b"id2"
         hit += rows.sum()
         assert (batch["image"][rows] == 0).all()
@@ -362,15 +368,15 @@ def test_a_run_stops_when_too_many_records_are_bad(tmp_path):
 
 
 def test_records_of_two_bodies_do_not_mix(folder, tmp_path):
-    other = tmp_path / "other"
-    writer = records_folder.Writer(other, "train")
+    smpl_folder = tmp_path / "other"
+    writer = records_folder.Writer(smpl_folder, "train")
     writer.write(record_samples.example(0, topology="smpl"))
     writer.finish()
-    sources = (config.Source(str(folder)), config.Source(str(other)))
+    sources = (config.Source(str(folder)), config.Source(str(smpl_folder)))
     data = config.Data(sources=sources, prior="")
     with pytest.raises(ValueError, match=r"different bodies.*smpl"):
         pipeline_batches.batches(data, 1)
-    keypoints_only = config.Source(str(other), labels="2d")
+    keypoints_only = config.Source(str(smpl_folder), labels="2d")
     data = config.Data(sources=(sources[0], keypoints_only), prior="")
     assert pipeline.topology(data) == record_samples.TOPOLOGY
     data = config.Data(sources=(sources[1],), prior=str(folder))

@@ -24,7 +24,7 @@ NOT_A_NUMBER = {
     "betas": np.array([0.0] * 9 + [np.nan]),
 }
 # What a record loses with the label.
-LOST = {
+MASKED_FIELDS = {
     "box": (),  # All: nothing can be cut out.
     "keypoints": ("keypoints",),
     "joints3d": ("joints3d", "has_joints3d"),
@@ -51,35 +51,35 @@ def test_what_is_not_a_number_is_missing(tmp_path, caplog, how):
     # One more, or one of these counted twice, would be too many.
     share = (len(NOT_A_NUMBER) + 0.5) / pipeline_batches.COUNT
     data = pipeline_batches.two_sources(
-        folder, warp=how, max_bad_share=share, sources=ALL(folder)
+        folder, warp=how, max_bad_share=share, sources=sources_of(folder)
     )
     intact = record_samples.folder(tmp_path / "intact", pipeline_batches.COUNT)
     clean = pipeline_batches.two_sources(
-        folder, warp=how, sources=ALL(intact), prior=str(folder)
+        folder, warp=how, sources=sources_of(intact), prior=str(folder)
     )
     with caplog.at_level(logging.WARNING):
         batches_of_bad = pipeline_batches.batches(data, 2)
-    seen = set()
+    ids_read = set()
     for batch, expected in zip(
         batches_of_bad, pipeline_batches.batches(clean, 2), strict=True
     ):
         ids = batch["example_id"].astype(str)
-        seen |= set(ids)
+        ids_read |= set(ids)
         for name, value in batch.items():
             if name in NO_LABELS:
                 continue
             assert np.isfinite(value).all(), name
-            lost = np.zeros(len(value), bool)
+            is_masked = np.zeros(len(value), bool)
             for label, bad_id in bad_ids.items():
-                if name in LOST[label] or (
+                if name in MASKED_FIELDS[label] or (
                     label == "box" and len(ids) == len(value)
                 ):
-                    lost |= ids == bad_id
-            assert_close("exact", value[~lost], expected[name][~lost])
+                    is_masked |= ids == bad_id
+            assert_close("exact", value[~is_masked], expected[name][~is_masked])
             # A camera of zeros would give a network what is not finite.
             if name not in (*ROTATIONS, *VIEWS):
-                assert (value[lost] == 0).all(), name
-    assert set(bad_ids.values()) <= seen
+                assert (value[is_masked] == 0).all(), name
+    assert set(bad_ids.values()) <= ids_read
     for label, bad_id in bad_ids.items():
         (warning,) = (m for m in caplog.messages if f"samples/{bad_id}:" in m)
         assert f"{label} not finite" in warning
@@ -90,7 +90,11 @@ def test_without_its_parts_a_record_is_blank(tmp_path, how):
     wrong = {2: {"parts": record_samples.example(2).parts[:60]}}
     folder = record_samples.spoilt(tmp_path / "samples", 6, wrong)
     data = pipeline_batches.two_sources(
-        folder, warp=how, parts=True, max_bad_share=0.2, sources=ALL(folder)
+        folder,
+        warp=how,
+        parts=True,
+        max_bad_share=0.2,
+        sources=sources_of(folder),
     )
     source = config.Source(str(folder))
     evaluated = batches.eval_dataset(
@@ -105,7 +109,7 @@ def test_without_its_parts_a_record_is_blank(tmp_path, how):
             assert value[~bad].any(), name
 
 
-def ALL(folder):
+def sources_of(folder):
     return (config.Source(str(folder)),)
 
 
@@ -129,7 +133,7 @@ def test_too_many_bad_records_are_one_line_with_their_causes(tmp_path, capsys):
         tmp_path / "samples", pipeline_batches.COUNT, wrong
     )
     data = pipeline_batches.two_sources(
-        folder, sources=ALL(folder), max_bad_share=0.1
+        folder, sources=sources_of(folder), max_bad_share=0.1
     )
     status = task.run_and_report(lambda: pipeline_batches.batches(data, 3))
     assert status == exit_status.FAILED
@@ -159,29 +163,33 @@ def test_records_that_go_away_are_told_and_read_on_when_they_are_back(
     """One in a hundred is broken; after the second step no file is there."""
     folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
     data = pipeline_batches.two_sources(
-        folder, sources=ALL(folder), batch_size=8
+        folder, sources=sources_of(folder), batch_size=8
     )
-    away, seen = tmp_path / "away", []
-    whole = pipeline_batches.batches(data, 25)
+    moved_folder, read_batches = tmp_path / "away", []
+    all_batches = pipeline_batches.batches(data, 25)
 
     def read():
         for batch in batches.train_dataset(data.sources, data, 64):
-            seen.append(batch)
-            if len(seen) == 2:
-                folder.rename(away)
-            assert len(seen) < 25, "read ahead to the end of the pass"
+            read_batches.append(batch)
+            if len(read_batches) == 2:
+                folder.rename(moved_folder)
+            assert len(read_batches) < 25, "read ahead to the end of the pass"
 
     assert task.run_and_report(read) == exit_status.FAILED
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("training.fit: ") and ".tfrecord" in error
     assert str(folder) in error and "Bring its folder back" in error
-    away.rename(folder)
-    rest = pipeline_batches.batches(data, 25 - len(seen), start=len(seen))
-    for actual, expected in zip(rest, whole[len(seen) :], strict=True):
+    moved_folder.rename(folder)
+    rest = pipeline_batches.batches(
+        data, 25 - len(read_batches), start=len(read_batches)
+    )
+    for actual, expected in zip(
+        rest, all_batches[len(read_batches) :], strict=True
+    ):
         pipeline_batches.assert_same(actual, expected)
-    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
-    assert "samples/id7: JPEG is cut short" in said
-    assert "samples/id150: pose not finite" in said
+    messages = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in messages
+    assert "samples/id150: pose not finite" in messages
 
 
 @pytest.mark.slow
@@ -190,13 +198,13 @@ def test_a_run_bears_bad_records_and_that_all_go_away(
 ):
     """One in a hundred is broken; after the second step no file is there."""
     folder = record_samples.spoilt(tmp_path / "samples", 200, WRONG, 1)
-    run, away = tmp_path / "run", tmp_path / "away"
+    run, moved_folder = tmp_path / "run", tmp_path / "away"
     save = checkpoints.Checkpoints.save
 
     def save_and_move(self, step, *arguments, **options):
         save(self, step, *arguments, **options)
-        if not away.exists() and step == 2:
-            folder.rename(away)
+        if not moved_folder.exists() and step == 2:
+            folder.rename(moved_folder)
 
     monkeypatch.setattr(checkpoints.Checkpoints, "save", save_and_move)
     words = command(run, folder, "--steps=25", "--data.batch-size=8")
@@ -206,9 +214,9 @@ def test_a_run_bears_bad_records_and_that_all_go_away(
     assert str(folder) in error and "Bring its folder back" in error
     assert 2 <= steps(run)[-1] < 25
     monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
-    away.rename(folder)
+    moved_folder.rename(folder)
     assert fit.main(words) == exit_status.COMPLETE
     assert steps(run) == list(range(1, 26))
-    said = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
-    assert "samples/id7: JPEG is cut short" in said
-    assert "samples/id150: pose not finite" in said
+    messages = "\n".join(caplog.messages)  # A pass is 25 steps: all were seen.
+    assert "samples/id7: JPEG is cut short" in messages
+    assert "samples/id150: pose not finite" in messages

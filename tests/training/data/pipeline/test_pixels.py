@@ -28,13 +28,13 @@ def test_rows_above_the_cut_are_those_of_the_whole(kind, reduced, capfd):
     if kind == "gray":
         picture = picture[..., 0]
     jpeg = cv2.imencode(".jpg", picture, KINDS[kind])[1].tobytes()
-    whole = pixels._decode_bgr(jpeg, SIZE, reduced)
+    full_image = pixels._decode_bgr(jpeg, SIZE, reduced)
     for bottom in (1, 16, 17, 100, 189, 190):
         bottom = -(-bottom // reduced)
-        found = pixels._decode_bgr(jpeg, SIZE, reduced, bottom)
-        np.testing.assert_array_equal(found[:bottom], whole[:bottom])
+        upper_rows = pixels._decode_bgr(jpeg, SIZE, reduced, bottom)
+        np.testing.assert_array_equal(upper_rows[:bottom], full_image[:bottom])
         if kind in ("420", "444", "gray"):
-            assert len(found) <= bottom + 32 / reduced + 1
+            assert len(upper_rows) <= bottom + 32 / reduced + 1
     assert "Corrupt" not in capfd.readouterr().err  # the decoder's complaint
 
 
@@ -43,13 +43,13 @@ def test_the_crop_does_not_depend_on_where_decoding_stops(monkeypatch):
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
     to_ndc = np.array([[0.03, 0.01, -2.0], [-0.01, 0.03, -1.4]])
     window = crop_pixels.visible_window(to_ndc, SIZE, 64)
-    found = pixels.image_crop(jpeg, SIZE, window, 64)
-    whole = pixels._decode_bgr
+    cropped = pixels.image_crop(jpeg, SIZE, window, 64)
+    decode = pixels._decode_bgr
     monkeypatch.setattr(
         pixels,
         "_decode_bgr",
-        lambda data, size, reduced, _: whole(data, size, reduced),
+        lambda data, size, reduced, _: decode(data, size, reduced),
     )
     np.testing.assert_array_equal(
-        found, pixels.image_crop(jpeg, SIZE, window, 64)
+        cropped, pixels.image_crop(jpeg, SIZE, window, 64)
     )

@@ -37,7 +37,7 @@ def _shuffles() -> None:
     tf.random.set_seed(7)
 
 
-def taken(dataset, side, count):
+def finished_batches(dataset, side, count):
     return [
         {k: v.numpy() for k, v in warp.finish(batch, side).items()}
         for batch in dataset.take(count)
@@ -52,10 +52,10 @@ def test_a_record_looks_as_in_the_local_pipeline(folder, side):
     for batch in pipeline.eval_dataset(source, COUNT, side):
         for row, name in enumerate(batch["example_id"].numpy()):
             local[name] = {k: v[row].numpy() for k, v in batch.items()}
-    seen = set()
-    for batch in taken(service.dataset(data, side, 1.2), side, 4):
+    ids_read = set()
+    for batch in finished_batches(service.dataset(data, side, 1.2), side, 4):
         for row, name in enumerate(batch["example_id"]):
-            seen.add(name)
+            ids_read.add(name)
             for label in batch.keys() - {"image", "example_id"}:
                 actual, expected = batch[label][row], local[name][label]
                 assert_close("other_batch_shape", actual, expected)
@@ -67,13 +67,13 @@ def test_a_record_looks_as_in_the_local_pipeline(folder, side):
                 batch["image"][row], batch["keypoints"][row], radius
             )
             assert len(errors) > 20 and errors.max() < 0.15
-    assert len(seen) == COUNT
+    assert len(ids_read) == COUNT
 
 
 def test_sources_are_mixed_by_their_shares_and_augmented(folder):
     side = 150
     data = pipeline_batches.two_sources(folder, prior="")
-    batches = taken(service.dataset(data, side, 1.2), side, 3)
+    batches = finished_batches(service.dataset(data, side, 1.2), side, 3)
     for batch in batches:
         assert batch["has_pose"].tolist() == [1, 0, 1, 0, 1, 0]
         # Even shards of four records each show their 3D labels.
@@ -102,11 +102,11 @@ def gains(batches):
 def test_other_records_are_augmented_otherwise(folder):
     """As workers of a service do, who count the same blocks."""
     data = pipeline_batches.two_sources(folder, prior="")
-    drawn = []
+    drawn_gains = []
     for source in data.sources:
         part = dataclasses.replace(data, sources=(source,))
-        drawn += gains(service.dataset(part, SIZE, 1.2).take(2))
-    assert len(set(drawn)) == len(drawn) == 4 * data.batch_size
+        drawn_gains += gains(service.dataset(part, SIZE, 1.2).take(2))
+    assert len(set(drawn_gains)) == len(drawn_gains) == 4 * data.batch_size
 
 
 BROKEN = {
@@ -131,9 +131,9 @@ def test_broken_records_are_dropped(tmp_path):
     assert set(names) == {b"id%d" % n for n in range(len(BROKEN), COUNT)}
 
 
-@pytest.mark.parametrize("what", ["box", "keypoints", "size"])
-def test_a_broken_record_is_told(tmp_path, what, monkeypatch):
-    changes, cause = BROKEN[what]
+@pytest.mark.parametrize("broken_field", ["box", "keypoints", "size"])
+def test_a_broken_record_is_told(tmp_path, broken_field, monkeypatch):
+    changes, cause = BROKEN[broken_field]
     bad = record_samples.spoilt(tmp_path / "samples", COUNT, {2: changes})
     source = config.Source(str(bad))
     data = config.Data(sources=(source,), batch_size=5, prior="")
@@ -163,15 +163,15 @@ def test_where_all_are_broken_nobody_waits(tmp_path):
 
 
 def test_shards_that_select_nothing_are_refused(folder):
-    for chosen in ((0, 0), (2, 2), (-1, 2), (3, 4)):
-        source = config.Source(str(folder), shards=chosen)
+    for selection in ((0, 0), (2, 2), (-1, 2), (3, 4)):
+        source = config.Source(str(folder), shards=selection)
         data = config.Data(sources=(source,), prior="")
         with pytest.raises(ValueError, match="0 <= k < n"):
             service.dataset(data, SIZE, 1.2)
 
 
 def test_a_service_gives_the_batches_of_a_training_run(folder, caplog):
-    dispatcher, told = data_service.start(data_service.Dispatcher(port=0))
+    dispatcher, describe = data_service.start(data_service.Dispatcher(port=0))
     address = dispatcher.target.removeprefix("grpc://")
     workers = [
         data_service.start(data_service.Worker(address, "localhost"))[0]
@@ -179,8 +179,10 @@ def test_a_service_gives_the_batches_of_a_training_run(folder, caplog):
     ]
     data = pipeline_batches.two_sources(folder, service=address)
     data = config.Data(**{**vars(data), "sources": data.sources[:1] * 2})
-    batches = taken(pipeline.train_dataset(data.sources, data, SIZE), SIZE, 3)
-    local = taken(
+    batches = finished_batches(
+        pipeline.train_dataset(data.sources, data, SIZE), SIZE, 3
+    )
+    local = finished_batches(
         pipeline.train_dataset(
             data.sources, config.Data(**{**vars(data), "service": ""}), SIZE
         ),
@@ -194,9 +196,9 @@ def test_a_service_gives_the_batches_of_a_training_run(folder, caplog):
             assert actual[name].dtype == value.dtype, name
         for name in ("prior_rotmats", "prior_betas"):
             assert_close("exact", actual[name], expected[name])
-    assert told() == "2 workers"
-    drawn = gains(service.dataset(data, SIZE, 1.2).take(8))
-    assert len(set(drawn)) == len(drawn)
+    assert describe() == "2 workers"
+    drawn_gains = gains(service.dataset(data, SIZE, 1.2).take(8))
+    assert len(set(drawn_gains)) == len(drawn_gains)
     assert "order cannot be repeated" in caplog.text
     for server in (*workers, dispatcher):
         server._stop()
@@ -228,8 +230,8 @@ def test_a_server_starts_tells_where_and_ends_at_a_signal():
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert rest.endswith("Ended.\n")
-    lost = first.split()[-1].rstrip(".")
-    words = ["worker", f"--dispatcher={lost}"]
+    ended_address = first.split()[-1].rstrip(".")
+    words = ["worker", f"--dispatcher={ended_address}"]
     handler = signal.getsignal(signal.SIGTERM)
     assert data_service.main(words) == 1
     assert signal.getsignal(signal.SIGTERM) == handler

@@ -26,19 +26,24 @@ def folder(tmp_path_factory):
 
 
 def mix(folder, names=NAMES, **changes) -> config.Data:
-    shown = tuple(
+    mixed_sources = tuple(
         config.Source(str(folder), 1.0, labels, (number, len(names)))
         for number, labels in enumerate(names)
     )
-    fields = {"sources": shown, "batch_size": 4, "prior": "", "parts": True}
+    fields = {
+        "sources": mixed_sources,
+        "batch_size": 4,
+        "prior": "",
+        "parts": True,
+    }
     fields["augment"] = config.Augment((1, 1), 0.0, flip=0.0)
     return config.Data(**(fields | changes))
 
 
-def seen(batch: dict) -> list[set[str]]:
+def visible_labels(batch: dict) -> list[set[str]]:
     """The labels of each example that are not hidden."""
-    shown = [set() for _ in batch["has_pose"]]
-    for row, names in enumerate(shown):
+    kinds_of_rows = [set() for _ in batch["has_pose"]]
+    for row, names in enumerate(kinds_of_rows):
         flags = {batch[f"has_{k}"][row] for k in ("pose", "betas", "joints3d")}
         assert len(flags) == 1
         if flags == {1}:
@@ -55,12 +60,12 @@ def seen(batch: dict) -> list[set[str]]:
         assert has_detections == ("keypoints" in names)
         assert batch["image"][row].any()
         assert (batch["intrinsics"][row, :2] > 0).all()
-    return shown
+    return kinds_of_rows
 
 
 def test_sources_show_what_they_are_told_to(folder):
     (batch,) = pipeline_batches.batches(mix(folder), 1)
-    assert seen(batch) == list(EXPECTED.values())
+    assert visible_labels(batch) == list(EXPECTED.values())
 
 
 def test_sources_take_turns_by_their_shares(folder):
@@ -68,7 +73,7 @@ def test_sources_take_turns_by_their_shares(folder):
     data = mix(folder, names, alternate=True, batch_size=2)
     batches = pipeline_batches.batches(data, 4)
     for step, batch in enumerate(batches):
-        assert seen(batch) == 2 * [EXPECTED[names[step % 2]]]
+        assert visible_labels(batch) == 2 * [EXPECTED[names[step % 2]]]
     # Each source's examples come once in a pass over its four records.
     for number in (0, 1):
         ids = [
@@ -82,29 +87,29 @@ def test_sources_take_turns_by_their_shares(folder):
 def test_turns_repeat_and_a_run_may_start_anywhere():
     layout = order.Layout((3.0, 1.0), 5, alternate=True)
     rows = np.arange(5)
-    turns, taken = [], {0: [], 1: []}
+    turns, rows_of_source = [], {0: [], 1: []}
     for step in range(3 * layout.cycle):
         shares, positions = layout.rows(step, rows)
         assert len(set(shares)) == 1
         turns.append(int(shares[0]))
-        taken[turns[-1]].extend(positions.tolist())
+        rows_of_source[turns[-1]].extend(positions.tolist())
     assert turns.count(0) == 3 * turns.count(1)
     assert max(len(run) for run in "".join(map(str, turns)).split("1")) <= 4
-    for positions in taken.values():
+    for positions in rows_of_source.values():
         assert positions == list(range(len(positions)))
 
 
 def test_other_records_take_the_place_of_every_kind_of_source(folder):
     data = mix("a", ("none", "all", "2d+parts", "all"))
-    found = sources.resolve(data, (str(folder),)).sources
-    assert [s.labels for s in found] == ["all", "none", "2d+parts"]
-    assert [s.share for s in found] == [2.0, 1.0, 1.0]
-    assert [s.shards for s in found] == [(0, 3), (1, 3), (2, 3)]
+    resolved = sources.resolve(data, (str(folder),)).sources
+    assert [s.labels for s in resolved] == ["all", "none", "2d+parts"]
+    assert [s.share for s in resolved] == [2.0, 1.0, 1.0]
+    assert [s.shards for s in resolved] == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_a_method_without_its_labels_is_refused(folder, tmp_path):
-    every = ("2d", "parts", "3d")
-    label_checks.check_labels(mix(folder), every)
+    all_kinds = ("2d", "parts", "3d")
+    label_checks.check_labels(mix(folder), all_kinds)
     label_checks.check_labels(mix(folder, ("none",)), ())
     cases = {
         "2d": (mix(folder, ("none", "none")), "learns from keypoints.*'none'"),
@@ -114,8 +119,8 @@ def test_a_method_without_its_labels_is_refused(folder, tmp_path):
     for kind, (data, message) in cases.items():
         with pytest.raises(ValueError, match=message):
             label_checks.check_labels(data, (kind,))
-    without = record_samples.spoilt(tmp_path / "x", 1, {0: {"parts": b""}})
+    no_parts = record_samples.spoilt(tmp_path / "x", 1, {0: {"parts": b""}})
     with pytest.raises(ValueError, match="body parts"):
-        label_checks.check_labels(mix(without, ("2d+parts",)), ("parts",))
+        label_checks.check_labels(mix(no_parts, ("2d+parts",)), ("parts",))
     with pytest.raises(ValueError, match="data.parts is off"):
         label_checks.check_labels(mix(folder, parts=False), ("parts",))

@@ -37,12 +37,12 @@ def make(folder, with_prior=True):
 def test_names_lie_below_the_root(tmp_path, paper):
     for name in ("h36m", "mpi-inf-3dhp", "coco", "lsp", "poses"):
         make(tmp_path / name)
-    found = sources.resolve(paper, (str(tmp_path),))
-    assert [source.records for source in found.sources] == [
+    resolved = sources.resolve(paper, (str(tmp_path),))
+    assert [source.records for source in resolved.sources] == [
         str(tmp_path / source.records) for source in paper.sources
     ]
-    assert found.prior == str(tmp_path / "poses")
-    assert [s.share for s in found.sources] == [0.4, 0.1, 0.3, 0.2]
+    assert resolved.prior == str(tmp_path / "poses")
+    assert [s.share for s in resolved.sources] == [0.4, 0.1, 0.3, 0.2]
 
 
 def test_records_of_a_faulty_reader_are_named_once(tmp_path, caplog):
@@ -144,15 +144,15 @@ def test_some_of_its_datasets_keep_their_proportions(tmp_path, paper, caplog):
         make(tmp_path / name, with_prior=name == "poses")
     words = [str(tmp_path / name) for name in ("lsp", "h36m", "coco")]
     with caplog.at_level(logging.INFO):
-        found = sources.resolve(paper, words)
+        resolved = sources.resolve(paper, words)
     expected = [("h36m", 0.5, "all"), ("coco", 0.3, "2d"), ("lsp", 0.2, "2d")]
     for source, (name, share, labels) in zip(
-        found.sources, expected, strict=True
+        resolved.sources, expected, strict=True
     ):
         assert source.records == str(tmp_path / name)
         assert source.share == pytest.approx(share)
         assert (source.labels, source.shards) == (labels, (0, 1))
-    assert found.prior == str(tmp_path / "poses")
+    assert resolved.prior == str(tmp_path / "poses")
     assert f" 30.0 % of the pictures: {words[2]}, keyp" in caplog.text
     mine = dataclasses.replace(paper, prior="elsewhere/poses")
     with pytest.raises(FileNotFoundError, match="^elsewhere/poses has"):
@@ -163,8 +163,8 @@ def test_two_folders_of_one_name_are_both_read(tmp_path, paper):
     words = [str(tmp_path / name / "h36m") for name in ("a", "b")]
     for word in words:
         make(tmp_path / word)
-    found = sources.resolve(paper, words)
-    assert {source.records for source in found.sources} == set(words)
+    resolved = sources.resolve(paper, words)
+    assert {source.records for source in resolved.sources} == set(words)
 
 
 def test_what_is_there_can_be_trained_on_without_the_rest(tmp_path, paper):
@@ -183,13 +183,13 @@ def test_synthetic_takes_the_place_of_every_dataset(
 ):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "data" / "synthetic")
-    found = sources.resolve(paper, ("synthetic",))
-    assert {s.records for s in found.sources} == {"data/synthetic"}
-    shares = {s.labels: s.share for s in found.sources}
+    resolved = sources.resolve(paper, ("synthetic",))
+    assert {s.records for s in resolved.sources} == {"data/synthetic"}
+    shares = {s.labels: s.share for s in resolved.sources}
     assert shares == pytest.approx({"all": 0.5, "2d": 0.5})
     # No picture is seen with its 3D labels and without them.
-    assert [s.shards for s in found.sources] == [(0, 2), (1, 2)]
-    assert found.prior == "data/synthetic"
+    assert [s.shards for s in resolved.sources] == [(0, 2), (1, 2)]
+    assert resolved.prior == "data/synthetic"
 
 
 def test_missing_unpaired_poses_are_told_with_their_command(tmp_path, paper):
@@ -211,10 +211,10 @@ def test_own_folders_share_what_the_datasets_had(tmp_path, paper):
     make(tmp_path / "mine", with_prior=False)
     make(tmp_path / "yours")
     words = (str(tmp_path / "mine"), str(tmp_path / "yours"))
-    found = sources.resolve(paper, words)
-    assert sum(s.share for s in found.sources) == pytest.approx(1)
-    assert {s.records for s in found.sources} == set(words)
-    assert found.prior == words[1]
+    resolved = sources.resolve(paper, words)
+    assert sum(s.share for s in resolved.sources) == pytest.approx(1)
+    assert {s.records for s in resolved.sources} == set(words)
+    assert resolved.prior == words[1]
     unpaired = config.Data(sources=(config.Source("coco", labels="2d"),))
     (only,) = sources.resolve(unpaired, words[1:]).sources
     assert (only.labels, only.shards) == ("2d", (0, 1))
@@ -235,7 +235,7 @@ def test_what_is_missing_is_named_with_its_command(
 
 
 @pytest.mark.parametrize(
-    ("name", "known"),
+    ("name", "has_reader"),
     [
         ("3dpw", True),
         ("mpi-inf-3dhp", True),
@@ -244,11 +244,13 @@ def test_what_is_missing_is_named_with_its_command(
         ("coco.x", False),
     ],
 )
-def test_a_set_that_has_a_reader_is_not_said_to_lack_it(tmp_path, name, known):
+def test_a_set_that_has_a_reader_is_not_said_to_lack_it(
+    tmp_path, name, has_reader
+):
     data = config.Data(sources=(config.Source(name),), prior="")
     with pytest.raises(FileNotFoundError) as caught:
         sources.resolve(data, (str(tmp_path),))
-    assert ("no reader" in str(caught.value)) != known
+    assert ("no reader" in str(caught.value)) != has_reader
 
 
 def test_no_folder_at_all_is_refused(paper):

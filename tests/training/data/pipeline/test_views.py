@@ -18,7 +18,7 @@ from training.data.readers import frames
 from training.data.records import parsing, schema
 from training.data.synthetic import people
 
-DRAWN = config.Augment(rotation_deg=40.0, rotation_probability=1.0, flip=0.5)
+ROTATED = config.Augment(rotation_deg=40.0, rotation_probability=1.0, flip=0.5)
 COUNT = 64
 LARGE = (1600, 1200)  # Cut and shrunk by the readers, which keep 640 px.
 LARGE_BOX = (900.0, 300.0, 400.0, 700.0)
@@ -31,18 +31,18 @@ def fields_of(examples) -> dict[str, tf.Tensor]:
 def labelled(examples, options=None, good=None):
     """The labels of crops, augmented with `options`."""
     fields, count = fields_of(examples), len(examples)
-    drawn = augment.identity(count)
+    augmentation = augment.identity(count)
     if options:
-        drawn = augment.draw(options, (3, 4), count)
+        augmentation = augment.draw(options, (3, 4), count)
     boxes = augment.square_boxes(fields["box"], 1.2)
-    to_ndc = augment.image_to_ndc(drawn, boxes)
+    to_ndc = augment.image_to_ndc(augmentation, boxes)
     ones = tf.ones([count])
     good = ones if good is None else tf.constant(good, tf.float32)
-    batch = labels.augmented(fields, drawn, to_ndc, good, ones, ones)
+    batch = labels.augmented(fields, augmentation, to_ndc, good, ones, ones)
     return {name: value.numpy() for name, value in batch.items()}
 
 
-def seen(number: int, **changes) -> schema.Example:
+def example_in_view(number: int, **changes) -> schema.Example:
     """A record whose joints are seen by its camera where its keypoints are."""
     rng = np.random.default_rng(number)
     points = rng.normal(0, 0.4, (len(joints.KEYPOINTS), 3)) + (0.2, -0.1, 4.0)
@@ -61,15 +61,15 @@ def seen(number: int, **changes) -> schema.Example:
 def large_photo(**changes) -> schema.Example:
     """What readers store of a person in a large photo."""
     image = np.zeros((LARGE[1], LARGE[0], 3), np.uint8)
-    found = frames.example(
+    example = frames.example(
         image, dataset="d", example_id="large", box=LARGE_BOX, **changes
     )
-    assert (found.width, found.height) != LARGE
-    return found
+    assert (example.width, example.height) != LARGE
+    return example
 
 
 def test_joints_land_on_their_keypoints_through_every_augmentation():
-    batch = labelled([seen(n) for n in range(COUNT)], DRAWN)
+    batch = labelled([example_in_view(n) for n in range(COUNT)], ROTATED)
     assert 0.3 < batch["flip"].mean() < 0.7
     assert np.abs(batch["rotation_rad"]).max() > 0.5
     points, view = batch["joints3d"][..., :3], batch["intrinsics"][:, None]
@@ -82,13 +82,15 @@ def test_rendered_people_land_on_their_keypoints_wherever_they_are_cut():
     some of them are half outside of it."""
     settings = people.Settings(size=64)
     examples = list(people.People(3, "test", settings).examples(0, 16))
-    options = dataclasses.replace(DRAWN, scale=(1.5, 2.5), shift=0.4)
+    options = dataclasses.replace(ROTATED, scale=(1.5, 2.5), shift=0.4)
     batch = labelled(examples, options)
     translation = np.stack([e.translation for e in examples])
     marks = np.repeat(translation[:, None], len(joints.KEYPOINTS), axis=1)
     marks = np.concatenate([marks, np.ones_like(marks[..., :1])], axis=2)
-    drawn = augment.draw(options, (3, 4), len(examples))
-    marks = augment.joints3d(drawn, tf.constant(marks, tf.float32)).numpy()
+    augmentation = augment.draw(options, (3, 4), len(examples))
+    marks = augment.joints3d(
+        augmentation, tf.constant(marks, tf.float32)
+    ).numpy()
     points = batch["joints3d"][..., :3] + marks[..., :3]
     seen_points = camera.project_in_crop(
         tf.constant(points), tf.constant(batch["intrinsics"])
@@ -117,7 +119,7 @@ def test_broken_intrinsics_are_those_of_an_unknown_camera(focal):
 
 
 def test_an_upright_crop_has_its_own_box_and_the_photos_camera():
-    batch = labelled([seen(0)])
+    batch = labelled([example_in_view(0)])
     box = crop.square_box(record_samples.BOX, 1.2)
     assert_close("box_px", batch["box"][0], box)
     size = (record_samples.WIDTH, record_samples.HEIGHT)
@@ -128,7 +130,7 @@ def test_an_upright_crop_has_its_own_box_and_the_photos_camera():
 
 def test_box_and_intrinsics_agree_through_every_augmentation():
     """The crop lies about the principal point as its camera says."""
-    batch = labelled([seen(n) for n in range(COUNT)], DRAWN)
+    batch = labelled([example_in_view(n) for n in range(COUNT)], ROTATED)
     for box, view in zip(batch["box"], batch["intrinsics"], strict=True):
         expected = camera.crop_intrinsics((300.0, 300.0, 90.0, 61.0), box)
         assert_close("ndc", view, expected)
@@ -174,23 +176,23 @@ def test_records_without_the_cut_are_their_own_photo():
 
 def landmarks_of(points: np.ndarray, joints3d: np.ndarray) -> np.ndarray:
     """Landmarks that are joints: those of the same name, the others unseen."""
-    found = np.zeros((len(joints.BLAZEPOSE33), 7))
+    landmarks = np.zeros((len(joints.BLAZEPOSE33), 7))
     for row, name in enumerate(joints.BLAZEPOSE33):
         if name in joints.KEYPOINTS:
             index = joints.KEYPOINTS.index(name)
-            found[row, :2] = points[index, :2]
-            found[row, 2:5] = joints3d[index, :3]
-            found[row, 5:] = 1.0
-    return found
+            landmarks[row, :2] = points[index, :2]
+            landmarks[row, 2:5] = joints3d[index, :3]
+            landmarks[row, 5:] = 1.0
+    return landmarks
 
 
 def test_landmarks_go_where_keypoints_and_joints_go():
-    examples = [seen(n) for n in range(COUNT)]
+    examples = [example_in_view(n) for n in range(COUNT)]
     examples = [
         dataclasses.replace(e, landmarks=landmarks_of(e.keypoints, e.joints3d))
         for e in examples
     ]
-    batch = labelled(examples, DRAWN)
+    batch = labelled(examples, ROTATED)
     for row in range(COUNT):
         expected = landmarks_of(batch["keypoints"][row], batch["joints3d"][row])
         assert_close("ndc", batch["landmarks"][row], expected)
@@ -207,16 +209,16 @@ def openpose_of(points: np.ndarray, confidence: float) -> np.ndarray:
 
 
 def test_openposes_detections_go_where_keypoints_go():
-    examples = [seen(n) for n in range(COUNT)]
+    examples = [example_in_view(n) for n in range(COUNT)]
     examples = [
         dataclasses.replace(e, openpose=openpose_of(e.keypoints, 0.3))
         for e in examples
     ]
-    batch = labelled(examples, DRAWN)
+    batch = labelled(examples, ROTATED)
     for row in range(COUNT):
         expected = openpose_of(batch["keypoints"][row], 0.3)
         assert_close("ndc", batch["openpose"][row], expected)
-    assert not labelled([seen(0)])["openpose"].any()
+    assert not labelled([example_in_view(0)])["openpose"].any()
 
 
 def test_openposes_detections_are_cut_with_the_photo():
@@ -226,9 +228,11 @@ def test_openposes_detections_are_cut_with_the_photo():
     cut = large_photo(keypoints=points, openpose=openpose_of(points, 0.3))
     expected = openpose_of(cut.keypoints, 0.3)
     assert np.abs(cut.keypoints - points)[:, :2].min() > 10
-    known = expected[:, 2] > 0
-    assert (cut.openpose[~known, 2] == 0).all()
-    np.testing.assert_allclose(cut.openpose[known], expected[known], rtol=1e-5)
+    is_detected = expected[:, 2] > 0
+    assert (cut.openpose[~is_detected, 2] == 0).all()
+    np.testing.assert_allclose(
+        cut.openpose[is_detected], expected[is_detected], rtol=1e-5
+    )
 
 
 def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):
@@ -237,8 +241,8 @@ def test_records_without_landmarks_are_refused_to_who_reads_them(tmp_path):
     batches.check_inputs(source, ("image", "box", "intrinsics"))
     with pytest.raises(ValueError, match="samples 'train' have none"):
         batches.check_inputs(source, ("image", "landmarks"))
-    known = {"landmarks": np.ones((len(joints.BLAZEPOSE33), 7))}
-    path = record_samples.spoilt(tmp_path / "known", 1, {0: known})
+    changes = {"landmarks": np.ones((len(joints.BLAZEPOSE33), 7))}
+    path = record_samples.spoilt(tmp_path / "known", 1, {0: changes})
     batches.check_inputs(config.Source(str(path)), ("landmarks",))
 
 
@@ -248,8 +252,8 @@ def test_the_true_root_needs_sources_with_poses(tmp_path):
     batches.check_inputs(config.Source(str(folder)), names)
     with pytest.raises(ValueError, match="labels='2d'.*has no poses"):
         batches.check_inputs(config.Source(str(folder), labels="2d"), names)
-    without = {"pose": None}
-    path = record_samples.spoilt(tmp_path / "without", 1, {0: without})
+    changes = {"pose": None}
+    path = record_samples.spoilt(tmp_path / "without", 1, {0: changes})
     with pytest.raises(ValueError, match="has no poses"):
         batches.check_inputs(config.Source(str(path)), names)
 
@@ -280,7 +284,7 @@ def test_depth_and_focal_length_give_the_size_in_an_augmented_crop():
         intrinsics=(focal, focal, 90.0, 61.0),
         translation=(0, 0, depth),
     )
-    batch = labelled([example] * COUNT, DRAWN)
+    batch = labelled([example] * COUNT, ROTATED)
     points = batch["keypoints"]
     pair = points[points[..., 2] > 0].reshape(COUNT, 2, 3)[..., :2]
     sizes = np.linalg.norm(pair[:, 1] - pair[:, 0], axis=1)
@@ -295,12 +299,12 @@ def test_a_missing_distance_is_no_zero_to_divide_by():
 
 def test_a_broken_record_gives_a_network_finite_numbers():
     blank = parsing.parse(tf.constant([schema.blank()]))
-    drawn = augment.identity(1)
+    augmentation = augment.identity(1)
     to_ndc = augment.image_to_ndc(
-        drawn, augment.square_boxes(blank["box"], 1.2)
+        augmentation, augment.square_boxes(blank["box"], 1.2)
     )
     batch = labels.augmented(
-        blank, drawn, to_ndc, *(tf.zeros([1]) for _ in range(3))
+        blank, augmentation, to_ndc, *(tf.zeros([1]) for _ in range(3))
     )
     for name in ("box", "image_size", "intrinsics", "landmarks", "depth"):
         assert np.isfinite(batch[name]).all(), name

@@ -31,23 +31,23 @@ def root(scenes, tmp_path_factory):
 
 def read(root, rules="hmr", name="street_00"):
     path = root / "sequenceFiles/test" / f"{name}.pkl"
-    made = pw3d.tasks_of(path, root / "imageFiles", rules)
-    return [each for task in made for each in pw3d.read(task)]
+    all_tasks = pw3d.tasks_of(path, root / "imageFiles", rules)
+    return [person for task in all_tasks for person in pw3d.read(task)]
 
 
 def test_labels_are_the_truth(root, scenes):
-    found = read(root)
+    examples = read(root)
     truth = [
         (scene, scene.people[one], scenes[0].people[one].betas, frame, one)
         for one in (0, 1)
         for frame, scene in enumerate(scenes)
     ]
     for example, (scene, person, betas, frame, one) in zip(
-        found, truth, strict=True
+        examples, truth, strict=True
     ):
         assert example.example_id == f"street_00_{one}_{frame:05d}"
-        chosen = list(joints.select(NAMES, joints.KEYPOINTS))
-        points = example.keypoints[chosen]
+        rows = list(joints.select(NAMES, joints.KEYPOINTS))
+        points = example.keypoints[rows]
         np.testing.assert_allclose(
             points[:, :2], person.points(NAMES), atol=0.01
         )
@@ -55,8 +55,8 @@ def test_labels_are_the_truth(root, scenes):
         pose = example.pose.reshape(24, 3)
         np.testing.assert_allclose(pose[1:], person.pose[1:], atol=1e-6)
         turn = Rotation.from_rotvec(pose[0])
-        away = turn.inv() * Rotation.from_rotvec(person.pose[0])
-        assert away.magnitude() < 1e-5
+        difference = turn.inv() * Rotation.from_rotvec(person.pose[0])
+        assert difference.magnitude() < 1e-5
         np.testing.assert_allclose(example.betas, betas, atol=1e-6)
         np.testing.assert_allclose(
             example.translation, person.translation, atol=1e-5
@@ -98,8 +98,8 @@ def test_who_is_left_out(tmp_path, scenes):
 
 
 def options(root, out, **changes):
-    made = {"root": root, "out": out, "workers": 1, "split": "test"}
-    return pw3d.Options(**(made | changes))
+    values = {"root": root, "out": out, "workers": 1, "split": "test"}
+    return pw3d.Options(**(values | changes))
 
 
 def test_a_dataset_becomes_records(tmp_path, root):
@@ -154,7 +154,9 @@ def test_what_is_missing_is_named(tmp_path, scenes):
         pw3d.run(options(tmp_path, tmp_path))
     pw3d_files.write(tmp_path, scenes)
     (tmp_path / "imageFiles/street_00/image_00001.jpg").unlink()
-    found = [each for each in read(tmp_path) if type(each) is writing.Skipped]
-    assert [each.cause for each in found] == (
+    skipped = [
+        person for person in read(tmp_path) if type(person) is writing.Skipped
+    ]
+    assert [person.cause for person in skipped] == (
         ["the picture's file is missing"] * 2
     )

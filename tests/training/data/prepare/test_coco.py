@@ -46,23 +46,23 @@ def truth(person):
 
 
 def labels(example):
-    chosen = joints.select(joints.COCO17, joints.KEYPOINTS)
-    return example.keypoints[list(chosen)]
+    rows = joints.select(joints.COCO17, joints.KEYPOINTS)
+    return example.keypoints[list(rows)]
 
 
 def test_labels_are_the_truth(root, scenes):
-    found = list(coco.read(task(root)))
-    everyone = [person for scene in scenes for person in scene.people]
-    assert len(found) == len(everyone)
-    for example, person in zip(found, everyone, strict=True):
+    examples = list(coco.read(task(root)))
+    people = [person for scene in scenes for person in scene.people]
+    assert len(examples) == len(people)
+    for example, person in zip(examples, people, strict=True):
         np.testing.assert_allclose(
             labels(example)[:, :2], truth(person), atol=0.01
         )
         assert example.keypoints[:, 2].sum() == 17
         assert not example.keypoints[joints.KEYPOINTS.index("neck")].any()
     stored = (root / "train2014/COCO_train2014_000000000001.jpg").read_bytes()
-    assert found[0].image == found[1].image == stored
-    ids = [example.example_id for example in found]
+    assert examples[0].image == examples[1].image == stored
+    ids = [example.example_id for example in examples]
     assert len(set(ids)) == len(ids)
     assert ids[0] == "COCO_train2014_000000000001-100"
 
@@ -80,14 +80,16 @@ ANKLES = ("left_ankle", "right_ankle")
 HIPS = ("left_hip", "right_hip")
 
 
-@pytest.mark.parametrize("gone", [ANKLES, ANKLES + HIPS])
-def test_people_cut_off_are_judged_by_the_torso(root, scenes, gone):
+@pytest.mark.parametrize("hidden", [ANKLES, ANKLES + HIPS])
+def test_people_cut_off_are_judged_by_the_torso(root, scenes, hidden):
     person = scenes[0].people[0]
-    changed = coco_files.hide(first(root), *gone)
+    changed = coco_files.hide(first(root), *hidden)
     (example,) = coco.read(task(root, changed=changed))
-    kept = person.points([n for n in joints.COCO17 if n not in gone])
-    expected = 150 / 50 * np.linalg.norm(np.ptp(kept, axis=0))
-    if gone == ANKLES:
+    visible_points = person.points(
+        [n for n in joints.COCO17 if n not in hidden]
+    )
+    expected = 150 / 50 * np.linalg.norm(np.ptp(visible_points, axis=0))
+    if hidden == ANKLES:
         pairs = [(hip.replace("hip", "shoulder"), hip) for hip in HIPS]
         torso = [np.subtract(*person.points(pair)) for pair in pairs]
         expected = 150 / 75 * np.linalg.norm(torso, axis=1).mean()
@@ -107,35 +109,37 @@ def test_masks_of_each_kind_give_their_box(scenes, kind):
             segmentation = getattr(coco_files, kind)(person.mask)
             if kind == "polygons":
                 segmentation = [np.array(line) for line in segmentation]
-            each = raw.Annotated("", size, {"segmentation": segmentation})
-            box = raw.mask_box(each)
+            annotated = raw.Annotated("", size, {"segmentation": segmentation})
+            box = raw.mask_box(annotated)
             # A polygon's corners are rounded to whole pixels.
             worst = 1 if kind == "polygons" else 0
             assert np.abs(box - person.box).max() <= worst
 
 
-def change_of(name, found):
+def change_of(name, annotation):
     """An annotation that a rule leaves out, or that is malformed."""
-    points = list(found["keypoints"])
+    points = list(annotation["keypoints"])
     eleven = [n for n in joints.COCO17 if n not in joints.FACE5][1:]
-    others = [n for n in joints.COCO17 if n not in eleven[:5]]
+    all_but_five = [n for n in joints.COCO17 if n not in eleven[:5]]
     small = np.zeros((240, 320), bool)
     small[40:101, 50:80] = True
     return {
-        "five": coco_files.hide(found, *others, value=1),
-        "face": coco_files.hide(found, *BODY),
-        "small": found | {"segmentation": coco_files.runs(small)},
-        "none": found | {"keypoints": [0] * 51, "num_keypoints": 0},
-        "absent": {k: v for k, v in found.items() if k != "keypoints"},
-        "short": found | {"keypoints": points[:50]},
-        "empty": found | {"keypoints": []},
-        "number": found | {"keypoints": 5},
-        "text": found | {"keypoints": ["x"] * 51},
-        "far": found | {"segmentation": [np.array([0, 0, 1e12, 0, 5, 5])]},
-        "flat": found | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
-        "unread": found | {"segmentation": {"counts": "abc"}},
-        "nan": found | {"keypoints": [float("nan"), 4, 2] * 17},
-        "shares": found | {"keypoints": [0.1, 0.4, 2] * 8 + [0.8, 0.9, 2] * 9},
+        "five": coco_files.hide(annotation, *all_but_five, value=1),
+        "face": coco_files.hide(annotation, *BODY),
+        "small": annotation | {"segmentation": coco_files.runs(small)},
+        "none": annotation | {"keypoints": [0] * 51, "num_keypoints": 0},
+        "absent": {k: v for k, v in annotation.items() if k != "keypoints"},
+        "short": annotation | {"keypoints": points[:50]},
+        "empty": annotation | {"keypoints": []},
+        "number": annotation | {"keypoints": 5},
+        "text": annotation | {"keypoints": ["x"] * 51},
+        "far": annotation | {"segmentation": [np.array([0, 0, 1e12, 0, 5, 5])]},
+        "flat": annotation
+        | {"segmentation": {"size": [0, 0], "counts": [3, 4, 5]}},
+        "unread": annotation | {"segmentation": {"counts": "abc"}},
+        "nan": annotation | {"keypoints": [float("nan"), 4, 2] * 17},
+        "shares": annotation
+        | {"keypoints": [0.1, 0.4, 2] * 8 + [0.8, 0.9, 2] * 9},
     }[name]
 
 
@@ -180,10 +184,10 @@ def test_hidden_joints_count_as_labels_but_not_for_the_rule(root):
 def test_spin_wants_all_twelve_joints_of_the_body(root):
     body = [name for name in joints.COCO17 if name not in joints.FACE5]
     cases = [(joints.FACE5, True), *(((name,), False) for name in body)]
-    for names, kept in cases:
+    for names, is_stored in cases:
         changed = coco_files.hide(first(root), *names)
         (read,) = coco.read(task(root, "spin", changed))
-        assert isinstance(read, schema.Example) == kept
+        assert isinstance(read, schema.Example) == is_stored
 
 
 def test_crowds_and_other_things_are_not_people(tmp_path, scenes):
@@ -193,9 +197,9 @@ def test_crowds_and_other_things_are_not_people(tmp_path, scenes):
             content["annotations"].append(copy.deepcopy(first) | more)
 
     path = coco_files.write(tmp_path, scenes[:1], "val", 2017, change)
-    found = raw.read(path)
-    assert len(found) == 2
-    assert found[0].file == "000000000001.jpg"
+    annotated = raw.read(path)
+    assert len(annotated) == 2
+    assert annotated[0].file == "000000000001.jpg"
 
 
 @pytest.mark.parametrize(
@@ -257,14 +261,16 @@ def test_an_odd_entry_is_counted_and_the_others_are_read(
     path = coco_files.write(tmp_path, scenes[:1], change=change)
     text = path.read_text()
     path.write_bytes(text.encode("utf-8-sig"))
-    found = list(coco.read(task(tmp_path)))
-    causes = sorted(r.cause for r in found if isinstance(r, writing.Skipped))
+    read_people = list(coco.read(task(tmp_path)))
+    causes = sorted(
+        r.cause for r in read_people if isinstance(r, writing.Skipped)
+    )
     assert causes == [
         "it is not an object",
         "it names no image",
         "its image is not listed",
     ]
-    assert len(found) == 6
+    assert len(read_people) == 6
     assert "1 left out, its image is not listed: annotation '7'." in caplog.text
 
 
@@ -275,8 +281,8 @@ def test_images_are_found_by_numbers_and_other_folders(tmp_path, scenes):
         image["id"] = "000001"
 
     coco_files.write(tmp_path, scenes[:1], change=change)
-    found = list(coco.read(task(tmp_path)))
-    assert [example.example_id for example in found] == [
+    examples = list(coco.read(task(tmp_path)))
+    assert [example.example_id for example in examples] == [
         "COCO_train2014_000000000001-100",
         "COCO_train2014_000000000001-101",
     ]

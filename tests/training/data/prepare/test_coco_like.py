@@ -56,10 +56,10 @@ def write_coco(root, scenes, names=NAMES):
         content["images"].append(
             {"id": number, "file_name": file, "width": width, "height": height}
         )
-        for place, person in enumerate(scene.people):
+        for index, person in enumerate(scene.people):
             rows = [(*person.keypoints.get(n, (9, 9)), 2) for n in names]
             annotation = coco_files.annotation(
-                person, number, 10 * number + place
+                person, number, 10 * number + index
             )
             annotation["keypoints"] = np.array(rows).ravel().tolist()
             content["annotations"].append(annotation)
@@ -69,17 +69,17 @@ def write_coco(root, scenes, names=NAMES):
 
 
 def read_all(root, monkeypatch, **changes):
-    found = []
+    people_read = []
 
     def write(name, options, tasks, read):
-        found.extend(each for task in tasks for each in read(task))
+        people_read.extend(person for task in tasks for person in read(task))
 
     monkeypatch.setattr(writing, "write", write)
     coco_like.run(coco_like.Options(root, root / "out", **changes))
-    return found
+    return people_read
 
 
-def everyone(scenes):
+def people_of(scenes):
     return [person for scene in scenes for person in scene.people]
 
 
@@ -93,8 +93,8 @@ def check(example, person, names):
 
 
 def test_joints_of_coco_are_known_by_their_names(scenes, tmp_path, monkeypatch):
-    found = read_all(write_coco(tmp_path, scenes), monkeypatch)
-    for example, person in zip(found, everyone(scenes), strict=True):
+    examples = read_all(write_coco(tmp_path, scenes), monkeypatch)
+    for example, person in zip(examples, people_of(scenes), strict=True):
         check(example, person, NAMES)
         np.testing.assert_allclose(example.box, person.box)
         assert example.dataset == "coco-like"
@@ -104,12 +104,12 @@ def test_joints_of_coco_are_known_by_their_names(scenes, tmp_path, monkeypatch):
     "names", [openpose_files.BODY25, openpose_files.COCO18]
 )
 def test_openpose_needs_no_annotations(scenes, tmp_path, monkeypatch, names):
-    found = read_all(
+    examples = read_all(
         openpose_photos.write_openpose(tmp_path, scenes, names), monkeypatch
     )
     sure = [name for name in names if "elbow" not in name]
-    assert found[1].example_id == "photo0-2"
-    for example, person in zip(found, everyone(scenes), strict=True):
+    assert examples[1].example_id == "photo0-2"
+    for example, person in zip(examples, people_of(scenes), strict=True):
         check(example, person, sure)
         x, y, w, h = example.box
         points = person.points([n for n in sure if n in joints.KEYPOINTS])
@@ -124,21 +124,21 @@ def test_photos_are_turned_upright(scenes, tmp_path, monkeypatch, orientation):
     stored = np.ascontiguousarray(np.rot90(scenes[0].image, turn))
     path = root / "images" / "photo0.jpg"
     path.write_bytes(photos.jpeg_with_orientation(stored, orientation))
-    found = read_all(root, monkeypatch)
-    assert len(found) == 2
-    for example, person in zip(found, scenes[0].people, strict=True):
+    examples = read_all(root, monkeypatch)
+    assert len(examples) == 2
+    for example, person in zip(examples, scenes[0].people, strict=True):
         check(example, person, NAMES)
-        shown = pixels.decode_jpeg(
+        image = pixels.decode_jpeg(
             example.image, (example.width, example.height)
         )
-        difference = shown.astype(int) - scenes[0].image
+        difference = image.astype(int) - scenes[0].image
         assert np.abs(difference).mean() < 4
 
 
 def test_some_photos_are_held_out(scenes, tmp_path, monkeypatch):
     root = openpose_photos.write_openpose(tmp_path, scenes * 8)
     parts = [
-        {each.example_id for each in read_all(root, monkeypatch, **options)}
+        {person.example_id for person in read_all(root, monkeypatch, **options)}
         for options in (
             {"held_out": 0.4},
             {"held_out": 0.4, "split": "val"},
@@ -152,21 +152,21 @@ def test_some_photos_are_held_out(scenes, tmp_path, monkeypatch):
 
 def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
     root = openpose_photos.write_openpose(tmp_path, scenes[:1])
-    found = read_all(root, monkeypatch, least=40)
-    assert {each.cause for each in found} == {
+    read_people = read_all(root, monkeypatch, least=40)
+    assert {person.cause for person in read_people} == {
         "fewer than 40 labelled keypoints"
     }
     path = root / "images" / "photo0_keypoints.json"
     content = json.loads(path.read_text())
     content["people"][0]["pose_keypoints_2d"] = [5.0, 5.0, 1.0] * 25
     path.write_text(json.dumps(content))
-    found = read_all(root, monkeypatch)
-    assert found[0].cause == "all keypoints in one place"
-    assert isinstance(found[1], schema.Example)
+    read_people = read_all(root, monkeypatch)
+    assert read_people[0].cause == "all keypoints in one place"
+    assert isinstance(read_people[1], schema.Example)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "photo0_keypoints.json is not OpenPose's"),
         ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "is not OpenPose's"),
@@ -174,10 +174,10 @@ def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
         ('{"people": 7}', "is not OpenPose's"),
     ],
 )
-def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, text, told):
+def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, text, message):
     root = openpose_photos.write_openpose(tmp_path, scenes[:1])
     (root / "images" / "photo0_keypoints.json").write_text(text)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         read_all(root, monkeypatch)
 
 
@@ -221,8 +221,8 @@ def test_people_are_of_any_category(scenes, tmp_path, monkeypatch, number):
         content["annotations"].append(ball)
 
     root = changed(write_coco(tmp_path, scenes), change)
-    found = read_all(root, monkeypatch)
-    for example, person in zip(found, everyone(scenes), strict=True):
+    examples = read_all(root, monkeypatch)
+    for example, person in zip(examples, people_of(scenes), strict=True):
         check(example, person, NAMES)
 
 
@@ -238,8 +238,8 @@ def test_each_category_has_its_order(scenes, tmp_path, monkeypatch):
             annotation["keypoints"] = rows.ravel().tolist()
 
     root = changed(write_coco(tmp_path, scenes), change)
-    found = read_all(root, monkeypatch)
-    for example, person in zip(found, everyone(scenes), strict=True):
+    examples = read_all(root, monkeypatch)
+    for example, person in zip(examples, people_of(scenes), strict=True):
         check(example, person, NAMES)
 
 
@@ -253,9 +253,10 @@ def test_an_odd_person_of_openpose_leaves_the_others(
     content["people"].append(None)
     path.write_text(json.dumps(content))
     (root / "images" / "photo1_keypoints.json").write_text("{")
-    found = read_all(root, monkeypatch)
+    read_people = read_all(root, monkeypatch)
     assert [
-        (each.example_id, getattr(each, "cause", "")) for each in found
+        (person.example_id, getattr(person, "cause", ""))
+        for person in read_people
     ] == [
         ("photo0-1", "it has no keypoints of the body"),
         ("photo0-2", ""),
@@ -280,8 +281,8 @@ def test_shares_of_openpose_become_pixels(
             person["pose_keypoints_2d"] = rows.ravel().tolist()
         path.write_text(json.dumps(content))
     names = [n for n in openpose_files.BODY25 if "elbow" not in n]
-    found = read_all(root, monkeypatch)
-    for example, person in zip(found, everyone(scenes), strict=True):
+    examples = read_all(root, monkeypatch)
+    for example, person in zip(examples, people_of(scenes), strict=True):
         check(example, person, names)
     (root / "images" / "photo0.jpg").write_bytes(b"")
     causes = [getattr(r, "cause", "") for r in read_all(root, monkeypatch)]

@@ -84,19 +84,23 @@ def write_3dhp(root, subject, sequence):
 
 def command(*words):
     """What `python -m` says."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", *map(str, words)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=600,
     )
-    assert done.returncode == 0, (words, done.stdout, done.stderr[-3000:])
-    return done.stdout
+    assert process.returncode == 0, (
+        words,
+        process.stdout,
+        process.stderr[-3000:],
+    )
+    return process.stdout
 
 
 @pytest.fixture(scope="module")
-def made(raw, tmp_path_factory):
+def records_path(raw, tmp_path_factory):
     """A folder of their records, and of poses."""
     out = tmp_path_factory.mktemp("records")
     more = {"h36m": ("--mosh", raw / "mosh"), "poses": ("--kind", "amass")}
@@ -109,12 +113,12 @@ def made(raw, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(raw, made, tmp_path_factory):
+def run(raw, records_path, tmp_path_factory):
     """The workdir of a run on them, of the body that stands in for SMPL's."""
     folder = tmp_path_factory.mktemp("run")
     words = (
         *("hmr", "--workdir", folder),
-        *("--records", *(made / name for name in SETS)),
+        *("--records", *(records_path / name for name in SETS)),
         *("--body", raw / BODY, "--encoder-weights", "none"),
         *("--method.encoder", "small", "--method.image-size", 64),
         *("--method.hidden", 128, "--data.batch-size", BATCH),
@@ -132,18 +136,20 @@ def run(raw, made, tmp_path_factory):
     ("name", "count"),
     [("h36m", 20), ("mpi-inf-3dhp", 28), ("lsp", 10), ("coco", 18)],
 )
-def test_the_records_are_whole_and_without_fault(made, name, count):
-    split = records_folder.read_report(made / name)["splits"]["train"]
+def test_the_records_are_whole_and_without_fault(records_path, name, count):
+    split = records_folder.read_report(records_path / name)["splits"]["train"]
     assert split["count"] == split["labels"]["keypoints"] == count
     in_3d = count if name in IMAGES[0] else 0
     assert split["labels"]["joints3d"] == in_3d
     assert split["labels"]["pose"] == (20 if name == "h36m" else 0)
-    said = command("training.doctor", made / name, "--images", "--limit", 0)
-    assert "none  " in said
-    assert cv2.imread(str(made / name / "train.png")) is not None
+    report_text = command(
+        "training.doctor", records_path / name, "--images", "--limit", 0
+    )
+    assert "none  " in report_text
+    assert cv2.imread(str(records_path / name / "train.png")) is not None
 
 
-def test_the_run_stores_by_which_rules_its_records_were_made(made, run):
+def test_the_run_stores_by_which_rules_its_records_were_made(records_path, run):
     stored = workdir.noted(run)["training_records"]
     rules = {
         row["records"].rpartition("/")[2]: row.get("rules") for row in stored
@@ -154,31 +160,31 @@ def test_the_run_stores_by_which_rules_its_records_were_made(made, run):
     assert {row["dataset"] for row in stored} == rules.keys()
 
 
-def test_batches_have_the_shares_of_the_paper(made, run):
+def test_batches_have_the_shares_of_the_paper(records_path, run):
     """Of the run's own sources; who is in a row is read from the records."""
     settled = workdir.noted(run)["sources"]
-    sources = tuple(config.Source(**each) for each in settled)
-    data = config.Data(sources, BATCH, prior=str(made / "poses"))
+    sources = tuple(config.Source(**values) for values in settled)
+    data = config.Data(sources, BATCH, prior=str(records_path / "poses"))
     dealt = reading.Feed(data)
     cycle, rows = dealt.layout.cycle, np.arange(BATCH)
-    seen, in_3d = collections.Counter(), collections.Counter()
+    counts, in_3d = collections.Counter(), collections.Counter()
     for step in range(cycle):
         labelled = dealt.has_3d[step].astype(bool)
         assert labelled.sum() == pytest.approx(BATCH / 2, abs=1)
-        for serialized, shown in zip(
+        for serialized, has_3d_labels in zip(
             dealt.read(step, rows), labelled, strict=True
         ):
             example = schema.decode(serialized)
-            seen[example.dataset] += 1
-            in_3d[example.dataset] += bool(shown)
-            assert not shown or example.joints3d is not None
-    assert in_3d == {name: seen[name] for name in IMAGES[0]} | dict.fromkeys(
+            counts[example.dataset] += 1
+            in_3d[example.dataset] += bool(has_3d_labels)
+            assert not has_3d_labels or example.joints3d is not None
+    assert in_3d == {name: counts[name] for name in IMAGES[0]} | dict.fromkeys(
         IMAGES[1], 0
     )
     for images in IMAGES:
         for name, count in images.items():
-            wanted = 0.5 * count / sum(images.values()) * cycle * BATCH
-            assert seen[name] == pytest.approx(wanted, rel=1 / 8)
+            expected_count = 0.5 * count / sum(images.values()) * cycle * BATCH
+            assert counts[name] == pytest.approx(expected_count, rel=1 / 8)
 
 
 def test_the_run_learns_from_all_of_them(run):

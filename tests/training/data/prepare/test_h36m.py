@@ -31,8 +31,10 @@ def root(scenes, tmp_path_factory):
 
 def task(root, count=3, fit=None, **changes):
     numbers = range(0, 5 * count, 5)
-    made = h36m.Task(root, "S1", "Directions 1", CAMERA, numbers, "hmr", fit)
-    return made._replace(**changes)
+    whole_task = h36m.Task(
+        root, "S1", "Directions 1", CAMERA, numbers, "hmr", fit
+    )
+    return whole_task._replace(**changes)
 
 
 def picked(labels, names):
@@ -40,17 +42,19 @@ def picked(labels, names):
 
 
 def test_labels_are_the_truth(root, scenes):
-    found = list(h36m.read(task(root)))
+    examples = list(h36m.read(task(root)))
     names = tuple(h36m_files.H36M32_INDICES)
-    for number, (example, scene) in enumerate(zip(found, scenes, strict=True)):
+    for number, (example, scene) in enumerate(
+        zip(examples, scenes, strict=True)
+    ):
         (person,) = scene.people
         points = picked(example.keypoints, names)
         np.testing.assert_allclose(
             points[:, :2], person.points(names), atol=0.01
         )
-        places = picked(example.joints3d, names)
+        joints3d = picked(example.joints3d, names)
         np.testing.assert_allclose(
-            places[:, :3], person.points3d(names), atol=1e-5
+            joints3d[:, :3], person.points3d(names), atol=1e-5
         )
         for labels in (example.keypoints, example.joints3d):
             assert labels[:, -1].sum() == len(names)
@@ -65,10 +69,10 @@ def test_labels_are_the_truth(root, scenes):
 def test_each_frame_of_the_film_meets_its_labels(root, scenes):
     """Pictures of neighbouring scenes differ by far more than a codec."""
     for example, scene in zip(h36m.read(task(root)), scenes, strict=True):
-        shown = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
-        assert shown.shape == scene.image.shape
-        away = np.abs(shown[..., ::-1].astype(int) - scene.image)
-        assert away.mean() < 8
+        image = cv2.imdecode(np.frombuffer(example.image, np.uint8), 1)
+        assert image.shape == scene.image.shape
+        difference = np.abs(image[..., ::-1].astype(int) - scene.image)
+        assert difference.mean() < 8
 
 
 @pytest.mark.parametrize("layout", ["spin", "mmhuman3d"])
@@ -80,8 +84,8 @@ def test_extracted_pictures_are_stored_as_they_are(tmp_path, scenes, layout):
 
 
 def test_box_is_the_rectangle_that_spin_crops(root, scenes):
-    found = h36m.read(task(root, rules="spin"))
-    for example, scene in zip(found, scenes, strict=True):
+    examples = h36m.read(task(root, rules="spin"))
+    for example, scene in zip(examples, scenes, strict=True):
         x, y, w, h = scene.people[0].box
         margin = h36m_files.MARGIN
         bounds = np.array([x, y, x + w, y + h]) + margin * np.array(
@@ -119,54 +123,54 @@ def test_published_cameras_win(tmp_path, scenes):
         list(h36m.read(task(tmp_path, 1)))
 
 
-def check_bodies(found, scenes):
-    for example, scene in zip(found, scenes, strict=True):
+def check_bodies(examples, scenes):
+    for example, scene in zip(examples, scenes, strict=True):
         pose = example.pose.reshape(24, 3)
         truth = scene.people[0].pose
         np.testing.assert_allclose(pose[1:], truth[1:], atol=1e-6)
-        turned = Rotation.from_rotvec(pose[0])
-        away = turned.inv() * Rotation.from_rotvec(truth[0])
-        assert away.magnitude() < 1e-5
+        global_rotation = Rotation.from_rotvec(pose[0])
+        difference = global_rotation.inv() * Rotation.from_rotvec(truth[0])
+        assert difference.magnitude() < 1e-5
         assert example.topology == "smpl" and example.gender == "neutral"
 
 
 def test_bodies_of_mosh(tmp_path, root, scenes):
-    where = ("S1", "Directions 1", CAMERA)
-    h36m_files.write_mosh(tmp_path, scenes[:2], *where)
-    fit = h36m_smpl.mosh(tmp_path, *where, range(0, 15, 5))
-    found = list(h36m.read(task(root, fit=fit)))
-    check_bodies(found[:2], scenes[:2])
+    sequence = ("S1", "Directions 1", CAMERA)
+    h36m_files.write_mosh(tmp_path, scenes[:2], *sequence)
+    fit = h36m_smpl.mosh(tmp_path, *sequence, range(0, 15, 5))
+    examples = list(h36m.read(task(root, fit=fit)))
+    check_bodies(examples[:2], scenes[:2])
     betas = scenes[0].people[0].betas
-    np.testing.assert_allclose(found[1].betas, betas, atol=1e-6)
-    assert found[2].pose is None  # shorter than the film
-    other = ("S1", "Directions", CAMERA)
-    assert h36m_smpl.mosh(tmp_path, *other, range(5)) is None
+    np.testing.assert_allclose(examples[1].betas, betas, atol=1e-6)
+    assert examples[2].pose is None  # shorter than the film
+    other_sequence = ("S1", "Directions", CAMERA)
+    assert h36m_smpl.mosh(tmp_path, *other_sequence, range(5)) is None
 
 
 def test_bodies_of_neural_annot(tmp_path, root, scenes):
     h36m_files.write_neural_annot(tmp_path, tmp_path, scenes[:2], CAMERA)
     fitted = h36m_smpl.NeuralAnnot(tmp_path, tmp_path / "metadata.xml", "S1")
     fit = fitted("Directions 1", CAMERA, range(0, 15, 5))
-    found = list(h36m.read(task(root, fit=fit)))
-    check_bodies(found[:2], scenes[:2])
-    for example, scene in zip(found[:2], scenes[:2], strict=True):
+    examples = list(h36m.read(task(root, fit=fit)))
+    check_bodies(examples[:2], scenes[:2])
+    for example, scene in zip(examples[:2], scenes[:2], strict=True):
         betas = scene.people[0].betas
         np.testing.assert_allclose(example.betas, betas, atol=1e-6)
-    assert found[2].pose is None
+    assert examples[2].pose is None
     assert not fitted("Directions", CAMERA, range(0, 15, 5)).available.any()
 
 
 def options(root, out, **changes):
-    made = {"root": root, "out": out, "workers": 1}
-    return h36m.Options(**(made | changes))
+    values = {"root": root, "out": out, "workers": 1}
+    return h36m.Options(**(values | changes))
 
 
 def test_tasks_carry_the_bodies_of_neural_annot(tmp_path, scenes):
     h36m_files.write(tmp_path, scenes[:2], pictures="spin")
     h36m_files.write_neural_annot(tmp_path, tmp_path, scenes, CAMERA)
-    given = options(tmp_path, tmp_path, neural_annot=tmp_path)
-    (made,) = h36m._tasks_of(given, "S1")
-    check_bodies(h36m.read(made), scenes[:2])
+    read_options = options(tmp_path, tmp_path, neural_annot=tmp_path)
+    (read_task,) = h36m._tasks_of(read_options, "S1")
+    check_bodies(h36m.read(read_task), scenes[:2])
 
 
 def add(root, scenes, subjects):
@@ -207,32 +211,34 @@ def test_splits_are_those_of_the_papers(tmp_path, monkeypatch):
             for camera in h36m_smpl.CAMERAS:
                 (folder / f"{name}.{camera}.cdf").touch()
     monkeypatch.setattr(h36m.cdf_files, "count", lambda path: 7)
-    chosen = {}
+    tasks_of_split = {}
     monkeypatch.setattr(
         h36m.writing,
         "write",
-        lambda name, given, tasks, read: chosen.update({given.split: tasks}),
+        lambda name, read_options, tasks, read: tasks_of_split.update(
+            {read_options.split: tasks}
+        ),
     )
     for split in ("p1", "p2_spin", "p2_hmr"):
         h36m.run(options(tmp_path, tmp_path, split=split))
-    assert len(chosen["p1"]) == 2 * 8 * 4
-    assert len(chosen["p2_spin"]) == 2 * 8
-    assert all(list(t.numbers) == [0, 5] for t in chosen["p1"])
-    found = {(t.subject, t.name) for t in chosen["p2_hmr"]}
+    assert len(tasks_of_split["p1"]) == 2 * 8 * 4
+    assert len(tasks_of_split["p2_spin"]) == 2 * 8
+    assert all(list(t.numbers) == [0, 5] for t in tasks_of_split["p1"])
+    sequences = {(t.subject, t.name) for t in tasks_of_split["p2_hmr"]}
     expected = {("S9", "Phoning 1"), ("S11", "Phoning 3")}
     for subject in ("S9", "S11"):
         expected |= {(subject, "Directions 1"), (subject, "SittingDown")}
-    assert found == expected
-    assert {t.camera for t in chosen["p2_hmr"]} == {"60457274"}
+    assert sequences == expected
+    assert {t.camera for t in tasks_of_split["p2_hmr"]} == {"60457274"}
 
 
 def test_the_corrupt_film_is_left_out_by_name(root):
-    given = task(root, 2, subject="S11", name="Directions")
-    found = list(h36m.read(given))
-    assert {each.cause for each in found} == {
+    corrupt_task = task(root, 2, subject="S11", name="Directions")
+    people = list(h36m.read(corrupt_task))
+    assert {person.cause for person in people} == {
         f"the film S11 Directions.{CAMERA} is corrupt"
     }
-    assert len(found) == 2
+    assert len(people) == 2
 
 
 def cut(path):
@@ -275,8 +281,8 @@ def test_damaged_rectangles_and_films(tmp_path, scenes):
     h36m_files.write(tmp_path, scenes[:1])
     (film,) = tmp_path.rglob("*.mp4")
     cut(film)
-    (found,) = h36m.read(task(tmp_path, 1))
-    assert found.cause == "the video lacks the frame"
+    (skipped,) = h36m.read(task(tmp_path, 1))
+    assert skipped.cause == "the video lacks the frame"
     film.unlink()
     (skipped,) = h36m.read(task(tmp_path, 1))
     assert skipped.cause == (
@@ -284,16 +290,16 @@ def test_damaged_rectangles_and_films(tmp_path, scenes):
     )
     h36m_files.write(tmp_path, scenes[:1])
     (path,) = tmp_path.rglob("*.mat")
-    given = task(tmp_path, 2, rules="spin")
-    assert list(h36m.read(given))[1].cause == "no keypoints of the frame"
+    boxed_task = task(tmp_path, 2, rules="spin")
+    assert list(h36m.read(boxed_task))[1].cause == "no keypoints of the frame"
     cut(path)
     with pytest.raises(ValueError, match=r"Matlab 7.3 file with cells 'Masks'"):
-        list(h36m.read(given))
+        list(h36m.read(boxed_task))
     h36m_files.write_masks(path, [np.zeros((160, 200), np.uint8)] * 5)
-    (found, _) = h36m.read(given)
-    assert found.cause == "the box is empty or not finite"
+    (skipped, _) = h36m.read(boxed_task)
+    assert skipped.cause == "the box is empty or not finite"
     path.unlink()
-    assert {person.cause for person in h36m.read(given)} == {
+    assert {person.cause for person in h36m.read(boxed_task)} == {
         f"there are no rectangles of S1 Directions 1.{CAMERA}"
     }
 
@@ -323,8 +329,8 @@ def test_files_that_are_no_sequence_are_passed_over_or_named(tmp_path, scenes):
     (path,) = folder.iterdir()
     for name in (f"_ALL 1.{CAMERA}", f"_ALL.{CAMERA}", f"._{path.stem}"):
         (folder / f"{name}.cdf").write_bytes(path.read_bytes())
-    (made,) = h36m._tasks_of(options(tmp_path, tmp_path), "S1")
-    assert made.name == "Directions 1"
+    (whole_task,) = h36m._tasks_of(options(tmp_path, tmp_path), "S1")
+    assert whole_task.name == "Directions 1"
     (folder / "Directions.cdf").write_bytes(path.read_bytes())
     _, odd = h36m._tasks_of(options(tmp_path, tmp_path), "S1")
     (skipped,) = h36m.read(odd)
@@ -349,11 +355,11 @@ def test_a_kind_of_files_that_is_missing_as_a_whole_is_refused(
 
 
 def test_damaged_bodies_are_named(tmp_path, scenes):
-    where = ("S1", "Directions 1", CAMERA)
-    path = h36m_files.write_mosh(tmp_path, scenes, *where)
+    sequence = ("S1", "Directions 1", CAMERA)
+    path = h36m_files.write_mosh(tmp_path, scenes, *sequence)
     h36m_files.smpl_files.write_pickle(path, {"new_poses": np.zeros((3, 69))})
     with pytest.raises(ValueError, match=r"new_poses \(3, 69\)"):
-        h36m_smpl.mosh(tmp_path, *where, range(5))
+        h36m_smpl.mosh(tmp_path, *sequence, range(5))
     h36m_files.write_neural_annot(tmp_path, tmp_path, scenes, CAMERA)
     metadata = tmp_path / "metadata.xml"
     fits = tmp_path / "Human36M_subject1_SMPL_NeuralAnnot.json"
@@ -376,6 +382,6 @@ def test_damaged_bodies_are_named(tmp_path, scenes):
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="D3_Positions_mono"):
         h36m.run(options(tmp_path, tmp_path))
-    both = {"mosh": tmp_path, "neural_annot": tmp_path}
+    both_sources = {"mosh": tmp_path, "neural_annot": tmp_path}
     with pytest.raises(ValueError, match="not both"):
-        h36m.run(options(tmp_path, tmp_path, **both))
+        h36m.run(options(tmp_path, tmp_path, **both_sources))

@@ -16,7 +16,7 @@ from training.data.prepare import hmr_tfrecords as reader
 from training.data.readers import h36m_smpl, writing
 from training.data.records import mocap, records_folder, schema, shards
 
-CHOSEN = list(joints.select(joints.LSP14, joints.KEYPOINTS))
+LSP_ROWS = list(joints.select(joints.LSP14, joints.KEYPOINTS))
 WRIST = joints.KEYPOINTS.index(files.HIDDEN)
 
 
@@ -26,46 +26,46 @@ def scene():
 
 
 def read_all(path):
-    places = tf_examples.places(path)
-    return list(reader.read(reader.Task(path, places, 0)))
+    offsets = tf_examples.places(path)
+    return list(reader.read(reader.Task(path, offsets, 0)))
 
 
 def test_labels_of_images_are_the_truth(scene, tmp_path):
     (person,) = scene.people
     row = files.features(person, scene)
-    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
-    kept = [name for name in joints.LSP14 if name != files.HIDDEN]
-    kept += [name for name in files.FACE if name != "right_eye"]
+    (example,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    labelled_names = [name for name in joints.LSP14 if name != files.HIDDEN]
+    labelled_names += [name for name in files.FACE if name != "right_eye"]
     for name, (x, y, flag) in zip(
-        joints.KEYPOINTS, found.keypoints, strict=True
+        joints.KEYPOINTS, example.keypoints, strict=True
     ):
-        assert flag == (name in kept), name
+        assert flag == (name in labelled_names), name
         if flag:
             assert np.abs(person.keypoints[name] - (x, y)).max() < 0.01
-    assert found.image == row["image/encoded"][0]
-    middle = found.box[:2] + found.box[2:] / 2 - 0.5
+    assert example.image == row["image/encoded"][0]
+    middle = example.box[:2] + example.box[2:] / 2 - 0.5
     np.testing.assert_array_equal(middle, row["image/center"])
-    assert found.box[2:].tolist() == [150, 150]
-    assert not found.has("pose")
-    assert not found.has("joints3d")
+    assert example.box[2:].tolist() == [150, 150]
+    assert not example.has("pose")
+    assert not example.has("joints3d")
 
 
 @pytest.mark.parametrize("has_3d", [1, 0])
 def test_labels_3d_are_the_truth(scene, tmp_path, has_3d):
     (person,) = scene.people
     row = files.features_3d(person, scene, has_3d)
-    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    (example,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
     truth = person.points3d(joints.LSP14)
-    np.testing.assert_allclose(found.joints3d[CHOSEN, :3], truth, atol=1e-5)
-    assert found.joints3d[:, 3].sum() == 14
+    np.testing.assert_allclose(example.joints3d[LSP_ROWS, :3], truth, atol=1e-5)
+    assert example.joints3d[:, 3].sum() == 14
     # Shrunk to 0.8 of its height in width.
     camera = scene.intrinsics * (0.8, 1, 1, 1)
-    np.testing.assert_allclose(found.intrinsics, camera, rtol=1e-5)
-    assert found.has("pose") == found.has("betas") == bool(has_3d)
+    np.testing.assert_allclose(example.intrinsics, camera, rtol=1e-5)
+    assert example.has("pose") == example.has("betas") == bool(has_3d)
     if has_3d:
-        np.testing.assert_allclose(found.pose, person.pose.ravel(), atol=1e-6)
-        np.testing.assert_allclose(found.betas, person.betas, atol=1e-6)
-        assert found.topology == "smpl"
+        np.testing.assert_allclose(example.pose, person.pose.ravel(), atol=1e-6)
+        np.testing.assert_allclose(example.betas, person.betas, atol=1e-6)
+        assert example.topology == "smpl"
 
 
 def on_its_head(person, scene, has_3d=1):
@@ -88,14 +88,14 @@ def test_bodies_of_human36m_are_turned_upright(seed, tmp_path):
     (person,) = scene.people
     rows = [on_its_head(person, scene), files.features_3d(person, scene)]
     path = files.write(tmp_path / "train/S1_Eating_0_cam0.tfrecord", rows)
-    turned, upright = read_all(path)
+    turned_example, upright = read_all(path)
     truth = matrices(person.pose)
-    np.testing.assert_allclose(matrices(turned.pose), truth, atol=1e-5)
-    np.testing.assert_array_equal(turned.pose[3:], upright.pose[3:])
+    np.testing.assert_allclose(matrices(turned_example.pose), truth, atol=1e-5)
+    np.testing.assert_array_equal(turned_example.pose[3:], upright.pose[3:])
     stored = np.float32(person.pose.ravel())
     np.testing.assert_array_equal(np.float32(upright.pose), stored)
     (by_file,) = h36m_smpl.turn_upright([rows[0]["mosh/pose"]])
-    np.testing.assert_allclose(turned.pose, by_file, atol=1e-6)
+    np.testing.assert_allclose(turned_example.pose, by_file, atol=1e-6)
 
 
 def test_the_original_poses_can_be_kept(scene, tmp_path):
@@ -117,8 +117,8 @@ def test_the_original_poses_can_be_kept(scene, tmp_path):
 def test_records_without_a_body_have_nothing_to_turn(scene, tmp_path):
     """MPI-INF-3DHP's hold -1 for the pose, and has_3d 0."""
     row = files.features_3d(scene.people[0], scene, 0)
-    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
-    assert not found.has("pose")
+    (example,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    assert not example.has("pose")
 
 
 @pytest.mark.parametrize(
@@ -136,23 +136,23 @@ def test_malformed_records_are_left_out(scene, tmp_path, harm):
     row = files.features_3d(scene.people[0], scene)
     harm(row)
     path = files.write(tmp_path / "train_000.tfrecord", [row, b"\x0a\xff"])
-    causes = [writing.checked(found).cause for found in read_all(path)]
+    causes = [writing.checked(person).cause for person in read_all(path)]
     assert causes == ["the record is malformed"] * 2
 
 
 def test_not_finite_labels_are_left_out(scene, tmp_path):
     row = files.features_3d(scene.people[0], scene)
     row["mosh/pose"] = np.full(72, np.nan)
-    (found,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
-    assert "pose is not finite" in writing.checked(found).cause
+    (example,) = read_all(files.write(tmp_path / "train_000.tfrecord", [row]))
+    assert "pose is not finite" in writing.checked(example).cause
 
 
 def test_cut_files_are_named(scene, tmp_path):
     rows = [files.features(scene.people[0], scene)] * 3
     path = files.write(tmp_path / "train_000.tfrecord", rows)
-    whole = path.read_bytes()
-    for size in (len(whole) - 1, len(whole) * 2 // 3 + 5):
-        path.write_bytes(whole[:size])
+    intact_bytes = path.read_bytes()
+    for size in (len(intact_bytes) - 1, len(intact_bytes) * 2 // 3 + 5):
+        path.write_bytes(intact_bytes[:size])
         with pytest.raises(ValueError, match="cut short after 2 records"):
             reader.run(reader.Options(tmp_path, tmp_path / "out"))
     path.unlink()
@@ -169,10 +169,10 @@ def test_parser_reads_what_tensorflow_writes(rng):
         "": [b"no name"],
     }
     del row["none"]
-    found = tf_examples.parse(files.serialize(row))
-    assert found.keys() == row.keys()
+    parsed = tf_examples.parse(files.serialize(row))
+    assert parsed.keys() == row.keys()
     for name, values in row.items():
-        assert list(found[name]) == list(values), name
+        assert list(parsed[name]) == list(values), name
     assert tf_examples.parse(b"") == {}
 
 
@@ -184,10 +184,10 @@ def test_poses_become_a_prior(tmp_path, rng):
     files.write(root / "neutrSMPL_CMU_000.tfrecord", rows[:5])
     files.write(root / "neutrSMPL_H3.6_000.tfrecord", rows[5:])
     reader.run(reader.Options(root, tmp_path / "out", workers=1))
-    found = mocap.read(tmp_path / "out")
-    np.testing.assert_array_equal(found.pose, truth[:, :72])
-    np.testing.assert_array_equal(found.betas, truth[:, 72:])
-    assert found.topology == "smpl"
+    prior = mocap.read(tmp_path / "out")
+    np.testing.assert_array_equal(prior.pose, truth[:, :72])
+    np.testing.assert_array_equal(prior.betas, truth[:, 72:])
+    assert prior.topology == "smpl"
 
 
 def test_records_and_sheet(scene, tmp_path):

@@ -11,8 +11,8 @@ from training.data.readers import writing
 from training.data.records import records_folder, schema, shards
 
 WRIST = joints.KEYPOINTS.index("left_wrist")
-CHOSEN = list(joints.select(joints.LSP14, joints.KEYPOINTS))
-OTHERS = [index for index in CHOSEN if index != WRIST]
+LSP_ROWS = list(joints.select(joints.LSP14, joints.KEYPOINTS))
+VISIBLE_ROWS = [index for index in LSP_ROWS if index != WRIST]
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +22,25 @@ def scenes():
 
 def read_all(module, options, monkeypatch):
     """What the tasks of a reader give, without writing it."""
-    found = []
+    people = []
 
     def write(name, options, tasks, read):
         assert name == module.NAME
-        found.extend(each for task in tasks for each in read(task))
+        people.extend(person for task in tasks for person in read(task))
 
     monkeypatch.setattr(writing, "write", write)
     module.run(options)
-    return found
+    return people
 
 
-def split(found):
-    kept = [each for each in found if isinstance(each, schema.Example)]
-    causes = {each.cause for each in found if isinstance(each, writing.Skipped)}
-    return kept, causes
+def split(people):
+    examples = [
+        person for person in people if isinstance(person, schema.Example)
+    ]
+    causes = {
+        person.cause for person in people if isinstance(person, writing.Skipped)
+    }
+    return examples, causes
 
 
 def middle_of(points):
@@ -46,30 +50,34 @@ def middle_of(points):
 def test_lsp_train_is_the_first_half(scenes, tmp_path, monkeypatch):
     root = lsp_files.write_lsp(tmp_path, scenes)
     options = lsp.Options(root, tmp_path / "out")
-    kept, causes = split(read_all(lsp, options, monkeypatch))
-    assert [each.example_id for each in kept] == ["im0001", "im0002", "im0003"]
+    examples, causes = split(read_all(lsp, options, monkeypatch))
+    assert [example.example_id for example in examples] == [
+        "im0001",
+        "im0002",
+        "im0003",
+    ]
     assert causes == {"the picture's file is missing"}
-    for example, scene in zip(kept, scenes, strict=True):
+    for example, scene in zip(examples, scenes, strict=True):
         truth = lsp_files.points(scene)
         np.testing.assert_allclose(
-            example.keypoints[OTHERS, :2],
-            np.delete(truth, CHOSEN.index(WRIST), axis=0),
+            example.keypoints[VISIBLE_ROWS, :2],
+            np.delete(truth, LSP_ROWS.index(WRIST), axis=0),
             atol=0.01,
         )
         assert example.keypoints[:, 2].sum() == 13
         assert example.keypoints[WRIST, 2] == 0, "1 means hidden in LSP"
         assert example.box[2:].tolist() == [150, 150]
-        seen = np.delete(truth, CHOSEN.index(WRIST), axis=0)
+        visible = np.delete(truth, LSP_ROWS.index(WRIST), axis=0)
         middle = example.box[:2] + example.box[2:] / 2 - 0.5
-        np.testing.assert_allclose(middle, middle_of(seen), atol=0.01)
+        np.testing.assert_allclose(middle, middle_of(visible), atol=0.01)
 
 
 def test_lsp_test_is_the_second_half(scenes, tmp_path, monkeypatch):
     root = lsp_files.write_lsp(tmp_path, scenes, first=1000)
     options = lsp.Options(root, tmp_path / "out", split="test", rules="spin")
-    kept, _ = split(read_all(lsp, options, monkeypatch))
-    assert [each.example_id for each in kept] == ["im1001", "im1002"]
-    for example, scene in zip(kept, scenes[1:], strict=True):
+    examples, _ = split(read_all(lsp, options, monkeypatch))
+    assert [example.example_id for example in examples] == ["im1001", "im1002"]
+    for example, scene in zip(examples, scenes[1:], strict=True):
         truth = lsp_files.points(scene)
         assert example.keypoints[:, 2].sum() == 14, "SPIN takes hidden ones"
         low, high = example.box[:2] - 0.5, example.box[:2] + example.box[2:]
@@ -80,16 +88,18 @@ def test_lsp_test_is_the_second_half(scenes, tmp_path, monkeypatch):
 def test_lsp_ext_knows_which_joints_are_labelled(scenes, tmp_path, monkeypatch):
     root = lsp_files.write_lsp_ext(tmp_path, scenes)
     options = lsp_ext.Options(root, tmp_path / "out")
-    kept, causes = split(read_all(lsp_ext, options, monkeypatch))
+    examples, causes = split(read_all(lsp_ext, options, monkeypatch))
     assert not causes
-    for example, scene in zip(kept, scenes, strict=True):
-        seen = np.delete(lsp_files.points(scene), CHOSEN.index(WRIST), axis=0)
+    for example, scene in zip(examples, scenes, strict=True):
+        labelled = np.delete(
+            lsp_files.points(scene), LSP_ROWS.index(WRIST), axis=0
+        )
         np.testing.assert_allclose(
-            example.keypoints[OTHERS, :2], seen, atol=0.01
+            example.keypoints[VISIBLE_ROWS, :2], labelled, atol=0.01
         )
         assert not example.keypoints[WRIST].any()
         middle = example.box[:2] + example.box[2:] / 2 - 0.5
-        np.testing.assert_allclose(middle, middle_of(seen), atol=0.01)
+        np.testing.assert_allclose(middle, middle_of(labelled), atol=0.01)
 
 
 def test_hr_lspet_pairs_pictures_and_labels_by_order(
@@ -97,22 +107,22 @@ def test_hr_lspet_pairs_pictures_and_labels_by_order(
 ):
     root = lsp_files.write_hr_lspet(tmp_path, scenes)
     options = hr_lspet.Options(root, tmp_path / "out")
-    kept, causes = split(read_all(hr_lspet, options, monkeypatch))
+    examples, causes = split(read_all(hr_lspet, options, monkeypatch))
     assert not causes
-    assert [each.example_id for each in kept] == [
+    assert [example.example_id for example in examples] == [
         "im00001",
         "im00003",
         "im00005",
     ]
-    for example, scene in zip(kept, scenes, strict=True):
+    for example, scene in zip(examples, scenes, strict=True):
         truth = lsp_files.points(scene)
         np.testing.assert_allclose(
-            example.keypoints[CHOSEN, :2], truth, atol=0.01
+            example.keypoints[LSP_ROWS, :2], truth, atol=0.01
         )
-        shown = pixels.decode_jpeg(
+        image = pixels.decode_jpeg(
             example.image, (example.width, example.height)
         )
-        assert np.abs(shown.astype(int) - scene.image).mean() < 4
+        assert np.abs(image.astype(int) - scene.image).mean() < 4
     (root / "im00003.png").unlink()
     with pytest.raises(
         ValueError, match=r"2 pictures im\*.png and labels of 3"
@@ -133,8 +143,8 @@ def test_people_without_joints_are_left_out(
     root = lsp_files.write_lsp(tmp_path, scenes)
     lsp_files.write_joints(root, labels)
     options = lsp.Options(root, tmp_path / "out")
-    kept, causes = split(read_all(lsp, options, monkeypatch))
-    assert not kept
+    examples, causes = split(read_all(lsp, options, monkeypatch))
+    assert not examples
     assert causes == {cause}
 
 
@@ -144,9 +154,9 @@ def test_damaged_labels_are_named(module, scenes, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"joints.mat.*Request it from"):
         module.run(options)
     path = tmp_path / "joints.mat"
-    whole = lsp_files.write_lsp(tmp_path / "whole", scenes) / "joints.mat"
+    intact_path = lsp_files.write_lsp(tmp_path / "whole", scenes) / "joints.mat"
     for size in (0, 60, 300, 20000):
-        path.write_bytes(whole.read_bytes()[:size])
+        path.write_bytes(intact_path.read_bytes()[:size])
         with pytest.raises(ValueError, match=r"joints.mat .*Fetch it again"):
             module.run(options)
     for wrong in (np.zeros((2, 14, 5)), np.zeros((3, 14)), "text"):

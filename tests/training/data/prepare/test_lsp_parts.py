@@ -26,18 +26,18 @@ def root(scenes, tmp_path):
 
 
 def options(root, tmp_path, **changes):
-    given = {"split": "test", "parts": tmp_path / "upi", "workers": 1}
-    return lsp.Options(root, tmp_path / "out", **(given | changes))
+    values = {"split": "test", "parts": tmp_path / "upi", "workers": 1}
+    return lsp.Options(root, tmp_path / "out", **(values | changes))
 
 
 def test_parts_keep_their_names_in_records(scenes, root, tmp_path):
     lsp_files.write_parts(tmp_path / "upi", scenes[:2], first=1001)
     lsp.run(options(root, tmp_path))
     stored = shards.Records(tmp_path / "out", "test")
-    found = [schema.decode(stored.read(row)) for row in range(3)]
-    assert [each.has("parts") for each in found] == [True, True, False]
-    assert [each.part_set for each in found] == ["part6", "part6", ""]
-    for example, scene in zip(found, scenes[:2], strict=False):
+    examples = [schema.decode(stored.read(row)) for row in range(3)]
+    assert [example.has("parts") for example in examples] == [True, True, False]
+    assert [example.part_set for example in examples] == ["part6", "part6", ""]
+    for example, scene in zip(examples, scenes[:2], strict=False):
         mask, six = lsp_files.drawn_parts(scene)
         labels = cv2.imdecode(np.frombuffer(example.parts, np.uint8), -1)
         judged = np.ones(mask.shape, bool)
@@ -77,10 +77,10 @@ def test_silhouette_and_parts_are_stored_apart(scenes, tmp_path):
     parts = part_codes.parts(codes)
     assert (parts[coded == 255] == part_codes.IGNORE).all()
     names = np.array([*NAMES, ""])[np.where(parts == 255, len(NAMES), parts)]
-    drawn = np.array(["", *lsp_files.CODES, ""])[
+    drawn_names = np.array(["", *lsp_files.CODES, ""])[
         np.where(coded == 255, len(lsp_files.CODES) + 1, coded)
     ]
-    assert (names == drawn).all()
+    assert (names == drawn_names).all()
     assert middle > 100 and (parts[1:9, 1:9] == 0).all()
 
 
@@ -98,9 +98,16 @@ def test_records_without_the_field_are_what_they_were():
 
 def test_swapped_sides_are_refused(scenes, root, tmp_path):
     # Of the numbering in classner/up: up_tools/model.py.
-    other = ("head", "torso", "right_arm", "left_arm", "right_leg", "left_leg")
+    other_codes = (
+        "head",
+        "torso",
+        "right_arm",
+        "left_arm",
+        "right_leg",
+        "left_leg",
+    )
     mirrored = [lsp_files.CODES[i] for i in (1, 0, 2, 4, 3, 5)]
-    for codes in (other, mirrored):
+    for codes in (other_codes, mirrored):
         lsp_files.write_parts(tmp_path / "upi", scenes, 1001, codes)
         with pytest.raises(ValueError, match=r"only \d+ lie in the arm or leg"):
             lsp.run(options(root, tmp_path))

@@ -32,24 +32,26 @@ def root(scenes, tmp_path_factory):
 
 
 def tasks(root, rules="hmr"):
-    found = mpi_inf_3dhp._tasks_of(root / "S1" / "Seq1", rules)
-    return [task for task in found if "video_7" in task.image_pattern]
+    all_tasks = mpi_inf_3dhp._tasks_of(root / "S1" / "Seq1", rules)
+    return [task for task in all_tasks if "video_7" in task.image_pattern]
 
 
 def read(root, rules="hmr"):
     return [
-        each for task in tasks(root, rules) for each in mpi_inf_3dhp.read(task)
+        example
+        for task in tasks(root, rules)
+        for example in mpi_inf_3dhp.read(task)
     ]
 
 
 def check(example, scene, scale=1.0):
     (person,) = scene.people
-    chosen = list(joints.select(NAMES, joints.KEYPOINTS))
-    points = example.keypoints[chosen]
+    rows = list(joints.select(NAMES, joints.KEYPOINTS))
+    points = example.keypoints[rows]
     np.testing.assert_allclose(points[:, :2], person.points(NAMES), atol=0.01)
-    places = example.joints3d[chosen]
+    joints3d = example.joints3d[rows]
     truth = scale * person.points3d(NAMES)
-    np.testing.assert_allclose(places[:, :3], truth, atol=1e-5)
+    np.testing.assert_allclose(joints3d[:, :3], truth, atol=1e-5)
     for labels in (example.keypoints, example.joints3d):
         assert labels[:, -1].sum() == len(NAMES) == 17
     np.testing.assert_allclose(example.intrinsics, scene.intrinsics, rtol=1e-5)
@@ -59,37 +61,41 @@ def check(example, scene, scale=1.0):
 
 
 def test_labels_are_the_truth(root, scenes):
-    found = read(root)
-    for number, (example, scene) in enumerate(zip(found, scenes, strict=True)):
+    examples = read(root)
+    for number, (example, scene) in enumerate(
+        zip(examples, scenes, strict=True)
+    ):
         check(example, scene)
         assert example.example_id == f"S1_Seq1_video_7_{number + 1:06d}"
 
 
 def test_extracted_pictures_are_stored_as_they_are(tmp_path, scenes):
     files.write_train(tmp_path, scenes, camera=7, pictures="extracted")
-    found = read(tmp_path)
+    examples = read(tmp_path)
     stored = sorted(tmp_path.rglob("*.jpg"))
-    assert [each.image for each in found] == [f.read_bytes() for f in stored]
+    assert [example.image for example in examples] == [
+        f.read_bytes() for f in stored
+    ]
 
 
 def test_hmr_keeps_frames_in_which_a_joint_moved_200_mm():
     lsp = joints.select(joints.LSP14, mpi_inf_3dhp_films.JOINTS)
-    places = np.zeros((7, 28, 3))
-    places[:, lsp[4], 1] = [0, 150, 199.9, 200, 380, 401, 200]
-    places[:, mpi_inf_3dhp_films.JOINTS.index("left_hand")] += (
+    joints3d = np.zeros((7, 28, 3))
+    joints3d[:, lsp[4], 1] = [0, 150, 199.9, 200, 380, 401, 200]
+    joints3d[:, mpi_inf_3dhp_films.JOINTS.index("left_hand")] += (
         np.arange(7)[:, None] * 500
     )
     nobody = np.zeros((7, 28, 2))
-    kept = mpi_inf_3dhp_films.select_rows("hmr", nobody, places, (9, 9))
-    assert kept == [0, 3, 5, 6]
+    frames = mpi_inf_3dhp_films.select_rows("hmr", nobody, joints3d, (9, 9))
+    assert frames == [0, 3, 5, 6]
 
 
 def test_spin_keeps_every_10th_frame_with_all_17_joints_inside():
     points = np.full((35, 28, 2), 5.0)
     points[:, mpi_inf_3dhp_films.JOINTS.index("left_hand")] = -1
     points[4, mpi_inf_3dhp_films.JOINTS.index("head_top"), 0] = 10
-    kept = mpi_inf_3dhp_films.select_rows("spin", points, None, (10, 20))
-    assert kept == [0, 11, 21, 31]
+    frames = mpi_inf_3dhp_films.select_rows("spin", points, None, (10, 20))
+    assert frames == [0, 11, 21, 31]
 
 
 def test_box_of_spin_is_around_all_joints(root, scenes):
@@ -131,17 +137,19 @@ def test_root(scenes, tmp_path_factory):
 
 
 def options(root, out, **changes):
-    made = {"root": root, "out": out, "workers": 1}
-    return mpi_inf_3dhp.Options(**(made | changes))
+    values = {"root": root, "out": out, "workers": 1}
+    return mpi_inf_3dhp.Options(**(values | changes))
 
 
 def test_valid_frames_of_the_test_set(test_root, scenes):
-    given = options(test_root, test_root, split="test")
-    made = list(mpi_inf_3dhp._test_tasks(given))
-    found = [each for task in made for each in mpi_inf_3dhp.read(task)]
+    test_options = options(test_root, test_root, split="test")
+    test_tasks = list(mpi_inf_3dhp._test_tasks(test_options))
+    examples = [
+        example for task in test_tasks for example in mpi_inf_3dhp.read(task)
+    ]
     ids = [f"TS{n}_000002_a{n}" for n in range(1, 7)]
-    assert [each.example_id for each in found] == ids
-    for example in found:
+    assert [example.example_id for example in examples] == ids
+    for example in examples:
         check(example, scenes[1], files.UNIVERSAL)
 
 
@@ -152,8 +160,8 @@ def test_spin_leaves_out_joints_outside_the_test_picture(tmp_path, scenes):
         file["annot2"][0, 0, 4] = [-3, 20]
     causes = {}
     for rules in ("hmr", "spin"):
-        given = options(tmp_path, tmp_path, split="test", rules=rules)
-        *_, last = mpi_inf_3dhp._test_tasks(given)
+        test_options = options(tmp_path, tmp_path, split="test", rules=rules)
+        *_, last = mpi_inf_3dhp._test_tasks(test_options)
         (causes[rules],) = mpi_inf_3dhp.read(last)
     assert causes["hmr"].keypoints[:, 2].sum() == 16
     assert causes["spin"].cause == "a joint is outside the picture"
@@ -170,22 +178,26 @@ def test_a_dataset_becomes_records(tmp_path, test_root, scenes):
 
 
 def test_subjects_are_those_of_the_rules(tmp_path, scenes, monkeypatch):
-    seen = {}
+    subjects = {}
     monkeypatch.setattr(
         mpi_inf_3dhp, "_tasks_of", lambda folder, rules: [folder]
     )
     monkeypatch.setattr(
         writing,
         "write",
-        lambda name, given, made, reader: seen.update(
-            {(given.split, given.rules): {f.parent.name for f in made}}
+        lambda name, read_options, folders, reader: subjects.update(
+            {
+                (read_options.split, read_options.rules): {
+                    f.parent.name for f in folders
+                }
+            }
         ),
     )
     for split, rules in (("train", "hmr"), ("train", "spin"), ("val", "hmr")):
         mpi_inf_3dhp.run(options(tmp_path, tmp_path, split=split, rules=rules))
-    assert seen["train", "hmr"] == {f"S{n}" for n in range(1, 8)}
-    assert seen["train", "spin"] == {f"S{n}" for n in range(1, 9)}
-    assert seen["val", "hmr"] == {"S8"}
+    assert subjects["train", "hmr"] == {f"S{n}" for n in range(1, 8)}
+    assert subjects["train", "spin"] == {f"S{n}" for n in range(1, 9)}
+    assert subjects["val", "hmr"] == {"S8"}
     with pytest.raises(ValueError, match="SPIN trains on all subjects"):
         mpi_inf_3dhp.run(options(tmp_path, tmp_path, split="val", rules="spin"))
 
@@ -199,8 +211,8 @@ def test_the_command_says_what_is_missing(tmp_path, capsys):
         str(tmp_path / "out"),
     ]
     assert commands.main(prepare, "training.prepare", words) == 1
-    told = capsys.readouterr().err
-    assert "annot.mat does not exist" in told and "Request it" in told
+    error = capsys.readouterr().err
+    assert "annot.mat does not exist" in error and "Request it" in error
 
 
 def cut(path):
@@ -210,13 +222,13 @@ def cut(path):
 def test_damaged_files_of_a_film_are_named(tmp_path, scenes):
     folder = files.write_train(tmp_path, scenes[:2], camera=7)
     mat, calibration = folder / "annot.mat", folder / "camera.calibration"
-    whole = load(mat)
-    whole["annot3"] = whole["annot3"][:5]
-    scipy.io.savemat(mat, whole)
+    annotations = load(mat)
+    annotations["annot3"] = annotations["annot3"][:5]
+    scipy.io.savemat(mat, annotations)
     with pytest.raises(ValueError, match="annot3 of camera 5 does not hold"):
         read(tmp_path)
-    del whole["annot3"]
-    scipy.io.savemat(mat, whole)
+    del annotations["annot3"]
+    scipy.io.savemat(mat, annotations)
     with pytest.raises(ValueError, match=r"expected 'annot3'"):
         read(tmp_path)
     cut(mat)
@@ -244,26 +256,26 @@ def test_damaged_files_of_a_film_are_named(tmp_path, scenes):
 
 def test_damaged_files_of_the_test_set_are_named(tmp_path, scenes):
     path = files.write_test(tmp_path, 1, scenes[:1], [1], [3])
-    given = options(tmp_path, tmp_path, split="test")
+    test_options = options(tmp_path, tmp_path, split="test")
 
-    def made():
-        return list(mpi_inf_3dhp._test_tasks(given))
+    def list_tasks():
+        return list(mpi_inf_3dhp._test_tasks(test_options))
 
     with h5py.File(path, "r+") as file:
         del file["univ_annot3"]
         file["univ_annot3"] = np.zeros((1, 1, 16, 3))
     with pytest.raises(ValueError, match=r"univ_annot3 has the shape"):
-        made()
+        list_tasks()
     with h5py.File(path, "r+") as file:
         del file["univ_annot3"]
     with pytest.raises(ValueError, match=r"variable 'univ_annot3'"):
-        made()
+        list_tasks()
     cut(path)
     with pytest.raises(ValueError, match="could not be read as a Matlab 7.3"):
-        made()
+        list_tasks()
     path.unlink()
     with pytest.raises(FileNotFoundError, match="annotations of TS1"):
-        made()
+        list_tasks()
 
 
 def test_labels_that_are_no_numbers_cost_their_frame(tmp_path, scenes):

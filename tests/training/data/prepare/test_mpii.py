@@ -13,7 +13,7 @@ from training.data.readers import frames, writing
 from training.data.readers import mpii as raw
 from training.data.records import schema, shards
 
-CHOSEN = list(joints.select(raw.MPII16, joints.KEYPOINTS))
+MPII_ROWS = list(joints.select(raw.MPII16, joints.KEYPOINTS))
 WRIST = joints.KEYPOINTS.index("left_wrist")
 
 
@@ -43,37 +43,37 @@ def root(scenes, tmp_path_factory):
 
 
 def read_all(root, monkeypatch, **changes):
-    found = []
+    people = []
 
     def write(name, options, tasks, read):
         assert name == "mpii"
-        found.extend(each for task in tasks for each in read(task))
+        people.extend(person for task in tasks for person in read(task))
 
     monkeypatch.setattr(writing, "write", write)
     mpii.run(mpii.Options(root, root / "out", **changes))
-    return found
+    return people
 
 
 def test_labels_are_the_truth(root, scenes, monkeypatch):
-    small, large, *others = read_all(root, monkeypatch)
+    small, large, *skipped = read_all(root, monkeypatch)
     truth = scenes[0].people[0].points(raw.MPII16)
-    np.testing.assert_allclose(small.keypoints[CHOSEN, :2], truth, atol=0.01)
+    np.testing.assert_allclose(small.keypoints[MPII_ROWS, :2], truth, atol=0.01)
     assert small.keypoints[:, 2].sum() == 16, "hidden ones are labels"
     name = root / "images/000000001.jpg"
     assert small.image == name.read_bytes()
-    assert [each.cause for each in others] == ["somebody else is near"] * 2
-    assert [each.example_id for each in others][1] == "000000003-2"
+    assert [person.cause for person in skipped] == ["somebody else is near"] * 2
+    assert [person.example_id for person in skipped][1] == "000000003-2"
     # The picture of 900 px is cut; labels and pixels move alike.
     assert max(large.width, large.height) <= frames.LARGEST_PX
     truth = scenes[1].people[0].points(raw.MPII16)
-    moved = large.keypoints[CHOSEN, :2] - truth
-    np.testing.assert_allclose(moved - moved[0], 0, atol=0.01)
-    shift = np.rint(-moved[0]).astype(int)
-    np.testing.assert_allclose(-moved[0], shift, atol=0.01)
-    shown = cv2.imdecode(np.frombuffer(large.image, np.uint8), 1)[..., ::-1]
+    displacement = large.keypoints[MPII_ROWS, :2] - truth
+    np.testing.assert_allclose(displacement - displacement[0], 0, atol=0.01)
+    shift = np.rint(-displacement[0]).astype(int)
+    np.testing.assert_allclose(-displacement[0], shift, atol=0.01)
+    image = cv2.imdecode(np.frombuffer(large.image, np.uint8), 1)[..., ::-1]
     same = scenes[1].image[shift[1] :, shift[0] :]
     same = same[: large.height, : large.width]
-    assert np.abs(shown.astype(int) - same).mean() < 8
+    assert np.abs(image.astype(int) - same).mean() < 8
 
 
 def test_box_of_hmr_is_the_extent_of_its_14_joints(root, scenes, monkeypatch):
@@ -88,23 +88,23 @@ def test_box_of_hmr_is_the_extent_of_its_14_joints(root, scenes, monkeypatch):
 
 
 def test_box_of_spin_follows_the_scale(root, scenes, monkeypatch):
-    found = read_all(root, monkeypatch, rules="spin")
-    assert len(found) == 4
-    assert all(isinstance(each, schema.Example) for each in found)
+    people = read_all(root, monkeypatch, rules="spin")
+    assert len(people) == 4
+    assert all(isinstance(person, schema.Example) for person in people)
     x, y, w, h = scenes[0].people[0].box
-    middle = found[0].box[:2] + found[0].box[2:] / 2
+    middle = people[0].box[:2] + people[0].box[2:] / 2
     expected = x + w / 2, y + h / 2 + 15 * h / 200
     np.testing.assert_allclose(middle, expected, atol=0.01)
-    np.testing.assert_allclose(found[0].box[2:] * 1.2, 1.25 * h, rtol=1e-5)
+    np.testing.assert_allclose(people[0].box[2:] * 1.2, 1.25 * h, rtol=1e-5)
 
 
-def without(*names):
+def hide_joints(*names):
     """A person without some joints; without a list of them if all go."""
 
     def change(rect):
         points = rect["annopoints"]["point"]
-        kept = [p for p in points[0] if raw.MPII16[p["id"]] not in names]
-        rows = [{k: p[k] for k in p.dtype.names} for p in kept]
+        visible = [p for p in points[0] if raw.MPII16[p["id"]] not in names]
+        rows = [{k: p[k] for k in p.dtype.names} for p in visible]
         rect["annopoints"] = {"point": mpii_files.structs(rows)}
 
     return change
@@ -124,19 +124,19 @@ HEAD = "head_top"
             "hmr",
             "no joints",
         ),
-        (without(*raw.MPII16[1:]), "hmr", "fewer than 2 joints"),
+        (hide_joints(*raw.MPII16[1:]), "hmr", "fewer than 2 joints"),
         # HMR does not know the pelvis.
         (
-            without(*{*raw.MPII16} - {"pelvis", "left_ankle"}),
+            hide_joints(*{*raw.MPII16} - {"pelvis", "left_ankle"}),
             "hmr",
             "fewer than 2 joints",
         ),
         (
-            without(*ANKLES, *HIPS),
+            hide_joints(*ANKLES, *HIPS),
             "hmr",
             "too close: no ankle and no torso",
         ),
-        (without("spine", "pelvis"), "spin", "not all 16 joints"),
+        (hide_joints("spine", "pelvis"), "spin", "not all 16 joints"),
         (
             lambda rect: rect.update(objpos=mpii_files.EMPTY),
             "spin",
@@ -150,23 +150,23 @@ def test_who_is_left_out_and_why(
 ):
     mpii_files.write(tmp_path, scenes[:1], lambda rects: change(rects[0][0]))
     mpii_files.write_json(tmp_path, [], "valid")
-    (found,) = read_all(tmp_path, monkeypatch, rules=rules)
-    assert found == writing.Skipped("000000001-1", cause)
+    (person,) = read_all(tmp_path, monkeypatch, rules=rules)
+    assert person == writing.Skipped("000000001-1", cause)
 
 
 @pytest.mark.parametrize(
-    ("gone", "pair", "px"),
+    ("hidden_joints", "pair", "px"),
     [
         (ANKLES, (HEAD, HIPS), 75),
         ((*ANKLES, HEAD), (None, HIPS), 56),
     ],
 )
 def test_people_cut_off_are_judged_by_the_torso(
-    scenes, tmp_path, monkeypatch, gone, pair, px
+    scenes, tmp_path, monkeypatch, hidden_joints, pair, px
 ):
-    change = without(*gone)
+    change = hide_joints(*hidden_joints)
     mpii_files.write(tmp_path, scenes[:1], lambda rects: change(rects[0][0]))
-    (found,) = read_all(tmp_path, monkeypatch)
+    (person,) = read_all(tmp_path, monkeypatch)
     at = scenes[0].people[0].keypoints
     tops = [pair[0] or hip.replace("hip", "shoulder") for hip in HIPS]
     lengths = [
@@ -174,25 +174,27 @@ def test_people_cut_off_are_judged_by_the_torso(
         for top, hip in zip(tops, HIPS, strict=True)
     ]
     np.testing.assert_allclose(
-        found.box[2:], np.mean(lengths) * 150 / px, rtol=1e-5
+        person.box[2:], np.mean(lengths) * 150 / px, rtol=1e-5
     )
 
 
 def test_json_is_read(scenes, tmp_path, monkeypatch):
     root = mpii_files.write_json(tmp_path, scenes, "valid")
     options = {"labels": "json", "split": "valid"}
-    found = read_all(root, monkeypatch, **options)
-    assert [each.example_id for each in found] == [
+    people = read_all(root, monkeypatch, **options)
+    assert [person.example_id for person in people] == [
         "000000001-1",
         "000000002-1",
         "000000003-1",
         "000000003-2",
     ]
-    kept = [index for index in CHOSEN if index != WRIST]
+    labelled_rows = [index for index in MPII_ROWS if index != WRIST]
     names = [name for name in raw.MPII16 if name != "left_wrist"]
     truth = scenes[2].people[1].points(names)
-    np.testing.assert_allclose(found[3].keypoints[kept, :2], truth, atol=0.01)
-    assert not found[3].keypoints[WRIST].any()
+    np.testing.assert_allclose(
+        people[3].keypoints[labelled_rows, :2], truth, atol=0.01
+    )
+    assert not people[3].keypoints[WRIST].any()
 
 
 ODD_ENTRIES = {
@@ -247,17 +249,19 @@ def test_damaged_and_missing_files_are_named(scenes, tmp_path):
     options = mpii.Options(tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"u12_1.mat .*Request it from"):
         mpii.run(options)
-    whole = mpii_files.write(tmp_path / "whole", scenes[:1]) / mpii_files.MAT
+    intact_path = (
+        mpii_files.write(tmp_path / "whole", scenes[:1]) / mpii_files.MAT
+    )
     path = tmp_path / mpii_files.MAT
     path.parent.mkdir()
     for size in (0, 200, 3000):
-        path.write_bytes(whole.read_bytes()[:size])
+        path.write_bytes(intact_path.read_bytes()[:size])
         with pytest.raises(ValueError, match=r"u12_1.mat .*Fetch it again"):
             mpii.run(options)
     mpii_files.scipy.io.savemat(path, {"RELEASE": {"annolist": 3}})
     with pytest.raises(ValueError, match=r"u12_1.mat has not the layout"):
         mpii.run(options)
-    path.write_bytes(whole.read_bytes())
+    path.write_bytes(intact_path.read_bytes())
     with pytest.raises(FileNotFoundError, match=r"mpii_human_pose_v1.tar.gz"):
         mpii.run(options)
     with pytest.raises(FileNotFoundError, match=r"annot/valid.json"):
@@ -277,17 +281,20 @@ def test_by_spins_rules_nobody_trains_who_is_measured(
     listed = json.loads(path.read_text())
     listed[3]["center"][0] += 0.3  # the lists round differently
     path.write_text(json.dumps([listed[0], listed[3]]))
-    found = read_all(tmp_path, monkeypatch, rules="spin", split=split)
-    assert [each.example_id for each in found] == [
+    people = read_all(tmp_path, monkeypatch, rules="spin", split=split)
+    assert [person.example_id for person in people] == [
         *("000000001-1", "000000002-1", "000000003-1", "000000003-2")
     ]
-    causes = [getattr(each, "cause", "") for each in found]
+    causes = [getattr(person, "cause", "") for person in people]
     assert causes == [MEASURED, "", "", MEASURED]
     by_hmr = read_all(tmp_path, monkeypatch, split=split)
-    assert MEASURED not in [getattr(each, "cause", "") for each in by_hmr]
+    assert MEASURED not in [getattr(person, "cause", "") for person in by_hmr]
     valid = read_all(tmp_path, monkeypatch, rules="spin", split="valid")
-    assert [each.example_id for each in valid] == ["000000001-1", "000000003-2"]
-    assert all(isinstance(each, schema.Example) for each in valid)
+    assert [person.example_id for person in valid] == [
+        "000000001-1",
+        "000000003-2",
+    ]
+    assert all(isinstance(person, schema.Example) for person in valid)
 
 
 def test_the_list_of_who_is_measured_must_be_there(
@@ -300,8 +307,8 @@ def test_the_list_of_who_is_measured_must_be_there(
         with pytest.raises(FileNotFoundError, match=r"annot/valid\.json"):
             read_all(tmp_path, monkeypatch, rules="spin", **labels)
     mpii_files.write_json(tmp_path, scenes, "train")
-    found = read_all(tmp_path, monkeypatch, rules="spin", labels="json")
-    assert {each.cause for each in found} == {"not all 16 joints"}
+    people = read_all(tmp_path, monkeypatch, rules="spin", labels="json")
+    assert {person.cause for person in people} == {"not all 16 joints"}
 
 
 def test_json_of_both_splits_leaves_the_measured_out(
@@ -309,10 +316,10 @@ def test_json_of_both_splits_leaves_the_measured_out(
 ):
     mpii_files.write_json(tmp_path, scenes, "trainval")
     mpii_files.write_json(tmp_path, scenes[:1], "valid")
-    found = read_all(
+    people = read_all(
         tmp_path, monkeypatch, rules="spin", labels="json", split="trainval"
     )
-    causes = [each.cause for each in found]
+    causes = [person.cause for person in people]
     assert causes == [MEASURED, *3 * ["not all 16 joints"]]
 
 

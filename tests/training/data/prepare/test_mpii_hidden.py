@@ -28,12 +28,12 @@ LARGE_PX = 3.0
 
 @pytest.fixture(scope="module")
 def scenes():
-    made = zip((8, 9, 14), (1, 1, 2), SIZES, strict=True)
-    return [people.scene(n, count, size) for n, count, size in made]
+    numbers = zip((8, 9, 14), (1, 1, 2), SIZES, strict=True)
+    return [people.scene(n, count, size) for n, count, size in numbers]
 
 
 @pytest.fixture(scope="module")
-def found(scenes, tmp_path_factory):
+def records(scenes, tmp_path_factory):
     root = tmp_path_factory.mktemp("mpii")
     mpii_files.write(root, scenes)
     # The list leaves out the first picture and turns the last one's people.
@@ -41,49 +41,49 @@ def found(scenes, tmp_path_factory):
     path = root / "annot/valid.json"
     path.write_text(json.dumps(json.loads(path.read_text())[:0:-1]))
     options = mpii.Options(root, root / "out", split="valid", rules="everyone")
-    return [each for task in tasks(options) for each in mpii.read(task)]
+    return [person for task in tasks(options) for person in mpii.read(task)]
 
 
 def tasks(options):
-    given = []
+    all_tasks = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "write", lambda n, o, t, r: given.extend(t))
+        patch.setattr(writing, "write", lambda n, o, t, r: all_tasks.extend(t))
         mpii.run(options)
-    return given
+    return all_tasks
 
 
-def test_the_list_says_who_is_in_valid(found):
-    names = [each.example_id for each in found]
+def test_the_list_says_who_is_in_valid(records):
+    names = [person.example_id for person in records]
     assert names == ["000000003-2", "000000003-1", "000000002-1"]
 
 
-def test_hidden_joints_are_named_and_stay_labels(found):
-    for each, hidden in zip(found, HIDDEN, strict=True):
-        facts = json.loads(each.facts)
+def test_hidden_joints_are_named_and_stay_labels(records):
+    for person, hidden in zip(records, HIDDEN, strict=True):
+        facts = json.loads(person.facts)
         assert set(facts["hidden"]) == hidden
-        assert each.keypoints[:, 2].sum() == 16
+        assert person.keypoints[:, 2].sum() == 16
         # The head's box of the fixture is 20 px wide and high.
         assert facts["head_px"] == pytest.approx(0.6 * 20 * 2**0.5)
-    assert json.loads(found[0].facts)["shrunk"] == 1
+    assert json.loads(records[0].facts)["shrunk"] == 1
 
 
-def test_records_without_facts_are_what_they_were(found):
+def test_records_without_facts_are_what_they_were(records):
     old = record_samples.example(0)
     assert b"facts" not in schema.encode(old)
     assert schema.decode(schema.encode(old)).facts == ""
-    again = schema.decode(schema.encode(found[0]))
-    assert again.facts == found[0].facts != ""
-    batch = parsing.parse([schema.encode(old), schema.encode(found[0])])
-    assert batch["facts"].numpy().tolist() == [b"", again.facts.encode()]
+    decoded = schema.decode(schema.encode(records[0]))
+    assert decoded.facts == records[0].facts != ""
+    batch = parsing.parse([schema.encode(old), schema.encode(records[0])])
+    assert batch["facts"].numpy().tolist() == [b"", decoded.facts.encode()]
 
 
 @pytest.fixture(scope="module")
-def batch(found, tmp_path_factory):
+def batch(records, tmp_path_factory):
     """A picture, one that is cut, and that as if it had been shrunk."""
     folder = tmp_path_factory.mktemp("records")
     writer = records_folder.Writer(folder, "valid")
-    for each in (found[0], found[2], smaller_copy(found[2])):
-        writer.write(each)
+    for example in (records[0], records[2], smaller_copy(records[2])):
+        writer.write(example)
     writer.finish()
     (tensors,) = batches.eval_dataset(
         config.Source(str(folder), split="valid"), 8, 64
@@ -124,14 +124,14 @@ def test_pixels_are_those_of_the_publishers_picture(batch):
     details = measured.details()
     assert details["hidden_joints"] == sum(counts)
     assert details["people_with_hidden_joints"] == 3
-    far = scores()
-    far.add(batch, answer(batch, 9.0, units))
-    assert far.summary()["pck"] == 0
-    assert_close("recorded_px", far.ranking()[1], [9.0] * 3)
+    far_scores = scores()
+    far_scores.add(batch, answer(batch, 9.0, units))
+    assert far_scores.summary()["pck"] == 0
+    assert_close("recorded_px", far_scores.ranking()[1], [9.0] * 3)
     third = scores()
-    moved = answer(batch, 5.0, units)
-    moved.keypoints[0, :, 1] += 9 / units[0]
-    third.add(batch, moved)
+    moved_answer = answer(batch, 5.0, units)
+    moved_answer.keypoints[0, :, 1] += 9 / units[0]
+    third.add(batch, moved_answer)
     expected = counts[0] * np.hypot(5, 9) + 5 * sum(counts[1:])
     assert_close(
         "recorded_px", third.summary()["mpjpe_px"], expected / sum(counts)
@@ -167,15 +167,15 @@ def test_what_is_missing_is_named(batch):
         empty.add(batch, protocol.Predictions())
     no_head = json.dumps({"hidden": ["neck"], "head_px": 0.0, "shrunk": 1})
     facts = np.array([no_head.encode(), b"", b""], object)
-    seen = batch["keypoints"].copy()
+    keypoints = batch["keypoints"].copy()
     measured = scores()
     measured.add(batch | {"facts": facts}, answer(batch, 1.0, units_of(batch)))
     assert "pck" not in measured.summary()
     assert measured.details()["without_a_head_box"] == 1
-    seen[0, joints.KEYPOINTS.index("neck")] = 0
+    keypoints[0, joints.KEYPOINTS.index("neck")] = 0
     outside = scores()
-    found = answer(batch, 1.0, units_of(batch))
-    outside.add(batch | {"facts": facts, "keypoints": seen}, found)
+    predictions = answer(batch, 1.0, units_of(batch))
+    outside.add(batch | {"facts": facts, "keypoints": keypoints}, predictions)
     assert outside.details()["outside_the_picture"] == 1
 
 
@@ -194,7 +194,7 @@ def test_the_box_is_that_of_the_annotated_joints(batch):
     points[..., :2] = np.where(
         annotated[..., None], 0.7 + 0.1 * points[..., :2], 0.0
     )
-    moved = batch | {"keypoints": points}
+    moved_batch = batch | {"keypoints": points}
     sides = np.array(
         [
             np.ptp(person[rows, :2], axis=0).max()
@@ -205,6 +205,7 @@ def test_the_box_is_that_of_the_annotated_joints(batch):
     for share, expected in ((0.19, 100), (0.21, 0)):
         measured = scores()
         measured.add(
-            moved, answer(moved, share * sides[:, None] * units[:, None], units)
+            moved_batch,
+            answer(moved_batch, share * sides[:, None] * units[:, None], units),
         )
         assert measured.summary()["pck02_box"] == expected

@@ -38,16 +38,16 @@ def task(path, root, kind, rest=None, step=None):
 
 def untwisted(rotvecs, rest):
     """Without the wrists' rotation about the hand, which is not told."""
-    found = rotvecs.copy()
+    untwisted_rotvecs = rotvecs.copy()
     for side in ("left", "right"):
         wrist = joints.SMPL24.index(f"{side}_wrist")
         hand = joints.SMPL24.index(f"{side}_hand")
         start = rest[hand] - rest[wrist]
         end = Rotation.from_rotvec(rotvecs[:, wrist]).apply(start)
-        for row, each in enumerate(end):
-            turn = poses_files._between(start, each)
-            found[row, wrist] = turn.as_rotvec()
-    return found
+        for row, end_point in enumerate(end):
+            turn = poses_files._between(start, end_point)
+            untwisted_rotvecs[row, wrist] = turn.as_rotvec()
+    return untwisted_rotvecs
 
 
 def test_motion_of_the_cmu_becomes_poses(tmp_path, bodies, rest):
@@ -56,18 +56,22 @@ def test_motion_of_the_cmu_becomes_poses(tmp_path, bodies, rest):
     (tmp_path / "07/0.asf").write_text("nothing")
     path = tmp_path / "07/07_01.amc"
     poses_files.write_amc(path, bodies[0], rest)
-    found = poses.read(task(path, tmp_path, "cmu", rest))
-    assert not found.cause
+    motion = poses.read(task(path, tmp_path, "cmu", rest))
+    assert not motion.cause
     expected = untwisted(bodies[0], rest)
-    seen = Rotation.from_rotvec(found.pose.reshape(-1, 3).astype(np.float64))
-    away = seen.inv() * Rotation.from_rotvec(expected.reshape(-1, 3))
-    assert away.magnitude().max() < 1e-5
-    assert not found.pose.reshape(6, 24, 3)[
+    rotations_read = Rotation.from_rotvec(
+        motion.pose.reshape(-1, 3).astype(np.float64)
+    )
+    difference = rotations_read.inv() * Rotation.from_rotvec(
+        expected.reshape(-1, 3)
+    )
+    assert difference.magnitude().max() < 1e-5
+    assert not motion.pose.reshape(6, 24, 3)[
         :, list(joints.select(STRAIGHT, joints.SMPL24))
     ].any()
-    np.testing.assert_array_equal(found.betas[0], found.betas[5])
-    again = poses.read(task(path, tmp_path, "cmu", rest, step=24))
-    np.testing.assert_array_equal(again.pose, found.pose[::2])
+    np.testing.assert_array_equal(motion.betas[0], motion.betas[5])
+    every_second = poses.read(task(path, tmp_path, "cmu", rest, step=24))
+    np.testing.assert_array_equal(every_second.pose, motion.pose[::2])
 
 
 @pytest.mark.parametrize("rate", [60, 100, 120, 9])
@@ -75,11 +79,11 @@ def test_poses_of_amass(tmp_path, bodies, rate):
     rotvecs, betas = bodies
     path = tmp_path / "CMU/01/01_01_poses.npz"
     poses_files.write_amass(path, rotvecs, betas[0], rate)
-    found = poses.read(task(path, tmp_path, "amass"))
+    motion = poses.read(task(path, tmp_path, "amass"))
     expected = rotvecs.reshape(6, 72)
-    np.testing.assert_allclose(found.pose, expected, atol=1e-6)
-    np.testing.assert_allclose(found.betas, np.tile(betas[0], (6, 1)))
-    assert found.gender == "female"
+    np.testing.assert_allclose(motion.pose, expected, atol=1e-6)
+    np.testing.assert_allclose(motion.betas, np.tile(betas[0], (6, 1)))
+    assert motion.gender == "female"
 
 
 def test_newer_poses_of_amass(tmp_path, bodies):
@@ -94,9 +98,9 @@ def test_newer_poses_of_amass(tmp_path, bodies):
         gender=np.array(b"male"),
         mocap_frame_rate=np.array(10.0),
     )
-    found = poses.read(task(path, tmp_path, "amass"))
-    np.testing.assert_allclose(found.pose, flat, atol=1e-6)
-    assert found.gender == "male"
+    motion = poses.read(task(path, tmp_path, "amass"))
+    np.testing.assert_allclose(motion.pose, flat, atol=1e-6)
+    assert motion.gender == "male"
 
 
 def newer(bodies, **changes):
@@ -182,13 +186,13 @@ def test_poses_of_mosh(tmp_path, bodies, key):
     rotvecs, betas = bodies
     path = tmp_path / "neutrSMPL_H3.6/S1/Walking.pkl"
     poses_files.write_mosh(path, rotvecs, betas[0], key)
-    found = poses.read(task(path, tmp_path, "mosh"))
-    np.testing.assert_allclose(found.pose, rotvecs.reshape(6, 72), atol=1e-6)
-    np.testing.assert_allclose(found.betas[3], betas[0])
+    motion = poses.read(task(path, tmp_path, "mosh"))
+    np.testing.assert_allclose(motion.pose, rotvecs.reshape(6, 72), atol=1e-6)
+    np.testing.assert_allclose(motion.betas[3], betas[0])
     tested = tmp_path / "neutrSMPL_H3.6/S11/Walking.pkl"
     poses_files.write_mosh(tested, rotvecs, betas[0], key)
-    found = poses.read(task(tested, tmp_path, "mosh"))
-    assert found.cause == "a subject of Human3.6M's test"
+    motion = poses.read(task(tested, tmp_path, "mosh"))
+    assert motion.cause == "a subject of Human3.6M's test"
 
 
 def options(root, out, kind, **changes):
@@ -204,10 +208,10 @@ def test_a_collection_becomes_a_prior(tmp_path, bodies):
     np.savez(root / "a/shape.npz", betas=betas[0], gender="female")
     (root / "a/broken_poses.npz").write_bytes(path.read_bytes()[:3000])
     poses.run(options(root, out, "amass"))
-    found = mocap.read(out)
-    assert found.topology == "smpl"
+    prior = mocap.read(out)
+    assert prior.topology == "smpl"
     expected = np.tile(rotvecs[:3].reshape(3, 72), (2, 1))
-    np.testing.assert_allclose(found.pose, expected, atol=1e-6)
+    np.testing.assert_allclose(prior.pose, expected, atol=1e-6)
     report = json.loads((out / poses.REPORT).read_text())
     assert report["genders"] == {"female": 3, "male": 3}
     assert report["skipped"] == {
@@ -285,11 +289,11 @@ def test_damaged_motion_is_counted(tmp_path, bodies, rest, file, old, new):
     assert not poses.read(task(path, tmp_path, "cmu", rest)).cause
     damaged = tmp_path / file
     damaged.write_text(replaced(damaged.read_text(), old, new))
-    found = poses.read(task(path, tmp_path, "cmu", rest))
-    assert found.cause == "the file is damaged"
+    motion = poses.read(task(path, tmp_path, "cmu", rest))
+    assert motion.cause == "the file is damaged"
     (tmp_path / "01.asf").unlink()
-    found = poses.read(task(path, tmp_path, "cmu", rest))
-    assert found.cause == "no skeleton (.asf) lies beside it"
+    motion = poses.read(task(path, tmp_path, "cmu", rest))
+    assert motion.cause == "no skeleton (.asf) lies beside it"
 
 
 def test_what_is_missing_is_named(tmp_path):

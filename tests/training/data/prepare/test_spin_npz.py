@@ -37,15 +37,15 @@ def scenes():
 
 
 def read_all(root, monkeypatch):
-    found = []
+    people = []
 
     def write(name, options, tasks, read):
-        found.extend(each for task in tasks for each in read(task))
+        people.extend(person for task in tasks for person in read(task))
 
     monkeypatch.setattr(writing, "write", write)
     npz = root / "some_train.npz"
     reader.run(reader.Options(root=root, out=root / "out", npz=npz))
-    return found
+    return people
 
 
 @pytest.mark.parametrize("h36m", [False, True])
@@ -53,20 +53,20 @@ def test_labels_are_the_truth(scenes, tmp_path, monkeypatch, h36m):
     spin_npz_files.write(
         tmp_path, scenes, **spin_npz_files.arrays(scenes, h36m)
     )
-    found = read_all(tmp_path, monkeypatch)
-    kept = (set(reader.JOINTS24) & set(joints.KEYPOINTS)) - set(
+    examples = read_all(tmp_path, monkeypatch)
+    stored_names = (set(reader.JOINTS24) & set(joints.KEYPOINTS)) - set(
         spin_npz_files.ABSENT
     )
-    assert "head_top" in kept
-    for example, scene in zip(found, scenes, strict=True):
+    assert "head_top" in stored_names
+    for example, scene in zip(examples, scenes, strict=True):
         (person,) = scene.people
         for row, name in enumerate(joints.KEYPOINTS):
             for points, truth in (
                 (example.keypoints, person.keypoints),
                 (example.joints3d, person.joints3d),
             ):
-                assert points[row, -1] == (name in kept), name
-                if name in kept:
+                assert points[row, -1] == (name in stored_names), name
+                if name in stored_names:
                     np.testing.assert_allclose(
                         points[row, :-1], truth[name], atol=1e-5, rtol=1e-6
                     )
@@ -75,21 +75,21 @@ def test_labels_are_the_truth(scenes, tmp_path, monkeypatch, h36m):
         middle = person.box[:2] + person.box[2:] / 2
         np.testing.assert_allclose((x + w / 2, y + h / 2), middle, rtol=1e-5)
         np.testing.assert_allclose((w, h), max(person.box[2:]), rtol=1e-5)
-    assert [each.has("pose") for each in found] == [True, False, True]
+    assert [example.has("pose") for example in examples] == [True, False, True]
     truth = scenes[2].people[0]
-    np.testing.assert_allclose(found[2].pose, truth.pose.ravel(), atol=1e-6)
-    np.testing.assert_allclose(found[2].betas, truth.betas, atol=1e-6)
-    assert found[2].topology == "smpl"
+    np.testing.assert_allclose(examples[2].pose, truth.pose.ravel(), atol=1e-6)
+    np.testing.assert_allclose(examples[2].betas, truth.betas, atol=1e-6)
+    assert examples[2].topology == "smpl"
 
 
 def test_openposes_detections_are_stored(scenes, tmp_path, monkeypatch, rng):
-    seen = rng.uniform(5, 100, (3, 25, 3))
-    seen[..., 2] = rng.uniform(0.1, 1, (3, 25))
-    seen[0, 4], seen[0, 5, 0], seen[2] = [7, 8, 0], np.nan, 0
-    spin_npz_files.write(tmp_path, scenes, openpose=seen)
+    detections = rng.uniform(5, 100, (3, 25, 3))
+    detections[..., 2] = rng.uniform(0.1, 1, (3, 25))
+    detections[0, 4], detections[0, 5, 0], detections[2] = [7, 8, 0], np.nan, 0
+    spin_npz_files.write(tmp_path, scenes, openpose=detections)
     first, second, third = read_all(tmp_path, monkeypatch)
-    np.testing.assert_allclose(second.openpose, seen[1], rtol=1e-6)
-    expected = seen[0].copy()
+    np.testing.assert_allclose(second.openpose, detections[1], rtol=1e-6)
+    expected = detections[0].copy()
     expected[4:6] = 0
     np.testing.assert_allclose(first.openpose, expected, rtol=1e-6)
     assert third.openpose is None
@@ -106,11 +106,13 @@ def test_absent_arrays_are_absent_labels(scenes, tmp_path, monkeypatch):
 
 def test_pose_without_flags_counts(scenes, tmp_path, monkeypatch):
     spin_npz_files.write(tmp_path, scenes, has_smpl=None)
-    assert all(each.has("pose") for each in read_all(tmp_path, monkeypatch))
+    assert all(
+        example.has("pose") for example in read_all(tmp_path, monkeypatch)
+    )
 
 
 @pytest.mark.parametrize(
-    "given",
+    "texts",
     [
         ["m", "f", "n"],
         ["M", "F", ""],
@@ -119,17 +121,17 @@ def test_pose_without_flags_counts(scenes, tmp_path, monkeypatch):
     ],
 )
 def test_texts_may_be_bytes_and_genders_words(
-    scenes, tmp_path, monkeypatch, given
+    scenes, tmp_path, monkeypatch, texts
 ):
     stored = spin_npz_files.arrays(scenes)
     spin_npz_files.write(
         tmp_path,
         scenes,
-        gender=np.array(given),
+        gender=np.array(texts),
         extra_info=np.array({"nobody": "asks"}, object),
     )
     names = stored["imgname"].astype("S")
-    arrays = stored | {"gender": np.array(given), "imgname": names}
+    arrays = stored | {"gender": np.array(texts), "imgname": names}
     plain = read_all(tmp_path, monkeypatch)
     np.savez(tmp_path / "some_train.npz", **arrays)
     for people_read in (plain, read_all(tmp_path, monkeypatch)):
@@ -168,7 +170,7 @@ def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
     stored["center"][1] = 9000, 0
     spin_npz_files.write(tmp_path, scenes, **stored)
     (tmp_path / "images/im0002.jpg").unlink()
-    assert [each.cause for each in read_all(tmp_path, monkeypatch)] == [
+    assert [skipped.cause for skipped in read_all(tmp_path, monkeypatch)] == [
         "center or scale is not finite",
         "the box lies outside the picture",
         "the picture's file is missing",
@@ -176,7 +178,7 @@ def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"scale": None}, "has no scale"),
         ({"part": np.zeros((3, 24, 2))}, r"part is float64 .*\(3, 24, 3\)"),
@@ -184,9 +186,11 @@ def test_who_is_left_out_and_why(scenes, tmp_path, monkeypatch):
         ({"gender": np.array([{}] * 3)}, "is pickled"),
     ],
 )
-def test_damaged_files_are_named(scenes, tmp_path, monkeypatch, changes, told):
+def test_damaged_files_are_named(
+    scenes, tmp_path, monkeypatch, changes, message
+):
     path = spin_npz_files.write(tmp_path, scenes, **changes)
-    with pytest.raises(ValueError, match=rf"some_train.npz.*{told}"):
+    with pytest.raises(ValueError, match=rf"some_train.npz.*{message}"):
         read_all(tmp_path, monkeypatch)
     path.write_bytes(path.read_bytes()[:800])
     with pytest.raises(ValueError, match=r"some_train.npz could not be read"):

@@ -14,7 +14,7 @@ from training.data.prepare import up3d
 from training.data.readers import writing
 from training.data.records import records_folder, schema, shards
 
-CHOSEN = list(joints.select(joints.LSP14, joints.KEYPOINTS))
+LSP_ROWS = list(joints.select(joints.LSP14, joints.KEYPOINTS))
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def read_all(root, names=("00000", "00001")):
     return list(up3d.read(up3d.Task(root, list(names))))
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_labels_are_the_truth(scenes, tmp_path, turned):
-    up3d_files.write(tmp_path, scenes, turned)
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_labels_are_the_truth(scenes, tmp_path, is_rotated):
+    up3d_files.write(tmp_path, scenes, is_rotated)
     for example, scene in zip(read_all(tmp_path), scenes, strict=True):
         (person,) = scene.people
         for name, (x, y, flag) in zip(
@@ -47,7 +47,7 @@ def test_labels_are_the_truth(scenes, tmp_path, turned):
         assert wrong.magnitude() < 1e-6
         np.testing.assert_allclose(example.betas, person.betas, atol=1e-6)
         assert example.topology == "smpl"
-        if not turned:
+        if not is_rotated:
             np.testing.assert_allclose(
                 example.translation, person.translation, rtol=1e-6
             )
@@ -63,8 +63,8 @@ def test_the_camera_of_the_fit_becomes_that_of_the_photo(scenes, tmp_path):
     share = (fitted + 0.5) / (width, height)
     photo = share * (right - left, bottom - top) + (left, top) - 0.5
     camera = read_all(tmp_path)[0].intrinsics
-    seen = camera[:2] * point[:2] / point[2] + camera[2:]
-    np.testing.assert_allclose(seen, photo, atol=0.001)
+    projected = camera[:2] * point[:2] / point[2] + camera[2:]
+    np.testing.assert_allclose(projected, photo, atol=0.001)
 
 
 def test_two_rows_of_joints_have_no_flags(scenes, tmp_path):
@@ -75,7 +75,7 @@ def test_two_rows_of_joints_have_no_flags(scenes, tmp_path):
     np.save(path, points)
     example = read_all(tmp_path)[0]
     assert example.keypoints[:, 2].sum() == 13
-    assert example.keypoints[CHOSEN[3], 2] == 0
+    assert example.keypoints[LSP_ROWS[3], 2] == 0
 
 
 def test_the_box_is_of_the_joints_where_no_body_is_rendered(scenes, tmp_path):
@@ -127,23 +127,25 @@ def test_who_is_left_out_and_why(
     up3d_files.write(tmp_path, scenes)
     path = tmp_path / f"00000_{name}"
     path.unlink() if content is None else path.write_bytes(content)
-    found, other = read_all(tmp_path)
-    assert found == writing.Skipped("00000", cause)
-    assert isinstance(other, schema.Example)
+    skipped, example = read_all(tmp_path)
+    assert skipped == writing.Skipped("00000", cause)
+    assert isinstance(example, schema.Example)
     assert not (tmp_path / "harmed").exists()
 
 
 def test_lists_are_read(scenes, tmp_path, monkeypatch):
-    found = []
+    all_tasks = []
     monkeypatch.setattr(
-        writing, "write", lambda name, options, tasks, read: found.extend(tasks)
+        writing,
+        "write",
+        lambda name, options, tasks, read: all_tasks.extend(tasks),
     )
     options = up3d.Options(tmp_path, tmp_path / "out", split="val")
     with pytest.raises(FileNotFoundError, match=r"val.txt .*up-3d.zip"):
         up3d.run(options)
     up3d_files.write(tmp_path, scenes)
     up3d.run(options)
-    assert found == [up3d.Task(tmp_path, ["00000"])]
+    assert all_tasks == [up3d.Task(tmp_path, ["00000"])]
     (tmp_path / "val.txt").write_text("/../../secret_image.png\n")
     with pytest.raises(ValueError, match=r"val.txt does not list"):
         up3d.run(options)

@@ -47,38 +47,40 @@ def test_a_small_jpeg_is_stored_byte_for_byte(tmp_path):
     sample = record_samples.example(1)
     path = tmp_path / "a.jpg"
     path.write_bytes(sample.image)
-    kept = fields(sample.keypoints, sample.box, intrinsics=sample.intrinsics)
-    found = frames.example(path, **kept)
-    assert found.image == sample.image
-    assert (found.width, found.height) == (sample.width, sample.height)
-    np.testing.assert_array_equal(found.keypoints, sample.keypoints)
+    labels = fields(sample.keypoints, sample.box, intrinsics=sample.intrinsics)
+    example = frames.example(path, **labels)
+    assert example.image == sample.image
+    assert (example.width, example.height) == (sample.width, sample.height)
+    np.testing.assert_array_equal(example.keypoints, sample.keypoints)
 
 
 def test_a_large_picture_is_cut_and_its_labels_move_along(large, tmp_path):
     picture, parts, points, box = large
     camera = (900.0, 901.0, 700.0, 550.0)
     for source in (write(tmp_path / "a.jpg", picture), picture[..., ::-1]):
-        found = frames.example(
+        example = frames.example(
             source, parts, **fields(points, box, intrinsics=camera)
         )
         side = frames.ROOM * max(box[2:])
-        assert side <= found.width <= side + 2
-        view = crop.square_box((0, 0, found.width, found.height))
-        shown = pixels.decode_jpeg(found.image, (found.width, found.height))
-        shown = crop.crop_image(shown, view, 256)
-        seen = found.keypoints.copy()
-        seen[:, :2] = crop.pixels_to_ndc(seen[:, :2], view)
+        assert side <= example.width <= side + 2
+        view = crop.square_box((0, 0, example.width, example.height))
+        image = pixels.decode_jpeg(
+            example.image, (example.width, example.height)
+        )
+        image = crop.crop_image(image, view, 256)
+        keypoints = example.keypoints.copy()
+        keypoints[:, :2] = crop.pixels_to_ndc(keypoints[:, :2], view)
         radius = record_samples.RADIUS * 256 / view[2]
-        errors = record_samples.dot_errors(shown, seen, radius)
+        errors = record_samples.dot_errors(image, keypoints, radius)
         assert len(errors) == len(points) and errors.max() < 0.35  # of 256
         # The camera still sees the same rays.
         rays = (points[:, :2] - camera[2:]) / camera[:2]
-        focal, centre = found.intrinsics[:2], found.intrinsics[2:]
+        focal, centre = example.intrinsics[:2], example.intrinsics[2:]
         np.testing.assert_allclose(
-            found.keypoints[:, :2], rays * focal + centre, atol=0.001
+            example.keypoints[:, :2], rays * focal + centre, atol=0.001
         )
-        labels = cv2.imdecode(np.frombuffer(found.parts, np.uint8), -1)
-        column, row = np.rint(found.keypoints[:, :2]).astype(int).T
+        labels = cv2.imdecode(np.frombuffer(example.parts, np.uint8), -1)
+        column, row = np.rint(example.keypoints[:, :2]).astype(int).T
         colours = (
             record_samples.LEFT_PART,
             record_samples.RIGHT_PART,
@@ -92,18 +94,18 @@ def test_what_is_still_large_is_shrunk(large):
     picture, parts, points, box = large
     wide = np.array([300, 100, 800, 900.0])
     camera = (900.0, 901.0, 700.0, 550.0)
-    given = fields(points, wide, intrinsics=camera)
-    found = frames.example(picture[..., ::-1], parts, **given)
-    assert max(found.width, found.height) == frames.LARGEST_PX
+    labels = fields(points, wide, intrinsics=camera)
+    example = frames.example(picture[..., ::-1], parts, **labels)
+    assert max(example.width, example.height) == frames.LARGEST_PX
     rays = (points[:, :2] - camera[2:]) / camera[:2]
-    expected = rays * found.intrinsics[:2] + found.intrinsics[2:]
-    np.testing.assert_allclose(found.keypoints[:, :2], expected, atol=0.001)
-    shown = pixels.decode_jpeg(found.image, (found.width, found.height))
-    lit = shown.max(axis=-1) > 100
-    column, row = np.rint(found.keypoints[:, :2]).astype(int).T
+    expected = rays * example.intrinsics[:2] + example.intrinsics[2:]
+    np.testing.assert_allclose(example.keypoints[:, :2], expected, atol=0.001)
+    image = pixels.decode_jpeg(example.image, (example.width, example.height))
+    lit = image.max(axis=-1) > 100
+    column, row = np.rint(example.keypoints[:, :2]).astype(int).T
     assert lit[row, column].all() and lit.mean() < 0.05
-    corner = found.box[:2] - 0.5
-    ray = (corner - found.intrinsics[2:]) / found.intrinsics[:2]
+    corner = example.box[:2] - 0.5
+    ray = (corner - example.intrinsics[2:]) / example.intrinsics[:2]
     expected = (wide[:2] - 0.5 - camera[2:]) / camera[:2]
     np.testing.assert_allclose(ray, expected, atol=1e-5)
 
@@ -117,9 +119,9 @@ def test_a_cached_crop_keeps_dots_and_labels_in_their_places(large):
     )
     cached = frames.cached_crop(stored, 250)
     assert max(cached.width, cached.height) == 250
-    shown = pixels.decode_jpeg(cached.image, (cached.width, cached.height))
+    image = pixels.decode_jpeg(cached.image, (cached.width, cached.height))
     column, row = np.rint(cached.keypoints[:, :2]).astype(int).T
-    assert (shown.max(axis=-1)[row, column] > 100).all()
+    assert (image.max(axis=-1)[row, column] > 100).all()
     labels = cv2.imdecode(np.frombuffer(cached.parts, np.uint8), -1)
     colours = (
         record_samples.LEFT_PART,
@@ -172,20 +174,22 @@ def test_a_small_png_is_encoded_whole(tmp_path):
     image = pixels.decode_jpeg(sample.image, (sample.width, sample.height))
     path = tmp_path / "a.png"
     assert cv2.imwrite(str(path), image[..., ::-1])
-    found = frames.example(path, **fields(sample.keypoints, (50, 50, 20, 20)))
-    assert (found.width, found.height) == (sample.width, sample.height)
-    np.testing.assert_array_equal(found.keypoints, sample.keypoints)
-    again = pixels.decode_jpeg(found.image, (sample.width, sample.height))
-    assert np.abs(again.astype(int) - image).mean() < 4  # small saturated dots
+    example = frames.example(path, **fields(sample.keypoints, (50, 50, 20, 20)))
+    assert (example.width, example.height) == (sample.width, sample.height)
+    np.testing.assert_array_equal(example.keypoints, sample.keypoints)
+    decoded = pixels.decode_jpeg(example.image, (sample.width, sample.height))
+    assert (
+        np.abs(decoded.astype(int) - image).mean() < 4
+    )  # small saturated dots
 
 
 def test_keypoints_outside_are_invisible(large):
     picture, _, points, box = large
-    moved = points.copy()
-    moved[3, 0], moved[4, 1] = -0.6, SIZE[1] - 0.4
-    moved[5, 0] = -0.4
-    found = frames.example(picture, **fields(moved, box))
-    assert found.keypoints[3:6, 2].tolist() == [0, 0, 1]
+    moved_points = points.copy()
+    moved_points[3, 0], moved_points[4, 1] = -0.6, SIZE[1] - 0.4
+    moved_points[5, 0] = -0.4
+    example = frames.example(picture, **fields(moved_points, box))
+    assert example.keypoints[3:6, 2].tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -207,8 +211,8 @@ def test_who_cannot_be_stored_is_left_out(tmp_path, name, content, box, cause):
         source.write_bytes(content)
     if name == "good":
         source.write_bytes(record_samples.example(1).image)
-    found = frames.example(source, **fields(None, box))
-    assert found == writing.Skipped("id", cause)
+    skipped = frames.example(source, **fields(None, box))
+    assert skipped == writing.Skipped("id", cause)
 
 
 def test_names_that_lead_to_no_file_are_left_out(tmp_path):
@@ -225,14 +229,14 @@ def test_a_large_jpeg_that_is_cut_short_is_left_out(large, tmp_path):
     picture, _, points, box = large
     path = tmp_path / "a.jpg"
     path.write_bytes(record_samples.jpeg(picture)[:-100])
-    found = frames.example(path, **fields(points, box))
-    assert found == writing.Skipped("id", "JPEG is cut short")
+    skipped = frames.example(path, **fields(points, box))
+    assert skipped == writing.Skipped("id", "JPEG is cut short")
 
 
 @pytest.mark.parametrize("size", [(96, 128), (900, 700)])
 def test_whole_jpegs_of_phones_are_stored(tmp_path, size):
-    whole = photos.whole_jpegs(photos.image(*size))
-    for number, content in enumerate(whole.values()):
+    jpegs = photos.whole_jpegs(photos.image(*size))
+    for number, content in enumerate(jpegs.values()):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(content)
         person = frames.example(path, **fields(None, (10, 10, 50, 80)))
@@ -241,8 +245,8 @@ def test_whole_jpegs_of_phones_are_stored(tmp_path, size):
         if max(size) <= frames.LARGEST_PX:
             assert person.image == content
         shape = person.width, person.height
-        shown = pixels.decode_jpeg(person.image, shape)
-        assert shown.shape == (*shape[::-1], 3)
+        image = pixels.decode_jpeg(person.image, shape)
+        assert image.shape == (*shape[::-1], 3)
 
 
 @pytest.mark.parametrize("size", [(320, 400), (900, 700)])
@@ -292,9 +296,9 @@ def test_the_frames_asked_for_are_the_frames_given(tmp_path, ending, code):
     for frame in numbered(900):
         writer.write(frame)
     writer.release()
-    for asked in ([0, 5, 10], [7, 8], [400, 405, 899], [0, 650]):
-        found = frames.read_video(path, asked)
-        assert [shown_number(frame) for frame in found] == asked
+    for numbers in ([0, 5, 10], [7, 8], [400, 405, 899], [0, 650]):
+        film_frames = frames.read_video(path, numbers)
+        assert [shown_number(frame) for frame in film_frames] == numbers
     assert list(frames.read_video(path, [950, 960])) == [None, None]
     first, last = frames.read_video(path, [898, 900])
     assert shown_number(first) == 898 and last is None
@@ -310,6 +314,8 @@ def test_a_damaged_video_has_no_frames(tmp_path):
 
 def test_points_are_placed_by_name():
     names = ("left_knee", "tail", "nose")
-    found = frames.by_name(names, np.array([[1, 2], [3, 4], [5, 6]]), [1, 1, 0])
-    assert found[joints.KEYPOINTS.index("left_knee")].tolist() == [1, 2, 1]
-    assert found[:, 2].sum() == 1
+    keypoints = frames.by_name(
+        names, np.array([[1, 2], [3, 4], [5, 6]]), [1, 1, 0]
+    )
+    assert keypoints[joints.KEYPOINTS.index("left_knee")].tolist() == [1, 2, 1]
+    assert keypoints[:, 2].sum() == 1

@@ -15,19 +15,19 @@ SIZE = 128
 HALF = Rotation.from_rotvec([np.pi, 0, 0])
 
 
-def drawn(example):
+def panels_of(example):
     """The two panels."""
     panels = label_sheet.draw_labels(example, SIZE)
     return panels[:, :SIZE], panels[:, -SIZE:]
 
 
 def test_who_has_a_place_is_drawn_and_nobody_in_the_corner():
-    whole = record_samples.example(3, parts=None, joints3d=None, pose=None)
-    points = np.zeros_like(whole.keypoints)
+    example = record_samples.example(3, parts=None, joints3d=None, pose=None)
+    points = np.zeros_like(example.keypoints)
     hidden = joints.KEYPOINTS.index("left_wrist")
     points[hidden, :2] = 40, 90
-    left, right = drawn(dataclasses.replace(whole, keypoints=points))
-    none, _ = drawn(dataclasses.replace(whole, keypoints=None))
+    left, right = panels_of(dataclasses.replace(example, keypoints=points))
+    none, _ = panels_of(dataclasses.replace(example, keypoints=None))
     rows, columns = np.nonzero((left != none).any(axis=2))
     scale = SIZE / record_samples.WIDTH
     top = (record_samples.WIDTH - record_samples.HEIGHT) / 2
@@ -50,7 +50,7 @@ def test_a_pose_is_shown_as_its_joints_are():
             pose = np.array(person.pose)
             pose[0] = (turn * Rotation.from_rotvec(pose[0])).as_rotvec()
             posed = dataclasses.replace(whole, joints3d=None, pose=pose)
-            near.append(overlap(drawn(posed)[1], drawn(whole)[1]))
+            near.append(overlap(panels_of(posed)[1], panels_of(whole)[1]))
         assert near[0] > 0.85 > 0.6 > near[1]
 
 

@@ -53,7 +53,7 @@ def options(out, **changes):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     root = folder / "raw"
     return folder, writing.write(
@@ -61,8 +61,8 @@ def made(tmp_path_factory):
     )
 
 
-def test_people_are_stored_in_order_and_the_rest_counted(made):
-    folder, report = made
+def test_people_are_stored_in_order_and_the_rest_counted(finished):
+    folder, report = finished
     stored = shards.Records(folder, "train")
     ids = [schema.decode(stored.read(i)).example_id for i in range(len(stored))]
     left_out = {3, 8, 9, 10, 17}
@@ -80,39 +80,40 @@ def test_people_are_stored_in_order_and_the_rest_counted(made):
     assert sheet.std() > 20
 
 
-def test_a_stopped_run_goes_on_where_its_files_end(made, tmp_path):
-    folder, report = made
+def test_a_stopped_run_goes_on_where_its_files_end(finished, tmp_path):
+    folder, report = finished
     same = options(tmp_path, root=folder / "raw")
     with pytest.raises(RuntimeError, match="down"):
         writing.write("made-up", same, TASKS, stopping)
     first = tmp_path / "train-00000.tfrecord"
-    kept = first.stat().st_mtime_ns
-    again = writing.write("made-up", same, TASKS, read)
-    assert first.stat().st_mtime_ns == kept
+    written_ns = first.stat().st_mtime_ns
+    report_again = writing.write("made-up", same, TASKS, read)
+    assert first.stat().st_mtime_ns == written_ns
     for part in ("count", "shards", "skipped", "labels"):
-        assert again[part] == report[part], part
+        assert report_again[part] == report[part], part
     for path in sorted(folder.glob("train-*.tfrecord")):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_lost_file_of_a_stopped_run_is_made_again(made, tmp_path):
-    folder, report = made
+def test_a_lost_file_of_a_stopped_run_is_made_again(finished, tmp_path):
+    folder, report = finished
     same = options(tmp_path, root=folder / "raw")
     with pytest.raises(RuntimeError, match="down"):
         writing.write("made-up", same, TASKS, stopping)
     (tmp_path / "train-00001.tfrecord").unlink()
-    again = writing.write("made-up", same, TASKS, read)
+    report_again = writing.write("made-up", same, TASKS, read)
     for part in ("count", "shards", "skipped"):
-        assert again[part] == report[part], part
+        assert report_again[part] == report[part], part
 
 
-def test_a_killed_process_is_told_and_the_run_goes_on(made, tmp_path):
-    folder, report = made
+@pytest.mark.usefixtures("fresh_processes")
+def test_a_killed_process_is_told_and_the_run_goes_on(finished, tmp_path):
+    folder, report = finished
     same = options(tmp_path, root=folder / "raw")
     with pytest.raises(ValueError, match=r"was killed.*fewer --workers"):
         writing.write("made-up", same, TASKS, killed)
-    again = writing.write("made-up", same, TASKS, read)
-    assert again["shards"] == report["shards"]
+    report_again = writing.write("made-up", same, TASKS, read)
+    assert report_again["shards"] == report["shards"]
 
 
 def test_a_second_process_does_not_write_the_same_folder(tmp_path):
@@ -127,13 +128,13 @@ def test_a_second_process_does_not_write_the_same_folder(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def stopped(made, tmp_path_factory):
+def stopped(finished, tmp_path_factory):
     """A folder with the first whole files, and the options of its run."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(RuntimeError, match="down"):
         writing.write(
             "made-up",
-            options(folder, root=made[0] / "raw"),
+            options(folder, root=finished[0] / "raw"),
             TASKS,
             stopping,
         )
@@ -159,25 +160,29 @@ def move(stopped, folder):
         None,
     ],
 )
-def test_damaged_progress_starts_over(made, stopped, tmp_path, caplog, change):
-    folder, report = made
+def test_damaged_progress_starts_over(
+    finished, stopped, tmp_path, caplog, change
+):
+    folder, report = finished
     move(stopped, tmp_path)
     path = tmp_path / "train.progress.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps([] if change is None else content | change))
     same = options(tmp_path, root=folder / "raw")
     with caplog.at_level(logging.WARNING):
-        again = writing.write("made-up", same, TASKS, read)
+        report_again = writing.write("made-up", same, TASKS, read)
     assert f"{path} is damaged" in caplog.text
     for part in ("count", "shards", "skipped", "labels"):
-        assert again[part] == report[part], part
+        assert report_again[part] == report[part], part
 
 
-def test_progress_beyond_a_task_s_people_is_refused(made, stopped, tmp_path):
+def test_progress_beyond_a_task_s_people_is_refused(
+    finished, stopped, tmp_path
+):
     move(stopped, tmp_path)
     path = tmp_path / "train.progress.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"used": 9}))
-    same = options(tmp_path, root=made[0] / "raw")
+    same = options(tmp_path, root=finished[0] / "raw")
     with pytest.raises(ValueError, match=rf"{path} says that 9.*has 4"):
         writing.write("made-up", same, TASKS, read)
 
@@ -199,8 +204,8 @@ def test_numbers_below_one_are_refused(tmp_path, name):
     assert not out.exists()
 
 
-def test_finished_people_are_left_alone(made, capsys):
-    folder, _ = made
+def test_finished_people_are_left_alone(finished, capsys):
+    folder, _ = finished
     before = (folder / "report.json").stat().st_mtime_ns
     writing.write("made-up", options(folder, root=folder / "raw"), TASKS, read)
     assert (folder / "report.json").stat().st_mtime_ns == before
@@ -210,9 +215,9 @@ def test_finished_people_are_left_alone(made, capsys):
 def test_other_options_are_refused(tmp_path):
     with pytest.raises(RuntimeError, match="down"):
         writing.write("made-up", options(tmp_path), TASKS, stopping)
-    other = dataclasses.replace(options(tmp_path), shard_size=4)
+    other_options = dataclasses.replace(options(tmp_path), shard_size=4)
     with pytest.raises(ValueError, match="shard_size was 3, is 4"):
-        writing.write("made-up", other, TASKS, read)
+        writing.write("made-up", other_options, TASKS, read)
 
 
 def test_a_folder_without_people_is_an_error_that_another_root_mends(tmp_path):

@@ -38,10 +38,10 @@ def read_ids(folder, split="train", part=(0, 1)):
 
 def test_an_example_comes_back_unchanged():
     example = record_samples.example(3)
-    found = schema.decode(schema.encode(example))
+    decoded = schema.decode(schema.encode(example))
     for field in dataclasses.fields(example):
         expected = getattr(example, field.name)
-        actual = getattr(found, field.name)
+        actual = getattr(decoded, field.name)
         if isinstance(expected, np.ndarray):
             assert_close("stored_float32", actual, expected)
         else:
@@ -52,10 +52,10 @@ def test_labels_that_are_not_known_stay_unknown():
     absent = dict.fromkeys(("keypoints", "joints3d", "pose", "betas"))
     example = record_samples.example(0, parts=b"", intrinsics=None, **absent)
     serialized = schema.encode(example)
-    found = schema.decode(serialized)
-    assert found.keypoints is None and found.joints3d is None
-    assert found.pose is None and found.betas is None
-    assert found.intrinsics is None and not found.has("parts")
+    decoded = schema.decode(serialized)
+    assert decoded.keypoints is None and decoded.joints3d is None
+    assert decoded.pose is None and decoded.betas is None
+    assert decoded.intrinsics is None and not decoded.has("parts")
     parsed = parsing.parse([serialized])
     flags = {name: float(parsed[name][0]) for name in parsed if "has_" in name}
     assert flags == dict.fromkeys(flags, 0.0) and len(flags) == 5
@@ -252,10 +252,10 @@ def test_unpaired_poses_come_back(tmp_path, rng):
         "open-v1",
     )
     mocap.write(tmp_path, poses)
-    found = mocap.read(tmp_path)
-    assert_close("stored_float32", found.pose, poses.pose)
-    assert_close("stored_float32", found.betas, poses.betas)
-    assert found.topology == "open-v1" and found.gender is None
+    read_poses = mocap.read(tmp_path)
+    assert_close("stored_float32", read_poses.pose, poses.pose)
+    assert_close("stored_float32", read_poses.betas, poses.betas)
+    assert read_poses.topology == "open-v1" and read_poses.gender is None
     gender = np.float32([-1, 0, 1, 1])
     mocap.write(tmp_path, poses._replace(gender=gender))
     assert_close("stored_float32", mocap.read(tmp_path).gender, gender)
@@ -290,8 +290,10 @@ def test_threads_open_each_shard_once(tmp_path, monkeypatch):
         return [stored.read(number) for number in range(4)]
 
     with futures.ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(read, range(threads)))
+        records_of_threads = list(pool.map(read, range(threads)))
     assert sorted(opened) == [shard.path for shard in stored.shards]
-    assert all(each == found[0] for each in found)
-    ids = [schema.decode(record).example_id for record in found[0]]
+    assert all(
+        records == records_of_threads[0] for records in records_of_threads
+    )
+    ids = [schema.decode(record).example_id for record in records_of_threads[0]]
     assert ids == [f"id{number}" for number in range(4)]

@@ -37,9 +37,9 @@ def decode(data, flag):
 
 
 def project(example, points):
-    placed = points + example.translation
+    translated = points + example.translation
     fx, fy, cx, cy = example.intrinsics
-    return camera.project_perspective(placed, (fx, fy), (cx, cy))
+    return camera.project_perspective(translated, (fx, fy), (cx, cy))
 
 
 def posed(body, example):
@@ -56,16 +56,18 @@ def view_of(example):
 def test_skinner_equals_the_body(body_data, whole_body, rng):
     rotmats = random_rotmats(rng, 7, spread=0.8)
     betas = 2 * random_betas(rng, 7)
-    found = render.Skinner(body_data)(rotmats, betas)
+    skinned = render.Skinner(body_data)(rotmats, betas)
     expected = whole_body(rotmats, betas)
-    assert_close("body_metres", found.vertices, expected.vertices)
-    assert_close("body_metres", found.joints, expected.joints)
+    assert_close("body_metres", skinned.vertices, expected.vertices)
+    assert_close("body_metres", skinned.joints, expected.joints)
 
 
 def test_normals_for_light_are_nearly_those_of_the_mesh(body_data, rng):
     rotmats = random_rotmats(rng, 2, spread=0.3)
-    found = render.Skinner(body_data)(rotmats, np.zeros((2, 10)))
-    for vertices, normals in zip(found.vertices, found.normals, strict=True):
+    skinned = render.Skinner(body_data)(rotmats, np.zeros((2, 10)))
+    for vertices, normals in zip(
+        skinned.vertices, skinned.normals, strict=True
+    ):
         exact = rendering.vertex_normals(vertices, body_data.faces)
         cosine = np.sum(exact * normals, axis=1)
         cosine /= np.linalg.norm(normals, axis=1)
@@ -103,18 +105,18 @@ def test_parts_are_those_of_the_body(people, whole_body, body_data):
         )
         parts = decode(example.parts, cv2.IMREAD_UNCHANGED)
         assert parts.shape == (160, 160)
-        both = (parts > 0) & (expected > 0)
-        either = (parts > 0) | (expected > 0)
-        assert both.sum() / either.sum() > 0.93
+        intersection = (parts > 0) & (expected > 0)
+        union = (parts > 0) | (expected > 0)
+        assert intersection.sum() / union.sum() > 0.93
         # Where the two disagree is the border between parts.
-        assert (parts == expected)[both].mean() > 0.93
+        assert (parts == expected)[intersection].mean() > 0.93
 
 
 def test_person_is_drawn_where_the_parts_are_with_a_smooth_edge(body_data):
     vertices = body_data.v_template * [1, -1, -1] + [0, 0, 5]
     view, _ = render.square_view(vertices, 120, 1.5)
     grey = np.full((120, 120, 3), 100, np.uint8)
-    drawn = render.draw(
+    drawing = render.draw(
         grey,
         vertices,
         body_data.faces,
@@ -122,10 +124,10 @@ def test_person_is_drawn_where_the_parts_are_with_a_smooth_edge(body_data):
         np.full((len(vertices), 3), 0.9, np.float32),
         body_data.parts("part14")[0],
     )
-    changed = (drawn.image != grey).any(axis=2)
-    assert changed[drawn.parts > 0].all()
-    full = (drawn.image == int(0.9 * 255)).all(axis=2)
-    assert (drawn.parts[full] > 0).all()
+    changed = (drawing.image != grey).any(axis=2)
+    assert changed[drawing.parts > 0].all()
+    full = (drawing.image == int(0.9 * 255)).all(axis=2)
+    assert (drawing.parts[full] > 0).all()
     # Between them a rim of mixed pixels: antialiasing.
     rim = changed & ~full
     assert 0 < rim.sum() < changed.sum() / 2
@@ -169,12 +171,12 @@ def test_a_person_is_the_same_in_any_company(body_data):
     settings = synthetic.Settings(size=48)
     one = synthetic.People(9, settings=settings, data=body_data)
     in_order = list(one.examples(0, 40))
-    other = synthetic.People(9, settings=settings, data=body_data)
+    other_people = synthetic.People(9, settings=settings, data=body_data)
     for index in (37, 3, 3, 12):
-        again = other.example(index)
+        example = other_people.example(index)
         for field in dataclasses.fields(schema.Example):
             first = getattr(in_order[index], field.name)
-            second = getattr(again, field.name)
+            second = getattr(example, field.name)
             assert np.array_equal(first, second), field.name
 
 
@@ -185,7 +187,7 @@ def test_seeds_indices_and_splits_give_other_people(body_data):
         people = synthetic.People(seed, split, settings, body_data)
         return people.example(index)
 
-    drawn = [
+    examples = [
         first(0, "train"),
         first(0, "train", 1),
         first(0, "train", synthetic.BLOCK),
@@ -194,11 +196,13 @@ def test_seeds_indices_and_splits_give_other_people(body_data):
         first(0, "test"),
     ]
     for field in ("image", "parts", "example_id"):
-        assert len({getattr(example, field) for example in drawn}) == len(drawn)
+        assert len({getattr(example, field) for example in examples}) == len(
+            examples
+        )
     for field in ("pose", "betas", "translation"):
-        values = np.stack([getattr(example, field) for example in drawn])
+        values = np.stack([getattr(example, field) for example in examples])
         gaps = np.abs(values[:, None] - values[None]).max(axis=-1)
-        assert gaps[~np.eye(len(drawn), dtype=bool)].min() > 0.01, field
+        assert gaps[~np.eye(len(examples), dtype=bool)].min() > 0.01, field
 
 
 def test_no_seed_of_one_split_reaches_another():
@@ -241,11 +245,11 @@ def test_occluders_hide_keypoints_and_parts(body_data):
     free = synthetic.People(3, settings=bare, data=body_data)
     hidden, left = 0, []
     for index in range(32):
-        one, other = covered.example(index), free.example(index)
-        assert (other.keypoints[:, 2] == 1).all()
-        assert (one.keypoints[:, :2] == other.keypoints[:, :2]).all()
+        one, unoccluded = covered.example(index), free.example(index)
+        assert (unoccluded.keypoints[:, 2] == 1).all()
+        assert (one.keypoints[:, :2] == unoccluded.keypoints[:, :2]).all()
         hidden += int(np.sum(one.keypoints[:, 2] == 0))
-        before = decode(other.parts, cv2.IMREAD_UNCHANGED)
+        before = decode(unoccluded.parts, cv2.IMREAD_UNCHANGED)
         after = decode(one.parts, cv2.IMREAD_UNCHANGED)
         assert (after[after > 0] == before[after > 0]).all()
         left.append(np.count_nonzero(after) / np.count_nonzero(before))
@@ -260,8 +264,8 @@ def test_occluders_hide_keypoints_and_parts(body_data):
 
 def test_joints_outside_the_picture_are_not_visible():
     points = np.array([(3.0, 4.0), (-0.6, 4.0), (9.6, 4.0), (4.0, 10.2)])
-    found = synthetic.with_visibility(points, None, 10)
-    assert found[:, 2].tolist() == [1, 0, 0, 0]
+    keypoints = synthetic.with_visibility(points, None, 10)
+    assert keypoints[:, 2].tolist() == [1, 0, 0, 0]
 
 
 def test_clothes_skin_and_light_vary(body_data, rng):
@@ -299,10 +303,16 @@ def test_prior_poses_belong_to_nobody_in_a_picture(body_data):
     assert rotvecs.shape == (80, 24, 3)
     assert betas.shape == (80, 10)
     assert (rotvecs[:, 0] == 0).all()
-    again = unpaired.bodies(50, 51)
-    assert (again[0][0] == rotvecs[30]).all()
-    assert (again[1][0] == betas[30]).all()
-    assert again[2][0] == genders[30] and set(genders) == {"female", "male"}
+    bodies_again = unpaired.bodies(50, 51)
+    assert (bodies_again[0][0] == rotvecs[30]).all()
+    assert (bodies_again[1][0] == betas[30]).all()
+    assert bodies_again[2][0] == genders[30] and set(genders) == {
+        "female",
+        "male",
+    }
     paired = synthetic.People(0, "train", settings, body_data)
-    own, *_ = paired.bodies(20, 100)
-    assert np.abs(own[:, None] - rotvecs[None]).max(axis=(2, 3)).min() > 0.1
+    paired_rotvecs, *_ = paired.bodies(20, 100)
+    assert (
+        np.abs(paired_rotvecs[:, None] - rotvecs[None]).max(axis=(2, 3)).min()
+        > 0.1
+    )

@@ -37,30 +37,30 @@ def posed(rest, **degrees):
     for name, angle in degrees.items():
         angles[0, INDEX[name]] = angle
     matrices = kinematics.swing_twist_rotations(angles).as_matrix()
-    places = kinematics.forward(matrices.reshape(1, 24, 3, 3), rest)[1][0]
-    return dict(zip(joints.SMPL24, places, strict=True))
+    joints3d = kinematics.forward(matrices.reshape(1, 24, 3, 3), rest)[1][0]
+    return dict(zip(joints.SMPL24, joints3d, strict=True))
 
 
-def direction(places, start, end):
-    bone = places[end] - places[start]
+def direction(joints3d, start, end):
+    bone = joints3d[end] - joints3d[start]
     return bone / np.linalg.norm(bone)
 
 
 def test_forward_kinematics_equals_the_reference(body_data, rest, rng):
     rotmats = random_rotmats(rng, 3, spread=1.0).astype(np.float64)
-    _, places = kinematics.forward(rotmats, rest)
-    for one, matrices in zip(places, rotmats, strict=True):
+    _, joints3d = kinematics.forward(rotmats, rest)
+    for one, matrices in zip(joints3d, rotmats, strict=True):
         expected = pose_body(body_data, matrices, np.zeros(10)).skeleton
         assert_close("same_sum_metres", one, expected)
 
 
 def test_each_body_may_have_its_own_rest(rest, rng):
     rotmats = random_rotmats(rng, 2).astype(np.float64)
-    both = np.stack([rest, 1.1 * rest])
-    together = kinematics.forward(rotmats, both)[1]
+    rests = np.stack([rest, 1.1 * rest])
+    together = kinematics.forward(rotmats, rests)[1]
     for i in range(2):
-        alone = kinematics.forward(rotmats[i : i + 1], both[i])[1][0]
-        assert_close("exact", together[i], alone)
+        joints_of_one = kinematics.forward(rotmats[i : i + 1], rests[i])[1][0]
+        assert_close("exact", together[i], joints_of_one)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_angles_bend_the_way_their_table_says(
 def test_twist_comes_before_swing(rest):
     # Twisting the upper arm turns the bent forearm, not the upper arm.
     plain = posed(rest, left_shoulder=(0, 0, -90), left_elbow=(0, -90, 0))
-    turned = posed(rest, left_shoulder=(90, 0, -90), left_elbow=(0, -90, 0))
+    twisted = posed(rest, left_shoulder=(90, 0, -90), left_elbow=(0, -90, 0))
     still = direction(plain, "left_shoulder", "left_elbow")
-    assert still @ direction(turned, "left_shoulder", "left_elbow") > 0.999
+    assert still @ direction(twisted, "left_shoulder", "left_elbow") > 0.999
     before = direction(plain, "left_elbow", "left_wrist")
-    after = direction(turned, "left_elbow", "left_wrist")
+    after = direction(twisted, "left_elbow", "left_wrist")
     assert abs(before @ after) < 0.1
 
 
@@ -137,19 +137,21 @@ def test_walkers_swing_the_arm_against_the_leg(monkeypatch, rng):
 
 
 def test_samples_do_not_pass_through_themselves(body_data, sampler, rng):
-    rotvecs, kept = sampler.sample(rng, 300)
+    rotvecs, accepted = sampler.sample(rng, 300)
     assert rotvecs.shape == (300, 24, 3)
     assert (rotvecs[:, 0] == 0).all()
     depth = kinematics.SelfPenetration(body_data).depth(to_matrices(rotvecs))
     assert depth.max() < 0.02
     # Without the test nearly half would: it does reject.
-    assert 0.5 < kept < 0.75
+    assert 0.5 < accepted < 0.75
 
 
 def test_same_seed_same_poses(sampler):
-    drawn = [sampler.sample(np.random.default_rng(s), 40)[0] for s in (1, 1, 2)]
-    assert (drawn[0] == drawn[1]).all()
-    assert not (drawn[0] == drawn[2]).all()
+    samples = [
+        sampler.sample(np.random.default_rng(s), 40)[0] for s in (1, 1, 2)
+    ]
+    assert (samples[0] == samples[1]).all()
+    assert not (samples[0] == samples[2]).all()
 
 
 def test_resting_body_is_clear_of_itself(body_data):
@@ -180,7 +182,7 @@ def test_limbs_inside_the_body_are_found(body_data, angles):
 def test_segment_distance_equals_the_smallest_over_many_points(rng):
     ends = rng.normal(size=(4, 100, 3))
     ends[1, :20] = ends[0, :20] + ends[3, :20] - ends[2, :20]  # Parallel.
-    found = kinematics.segment_distance(*ends)
+    distance = kinematics.segment_distance(*ends)
     steps = np.linspace(0, 1, 201)[:, None, None]
     first = ends[0] + steps * (ends[1] - ends[0])
     second = ends[2] + steps * (ends[3] - ends[2])
@@ -192,7 +194,7 @@ def test_segment_distance_equals_the_smallest_over_many_points(rng):
             for i in range(ends.shape[1])
         ]
     )
-    assert_close("sampled_distance", found, sampled)
+    assert_close("sampled_distance", distance, sampled)
 
 
 def test_balance_brings_the_trunk_over_the_foot(rest):
@@ -203,17 +205,19 @@ def test_balance_brings_the_trunk_over_the_foot(rest):
     leaning = kinematics.swing_twist_rotations(angles).as_matrix()
     leaning = leaning.reshape(1, 24, 3, 3)
     turn = kinematics.balance(leaning, rest).as_matrix()
-    turned = leaning.copy()
-    turned[:, 0] = turn @ leaning[:, 0]
+    balanced = leaning.copy()
+    balanced[:, 0] = turn @ leaning[:, 0]
 
     def tilt(matrices):
-        places = kinematics.forward(matrices, rest)[1][0]
-        feet = places[[INDEX["left_ankle"], INDEX["right_ankle"]]].mean(axis=0)
-        trunk = places[[INDEX["pelvis"], INDEX["spine3"]]].mean(axis=0) - feet
+        joints3d = kinematics.forward(matrices, rest)[1][0]
+        feet = joints3d[[INDEX["left_ankle"], INDEX["right_ankle"]]].mean(
+            axis=0
+        )
+        trunk = joints3d[[INDEX["pelvis"], INDEX["spine3"]]].mean(axis=0) - feet
         return np.degrees(np.arccos(trunk[1] / np.linalg.norm(trunk)))
 
     assert tilt(leaning) > 10
-    assert tilt(turned) < 1
+    assert tilt(balanced) < 1
 
 
 def test_who_sits_is_not_turned(rest):
