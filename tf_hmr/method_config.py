@@ -24,6 +24,11 @@ class Config:
     crop_scale: config_values.Positive = 1.2
     """Side of the crop over the longer side of the person's box."""
 
+    @property
+    def crop_m(self) -> float:
+        """Side of the crop in metres, where they are known; 0: by the box."""
+        return 0.0
+
 
 def names() -> list[str]:
     """Names of all methods: the modules of `tf_hmr.methods`."""

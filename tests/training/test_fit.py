@@ -24,7 +24,7 @@ from training.data.pipeline import statistics
 from training.engine import run_log, workdir
 from training.evaluation import evaluator
 from training.evaluation import results as scores
-from training.tasks import fit as task
+from training.tasks import initial_weights, validation
 
 pytestmark = pytest.mark.usefixtures("fit_without_xla")
 
@@ -80,9 +80,9 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
     )
     monkeypatch.setattr(visualization, "sheet", lambda rows: None)
     source = config.Source(str(tiny_records / "synthetic"))
-    evaluate = task.validation(config.Data(sources=(source,)), None)
+    evaluate = validation.evaluation(config.Data(sources=(source,)), None)
     method = types.SimpleNamespace(
-        image_size=16, config=types.SimpleNamespace(crop_scale=1.2)
+        image_size=16, config=types.SimpleNamespace(crop_scale=1.2, crop_m=0.0)
     )
 
     def used() -> tuple[int, int]:
@@ -220,7 +220,7 @@ def start_of(body_data):
             ),
             initialize_from_mean=lambda *mean: means.append(mean),
         )
-        task.start(method, data, "none")
+        initial_weights.start(method, data, "none")
         return means[0] if means else None
 
     return start
@@ -290,7 +290,7 @@ def test_start_copies_every_variable(run, body_data):
     other = methods.build(model.config, Body(body_data, model.joint_names))
     for variable in other.variables:
         variable.assign(variable + 1)
-    task.start_from(other, run, body_data)
+    initial_weights.copy(other, run, body_data)
     for old, new in zip(model.variables, other.variables, strict=True):
         assert_close("exact", new.numpy(), old.numpy())
 
@@ -300,18 +300,18 @@ def test_a_start_of_other_sizes_or_methods_is_refused(run, body_data):
     wider = dataclasses.replace(config_of_run, hidden=48)
     other = methods.build(wider, Body(body_data))
     with pytest.raises(ValueError, match="other sizes"):
-        task.start_from(other, run, body_data)
+        initial_weights.copy(other, run, body_data)
     lifter = methods.load(landmark_files.LIFTER, jit=False)
     with pytest.raises(ValueError, match="the experiment trains 'lifter'"):
-        task.start_from(lifter, run, body_data)
+        initial_weights.copy(lifter, run, body_data)
 
 
 def test_the_labels_mean_pose_is_measured_beside_a_model(model, tiny_records):
     source = config.Source(str(tiny_records / "synthetic"))
     data = config.Data((source,), prior="")
     faces = model.body.data.faces
-    plain = task.validation(data, faces)(model).values
-    values = task.validation(data, faces, with_mean=True)(model).values
+    plain = validation.evaluation(data, faces)(model).values
+    values = validation.evaluation(data, faces, with_mean=True)(model).values
     added = {n for n in values if n.startswith("mean_pose_")}
     assert set(values) - added == set(plain)
     # A pose of its own: neither the model's error, nor none.

@@ -13,7 +13,7 @@ from tf_hmr import method
 from tf_hmr.networks import pose_flow as flows
 from training import config, pose_flow
 from training.data.records import mocap
-from training.tasks import fit
+from training.tasks import initial_weights
 from training.tasks import pose_flow as task
 
 SMALL = {
@@ -78,7 +78,7 @@ def test_a_run_starts_whitened_then_the_command(
 ):
     folder = str(tiny_records / "synthetic")
     model = method.create("hund", body, **SMALL)
-    fit.start(
+    initial_weights.start(
         model, config.Data((config.Source(folder),), prior=folder), "none"
     )
     # Of the 32 people of the records.

@@ -12,7 +12,7 @@ from training import config, fit
 from training.data.pipeline import batches
 from training.engine import step as steps
 from training.papers import paper_tables
-from training.tasks import fit as task
+from training.tasks import initial_weights
 
 SIDE = 72  # The least that both backbones take, with hourglasses of one level.
 SMALL = {
@@ -83,9 +83,9 @@ def eager():
 def train(experiment: config.Experiment, body) -> tuple[str, ...]:
     """Trains stage by stage; the names of those that took a step."""
     model = methods.build(experiment.method, body)
-    task.check_parts(model, experiment)
+    initial_weights.check_parts(model, experiment)
     batch = batch_of(
-        experiment.data, task.crop_m(model), model.config.crop_scale
+        experiment.data, model.config.crop_m, model.config.crop_scale
     )
     trained = []
     for stage in experiment.all_stages():

@@ -62,7 +62,7 @@ class Model:
         self.joint_names = method.joint_names
         self.image_size = method.image_size
         self.crop_scale = method.config.crop_scale
-        self.crop_m = getattr(method.config, "crop_m", 0.0)
+        self.crop_m = method.config.crop_m
         self.input_names = method.input_names
 
     @classmethod

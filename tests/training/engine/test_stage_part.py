@@ -30,6 +30,7 @@ from training.engine import (
 )
 from training.engine import step as steps
 from training.tasks import fit as task
+from training.tasks import initial_weights
 
 
 class Spread(methods.Learner):
@@ -253,9 +254,11 @@ def test_a_part_must_be_a_learner(name, body):
 
 def test_a_part_without_a_stage_is_refused(body):
     model = Model(toy_method.Config(), body)
-    task.check_parts(model, EXPERIMENT)
+    initial_weights.check_parts(model, EXPERIMENT)
     with pytest.raises(ValueError, match=r"spread would stay random.*before"):
-        task.check_parts(model, dataclasses.replace(EXPERIMENT, before=()))
+        initial_weights.check_parts(
+            model, dataclasses.replace(EXPERIMENT, before=())
+        )
 
 
 def train_here(folder: str, device: str) -> None:
