@@ -228,7 +228,9 @@ class Method(Learner):
 
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""
-        self(method_inputs.example(self.input_names, self.image_size))
+        inputs = method_inputs.example(self.input_names, self.image_size)
+        # Traced, not run, which would compile the body for one person.
+        tf.function(self.__call__, autograph=False).get_concrete_function(inputs)
 
 
 def build(config: Config, body: Body) -> Method:
