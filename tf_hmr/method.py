@@ -229,8 +229,13 @@ class Method(Learner):
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""
         inputs = method_inputs.example(self.input_names, self.image_size)
-        # Traced, not run, which would compile the body for one person.
-        tf.function(self.__call__, autograph=False).get_concrete_function(inputs)
+        # Else the body would be compiled for one person.
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            self(inputs)
+        finally:
+            tf.config.run_functions_eagerly(before)
 
 
 def build(config: Config, body: Body) -> Method:
