@@ -25,10 +25,13 @@ _SMALL = {
     "encoder": "small",
     "encoder_width": 8,
     "hidden": 32,
-    # Each replica draws its own masks, so that two could not be one.
+    # Each replica draws its own masks and noise, so that two could not be one.
     "dropout": 0.0,
     "denoiser_dropout": 0.0,
     "vae_dropout": 0.0,
+    "missing": 0.0,
+    "noise": 0.0,
+    "denoiser_noise": 0.0,
     "fits": "none",
     # Else those of HUND and SMPLR are of the papers' sizes.
     "map_channels": 16,

@@ -47,9 +47,12 @@ def test_every_method_has_a_small_network(name):
         strategy = tf.distribute.get_strategy()
         model = networks.build(strategy, network, "float32", xla=False)
         assert model.count_params() < 2e6
-        # Two replicas draw different masks.
-        values = dataclasses.asdict(network.config)
-        assert not any(v for name, v in values.items() if "dropout" in name)
+        # Two replicas draw different masks and noise.
+        assert not any(
+            value
+            for field, value in dataclasses.asdict(network.config).items()
+            if "dropout" in field or "noise" in field or field == "missing"
+        )
 
 
 def _end(status):
