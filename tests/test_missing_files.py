@@ -38,6 +38,8 @@ LINES = [
     ("training.prepare", "coco", "--root", MISSING, "--out=out"),
     ("training.benchmark", MISSING),
     ("training.gpu_check", "--checks", MISSING),
+    ("training.gpu_check", "--devices", MISSING),
+    ("training.gpu_check", "--methods", MISSING),
     ("training.data_service", "worker", "--dispatcher=a:1", f"--{MISSING}"),
     ("edge.export", *_WEIGHTS, "--out=out.tflite"),
     ("edge.report", *_WEIGHTS),

@@ -267,7 +267,14 @@ class Method(Learner):
 
     def build_all(self) -> None:
         """Makes every variable, so that weights and optimisers can load."""
-        self(method_inputs.example(self.input_names, self.image_size))
+        inputs = method_inputs.example(self.input_names, self.image_size)
+        # Else the body would be compiled for one person.
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            self(inputs)
+        finally:
+            tf.config.run_functions_eagerly(before)
 
 
 def build(config: Config, body: Body) -> Method:

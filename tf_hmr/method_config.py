@@ -40,14 +40,23 @@ def names() -> list[str]:
     )
 
 
-def module(name: str):
-    """Imports the module of a method, and with it TensorFlow.
+def check_name(name: str) -> None:
+    """Refuses a name that no method has.
 
     Raises:
         ValueError: unknown name; the message lists what there is.
     """
     if name not in names():
         raise ValueError(f"Unknown method {name!r}. There are: {names()}.")
+
+
+def module(name: str):
+    """Imports the module of a method, and with it TensorFlow.
+
+    Raises:
+        ValueError: as `check_name`.
+    """
+    check_name(name)
     return importlib.import_module(f"tf_hmr.methods.{name}")
 
 

@@ -27,7 +27,8 @@ from typing import Literal
 
 import tyro
 
-from training.engine import exit_status
+from tf_hmr import method_config
+from training.engine import device_names, exit_status
 
 Check = Literal["see", "steps", "replicas", "resume", "speed", "input"]
 CHECKS: tuple[Check, ...] = (
@@ -50,8 +51,9 @@ class Args:
     """Methods whose steps are compared; default: all there are."""
     check_image_size: int = 64
     """Side of the crops of the compared steps, in pixels."""
-    check_batch: int = 8
-    """Images of a compared step, over all devices."""
+    check_batch: int = 0
+    """Images of a compared step, over all devices; default: 8, or the next
+    multiple of the number of devices."""
     encoders: tuple[str, ...] = ("small", "mobilenet_v3", "resnet50")
     """Encoders to time."""
     image_size: int = 224
@@ -63,7 +65,8 @@ class Args:
     """Precisions of the timed steps."""
     batches: tuple[int, ...] = ()
     """Images of a timed step, over all devices; default: 8 on a CPU; 32, 64,
-    128 and 256 on GPUs. Of one that does not fit, the largest that does."""
+    128 and 256 on GPUs, or their next multiples. Of one that does not fit, the
+    largest that does."""
     rounds: int = 3
     """Rounds of 4 timed steps; the median counts."""
     input_batches: int = 20
@@ -78,10 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         args=arguments,
     )
-    # Not at the top: it imports TensorFlow.
-    from training.gpu_checks import checks
-
     try:
+        _check_names(args)
+        # Not at the top: it imports TensorFlow.
+        from training.gpu_checks import checks
+
         report = checks.run(args)
     except (ValueError, OSError) as error:
         print(f"training.gpu_check: {error}", file=sys.stderr)
@@ -92,6 +96,17 @@ def main(arguments: list[str] | None = None) -> int:
     state = "passed" if report.passed else "FAILED"
     print(f"{state}: {args.out / checks.results.MARKDOWN}")
     return exit_status.COMPLETE if report.passed else exit_status.FAILED
+
+
+def _check_names(args: Args) -> None:
+    """Refuses what no machine has, before TensorFlow is imported.
+
+    Raises:
+        ValueError: lists what there is.
+    """
+    device_names.parse(args.devices)
+    for name in args.methods:
+        method_config.check_name(name)
 
 
 if __name__ == "__main__":

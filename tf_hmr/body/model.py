@@ -283,7 +283,9 @@ def _compiled(heavy: Callable, light: Callable) -> Callable:
 
     @tf.custom_gradient
     def call(rotmats, betas):
-        outputs, values = forward(rotmats, betas)
+        # A persistent tape that sees this call makes gradients of `forward` of
+        # its own, up to the third, and computes all that they would need.
+        outputs, values = forward(*map(tf.stop_gradient, (rotmats, betas)))
 
         def gradient(*upstream):
             return backward((rotmats, betas), values, upstream)

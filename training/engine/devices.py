@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from training.engine import cluster, gpu_visibility
+from training.engine import cluster, device_names, gpu_visibility
 
 # What x86 processors call their instructions for bfloat16 products, as
 # Linux lists them.
@@ -35,10 +35,9 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
             as it must be.
     """
     worker = cluster.read()
-    kind, _, suffix = devices.partition(":")
-    numbers = _numbers(devices, suffix)
+    kind, numbers = device_names.parse(devices)
     gpus = tf.config.list_physical_devices("GPU")
-    if kind == "auto" and not suffix:
+    if kind == "auto":
         kind = "gpu" if gpus else "cpu"
     if kind == "cpu":
         count = (numbers or [1])[0]
@@ -52,11 +51,6 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
                 "workers in TF_CONFIG instead."
             )
         return cluster.connect(worker)
-    if kind != "gpu":
-        raise ValueError(
-            f"Unknown devices {devices!r}. Write auto, cpu, cpu:2, gpu or "
-            "gpu:0,1."
-        )
     indices = numbers or list(range(len(gpus)))
     _check_seen(devices, indices, len(gpus))
     for gpu in gpus:
@@ -80,8 +74,7 @@ def replicated(devices: str = "auto") -> tf.distribute.Strategy:
     Raises:
         ValueError: as `strategy`.
     """
-    kind, _, suffix = devices.partition(":")
-    numbers = _numbers(devices, suffix)
+    kind, numbers = device_names.parse(devices)
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "auto":
         kind = "gpu" if gpus else "cpu"
@@ -120,18 +113,6 @@ def _check_seen(devices: str, indices: list[int], count: int) -> None:
         f"devices={devices!r} asks for GPUs that TensorFlow does not see; "
         f"it sees {count}. {cure[0].upper()}{cure[1:]}."
     )
-
-
-def _numbers(devices: str, suffix: str) -> list[int]:
-    """The numbers after the colon."""
-    words = suffix.split(",") if suffix else []
-    lowest = 1 if devices.startswith("cpu") else 0
-    if not all(word.isdigit() and int(word) >= lowest for word in words):
-        raise ValueError(
-            f"devices={devices!r}: after the colon come the number of CPU "
-            "devices (cpu:2), or the numbers of GPUs from 0 (gpu:0,1)."
-        )
-    return [int(word) for word in words]
 
 
 def _cpu(count: int) -> tf.distribute.Strategy:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_hmr import method as methods
 from training import config
 from training.data.pipeline import warp
-from training.engine import fit_store, schedules
+from training.engine import fit_store, ordered_sums, schedules
 from training.engine.adam import Adam
 
 # AdamW does not shrink what has a natural scale (biases, normalisation) or a
@@ -85,6 +85,7 @@ class Step:
             _refuse_made_targets(self.learner)
         self.players = _players(self.learner, stage)
         self._names: list[str] = []
+        ordered_sums.enable()
         self._run = tf.function(self._steps)
 
     def __call__(

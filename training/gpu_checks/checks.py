@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from training.gpu_checks import (
 if TYPE_CHECKING:
     from training.gpu_check import Args
 _BATCHES_CPU, _BATCHES_GPU = (8,), (32, 64, 128, 256)
+_CHECK_BATCH = 8
 
 
 def run(args: Args) -> results.Results:
@@ -42,8 +44,8 @@ def run(args: Args) -> results.Results:
         machine = processes.call(machines.read, args.devices)
     except processes.CheckError as error:
         raise ValueError(str(error)) from None
-    batches = args.batches or (_BATCHES_GPU if machine.gpus else _BATCHES_CPU)
-    _check_batches(args, batches, machine.replicas)
+    args = _with_batches(args, machine)
+    _check_batches(args, machine.replicas)
     report = results.Results(
         device="; ".join(machine.gpus) or results.CPU,
         processor=machine.processor,
@@ -62,7 +64,7 @@ def run(args: Args) -> results.Results:
         ("steps", lambda: _steps(args, small, report)),
         ("replicas", lambda: _replicas(args, small, report)),
         ("resume", lambda: _resume(args, small[0], report)),
-        ("speed", lambda: _speed(args, batches, machine, report)),
+        ("speed", lambda: _speed(args, machine, report)),
         ("input", lambda: _input(args, report)),
     ):
         if check in args.checks:
@@ -74,20 +76,38 @@ def run(args: Args) -> results.Results:
     return report
 
 
-def _check_batches(
-    args: Args, batches: tuple[int, ...], replica_count: int
-) -> None:
+def _with_batches(args: Args, machine: machines.Machine) -> Args:
+    """The arguments with batches, in place of none, that the replicas share."""
+    batches = _BATCHES_GPU if machine.gpus else _BATCHES_CPU
+    return dataclasses.replace(
+        args,
+        batches=args.batches
+        or tuple(_next_multiple(b, machine.replicas) for b in batches),
+        check_batch=args.check_batch
+        or _next_multiple(_CHECK_BATCH, _compared_replicas(machine.replicas)),
+    )
+
+
+def _next_multiple(count: int, divisor: int) -> int:
+    return -(-count // divisor) * divisor
+
+
+def _compared_replicas(replica_count: int) -> int:
+    """Replicas of the compared steps: a single device is taken as two."""
+    return max(replica_count, 2)
+
+
+def _check_batches(args: Args, replica_count: int) -> None:
     """Refuses batches that the replicas of a check cannot share.
 
     Raises:
         ValueError: names the option.
     """
     if "speed" in args.checks:
-        for batch in batches:
+        for batch in args.batches:
             _check_divides("--batches", batch, replica_count)
     if {"steps", "replicas", "resume"} & set(args.checks):
-        # A single device is taken as two.
-        count = max(replica_count, 2)
+        count = _compared_replicas(replica_count)
         _check_divides("--check-batch", args.check_batch, count)
 
 
@@ -165,10 +185,7 @@ def _resume(args: Args, network, report: results.Results) -> Iterator[str]:
 
 
 def _speed(
-    args: Args,
-    batches: tuple[int, ...],
-    machine: machines.Machine,
-    report: results.Results,
+    args: Args, machine: machines.Machine, report: results.Results
 ) -> Iterator[str]:
     precisions = [p for p in args.precisions if p not in machine.refused]
     yield from machine.refused.values()
@@ -183,7 +200,7 @@ def _speed(
         yield f"square matrices, {precision}: {rate:.3f} TFLOP/s"
     for encoder in args.encoders:
         for precision in precisions:
-            for batch in batches:
+            for batch in args.batches:
                 yield _speed_of_one(
                     args, encoder, precision, batch, machine.replicas, report
                 )

@@ -25,9 +25,24 @@ _SMALL = {
     "encoder": "small",
     "encoder_width": 8,
     "hidden": 32,
-    # Each replica draws its own masks, so that two could not be one.
+    # Each replica draws its own masks and noise, so that two could not be one.
     "dropout": 0.0,
+    "denoiser_dropout": 0.0,
+    "vae_dropout": 0.0,
+    "missing": 0.0,
+    "noise": 0.0,
+    "denoiser_noise": 0.0,
     "fits": "none",
+    # Else those of HUND and SMPLR are of the papers' sizes.
+    "map_channels": 16,
+    "widths": (16, 16),
+    "part_points": 128,
+    "skin_points": 128,
+    "stacks": 1,
+    "width": 16,
+    "bins": 4,
+    "levels": 2,
+    "stem": (8, 16, 16),
 }
 # SMPLify in the loop, with few of its steps.
 _WITH_FITS = {"fits": "improved", "fit_steps": 5}
@@ -90,8 +105,14 @@ def _small_fields(name: str, image_size: int) -> dict[str, Any]:
     """Those of _SMALL that the method's Config has, and the size."""
     fields = dataclasses.fields(methods.make_config(name))
     existing = {field.name for field in fields}
-    small = {key: value for key, value in _SMALL.items() if key in existing}
-    return {"image_size": image_size} | small
+    sizes = {
+        "image_size": image_size,
+        # What the encoder leaves, doubled.
+        "map_side": image_size // 8,
+        "part_side": image_size // 8,
+    }
+    small = sizes | _SMALL
+    return {key: value for key, value in small.items() if key in existing}
 
 
 def take_steps(

@@ -133,6 +133,29 @@ def test_compiled_equals_plain(body, body_data, rng, path):
         assert_close("compiled_gradient", actual, expected)
 
 
+def outputs_of_calls(body, persistent):
+    """How many tensors each compiled function gives, in a graph's gradient."""
+
+    @tf.function(autograph=False)
+    def step(rotmats, betas):
+        with tf.GradientTape(persistent=persistent) as tape:
+            tape.watch((rotmats, betas))
+            outputs = body.keypoints(rotmats, betas)
+        return tape.gradient(outputs, (rotmats, betas))
+
+    graph = step.get_concrete_function(
+        tf.TensorSpec((2, 24, 3, 3)), tf.TensorSpec((2, 10))
+    ).graph
+    calls = [op for op in graph.get_operations() if "Call" in op.type]
+    return [len(call.outputs) for call in calls]
+
+
+def test_a_persistent_tape_computes_no_more(body_data):
+    body = Body(body_data, jit=True)
+    assert outputs_of_calls(body, True) == outputs_of_calls(body, False)
+    assert len(outputs_of_calls(body, True)) == 2
+
+
 def test_global_rotation_turns_the_body_about_its_pelvis(body, rng):
     rotmats, betas = random_rotmats(rng, 3), random_betas(rng, 3)
     turn = Rotation.from_rotvec([2.0, -1.0, 0.7]).as_matrix()

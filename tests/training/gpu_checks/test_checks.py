@@ -1,11 +1,14 @@
 """The checks themselves, on a method that is traced in seconds."""
 
+import dataclasses
 import json
 import os
 
 import pytest
+import tensorflow as tf
 
 from tests.support import tiny_checks
+from tf_hmr import method_config
 from training import gpu_check
 from training.gpu_checks import networks, processes, replicas, results, resume
 
@@ -36,6 +39,21 @@ def test_a_replica_whose_gradient_counts_twice_is_found(
     else:
         assert first["gradients"] < 1e-4 and control["gradients"] > 0.3
         assert control["passed"] and all(row["passed"] for row in later)
+
+
+@pytest.mark.parametrize("name", method_config.names())
+def test_every_method_has_a_small_network(name):
+    for network in networks.networks((name,), gpu_check.Args.check_image_size):
+        strategy = tf.distribute.get_strategy()
+        model = networks.build(strategy, network, "float32", xla=False)
+        assert model.count_params() < 2e6
+        # Two replicas draw different masks and noise.
+        drawn = ("dropout", "noise", "missing")
+        assert not any(
+            isinstance(value, float) and value
+            for field, value in dataclasses.asdict(network.config).items()
+            if field.endswith(drawn)
+        )
 
 
 def _end(status):

@@ -8,8 +8,10 @@ import pytest
 
 from training import gpu_check
 from training.gpu_checks import (
+    checks,
     comparison,
     input_rates,
+    machines,
     processes,
     rates,
     results,
@@ -184,6 +186,25 @@ def test_a_batch_that_does_not_fit_is_told_in_the_table():
 def test_what_could_not_be_checked_has_not_passed(fields):
     report = full_results(**fields)
     assert not report.passed and "FAILED" in results.markdown(report)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "gpus", "batches", "check_batch"),
+    [
+        (1, (), (8,), 8),
+        (3, (), (9,), 9),
+        (3, ("a card",) * 3, (33, 66, 129, 258), 9),
+        (8, ("a card",) * 8, (32, 64, 128, 256), 8),
+    ],
+)
+def test_batches_that_nobody_chose_divide_among_the_devices(
+    replicas, gpus, batches, check_batch
+):
+    machine = machines.Machine(gpus, replicas, "", {}, "", {}, {})
+    args = checks._with_batches(gpu_check.Args(), machine)
+    assert (args.batches, args.check_batch) == (batches, check_batch)
+    chosen = gpu_check.Args(batches=(5,), check_batch=4)
+    assert checks._with_batches(chosen, machine) == chosen
 
 
 @pytest.mark.parametrize(
