@@ -15,7 +15,7 @@ import numpy as np
 from tf_hmr import joints
 from tf_hmr.detection import finder, landmarks, merging, squares
 
-EVERY = 10
+PERIOD = 10
 """Frames after which everybody is found again."""
 
 SOON = 3
@@ -45,17 +45,17 @@ class _Colours(NamedTuple):
 
     shares: np.ndarray
 
-    def likeness(self, other: "_Colours") -> float:
+    def likeness(self, colours: "_Colours") -> float:
         """0 for no colour in common, 1 for equal shares."""
-        common = np.sqrt(self.shares * other.shares).sum(axis=1)
-        is_known = (self.shares.any(axis=1)) & (other.shares.any(axis=1))
+        common = np.sqrt(self.shares * colours.shares).sum(axis=1)
+        is_known = (self.shares.any(axis=1)) & (colours.shares.any(axis=1))
         return float(common[is_known].mean()) if is_known.any() else 1.0
 
-    def mixed(self, other: "_Colours") -> "_Colours":
+    def mixed(self, colours: "_Colours") -> "_Colours":
         """These with a little of the others."""
-        is_known = self.shares.any(axis=1) & other.shares.any(axis=1)
+        is_known = self.shares.any(axis=1) & colours.shares.any(axis=1)
         rate = np.where(self.shares.any(axis=1), _RATE * is_known, 1.0)[:, None]
-        return _Colours((1 - rate) * self.shares + rate * other.shares)
+        return _Colours((1 - rate) * self.shares + rate * colours.shares)
 
 
 class _Track:
@@ -83,19 +83,19 @@ class Tracker:
     """Follows the people of one video."""
 
     def __init__(
-        self, find: finder.Finder, max_people: int = 20, every: int = EVERY
+        self, find: finder.Finder, max_people: int = 20, period: int = PERIOD
     ):
         """Starts with nobody.
 
         Args:
             find: finds everybody in a frame.
             max_people: of more people the first are followed.
-            every: frames after which everybody is found again.
+            period: frames after which everybody is found again.
         """
-        self._find, self._max_people, self._every = find, max_people, every
+        self._find, self._max_people, self._period = find, max_people, period
         self._tracks: dict[int, _Track] = {}
         self._count = 0
-        self._since_found = every
+        self._since_found = period
 
     def __call__(
         self, image: np.ndarray, seconds: float
@@ -178,7 +178,7 @@ class Tracker:
             not track.in_sight and seconds - track.seen_s < _SEARCH_S
             for track in self._tracks.values()
         )
-        return min(self._every, SOON) if is_searched else self._every
+        return min(self._period, SOON) if is_searched else self._period
 
     def _find_more(self, photo, image, answers, colours, seconds) -> None:
         """Adds answers about people who come, or come back."""
@@ -187,8 +187,8 @@ class Tracker:
             for answer in self._find(photo, list(answers.values()))
             if is_person(answer, photo.size)
             and all(
-                merging.shared(answer, other) < merging.SHARED
-                for other in answers.values()
+                merging.shared(answer, tracked) < merging.SHARED
+                for tracked in answers.values()
             )
         ]
         fresh_colours = [_colours(image, answer) for answer in fresh]
@@ -244,8 +244,8 @@ def _meets(number: int, answers: Mapping[int, landmarks.Landmarks]) -> bool:
         (
             np.minimum(high, _box(answer)[1]) > np.maximum(low, _box(answer)[0])
         ).all()
-        for other, answer in answers.items()
-        if other != number
+        for candidate, answer in answers.items()
+        if candidate != number
     )
 
 

@@ -91,11 +91,11 @@ class Run:
 
     def recover(self, photos: list[pathlib.Path]) -> None:
         """Recovers everybody in the photos, and writes their files."""
-        shown = progress.bar(
+        bar = progress.bar(
             photos, "photos", unit="photo", disable=len(photos) < 2
         )
         with tqdm_logging.logging_redirect_tqdm():
-            for chunk in _chunks(self.seen_photos(shown)):
+            for chunk in _chunks(self.seen_photos(bar)):
                 self.write(chunk)
 
     def seen_photos(self, paths: Iterable[pathlib.Path]) -> Iterator[_Photo]:

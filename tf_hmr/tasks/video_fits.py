@@ -130,15 +130,15 @@ class Fits:
         problems = collections.Counter()
         people = []
         for number in np.unique(numbers).tolist():
-            chosen = np.flatnonzero(numbers == number)
-            if len(chosen) < MIN_FRAMES:
+            indices = np.flatnonzero(numbers == number)
+            if len(indices) < MIN_FRAMES:
                 self.omissions.append(
-                    f"person {number}: seen in {len(chosen)} frames, at least "
+                    f"person {number}: seen in {len(indices)} frames, at least "
                     f"{MIN_FRAMES} are needed."
                 )
                 continue
             people.append(
-                _Fitted(self._fitter, number, rows, chosen, size, focal_px)
+                _Fitted(self._fitter, number, rows, indices, size, focal_px)
             )
         for first in range(0, frames, video_fitting.STEP):
             start = time.perf_counter()
@@ -163,20 +163,20 @@ class Fits:
 class _Fitted:
     """One person of a video."""
 
-    def __init__(self, fitter, number, rows, chosen, size, focal_px):
+    def __init__(self, fitter, number, rows, indices, size, focal_px):
         self.number = number
-        self._fitter, self._rows, self._chosen = fitter, rows, chosen
+        self._fitter, self._rows, self._indices = fitter, rows, indices
         self._size, self._focal_px = size, focal_px
-        self._frames = np.array(rows["frame"][chosen])
+        self._frames = np.array(rows["frame"][indices])
         self._betas = self._shape()
         self._before: list[keypoint_fitting.FittedPerson] = []
         self._held = np.zeros(0, int)
 
     def _shape(self) -> np.ndarray:
         """Betas, from frames all over the video."""
-        count = min(len(self._chosen), video_fitting.ROWS)
-        spread = np.linspace(0, len(self._chosen) - 1, count)
-        rows = self._chosen[spread.round().astype(int)]
+        count = min(len(self._indices), video_fitting.ROWS)
+        spread = np.linspace(0, len(self._indices) - 1, count)
+        rows = self._indices[spread.round().astype(int)]
         return self._fitter.shape(self._tasks(rows))
 
     def frames(
@@ -187,7 +187,7 @@ class _Fitted:
         inside = (self._frames >= first) & (self._frames < end)
         if not inside.any():
             return
-        fresh = self._chosen[(self._frames >= first) & (self._frames < last)]
+        fresh = self._indices[(self._frames >= first) & (self._frames < last)]
         rows = np.concatenate([self._held, fresh])
         fits = self._fitter.window(
             self._tasks(rows),

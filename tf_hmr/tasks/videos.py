@@ -79,7 +79,7 @@ class Run:
         reader = video_reading.Reader(path)
         stem = self._args.out / self._names[path]
         bodies = self._lifted if self._args.method == "lift" else self._fitted
-        seen: set[int] = set()
+        numbers: set[int] = set()
         before: set[int] = set()
         count = 0
         with video_files.Writer(stem, reader.fps, reader.size) as writer:
@@ -90,8 +90,8 @@ class Run:
                             number: "tracked" if number in before else "start"
                             for number in frame.people
                         }
-                        gone = before - set(frame.people)
-                        states |= dict.fromkeys(sorted(gone), "lost")
+                        ended = before - set(frame.people)
+                        states |= dict.fromkeys(sorted(ended), "lost")
                         writer.write(
                             count - 1,
                             frame.seconds,
@@ -101,11 +101,15 @@ class Run:
                             frame.ms,
                         )
                         before = set(frame.people)
-                        seen |= before
-                if not seen:
+                        numbers |= before
+                if not numbers:
                     _log.warning("%s: nobody was found in it.", path)
             finally:
-                people = "1 person" if len(seen) == 1 else f"{len(seen)} people"
+                people = (
+                    "1 person"
+                    if len(numbers) == 1
+                    else f"{len(numbers)} people"
+                )
                 tqdm.tqdm.write(
                     f"{people} in {count} frames of {path}: "
                     f"{writer.overlay_path}"
@@ -118,11 +122,11 @@ class Run:
         """Frames with lifted bodies, as they come."""
         track = self._seek.tracker()
         smoothers: dict[int, smoothing.PersonSmoother] = {}
-        shown = progress.bar(
+        bar = progress.bar(
             reader, path.name, unit="frame", total=reader.expected_count
         )
-        with shown:
-            for seconds, image in shown:
+        with bar:
+            for seconds, image in bar:
                 times = [time.perf_counter()]
                 answers = track(image, seconds)
                 times.append(time.perf_counter())
@@ -147,7 +151,7 @@ class Run:
     def _fitted(self, path, reader) -> Iterator[_Frame]:
         """Frames with bodies fitted over time."""
         track = self._seek.tracker()
-        shown = progress.bar(
+        bar = progress.bar(
             reader,
             f"{path.name}: following",
             unit="frame",
@@ -155,9 +159,9 @@ class Run:
         )
         problem, count, start = None, 0, time.perf_counter()
         with video_fits.Sightings() as sightings:
-            with shown:
+            with bar:
                 try:
-                    for count, (seconds, image) in enumerate(shown, 1):
+                    for count, (seconds, image) in enumerate(bar, 1):
                         sightings.add(count - 1, seconds, track(image, seconds))
                 except ValueError as error:
                     problem = error  # The frames before it are whole.
@@ -165,10 +169,10 @@ class Run:
             # A second pass through the same frames.
             images = iter(video_reading.Reader(path))
             focal_px = self._focal_px(reader.size)
-            shown = progress.bar(
+            bar = progress.bar(
                 title=f"{path.name}: fitting", total=count, unit="frame"
             )
-            with shown:
+            with bar:
                 for window in self._fits(
                     sightings, count, reader.size, focal_px
                 ):
@@ -176,7 +180,7 @@ class Run:
                         seconds, image = next(images)
                         ms = {"follow": follow_ms, "body": window.ms}
                         yield _Frame(seconds, image, people, ms)
-                    shown.update(len(window.people))
+                    bar.update(len(window.people))
             for line in self._fits.omissions:
                 _log.warning("%s: %s", path, line)
         if problem:

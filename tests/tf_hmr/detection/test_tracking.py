@@ -146,7 +146,7 @@ def test_a_number_that_jumped_to_another_person_is_lost(answers):
 
 
 def test_everybody_is_found_every_so_many_frames(answers):
-    track = tracking.Tracker(answers, every=4)
+    track = tracking.Tracker(answers, period=4)
     for frame in range(9):
         follow(track, answers, [(200, RED)], frame / 10)
     assert answers.looks == 3  # frames 0, 4 and 8
@@ -159,7 +159,7 @@ def test_of_too_many_people_the_first_are_followed(answers):
 
 
 def test_who_was_away_for_long_gets_a_new_number(answers):
-    track = tracking.Tracker(answers, every=1)
+    track = tracking.Tracker(answers, period=1)
     follow(track, answers, [(200, RED)], 0)
     follow(track, answers, [], 0.1)
     later = tracking.PATIENCE_S
