@@ -1,5 +1,7 @@
 """Programs of the JDK and of Debian that build the app."""
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ PACKAGES = {
 
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 """Resources of Android 10, of Debian's android-framework-res."""
+
+JDKS = Path("/usr/lib/jvm")
+"""Where Debian puts JDKs."""
 
 _PATIENCE_SECONDS = 300
 
@@ -76,6 +81,40 @@ def _completed(command: list[str]) -> subprocess.CompletedProcess:
         raise OSError(
             f"{command[0]} did not end within {_PATIENCE_SECONDS} s"
         ) from None
+
+
+def jdk(least: int) -> Path:
+    """Folder of a JDK of that version or a later one.
+
+    Looked for in JAVA_HOME and where Debian puts them; the latest is taken.
+
+    Raises:
+        FileNotFoundError: there is none; the message says how to get one.
+    """
+    homes = [Path(home) for home in [os.environ.get("JAVA_HOME")] if home]
+    homes += JDKS.glob("*")
+    versions = {
+        home: _java_version(home)
+        for home in homes
+        if (home / "bin" / "javac").is_file()
+    }
+    home = max(versions, key=versions.__getitem__, default=None)
+    if home is None or versions[home] < least:
+        raise FileNotFoundError(
+            f"Java {least} or later is missing. Install a JDK of it below "
+            f"{JDKS}, or name its folder in JAVA_HOME."
+        )
+    return home
+
+
+def _java_version(home: Path) -> int:
+    """Of a JDK, by the file that each has; 0 if it says none."""
+    try:
+        text = (home / "release").read_text("utf-8", errors="replace")
+    except OSError:
+        return 0
+    match = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)
+    return int(match.group(1)) if match else 0
 
 
 def framework() -> Path:
