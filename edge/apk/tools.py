@@ -131,6 +131,20 @@ def framework() -> Path:
     return FRAMEWORK
 
 
+def check() -> None:
+    """Refuses a machine on which the app cannot be built.
+
+    Raises:
+        FileNotFoundError: names Debian's packages that are missing.
+    """
+    absent = missing()
+    if absent:
+        raise FileNotFoundError(
+            f"The app needs Debian's packages {', '.join(absent)}: apt-get "
+            f"install {' '.join(absent)}"
+        )
+
+
 def missing() -> list[str]:
     """Debian's packages that are needed and not installed."""
     absent = {

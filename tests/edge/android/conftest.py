@@ -30,12 +30,7 @@ def _or_skip(get: Callable):
 @pytest.fixture(scope="session")
 def jdk() -> None:
     """Skips where there is no JDK, or another program that the app needs."""
-
-    def check():
-        if tools.missing():
-            raise OSError(f"apt-get install {' '.join(tools.missing())}")
-
-    _or_skip(check)
+    _or_skip(tools.check)
 
 
 @pytest.fixture(scope="session")
