@@ -12,13 +12,13 @@ ANDROID = "{http://schemas.android.com/apk/res/android}"
 GRADLE = sorted(sources.ROOT.rglob("*.gradle"))
 
 
-def text(name):
+def content_of(name):
     return (sources.ROOT / name).read_text("utf-8")
 
 
 def value(name, key):
     """The word after a key of app/build.gradle, without quotes."""
-    (word,) = re.findall(rf"^ *{key} +(\S+)$", text(name), re.MULTILINE)
+    (word,) = re.findall(rf"^ *{key} +(\S+)$", content_of(name), re.MULTILINE)
     return word.strip("'")
 
 
@@ -30,15 +30,15 @@ def test_versions_and_names_are_those_of_the_builder():
     assert value(build, "versionName") == __version__
     assert int(value(build, "compileSdk")) >= int(value(build, "targetSdk"))
     assert int(value(build, "targetSdk")) >= sources.TARGET_SDK
-    assert package.ABI in text(build)
-    assert "noCompress 'tflite'" in text(build)
+    assert package.ABI in content_of(build)
+    assert "noCompress 'tflite'" in content_of(build)
     java = f"VERSION_1_{sources.PHONES_JAVA}"
     for name in (build, "core/build.gradle"):
-        assert len(re.findall(java, text(name))) == 2
+        assert len(re.findall(java, content_of(name))) == 2
 
 
 def test_the_modules_are_where_gradle_looks():
-    included = re.findall(r"':(\w+)'", text("settings.gradle"))
+    included = re.findall(r"':(\w+)'", content_of("settings.gradle"))
     assert included == ["core", "app"]
     for module in included:
         assert sources.ROOT / module / "build.gradle" in GRADLE
