@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tf_hmr import method as methods
 from tf_hmr import progress
-from tf_hmr.formats import system_limits
+from tf_hmr.formats import system_limits, wording
 from training import config
 from training.engine import (
     best_model,
@@ -391,7 +391,7 @@ def _explain_write_errors(step: int, workdir: Path) -> Iterator[None]:
                 f"Step {step} could not be written to {workdir}. "
                 f"{system_limits.CURE}"
             ) from error
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         saved = workdirs.saved_steps(workdir)
         state = "There is no checkpoint yet, so it begins anew"
         if saved:
