@@ -18,7 +18,13 @@ import tensorflow as tf
 from tf_hmr import method_config, method_inputs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
-from tf_hmr.formats import atomic, hdf5_files, model_files, system_limits
+from tf_hmr.formats import (
+    atomic,
+    hdf5_files,
+    model_files,
+    system_limits,
+    wording,
+)
 
 CONFIG_FILE = model_files.CONFIG_FILE
 WEIGHTS_FILE = model_files.WEIGHTS_FILE
@@ -369,7 +375,7 @@ def load(
         method.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         system_limits.check(error, folder / WEIGHTS_FILE)
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         raise ValueError(
             f"{folder / WEIGHTS_FILE} does not fit the model that "
             f"{CONFIG_FILE} beside it describes, or is damaged ({first}). "

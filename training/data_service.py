@@ -61,6 +61,7 @@ def start(role: Dispatcher | Worker):
     # Not at the top: help and a wrong port need no TensorFlow.
     import tensorflow as tf
 
+    from tf_hmr.formats import wording
     from training.data.pipeline import service as stream
 
     service = tf.data.experimental.service
@@ -83,7 +84,7 @@ def start(role: Dispatcher | Worker):
         )
     # TensorFlow's server of a dispatcher raises a RuntimeError of its own.
     except (tf.errors.OpError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         raise ValueError(
             f"The server did not start on port {role.port} ({first}). {_CURE}"
         ) from error

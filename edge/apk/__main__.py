@@ -20,6 +20,8 @@ from pathlib import Path
 
 import tyro
 
+from edge.apk import tools
+
 
 @dataclasses.dataclass(frozen=True)
 class Args:
@@ -34,16 +36,18 @@ class Args:
 
 
 def check_args(args: Args) -> None:
-    """Refuses a model that is not there, before anything slow.
+    """Refuses a model or programs that are not there, before anything slow.
 
     Raises:
-        FileNotFoundError: says how to get one.
+        FileNotFoundError: says how to get them.
     """
     if not args.model.is_file():
         raise FileNotFoundError(
             f"{args.model} is missing. Export a model: python -m edge.export "
             f"--weights runs/demo --out {args.model}"
         )
+    if args.assets is None:
+        tools.check()
 
 
 def main(args: Args) -> int:

@@ -73,12 +73,7 @@ def build(model: Path, out: Path) -> dict:
         OSError: a program failed.
         ValueError: the model is not one that the app runs.
     """
-    absent = tools.missing()
-    if absent:
-        raise FileNotFoundError(
-            f"The app needs Debian's packages {', '.join(absent)}: apt-get "
-            f"install {' '.join(absent)}"
-        )
+    tools.check()
     model_card = check_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as name:

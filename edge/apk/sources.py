@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1] / "android"
 CORE = ROOT / "core" / "src" / "main" / "java"
 CHECKS = ROOT / "core" / "src" / "test" / "java"
 DESKTOP = ROOT / "core" / "src" / "desktop" / "java"
+BYTEDECO = ROOT / "core" / "src" / "bytedeco" / "java"
+FOREIGN = ROOT / "core" / "src" / "foreign" / "java"
 APP = ROOT / "app" / "src" / "main" / "java"
 RESOURCES = ROOT / "app" / "src" / "main" / "res"
 MANIFEST = ROOT / "app" / "src" / "main" / "AndroidManifest.xml"
@@ -19,7 +21,10 @@ SHADERS = Path(__file__).parents[1] / "shaders"
 MIN_SDK = 24
 TARGET_SDK = 34
 
-_JAVAC = ("javac", "--release", "8", "-encoding", "UTF-8")
+PHONES_JAVA = 8
+FOREIGN_JAVA = 22
+"""The first with java.lang.foreign."""
+
 # Warnings are errors, but for those about the class files of libraries, which
 # are of a later Java than phones know.
 _STRICT = ("-Werror", "-Xlint:all,-options,-classfile")
@@ -31,14 +36,18 @@ def compile_java(
     class_path: list[Path],
     out: Path,
     strict: bool = True,
+    java: int = PHONES_JAVA,
+    javac: str | Path = "javac",
 ) -> None:
-    """Compiles all sources of folders to Java 8 classes.
+    """Compiles all sources of folders to classes.
 
     Args:
         folders: of sources.
         class_path: folders and jars of what they use.
         out: folder of the classes.
         strict: a warning is an error.
+        java: the version whose language and classes they are of.
+        javac: the compiler.
 
     Raises:
         FileNotFoundError, OSError: there is no javac, or it refuses them.
@@ -49,7 +58,10 @@ def compile_java(
     out.mkdir(parents=True, exist_ok=True)
     joined = ":".join(map(str, class_path))
     warnings = _STRICT if strict else _LENIENT
-    tools.run(*_JAVAC, warnings, "-cp", joined, "-d", out, files)
+    tools.run(
+        *(javac, "--release", str(java), "-encoding", "UTF-8"),
+        *(warnings, "-cp", joined, "-d", out, files),
+    )
 
 
 def classes_of(library: Path, out: Path) -> Path:

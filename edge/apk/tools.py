@@ -1,5 +1,7 @@
 """Programs of the JDK and of Debian that build the app."""
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ PACKAGES = {
 
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 """Resources of Android 10, of Debian's android-framework-res."""
+
+JDKS = Path("/usr/lib/jvm")
+"""Where Debian puts JDKs."""
 
 _PATIENCE_SECONDS = 300
 
@@ -78,6 +83,40 @@ def _completed(command: list[str]) -> subprocess.CompletedProcess:
         ) from None
 
 
+def jdk(least: int) -> Path:
+    """Folder of a JDK of that version or a later one.
+
+    Looked for in JAVA_HOME and where Debian puts them; the latest is taken.
+
+    Raises:
+        FileNotFoundError: there is none; the message says how to get one.
+    """
+    homes = [Path(home) for home in [os.environ.get("JAVA_HOME")] if home]
+    homes += JDKS.glob("*")
+    versions = {
+        home: _java_version(home)
+        for home in homes
+        if (home / "bin" / "javac").is_file()
+    }
+    home = max(versions, key=versions.__getitem__, default=None)
+    if home is None or versions[home] < least:
+        raise FileNotFoundError(
+            f"Java {least} or later is missing. Install a JDK of it below "
+            f"{JDKS}, or name its folder in JAVA_HOME."
+        )
+    return home
+
+
+def _java_version(home: Path) -> int:
+    """Of a JDK, by the file that each has; 0 if it says none."""
+    try:
+        text = (home / "release").read_text("utf-8", errors="replace")
+    except OSError:
+        return 0
+    match = re.search(r'^JAVA_VERSION="(\d+)', text, re.MULTILINE)
+    return int(match.group(1)) if match else 0
+
+
 def framework() -> Path:
     """The path of Android's resources.
 
@@ -90,6 +129,20 @@ def framework() -> Path:
             "android-framework-res"
         )
     return FRAMEWORK
+
+
+def check() -> None:
+    """Refuses a machine on which the app cannot be built.
+
+    Raises:
+        FileNotFoundError: names Debian's packages that are missing.
+    """
+    absent = missing()
+    if absent:
+        raise FileNotFoundError(
+            f"The app needs Debian's packages {', '.join(absent)}: apt-get "
+            f"install {' '.join(absent)}"
+        )
 
 
 def missing() -> list[str]:

@@ -125,6 +125,34 @@ def test_programs_that_are_missing_are_named(
         tools.run("zipalign", "-c", "4", model)
 
 
+def jdk(folder, version):
+    """Something that looks like a JDK."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "javac").touch()
+    release = folder / "release"
+    release.write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+    return folder
+
+
+def test_the_latest_jdk_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "JDKS", tmp_path / "jvm")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(FileNotFoundError, match="Java 22 or later"):
+        tools.jdk(22)
+    jdk(tmp_path / "jvm" / "old", "1.8.0_402")
+    jdk(tmp_path / "jvm" / "seventeen", "17.0.15")
+    runtime_alone = tmp_path / "jvm" / "runtime"
+    runtime_alone.mkdir()
+    (runtime_alone / "release").write_text('JAVA_VERSION="30"\n')
+    jdk(tmp_path / "jvm" / "damaged", "?")
+    with pytest.raises(FileNotFoundError, match="JAVA_HOME"):
+        tools.jdk(22)
+    assert tools.jdk(17) == tmp_path / "jvm" / "seventeen"
+    later = jdk(tmp_path / "later", "25.0.3")
+    monkeypatch.setenv("JAVA_HOME", str(later))
+    assert tools.jdk(22) == later
+
+
 def test_gradle_gets_the_networks_and_the_shaders(model, tmp_path, capsys):
     assets = tmp_path / "assets"
     for _ in range(2):  # Also where an older one is.

@@ -216,6 +216,16 @@ def test_steadiness_knows_lag_and_shaking(tmp_path):
     assert shaken["error"] > 0.015
 
 
+def test_a_constant_error_is_no_delay():
+    """A body that is behind by as much as it walks in four frames."""
+    frames = np.arange(40.0)
+    walk = 0.1 * frames + 0.05 * np.sin(frames)
+    true = walk[:, None, None] * np.ones((1, 19, 3))
+    figures = steadiness.compare(true - 0.4, true, 25)
+    assert figures["lag_ms"] == 0
+    assert figures["error"] == pytest.approx(0.4 * np.sqrt(3))
+
+
 def test_steadiness_refuses_a_lost_track(tmp_path, caplog):
     args = walked_lines(tmp_path, 0, 0.0, lost=(7,))
     assert steadiness.main(args) == 1

@@ -343,6 +343,8 @@ def test_a_picture_elsewhere_is_not_shown(tmp_path, inside):
         ("metrics", "many"),
         ("metrics", {"mpjpe_mm": "88"}),
         ("measured", "all"),
+        ("measured", -3),
+        ("expected", True),
         ("baselines", {"mean_pose": [1]}),
         ("percentiles_mpjpe_mm", {"a": 1.0}),
         ("per_joint_mm", [1.0]),

@@ -76,7 +76,7 @@ class Checkpoint:
     def _unreadable(self, error: Exception, name: str = "") -> str:
         system_limits.check(error, self.prefix)
         subject = f"{name} of {self.prefix}" if name else str(self.prefix)
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         return (
             f"{subject} could not be read ({first}): a file is cut short, "
             f"damaged or missing, or is none of a checkpoint. {_CURE}; if it "

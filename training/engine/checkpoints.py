@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_hmr import method as methods
-from tf_hmr.formats import atomic, model_files, system_limits
+from tf_hmr.formats import atomic, model_files, system_limits, wording
 from training.engine import cluster, fit_store, run_log
 from training.engine import step as steps
 from training.engine import workdir as workdirs
@@ -141,7 +141,7 @@ class Checkpoints:
                     self._fits.load(self.workdir, numbers[index])
             except DAMAGE as error:
                 system_limits.check(error, path)
-                first = str(error).strip().splitlines()[0]
+                first = wording.first_line(error)
                 log.warning(
                     "Checkpoint %s cannot be read (%s); trying the one "
                     "before it.",

@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_hmr.formats import wording
 from training.engine import provenance
 
 # The jobs that compute, in the order in which workers are counted.
@@ -177,7 +178,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except tf.errors.OpError as error:
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         raise ClusterError(
             f"Worker {cluster.index} cannot work at {address} ({first}). Is "
             "the port in use, and the address this machine's?"

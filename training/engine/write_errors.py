@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_hmr.formats import system_limits
+from tf_hmr.formats import system_limits, wording
 from training.engine import cluster, workdir
 
 
@@ -35,7 +35,7 @@ def explained(step: int, folder: Path) -> Iterator[None]:
                 f"Step {step} could not be written to {folder}. "
                 f"{system_limits.CURE}"
             ) from error
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         saved = workdir.saved_steps(folder)
         state = "There is no checkpoint yet, so it begins anew"
         if saved:

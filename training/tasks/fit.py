@@ -16,7 +16,7 @@ import tensorflow as tf
 from tf_hmr import method as methods
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
-from tf_hmr.formats import model_files, system_limits
+from tf_hmr.formats import model_files, system_limits, wording
 from training import config
 from training.data.pipeline import (
     batches,
@@ -211,7 +211,7 @@ def run_and_report(work: Callable[[], None]) -> int:
     except cluster.PeerLostError as error:
         why, status = error, exit_status.PEER_LOST
     except tf.errors.ResourceExhaustedError as error:
-        first = str(error).strip().splitlines()[0]
+        first = wording.first_line(error)
         cure = TOO_LARGE
         if system_limits.is_reached(error):
             cure = system_limits.CURE

@@ -30,12 +30,7 @@ def _or_skip(get: Callable):
 @pytest.fixture(scope="session")
 def jdk() -> None:
     """Skips where there is no JDK, or another program that the app needs."""
-
-    def check():
-        if tools.missing():
-            raise OSError(f"apt-get install {' '.join(tools.missing())}")
-
-    _or_skip(check)
+    _or_skip(tools.check)
 
 
 @pytest.fixture(scope="session")
@@ -100,13 +95,13 @@ def apk(tmp_path_factory, jdk, lifter) -> Path:
 def run_checks() -> Callable[..., dict[str, str]]:
     """A function that runs a class of checks on a JVM.
 
-    Its arguments: the class, a folder of vectors, the class path, and
-    properties by name. It returns what each check measured, by name, and fails
-    where one fails.
+    Its arguments: the class, a folder of vectors, the class path, properties
+    by name, and the program with its options. It returns what each check
+    measured, by name, and fails where one fails.
     """
 
-    def run(name, folder, class_path, **properties):
-        command = ["java", "-cp", ":".join(map(str, class_path))]
+    def run(name, folder, class_path, java=("java",), **properties):
+        command = [*map(str, java), "-cp", ":".join(map(str, class_path))]
         command += [f"-D{key}={value}" for key, value in properties.items()]
         command += ["org.tfhmr.core.Checks", name, str(folder)]
         result = tools.output(command)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support import photos
 from tests.support.phone_vectors import arrays
 
 pytestmark = pytest.mark.android
@@ -103,6 +104,77 @@ def camera_frames(tmp_path, rng):
                     cases.append(case)
     folder.finish({"yuv": cases})
     return tmp_path
+
+
+@pytest.fixture
+def photo_files(tmp_path, rng):
+    """A folder of pictures in all orientations, and of files of pictures."""
+    folder = arrays.Folder(tmp_path)
+    cases = []
+    for orientation in range(10):  # 0 and 9 are none.
+        content = photos.jpeg_with_orientation(
+            photos.image(46, 30), orientation
+        )
+        raw = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        buffer = np.frombuffer(content, np.uint8)
+        stored = cv2.imdecode(buffer, raw)
+        upright = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
+        assert orientation < 5 or orientation > 8 or upright.shape[1] == 30
+        case = {"orientation": orientation}
+        case["stored"] = folder.add("stored", stored)
+        case["upright"] = folder.add("upright", upright)
+        cases.append(case)
+    small = rng.integers(0, 256, (41, 23, 3)).astype(np.uint8)
+    photos.write(tmp_path / "small.png", small)
+    width, height = 2600, 1800  # More than a phone takes whole.
+    photos.write(tmp_path / "large.png", photos.image(width, height))
+    files = {"small": "small.png", "large": "large.png"}
+    files |= {"width": width, "height": height}
+    files["pixels"] = folder.add("pixels", small)
+    folder.finish({"orientations": cases, "files": files})
+    return tmp_path
+
+
+def test_photos_are_upright_and_of_a_size_that_memory_holds(
+    photo_files, run_checks, checks, core, platform
+):
+    class_path = [checks, core, platform]
+    measured = run_checks("PhotoChecks", photo_files, class_path)
+    assert set(measured) == {
+        "files",
+        "memory",
+        "orientations",
+        "refusals",
+        "samples",
+    }
+    assert measured["orientations"] == "10 orientations"
+
+
+def test_what_is_shared_is_whole_and_nothing_else(
+    tmp_path, run_checks, checks, core, platform
+):
+    class_path = [checks, core, platform]
+    measured = run_checks("SharedFilesChecks", tmp_path, class_path)
+    assert set(measured) == {"failures", "names", "written"}
+
+
+def test_the_screen_says_what_happened_and_goes_on(
+    tmp_path, run_checks, checks, core, platform
+):
+    class_path = [checks, core, platform]
+    measured = run_checks("SessionChecks", tmp_path, class_path)
+    assert set(measured) == {
+        "boxOfAFinger",
+        "cameraFrames",
+        "failures",
+        "gpuThatFails",
+        "loading",
+        "manyLines",
+        "nobody",
+        "photo",
+        "photoBeforeTheNetworks",
+        "touches",
+    }
 
 
 def _planes(rng, width, height):

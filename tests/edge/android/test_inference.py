@@ -1,29 +1,72 @@
-"""Exported files on TensorFlow Lite of a JVM, behind the app's own classes."""
+"""Exported files on runtimes of a JVM, behind the app's own classes."""
+
+from importlib import util
+from pathlib import Path
 
 import pytest
 
-from edge.apk import libraries, sources
+from edge.apk import libraries, sources, tools
 
 pytestmark = pytest.mark.android
 
+LITERT = "libLiteRt.so"
+"""Of the Python package ai-edge-litert."""
+
 
 @pytest.fixture(scope="module")
-def class_path(tmp_path_factory, checks, core, platform):
-    desktop = [libraries.fetch(library) for library in libraries.DESKTOP]
-    used = [checks, core, platform, *desktop]
+def desktop(tmp_path_factory, checks, core, platform):
+    """Class path of the checks of inference."""
     out = tmp_path_factory.mktemp("desktop")
-    # Its annotations are of a library that nobody needs.
-    sources.compile_java([sources.DESKTOP], used, out, strict=False)
+    used = [checks, core, platform]
+    sources.compile_java([sources.DESKTOP], used, out)
     return [out, *used]
 
 
+@pytest.fixture
+def litert(tmp_path, desktop):
+    """Class path, program and properties of LiteRT on a late JVM."""
+    try:
+        home = tools.jdk(sources.FOREIGN_JAVA)
+    except FileNotFoundError as error:
+        # Debian has none that is late enough in each of its releases.
+        pytest.skip(str(error))
+    sources.compile_java(
+        [sources.FOREIGN],
+        desktop,
+        tmp_path,
+        java=sources.FOREIGN_JAVA,
+        javac=home / "bin" / "javac",
+    )
+    (package,) = util.find_spec("ai_edge_litert").submodule_search_locations
+    return {
+        "class_path": [tmp_path, *desktop],
+        "java": [home / "bin" / "java", "--enable-native-access=ALL-UNNAMED"],
+        "runtime": "org.tfhmr.core.LiteRtRuntime",
+        "litert": Path(package) / LITERT,
+    }
+
+
+@pytest.fixture
+def bytedeco(tmp_path, desktop):
+    """Class path and properties of TensorFlow Lite 2.19 on any JVM."""
+    fetched = [libraries.fetch(library) for library in libraries.DESKTOP]
+    used = [*desktop, *fetched]
+    # Its annotations are of a library that nobody needs.
+    sources.compile_java([sources.BYTEDECO], used, tmp_path, strict=False)
+    return {
+        "class_path": [tmp_path, *used],
+        "runtime": "org.tfhmr.core.BytedecoRuntime",
+    }
+
+
+@pytest.mark.parametrize("runtime", ["litert", "bytedeco"])
 def test_answers_are_those_of_ai_edge_litert(
-    class_path, run_checks, phone_vectors_of, lifter, blaze_pose
+    runtime, request, run_checks, phone_vectors_of, lifter, blaze_pose
 ):
     measured = run_checks(
         "InferenceChecks",
         phone_vectors_of("networks"),
-        class_path,
+        **request.getfixturevalue(runtime),
         lifter=lifter,
         landmarks=blaze_pose,
         tracks=phone_vectors_of("tracks"),

@@ -58,6 +58,13 @@ def test_the_bytecode_that_ships_gives_these_numbers(
     assert run_checks(name, folder, [checks, shipped, platform])
 
 
+@pytest.mark.parametrize("name", ["SessionChecks", "SharedFilesChecks"])
+def test_the_bytecode_that_ships_says_and_shares_the_same(
+    name, tmp_path, run_checks, checks, shipped, platform
+):
+    assert run_checks(name, tmp_path, [checks, shipped, platform])
+
+
 def test_the_signature_is_one_of_the_whole_file(apk):
     text = tools.run(
         *("apksigner", "verify", "--verbose", "--min-sdk-version"),

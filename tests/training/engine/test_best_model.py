@@ -186,6 +186,16 @@ def test_it_is_measured_where_the_step_was_not(folder, method):
     assert len(toy_method.losses(folder)) == 1
 
 
+def test_a_kill_before_the_evaluation_that_would_replace_it(folder, method):
+    """The step is evaluated, as it was due, and its model takes the place."""
+    spoil(folder, "cut")
+    log = run_log.RunLog(folder, 7)  # The line of step 8 was never written.
+    log.close()
+    assert run_from(folder, method, step=8).best == 7.0
+    assert best_model.damage(folder) == ""
+    assert best_kernel(folder, method) == best_model.score(folder) == 7.0
+
+
 def test_without_an_evaluation_the_current_model_is_written(folder, method):
     spoil(folder, "cut")
     run_from(folder, method, evaluate=None)

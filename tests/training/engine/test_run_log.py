@@ -133,3 +133,18 @@ def test_the_journal_is_on_the_disk_after_a_flush(tmp_path, monkeypatch):
     book.flush()
     book.close()
     assert synced == [str(tmp_path / run_log.METRICS_FILE)]
+
+
+def test_the_mean_of_a_stopped_run_goes_on_with_its_seconds():
+    """A run that is stopped between two lines writes the second one whole."""
+    mean = run_log.Mean()
+    mean.add({"loss": 3.0})
+    mean.seconds = 1.5
+    continued = run_log.Mean()
+    continued.deserialize(mean.serialize())
+    continued.add({"loss": 5.0})
+    assert continued.means() == {"loss": 4.0}
+    assert continued.seconds == 1.5
+    continued.reset()
+    assert continued.count == 0 and not continued.sums
+    assert continued.seconds == 0

@@ -275,6 +275,8 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
     again = predictions_file.StoredPredictions(tmp_path / "again.npz")
     other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
     assert_close("float64", other.camera, weak)
+    edges = (other.keypoints + 1) / 2 * boxes["file"][:, None, 2:]
+    assert_close("float64", edges + boxes["file"][:, None, :2] - 0.5, seen)
 
 
 def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(

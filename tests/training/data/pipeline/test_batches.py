@@ -65,6 +65,11 @@ def test_a_batch_is_shared_out_exactly_and_evenly():
         ]
         assert sorted(np.concatenate(source_rows)) == list(range(3 * count))
     assert order.Layout((1, 1, 1), 8).counts == (3, 3, 2)
+    # Small sources do not crowd the rows of the first device.
+    few = order.Layout((0.7, 0.1, 0.1, 0.1), 10)
+    for half in np.split(few.sources, 2):
+        shares = np.bincount(half, minlength=4) - np.array(few.counts) / 2
+        assert (np.abs(shares) <= 1).all()
     with pytest.raises(ValueError, match="positive"):
         order.Layout((1.0, 0.0), 4)
 

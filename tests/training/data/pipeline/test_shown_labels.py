@@ -68,6 +68,22 @@ def test_sources_show_what_they_are_told_to(folder):
     assert visible_labels(batch) == list(EXPECTED.values())
 
 
+def test_a_label_that_is_missing_hides_no_other(tmp_path):
+    labels = ("pose", "betas", "joints3d")
+    missing = {row: {name: None} for row, name in enumerate(labels)}
+    records = record_samples.spoilt(tmp_path / "x", 4, missing)
+    data = mix(records, ("all",))
+    (batch,) = pipeline_batches.batches(data, 1)
+    rotmats = batch["rotmats"] - np.eye(3)
+    shown = {"pose": rotmats, **{n: batch[n] for n in labels[1:]}}
+    for row, example_id in enumerate(batch["example_id"].tolist()):
+        absent = missing.get(int(example_id.decode()[2:]), {})
+        for name in labels:
+            is_there = name not in absent
+            assert batch[f"has_{name}"][row] == is_there
+            assert shown[name][row].any() == is_there
+
+
 def test_sources_take_turns_by_their_shares(folder):
     names = ("all", "none")
     data = mix(folder, names, alternate=True, batch_size=2)

@@ -17,12 +17,13 @@ import android.widget.FrameLayout;
 import android.widget.LinearLayout;
 import android.widget.TextView;
 import java.io.File;
-import java.io.FileOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import org.tfhmr.core.Image;
+import org.tfhmr.core.SharedFiles;
+import org.tfhmr.core.TrackRecord;
 
 /** The one screen: a large picture with the mesh, what happens in words, and the sources. */
 public final class MainActivity extends Activity {
@@ -156,8 +157,6 @@ public final class MainActivity extends Activity {
                     pipeline.photo(PhotoSource.read(getContentResolver(), uri));
                 } catch (IOException error) {
                     showTrouble(error.getMessage());
-                } catch (RuntimeException error) { // A decoder may throw any.
-                    showTrouble("This picture cannot be read: " + error.getMessage());
                 }
             }
         }.start();
@@ -239,6 +238,10 @@ public final class MainActivity extends Activity {
 
     /** Gives another app the picture as PNG and the lines as .jsonl. */
     private void share() {
+        if (!view.hasPicture()) {
+            showTrouble("There is nothing to share yet: choose a photo, or the camera");
+            return;
+        }
         view.picture(new MeshView.PictureReceiver() {
             @Override
             public void onPicture(final Bitmap bitmap) {
@@ -256,30 +259,11 @@ public final class MainActivity extends Activity {
         });
     }
 
-    private void send(Bitmap bitmap, List<String> lines) throws IOException {
-        File folder = ShareProvider.folder(this);
-        if (!folder.isDirectory() && !folder.mkdirs()) {
-            throw new IOException("the cache has no room");
-        }
-        File picture = new File(folder, "mesh.png");
-        FileOutputStream stream = new FileOutputStream(picture);
-        try {
-            bitmap.compress(Bitmap.CompressFormat.PNG, 100, stream);
-        } finally {
-            stream.close();
-        }
-        File text = new File(folder, "mesh.jsonl");
-        stream = new FileOutputStream(text);
-        try {
-            for (String line : lines) {
-                stream.write((line + "\n").getBytes(StandardCharsets.UTF_8));
-            }
-        } finally {
-            stream.close();
-        }
+    private void send(final Bitmap bitmap, List<String> lines) throws IOException {
         ArrayList<Uri> files = new ArrayList<Uri>();
-        files.add(ShareProvider.uri(picture));
-        files.add(ShareProvider.uri(text));
+        for (File file : ShareProvider.files(this).write(new PngOf(bitmap), lines)) {
+            files.add(ShareProvider.uri(file));
+        }
         final Intent intent = new Intent(Intent.ACTION_SEND_MULTIPLE);
         intent.setType("*/*");
         intent.putParcelableArrayListExtra(Intent.EXTRA_STREAM, files);
@@ -290,6 +274,19 @@ public final class MainActivity extends Activity {
                 startActivity(Intent.createChooser(intent, getString(R.string.share)));
             }
         });
+    }
+
+    private static final class PngOf implements SharedFiles.Picture {
+        private final Bitmap bitmap;
+
+        PngOf(Bitmap bitmap) {
+            this.bitmap = bitmap;
+        }
+
+        @Override
+        public boolean write(OutputStream stream) {
+            return bitmap.compress(Bitmap.CompressFormat.PNG, 100, stream);
+        }
     }
 
     private void showTrouble(final String line) {
@@ -304,8 +301,8 @@ public final class MainActivity extends Activity {
 
     private final class PipelineListener implements Pipeline.Listener {
         @Override
-        public void onScene(Scene scene, final String text) {
-            view.show(scene);
+        public void onScene(Image picture, List<TrackRecord.Body> bodies, final String text) {
+            view.show(new Scene(picture, bodies));
             runOnUiThread(new Runnable() {
                 @Override
                 public void run() {

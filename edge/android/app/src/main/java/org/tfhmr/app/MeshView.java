@@ -22,7 +22,6 @@ final class MeshView extends GLSurfaceView {
     private static final float[] NO_TURN = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     private static final int POSITION = 0;
     private static final int NORMAL = 1;
-    private static final float LEAST_BOX_PX = 8;
 
     /** What the view tells; onBox on the screen's thread, the others on OpenGL's. */
     interface Listener {
@@ -64,17 +63,14 @@ final class MeshView extends GLSurfaceView {
         requestRender();
     }
 
+    /** Whether there is anything to see. */
+    boolean hasPicture() {
+        return scene != null;
+    }
+
     void picture(PictureReceiver receiver) {
         this.receiver = receiver;
         requestRender();
-    }
-
-    /** x, y, width, height of the picture in a view: as large as fits, in the middle. */
-    private static int[] viewport(Image picture, int width, int height) {
-        double scale = Math.min((double) width / picture.width, (double) height / picture.height);
-        int w = (int) Math.round(scale * picture.width);
-        int h = (int) Math.round(scale * picture.height);
-        return new int[] {(width - w) / 2, (height - h) / 2, w, h};
     }
 
     @Override
@@ -89,14 +85,10 @@ final class MeshView extends GLSurfaceView {
             return true;
         }
         performClick();
-        int[] port = viewport(shown.picture, getWidth(), getHeight());
-        double scale = (double) shown.picture.width / port[2];
-        double x = (Math.min(startX, event.getX()) - port[0]) * scale;
-        double y = (Math.min(startY, event.getY()) - port[1]) * scale;
-        double w = Math.abs(event.getX() - startX) * scale;
-        double h = Math.abs(event.getY() - startY) * scale;
-        if (w >= LEAST_BOX_PX && h >= LEAST_BOX_PX) {
-            listener.onBox(new double[] {x, y, w, h});
+        double[] touches = {startX, startY, event.getX(), event.getY()};
+        double[] box = Drawing.box(shown.picture, getWidth(), getHeight(), touches);
+        if (box != null) {
+            listener.onBox(box);
         }
         return true;
     }
@@ -153,7 +145,7 @@ final class MeshView extends GLSurfaceView {
             if (shown == null || meshProgram == 0) {
                 return;
             }
-            int[] port = viewport(shown.picture, width, height);
+            int[] port = Drawing.viewport(shown.picture, width, height);
             GLES30.glViewport(port[0], port[1], port[2], port[3]);
             drawPicture(shown.picture);
             for (TrackRecord.Body body : shown.bodies) {

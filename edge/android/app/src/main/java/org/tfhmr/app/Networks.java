@@ -13,16 +13,18 @@ import org.tfhmr.core.Gate;
 import org.tfhmr.core.Image;
 import org.tfhmr.core.LandmarkEstimator;
 import org.tfhmr.core.LandmarkNetwork;
+import org.tfhmr.core.Landmarks;
 import org.tfhmr.core.Mesh;
 import org.tfhmr.core.ModelFiles;
+import org.tfhmr.core.Session;
 
 /** All networks of the app, and which of them runs where. One thread makes and uses it. */
-final class Networks implements Closeable {
+final class Networks implements Session.Networks, Closeable {
     private static final int THREADS = 4;
 
-    final Card card;
     final Mesh mesh;
-    final Finder finder;
+    private final Card card;
+    private final Finder finder;
     private final ModelAssets assets;
     private final ModelFiles files;
     private final Gate gate;
@@ -63,23 +65,33 @@ final class Networks implements Closeable {
         return network;
     }
 
-    /** The estimator for a person; the first one decides whether the GPU is taken. */
-    Estimator estimator(Image frame, double[] square) {
+    @Override
+    public Card card() {
+        return card;
+    }
+
+    @Override
+    public List<Landmarks> find(Image image) {
+        return finder.find(image);
+    }
+
+    @Override
+    public Estimator estimator(Image frame, double[] square) {
         if (chosen == null) {
             chosen = gate.choose(cpu, gpu, frame, square);
         }
         return chosen;
     }
 
-    /** Lets the next person decide again. */
-    void askAgain() {
+    @Override
+    public void askAgain() {
         gate.askAgain();
         gpu.release();
         chosen = null;
     }
 
-    /** Goes on with the CPU where the GPU fails in the middle; false if the CPU failed. */
-    boolean leaveGpu(RuntimeException error) {
+    @Override
+    public boolean leaveGpu(RuntimeException error) {
         if (!gate.leave(error)) {
             return false;
         }
@@ -88,8 +100,8 @@ final class Networks implements Closeable {
         return true;
     }
 
-    /** One line: which of the two, and why. */
-    String says() {
+    @Override
+    public String says() {
         return gate.says();
     }
 

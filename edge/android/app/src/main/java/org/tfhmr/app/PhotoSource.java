@@ -3,7 +3,6 @@ package org.tfhmr.app;
 import android.content.ContentResolver;
 import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
-import android.graphics.Matrix;
 import android.media.ExifInterface;
 import android.net.Uri;
 import java.io.ByteArrayInputStream;
@@ -11,113 +10,63 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import org.tfhmr.core.Image;
+import org.tfhmr.core.Photo;
 
-/** A photo of the document picker, upright, at a scale that memory holds. */
+/** A photo of the document picker, by the system's decoder. */
 final class PhotoSource {
-    private static final int MAX_PIXELS = 4000000;
-    private static final int MAX_BYTES = 100000000;
-
     private PhotoSource() {}
 
     /**
-     * Reads a photo.
+     * Reads a photo as Photo does.
      *
      * @throws IOException it cannot be read or decoded; one line says why
      */
     static Image read(ContentResolver resolver, Uri uri) throws IOException {
-        try {
-            byte[] content = content(resolver, uri);
-            BitmapFactory.Options options = new BitmapFactory.Options();
-            options.inJustDecodeBounds = true;
-            BitmapFactory.decodeByteArray(content, 0, content.length, options);
-            if (options.outWidth < 1 || options.outHeight < 1) {
-                throw new IOException("This file is no picture that the system reads");
-            }
-            options.inJustDecodeBounds = false;
-            options.inSampleSize = sampleSize(options.outWidth, options.outHeight);
-            Bitmap bitmap = BitmapFactory.decodeByteArray(content, 0, content.length, options);
-            if (bitmap == null) {
-                throw new IOException("This picture is damaged");
-            }
-            return rgb(upright(bitmap, orientation(content)));
-        } catch (OutOfMemoryError error) {
-            throw new IOException("This picture is larger than the memory");
-        } catch (SecurityException error) {
-            throw new IOException("This picture is not allowed to be read");
-        }
-    }
-
-    /** The power of two that takes a picture below MAX_PIXELS. */
-    private static int sampleSize(int width, int height) {
-        int sample = 1;
-        while ((long) width * height / ((long) sample * sample) > MAX_PIXELS) {
-            sample *= 2;
-        }
-        return sample;
-    }
-
-    private static byte[] content(ContentResolver resolver, Uri uri) throws IOException {
         InputStream stream;
         try {
             stream = resolver.openInputStream(uri);
         } catch (FileNotFoundException error) {
             throw new IOException("This picture is no longer there");
+        } catch (SecurityException error) {
+            throw new IOException("This picture is not allowed to be read");
         }
         if (stream == null) {
             throw new IOException("This picture is no longer there");
         }
         try {
-            if (stream.available() > MAX_BYTES) {
-                throw new IOException("This file is too large for a picture");
-            }
-            return ModelAssets.bytes(stream);
+            return Photo.read(stream, new SystemDecoder());
         } finally {
             stream.close();
         }
     }
 
-    private static int orientation(byte[] content) {
-        try {
-            ExifInterface exif = new ExifInterface(new ByteArrayInputStream(content));
-            return exif.getAttributeInt(
-                    ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
-        } catch (IOException error) { // Pictures without EXIF lie as they are.
-            return ExifInterface.ORIENTATION_NORMAL;
+    private static final class SystemDecoder implements Photo.Decoder {
+        @Override
+        public int[] size(byte[] content) {
+            BitmapFactory.Options options = new BitmapFactory.Options();
+            options.inJustDecodeBounds = true;
+            BitmapFactory.decodeByteArray(content, 0, content.length, options);
+            return new int[] {options.outWidth, options.outHeight};
         }
-    }
 
-    private static Bitmap upright(Bitmap bitmap, int orientation) {
-        Matrix matrix = new Matrix();
-        switch (orientation) {
-            case ExifInterface.ORIENTATION_FLIP_HORIZONTAL:
-                matrix.postScale(-1, 1);
-                break;
-            case ExifInterface.ORIENTATION_ROTATE_180:
-                matrix.postRotate(180);
-                break;
-            case ExifInterface.ORIENTATION_FLIP_VERTICAL:
-                matrix.postScale(1, -1);
-                break;
-            case ExifInterface.ORIENTATION_TRANSPOSE:
-                matrix.postRotate(90);
-                matrix.postScale(-1, 1);
-                break;
-            case ExifInterface.ORIENTATION_ROTATE_90:
-                matrix.postRotate(90);
-                break;
-            case ExifInterface.ORIENTATION_TRANSVERSE:
-                matrix.postRotate(270);
-                matrix.postScale(-1, 1);
-                break;
-            case ExifInterface.ORIENTATION_ROTATE_270:
-                matrix.postRotate(270);
-                break;
-            default:
-                return bitmap;
+        @Override
+        public Image decode(byte[] content, int sample) {
+            BitmapFactory.Options options = new BitmapFactory.Options();
+            options.inSampleSize = sample;
+            Bitmap bitmap = BitmapFactory.decodeByteArray(content, 0, content.length, options);
+            return bitmap == null ? null : rgb(bitmap);
         }
-        int width = bitmap.getWidth();
-        int height = bitmap.getHeight();
-        return Bitmap.createBitmap(bitmap, 0, 0, width, height, matrix, true);
+
+        @Override
+        public int orientation(byte[] content) {
+            try {
+                ExifInterface exif = new ExifInterface(new ByteArrayInputStream(content));
+                return exif.getAttributeInt(
+                        ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
+            } catch (IOException error) { // Pictures without EXIF lie as they are.
+                return ExifInterface.ORIENTATION_NORMAL;
+            }
+        }
     }
 
     private static Image rgb(Bitmap bitmap) {

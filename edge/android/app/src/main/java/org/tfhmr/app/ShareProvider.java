@@ -2,6 +2,7 @@ package org.tfhmr.app;
 
 import android.content.ContentProvider;
 import android.content.ContentValues;
+import android.content.Context;
 import android.database.Cursor;
 import android.database.MatrixCursor;
 import android.net.Uri;
@@ -9,6 +10,7 @@ import android.os.ParcelFileDescriptor;
 import android.provider.OpenableColumns;
 import java.io.File;
 import java.io.FileNotFoundException;
+import org.tfhmr.core.SharedFiles;
 
 /** Lets another app read what was shared with it: files of the app's cache, read only. */
 public final class ShareProvider extends ContentProvider {
@@ -19,17 +21,13 @@ public final class ShareProvider extends ContentProvider {
                 .scheme("content").authority(AUTHORITY).appendPath(file.getName()).build();
     }
 
-    /** The folder of what is shared. */
-    static File folder(android.content.Context context) {
-        return new File(context.getCacheDir(), "share");
+    /** What is shared: files of the app's cache. */
+    static SharedFiles files(Context context) {
+        return new SharedFiles(new File(context.getCacheDir(), "share"));
     }
 
     private File file(Uri uri) throws FileNotFoundException {
-        String name = uri.getLastPathSegment();
-        if (name == null || name.contains("/") || name.startsWith(".")) {
-            throw new FileNotFoundException(String.valueOf(uri));
-        }
-        return new File(folder(getContext()), name);
+        return files(getContext()).named(uri.getLastPathSegment());
     }
 
     @Override
@@ -52,7 +50,7 @@ public final class ShareProvider extends ContentProvider {
 
     @Override
     public String getType(Uri uri) {
-        return String.valueOf(uri).endsWith(".png") ? "image/png" : "application/x-ndjson";
+        return SharedFiles.type(uri.getLastPathSegment());
     }
 
     @Override

@@ -14,28 +14,43 @@ import org.json.JSONObject;
 /** Exported files on the JVM: the answers of ai-edge-litert, and a person followed live. */
 final class InferenceChecks {
     private static final double FLOAT = 1e-5;
-    private static final double W8_MM = 0.5;
-    // Untrained networks in int8 are far from each other wherever a number rounds otherwise.
-    private static final double INT8_MM = 4;
+    private static final double MM = 0.5;
+    // Runtimes round the sums of int8 in ways of their own; so do phones'.
+    private static final double OTHER_INT8_MM = 4;
     private static final double PX = 2;
 
     private InferenceChecks() {}
 
+    /** What runs a .tflite on a JVM. */
+    interface Runtime {
+        Network open(String path);
+
+        /** Whether it is the one whose answers are expected, and not only of its kind. */
+        boolean isPythons();
+    }
+
+    private static Runtime runtime() throws Exception {
+        Class<?> type = Class.forName(System.getProperty("runtime"));
+        return (Runtime) type.getDeclaredConstructor().newInstance();
+    }
+
     static String networks(Vectors vectors) throws Exception {
         JSONArray networks = vectors.json().getJSONArray("networks");
         StringBuilder text = new StringBuilder();
+        Runtime runtime = runtime();
         for (int i = 0; i < networks.length(); i++) {
             JSONObject entry = networks.getJSONObject(i);
             String path = new File(vectors.folder, entry.getString("tflite")).getPath();
             text.append(entry.getString("name")).append(' ');
-            text.append(people(vectors, entry, new JvmNetwork(path))).append(", ");
+            text.append(people(vectors, entry, runtime, path)).append(", ");
         }
         Checks.isTrue("there are networks", networks.length() > 0);
         return text.toString();
     }
 
-    private static String people(Vectors vectors, JSONObject entry, Network network)
-            throws Exception {
+    private static String people(
+            Vectors vectors, JSONObject entry, Runtime runtime, String path) throws Exception {
+        Network network = runtime.open(path);
         String text = new String(vectors.read(entry.getString("card")), StandardCharsets.UTF_8);
         String precision = Card.parse(text).precision;
         boolean isFloat = precision.startsWith("float");
@@ -57,7 +72,8 @@ final class InferenceChecks {
         }
         String measured = String.format(
                 Locale.ROOT, "(%s) largest %.2g, vertices %.2g mm", precision, worst, meanMm);
-        double mm = precision.equals("int8") ? INT8_MM : W8_MM;
+        boolean isOther = precision.equals("int8") && !runtime.isPythons();
+        double mm = isOther ? OTHER_INT8_MM : MM;
         Checks.isTrue(
                 entry.getString("name") + " " + measured,
                 isFloat ? worst <= FLOAT : meanMm <= mm);
@@ -100,18 +116,20 @@ final class InferenceChecks {
     /**
      * The walker of the tracks, by BlazePose and the lifter that ships.
      *
-     * <p>A square follows from the last answer, so what rounds otherwise grows: two runs of
-     * Python with the lifter in float16 and float32 are 8 px apart at the worst keypoint.
+     * <p>A square follows from the last answer, and BlazePose answers otherwise where a byte in a
+     * thousand differs by a level: what rounds otherwise grows. With Python's runtime all is equal
+     * but rounding, and each keypoint is held; with another one their mean is.
      */
     static String live(Vectors vectors) throws Exception {
         String path = System.getProperty("lifter");
         byte[] text = Files.readAllBytes(
                 new File(path.replace(".tflite", ".card.json")).toPath());
         Card card = Card.parse(new String(text, StandardCharsets.UTF_8));
-        Network lifter = new JvmNetwork(path);
+        Runtime runtime = runtime();
+        Network lifter = runtime.open(path);
         String blazePose = System.getProperty("landmarks");
         Estimator estimator = new LandmarkEstimator(
-                new LandmarkNetwork(new JvmNetwork(blazePose)), lifter, card);
+                new LandmarkNetwork(runtime.open(blazePose)), lifter, card);
         Vectors tracks = new Vectors(System.getProperty("tracks"));
         JSONObject walk = null;
         JSONArray all = tracks.json().getJSONArray("tracks");
@@ -139,13 +157,14 @@ final class InferenceChecks {
                 largest = Math.max(largest, distance);
             }
             double mean = sum / (keypoints.length / 2);
-            Checks.isTrue(i + "'s keypoints differ by " + mean + " px", mean <= PX);
             worst = Math.max(worst, mean);
+            double held = runtime.isPythons() ? largest : worst;
+            Checks.isTrue(i + "'s keypoints differ by " + held + " px", held <= PX);
         }
         Checks.isTrue("there are 30 frames", frames.length() == 30);
         return String.format(
                 Locale.ROOT,
-                "30 frames, keypoints %.2f px in the mean of the worst frame, one %.2f px",
+                "30 frames, keypoints %.2g px in the mean of the worst frame, one %.2g px",
                 worst,
                 largest);
     }

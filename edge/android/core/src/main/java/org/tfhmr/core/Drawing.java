@@ -5,7 +5,41 @@ public final class Drawing {
     // Depths of a body, metres about its root, lie within this.
     private static final double DEPTH_RANGE = 4;
 
+    private static final double LEAST_BOX_PX = 8;
+
     private Drawing() {}
+
+    /** x, y, width, height of a picture in a view: as large as fits, in the middle. */
+    public static int[] viewport(Image picture, int width, int height) {
+        double scale = Math.min((double) width / picture.width, (double) height / picture.height);
+        int w = (int) Math.round(scale * picture.width);
+        int h = (int) Math.round(scale * picture.height);
+        return new int[] {(width - w) / 2, (height - h) / 2, w, h};
+    }
+
+    /**
+     * The box x, y, w, h in the picture that a finger drew; null if it is too small for one.
+     *
+     * @param picture as it lies in a view of that size
+     * @param touches x, y where the finger began and where it ended
+     */
+    public static double[] box(Image picture, int width, int height, double[] touches) {
+        int[] port = viewport(picture, width, height);
+        double scale = (double) picture.width / port[2];
+        double[] low = new double[2];
+        double[] high = new double[2];
+        int[] sides = {picture.width, picture.height};
+        for (int axis = 0; axis < 2; axis++) {
+            double a = (touches[axis] - port[axis]) * scale;
+            double b = (touches[2 + axis] - port[axis]) * scale;
+            low[axis] = Math.max(Math.min(a, b), 0);
+            high[axis] = Math.min(Math.max(a, b), sides[axis]);
+            if (high[axis] - low[axis] < LEAST_BOX_PX) {
+                return null;
+            }
+        }
+        return new double[] {low[0], low[1], high[0] - low[0], high[1] - low[1]};
+    }
 
     /**
      * Normals (V, 3) of the vertices: sums of those of the faces, not of length 1.

@@ -115,7 +115,7 @@ public final class Landmarks {
         float[] rows = points.clone();
         for (int row = 0; row < COUNT; row++) {
             for (int axis = 0; axis < 2; axis++) {
-                double edge = px(row, axis) + 0.5;
+                double edge = points[row * COLUMNS + axis] + 0.5f; // In float32, as numpy.
                 rows[row * COLUMNS + axis] = (float) (2 * (edge - crop[axis]) / crop[2] - 1);
             }
         }

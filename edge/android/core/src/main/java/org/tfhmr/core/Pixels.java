@@ -16,4 +16,9 @@ final class Pixels {
     static double probability(double logit) {
         return 1 / (1 + Math.exp(-logit));
     }
+
+    /** Of a network's number: in float32, as scipy's expit. */
+    static float probability(float logit) {
+        return 1 / (1 + (float) Math.exp(-logit));
+    }
 }

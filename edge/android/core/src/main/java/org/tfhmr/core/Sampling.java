@@ -22,8 +22,8 @@ final class Sampling {
         }
         for (int row = 0; row < size; row++) {
             for (int column = 0; column < size; column++) {
-                float x = m[0] * column + (m[1] * row + m[2]);
-                float y = m[3] * column + (m[4] * row + m[5]);
+                float x = fused(m[0], column, m[1] * row + m[2]);
+                float y = fused(m[3], column, m[4] * row + m[5]);
                 int start = (row * size + column) * CHANNELS;
                 sample(image, x, y, repeatsBorder, warped, start);
             }
@@ -44,10 +44,15 @@ final class Sampling {
         for (int channel = 0; channel < CHANNELS; channel++) {
             float a = level(image, upperLeft, channel);
             float b = level(image, lowerLeft, channel);
-            float upper = a + xShare * (level(image, upperRight, channel) - a);
-            float lower = b + xShare * (level(image, lowerRight, channel) - b);
-            result[start + channel] = (byte) Math.rint(upper + yShare * (lower - upper));
+            float upper = fused(xShare, level(image, upperRight, channel) - a, a);
+            float lower = fused(xShare, level(image, lowerRight, channel) - b, b);
+            result[start + channel] = (byte) Math.rint(fused(yShare, lower - upper, upper));
         }
+    }
+
+    /** a * b + c, rounded once, as where OpenCV has AVX2 or NEON: by this ties fall. */
+    private static float fused(float a, float b, float c) {
+        return (float) ((double) a * b + c);
     }
 
     /** Where a pixel begins in the bytes; -1 is a black one. */

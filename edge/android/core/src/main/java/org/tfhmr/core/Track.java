@@ -199,8 +199,9 @@ public final class Track {
             for (int i = 0; i < total; i++) {
                 boolean isInside = true;
                 for (int axis = 0; axis < 2; axis++) {
-                    float ndc = answer.keypoints[2 * i + axis];
-                    double px = (ndc + 1) * square[2] / 2 + square[axis] - 0.5;
+                    // In float32 as numpy: squares that differ at all ask for other pixels.
+                    float inSquare = (answer.keypoints[2 * i + axis] + 1) * (float) square[2] / 2;
+                    double px = inSquare + square[axis] - 0.5;
                     isInside &= px >= 0 && px < (axis == 0 ? frame.width : frame.height);
                     low[axis] = Math.min(low[axis], px + 0.5);
                     high[axis] = Math.max(high[axis], px + 0.5);
