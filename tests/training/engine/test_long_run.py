@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import memory, toy_method
-from training.engine import loop
+from training.engine import model_selection
 
 STEPS, EVERY = 2000, 20
 MIB = 2**20
@@ -35,7 +35,7 @@ def test_two_thousand_steps_keep_nothing(tmp_path, body):
 
     def evaluate(method):
         seen.append(used())
-        return loop.Evaluation(float(len(seen)), {"mpjpe_mm": 1.0})
+        return model_selection.Evaluation(float(len(seen)), {"mpjpe_mm": 1.0})
 
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
     assert len(seen) == STEPS // EVERY
