@@ -6,24 +6,31 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Twelve seconds of work and more each.
+# Eight seconds of work and more each.
 LONGEST = (
     "training/test_fit",
     "benchmarks/test_step",
-    "edge/test_benchmark",
+    "convert/test_hmr_tf1",
+    "convert/test_spin",
+    "engine/test_fits_in_loop",
     "engine/test_loop",
     "evaluation/test_evaluate",
+    "evaluation/test_part_outputs",
     "methods/test_every_method",
     "networks/test_encoder_weights",
     "pipeline/test_batches",
     "pipeline/test_data_faults",
     "pipeline/test_service",
-    "prepare/test_synthetic",
+    "pipeline/test_warp",
     "smplify/test_fitter",
     "tests/test_fuzz",
     "tests/test_new_method",
     "tf_hmr/test_fit_keypoints",
-    "training/test_pose_vae",
+    "tf_hmr/test_landmark_fitting",
+    "tf_hmr/test_main",
+    "tf_hmr/test_videos",
+    "training/test_smplr_experiments",
+    "training/test_smplr_parts",
 )
 
 
