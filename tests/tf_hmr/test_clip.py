@@ -247,6 +247,26 @@ def test_glb_plays_the_body(motion, body_data, tmp_path):
         assert away.max() < 0.03
 
 
+def test_glb_is_matt_and_its_normals_point_outward(motion, body_data, tmp_path):
+    """Viewers show a metal, glTF's default, as black."""
+    lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
+    assert run(lines, glb=tmp_path / "a.glb") == 0
+    told, array = read_glb(tmp_path / "a.glb")
+    primitive = told["meshes"][0]["primitives"][0]
+    material = told["materials"][primitive["material"]]
+    assert material["pbrMetallicRoughness"]["metallicFactor"] == 0
+    points = array(primitive["attributes"]["POSITION"])
+    normals = array(primitive["attributes"]["NORMAL"])
+    lengths = np.linalg.norm(normals, axis=1)
+    assert_close("rotation", lengths, np.ones(len(lengths)))
+    # A body grows where its points move along them.
+    volume = [
+        trimesh.Trimesh(points + step * normals, body_data.faces).volume
+        for step in (0.0, 0.001)
+    ]
+    assert volume[1] > 1.01 * volume[0] > 0
+
+
 def test_glb_opens_with_every_track(motion, body_data, tmp_path):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     write_lines(lines, motion, body_data, track=1)

@@ -15,12 +15,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import trimesh
 from scipy.spatial.transform import Rotation
 
 from tf_hmr.formats import atomic
 
 INFLUENCES = 4
 """Most joints that move a vertex; the smallest weights are dropped."""
+
+COLOUR = (0.65, 0.74, 0.86)
+"""RGB in 0..1 of the bodies."""
 
 _FLOAT, _UINT32, _UINT8 = 5126, 5125, 5121  # glTF's numbers of the types.
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
@@ -133,13 +137,28 @@ def _body(file: _File, actor: Actor) -> tuple[int, int]:
     influences = np.argsort(-actor.weights, axis=1)[:, :INFLUENCES]
     weights = np.take_along_axis(actor.weights, influences, axis=1)
     weights = weights / weights.sum(axis=1, keepdims=True)
+    surface = trimesh.Trimesh(actor.vertices, actor.faces, process=False)
     attributes = {
         "POSITION": file.array(actor.vertices, "float32"),
+        "NORMAL": file.array(surface.vertex_normals, "float32"),
         "JOINTS_0": file.array(np.where(weights > 0, influences, 0), "uint8"),
         "WEIGHTS_0": file.array(weights, "float32"),
     }
     indices = file.array(actor.faces.ravel(), "uint32")
-    primitive = {"attributes": attributes, "indices": indices}
+    # glTF's default is a metal, which is black where nothing is reflected.
+    material = file.add(
+        "materials",
+        pbrMetallicRoughness={
+            "baseColorFactor": [*COLOUR, 1.0],
+            "metallicFactor": 0.0,
+            "roughnessFactor": 0.8,
+        },
+    )
+    primitive = {
+        "attributes": attributes,
+        "indices": indices,
+        "material": material,
+    }
     mesh = file.add("meshes", name=actor.name, primitives=[primitive])
     return first, file.add("nodes", name=actor.name, mesh=mesh, skin=skin)
 
