@@ -4,7 +4,7 @@ Copy this file and a model's .tflite, .card.json and .mesh.npz. It needs Python
 3.8, OpenCV 4.5, numpy, ai-edge-litert or tflite-runtime (numpy 1), or later.
 
     python run.py hmr.tflite photo.jpg --box 310 40 220 520 --out out
-    python run.py hmr.tflite film.mp4 photos/ --boxes boxes.json --out out
+    python run.py hmr.tflite video.mp4 photos/ --boxes boxes.json --out out
     python run.py hmr.tflite 0 --show --delegate auto
     python run.py 0 --find FOLDER --serve 8000      (everybody; no box or model)
 
