@@ -6,6 +6,7 @@ their start, and the peers need not be installed.
 
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -50,7 +51,13 @@ def in_turns(
 
 
 def smplx_is_installed() -> bool:
-    """Whether PyTorch and smplx are installed; PyTorch then has one thread."""
+    """Whether PyTorch and smplx are installed; PyTorch then has one thread.
+
+    PyTorch's optimizers import Triton where it is installed. Its LLVM and
+    TensorFlow's do not live in one process: it would end by a segmentation
+    fault. Nothing here needs Triton, so PyTorch does not get it.
+    """
+    sys.modules["triton"] = None
     try:
         import smplx.lbs  # noqa: F401
         import torch

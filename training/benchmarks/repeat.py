@@ -6,9 +6,10 @@
 
 Each run is a process of its own, and the benchmarks take turns, so that what
 another program does for a while touches one run of each. Lines that differ in
-numbers alone are one line: `pa_mpjpe 0.79 to 0.83 s`. The defaults are the
-benchmarks of docs/speed.md, for an idle machine: about a quarter of an hour a
-run on two cores.
+numbers alone are one line: `pa_mpjpe 0.79 to 0.83 s`. --out is written after
+each run; a benchmark that fails is run no more and named at the end. The
+defaults are the benchmarks of docs/speed.md, for an idle machine: about a
+quarter of an hour a run on two cores.
 """
 
 import dataclasses
@@ -42,23 +43,36 @@ def run(options: Options) -> dict[str, list[str]]:
     """Measures and prints; returns the lines of each command.
 
     Raises:
-        ValueError: there is no run, or a run failed; with its last line.
+        ValueError: there is no run; or some benchmark failed, once all others
+            are done, with its last line.
     """
     if options.runs < 1:
         raise ValueError(f"--runs {options.runs}: expected 1 or more.")
     texts = {command: [] for command in options.commands}
+    errors = {}
     turns = [c for _ in range(options.runs) for c in options.commands]
     for command in progress.bar(turns, "benchmarks", unit="runs"):
-        texts[command].append(_output(command))
-    lines = {command: ranges(texts[command]) for command in texts}
-    pages = [
+        if command in errors:
+            continue
+        try:
+            texts[command].append(_output(command))
+        except ValueError as error:
+            errors[command] = error
+        if options.out is not None:
+            options.out.write_text(_page(texts))
+    print(_page(texts))
+    if errors:
+        raise ValueError("; ".join(map(str, errors.values())))
+    return {command: ranges(texts[command]) for command in texts}
+
+
+def _page(texts: dict[str, list[str]]) -> str:
+    """Ranges of all benchmarks that have run."""
+    return "\n".join(
         "\n".join([f"python -m training.benchmark {command}", *rows, ""])
-        for command, rows in lines.items()
-    ]
-    print("\n".join(pages))
-    if options.out is not None:
-        options.out.write_text("\n".join(pages))
-    return lines
+        for command, runs in texts.items()
+        if (rows := ranges(runs) if runs else [])
+    )
 
 
 def ranges(texts: list[str]) -> list[str]:
@@ -112,6 +126,6 @@ def _output(command: str) -> str:
         check=False,
     )
     if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["no reason"])[-1]
-        raise ValueError(f"{command}: {last}")
+        last = (ended.stderr.strip().splitlines() or [""])[-1]
+        raise ValueError(f"{command}: ended with {ended.returncode}. {last}")
     return ended.stdout

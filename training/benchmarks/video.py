@@ -2,20 +2,25 @@
 
     python -m training.benchmark video
     python -m training.benchmark video --people 1 4 --methods lift --frames 60
+    python -m training.benchmark video --people 1 --frames 5000
 
 Videos are rendered: people of synthetic_v1 side by side, 256 pixels wide each,
-who move a pixel a frame. Milliseconds are the processor's, of all threads, so
-that they say something on a busy machine, too. Graphs are made in a first video
-that does not count.
+who move a pixel a frame, to and fro. Milliseconds are the processor's, of all
+threads, so that they say something on a busy machine, too. Graphs are made in a
+short video that does not count. Of 100 frames and more, the second tenth is
+compared with the last: time and memory of a long video do not grow.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import importlib
 import pathlib
+import resource
 import tempfile
 import time
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -37,8 +42,17 @@ STAGES = {
 between two findings."""
 
 REST = "reading and other"
+PASSES = {
+    "lift": ("drawing and files",),
+    "fit": ("following", "drawing and files"),
+}
+"""Stages of one call a frame, for each pass through the frames."""
 _FPS = 25.0
-_STEP_PX = 1
+_TURN = 50
+"""Frames, and pixels, after which people move back."""
+_WARM_FRAMES = 66
+"""More than a window of fits."""
+_LONG = 100
 
 
 @dataclasses.dataclass
@@ -53,6 +67,18 @@ class Options:
     """Frames of each video."""
 
 
+class Tenth(NamedTuple):
+    """A tenth of a video's frames.
+
+    Attributes:
+        ms: milliseconds of the processor a frame.
+        peak: most memory until its end, MiB.
+    """
+
+    ms: float
+    peak: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Times:
     """What a frame of one video took.
@@ -60,10 +86,12 @@ class Times:
     Attributes:
         seen: people in a frame, in the mean.
         stages: milliseconds of the processor by stage.
+        tenths: the second and the last one of a long video.
     """
 
     seen: float
     stages: dict[str, float]
+    tenths: tuple["Tenth", "Tenth"] | None
 
 
 def run(options: Options) -> dict[tuple[str, int], Times]:
@@ -89,7 +117,65 @@ def run(options: Options) -> dict[tuple[str, int], Times]:
                 f"{sum(measured.stages.values()):.0f} ms a frame ({stages})",
                 flush=True,
             )
+            if measured.tenths:
+                print(_growth(*measured.tenths), flush=True)
     return times
+
+
+def _growth(early: Tenth, late: Tenth) -> str:
+    return (
+        f"  second tenth {early.ms:.0f} ms a frame, last tenth {late.ms:.0f}; "
+        f"at most {early.peak:.0f} MiB until then, {late.peak:.0f} in all"
+    )
+
+
+class _Calls:
+    """The processor's time and the most memory when functions are called."""
+
+    def __init__(self):
+        self._rows: dict[str, list[tuple[float, float]]] = {}
+
+    def clear(self) -> None:
+        """Forgets the calls so far."""
+        self._rows.clear()
+
+    def notes(self, name: str, function):
+        """The function, whose calls are noted from now on."""
+
+        @functools.wraps(function)
+        def noted(*args, **kwargs):
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            row = time.process_time(), peak
+            self._rows.setdefault(name, []).append(row)
+            return function(*args, **kwargs)
+
+        return noted
+
+    def tenth(self, number: int) -> Tenth:
+        """One tenth, of 100 calls or more of each function."""
+        milliseconds, mebibytes = [], []
+        for rows in self._rows.values():
+            first, last = (len(rows) * n // 10 for n in (number, number + 1))
+            start, (end, peak) = rows[first][0], rows[last - 1]
+            milliseconds.append(1000 * (end - start) / (last - 1 - first))
+            mebibytes.append(peak)
+        return Tenth(sum(milliseconds), max(mebibytes))
+
+
+@contextlib.contextmanager
+def _counted(clock: photo.StageClock, calls: _Calls, method: str):
+    """Functions of STAGES are stages, and calls of PASSES are noted."""
+    with contextlib.ExitStack() as undo:
+        for stage, functions in STAGES.items():
+            for module, path in functions:
+                owner, name = _function(module, path)
+                function = getattr(owner, name)
+                undo.callback(setattr, owner, name, function)
+                counted = clock.counts(stage, function)
+                if stage in PASSES[method]:
+                    counted = calls.notes(stage, counted)
+                setattr(owner, name, counted)
+        yield
 
 
 def _measure(method: str, people: int, frames: int) -> Times:
@@ -98,28 +184,21 @@ def _measure(method: str, people: int, frames: int) -> Times:
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        video = folder / "people.avi"
+        short, video = folder / "short.avi", folder / "people.avi"
+        write(short, people, min(frames, _WARM_FRAMES))
         write(video, people, frames)
         args = command.Args((video,), out=folder, method=method)
         failures = command.Failures()
-        clock = photo.StageClock(REST, time.process_time)
-        undo = []
-        try:
-            for stage, functions in STAGES.items():
-                for module, path in functions:
-                    owner, name = _function(module, path)
-                    function = getattr(owner, name)
-                    undo.append((owner, name, function))
-                    setattr(owner, name, clock.counts(stage, function))
-            task_run = task.Run(args, {video: "people"}, failures)
-            task_run.recover([video])  # Makes the graphs.
+        clock, calls = photo.StageClock(REST, time.process_time), _Calls()
+        with _counted(clock, calls, method):
+            names = {path: path.stem for path in (short, video)}
+            task_run = task.Run(args, names, failures)
+            task_run.recover([short])  # Makes the graphs.
+            calls.clear()
             clock.begin(REST)
             before = dict(clock.seconds)
             task_run.recover([video])
             clock.end()
-        finally:
-            for owner, name, function in undo:
-                setattr(owner, name, function)
         if failures.count:
             raise ValueError("The video was not recovered: see above.")
         lines = (folder / "people.jsonl").read_text().splitlines()
@@ -129,6 +208,7 @@ def _measure(method: str, people: int, frames: int) -> Times:
     return Times(
         len(lines) / frames,
         {n: 1000 * spent[n] / frames for n in stages if spent[n]},
+        (calls.tenth(1), calls.tenth(9)) if frames >= _LONG else None,
     )
 
 
@@ -158,7 +238,9 @@ def write(path: pathlib.Path, people: int, frames: int) -> None:
     code = cv2.VideoWriter_fourcc(*"MJPG")
     video = cv2.VideoWriter(str(path), code, _FPS, (width, height))
     for frame in range(frames):
-        moved = np.float32([[1, 0, frame * _STEP_PX], [0, 1, 0]])
+        phase = frame % (2 * _TURN)
+        shift = min(phase, 2 * _TURN - phase)
+        moved = np.float32([[1, 0, shift], [0, 1, 0]])
         video.write(
             cv2.warpAffine(
                 row, moved, (width, height), borderMode=cv2.BORDER_REPLICATE

@@ -44,8 +44,27 @@ def test_benchmarks_take_turns(monkeypatch, tmp_path, capsys):
     assert out.read_text() in capsys.readouterr().out
 
 
+def test_the_others_go_on_after_one_has_failed(monkeypatch, tmp_path):
+    """And what they have printed is there before the last has ended."""
+    out, calls = tmp_path / "ranges.txt", []
+
+    def output(command):
+        calls.append(command)
+        if command == "bad":
+            raise ValueError("bad: ended with -11. ")
+        if len(calls) > 2:
+            assert "good\na 1" in out.read_text()
+        return f"a {len(calls)}"
+
+    monkeypatch.setattr(repeat, "_output", output)
+    with pytest.raises(ValueError, match="bad: ended with -11"):
+        repeat.run(repeat.Options(("good", "bad"), 3, out))
+    assert calls == ["good", "bad", "good", "good"]
+    assert out.read_text() == "python -m training.benchmark good\na 1 to 4\n"
+
+
 def test_a_benchmark_that_fails_is_named():
-    with pytest.raises(ValueError, match="metrics --poses: "):
+    with pytest.raises(ValueError, match=r"metrics --poses: ended with 2\. "):
         repeat._output("metrics --poses")
     with pytest.raises(ValueError, match="--runs 0"):
         repeat.run(repeat.Options(runs=0))
