@@ -51,8 +51,11 @@ def main() -> int:
 def interpreter(version: str) -> str | None:
     """A Python of a version like 3.12: of the PATH, or of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    others = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
-    for program in (shutil.which(f"python{version}"), *map(str, others)):
+    pyenv_programs = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    for program in (
+        shutil.which(f"python{version}"),
+        *map(str, pyenv_programs),
+    ):
         if program and not run([program, "-c", "import ensurepip, venv"], ROOT):
             return program
     return None
@@ -103,9 +106,12 @@ def check(program: str, packages: list[Path], folder: Path) -> Iterator[str]:
             ["training.fit", "quick", "--steps", "2", "--records", str(data)],
         ):
             must([python, "-m", *words], work)
-        for made in ("out/cyclists_people.png", "runs/quick/best/config.json"):
-            if not (work / made).is_file():
-                raise SystemExit(f"{package.name} did not make {made}.")
+        for output in (
+            "out/cyclists_people.png",
+            "runs/quick/best/config.json",
+        ):
+            if not (work / output).is_file():
+                raise SystemExit(f"{package.name} did not make {output}.")
         minutes = (time.monotonic() - start) / 60
         yield f"{package.name} works ({minutes:.1f} minutes)"
 

@@ -151,11 +151,11 @@ def tolerance(name: str) -> float:
     return 0.0
 
 
-def compare_inputs(result: Comparison, drawn) -> None:
+def compare_inputs(result: Comparison, inputs) -> None:
     """What was drawn here and there."""
-    for name, value in drawn.items():
+    for name, value in inputs.items():
         result.add(name, value)
-    image = drawn["image"]
+    image = inputs["image"]
     checked = [image.mean(), image.std(), image[1, 200, 100, 2]]
     result.add("image_check", checked)
     rows = range(1, 1 + POINTS)
@@ -163,10 +163,10 @@ def compare_inputs(result: Comparison, drawn) -> None:
     result.add("kintree", tree)
 
 
-def compare_networks(result: Comparison, drawn, seed: int) -> None:
+def compare_networks(result: Comparison, inputs, seed: int) -> None:
     """Denoiser, Psi, Omega and the bodies that follow from them."""
     network = _Networks(seed)
-    points = tf.constant(drawn["in_joints"].reshape(-1, POINTS, 3))
+    points = tf.constant(inputs["in_joints"].reshape(-1, POINTS, 3))
     lengths, directions = network.features(points)
     result.add("dae_out", _flat(network.denoiser(points)))
     result.add("bones", lengths)
@@ -184,12 +184,12 @@ def compare_networks(result: Comparison, drawn, seed: int) -> None:
         result.add(f"{prefix}_pose", _flat(pose))
         result.add(f"{prefix}_J", skeleton)
         result.add(f"{prefix}_T", vertices[:, ::13])
-    skeleton, vertices = bodies(drawn["in_rotations"], drawn["in_betas"])
+    skeleton, vertices = bodies(inputs["in_rotations"], inputs["in_betas"])
     result.add("smpl_J", skeleton)
     result.add("smpl_T", vertices[:, ::13])
     result.add("smpl_T_mean", tf.reduce_mean(vertices, axis=1))
     # One step of training changes the statistics, so it comes last.
-    points = tf.constant(drawn["in_train_joints"].reshape(-1, POINTS, 3))
+    points = tf.constant(inputs["in_train_joints"].reshape(-1, POINTS, 3))
     lengths, directions = network.features(points)
     outputs = {
         "dae": network.denoiser(points, training=True),
@@ -241,14 +241,14 @@ class _Bodies:
 
 def compare_targets(result: Comparison, points) -> None:
     """Volumes that the original is trained on."""
-    places = tf.constant(points / smplr_files.CUBE_M)
-    result.add("voxels", volume_targets.voxels(places, SIZES)[:, 0])
-    columns, rows, bins = volume_targets.gaussians(places, SIZES)
+    positions = tf.constant(points / smplr_files.CUBE_M)
+    result.add("voxels", volume_targets.voxels(positions, SIZES)[:, 0])
+    columns, rows, bins = volume_targets.gaussians(positions, SIZES)
     volumes = [
         rows[:, :, None, None]
         * columns[:, None, :, None]
         * bins[:, None, None, :],
-        volume_targets.code_limbs(places, SIZES),
+        volume_targets.code_limbs(positions, SIZES),
     ]
     result.add("target_joint", volumes[0][0].numpy()[..., [0, 22, 40]])
     result.add("target_limb", volumes[1].numpy()[:, 1::3, 2::3, ::2])
@@ -261,14 +261,14 @@ def compare_targets(result: Comparison, points) -> None:
 
 
 def compare_hourglass(
-    result: Comparison, drawn, seed: int, stacks: int = STACKS
+    result: Comparison, inputs, seed: int, stacks: int = STACKS
 ) -> None:
     """The volumetric network in both modes, or its first stacks alone."""
     network = volumetric_hourglass.VolumetricHourglass(stacks, rate=0.0)
     network(keras.Input((256, 256, 3)))
     sources = smplr_names.of_hourglass(network)
     _load(sources, "shn", seed)
-    images = tf.constant(drawn["image"])
+    images = tf.constant(inputs["image"])
     _compare_stages(result, network, images)
     logits = tf.function(network, autograph=False)(images)
     strided = np.stack([_strided(x) for x in logits])
@@ -276,11 +276,11 @@ def compare_hourglass(
     points = np.stack([_metres(x) for x in logits])
     result.add("shn_p3d", points, stacks)
     result.add("shn_p3d_exact", points, stacks)
-    places = drawn["in_points"] / smplr_files.CUBE_M
-    flags = np.ones(places.shape[:2])
+    positions = inputs["in_points"] / smplr_files.CUBE_M
+    flags = np.ones(positions.shape[:2])
     losses = []
     for x in logits:
-        total, count = volume_losses.sigmoid_code(x, places, flags, BINS)
+        total, count = volume_losses.sigmoid_code(x, positions, flags, BINS)
         losses.append(tf.reduce_sum(total) / tf.reduce_sum(count))
     result.add("shn_loss_stack", np.stack(losses), stacks)
 
@@ -330,8 +330,8 @@ def _strided(logits) -> np.ndarray:
 
 
 def _metres(logits) -> np.ndarray:
-    places = soft_argmax.soft_argmax(logits, BINS, POINTS)
-    return smplr_files.CUBE_M * places.numpy()
+    positions = soft_argmax.soft_argmax(logits, BINS, POINTS)
+    return smplr_files.CUBE_M * positions.numpy()
 
 
 def _flat(tensor) -> np.ndarray:
@@ -357,15 +357,15 @@ def compare(file: Path, seed: int, stacks: int = STACKS) -> Comparison:
         seed: of its weights and inputs.
         stacks: of the hourglass; fewer take less time.
     """
-    result, drawn = Comparison(file), smplr_files.inputs(seed)
-    compare_inputs(result, drawn)
-    compare_networks(result, drawn, seed)
-    compare_targets(result, drawn["in_points"])
+    result, inputs = Comparison(file), smplr_files.inputs(seed)
+    compare_inputs(result, inputs)
+    compare_networks(result, inputs, seed)
+    compare_targets(result, inputs["in_points"])
     for name, curve in (("lr_smplr", "sigmoid"), ("lr_shn", "sigmoid_late")):
         middle = schedules.MIDDLES[curve]
         rate = schedules.Sigmoid(0.01, EPOCHS, middle, warmup=0)
         result.add(name, rate(tf.range(EPOCHS)))
-    compare_hourglass(result, drawn, seed, stacks)
+    compare_hourglass(result, inputs, seed, stacks)
     return result
 
 

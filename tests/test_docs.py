@@ -152,8 +152,8 @@ def broken_links(text: str, page: Path) -> list[str]:
     return broken
 
 
-def _has_anchor(path: Path, fragment: str, own: str) -> bool:
-    text = path.read_text() if path.is_file() else own
+def _has_anchor(path: Path, fragment: str, own_text: str) -> bool:
+    text = path.read_text() if path.is_file() else own_text
     return path.suffix == ".md" and fragment in anchors(text)
 
 

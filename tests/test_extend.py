@@ -109,10 +109,12 @@ def test_the_protocol_measures_the_wrists(records, metres, tmp_path):
     words = ["--predictions", file, "--protocol", "studio_wrists"]
     words += ["--records", records, "--out", tmp_path]
     assert evaluate.main([str(word) for word in words]) == 0
-    found = json.loads((tmp_path / "studio_wrists.json").read_text())["metrics"]
+    metrics = json.loads((tmp_path / "studio_wrists.json").read_text())[
+        "metrics"
+    ]
     one_wrist = pytest.approx(1000 * WRIST_M, abs=0.01)  # float32 at 4 m
-    assert 2 * found["wrists_mm"] == one_wrist
-    assert 14 * found["mpjpe_mm"] == one_wrist
+    assert 2 * metrics["wrists_mm"] == one_wrist
+    assert 14 * metrics["mpjpe_mm"] == one_wrist
 
 
 @pytest.fixture

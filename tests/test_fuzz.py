@@ -15,9 +15,11 @@ def test_a_few_damaged_files_of_each_format():
         engine.Case(name, number) for name in FORMATS for number in range(FEW)
     ]
     outcomes = list(engine.run(TABLES, cases, seed=1))
-    assert [each.case for each in outcomes] == cases
-    assert [each for each in outcomes if each.kind == "forbidden"] == []
-    kinds = {each.kind for each in outcomes}
+    assert [outcome.case for outcome in outcomes] == cases
+    assert [
+        outcome for outcome in outcomes if outcome.kind == "forbidden"
+    ] == []
+    kinds = {outcome.kind for outcome in outcomes}
     assert kinds == {"clean", "skipped", "error"}
 
 
@@ -36,11 +38,11 @@ WORDS = {
 def test_bad_readers_are_refused_and_the_next_case_goes_on():
     """Only the one that hangs is waited for as short as 2 s."""
     last = engine.Case("_raises_a_key_error", 0)
-    hanging, *others = (
+    hanging, *other_cases = (
         engine.Case(name, 0) for name in ("_hangs", *WORDS.keys() - {"_hangs"})
     )
     tables = ("tests.fuzz.bad_readers:BAD",)
-    for cases, seconds in (([hanging, last], 2), ([*others, last], 30)):
+    for cases, seconds in (([hanging, last], 2), ([*other_cases, last], 30)):
         outcomes = list(engine.run(tables, cases, 1, seconds))
         for outcome in outcomes:
             assert outcome.kind == "forbidden"
@@ -52,9 +54,9 @@ def test_bad_readers_are_refused_and_the_next_case_goes_on():
 def test_code_in_a_file_is_seen_when_it_runs():
     cases = [engine.Case("_runs_the_file", number) for number in range(40)]
     outcomes = list(engine.run(("tests.fuzz.bad_readers:BAD",), cases, 1))
-    ran = [each for each in outcomes if "code" in each.damage]
+    ran = [outcome for outcome in outcomes if "code" in outcome.damage]
     assert len(ran) > 3
-    assert {each.words for each in ran} == {"ran code of the file"}
+    assert {outcome.words for outcome in ran} == {"ran code of the file"}
 
 
 def test_a_format_whose_good_files_are_not_good_stops_the_fuzz():
@@ -68,7 +70,7 @@ def test_a_format_whose_good_files_are_not_good_stops_the_fuzz():
 
 def test_a_case_damages_the_same_again(tmp_path):
     path = tmp_path / "a.json"
-    seen = set()
+    damaged = set()
     for number in range(30):
         twice = set()
         for _ in range(2):
@@ -77,5 +79,5 @@ def test_a_case_damages_the_same_again(tmp_path):
             how = mutations.damage(rng, path, tmp_path / "canary")
             twice.add((how, path.read_bytes()))
         assert len(twice) == 1
-        seen |= twice
-    assert len(seen) > 20
+        damaged |= twice
+    assert len(damaged) > 20

@@ -41,7 +41,7 @@ BREACHES = {
 def lint(folder: Path) -> tuple[int, str]:
     """Exit status and text of import-linter, on a copy of the packages."""
     words = "import sys; from importlinter.cli import lint_imports_command; "
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", words + "lint_imports_command()", "--no-cache"],
         cwd=folder,
         env={"PYTHONPATH": str(folder), "COLUMNS": "200"},
@@ -49,7 +49,7 @@ def lint(folder: Path) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 def states(text: str) -> dict[str, str]:

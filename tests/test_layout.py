@@ -132,9 +132,9 @@ MACHINE_PATH = re.compile(
 
 
 def assert_no_machine_path(text: str) -> None:
-    found = MACHINE_PATH.search(text)
-    assert not found, (
-        f"a path of one machine: {text[found.start() :].split()[0]}"
+    machine_path = MACHINE_PATH.search(text)
+    assert not machine_path, (
+        f"a path of one machine: {text[machine_path.start() :].split()[0]}"
     )
 
 

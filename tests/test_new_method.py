@@ -102,9 +102,9 @@ def test_the_place_of_the_crop_counts(model, photo):
     """The same pixels at another place in a larger photo are another pose."""
     image = inference.read_photo(photo)
     wide = np.pad(image, ((0, 0), (0, 400), (0, 0)), mode="edge")
-    near = inference.recover(model, image, [BOX])[0]
-    far = inference.recover(model, wide, [BOX])[0]
-    assert np.abs(near.pose - far.pose).max() > 1e-4
+    person = inference.recover(model, image, [BOX])[0]
+    wide_person = inference.recover(model, wide, [BOX])[0]
+    assert np.abs(person.pose - wide_person.pose).max() > 1e-4
 
 
 def test_its_card_names_the_inputs(tflite):

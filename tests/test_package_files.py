@@ -31,18 +31,18 @@ def config() -> configparser.ConfigParser:
 
 def test_package_data_covers_the_assets(config):
     patterns = config["options.package_data"]["tf_hmr"].split()
-    found = {path for glob in patterns for path in PACKAGE.glob(glob)}
-    assert found == {PACKAGE / "assets" / name for name in ASSETS}
+    paths = {path for glob in patterns for path in PACKAGE.glob(glob)}
+    assert paths == {PACKAGE / "assets" / name for name in ASSETS}
 
 
 def test_package_data_covers_the_page(config):
     """All that edge.site copies, and what npm reads; no package of npm."""
     patterns = config["options.package_data"]["edge"].split()
     edge = ROOT / "edge"
-    found = {path for glob in patterns for path in edge.glob(glob)}
+    paths = {path for glob in patterns for path in edge.glob(glob)}
     page = {p for pattern in site.PAGE for p in site.WEB.glob(pattern)}
     page |= {site.WEB / n for n in ("package.json", "package-lock.json")}
-    files = {path for path in found if path.is_file()}
+    files = {path for path in paths if path.is_file()}
     assert page | set(site.SHADERS.iterdir()) == files
     assert len(page) > 20
 
@@ -67,6 +67,6 @@ def test_licence_names_code_and_body(config):
     ids=lambda p: p.stem,
 )
 def test_provenance_is_of_the_file_that_ships(path):
-    said = path.with_name("PROVENANCE.md").read_text()
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert re.findall(r"\b[0-9a-f]{64}\b", said) == [found]
+    provenance = path.with_name("PROVENANCE.md").read_text()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert re.findall(r"\b[0-9a-f]{64}\b", provenance) == [digest]

@@ -40,11 +40,11 @@ def test_signature_is_the_contract(tflite):
 
 def test_file_gives_what_keras_gives(tflite, model, rng):
     noise = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    found = compare.run_tflite(tflite.read_bytes(), {"image": noise})
+    actual = compare.run_tflite(tflite.read_bytes(), {"image": noise})
     expected = compare.run_keras(model, {"image": noise})
     assert compare.LARGEST_FLOAT32_M == TOLERANCES["tflite_metres"].absolute
     for name in ("vertices", "joints"):
-        assert_close("tflite_metres", found[name], expected[name])
+        assert_close("tflite_metres", actual[name], expected[name])
 
 
 def test_model_converts_to_what_delegates_take(tflite):
@@ -58,9 +58,9 @@ def test_card_says_what_a_user_must_know(tflite, card, model, body_data):
     assert card["sha256"] == digest
     assert card["precision"] == "float32"
     assert card["inputs"]["image"]["shape"] == [1, 64, 64, 3]
-    found = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
+    prediction = device.Model(tflite)(np.zeros((64, 64, 3), np.uint8))
     for name, output in card["outputs"].items():
-        assert tuple(output["shape"][1:]) == found[name].shape
+        assert tuple(output["shape"][1:]) == prediction[name].shape
     assert card["joint_names"] == list(model.joint_names)
     assert card["rotation_names"] == list(joints.SMPL24)
     assert card["topology"] == body_data.topology
@@ -99,11 +99,11 @@ def test_a_full_disk_leaves_the_old_three_files(
 
 def test_card_calls_rotations_as_the_body_does(model, monkeypatch):
     names = ("root", *joints.SMPL24[1:])
-    other = dataclasses.replace(model.body.data, joint_names=names)
-    monkeypatch.setattr(model.body, "data", other)
+    renamed_body = dataclasses.replace(model.body.data, joint_names=names)
+    monkeypatch.setattr(model.body, "data", renamed_body)
     measured = compare.Measured(1, "none", 0.0, 0.0, 0.0, {})
-    made = cards.make(model, "tflite", "float32", measured)
-    assert made["rotation_names"] == list(names)
+    new_card = cards.make(model, "tflite", "float32", measured)
+    assert new_card["rotation_names"] == list(names)
 
 
 def test_mesh_lies_beside_the_file(tflite, card, body_data):
@@ -116,12 +116,14 @@ def test_mesh_lies_beside_the_file(tflite, card, body_data):
 
 def test_the_file_carries_its_card(tflite, card):
     content = tflite.read_bytes()
-    own = ("bytes", "sha256")
-    beside = {key: value for key, value in card.items() if key not in own}
-    assert cards.embedded(content) == beside
+    file_keys = ("bytes", "sha256")
+    expected = {
+        key: value for key, value in card.items() if key not in file_keys
+    }
+    assert cards.embedded(content) == expected
     # A second card takes the place of the first and leaves the weights.
-    again = cards.embed(content, {"other": 1})
-    assert cards.embedded(again) == {"other": 1}
+    second_content = cards.embed(content, {"other": 1})
+    assert cards.embedded(second_content) == {"other": 1}
 
 
 def test_a_file_without_a_card_is_named(tmp_path):
@@ -132,13 +134,13 @@ def test_a_file_without_a_card_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [("{", "is damaged"), ('{"precision": "w8"}', "an older version")],
 )
-def test_a_damaged_card_is_named(tmp_path, text, told):
+def test_a_damaged_card_is_named(tmp_path, text, message):
     path = tmp_path / "hmr.tflite"
     path.with_suffix(".card.json").write_text(text)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         cards.read(path)
 
 
@@ -152,9 +154,9 @@ def small_tflite() -> bytes:
 @pytest.fixture(scope="module")
 def other_model(model_folder):
     """Another model than the one in the folder."""
-    other = method.load(model_folder, jit=False)
-    other.regressor.mean.assign(other.regressor.mean + 0.01)
-    return other
+    changed_model = method.load(model_folder, jit=False)
+    changed_model.regressor.mean.assign(changed_model.regressor.mean + 0.01)
+    return changed_model
 
 
 @pytest.fixture
@@ -194,7 +196,7 @@ def test_check_takes_the_file_and_refuses_another(
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"out": "model.lite"}, "must end in .tflite"),
         ({"out": "x.tflite"}, "No model in"),
@@ -203,13 +205,13 @@ def test_check_takes_the_file_and_refuses_another(
         ({"check": "gone.tflite"}, "no such file"),
     ],
 )
-def test_export_errors_are_one_line(tmp_path, caplog, values, told):
+def test_export_errors_are_one_line(tmp_path, caplog, values, message):
     values = {
         name: tmp_path / value if isinstance(value, str) else value
         for name, value in values.items()
     }
     assert export.main(export.Args(tmp_path / "none", **values)) == 1
-    assert told in caplog.messages[0]
+    assert message in caplog.messages[0]
     assert "\n" not in caplog.messages[0]
 
 
@@ -261,21 +263,21 @@ def crops(count: int = 2, labels=None) -> calibration.Images:
     ],
 )
 def test_each_precision_has_its_budget(precision, within_mm, beyond_mm):
-    told = []
+    messages = []
     for away_mm in (within_mm, beyond_mm, np.nan):
-        found, expected = outputs(), outputs()
-        found["vertices"][..., 0] += away_mm / 1000
-        measured = compare.compare(found, expected, crops(), joints.COCOPLUS19)
-        told.append(compare.excess(measured, precision))
-    assert told[0] == ""
-    assert "from Keras'" in told[1]
-    assert "vertices that are not finite" in told[2]
+        actual, expected = outputs(), outputs()
+        actual["vertices"][..., 0] += away_mm / 1000
+        measured = compare.compare(actual, expected, crops(), joints.COCOPLUS19)
+        messages.append(compare.excess(measured, precision))
+    assert messages[0] == ""
+    assert "from Keras'" in messages[1]
+    assert "vertices that are not finite" in messages[2]
 
 
 def test_no_number_may_be_missing_in_any_output():
-    found = outputs()
-    found["camera"][1, 0] = np.nan
-    measured = compare.compare(found, outputs(), crops(), joints.COCOPLUS19)
+    actual = outputs()
+    actual["camera"][1, 0] = np.nan
+    measured = compare.compare(actual, outputs(), crops(), joints.COCOPLUS19)
     assert "camera that are not finite" in compare.excess(measured, "int8")
 
 
@@ -291,30 +293,34 @@ def test_unlabelled_crops_have_no_mpjpe():
 def test_a_change_of_mpjpe_is_beyond_the_budget(rng):
     labels = np.ones((2, len(joints.KEYPOINTS), 4))
     labels[..., :3] = rng.normal(size=(2, len(joints.KEYPOINTS), 3))
-    told = []
+    messages = []
     for wider in (1.001, 1.1):
-        found, expected = outputs(), outputs()
+        actual, expected = outputs(), outputs()
         expected["joints"][:] = rng.normal(size=(2, 19, 3))
-        found["joints"][:] = wider * expected["joints"]
+        actual["joints"][:] = wider * expected["joints"]
         measured = compare.compare(
-            found, expected, crops(labels=labels), joints.COCOPLUS19
+            actual, expected, crops(labels=labels), joints.COCOPLUS19
         )
-        told.append(compare.excess(measured, "w8"))
-    assert told[0] == ""
-    assert "changes MPJPE by" in told[1]
+        messages.append(compare.excess(measured, "w8"))
+    assert messages[0] == ""
+    assert "changes MPJPE by" in messages[1]
 
 
 def test_compared_crops_show_people(model, tmp_path, tiny_records):
-    drawn = calibration.held_out(model, None, 3)
-    others = calibration.for_calibration(model, None, 3, skip=3)
-    assert drawn.inputs["image"].shape == (3, 64, 64, 3)
-    assert drawn.joints3d.shape == (3, len(joints.KEYPOINTS), 4)
-    assert not np.array_equal(drawn.inputs["image"], others.inputs["image"])
+    held_out = calibration.held_out(model, None, 3)
+    calibration_crops = calibration.for_calibration(model, None, 3, skip=3)
+    assert held_out.inputs["image"].shape == (3, 64, 64, 3)
+    assert held_out.joints3d.shape == (3, len(joints.KEYPOINTS), 4)
+    assert not np.array_equal(
+        held_out.inputs["image"], calibration_crops.inputs["image"]
+    )
     # synthetic_v1's own records show the same people.
     stored = calibration.held_out(model, tiny_records / "synthetic_v1", 3)
-    away = np.abs(np.float32(stored.inputs["image"]) - drawn.inputs["image"])
-    assert away.mean() < 1  # Gray levels; other people differ by tens.
-    np.testing.assert_array_equal(stored.joints3d, drawn.joints3d)
+    difference = np.abs(
+        np.float32(stored.inputs["image"]) - held_out.inputs["image"]
+    )
+    assert difference.mean() < 1  # Gray levels; other people differ by tens.
+    np.testing.assert_array_equal(stored.joints3d, held_out.joints3d)
     rest = calibration.for_calibration(
         model, tiny_records / "synthetic_v1", 20, skip=3
     )
@@ -332,10 +338,10 @@ def test_a_folder_of_nothing_is_refused(model, tmp_path):
 
 def test_the_worst_crop_and_the_worst_vertex_are_told_apart():
     """One vertex of the first crop is 8 mm off, all of the second 3 mm."""
-    found, expected = outputs(), outputs()
-    found["vertices"][0, 2, 1] += 0.008
-    found["vertices"][1, :, 0] += 0.003
-    measured = compare.compare(found, expected, crops(), joints.COCOPLUS19)
+    actual, expected = outputs(), outputs()
+    actual["vertices"][0, 2, 1] += 0.008
+    actual["vertices"][1, :, 0] += 0.003
+    measured = compare.compare(actual, expected, crops(), joints.COCOPLUS19)
     assert measured.vertices_max_mm == pytest.approx(8)
     assert measured.worst_crop_mean_mm == pytest.approx(3)
     assert measured.vertices_mean_mm == pytest.approx((8 + 5 * 3) / 10)

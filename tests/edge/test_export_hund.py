@@ -56,10 +56,12 @@ def inputs() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow  # A minute to convert both.
-@pytest.mark.parametrize("asked", [True, False])
-def test_the_file_is_clean_and_gives_keras_outputs(model, inputs, asked):
+@pytest.mark.parametrize("with_intrinsics", [True, False])
+def test_the_file_is_clean_and_gives_keras_outputs(
+    model, inputs, with_intrinsics
+):
     """With the crop's camera as an input, or as it is assumed without."""
-    names = ("image", "intrinsics") if asked else ("image",)
+    names = ("image", "intrinsics") if with_intrinsics else ("image",)
     model.input_names = names
     inputs = {name: inputs[name] for name in names}
     content = convert.to_tflite(convert.edge_form(model))
@@ -77,15 +79,15 @@ def test_an_export_leaves_the_camera_out_and_says_so(model, inputs):
     model.input_names = ("image", "intrinsics")
     (note,) = model.notes
     assert "input intrinsics" in note
-    known = np.tile(np.float32(camera.ASSUMED_CROP_INTRINSICS), (COUNT, 1))
+    intrinsics = np.tile(np.float32(camera.ASSUMED_CROP_INTRINSICS), (COUNT, 1))
     image = inputs["image"].astype(np.float32)
-    asked = model({"image": image, "intrinsics": known})
+    calibrated = model({"image": image, "intrinsics": intrinsics})
     model.input_names = convert.required_inputs(model)
     assert model.input_names == ("image",)
     assert "2.5 sides" in model.notes[0]
     assumed = model({"image": image})
     for name in ("rotmats", "camera", "keypoints"):
-        assert_close("exact", getattr(assumed, name), getattr(asked, name))
+        assert_close("exact", getattr(assumed, name), getattr(calibrated, name))
 
 
 def test_a_model_that_is_fed_with_parts_is_refused(body):

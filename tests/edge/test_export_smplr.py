@@ -67,12 +67,12 @@ def test_a_delegate_takes_every_operator(content):
 
 def test_the_file_gives_keras_outputs(model, content, images):
     """Vertices within the export's tenth of a millimetre, and well below."""
-    found = compare.run_tflite(content, images)
+    outputs = compare.run_tflite(content, images)
     expected = compare.run_keras(model, images)
     # Else equal outputs of all pictures would do.
     assert np.ptp(expected["vertices"], axis=0).max() > 1e-3
     for name in ("vertices", "joints"):
-        assert_close("tflite_metres", found[name], expected[name])
+        assert_close("tflite_metres", outputs[name], expected[name])
 
 
 def scope_of(operator) -> str:
@@ -157,5 +157,5 @@ def test_one_person_is_the_same_in_every_program(model, tmp_path, capsys):
     # Another person's body is not within a millimetre.
     example = people.frozen().example(2)
     photo.write_bytes(example.image)
-    (other,) = inference.recover(model, photo, [example.box])
-    assert np.abs(other.joints - joints).max() > 1e-3
+    (other_person,) = inference.recover(model, photo, [example.box])
+    assert np.abs(other_person.joints - joints).max() > 1e-3

@@ -37,8 +37,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def copied(folder, tmp_path_factory):
     """Runs a copy of run.py elsewhere, where little can be imported."""
-    place = tmp_path_factory.mktemp("device")
-    (place / "run.py").write_bytes((ROOT / "edge" / "run.py").read_bytes())
+    device_folder = tmp_path_factory.mktemp("device")
+    (device_folder / "run.py").write_bytes(
+        (ROOT / "edge" / "run.py").read_bytes()
+    )
     allowed = sorted(_ALLOWED)
     code = f"""
 import os, runpy, sys
@@ -56,7 +58,7 @@ runpy.run_path("run.py", run_name="__main__")
     def command(*words):
         return subprocess.run(
             [sys.executable, "-c", code, *map(str, words)],
-            cwd=place,
+            cwd=device_folder,
             capture_output=True,
             text=True,
         )
@@ -159,8 +161,8 @@ def test_the_page_shows_frames_as_they_come(page, rng):
         length = int(stream.readline().split()[1])
         assert stream.readline() == b"Content-Type: image/jpeg\r\n"
         assert stream.readline() == b"\r\n"
-        shown = cv2.imdecode(np.frombuffer(stream.read(length), np.uint8), 1)
-        assert np.abs(shown.mean(axis=(0, 1)) - colour).max() < 8
+        streamed = cv2.imdecode(np.frombuffer(stream.read(length), np.uint8), 1)
+        assert np.abs(streamed.mean(axis=(0, 1)) - colour).max() < 8
         assert stream.readline() == b"\r\n"
         page(np.full((40, 60, 3), (30, 200, 30), np.uint8))
 
@@ -213,9 +215,9 @@ def test_who_is_lost_is_said_once_and_starts_anew():
     model = Lifter()
     states = [track.update(model, image, t / 10)["state"] for t in range(2)]
     track.answer = None
-    lost = track.update(model, image, 0.3)
+    lost_line = track.update(model, image, 0.3)
     assert states == ["start", "tracked"]
-    assert (lost["state"], lost["reason"]) == ("lost", "out of sight")
+    assert (lost_line["state"], lost_line["reason"]) == ("lost", "out of sight")
     assert track.mesh is None
     track.answer = rendered_groups.answer(200, 40, 200)
     line = track.update(model, image, 0.4)

@@ -65,10 +65,12 @@ def test_the_manifest_names_classes_and_words_that_exist():
         for path in sources.RESOURCES.rglob("*.xml")
         for element in ElementTree.parse(path).iter("string")
     }
-    used = set(re.findall(r"@string/(\w+)", sources.MANIFEST.read_text()))
+    used_words = set(re.findall(r"@string/(\w+)", sources.MANIFEST.read_text()))
     for path in sources.APP.rglob("*.java"):
-        used |= set(re.findall(r"R\.string\.(\w+)", path.read_text("utf-8")))
-    assert used == words
+        used_words |= set(
+            re.findall(r"R\.string\.(\w+)", path.read_text("utf-8"))
+        )
+    assert used_words == words
 
 
 @pytest.mark.parametrize("path", GRADLE, ids=lambda path: path.parent.name)

@@ -43,7 +43,7 @@ def changed(content: bytes, change) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def found(model, graph, schema, kind: str):
+def operator_of(model, graph, schema, kind: str):
     """The operator of a kind."""
     number = getattr(schema.BuiltinOperator, kind)
     for operator in graph.operators:
@@ -61,7 +61,7 @@ def test_a_clean_file_has_no_fault(clean):
 
 
 @pytest.mark.parametrize(
-    ("function", "shape", "ops", "told"),
+    ("function", "shape", "ops", "message"),
     [
         (lambda x: x[:, 0] + x[:, 1], (1, 2, 3), None, "drops an axis"),
         (tf.linalg.det, (1, 3, 3), FLEX, "no built-in operator"),
@@ -91,35 +91,35 @@ def test_a_clean_file_has_no_fault(clean):
         ),
     ],
 )
-def test_what_a_converter_lets_through_is_found(function, shape, ops, told):
+def test_what_a_converter_lets_through_is_found(function, shape, ops, message):
     content = converted(function, shape, ops=ops)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         lint.check(content)
 
 
 @pytest.mark.parametrize("kind", sorted(lint.REFUSED))
 def test_refused_operators_are_found(clean, kind):
     def plant(model, graph, schema):
-        operator = found(model, graph, schema, "CONV_2D")
+        operator = operator_of(model, graph, schema, "CONV_2D")
         code = model.operatorCodes[operator.opcodeIndex]
         code.builtinCode = getattr(schema.BuiltinOperator, kind)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
 
-    told = list(lint.faults(changed(clean, plant)))
-    assert len(told) == 1
-    assert kind in told[0]
-    assert lint.REFUSED[kind] in told[0]
+    faults = list(lint.faults(changed(clean, plant)))
+    assert len(faults) == 1
+    assert kind in faults[0]
+    assert lint.REFUSED[kind] in faults[0]
 
 
 def int8_of_stride_2(model, graph, schema):
-    operator = found(model, graph, schema, "CONV_2D")
+    operator = operator_of(model, graph, schema, "CONV_2D")
     operator.builtinOptions.strideH = operator.builtinOptions.strideW = 2
     weights = graph.tensors[operator.inputs[1]]
     weights.type = schema.TensorType.INT8
 
 
 def int8_of_many_scales(model, graph, schema):
-    operator = found(model, graph, schema, "CONV_2D")
+    operator = operator_of(model, graph, schema, "CONV_2D")
     code = model.operatorCodes[operator.opcodeIndex]
     code.builtinCode = schema.BuiltinOperator.FULLY_CONNECTED
     code.deprecatedBuiltinCode = code.builtinCode
@@ -130,27 +130,28 @@ def int8_of_many_scales(model, graph, schema):
 
 
 def new_axis(model, graph, schema):
-    found(model, graph, schema, "STRIDED_SLICE").builtinOptions.newAxisMask = 1
+    operator = operator_of(model, graph, schema, "STRIDED_SLICE")
+    operator.builtinOptions.newAxisMask = 1
 
 
 def ellipsis(model, graph, schema):
-    operator = found(model, graph, schema, "STRIDED_SLICE")
+    operator = operator_of(model, graph, schema, "STRIDED_SLICE")
     operator.builtinOptions.ellipsisMask = 1
 
 
 def computed_bounds(model, graph, schema):
-    operator = found(model, graph, schema, "STRIDED_SLICE")
+    operator = operator_of(model, graph, schema, "STRIDED_SLICE")
     data, _, *rest = operator.inputs
     operator.inputs = [data, graph.inputs[0], *rest]
 
 
 def int16(model, graph, schema):
-    operator = found(model, graph, schema, "CONV_2D")
+    operator = operator_of(model, graph, schema, "CONV_2D")
     graph.tensors[operator.outputs[0]].type = schema.TensorType.INT16
 
 
 def computed_indices(model, graph, schema):
-    operator = found(model, graph, schema, "CONV_2D")
+    operator = operator_of(model, graph, schema, "CONV_2D")
     code = model.operatorCodes[operator.opcodeIndex]
     code.builtinCode = code.deprecatedBuiltinCode = (
         schema.BuiltinOperator.GATHER
@@ -159,13 +160,13 @@ def computed_indices(model, graph, schema):
 
 
 def two_constants(model, graph, schema):
-    operator = found(model, graph, schema, "BATCH_MATMUL")
-    bounds = found(model, graph, schema, "STRIDED_SLICE").inputs
+    operator = operator_of(model, graph, schema, "BATCH_MATMUL")
+    bounds = operator_of(model, graph, schema, "STRIDED_SLICE").inputs
     operator.inputs = [bounds[1], bounds[2]]
 
 
 @pytest.mark.parametrize(
-    ("plant", "told"),
+    ("plant", "message"),
     [
         (int8_of_stride_2, "int8 1x1 convolution of stride 2"),
         (int8_of_many_scales, "int8 weights have 2 scales"),
@@ -177,8 +178,8 @@ def two_constants(model, graph, schema):
         (computed_indices, "indices are computed"),
     ],
 )
-def test_planted_faults_are_found(clean, plant, told):
-    with pytest.raises(ValueError, match=told):
+def test_planted_faults_are_found(clean, plant, message):
+    with pytest.raises(ValueError, match=message):
         lint.check(changed(clean, plant))
 
 
@@ -186,7 +187,7 @@ def test_a_float_convolution_of_stride_2_passes(clean):
     def strided(model, graph, schema):
         int8_of_stride_2(model, graph, schema)
         weights = graph.tensors[
-            found(model, graph, schema, "CONV_2D").inputs[1]
+            operator_of(model, graph, schema, "CONV_2D").inputs[1]
         ]
         weights.type = schema.TensorType.FLOAT32
 

@@ -86,7 +86,7 @@ def test_every_state_and_reason_is_there(recorded):
     assert [f["record"]["state"] for f in walk["frames"][1:]] == (
         29 * ["tracked"]
     )
-    drawn = [f for f in walk["frames"] if "drawn" in f]
-    for frame in drawn:
+    drawn_frames = [f for f in walk["frames"] if "drawn" in f]
+    for frame in drawn_frames:
         share = (arrays.read(recorded, frame["drawn"]) > 0).any(axis=-1).mean()
         assert 0.01 < share < 0.1

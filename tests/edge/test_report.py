@@ -42,7 +42,7 @@ def timed(name: str, number: int, stages=()) -> dict:
 
 
 @pytest.fixture
-def found() -> report_page.Measurements:
+def measurements() -> report_page.Measurements:
     large = timed("a", 0, [("encoder", 3.0), ("body", 0.0325)])
     models = {
         "demo_float32": timed("b", 1),
@@ -73,10 +73,12 @@ def rows(lines, first: str) -> list[list[str]]:
     return [dict(zip(table[0], row, strict=True)) for row in table[2:]]
 
 
-def test_errors_stand_in_their_columns(found):
-    told = {row["precision"]: row for row in rows(lines(found), "precision")}
-    assert list(told) == ["float32", *PRECISIONS]
-    int8 = told["int8"]
+def test_errors_stand_in_their_columns(measurements):
+    by_precision = {
+        row["precision"]: row for row in rows(lines(measurements), "precision")
+    }
+    assert list(by_precision) == ["float32", *PRECISIONS]
+    int8 = by_precision["int8"]
     assert (int8["MB"], int8["mean mm"], int8["worst mm"]) == (
         *("12.3", "3.1", "34"),
     )
@@ -84,51 +86,51 @@ def test_errors_stand_in_their_columns(found):
     assert int8["MPJPE mm"] == "130.50 to 134.25"
     assert (int8["changes"], int8["raised"]) == ("0.57 %", "2")
     assert (int8["GPU, float32"], int8["GPU, its own"]) == ("refused", "0.25")
-    assert told["w8"]["GPU, float32"] == "0.75"
+    assert by_precision["w8"]["GPU, float32"] == "0.75"
 
 
-def test_without_a_gpu_nothing_is_said_of_it(found):
-    bare = report_page.dataclasses.replace(found, delegate={})
+def test_without_a_gpu_nothing_is_said_of_it(measurements):
+    bare = report_page.dataclasses.replace(measurements, delegate={})
     (row, *_) = rows(lines(bare), "precision")
     assert "raised" in row
     assert not any("GPU" in line for line in lines(bare))
 
 
-def test_times_stages_and_goals(found):
-    told = lines(found)
-    demo, large, _ = rows(told, "model")
+def test_times_stages_and_goals(measurements):
+    report_lines = lines(measurements)
+    demo, large, _ = rows(report_lines, "model")
     assert (demo["1 thread"], demo["2 threads"]) == ("4.50", "2.50")
     assert (demo["cold"], demo["cached"], demo["peak MB"]) == ("41", "17", "77")
     assert large["model"] == "resnet50_slim_float32"
-    goals = {row["what"]: row for row in rows(told, "what")}
+    goals = {row["what"]: row for row in rows(report_lines, "what")}
     assert goals["int8 ResNet-50 over float32"]["found"] == "0.250"
     assert goals["body in float32 ResNet-50"]["found"] == "0.010"
-    text = "\n".join(told)
+    text = "\n".join(report_lines)
     assert "A processor" in text and "RANDOM" in text and "commit" in text
-    assert "![edge time](../docs/edge_time.png)" in told
+    assert "![edge time](../docs/edge_time.png)" in report_lines
 
 
-def test_a_goal_that_is_missed_says_so(found):
-    models = found.timings["models"]
+def test_a_goal_that_is_missed_says_so(measurements):
+    models = measurements.timings["models"]
     models["resnet50_slim_float32"]["stages"]["body"]["cpu_ms"] = 0.325
     models["mobilenet_v3_float16"] = timed("d", 0)
     models["pose_landmark_lite"] = timed("e", 0)
-    found.timings["body_ratio"] = 1.75
-    goals = {row["what"]: row for row in rows(lines(found), "what")}
+    measurements.timings["body_ratio"] = 1.75
+    goals = {row["what"]: row for row in rows(lines(measurements), "what")}
     assert goals["body in float32 ResNet-50"]["found"] == "0.100 MISSED"
     body = goals["the textbook's body over ours"]
     assert (body["found"], body["goal"]) == ("1.75 MISSED", "at least 1.8")
-    beside = goals["float16 MobileNetV3 over pose_landmark_lite"]
-    assert (beside["found"], beside["goal"]) == ("1.000", "at most 1")
+    mobilenet = goals["float16 MobileNetV3 over pose_landmark_lite"]
+    assert (mobilenet["found"], mobilenet["goal"]) == ("1.000", "at most 1")
 
 
-def lines(found) -> list[str]:
+def lines(measurements) -> list[str]:
     links = ["../docs/edge_error.png", "../docs/edge_time.png"]
-    return list(report_page.lines(found, links))
+    return list(report_page.lines(measurements, links))
 
 
-def test_errors_are_drawn_beside_their_budgets(found, tmp_path):
-    report_page.plot_errors(found.cards, tmp_path / "errors.png")
+def test_errors_are_drawn_beside_their_budgets(measurements, tmp_path):
+    report_page.plot_errors(measurements.cards, tmp_path / "errors.png")
     assert (tmp_path / "errors.png").stat().st_size > 5000
 
 

@@ -32,8 +32,8 @@ def photo(tmp_path):
 def run(capsys, *arguments):
     """(status, lines of stdout, lines of errors) of the device's command."""
     status = device.main([str(argument) for argument in arguments])
-    told = capsys.readouterr()
-    return status, told.out.splitlines(), told.err.splitlines()
+    captured = capsys.readouterr()
+    return status, captured.out.splitlines(), captured.err.splitlines()
 
 
 def lines_of(path):
@@ -51,25 +51,25 @@ def copied(tflite, folder, name="m"):
 def test_device_runs_without_tensorflow_outside_the_project(
     tflite, photo, tmp_path
 ):
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    (alone / "run.py").write_text(pathlib.Path(device.__file__).read_text())
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    (folder / "run.py").write_text(pathlib.Path(device.__file__).read_text())
     code = (
         "import sys; sys.modules['tensorflow'] = None; import run; "
         "sys.exit(run.main(sys.argv[1:]))"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", code, tflite, photo, "--out", alone / "out"],
-        cwd=alone,
+    completed = subprocess.run(
+        [sys.executable, "-c", code, tflite, photo, "--out", folder / "out"],
+        cwd=folder,
         env={"PYTHONPATH": ""},
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 0, told.stderr
-    (line,) = lines_of(alone / "out" / "street.jsonl")
+    assert completed.returncode == 0, completed.stderr
+    (line,) = lines_of(folder / "out" / "street.jsonl")
     assert list(line["ms"]) == ["crop", "model", "smooth", "draw"]
     assert all(ms > 0 for ms in line["ms"].values())
-    assert (alone / "out" / "street_overlay.png").is_file()
+    assert (folder / "out" / "street_overlay.png").is_file()
 
 
 @pytest.mark.parametrize("side", [20.0, 63.7, 200.0, 551.3, 900.0, 2000.0])
@@ -136,9 +136,9 @@ def test_bad_photos_are_refused_as_the_library_refuses_them(
     photo_answers, name, capfd
 ):
     ours, library_s = photo_answers(BAD_JPEGS[name])
-    known = ("cut short", "damaged", "megapixels", "too few bytes", "HEIC")
-    causes = [word for word in known if word in ours]
-    assert causes == [word for word in known if word in library_s]
+    phrases = ("cut short", "damaged", "megapixels", "too few bytes", "HEIC")
+    causes = [phrase for phrase in phrases if phrase in ours]
+    assert causes == [phrase for phrase in phrases if phrase in library_s]
     assert causes or ours == "not a readable image"
     assert not capfd.readouterr().err
 
@@ -217,35 +217,39 @@ def test_constants_are_the_library_s():
 def test_device_finds_the_person_that_the_library_finds(
     capsys, tflite, photo, tmp_path, model
 ):
-    status, told, errors = run(
+    status, lines, errors = run(
         capsys, tflite, photo, "--box", *BOX, "--out", tmp_path
     )
     assert (status, errors) == (0, [])
-    assert told == [f"{tmp_path / 'street'}.jsonl: 1 frames"]
-    (found,) = lines_of(tmp_path / "street.jsonl")
+    assert lines == [f"{tmp_path / 'street'}.jsonl: 1 frames"]
+    (record,) = lines_of(tmp_path / "street.jsonl")
     (person,) = inference.recover(model, photo, [BOX])
-    assert (found["state"], found["track"], found["frame"]) == ("start", 0, 0)
-    assert_close("tflite_metres", found["joints_m"], person.joints)
-    # A rotation by nearly pi is the same as one the other way round.
-    turns = [cv2.Rodrigues(np.array(v))[0] for v in found["pose_rotvec"]]
-    assert_close("tflite_metres", turns, person.rotmats)
-    assert_close("tflite_metres", found["betas"], person.betas)
-    assert_close("tflite_px", found["keypoints_px"], person.keypoints_px)
-    assert_close("same_camera", found["translation_m"], person.translation)
-    assert_close("relative_float32", found["focal_px"], person.focal_px)
-    assert found["principal_point_px"] == [149.5, 129.5]
-    assert_close(
-        "relative_float32", found["principal_point_px"], person.principal_point
+    assert (record["state"], record["track"], record["frame"]) == (
+        "start",
+        0,
+        0,
     )
-    assert_close("relative_float32", found["crop_box_px"], person.crop_box)
-    assert found["topology"] == person.topology
+    assert_close("tflite_metres", record["joints_m"], person.joints)
+    # A rotation by nearly pi is the same as one the other way round.
+    turns = [cv2.Rodrigues(np.array(v))[0] for v in record["pose_rotvec"]]
+    assert_close("tflite_metres", turns, person.rotmats)
+    assert_close("tflite_metres", record["betas"], person.betas)
+    assert_close("tflite_px", record["keypoints_px"], person.keypoints_px)
+    assert_close("same_camera", record["translation_m"], person.translation)
+    assert_close("relative_float32", record["focal_px"], person.focal_px)
+    assert record["principal_point_px"] == [149.5, 129.5]
+    assert_close(
+        "relative_float32", record["principal_point_px"], person.principal_point
+    )
+    assert_close("relative_float32", record["crop_box_px"], person.crop_box)
+    assert record["topology"] == person.topology
 
 
 def test_whole_photo_is_the_default_box(capsys, tflite, photo, tmp_path):
     run(capsys, tflite, photo, "--out", tmp_path)
-    (found,) = lines_of(tmp_path / "street.jsonl")
-    assert found["box_px"] == [0, 0, 300, 260]
-    assert found["crop_box_px"] == [0, -20, 300, 300]
+    (record,) = lines_of(tmp_path / "street.jsonl")
+    assert record["box_px"] == [0, 0, 300, 260]
+    assert record["crop_box_px"] == [0, -20, 300, 300]
 
 
 def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
@@ -253,7 +257,9 @@ def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
     photo = photos.write(tmp_path / "black.png", black)
     box = [3 * number for number in BOX]
     run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
-    drawn = inference.read_photo(tmp_path / "black_overlay.png").any(axis=-1)
+    drawn_mask = inference.read_photo(tmp_path / "black_overlay.png").any(
+        axis=-1
+    )
     # The device draws the weak perspective: perspective from far away.
     (person,) = inference.recover(model, photo, [box], focal_px=3e6)
     view = rendering.View(900, 780, person.focal_px, person.principal_point)
@@ -263,8 +269,8 @@ def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
     # OpenCV also fills the pixels that an outline touches.
     around = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3))) > 0
     assert covered.sum() > 10_000
-    assert not (drawn & ~around).any()
-    assert not (covered & ~drawn).any()
+    assert not (drawn_mask & ~around).any()
+    assert not (covered & ~drawn_mask).any()
 
 
 def test_without_a_coarse_mesh_all_faces_are_drawn(tflite, tmp_path, body_data):
@@ -290,11 +296,11 @@ def test_near_triangles_hide_far_ones():
         device.draw(image, vertices, 18 * vertices[:, :2] + 20, faces[order])
         return image[12, 28].tolist()
 
-    near = middle([1])
-    assert near != middle([0])
-    assert near != [0, 0, 0]
-    assert middle([0, 1]) == near
-    assert middle([1, 0]) == near
+    near_colour = middle([1])
+    assert near_colour != middle([0])
+    assert near_colour != [0, 0, 0]
+    assert middle([0, 1]) == near_colour
+    assert middle([1, 0]) == near_colour
 
 
 def test_what_is_wrong_with_photos_is_one_line_each(
@@ -304,12 +310,12 @@ def test_what_is_wrong_with_photos_is_one_line_each(
     (tmp_path / "empty.jpg").touch()
     small = photos.write(tmp_path / "small.png", photos.image(40, 40))
     sources = [tmp_path / n for n in ("gone.jpg", "text.jpg", "empty.jpg")]
-    status, told, errors = run(
+    status, lines, errors = run(
         *(capsys, tflite, *sources, small, photo),
         *("--box", *BOX, "--out", tmp_path / "out"),
     )
     assert status == 1
-    assert len(told) == 1 and "street.jsonl" in told[0]
+    assert len(lines) == 1 and "street.jsonl" in lines[0]
     errors = [line for line in errors if "] global " not in line]
     assert len(errors) == 4
     assert "gone.jpg: no such film or camera" in errors[0]
@@ -319,7 +325,7 @@ def test_what_is_wrong_with_photos_is_one_line_each(
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("vertices", np.nan, "['vertices'] not finite"),
         ("camera", 0.0, "scale of 0 or less"),
@@ -327,22 +333,22 @@ def test_what_is_wrong_with_photos_is_one_line_each(
     ],
 )
 def test_an_answer_that_is_no_person_is_one_line(
-    capsys, tflite, photo, tmp_path, monkeypatch, field, value, told
+    capsys, tflite, photo, tmp_path, monkeypatch, field, value, message
 ):
     call = device.Model.__call__
 
     def answer(self, *crop):
-        found = call(self, *crop)
-        found[field] = np.full_like(found[field], value)
-        return found
+        outputs = call(self, *crop)
+        outputs[field] = np.full_like(outputs[field], value)
+        return outputs
 
     monkeypatch.setattr(device.Model, "__call__", answer)
     out = tmp_path / "out"
     status, lines, errors = run(capsys, tflite, photo, "--out", out)
     assert (status, lines, len(errors)) == (1, [], 1)
-    assert errors[0].startswith(f"{photo}: ") and told in errors[0]
+    assert errors[0].startswith(f"{photo}: ") and message in errors[0]
     (line,) = lines_of(out / "street.jsonl")
-    assert line["state"] == "lost" and told in line["reason"]
+    assert line["state"] == "lost" and message in line["reason"]
 
 
 def test_a_full_disk_leaves_the_old_picture(capsys, tflite, photo, tmp_path):
@@ -383,16 +389,16 @@ def test_sources_and_folders_that_cannot_be_are_one_line(
 ):
     (tmp_path / "bare").mkdir()
     pipeline = "videotestsrc ! appsink" + 300 * " "
-    taken = tmp_path / "taken"
-    taken.touch()
-    for source, out, told in (
+    existing_file = tmp_path / "taken"
+    existing_file.touch()
+    for source, out, message in (
         (tmp_path / "bare", tmp_path, "no photos"),
         (pipeline, tmp_path, "GStreamer"),
-        (photo, taken, f"File exists: '{taken}'"),
+        (photo, existing_file, f"File exists: '{existing_file}'"),
     ):
         status, _, errors = run(capsys, tflite, source, "--out", out)
         assert (status, len(errors)) == (1, 1)
-        assert told in errors[0]
+        assert message in errors[0]
 
 
 @pytest.mark.parametrize("focal", ["nan", "inf", "-5", "1e999"])
@@ -447,8 +453,8 @@ def test_photos_of_other_kinds_in_a_folder_are_named(capsys, tflite, tmp_path):
     photos.write(folder / "a.jpg", photos.image(90, 90))
     for name in ("a.HEIC", "b.cr2", "._c.heic", "d.txt"):
         (folder / name).write_bytes(b"no photo that is read")
-    status, told, errors = run(capsys, tflite, folder, "--out", tmp_path)
-    assert (status, len(told)) == (1, 1)
+    status, lines, errors = run(capsys, tflite, folder, "--out", tmp_path)
+    assert (status, len(lines)) == (1, 1)
     assert errors == [
         f"{folder / 'a.HEIC'}: a HEIC is not read: convert it to JPEG or PNG",
         f"{folder / 'b.cr2'}: a CR2 is not read: convert it to JPEG or PNG",
@@ -515,18 +521,18 @@ def test_an_odd_box_leaves_the_others(capsys, tflite, tmp_path, encoding):
         assert (status, len(errors)) == (1, 1)
 
 
-@pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.99])
+@pytest.mark.parametrize("length", [0, 4, 100, 0.5, 0.99])
 @pytest.mark.parametrize("ending", [".tflite", ".card.json", ".mesh.npz"])
 def test_what_is_cut_off_is_one_line(
-    capsys, tflite, photo, tmp_path, kept, ending
+    capsys, tflite, photo, tmp_path, length, ending
 ):
     model = copied(tflite, tmp_path)
     content = tflite.with_suffix(ending).read_bytes()
-    kept = int(kept * len(content) if kept < 1 else kept)
-    model.with_suffix(ending).write_bytes(content[:kept])
+    length = int(length * len(content) if length < 1 else length)
+    model.with_suffix(ending).write_bytes(content[:length])
     # tflite-runtime 2.14 does not raise on a cut model, it kills the process.
-    status, told, errors = run(capsys, model, photo, "--out", tmp_path)
-    assert (status, told, len(errors)) == (1, [], 1)
+    status, lines, errors = run(capsys, model, photo, "--out", tmp_path)
+    assert (status, lines, len(errors)) == (1, [], 1)
     assert errors[0].startswith(f"{model} cannot be run here: ")
     assert ".tflite, .card.json, .mesh.npz whole" in errors[0]
 

@@ -23,19 +23,19 @@ JETSON = ROOT / "edge" / "jetson"
 @pytest.fixture
 def started(monkeypatch, tmp_path):
     """Runs the command; returns its status and how the model was made."""
-    made = []
+    model_options = []
     monkeypatch.setattr(
-        device, "Model", lambda *options: made.append(options[1:])
+        device, "Model", lambda *options: model_options.append(options[1:])
     )
 
     def command(*flags):
         status = device.main(["m.tflite", "--out", str(tmp_path), *flags])
-        return status, made
+        return status, model_options
 
     return command
 
 
-def trial(monkeypatch, status, told=""):
+def trial(monkeypatch, status, stderr=""):
     """Stands in for the process that tries the GPU; returns its commands."""
     commands = []
 
@@ -43,7 +43,7 @@ def trial(monkeypatch, status, told=""):
         commands.append(command)
         if status:
             raise subprocess.CalledProcessError(
-                status, command, stderr=told.encode()
+                status, command, stderr=stderr.encode()
             )
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -94,27 +94,29 @@ def test_tflite_runtime_has_no_cache_and_runs(tflite, monkeypatch, capsys):
 
 
 def test_a_camera_that_is_not_there_is_one_line_of_ours(tflite, tmp_path):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, device.__file__, tflite, "97", "--out", tmp_path],
         capture_output=True,
         text=True,
     )
-    lines = [x for x in done.stderr.splitlines() if not x.startswith("INFO")]
-    assert done.returncode == 1
+    lines = [
+        x for x in completed.stderr.splitlines() if not x.startswith("INFO")
+    ]
+    assert completed.returncode == 1
     assert len(lines) == 1 and lines[0].startswith("97: no such film or camera")
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "why"),
+    ("status", "stderr", "why"),
     [
         (-6, "terminate called\n", "SIGABRT"),
         (1, "INFO: x\nm cannot be run here: no adapter\nINFO: y", "no adapter"),
     ],
 )
 def test_auto_falls_back_with_one_line(
-    started, monkeypatch, capsys, status, told, why
+    started, monkeypatch, capsys, status, stderr, why
 ):
-    trial(monkeypatch, status, told)
+    trial(monkeypatch, status, stderr)
     assert started("--delegate", "auto") == (0, [(2, False, "", False, 0.0)])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("CPU, as the GPU fails: ") and why in line
@@ -123,8 +125,8 @@ def test_auto_falls_back_with_one_line(
 
 def test_flags_reach_the_model(started):
     flags = "--delegate gpu --gpu-float32 --threads 4 --cache file --focal 900"
-    status, made = started(*flags.split())
-    assert (status, made) == (0, [(4, True, "file", True, 900.0)])
+    status, options = started(*flags.split())
+    assert (status, options) == (0, [(4, True, "file", True, 900.0)])
 
 
 def test_cache_gives_the_same_and_fills_its_file(tflite, tmp_path, rng):
@@ -142,24 +144,24 @@ def test_film_shows_the_people_that_its_json_names(tmp_path):
         tmp_path / "walk.avi", frames=3, fps=5, size=(160, 90), people=2
     )
     assert film.main(args) == 0
-    told = json.loads((tmp_path / "walk.json").read_text())
+    truth = json.loads((tmp_path / "walk.json").read_text())
     video = cv2.VideoCapture(str(args.out))
     pictures = [video.read()[1] for _ in range(3)]
     assert pictures[2].shape == (90, 160, 3) and not video.read()[0]
     scene = film.Walk(args)
-    for number, people in enumerate(told["frames"]):
+    for number, people in enumerate(truth["frames"]):
         assert len(people) == 2
         picture, _ = scene.frame(number)
-        away = picture[..., ::-1].astype(float) - pictures[number]
-        assert np.abs(away).mean() < 6, "the film is what is described"
+        difference = picture[..., ::-1].astype(float) - pictures[number]
+        assert np.abs(difference).mean() < 6, "the film is what is described"
         for person in people:
             x, y, w, h = person["box"]
             points = np.array(person["keypoints_px"])
             assert np.all(points > (x - 1, y - 1))
             assert np.all(points < (x + w + 1, y + h + 1))
-    first, last = (np.array(told["frames"][k][0]["box"]) for k in (0, -1))
+    first, last = (np.array(truth["frames"][k][0]["box"]) for k in (0, -1))
     assert last[0] > first[0] + 3, "it walks to the right"
-    assert told["boxes"][0] == told["frames"][0][0]["box"]
+    assert truth["boxes"][0] == truth["frames"][0][0]["box"]
     # Somebody stands in the box: it differs from the frame without them.
     empty = scene._background.astype(float)
     x, y, w, h = (int(v) for v in first)
@@ -171,16 +173,16 @@ def test_boxes_of_a_film_end_where_its_people_do(tmp_path, monkeypatch):
     """In pixel edges; in the mean, as outlines fall between pixels."""
     monkeypatch.setattr(film, "NOISE", 0.0)
     scene = film.Walk(film.Args(tmp_path / "film.avi", frames=8, fps=4))
-    away = []
+    offsets = []
     for picture, (person,) in scene.frames():
         rows, columns = (picture != scene._background).any(axis=-1).nonzero()
-        drawn = [(v.min() + v.max() + 1) / 2 for v in (columns, rows)]
+        drawn_middle = [(v.min() + v.max() + 1) / 2 for v in (columns, rows)]
         x, y, w, h = person.box
-        away.append(np.array([x + w / 2, y + h / 2]) - drawn)
-    assert np.abs(np.mean(away, axis=0)).max() < 0.25
+        offsets.append(np.array([x + w / 2, y + h / 2]) - drawn_middle)
+    assert np.abs(np.mean(offsets, axis=0)).max() < 0.25
 
 
-def walked_lines(tmp_path, lag, noise, lost=(), count=40):
+def walked_lines(tmp_path, lag, noise, lost_frames=(), count=40):
     """A film's truth and lines that are `lag` frames late and noisy."""
     args = film.Args(tmp_path / "w.avi", frames=count, size=(160, 90))
     film.write(args)
@@ -192,7 +194,7 @@ def walked_lines(tmp_path, lag, noise, lost=(), count=40):
         line = {
             "frame": number,
             "track": 0,
-            "state": "lost" if number in lost else "tracked",
+            "state": "lost" if number in lost_frames else "tracked",
             "joints_m": (joints + rng.normal(0, noise, (19, 3))).tolist(),
             "keypoints_px": person["keypoints_px"],
             "translation_m": [0, 0, 0],
@@ -227,7 +229,7 @@ def test_a_constant_error_is_no_delay():
 
 
 def test_steadiness_refuses_a_lost_track(tmp_path, caplog):
-    args = walked_lines(tmp_path, 0, 0.0, lost=(7,))
+    args = walked_lines(tmp_path, 0, 0.0, lost_frames=(7,))
     assert steadiness.main(args) == 1
     assert "lost in [7]" in caplog.text
 
@@ -257,7 +259,7 @@ def jetson_commands() -> list[list[str]]:
 
 
 def known_flags() -> dict[str, set[str]]:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, device.__file__, "--help"],
         capture_output=True,
         text=True,
@@ -265,17 +267,17 @@ def known_flags() -> dict[str, set[str]]:
     )
     fields = dataclasses.fields(export.Args)
     return {
-        "run.py": set(re.findall(r"--[a-z][\w-]*", done.stdout)),
+        "run.py": set(re.findall(r"--[a-z][\w-]*", completed.stdout)),
         "edge.export": {"--" + f.name.replace("_", "-") for f in fields},
     }
 
 
 def test_jetson_commands_have_the_flags_they_show():
-    for word, known in known_flags().items():
+    for word, program_flags in known_flags().items():
         commands = [words for words in jetson_commands() if word in words]
         assert len(commands) >= 2
-        shown = {w for words in commands for w in words if w[:2] == "--"}
-        assert shown <= known, word
+        used_flags = {w for words in commands for w in words if w[:2] == "--"}
+        assert used_flags <= program_flags, word
 
 
 def test_jetson_names_the_files_it_has_and_no_opencv():
@@ -283,8 +285,8 @@ def test_jetson_names_the_files_it_has_and_no_opencv():
     assert {"requirements.txt", "hmr.service"} <= words
     assert (JETSON / "hmr.service").is_file()
     lines = (JETSON / "requirements.txt").read_text().splitlines()
-    needed = [line for line in lines if not line.startswith("#")]
-    assert {line.split()[0] for line in needed} == {
+    requirements = [line for line in lines if not line.startswith("#")]
+    assert {line.split()[0] for line in requirements} == {
         *("numpy", "tflite-runtime", "ai-edge-litert")
     }
     pipelines = [w for words in jetson_commands() for w in words if "!" in w]
@@ -301,10 +303,14 @@ def test_a_restarted_service_keeps_what_it_recorded(tmp_path):
     # As systemd does it.
     words = [word.replace("$$", "$").replace("%%", "%") for word in unit]
     subprocess.run(words, cwd=tmp_path, check=True)
-    told = (tmp_path / "told").read_text().splitlines()
-    assert told[:2] == ["run.py", "hmr.tflite"] and "appsink" in told[2]
-    assert re.fullmatch(r"out/\d{8}-\d{6}", told[told.index("--out") + 1])
-    assert {w for w in told if w[:2] == "--"} <= known_flags()["run.py"]
+    arguments = (tmp_path / "told").read_text().splitlines()
+    assert (
+        arguments[:2] == ["run.py", "hmr.tflite"] and "appsink" in arguments[2]
+    )
+    assert re.fullmatch(
+        r"out/\d{8}-\d{6}", arguments[arguments.index("--out") + 1]
+    )
+    assert {w for w in arguments if w[:2] == "--"} <= known_flags()["run.py"]
     text = (JETSON / "hmr.service").read_text()
     assert "SuccessExitStatus=130" in text and "User=" in text
 

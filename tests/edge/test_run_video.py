@@ -74,8 +74,8 @@ def test_whole_frame_is_where_a_track_starts_without_a_box(run, tmp_path, rng):
 
 def test_who_vanishes_is_lost_and_found_again_at_home(run, tmp_path, rng):
     people = [(60 + 2 * k, 80, 70) for k in range(20)]
-    there = [[who] for who in people] + 10 * [[]] + 8 * [[people[0]]]
-    frames = [blobs.frame(each, rng) for each in there]
+    scenes = [[who] for who in people] + 10 * [[]] + 8 * [[people[0]]]
+    frames = [blobs.frame(scene, rng) for scene in scenes]
     film = blobs.film(tmp_path / "film.avi", frames)
     status, _ = run(film, *flags(people[0]))
     lines = lines_of(tmp_path)
@@ -89,22 +89,24 @@ def test_who_vanishes_is_lost_and_found_again_at_home(run, tmp_path, rng):
     home = blobs.box(*people[0])
     assert_close("float64", lines[25]["box_px"], home)
     assert_close("float64", lines[30]["box_px"], home)
-    shown = blobs.read(tmp_path / "out" / "film_overlay.mp4")[25]
-    assert np.abs(shown.astype(int) - 110).mean() < 15, "nobody is drawn"
+    overlay = blobs.read(tmp_path / "out" / "film_overlay.mp4")[25]
+    assert np.abs(overlay.astype(int) - 110).mean() < 15, "nobody is drawn"
 
 
 def test_who_is_found_again_is_smoothed_from_there_on(rng):
     """Nothing of what was before the loss: pose, shape, place, box."""
     home = blobs.box(90, 80, 70)
-    there, empty = blobs.frame([(90, 80, 70)], rng), blobs.frame([], rng)
-    again = blobs.frame([(97, 84, 60)], rng)[..., ::-1]
+    person_frame, empty = blobs.frame([(90, 80, 70)], rng), blobs.frame([], rng)
+    returned_image = blobs.frame([(97, 84, 60)], rng)[..., ::-1]
     track = device.Track(home)
     for number in range(3):
-        track.update(blobs.Model(noise=0.05), there[..., ::-1], 0.04 * number)
-    lost = track.update(blobs.Model(), empty[..., ::-1], 0.12)
-    assert lost["state"] == "lost"
-    line = track.update(blobs.Model(), again, 0.16)
-    expected = device.Track(home).update(blobs.Model(), again, 0.16)
+        track.update(
+            blobs.Model(noise=0.05), person_frame[..., ::-1], 0.04 * number
+        )
+    lost_line = track.update(blobs.Model(), empty[..., ::-1], 0.12)
+    assert lost_line["state"] == "lost"
+    line = track.update(blobs.Model(), returned_image, 0.16)
+    expected = device.Track(home).update(blobs.Model(), returned_image, 0.16)
     assert line["state"] == expected["state"] == "start"
     for name in ("pose_rotvec", "betas", "joints_m", "translation_m", "box_px"):
         assert_close("exact", line[name], expected[name])
@@ -112,8 +114,8 @@ def test_who_is_found_again_is_smoothed_from_there_on(rng):
 
 def test_patience_ends_and_whoever_is_there_is_taken(run, tmp_path, rng):
     count = round(blobs.FPS * device.PATIENCE_S)
-    there = 5 * [[(60, 80, 70)]] + (count + 4) * [[]]
-    frames = [blobs.frame(each, rng) for each in there]
+    scenes = 5 * [[(60, 80, 70)]] + (count + 4) * [[]]
+    frames = [blobs.frame(scene, rng) for scene in scenes]
     run(blobs.film(tmp_path / "film.avi", frames), *flags((60, 80, 70)))
     states = [line["state"] for line in lines_of(tmp_path)]
     assert "tracked" in states[:5]
@@ -126,8 +128,8 @@ def test_who_leaves_the_frame_is_lost(run, tmp_path, rng):
     frames = [blobs.frame([who], rng) for who in path]
     run(blobs.film(tmp_path / "film.avi", frames), *flags(path[0]))
     lines = lines_of(tmp_path)
-    lost = [line for line in lines if line["state"] == "lost"]
-    assert lost and lost[0]["frame"] > 12
+    lost_lines = [line for line in lines if line["state"] == "lost"]
+    assert lost_lines and lost_lines[0]["frame"] > 12
     assert lines[5]["state"] == "tracked"
 
 
@@ -140,8 +142,8 @@ def test_an_absurd_camera_is_lost_unless_it_is_the_start(scale):
 
     class Absurd(blobs.Model):
         def __call__(self, *crop):
-            found = super().__call__(*crop)
-            return {**found, "camera": np.float32([scale, 0, 0])}
+            outputs = super().__call__(*crop)
+            return {**outputs, "camera": np.float32([scale, 0, 0])}
 
     line = track.update(Absurd(), image, 0.04)
     assert line["state"] == "lost"
@@ -172,14 +174,14 @@ def test_the_next_box_leaves_room_around_the_joints():
 
 
 def test_each_box_is_its_own_track(run, tmp_path, rng):
-    there = [[(40 + 2 * k, 60, 50), (200 - 2 * k, 110, 70)] for k in range(25)]
-    frames = [blobs.frame(each, rng) for each in there]
-    run(blobs.film(tmp_path / "film.mp4", frames), *flags(*there[0]))
+    scenes = [[(40 + 2 * k, 60, 50), (200 - 2 * k, 110, 70)] for k in range(25)]
+    frames = [blobs.frame(scene, rng) for scene in scenes]
+    run(blobs.film(tmp_path / "film.mp4", frames), *flags(*scenes[0]))
     lines = lines_of(tmp_path)
     assert [line["track"] for line in lines] == 25 * [0, 1]
     for line in lines[-2:]:
         middle = np.mean(line["keypoints_px"], axis=0)
-        x, y, _ = there[-1][line["track"]]
+        x, y, _ = scenes[-1][line["track"]]
         assert np.abs(middle - (x, y)).max() < 6
 
 
@@ -190,14 +192,14 @@ def paper_one_euro(values, seconds, least_hz, rise):
         tau = 1 / (2 * np.pi * cutoff)
         return 1 / (1 + tau / seconds)
 
-    found = [values[0]]
+    filtered = [values[0]]
     speed = 0.0
     for value in values[1:]:
-        now = (value - found[-1]) / seconds
-        speed = alpha(1.0) * now + (1 - alpha(1.0)) * speed
+        raw_speed = (value - filtered[-1]) / seconds
+        speed = alpha(1.0) * raw_speed + (1 - alpha(1.0)) * speed
         share = alpha(least_hz + rise * abs(speed))
-        found.append(share * value + (1 - share) * found[-1])
-    return found
+        filtered.append(share * value + (1 - share) * filtered[-1])
+    return filtered
 
 
 def test_one_euro_is_the_paper_s(rng):
@@ -333,14 +335,14 @@ def test_a_wrong_number_of_frames_in_the_header_is_no_fault(
 ):
     frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(20)]
     blobs.film(tmp_path / "film.avi", frames)
-    whole = (tmp_path / "film.avi").read_bytes()
+    content = (tmp_path / "film.avi").read_bytes()
     film = tmp_path / "film.avi"
-    film.write_bytes(with_count(whole, 77))
+    film.write_bytes(with_count(content, 77))
     count = cv2.VideoCapture(str(film)).get(cv2.CAP_PROP_FRAME_COUNT)
     assert count == 77
     assert run(film, *flags((90, 80, 70))) == (0, [])
     assert len(lines_of(tmp_path)) == 20
-    film.write_bytes(with_count(whole, 77)[: len(whole) // 2])
+    film.write_bytes(with_count(content, 77)[: len(content) // 2])
     status, errors = run(film, *flags((90, 80, 70)))
     assert status == 1 and "broke off after" in errors[-1]
 
@@ -350,12 +352,12 @@ def test_a_file_that_is_cut_is_shorter_than_it_says(tmp_path, rng, ending):
     film = tmp_path / f"film{ending}"
     frames = [blobs.frame([(90, 80, 70)], rng) for _ in range(9)]
     blobs.film(film, frames)
-    whole = film.read_bytes()
+    full_content = film.read_bytes()
     assert not device.is_cut(film)
     cut_files = (
-        whole[: len(whole) // 2],
-        whole[:-20],
-        whole[: len(whole) // 2] + bytes(len(whole) // 2),
+        full_content[: len(full_content) // 2],
+        full_content[:-20],
+        full_content[: len(full_content) // 2] + bytes(len(full_content) // 2),
     )
     for content in cut_files:
         film.write_bytes(content)
@@ -459,21 +461,21 @@ def test_a_slow_camera_s_film_keeps_time(run, tmp_path, rng, monkeypatch):
 
 def test_who_is_never_in_the_frame_stops_nobody(run, tmp_path, rng):
     # Half of this box lies outside, and the answer wholly: nobody is there.
-    there = [(40 + k, 80, 70) for k in range(12)]
-    frames = [blobs.frame([who], rng) for who in there]
+    people = [(40 + k, 80, 70) for k in range(12)]
+    frames = [blobs.frame([who], rng) for who in people]
     outside = ["--box", -80, 20, 90, 60]
     film = blobs.film(tmp_path / "film.avi", frames)
-    away = blobs.Model.__call__
+    original_call = blobs.Model.__call__
 
     def answer(self, crop, square, size):
-        found = away(self, crop)
+        outputs = original_call(self, crop)
         if (crop[:, 0] == crop[:, 5]).all():  # Repeated: outside the frame.
-            found["keypoints"] = found["keypoints"] - (2, 0)
-        return found
+            outputs["keypoints"] = outputs["keypoints"] - (2, 0)
+        return outputs
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blobs.Model, "__call__", answer)
-        status, errors = run(film, *flags(there[0]), *outside)
+        status, errors = run(film, *flags(people[0]), *outside)
     assert (status, errors) == (0, [])
     states = [line["state"] for line in lines_of(tmp_path)]
     assert states[::2] == ["start"] + 11 * ["tracked"]
@@ -489,9 +491,9 @@ def test_no_camera_and_no_film_are_one_line(run, tmp_path):
 
 
 def test_room_around_the_joints_is_that_of_the_training_boxes():
-    chosen = [joints.KEYPOINTS.index(name) for name in joints.COCOPLUS19]
+    indices = [joints.KEYPOINTS.index(name) for name in joints.COCOPLUS19]
     rooms = [
-        max(example.box[2:]) / np.ptp(example.keypoints[chosen, :2], 0).max()
+        max(example.box[2:]) / np.ptp(example.keypoints[indices, :2], 0).max()
         for example in synthetic.frozen().examples(0, 32)
     ]
     # The mean over 128 people is 1.111, their deviation 0.048.
@@ -512,8 +514,10 @@ def test_near_people_are_painted_over_far_ones(run, tmp_path, rng, monkeypatch):
     for boxes in ((small, large), (large, small)):
         assert run(film, *flags(*boxes)) == (0, [])
     assert len(heights) == 12
-    for far, near in zip(heights[::2], heights[1::2], strict=True):
-        assert far < 70 < near
+    for far_height, near_height in zip(
+        heights[::2], heights[1::2], strict=True
+    ):
+        assert far_height < 70 < near_height
 
 
 def test_a_video_that_changes_size_ends_there(run, tmp_path, rng, monkeypatch):
@@ -540,7 +544,7 @@ def changing(capture, count):
             self._read += 1
             return success, image[:40] if self._read > count else image
 
-        def get(self, what):
-            return self._video.get(what)
+        def get(self, property_id):
+            return self._video.get(property_id)
 
     return Changing

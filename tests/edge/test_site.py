@@ -83,8 +83,8 @@ def test_the_site_has_all_that_the_page_asks_for(write, tmp_path, tflite):
         for name in names
         if not name.startswith(("vendor/", "networks/", "models/"))
     }
-    others = {"index.html", "sw.js", "site.json", "NOTICE.txt"}
-    assert page - others == set(described["page"]) - {"./"}
+    unlisted_files = {"index.html", "sw.js", "site.json", "NOTICE.txt"}
+    assert page - unlisted_files == set(described["page"]) - {"./"}
     for name in sorted(page):
         if name.endswith((".js", ".html")):
             text = (folder / name).read_text()
@@ -137,15 +137,15 @@ def test_bad_models_are_one_line_and_leave_the_older_site(
     ):
         path.write_bytes(source.read_bytes())
     bad.write_bytes(tflite.read_bytes()[:-1])
-    alone = tmp_path / "alone.tflite"
-    alone.write_bytes(tflite.read_bytes())
+    without_card = tmp_path / "alone.tflite"
+    without_card.write_bytes(tflite.read_bytes())
     inside = tmp_path / "site" / "models" / "lifter.tflite"
     inside = inside.rename(inside.with_name("other.tflite"))
     for path in site._model_files(inside)[1:]:
         path.write_bytes(b"{}")
     for path, words in (
         (bad, "is damaged"),
-        (alone, "there is no alone.card.json"),
+        (without_card, "there is no alone.card.json"),
         (inside, "which is written anew"),
         (tmp_path / "gone.tflite", "there is no gone.tflite"),
     ):

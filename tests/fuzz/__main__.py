@@ -25,7 +25,7 @@ from tests.fuzz.loaders import LOADERS
 
 FORMATS = READERS | LOADERS
 TABLES = ("tests.fuzz.formats:READERS", "tests.fuzz.loaders:LOADERS")
-_SHOWN = 3  # of the same kind
+_MOST_LINES = 3  # of the same kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,23 +66,23 @@ def main(args: Args) -> int:
 def _one_format(name: str, args: Args, bar: tqdm.tqdm) -> int:
     numbers = range(args.first, args.first + args.count)
     cases = [engine.Case(name, number) for number in numbers]
-    found, start = [], time.monotonic()
+    outcomes, start = [], time.monotonic()
     for outcome in engine.run(TABLES, cases, args.seed):
-        found.append(outcome)
+        outcomes.append(outcome)
         bar.update()
     seconds = time.monotonic() - start
-    kinds = collections.Counter(each.kind for each in found)
+    kinds = collections.Counter(outcome.kind for outcome in outcomes)
     lines = [f"{name:18} {dict(kinds)} in {seconds:.0f} s"]
-    shown: collections.Counter = collections.Counter()
-    for each in found:
-        if each.kind == "forbidden" or args.verbose:
-            shown[each.words[:30]] += 1
-            if shown[each.words[:30]] <= _SHOWN or args.verbose:
+    word_counts: collections.Counter = collections.Counter()
+    for outcome in outcomes:
+        if outcome.kind == "forbidden" or args.verbose:
+            word_counts[outcome.words[:30]] += 1
+            if word_counts[outcome.words[:30]] <= _MOST_LINES or args.verbose:
                 lines.append(
-                    f"  {each.case.number}: {each.damage}: {each.kind} "
-                    f"{each.words[:300]}"
+                    f"  {outcome.case.number}: {outcome.damage}: "
+                    f"{outcome.kind} {outcome.words[:300]}"
                 )
-    lines += [f"  {n} times {words!r}" for words, n in shown.items()]
+    lines += [f"  {n} times {words!r}" for words, n in word_counts.items()]
     tqdm.tqdm.write("\n".join(lines))
     return kinds["forbidden"]
 

@@ -89,12 +89,12 @@ class _Worker:
     """The parent's side of a process."""
 
     def __init__(self, context, tables, folder: Path, seed: int):
-        self._pipe, theirs = context.Pipe()
+        self._pipe, child_pipe = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(tables, folder, seed, theirs), daemon=True
+            target=_work, args=(tables, folder, seed, child_pipe), daemon=True
         )
         self._process.start()
-        theirs.close()
+        child_pipe.close()
 
     def outcome(self, case: Case, seconds: float) -> Outcome:
         self._pipe.send(case)
@@ -103,12 +103,12 @@ class _Worker:
         limit: float = _START_SECONDS
         try:
             while self._pipe.poll(limit):
-                found = self._pipe.recv()
-                if isinstance(found, Outcome):
-                    return found
-                if isinstance(found, RuntimeError):
-                    raise found
-                damage, limit = found, seconds
+                message = self._pipe.recv()
+                if isinstance(message, Outcome):
+                    return message
+                if isinstance(message, RuntimeError):
+                    raise message
+                damage, limit = message, seconds
             self._process.kill()
         except EOFError:
             words = "crash"
@@ -140,13 +140,13 @@ def _work(tables, folder: Path, seed: int, pipe: Any) -> None:
         except EOFError:
             return
         try:
-            chosen = _lookup(tables, case.format)
+            file_format = _lookup(tables, case.format)
             root = folder / case.format
             if case.format not in ready:
-                _prepare(chosen, root, folder / "out")
+                _prepare(file_format, root, folder / "out")
                 ready.add(case.format)
                 _limit_memory()
-            outcome = _run_case(chosen, case, folder, seed, pipe, watch)
+            outcome = _run_case(file_format, case, folder, seed, pipe, watch)
         except Exception:  # of the fuzz itself: the parent raises it
             outcome = RuntimeError(f"{case}: {traceback.format_exc()}")
         pipe.send(outcome)
@@ -161,7 +161,7 @@ def _lookup(tables: tuple[str, ...], name: str) -> Format:
     raise KeyError(name)
 
 
-def _prepare(chosen: Format, root: Path, out: Path) -> None:
+def _prepare(file_format: Format, root: Path, out: Path) -> None:
     """Good files, which are read once: a fuzz of nothing would find nothing.
 
     Raises:
@@ -169,10 +169,10 @@ def _prepare(chosen: Format, root: Path, out: Path) -> None:
     """
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    chosen.write(root)
+    file_format.write(root)
     _forget(out)
-    kept, _ = chosen.read(root, out)
-    assert kept, f"{root.name}: the files are not good to begin with"
+    read_count, _ = file_format.read(root, out)
+    assert read_count, f"{root.name}: the files are not good to begin with"
 
 
 def _limit_memory() -> None:
@@ -185,16 +185,16 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
-def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
+def _run_case(file_format, case, folder: Path, seed, pipe, watch) -> Outcome:
     root, out = folder / case.format, folder / "out"
     rng = np.random.default_rng(
         [seed, zlib.crc32(case.format.encode()), case.number]
     )
-    pattern = chosen.targets[rng.integers(len(chosen.targets))]
+    pattern = file_format.targets[rng.integers(len(file_format.targets))]
     files = sorted(path for path in root.glob(pattern) if path.is_file())
     path = files[rng.integers(len(files))]
     before, canary = path.read_bytes(), folder / "canary"
-    beside = set(path.parent.iterdir())
+    siblings = set(path.parent.iterdir())
     try:
         damage = mutations.damage(rng, path, canary)
         harmless = damage in mutations.HARMLESS
@@ -203,7 +203,7 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
         _forget(out)
         start = memory.start()
         with watch.over(out):
-            kind, words = _judged(chosen, root, out)
+            kind, words = _judged(file_format, root, out)
         growth = memory.peak() - start
         if growth > MEMORY:
             kind, words = "forbidden", f"takes {growth >> 20} MiB of memory"
@@ -216,14 +216,14 @@ def _run_case(chosen, case, folder: Path, seed, pipe, watch) -> Outcome:
             kind, words = "forbidden", watch.found[0]
     finally:
         path.write_bytes(before)
-        for added in set(path.parent.iterdir()) - beside:
+        for added in set(path.parent.iterdir()) - siblings:
             added.unlink()
     return Outcome(case, kind, words, damage)
 
 
-def _judged(chosen: Format, root: Path, out: Path) -> tuple[str, str]:
+def _judged(file_format: Format, root: Path, out: Path) -> tuple[str, str]:
     try:
-        _, skipped = chosen.read(root, out)
+        _, skipped = file_format.read(root, out)
     except (ValueError, OSError) as error:
         words = f"{type(error).__name__}: {error}".replace(str(root), "")
         # Of numpy, json or zipfile, which do not say where.
@@ -285,9 +285,9 @@ class _Watch:
 
 def counts(outcomes: Iterable[Outcome]) -> dict[str, collections.Counter]:
     """Number of outcomes by format and kind."""
-    found: dict[str, collections.Counter] = collections.defaultdict(
+    counters: dict[str, collections.Counter] = collections.defaultdict(
         collections.Counter
     )
     for outcome in outcomes:
-        found[outcome.case.format][outcome.kind] += 1
-    return found
+        counters[outcome.case.format][outcome.kind] += 1
+    return counters

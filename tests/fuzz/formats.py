@@ -44,30 +44,30 @@ def reader(name: str, *patches: tuple[str, str, Any], **options: Any):
 
     def read(root: Path, out: Path) -> tuple[int, int]:
         module = importlib.import_module(f"training.data.prepare.{name}")
-        kept = skipped = 0
+        accepted = skipped = 0
 
         def take(name, options, tasks, read):
-            nonlocal kept, skipped
+            nonlocal accepted, skipped
             for task in tasks:
                 for person in map(writing.checked, read(task)):
                     good = not isinstance(person, writing.Skipped)
-                    kept, skipped = kept + good, skipped + (not good)
+                    accepted, skipped = accepted + good, skipped + (not good)
 
-        chosen = {
+        reader_options = {
             key: value(root) if callable(value) else value
             for key, value in options.items()
         }
         with contextlib.ExitStack() as stack:
-            for place, attribute, value in (
+            for module_name, attribute, value in (
                 ("readers.writing", "write", take),
                 ("readers.workers", "pool", _inline),
                 *patches,
             ):
-                owner = importlib.import_module(f"training.data.{place}")
+                owner = importlib.import_module(f"training.data.{module_name}")
                 patch = mock.patch.object(owner, attribute, value)
                 stack.enter_context(patch)
-            module.run(module.Options(root=root, out=out, **chosen))
-        return kept or (out / "prior.npz").exists(), skipped
+            module.run(module.Options(root=root, out=out, **reader_options))
+        return accepted or (out / "prior.npz").exists(), skipped
 
     return read
 
@@ -81,9 +81,9 @@ class _Inline(futures.Executor):
     """Runs tasks where they are submitted."""
 
     def submit(self, task, *arguments):
-        done = futures.Future()
-        done.set_result(task(*arguments))
-        return done
+        future = futures.Future()
+        future.set_result(task(*arguments))
+        return future
 
 
 @functools.cache
@@ -147,9 +147,9 @@ def _hmr_tfrecords(root: Path) -> None:
 def _mpi_inf_3dhp_test(root: Path) -> None:
     files = _files("mpi_inf_3dhp")
     for number in range(1, 7):
-        shown = scenes(2 if number == 1 else 1)
-        ones = [1] * len(shown)
-        files.write_test(root, number, shown, ones, ones)
+        frame_scenes = scenes(2 if number == 1 else 1)
+        ones = [1] * len(frame_scenes)
+        files.write_test(root, number, frame_scenes, ones, ones)
 
 
 def _mpi_inf_3dhp(root: Path) -> None:
@@ -168,8 +168,8 @@ def _spin_npz(root: Path) -> None:
 def _surreal(root: Path) -> None:
     from tests.support.datasets import people, surreal_files
 
-    shown = [people.scene(n, 1, surreal_files.SCENE) for n in (51, 52)]
-    surreal_files.write(root, shown)
+    frame_scenes = [people.scene(n, 1, surreal_files.SCENE) for n in (51, 52)]
+    surreal_files.write(root, frame_scenes)
 
 
 def _poses() -> tuple[np.ndarray, np.ndarray]:

@@ -111,13 +111,13 @@ def _torch(root: Path) -> None:
 
 
 def _read_torch(root: Path, out: Path) -> tuple[int, int]:
-    found = [torch_files.load(path) for path in listing.files(root, "*.pt")]
-    for content in found:
+    contents = [torch_files.load(path) for path in listing.files(root, "*.pt")]
+    for content in contents:
         model = content.get("model") if isinstance(content, dict) else None
         for value in model.values() if isinstance(model, dict) else ():
             if isinstance(value, torch_files.Tensor):
                 value.numpy()
-    return len(found), 0
+    return len(contents), 0
 
 
 def _photos(root: Path) -> None:

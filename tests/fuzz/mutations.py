@@ -19,7 +19,7 @@ import scipy.io
 HUGE = (0xFFFFFFFF, 0x7FFFFFFF, 2**63 - 1, 2**40, 0)
 HARMLESS = ("file_of_systems", "pickled_member")
 """Kinds of damage that change nothing of what is read."""
-_BESIDE = 0.05  # of the damages
+_SYSTEM_FILE_SHARE = 0.05  # of the damages
 _TRIES = 8  # for a structure that the format's writer can hold
 
 
@@ -31,21 +31,21 @@ def damage(rng: np.random.Generator, path: Path, canary: Path) -> str:
         path: the file.
         canary: a folder that code in the file would make.
     """
-    if rng.random() < _BESIDE:
+    if rng.random() < _SYSTEM_FILE_SHARE:
         return _file_of_systems(rng, path)
     kinds, before = STRUCTURES.get(_format(path), ()), path.read_bytes()
     if kinds and rng.random() < 0.6:
         for _ in range(_TRIES):
-            chosen = kinds[rng.integers(len(kinds))]
+            kind = kinds[rng.integers(len(kinds))]
             try:
-                chosen(rng, path, canary)
+                kind(rng, path, canary)
             except Exception:  # the format cannot hold that: another one
                 path.write_bytes(before)
                 continue
-            return chosen.__name__.strip("_")
-    chosen = BYTES[rng.integers(len(BYTES))]
-    path.write_bytes(chosen(rng, before))
-    return chosen.__name__.strip("_")
+            return kind.__name__.strip("_")
+    kind = BYTES[rng.integers(len(BYTES))]
+    path.write_bytes(kind(rng, before))
+    return kind.__name__.strip("_")
 
 
 def _file_of_systems(rng: np.random.Generator, path: Path) -> str:
@@ -65,7 +65,7 @@ def _format(path: Path) -> str:
     return path.suffix
 
 
-def _place(rng, data: bytes) -> int:
+def _position(rng, data: bytes) -> int:
     # Heads of files decide on more than their middles.
     end = len(data) if rng.random() < 0.6 else min(len(data), 512)
     return int(rng.integers(max(end, 1)))
@@ -75,17 +75,17 @@ def _bits(rng, data: bytes) -> bytes:
     changed = bytearray(data)
     for _ in range(rng.integers(1, 9)):
         if changed:
-            changed[_place(rng, data)] ^= 1 << int(rng.integers(8))
+            changed[_position(rng, data)] ^= 1 << int(rng.integers(8))
     return bytes(changed)
 
 
 def _cut(rng, data: bytes) -> bytes:
-    return data[: _place(rng, data)]
+    return data[: _position(rng, data)]
 
 
-def _over(rng, data: bytes, put: bytes) -> bytes:
-    start = _place(rng, data)
-    return data[:start] + put + data[start + len(put) :]
+def _over(rng, data: bytes, replacement: bytes) -> bytes:
+    start = _position(rng, data)
+    return data[:start] + replacement + data[start + len(replacement) :]
 
 
 def _zeros(rng, data: bytes) -> bytes:
@@ -103,12 +103,12 @@ def _huge_length(rng, data: bytes) -> bytes:
 
 
 def _inserted(rng, data: bytes) -> bytes:
-    start = _place(rng, data)
+    start = _position(rng, data)
     return data[:start] + rng.bytes(int(rng.integers(1, 60))) + data[start:]
 
 
 def _twice(rng, data: bytes) -> bytes:
-    start, end = sorted((_place(rng, data), _place(rng, data)))
+    start, end = sorted((_position(rng, data), _position(rng, data)))
     return data[:end] + data[start:]
 
 
@@ -129,7 +129,7 @@ def changed(rng: np.random.Generator, tree: Any) -> Any:
     inner = isinstance(tree, (dict, list, tuple)) and len(tree)
     inner = inner or (isinstance(tree, np.ndarray) and _nested(tree))
     if not inner or rng.random() < 0.15:
-        return _other(rng, tree)
+        return _other_value(rng, tree)
     if isinstance(tree, dict):
         key = list(tree)[rng.integers(len(tree))]
         if rng.random() < 0.25:
@@ -137,11 +137,11 @@ def changed(rng: np.random.Generator, tree: Any) -> Any:
         return tree | {key: changed(rng, tree[key])}
     if isinstance(tree, np.ndarray):
         return _changed_array(rng, tree)
-    copied, place = list(tree), int(rng.integers(len(tree)))
+    copied, index = list(tree), int(rng.integers(len(tree)))
     if rng.random() < 0.2:
-        del copied[place]
+        del copied[index]
     else:
-        copied[place] = changed(rng, copied[place])
+        copied[index] = changed(rng, copied[index])
     return copied
 
 
@@ -151,22 +151,22 @@ def _nested(array: np.ndarray) -> bool:
 
 def _changed_array(rng, array: np.ndarray) -> np.ndarray:
     copied = array.copy()
-    place = tuple(int(rng.integers(size)) for size in array.shape)
+    index = tuple(int(rng.integers(size)) for size in array.shape)
     if array.dtype.names:
         name = array.dtype.names[rng.integers(len(array.dtype.names))]
         if rng.random() < 0.2:
-            kept = [each for each in array.dtype.names if each != name]
-            return copied[kept]
-        value = changed(rng, copied[name][place])
+            fields = [field for field in array.dtype.names if field != name]
+            return copied[fields]
+        value = changed(rng, copied[name][index])
         cell = np.empty((), object)
         cell[()] = value
-        copied[name][place] = cell[()]
+        copied[name][index] = cell[()]
         return copied
-    copied[place] = changed(rng, copied[place])
+    copied[index] = changed(rng, copied[index])
     return copied
 
 
-def _other(rng, value: Any) -> Any:
+def _other_value(rng, value: Any) -> Any:
     """Another type, shape or size in the place of a value."""
     if isinstance(value, np.ndarray) and rng.random() < 0.8:
         return _other_array(rng, value)
@@ -224,11 +224,11 @@ def _deep_json(rng, path: Path, canary: Path) -> None:
 
 def _long_number(rng, path: Path, canary: Path) -> None:
     numbers = list(re.finditer(r"-?\d+(\.\d+)?", path.read_text()))
-    chosen = numbers[rng.integers(len(numbers))]
+    number = numbers[rng.integers(len(numbers))]
     long = ("9" * 400, "9" * 5000, "-1e999", "1e-999", "NaN", "0x9", "")
-    put = long[rng.integers(len(long))]
+    replacement = long[rng.integers(len(long))]
     text = path.read_text()
-    path.write_text(text[: chosen.start()] + put + text[chosen.end() :])
+    path.write_text(text[: number.start()] + replacement + text[number.end() :])
 
 
 def _leaves(tree: Any, keys: tuple = ()) -> Iterator[tuple]:
@@ -237,8 +237,8 @@ def _leaves(tree: Any, keys: tuple = ()) -> Iterator[tuple]:
         for key, value in tree.items():
             yield from _leaves(value, (*keys, key))
     elif isinstance(tree, list):
-        for place, value in enumerate(tree):
-            yield from _leaves(value, (*keys, place))
+        for index, value in enumerate(tree):
+            yield from _leaves(value, (*keys, index))
     elif isinstance(tree, (int, float, str)):
         yield keys
 
@@ -247,11 +247,11 @@ def _text_ids(rng, path: Path, canary: Path) -> None:
     """One number as text, or text as a number; or all that are called so."""
     tree = json.loads(path.read_text())
     leaves = list(_leaves(tree))
-    chosen = leaves[rng.integers(len(leaves))]
+    leaf = leaves[rng.integers(len(leaves))]
     if rng.random() < 0.5:
-        alike = [keys for keys in leaves if keys[-1] == chosen[-1]]
+        alike = [keys for keys in leaves if keys[-1] == leaf[-1]]
     else:
-        alike = [chosen]
+        alike = [leaf]
     for *way, last in alike:
         parent = functools.reduce(operator.getitem, way, tree)
         value = parent[last]
@@ -299,11 +299,13 @@ def _absurd_npz(rng, path: Path, canary: Path) -> None:
     name = list(stored)[rng.integers(len(stored))]
     np.savez(path, **stored)
     with zipfile.ZipFile(path) as archive:
-        members = {each: archive.read(each) for each in archive.namelist()}
+        members = {
+            member: archive.read(member) for member in archive.namelist()
+        }
     members[f"{name}.npy"] = _absurd_header()
     with zipfile.ZipFile(path, "w") as archive:
-        for each, data in members.items():
-            archive.writestr(each, data)
+        for member, data in members.items():
+            archive.writestr(member, data)
 
 
 def _absurd_header() -> bytes:

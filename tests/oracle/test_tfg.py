@@ -116,8 +116,8 @@ def test_skinning(body, body_data, rng):
         world.append(world[parent] @ rotmats[:, joint])
     world = np.stack(world, axis=1).astype(np.float32)
     # A bone's motion takes its joint from its rest place to its posed place.
-    moved = np.einsum("bjrc,bjc->bjr", world, rest.skeleton)
-    shifts = (skeleton - moved).astype(np.float32)
+    rotated_joints = np.einsum("bjrc,bjc->bjr", world, rest.skeleton)
+    shifts = (skeleton - rotated_joints).astype(np.float32)
     for i in range(count):
         expected = linear_blend_skinning.blend(
             bent[i].astype(np.float32),

@@ -12,7 +12,7 @@ from training.papers import paper_tables, parity
 
 def commands() -> list[str]:
     """Every distinct command of the numbers whose code is there."""
-    found = {}
+    distinct = {}
     for requirements in (cell.requirements for cell in paper_tables.cells()):
         # Asking parity.judge would build the models whose numbers it counts.
         counted = requirements.metric == paper_tables.PARAMETERS
@@ -21,8 +21,8 @@ def commands() -> list[str]:
             or requirements.not_reproducible
             or parity.missing_code(requirements)
         ):
-            found |= dict.fromkeys(parity.commands(requirements))
-    return list(found)
+            distinct |= dict.fromkeys(parity.commands(requirements))
+    return list(distinct)
 
 
 COMMANDS = commands()
@@ -48,8 +48,8 @@ def test_command_means_something(command):
     """--help is shown before wrong words are looked at; here they are."""
     program, *words = shlex.split(command)[2:]
     if program == "training.fit":
-        experiment, where = fit.parse(words)
-        assert experiment.method and where.workdir.parts[0] == "runs"
+        experiment, options = fit.parse(words)
+        assert experiment.method and options.workdir.parts[0] == "runs"
     else:
         flags = tyro.cli(evaluate.Evaluate, args=words)
         for name in flags.protocol:

@@ -19,17 +19,17 @@ def test_all_tables_are_there():
     tables = paper_tables.tables()
     assert len(tables) == 23
     assert sum(len(table.rows) for table in tables) == 124
-    found = collections.Counter(cell.paper for cell in paper_tables.cells())
-    assert found == NUMBERS
+    counts = collections.Counter(cell.paper for cell in paper_tables.cells())
+    assert counts == NUMBERS
 
 
 def test_no_digit_has_slipped():
-    found = collections.Counter()
+    sums = collections.Counter()
     for table in paper_tables.tables():
         for value in (v for row in table.rows for v in row.values):
             number = paper_tables.NUMBER.match(value.removeprefix("~"))
-            found[table.paper] += float(number[0]) if number else 0
-    assert found == pytest.approx(SUMS)
+            sums[table.paper] += float(number[0]) if number else 0
+    assert sums == pytest.approx(SUMS)
 
 
 def test_every_number_has_a_name_of_its_own():
@@ -61,10 +61,10 @@ def test_every_tolerance_has_a_reason_and_is_small():
 
 def test_orders_are_checked_where_the_tolerance_hides_them():
     """And nowhere else: cell, then what it is ordered against."""
-    found = {
+    orders = {
         f"{cell.table}: {cell.row}, {cell.column}": [
-            other.column if other.row == cell.row else other.row
-            for other in cell.ordered_against
+            other_cell.column if other_cell.row == cell.row else other_cell.row
+            for other_cell in cell.ordered_against
         ]
         for cell in paper_tables.cells()
         if cell.ordered_against
@@ -80,11 +80,11 @@ def test_orders_are_checked_where_the_tolerance_hides_them():
         *(f"{right}MPJPE", f"{right}PCK"),
     ]
     steps = {
-        f"Table 3, left: {row}, {column}": [other]
+        f"Table 3, left: {row}, {column}": [other_column]
         for row in ("P1", "P2")
-        for column, other in (("3", "4"), ("4", "3"))
+        for column, other_column in (("3", "4"), ("4", "3"))
     }
-    assert found == dict.fromkeys(spin, ["SPIN [6]"]) | steps
+    assert orders == dict.fromkeys(spin, ["SPIN [6]"]) | steps
 
 
 # Cells that stand on another rule than the plain name of their paper says.
@@ -102,13 +102,13 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_column_of_a_table_stands_on_one_ruler(name):
-    found = {
+    table_protocols = {
         cell.requirements.protocol
         for cell in paper_tables.cells()
         if f"{cell.paper} {cell.table}" == name
         and not cell.requirements.not_reproducible
     }
-    assert found == RULES[name]
+    assert table_protocols == RULES[name]
 
 
 def test_training_records_have_the_rules_of_the_boxes_that_are_seen():
@@ -131,11 +131,12 @@ def test_training_records_have_the_rules_of_the_boxes_that_are_seen():
 def test_p2_of_hkmr_has_two_readings():
     for cell in paper_tables.cells():
         requirements = cell.requirements
-        own, others = requirements.protocol, requirements.other_protocols
-        is_p2 = cell.paper == "HKMR" and own.startswith("h36m_p2_")
-        assert len(others) == is_p2, cell
-        if others:
-            names = {"spin" in name for name in (own, *others)}
+        protocol = requirements.protocol
+        other_protocols = requirements.other_protocols
+        is_p2 = cell.paper == "HKMR" and protocol.startswith("h36m_p2_")
+        assert len(other_protocols) == is_p2, cell
+        if other_protocols:
+            names = {"spin" in name for name in (protocol, *other_protocols)}
             assert names == {True, False}, cell
 
 

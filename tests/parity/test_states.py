@@ -35,9 +35,9 @@ def test_the_edge_of_the_tolerance_passes(cell, tmp_path, off, state):
     planted_results.write(
         tmp_path, planted_results.content(cell.requirements, 87.97 + off)
     )
-    found = judged(cell, tmp_path)
-    assert (found.state, found.value) == (state, pytest.approx(87.97 + off))
-    assert found.result.path.parent.parent == tmp_path
+    verdict = judged(cell, tmp_path)
+    assert (verdict.state, verdict.value) == (state, pytest.approx(87.97 + off))
+    assert verdict.result.path.parent.parent == tmp_path
 
 
 def test_tolerance_is_never_below_the_printed_precision(cell):
@@ -53,9 +53,9 @@ def test_tolerance_is_never_below_the_printed_precision(cell):
 
 
 def test_without_results_the_commands_are_told(cell, tmp_path):
-    found = judged(cell, tmp_path)
-    assert found.state == State.NO_RESULT
-    train, measure = found.missing_commands
+    verdict = judged(cell, tmp_path)
+    assert verdict.state == State.NO_RESULT
+    train, measure = verdict.missing_commands
     assert train == (
         "python -m training.fit hmr_55_epochs --workdir runs/hmr_55_epochs"
     )
@@ -105,17 +105,17 @@ def test_what_is_not_the_papers_never_counts(cell, tmp_path, changes, why):
     planted_results.write(
         tmp_path, planted_results.content(cell.requirements, 87.97, **changes)
     )
-    found = judged(cell, tmp_path)
-    assert (found.state, found.value) == (State.NO_RESULT, None)
-    assert why in found.reason
-    assert found.missing_commands
+    verdict = judged(cell, tmp_path)
+    assert (verdict.state, verdict.value) == (State.NO_RESULT, None)
+    assert why in verdict.reason
+    assert verdict.missing_commands
 
 
 def test_synthetic_protocols_fill_no_cell(tmp_path):
     """Whatever a result says of itself, and whichever numbers it holds."""
     assert not any(
-        each.requirements.protocol.startswith("synthetic")
-        for each in paper_tables.cells()
+        paper_cell.requirements.protocol.startswith("synthetic")
+        for paper_cell in paper_tables.cells()
     )
     cell = planted_results.cell(*planted_results.HMR_P1)
     result = planted_results.content(
@@ -133,17 +133,17 @@ def test_a_changed_training_does_not_count(cell, tmp_path):
     content = planted_results.content(cell.requirements, 87.97)
     content["configuration"]["steps"] = 1000
     planted_results.write(tmp_path, content)
-    found = judged(cell, tmp_path)
-    assert found.state == State.NO_RESULT
-    assert "steps 1000, not " in found.reason
+    verdict = judged(cell, tmp_path)
+    assert verdict.state == State.NO_RESULT
+    assert "steps 1000, not " in verdict.reason
 
 
 def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
     content = planted_results.content(cell.requirements, 87.97)
-    there = content["configuration"]
-    there |= {"seed": 5, "save_every": 7, "precision": "bfloat16"}
+    configuration = content["configuration"]
+    configuration |= {"seed": 5, "save_every": 7, "precision": "bfloat16"}
     # A field that the code of that day had not.
-    del there["method"]["iterations"]
+    del configuration["method"]["iterations"]
     planted_results.write(tmp_path, content)
     assert judged(cell, tmp_path).state == State.PASS
 
@@ -151,11 +151,11 @@ def test_what_does_not_change_the_science_may_differ(cell, tmp_path):
 def test_results_of_before_fields_left_a_method_count(cell, tmp_path):
     """HMR's Config once held what SPIN and fits in the loop read."""
     content = planted_results.content(cell.requirements, 87.97)
-    there = content["configuration"]["method"]
-    there |= {"regressor": "hmr", "fits": "none", "focal": 0.0}
+    method_config = content["configuration"]["method"]
+    method_config |= {"regressor": "hmr", "fits": "none", "focal": 0.0}
     planted_results.write(tmp_path / "plain", content)
     assert judged(cell, tmp_path / "plain").state == State.PASS
-    there |= {"fits": "improved"}
+    method_config |= {"fits": "improved"}
     planted_results.write(tmp_path / "fits", content)
     verdict = judged(cell, tmp_path / "fits")
     assert verdict.state == State.NO_RESULT
@@ -183,14 +183,14 @@ P1 = ("HKMR", "Table 4, left", "HKMR_MF", "standard: P1")
 def ordered_pair(folder, value, other_value=None):
     """Verdict of HKMR_MF's 64.02 mm beside our value for SPIN's 65.60."""
     cell = planted_results.cell(*P1)
-    (other,) = cell.ordered_against
+    (spin_cell,) = cell.ordered_against
     planted_results.write(
         folder / "mf", planted_results.content(cell.requirements, value)
     )
     if other_value is not None:
         planted_results.write(
             folder / "spin",
-            planted_results.content(other.requirements, other_value),
+            planted_results.content(spin_cell.requirements, other_value),
         )
     return judged(cell, folder)
 
@@ -254,15 +254,15 @@ def test_both_readings_of_p2_are_printed_before_it_has_failed(tmp_path):
     assert (verdict.state, verdict.value) == (State.NO_RESULT, None)
     assert "90 by h36m_p2_hmr, and h36m_p2_spin" in verdict.reason
     assert "--protocol h36m_p2_spin" in verdict.missing_commands[1]
-    other = first | {"protocol": "h36m_p2_spin"}
-    for value, state, shown in (
+    second = first | {"protocol": "h36m_p2_spin"}
+    for value, state, expected in (
         (95.0, State.FAIL, 90.0),
         (67.0, State.PASS, 67.0),
     ):
         metrics = {cell.requirements.metric: value}
-        planted_results.write(tmp_path, other | {"metrics": metrics})
+        planted_results.write(tmp_path, second | {"metrics": metrics})
         verdict = judged(cell, tmp_path)
-        assert (verdict.state, verdict.value) == (state, shown)
+        assert (verdict.state, verdict.value) == (state, expected)
         named = f"90 by h36m_p2_hmr, {value:g} by h36m_p2_spin"
         assert named in verdict.reason
     metrics = {cell.requirements.metric: 68.0}
@@ -278,8 +278,8 @@ def test_what_passes_by_construction_is_called_so():
     verdict = parity.judge(cell, [])
     assert verdict.state == State.PASS
     assert verdict.reason.startswith("By construction: ")
-    other = planted_results.cell("HKMR", "Table 1", "HMR [5]", "parameters")
-    assert parity.judge(other, []).reason == ""
+    hmr_cell = planted_results.cell("HKMR", "Table 1", "HMR [5]", "parameters")
+    assert parity.judge(hmr_cell, []).reason == ""
     off = dataclasses.replace(cell, printed="27.2M")
     assert parity.judge(off, []).state == State.FAIL
     assert parity.judge(off, []).reason == ""
@@ -309,8 +309,8 @@ def test_the_latest_result_counts_not_the_best(cell, tmp_path):
             planted_results.content(cell.requirements, value),
             at,
         )
-    found = judged(cell, tmp_path)
-    assert (found.state, found.value) == (State.FAIL, 95.0)
+    verdict = judged(cell, tmp_path)
+    assert (verdict.state, verdict.value) == (State.FAIL, 95.0)
 
 
 def test_a_copied_folder_is_one_result(cell, tmp_path):
@@ -329,11 +329,11 @@ def test_what_is_not_there_is_told(cell):
         ({"output": "wings"}, "'hmr' has no output 'wings'"),
     ):
         requirements = dataclasses.replace(cell.requirements, **changes)
-        found = parity.judge(
+        verdict = parity.judge(
             dataclasses.replace(cell, requirements=requirements), []
         )
-        assert found.state == State.NOT_IMPLEMENTED
-        assert lack in found.reason
+        assert verdict.state == State.NOT_IMPLEMENTED
+        assert lack in verdict.reason
 
 
 def test_a_row_of_a_part_needs_a_result_of_that_part(tmp_path):
@@ -345,19 +345,19 @@ def test_a_row_of_a_part_needs_a_result_of_that_part(tmp_path):
     content = planted_results.content(cell.requirements, 14.4)
     for output, why in (("pose", "the output 'pose'"), ("", "its answer")):
         planted_results.write(tmp_path, content | {"output": output})
-        found = judged(cell, tmp_path)
-        assert found.state == State.NO_RESULT
-        assert f"of {why}, not of the output 'shape'" in found.reason
+        verdict = judged(cell, tmp_path)
+        assert verdict.state == State.NO_RESULT
+        assert f"of {why}, not of the output 'shape'" in verdict.reason
     planted_results.write(tmp_path, content)
     assert judged(cell, tmp_path).state == State.PASS
 
 
 def test_what_nobody_can_measure_is_no_missing_result():
-    found = parity.judge(
+    verdict = parity.judge(
         planted_results.cell("HUND", "Table 2", "HUND, FS+SS", "MPJPE"), []
     )
-    assert found.state == State.NOT_REPRODUCIBLE
-    assert "held out" in found.reason
+    assert verdict.state == State.NOT_REPRODUCIBLE
+    assert "held out" in verdict.reason
 
 
 def test_damaged_results_are_named(tmp_path):

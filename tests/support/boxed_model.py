@@ -28,8 +28,8 @@ class Model(hmr.Model):
         """Inputs of INPUTS -> Prediction."""
         prediction = super().call(inputs, training)
         middle = inputs["box"][:, 0:2] + 0.5 * inputs["box"][:, 2:4]
-        place = middle / inputs["image_size"] - 0.5
-        shift = place + inputs["intrinsics"][:, 2:4]
+        position = middle / inputs["image_size"] - 0.5
+        shift = position + inputs["intrinsics"][:, 2:4]
         shift = shift / inputs["intrinsics"][:, 0:2]
         keypoints = prediction.keypoints + tf.reshape(shift, (-1, 1, 2))
         return prediction._replace(keypoints=keypoints)

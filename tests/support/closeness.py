@@ -208,21 +208,21 @@ TOLERANCES = {
 }
 
 
-def assert_close(what: str, actual: Any, expected: Any) -> None:
-    """Fails unless `actual` is finite and within the row `what`.
+def assert_close(tolerance_name: str, actual: Any, expected: Any) -> None:
+    """Fails unless `actual` is finite and within `tolerance_name`.
 
     Shapes must be equal: a broadcast would hide a wrong one.
     """
-    tolerance = TOLERANCES[what]
+    tolerance = TOLERANCES[tolerance_name]
     actual = np.asarray(actual, np.float64)
     expected = np.asarray(expected, np.float64)
     assert actual.shape == expected.shape, (
-        f"{what}: shape {actual.shape}, expected {expected.shape}"
+        f"{tolerance_name}: shape {actual.shape}, expected {expected.shape}"
     )
-    assert np.isfinite(actual).all(), f"{what}: a value is not finite"
+    assert np.isfinite(actual).all(), f"{tolerance_name}: a value is not finite"
     excess = np.abs(actual - expected) - tolerance.relative * np.abs(expected)
     worst = float(excess.max(initial=-np.inf))
     assert worst <= tolerance.absolute, (
-        f"{what}: off by {worst:.3g}, allowed {tolerance.absolute:.3g} "
-        f"({tolerance.reason})"
+        f"{tolerance_name}: off by {worst:.3g}, "
+        f"allowed {tolerance.absolute:.3g} ({tolerance.reason})"
     )

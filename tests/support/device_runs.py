@@ -96,6 +96,6 @@ def line(command, path, image, out, *options, **environment) -> dict:
     """What edge/run.py writes of a photo."""
     script = debian.ROOT / "edge" / "run.py"
     words = [*command, script, path, image, *BOX, "--out", out, *options]
-    told = start(words, **environment)
-    (found,) = (out / f"{image.stem}.jsonl").read_text().splitlines()
-    return json.loads(found) | {"stderr": told.stderr}
+    completed = start(words, **environment)
+    (text,) = (out / f"{image.stem}.jsonl").read_text().splitlines()
+    return json.loads(text) | {"stderr": completed.stderr}

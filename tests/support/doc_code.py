@@ -17,9 +17,9 @@ _BLOCK = re.compile(
 
 def blocks(page: str) -> dict[str, str]:
     """Code of a page of docs/ by path in the repository."""
-    found = _BLOCK.findall((ROOT / "docs" / page).read_text())
-    code = dict(found)
-    assert len(code) == len(found), f"{page} shows one file twice"
+    matches = _BLOCK.findall((ROOT / "docs" / page).read_text())
+    code = dict(matches)
+    assert len(code) == len(matches), f"{page} shows one file twice"
     return code
 
 
@@ -40,6 +40,8 @@ def added(
         target.write_text(code)
     with pytest.MonkeyPatch.context() as patch:
         for package in packages:
-            place = folder.joinpath(*package.__name__.split("."))
-            patch.setattr(package, "__path__", [*package.__path__, str(place)])
+            package_folder = folder.joinpath(*package.__name__.split("."))
+            patch.setattr(
+                package, "__path__", [*package.__path__, str(package_folder)]
+            )
         yield

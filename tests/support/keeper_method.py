@@ -18,22 +18,22 @@ class Keeper(toy_method.Model):
 
     keeps_fits = True
 
-    def targets(self, batch, prediction, kept):
+    def targets(self, batch, prediction, fits):
         rotation_columns = prediction.rotmats  # (B, 2)
         rotvecs = tf.tile(rotation_columns[:, None, :1], (1, 24, 3))
-        rotmats = kept.rotmats @ rotations.rotvec_to_rotmat(0.1 * rotvecs)
-        betas = 0.5 * kept.betas + tf.pad(rotation_columns, [[0, 0], [0, 8]])
+        rotmats = fits.rotmats @ rotations.rotvec_to_rotmat(0.1 * rotvecs)
+        betas = 0.5 * fits.betas + tf.pad(rotation_columns, [[0, 0], [0, 8]])
         better = tf.cast(batch["x"][:, 0] > -0.5, tf.float32)
-        fit_values = kept.betas[:, :2] + kept.rotmats[:, 3, :2, 0]
+        fit_values = fits.betas[:, :2] + fits.rotmats[:, 3, :2, 0]
         return batch | {
-            "y": batch["y"] + fit_values * kept.kept[:, None],
+            "y": batch["y"] + fit_values * fits.kept[:, None],
             "fits": methods.Fits(rotmats, betas, better),
-            "fits_known": kept.kept,
+            "fits_known": fits.kept,
         }
 
 
-def make_dataset(spoil=None, pause_s=0.0, made=toy_method.make_dataset):
-    plain = made(spoil, pause_s)
+def make_dataset(spoil=None, pause_s=0.0, make=toy_method.make_dataset):
+    plain = make(spoil, pause_s)
 
     def add(batch):
         name = batch["example_id"]
@@ -47,14 +47,14 @@ def make_dataset(spoil=None, pause_s=0.0, made=toy_method.make_dataset):
     return lambda start, context: plain(start, context).map(add)
 
 
-def train_here(folder: str, where: str, length: str) -> None:
+def train_here(folder: str, device_flag: str, length: str) -> None:
     """What each process of several workers runs."""
     toy_method.Model, toy_method.make_dataset = Keeper, make_dataset
     stores, store = [], fit_store.FitStore
     fit_store.FitStore = lambda *start: (
         stores.append(store(*start)) or stores[-1]
     )
-    processes.train_here(folder, where, length)
+    processes.train_here(folder, device_flag, length)
     worker_folder = f"{folder}-{cluster.read().index}"
     stores[0].save(Path(worker_folder), 0)
 

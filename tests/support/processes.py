@@ -50,7 +50,7 @@ def masks(strategy, layer):
     )
 
 
-def train_here(folder: str, where: str, length: str = "short") -> None:
+def train_here(folder: str, device_flag: str, length: str = "short") -> None:
     """What a process of the tests below runs."""
     from tf_hmr.body.data import BodyData
     from tf_hmr.body.model import Body
@@ -59,7 +59,7 @@ def train_here(folder: str, where: str, length: str = "short") -> None:
     if length != "long":
         # Adam divides a wrong scale of the gradients away; SGD shows it.
         steps.optimizer = plain_descent
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device_flag)
     keras.utils.set_random_seed(3)
     with strategy.scope():
         loaded = BodyData.load("open")

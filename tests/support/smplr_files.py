@@ -84,7 +84,7 @@ def inputs(seed: int = 1) -> dict[str, np.ndarray]:
     rotvecs = 0.4 * random("rotations").randn(4, 24, 3)
     blocks = random("image").randn(2, 16, 16, 3).repeat(16, 1).repeat(16, 2)
     noise = random("noise").randn(2, 256, 256, 3)
-    drawn = {
+    arrays = {
         "in_joints": 0.3 * random("joints").randn(4, 123),
         "in_train_joints": 0.3 * random("train_joints").randn(16, 123),
         "in_points": points,
@@ -93,7 +93,7 @@ def inputs(seed: int = 1) -> dict[str, np.ndarray]:
         "image": blocks + 0.25 * noise,
     }
     return {
-        name: np.asarray(value, np.float32) for name, value in drawn.items()
+        name: np.asarray(value, np.float32) for name, value in arrays.items()
     }
 
 

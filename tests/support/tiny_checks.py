@@ -45,13 +45,13 @@ def toy():
         yield
 
 
-def compare_replicas(where, network, batch_size):
+def compare_replicas(device_flag, network, batch_size):
     """replicas.compare of the toy."""
     with toy():
-        return replicas.compare(where, network, batch_size)
+        return replicas.compare(device_flag, network, batch_size)
 
 
-def compare_doubled(where, network, batch_size):
+def compare_doubled(device_flag, network, batch_size):
     """The same with an error in every step: replica 1 counts twice."""
     summed = steps._sum_over_replicas
 
@@ -65,7 +65,7 @@ def compare_doubled(where, network, batch_size):
         return summed((totals, gradients))
 
     with mock.patch.object(steps, "_sum_over_replicas", doubled):
-        return compare_replicas(where, network, batch_size)
+        return compare_replicas(device_flag, network, batch_size)
 
 
 def train(*arguments):
@@ -96,10 +96,10 @@ def train_restless(*arguments):
     learning_rate = int.from_bytes(os.urandom(2)) / 2**16 / 1e3
     stage = config.Experiment.all_stages
 
-    def drawn(self):
+    def random_stages(self):
         (only,) = stage(self)
         optim = dataclasses.replace(only.optim, lr=learning_rate)
         return (dataclasses.replace(only, optim=optim),)
 
-    with mock.patch.object(config.Experiment, "all_stages", drawn):
+    with mock.patch.object(config.Experiment, "all_stages", random_stages):
         return train(*arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("tf_hmr", "training", "edge")
+PACKAGES = ("tf_hmr", "training", "edge", "tests")
 WORDS = frozenset(
     """
     about again all alone also another apart asked away being beside both

@@ -12,21 +12,23 @@ from training.tasks import fit as task
 PATIENCE_S = 900
 
 
-def train_here(folder: str, records: str, where: str, *words: str) -> None:
+def train_here(
+    folder: str, records: str, device_flag: str, *words: str
+) -> None:
     """What each process runs: the experiment and its flags are `words`.
 
     The word "descent" is no flag: it, or a second device, replaces Adam, which
     divides a wrong scale of the gradients away, by plain descent.
     """
     task.Body = method.Body = plain_body.make
-    if where == "cpu:2" or "descent" in words:
+    if device_flag == "cpu:2" or "descent" in words:
         steps.optimizer = processes.plain_descent
     name, *flags = [word for word in words if word != "descent"]
     experiment, options = fit.parse(
         [
             name,
             *(f"--workdir={folder}", f"--records={records}"),
-            *(f"--devices={where}", *flags),
+            *(f"--devices={device_flag}", *flags),
         ]
     )
     task.fit(experiment, options, name)

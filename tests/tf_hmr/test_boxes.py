@@ -27,18 +27,18 @@ def test_openpose_people_become_their_keypoints_boxes(tmp_path, photo, key):
         box_files.body25(60, 5, 40, 80),
         key=key,
     )
-    found = boxes.read(box_files.save(tmp_path / "b.json", content)).of(photo)
+    actual = boxes.read(box_files.save(tmp_path / "b.json", content)).of(photo)
     # Keypoints are pixel centres, boxes are edges: half a pixel apart.
     expected = [with_room(10.5, 20.5, 50, 90), with_room(60.5, 5.5, 40, 80)]
-    assert_close("float64", found, expected)
+    assert_close("float64", actual, expected)
 
 
 def test_openpose_ignores_what_it_did_not_see(tmp_path, photo, caplog):
-    seen = box_files.body25(10, 20, 50, 90)
-    seen += [0.0, 0.0, 0.0, 299.0, 259.0, boxes.MIN_CONFIDENCE]
+    confident = box_files.body25(10, 20, 50, 90)
+    confident += [0.0, 0.0, 0.0, 299.0, 259.0, boxes.MIN_CONFIDENCE]
     unsure = box_files.body25(60, 5, 40, 80, confidence=0.1)
     one_place = [30.0, 40.0, 0.9] * 25
-    people_points = (seen, unsure, one_place)
+    people_points = (confident, unsure, one_place)
     path = box_files.save(
         tmp_path / "b.json", box_files.openpose(*people_points)
     )
@@ -77,16 +77,18 @@ def test_boxes_of_keypoints_are_like_those_of_training(tmp_path, photo, names):
     )
     read = boxes.read(box_files.save(tmp_path / "b.json", content)).of(photo)
     true = np.array([crop.square_box(p.box) for p in rendered])
-    found = np.array([crop.square_box(box) for box in read])
-    ratio = found[:, 2] / true[:, 2]
+    squares = np.array([crop.square_box(box) for box in read])
+    ratio = squares[:, 2] / true[:, 2]
     # Without room the mean is 0.92 with feet and 0.86 without; the mean of
     # 30 people whose deviation is 0.04 strays by 0.007.
     assert abs(ratio.mean() - 1) < 0.02
     # A person's hands may be beyond the keypoints or not: training scales
     # crops by 0.8 to 1.23, and moves them by 0.09 of their side.
     assert 0.85 < ratio.min() and ratio.max() < 1.15
-    away = found[:, :2] + found[:, 2:] / 2 - true[:, :2] - true[:, 2:] / 2
-    assert (np.abs(away) < 0.09 * true[:, 2:]).all()
+    offsets = (
+        squares[:, :2] + squares[:, 2:] / 2 - true[:, :2] - true[:, 2:] / 2
+    )
+    assert (np.abs(offsets) < 0.09 * true[:, 2:]).all()
 
 
 def test_coco_boxes_find_their_photo_by_file_name(tmp_path):
@@ -107,15 +109,17 @@ def test_coco_boxes_find_their_photo_by_file_name(tmp_path):
         ],
         categories=[{"id": 1, "name": "person"}, {"id": 3, "name": "car"}],
     )
-    found = boxes.read(box_files.save(tmp_path / "b.json", content), photos=9)
-    assert found.of(tmp_path / "x" / "a.png") == [(5, 6, 7, 8)]
-    assert found.of(tmp_path / "y" / "a.png") == [(1, 2, 3, 4)]
-    assert found.of(tmp_path / "b.png") == [(1, 1, 2, 2), (3, 3, 4, 4)]
-    assert found.of(tmp_path / "none.png") == []
+    photo_boxes = boxes.read(
+        box_files.save(tmp_path / "b.json", content), photos=9
+    )
+    assert photo_boxes.of(tmp_path / "x" / "a.png") == [(5, 6, 7, 8)]
+    assert photo_boxes.of(tmp_path / "y" / "a.png") == [(1, 2, 3, 4)]
+    assert photo_boxes.of(tmp_path / "b.png") == [(1, 1, 2, 2), (3, 3, 4, 4)]
+    assert photo_boxes.of(tmp_path / "none.png") == []
     with pytest.raises(ValueError, match="does not name c.png"):
-        found.of(tmp_path / "c.png")
+        photo_boxes.of(tmp_path / "c.png")
     with pytest.raises(ValueError, match="x/a.png.*y/a.png"):
-        found.of(tmp_path / "z" / "a.png")
+        photo_boxes.of(tmp_path / "z" / "a.png")
 
 
 def test_plain_lists(tmp_path, photo):
@@ -194,8 +198,8 @@ def test_an_odd_annotation_leaves_the_others(
         categories=[{"id": 1, "name": "Person"}, {"id": 2, "name": "car"}, 5],
     )
     content["images"] += [{"id": 8}, None]
-    found = boxes.read(box_files.save(tmp_path / "b.json", content), 2)
-    assert found.of(photo) == [tuple(BOX)]
+    photo_boxes = boxes.read(box_files.save(tmp_path / "b.json", content), 2)
+    assert photo_boxes.of(photo) == [tuple(BOX)]
     assert len(caplog.messages) == 2
     assert cause in caplog.messages[0] and "entry 1." in caplog.messages[0]
 
@@ -220,15 +224,15 @@ def test_shares_of_openpose_are_scaled_by_the_photo(
     points = np.reshape(box_files.body25(160, 140, 50, 90), (-1, 3))
     shares = points / (299, 259, 1)
     # Another photo's people tell which scale it is.
-    others = points[::-1] / (2000, 2000, 1)
+    other_shares = points[::-1] / (2000, 2000, 1)
     if keypoint_scale == 4:
         shares[:, :2] = 2 * shares[:, :2] - 1
-        others[:, :2] = 2 * others[:, :2] - 1
-    for name, people in (("street", shares), ("other", others)):
+        other_shares[:, :2] = 2 * other_shares[:, :2] - 1
+    for name, people in (("street", shares), ("other", other_shares)):
         content = box_files.openpose(people.ravel().tolist())
         box_files.save(tmp_path / f"{name}_keypoints.json", content)
-    ((*found,),) = boxes.read(tmp_path).of(photo, (300, 260))
-    np.testing.assert_allclose(found, with_room(160.5, 140.5, 50, 90))
+    ((*box,),) = boxes.read(tmp_path).of(photo, (300, 260))
+    np.testing.assert_allclose(box, with_room(160.5, 140.5, 50, 90))
     assert f"--keypoint_scale {keypoint_scale}" in caplog.text
     with pytest.raises(ValueError, match="expected pixels"):
         boxes.read(tmp_path).of(photo)
@@ -241,10 +245,10 @@ def test_results_name_photos_by_number_or_file_name(tmp_path):
         {"image_id": "p0.jpg", "box": BOX, "keypoints": body},
         {"image_id": "p1.jpg", "keypoints": body},
     ]
-    found = boxes.read(box_files.save(tmp_path / "r.json", results), 3)
-    assert found.of(tmp_path / "000000000139.jpg") == [tuple(BOX)]
-    assert found.of(tmp_path / "p0.jpg") == [tuple(BOX)]
-    ((*box,),) = found.of(tmp_path / "p1.jpg")
+    photo_boxes = boxes.read(box_files.save(tmp_path / "r.json", results), 3)
+    assert photo_boxes.of(tmp_path / "000000000139.jpg") == [tuple(BOX)]
+    assert photo_boxes.of(tmp_path / "p0.jpg") == [tuple(BOX)]
+    ((*box,),) = photo_boxes.of(tmp_path / "p1.jpg")
     assert box[2:] == [50 * boxes.ROOM_TO_ANKLES, 90 * boxes.ROOM_TO_ANKLES]
 
 

@@ -31,22 +31,22 @@ def motion(rng):
         np.linspace(0, 11, COUNT)[:, None] * [[0, 1, 0]]
     )
     rotvecs[:, 0] = turn.as_rotvec()
-    places = np.array([0.1, 0.2, 8.0]) + rng.normal(0, 0.1, (COUNT, 3))
-    return rotvecs, rng.normal(0, 1, 10), places
+    translations = np.array([0.1, 0.2, 8.0]) + rng.normal(0, 0.1, (COUNT, 3))
+    return rotvecs, rng.normal(0, 1, 10), translations
 
 
-def write_lines(path, motion, body_data, lost=(), track=0):
-    rotvecs, betas, places = motion
+def write_lines(path, motion, body_data, lost_frames=(), track=0):
+    rotvecs, betas, translations = motion
     with open(path, "a") as file:
         for frame in range(len(rotvecs)):
             line = {"frame": frame, "time_s": frame / FPS, "track": track}
             line |= {"state": "lost", "topology": body_data.topology}
-            if frame not in lost:
+            if frame not in lost_frames:
                 line |= {
                     "state": "tracked",
                     "pose_rotvec": rotvecs[frame].tolist(),
                     "betas": betas.tolist(),
-                    "translation_m": places[frame].tolist(),
+                    "translation_m": translations[frame].tolist(),
                 }
             file.write(json.dumps(line) + "\n")
     return path
@@ -54,7 +54,7 @@ def write_lines(path, motion, body_data, lost=(), track=0):
 
 def expected(motion, data):
     """Vertices and skeleton by Body, placed, y up."""
-    rotvecs, betas, places = motion
+    rotvecs, betas, translations = motion
     rotmats = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix()
     count = len(rotvecs)
     mesh = Body(data, jit=False)(
@@ -62,7 +62,7 @@ def expected(motion, data):
         np.float32(np.tile(betas, (count, 1))),
     )
     return [
-        (points.numpy() + places[:, None]) @ TO_Y_UP
+        (points.numpy() + translations[:, None]) @ TO_Y_UP
         for points in (mesh.vertices, mesh.skeleton)
     ]
 
@@ -90,7 +90,7 @@ def read_bvh(path):
         at += 1
     frames, frame_s = int(words[at + 2]), float(words[at + 5])
     values = np.array(words[at + 6 :], float).reshape(frames, -1)
-    places = np.zeros((frames, len(names), 3))
+    positions = np.zeros((frames, len(names), 3))
     for frame, row in enumerate(values):
         numbers, turns = iter(row), {}
         for joint, parent in enumerate(parents):
@@ -103,47 +103,47 @@ def read_bvh(path):
                     vector = np.deg2rad(value) * np.eye(3)[axis]
                     turn = turn @ Rotation.from_rotvec(vector).as_matrix()
             above = turns[parent] if joint else np.eye(3)
-            start = places[frame, parent] if joint else 0
-            places[frame, joint] = start + above @ local
+            start = positions[frame, parent] if joint else 0
+            positions[frame, joint] = start + above @ local
             turns[joint] = above @ turn
-    return names, frame_s, places
+    return names, frame_s, positions
 
 
-def run(lines, **wanted):
-    return clip.main(clip.Args(lines, **wanted))
+def run(lines, **options):
+    return clip.main(clip.Args(lines, **options))
 
 
 def test_bvh_has_the_joints_of_the_body(motion, body_data, tmp_path):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     assert run(lines, bvh=tmp_path / "a.bvh") == 0
-    names, frame_s, places = read_bvh(tmp_path / "a.bvh")
+    names, frame_s, positions = read_bvh(tmp_path / "a.bvh")
     _, skeleton = expected(motion, body_data)
     named = [names.index(name) for name in joints.SMPL24]
     assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
-    assert_close("bvh_metres", places[:, named], skeleton)
+    assert_close("bvh_metres", positions[:, named], skeleton)
 
 
 def test_a_larger_body_keeps_its_joints(motion, body_data, rng, tmp_path):
     data = larger_body.with_fingers(body_data, rng)
-    plain, betas, places = motion
+    plain, betas, translations = motion
     rotvecs = rng.normal(0, 0.3, (COUNT, data.num_joints, 3))
     rotvecs[:, larger_body.FROM_SMPL24] = plain
-    larger = rotvecs, np.append(betas, [1.0, -1.0]), places
+    larger = rotvecs, np.append(betas, [1.0, -1.0]), translations
     data.save(tmp_path / "larger.npz")
     lines = write_lines(tmp_path / "a.jsonl", larger, data)
     files = {kind: tmp_path / f"a.{kind}" for kind in ("bvh", "glb")}
     assert run(lines, body=str(tmp_path / "larger.npz"), **files) == 0
-    names, _, found = read_bvh(files["bvh"])
+    names, _, positions = read_bvh(files["bvh"])
     vertices, skeleton = expected(
         larger,
         dataclasses.replace(data, posedirs=np.zeros_like(data.posedirs)),
     )
     named = [names.index(name) for name in data.joint_names]
-    assert_close("bvh_metres", found[:, named], skeleton)
+    assert_close("bvh_metres", positions[:, named], skeleton)
     nodes = read_glb(files["glb"])[0]["nodes"]
     assert [node["name"] for node in nodes][: len(named)] == [*data.joint_names]
-    away = np.linalg.norm(played(files["glb"], 3) - vertices[3], axis=-1)
-    assert np.median(away) < 1e-4
+    distances = np.linalg.norm(played(files["glb"], 3) - vertices[3], axis=-1)
+    assert np.median(distances) < 1e-4
 
 
 def test_bodies_of_other_joints_are_refused(
@@ -151,24 +151,26 @@ def test_bodies_of_other_joints_are_refused(
 ):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     larger_body.with_fingers(body_data, rng).save(tmp_path / "larger.npz")
-    wanted = {"bvh": tmp_path / "a.bvh", "body": str(tmp_path / "larger.npz")}
-    assert run(lines, **wanted) == 1
+    options = {"bvh": tmp_path / "a.bvh", "body": str(tmp_path / "larger.npz")}
+    assert run(lines, **options) == 1
     assert "24 joints, but the body" in caplog.text
     assert "has 26" in caplog.text
-    assert not wanted["bvh"].exists()
+    assert not options["bvh"].exists()
 
 
 def test_lost_frames_are_interpolated(motion, body_data, tmp_path):
     rotvecs, betas, _ = motion
     steady = (np.tile(rotvecs[:1], (COUNT, 1, 1)), betas)
-    places = np.linspace([0, 0, 8], [1, 0, 8], COUNT)
-    moving = (*steady, places)
-    lines = write_lines(tmp_path / "a.jsonl", moving, body_data, lost=(4, 5, 6))
+    translations = np.linspace([0, 0, 8], [1, 0, 8], COUNT)
+    moving = (*steady, translations)
+    lines = write_lines(
+        tmp_path / "a.jsonl", moving, body_data, lost_frames=(4, 5, 6)
+    )
     assert run(lines, bvh=tmp_path / "a.bvh") == 0
-    _, frame_s, found = read_bvh(tmp_path / "a.bvh")
-    assert len(found) == COUNT
+    _, frame_s, positions = read_bvh(tmp_path / "a.bvh")
+    assert len(positions) == COUNT
     assert_close(
-        "bvh_metres", found[:, 0], expected(moving, body_data)[1][:, 0]
+        "bvh_metres", positions[:, 0], expected(moving, body_data)[1][:, 0]
     )
 
 
@@ -177,26 +179,26 @@ def read_glb(path):
     content = path.read_bytes()
     size, kind = struct.unpack("<I4s", content[12:20])
     assert kind == b"JSON"
-    told, binary = json.loads(content[20 : 20 + size]), content[28 + size :]
+    document, binary = json.loads(content[20 : 20 + size]), content[28 + size :]
     types = {5126: "<f4", 5125: "<u4", 5121: "u1"}
 
     def array(index):
-        accessor = told["accessors"][index]
-        view = told["bufferViews"][accessor["bufferView"]]
+        accessor = document["accessors"][index]
+        view = document["bufferViews"][accessor["bufferView"]]
         dtype = types[accessor["componentType"]]
         width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
         count = accessor["count"] * width[accessor["type"]]
         flat = np.frombuffer(binary, dtype, count, view["byteOffset"])
         return flat.reshape(accessor["count"], -1)
 
-    return told, array
+    return document, array
 
 
 def played(path, frame):
     """Vertices of the first mesh of a .glb, skinned as a viewer does it."""
-    told, array = read_glb(path)
-    nodes = [dict(node) for node in told["nodes"]]
-    (animation,) = told["animations"]
+    document, array = read_glb(path)
+    nodes = [dict(node) for node in document["nodes"]]
+    (animation,) = document["animations"]
     for channel in animation["channels"]:
         sampler = animation["samplers"][channel["sampler"]]
         values = array(sampler["output"])
@@ -204,24 +206,24 @@ def played(path, frame):
         nodes[target["node"]][target["path"]] = values[frame]
     world = {}
 
-    def place(index, above):
+    def pose_node(index, above):
         node, local = nodes[index], np.eye(4)
         local[:3, 3] = node.get("translation", (0, 0, 0))
         turn = Rotation.from_quat(node.get("rotation", (0, 0, 0, 1)))
         local[:3, :3] = turn.as_matrix()
         world[index] = above @ local
         for child in node.get("children", ()):
-            place(child, world[index])
+            pose_node(child, world[index])
 
-    for root in told["scenes"][told["scene"]]["nodes"]:
-        place(root, np.eye(4))
-    skin = told["skins"][0]
+    for root in document["scenes"][document["scene"]]["nodes"]:
+        pose_node(root, np.eye(4))
+    skin = document["skins"][0]
     binds = array(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
     moves = [
         world[node] @ bind.T
         for node, bind in zip(skin["joints"], binds, strict=True)
     ]
-    shape = told["meshes"][0]["primitives"][0]["attributes"]
+    shape = document["meshes"][0]["primitives"][0]["attributes"]
     points = np.insert(array(shape["POSITION"]), 3, 1, axis=1)
     blended = np.einsum(
         "vk,vkab->vab",
@@ -239,21 +241,21 @@ def test_glb_plays_the_body(motion, body_data, tmp_path):
     )
     vertices, _ = expected(motion, plain)
     for frame in (0, COUNT // 2, COUNT - 1):
-        away = np.linalg.norm(
+        distances = np.linalg.norm(
             played(tmp_path / "a.glb", frame) - vertices[frame], axis=-1
         )
         # Seven vertices have a fifth joint, of weight 0.03 at most.
-        assert np.sort(away)[-8] < 1e-4
-        assert away.max() < 0.03
+        assert np.sort(distances)[-8] < 1e-4
+        assert distances.max() < 0.03
 
 
 def test_glb_is_matt_and_its_normals_point_outward(motion, body_data, tmp_path):
     """Viewers show a metal, glTF's default, as black."""
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     assert run(lines, glb=tmp_path / "a.glb") == 0
-    told, array = read_glb(tmp_path / "a.glb")
-    primitive = told["meshes"][0]["primitives"][0]
-    material = told["materials"][primitive["material"]]
+    document, array = read_glb(tmp_path / "a.glb")
+    primitive = document["meshes"][0]["primitives"][0]
+    material = document["materials"][primitive["material"]]
     assert material["pbrMetallicRoughness"]["metallicFactor"] == 0
     points = array(primitive["attributes"]["POSITION"])
     normals = array(primitive["attributes"]["NORMAL"])
@@ -275,9 +277,9 @@ def test_glb_opens_with_every_track(motion, body_data, tmp_path):
     assert list(scene.geometry) == ["track 0", "track 1"]
     for mesh in scene.geometry.values():
         np.testing.assert_array_equal(mesh.faces, body_data.faces)
-    told, array = read_glb(tmp_path / "a.glb")
-    assert len(told["animations"][0]["channels"]) == 2 * 25
-    times = array(told["animations"][0]["samplers"][0]["input"])[:, 0]
+    document, array = read_glb(tmp_path / "a.glb")
+    assert len(document["animations"][0]["channels"]) == 2 * 25
+    times = array(document["animations"][0]["samplers"][0]["input"])[:, 0]
     assert_close("relative_float32", times, np.arange(COUNT) / FPS)
     assert (tmp_path / "a-1.bvh").is_file()
 
@@ -285,26 +287,28 @@ def test_glb_opens_with_every_track(motion, body_data, tmp_path):
 def test_quaternions_take_the_short_way(motion, body_data, tmp_path):
     lines = write_lines(tmp_path / "a.jsonl", motion, body_data)
     run(lines, glb=tmp_path / "a.glb")
-    told, array = read_glb(tmp_path / "a.glb")
-    for sampler in told["animations"][0]["samplers"][1:]:
+    document, array = read_glb(tmp_path / "a.glb")
+    for sampler in document["animations"][0]["samplers"][1:]:
         quats = array(sampler["output"])
         assert (np.sum(quats[1:] * quats[:-1], axis=1) > 0).all()
 
 
 def test_tracks_keep_one_clock(motion, body_data, tmp_path):
-    lines = write_lines(tmp_path / "a.jsonl", motion, body_data, lost=(0,))
+    lines = write_lines(
+        tmp_path / "a.jsonl", motion, body_data, lost_frames=(0,)
+    )
     late = (0, 1, 2, 3)
-    write_lines(lines, motion, body_data, lost=late, track=1)
+    write_lines(lines, motion, body_data, lost_frames=late, track=1)
     assert run(lines, glb=tmp_path / "a.glb", bvh=tmp_path / "a.bvh") == 0
-    told, array = read_glb(tmp_path / "a.glb")
-    samplers = told["animations"][0]["samplers"]
+    document, array = read_glb(tmp_path / "a.glb")
+    samplers = document["animations"][0]["samplers"]
     times = [array(sampler["input"])[:, 0] for sampler in samplers]
     first, last = (np.arange(start, COUNT) - 1 for start in (1, 4))
     assert_close("relative_float32", times[0], first / FPS)
     assert_close("relative_float32", times[-1], last / FPS)
-    _, frame_s, places = read_bvh(tmp_path / "a-1.bvh")
+    _, frame_s, positions = read_bvh(tmp_path / "a-1.bvh")
     assert frame_s == pytest.approx(1 / FPS, abs=1e-6)
-    assert len(places) == COUNT - 4
+    assert len(positions) == COUNT - 4
 
 
 @pytest.mark.parametrize("mark", ["", '"ms": {"crop": 1}'])
@@ -317,18 +321,18 @@ def test_a_cut_last_line_is_left_out(motion, body_data, tmp_path, caplog, mark):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "no frame shows a person"),
         ("{}\n{}", "line 1 is no line of edge.run"),
         ("no json\n", "line 1 is no line of edge.run"),
     ],
 )
-def test_wrong_lines_are_one_error(tmp_path, caplog, content, told):
+def test_wrong_lines_are_one_error(tmp_path, caplog, content, message):
     lines = tmp_path / "a.jsonl"
     lines.write_text(content)
     assert run(lines, glb=tmp_path / "a.glb") == 1
-    assert told in caplog.text and len(caplog.records) == 1
+    assert message in caplog.text and len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(

@@ -41,44 +41,51 @@ def with_all(example) -> np.ndarray:
 def test_exact_keypoints_are_met_and_the_body_is_near(
     fitter, subjects, monkeypatch
 ):
-    told, fits, fit = [], [], fitter._fit
+    reports, fits, fit = [], [], fitter._fit
     monkeypatch.setattr(
         fitter, "_fit", lambda *starts: fits.append(fit(*starts)) or fits[-1]
     )
     tasks = [
-        keypoint_fitting.Task(with_all(each), (64, 64)) for each in subjects
+        keypoint_fitting.Task(with_all(subject), (64, 64))
+        for subject in subjects
     ]
-    found = fitter(tasks, lambda done, total: told.append((done, total)))
-    assert sum(done for done, _ in told) == told[0][1]
+    fitted_people = fitter(
+        tasks, lambda count, total: reports.append((count, total))
+    )
+    assert sum(count for count, _ in reports) == reports[0][1]
     # Of each person's starts the fit of least energy is kept.
     ((pose, _, _, energy),) = fits
     best = energy.reshape(COUNT, keypoint_fitting.STARTS).argmin(axis=1)
     pose = pose.reshape(COUNT, keypoint_fitting.STARTS, 24, 3)
-    kept = np.stack([each.person.pose for each in found])
-    np.testing.assert_array_equal(kept, pose[np.arange(COUNT), best])
+    poses = np.stack([fitted.person.pose for fitted in fitted_people])
+    np.testing.assert_array_equal(poses, pose[np.arange(COUNT), best])
     rows = joints.select(joints.LSP14, joints.KEYPOINTS)
-    true = np.stack([each.joints3d[list(rows), :3] for each in subjects])
-    rows = joints.select(joints.LSP14, found[0].person.joint_names)
-    pred = np.stack([each.person.joints[list(rows)] for each in found])
+    true = np.stack([subject.joints3d[list(rows), :3] for subject in subjects])
+    rows = joints.select(joints.LSP14, fitted_people[0].person.joint_names)
+    pred = np.stack(
+        [fitted.person.joints[list(rows)] for fitted in fitted_people]
+    )
     # Pixels at 224: the priors keep a fit from zero.
-    assert np.mean([each.error for each in found]) < 2.5
+    assert np.mean([fitted.error for fitted in fitted_people]) < 2.5
     assert metrics.pa_mpjpe_mm(pred, true).mean() < 130
-    for each, task in zip(found, tasks, strict=True):
-        each.person.check()
-        rows = joints.select(each.person.joint_names, joints.KEYPOINTS)
-        given = task.keypoints[list(rows), :2]
-        off = np.linalg.norm(each.person.keypoints_px - given, axis=1)
-        scale = keypoint_fitting.SIDE / each.person.crop_box[2]
-        assert scale * off.mean() == pytest.approx(each.error, rel=1e-3)
+    for fitted, task in zip(fitted_people, tasks, strict=True):
+        fitted.person.check()
+        rows = joints.select(fitted.person.joint_names, joints.KEYPOINTS)
+        keypoints = task.keypoints[list(rows), :2]
+        off = np.linalg.norm(fitted.person.keypoints_px - keypoints, axis=1)
+        scale = keypoint_fitting.SIDE / fitted.person.crop_box[2]
+        assert scale * off.mean() == pytest.approx(fitted.error, rel=1e-3)
 
 
 def test_people_who_stand_do_not_tilt_towards_the_camera(fitter):
     """Hand-placed keypoints of a man who walks and one who bends sideways."""
-    seen = keypoint_files.read(PHOTOS)[:COUNT]
-    found = fitter([keypoint_fitting.Task(e.keypoints, e.size) for e in seen])
+    records = keypoint_files.read(PHOTOS)[:COUNT]
+    fitted_people = fitter(
+        [keypoint_fitting.Task(e.keypoints, e.size) for e in records]
+    )
     at = {
-        name: np.stack([each.person.joints[row] for each in found])
-        for row, name in enumerate(found[0].person.joint_names)
+        name: np.stack([fitted.person.joints[row] for fitted in fitted_people])
+        for row, name in enumerate(fitted_people[0].person.joint_names)
     }
     trunk = at["neck"] - (at["left_hip"] + at["right_hip"]) / 2
     sine = trunk[:, 2] / np.linalg.norm(trunk, axis=1)
@@ -91,8 +98,8 @@ def test_people_who_stand_do_not_tilt_towards_the_camera(fitter):
 def openpose(folder, subjects) -> Path:
     """A file of OpenPose's 25 joints."""
     people = []
-    for each in subjects:
-        named = dict(zip(joints.KEYPOINTS, with_all(each), strict=True))
+    for subject in subjects:
+        named = dict(zip(joints.KEYPOINTS, with_all(subject), strict=True))
         flat = [named.get(n, np.zeros(3)) for n in openpose_files.BODY25]
         people.append({"pose_keypoints_2d": np.ravel(flat).tolist()})
     path = folder / "street_keypoints.json"
@@ -118,15 +125,15 @@ def run(monkeypatch, fitter, tmp_path, caplog, capsys):
 def test_the_command_writes_each_person_on_its_photo(run, subjects, tmp_path):
     path = openpose(tmp_path, subjects)
     photos.write(tmp_path / "photos" / "street.png", photos.image(64, 64))
-    status, errors, told = run(path, images=tmp_path / "photos")
+    status, errors, output = run(path, images=tmp_path / "photos")
     assert (status, errors) == (0, [])
-    assert f"{COUNT} people" in told
+    assert f"{COUNT} people" in output
     for number in range(COUNT):
         stem = tmp_path / "out" / f"street_{number}"
-        said = json.loads(stem.with_suffix(".json").read_text())
-        assert said["photo"] == "street.png"
-        assert set(said["keypoints_given"]) <= set(joints.KEYPOINTS)
-        assert said["reprojection_px_at_224"] < 5
+        record = json.loads(stem.with_suffix(".json").read_text())
+        assert record["photo"] == "street.png"
+        assert set(record["keypoints_given"]) <= set(joints.KEYPOINTS)
+        assert record["reprojection_px_at_224"] < 5
         assert stem.with_suffix(".glb").stat().st_size > 1000
 
 
@@ -138,21 +145,21 @@ def test_other_schedules_meet_the_keypoints_too(
     plain = functools.partial(keypoint_fitting.PeopleFitter, jit=False)
     monkeypatch.setattr(command_task.keypoint_fitting, "PeopleFitter", plain)
     full = command_task._SCHEDULES[schedule]
-    stages = [dataclasses.replace(each, steps=60) for each in full.stages]
+    stages = [dataclasses.replace(stage, steps=60) for stage in full.stages]
     short = dataclasses.replace(full, stages=tuple(stages))
     monkeypatch.setitem(command_task._SCHEDULES, schedule, short)
     monkeypatch.setattr(keypoint_fitting, "STARTS", 1)
     path, out = openpose(tmp_path, subjects), tmp_path / "out"
     assert cli.main(cli.Args(path, out, schedule=schedule)) == 0
     for number in range(COUNT):
-        said = json.loads((out / f"street_{number}.json").read_text())
-        assert said["schedule"] == schedule
+        record = json.loads((out / f"street_{number}.json").read_text())
+        assert record["schedule"] == schedule
         # Hips, which these schedules leave out, count here.
-        assert said["reprojection_px_at_224"] < 6
+        assert record["reprojection_px_at_224"] < 6
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "is not json"),
         ("{}", "holds no keypoints"),
@@ -160,12 +167,14 @@ def test_other_schedules_meet_the_keypoints_too(
         ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', "expected 17"),
     ],
 )
-def test_what_cannot_be_fitted_is_one_clear_line(run, tmp_path, content, told):
+def test_what_cannot_be_fitted_is_one_clear_line(
+    run, tmp_path, content, message
+):
     path = tmp_path / "bad.json"
     path.write_text(content)
     status, (line,), _ = run(path)
     assert status == 1
-    assert told in line
+    assert message in line
 
 
 def test_a_person_of_too_few_keypoints_is_named(run, tmp_path):
@@ -181,22 +190,22 @@ def test_a_person_of_too_few_keypoints_is_named(run, tmp_path):
 def test_a_body_of_another_topology_needs_its_own_prior(
     run, subjects, body_data, tmp_path, monkeypatch
 ):
-    other = dataclasses.replace(body_data, topology="smpl")
-    monkeypatch.setattr(command_task.BodyData, "load", lambda _: other)
+    foreign_body = dataclasses.replace(body_data, topology="smpl")
+    monkeypatch.setattr(command_task.BodyData, "load", lambda _: foreign_body)
     status, (line,), _ = run(openpose(tmp_path, subjects))
     assert status == 1
     assert "Give --prior gmm_08.pkl" in line
 
 
 def test_hand_placed_keypoints_are_read_by_name():
-    seen = keypoint_files.read(PHOTOS)
-    assert [(each.photo[:4], each.number) for each in seen] == [
+    records = keypoint_files.read(PHOTOS)
+    assert [(record.photo[:4], record.number) for record in records] == [
         *(("cart", 0), ("cart", 1)),
         *(("cycl", 0), ("cycl", 1), ("cycl", 2)),
     ]
-    walker = dict(zip(joints.KEYPOINTS, seen[0].keypoints, strict=True))
+    walker = dict(zip(joints.KEYPOINTS, records[0].keypoints, strict=True))
     np.testing.assert_array_equal(walker["left_wrist"], [261, 327, 1])
-    assert seen[0].size == (1116, 600)
+    assert records[0].size == (1116, 600)
     assert not walker["left_big_toe"].any()
 
 
@@ -213,13 +222,13 @@ def test_the_start_faces_as_the_torso_says(body_data, yaw, roll):
     )
     pixels = 100 * true.apply(rest)[:, :2]
     keypoints = np.concatenate([pixels, np.ones((len(rest), 1))], axis=1)
-    found = Rotation.from_rotvec(initialization.orientations(keypoints, rest))
-    off = np.rad2deg((found * true.inv()).magnitude())
+    starts = Rotation.from_rotvec(initialization.orientations(keypoints, rest))
+    off = np.rad2deg((starts * true.inv()).magnitude())
     assert off.min() < 30
-    moved, _ = initialization.estimate_translation(
+    translation, _ = initialization.estimate_translation(
         keypoints, true.apply(rest), 5000.0, np.zeros(2)
     )
-    assert moved[2] == pytest.approx(50, rel=0.05)
+    assert translation[2] == pytest.approx(50, rel=0.05)
 
 
 LEGS = [f"{side}_{n}" for side in ("left", "right") for n in ("hip", "knee")]
@@ -251,19 +260,24 @@ def test_parts_of_a_person_are_fitted(run, subjects, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("other", [np.float32, np.float64])
+@pytest.mark.parametrize("labels_dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("names", [joints.FACE5, *PARTS.values()])
-def test_a_start_without_torso_takes_any_type(body_data, dtype, other, names):
+def test_a_start_without_torso_takes_any_type(
+    body_data, dtype, labels_dtype, names
+):
     regressor = body_data.regressor(joints.KEYPOINTS)
     posed = (regressor @ body_data.v_template * (1, -1, -1)).astype(dtype)
     offset = np.array([0.2, -0.1, 40])
     pixels = 5000 * (posed + offset)[:, :2] / (posed + offset)[:, 2:] + 112
     labels = np.concatenate([pixels, np.ones((len(posed), 1))], axis=1)
     labels[[name not in names for name in joints.KEYPOINTS], 2] = 0
-    moved, error = initialization.estimate_translation(
-        labels.astype(other), posed, np.float64(5000), np.array([112, 112.0])
+    translation, error = initialization.estimate_translation(
+        labels.astype(labels_dtype),
+        posed,
+        np.float64(5000),
+        np.array([112, 112.0]),
     )
-    np.testing.assert_allclose(moved, offset, atol=0.05)
+    np.testing.assert_allclose(translation, offset, atol=0.05)
     assert error < 0.1
 
 
@@ -349,10 +363,10 @@ def test_a_photo_that_cannot_be_read_leaves_the_others(
     ids = (139, "p0.png", "bad.jpg", "bad.jpg", "gone.jpg")
     path = tmp_path / "r.json"
     path.write_text(json.dumps([result(subjects[0], i) for i in ids]))
-    status, (bad, gone), printed = run_quickly(path, images=folder)
+    status, (bad, missing), printed = run_quickly(path, images=folder)
     assert status == 1
     assert "bad.jpg: not a readable image" in bad
-    assert "holds no photo for 'gone.jpg'" in gone
+    assert "holds no photo for 'gone.jpg'" in missing
     assert printed.startswith("2 people in")
     assert "3 people could not be fitted" in printed
     content = json.loads((tmp_path / "out" / "p0_0.json").read_text())

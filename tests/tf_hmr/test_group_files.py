@@ -25,7 +25,7 @@ def people(model, image):
     return inference.recover(model, image, BOXES)
 
 
-def moved(person, depth):
+def at_depth(person, depth):
     """The same person at another depth, as large in the photo."""
     factor = depth / person.translation[2]
     return dataclasses.replace(
@@ -36,20 +36,20 @@ def moved(person, depth):
 
 def test_near_people_are_drawn_over_far_ones(image, people):
     first, second = people
-    far, near = moved(first, 60.0), moved(second, 20.0)
+    far_person, near_person = at_depth(first, 60.0), at_depth(second, 20.0)
     view = rendering.View(300, 260, first.focal_px, first.principal_point)
     covers = [
         rendering.silhouette(person.camera_vertices, person.faces, view)
-        for person in (far, near)
+        for person in (far_person, near_person)
     ]
-    both = covers[0] & covers[1]
-    assert both.sum() > 100
-    drawn = overlays.draw(image, [far, near])
+    overlap = covers[0] & covers[1]
+    assert overlap.sum() > 100
+    overlay = overlays.draw(image, [far_person, near_person])
     # The colour of the second: more red than blue, unlike the first's.
-    red, _, blue = drawn[both].astype(int).mean(axis=0)
+    red, _, blue = overlay[overlap].astype(int).mean(axis=0)
     assert red > blue
-    drawn = overlays.draw(image, [near, far])
-    red, _, blue = drawn[both].astype(int).mean(axis=0)
+    overlay = overlays.draw(image, [near_person, far_person])
+    red, _, blue = overlay[overlap].astype(int).mean(axis=0)
     assert red < blue
 
 

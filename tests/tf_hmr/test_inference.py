@@ -47,14 +47,14 @@ def test_photo_is_rgb(tmp_path):
 
 
 def test_unreadable_photos_are_named(tmp_path):
-    whole = photos.write(tmp_path / "whole.jpg", photos.image(64, 48))
+    intact = photos.write(tmp_path / "whole.jpg", photos.image(64, 48))
     for name, content in {
         "empty.jpg": b"",
         "text.jpg": b"this is no image",
-        "cut.jpg": whole.read_bytes()[:200],
+        "cut.jpg": intact.read_bytes()[:200],
         "billions.png": photos.png_of_billions(),
         "billions.jpg": photos.jpeg_of_size(30_000, 30_000),
-        "damaged.jpg": photos.zeroed(whole.read_bytes(), 0.6, 300),
+        "damaged.jpg": photos.zeroed(intact.read_bytes(), 0.6, 300),
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
@@ -68,12 +68,12 @@ def test_full_image_camera_shows_the_keypoints_where_the_crop_does(model):
     (person,) = inference.recover(
         model, photos.image(300, 260), [BOX], focal_px=3e6
     )
-    seen = camera.project_perspective(
+    pixels = camera.project_perspective(
         person.joints + person.translation,
         person.focal_px,
         person.principal_point,
     )
-    assert_close("far_camera_px", seen, person.keypoints_px)
+    assert_close("far_camera_px", pixels, person.keypoints_px)
 
 
 def test_person_moves_with_the_photo(model):
@@ -84,14 +84,16 @@ def test_person_moves_with_the_photo(model):
     side = 3 * model.image_size / model.config.crop_scale
     box = (180.0 - side / 4, 160.0 - side / 2, side / 2, side)
     shift = np.array([30, -20])
-    moved = np.roll(image, shift[::-1], axis=(0, 1))
-    (here,) = inference.recover(model, image, [box])
-    there_box = (box[0] + shift[0], box[1] + shift[1], *box[2:])
-    (there,) = inference.recover(model, moved, [there_box])
-    assert_close("same_crop_px", there.keypoints_px, here.keypoints_px + shift)
-    assert_close("body_metres", there.vertices, here.vertices)
-    assert there.translation[0] > here.translation[0]
-    assert there.translation[1] < here.translation[1]
+    shifted = np.roll(image, shift[::-1], axis=(0, 1))
+    (person,) = inference.recover(model, image, [box])
+    shifted_box = (box[0] + shift[0], box[1] + shift[1], *box[2:])
+    (shifted_person,) = inference.recover(model, shifted, [shifted_box])
+    assert_close(
+        "same_crop_px", shifted_person.keypoints_px, person.keypoints_px + shift
+    )
+    assert_close("body_metres", shifted_person.vertices, person.vertices)
+    assert shifted_person.translation[0] > person.translation[0]
+    assert shifted_person.translation[1] < person.translation[1]
 
 
 def test_batches_equal_one_by_one_and_keep_order(model):
@@ -100,8 +102,8 @@ def test_batches_equal_one_by_one_and_keep_order(model):
     together = inference.recover(model, image, boxes, batch_size=3)
     assert [person.box for person in together] == boxes
     for box, person in zip(boxes, together, strict=True):
-        (alone,) = inference.recover(model, image, [box])
-        assert_close("body_metres", person.vertices, alone.vertices)
+        (single,) = inference.recover(model, image, [box])
+        assert_close("body_metres", person.vertices, single.vertices)
     spread = np.ptp([person.vertices for person in together], axis=0)
     assert spread.max() > 0.01, "the model answers alike to every crop"
 
@@ -134,7 +136,7 @@ def test_no_boxes_no_people(model):
 
 
 @pytest.mark.parametrize(
-    ("photo", "boxes", "told"),
+    ("photo", "boxes", "message"),
     [
         (np.zeros((9, 9), np.uint8), None, "(9, 9)"),
         (np.zeros((9, 9, 3), np.float32), None, "float32"),
@@ -144,10 +146,10 @@ def test_no_boxes_no_people(model):
         (np.zeros((90, 90, 3), np.uint8), [(0, 0, 9)], "four"),
     ],
 )
-def test_wrong_input_is_explained(model, photo, boxes, told):
+def test_wrong_input_is_explained(model, photo, boxes, message):
     with pytest.raises(ValueError) as caught:
         inference.recover(model, photo, boxes)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -207,16 +209,18 @@ def test_tensorflow_is_told_to_be_quiet_before_it_starts(package):
         "assert 'tensorflow' not in sys.modules; "
         "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     )
-    others = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith("TF_")
+    }
     for setting, expected in ({}, "2"), ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "0"):
-        told = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-c", code],
-            env=others | setting,
+            env=environment | setting,
             capture_output=True,
             text=True,
             check=True,
         )
-        assert told.stdout.strip() == expected
+        assert completed.stdout.strip() == expected
 
 
 def test_import_is_light_and_names_are_found_when_used():
@@ -226,9 +230,9 @@ def test_import_is_light_and_names_are_found_when_used():
         "from tf_hmr import Person, load, recover; "
         "assert 'tensorflow' in sys.modules; print(load.__module__)"
     )
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == "tf_hmr.method"
+    assert completed.stdout.strip() == "tf_hmr.method"
     with pytest.raises(AttributeError, match="nonsense"):
         tf_hmr.nonsense  # noqa: B018

@@ -54,9 +54,9 @@ def test_mirror_of_an_order_with_one_side_only_is_refused():
 
 
 def test_select_picks_by_name_in_the_asked_order():
-    wanted = ("right_hip", "nose", "left_ankle")
-    picked = joints.select(wanted, of=joints.KEYPOINTS)
-    assert tuple(joints.KEYPOINTS[place] for place in picked) == wanted
+    names = ("right_hip", "nose", "left_ankle")
+    picked = joints.select(names, of=joints.KEYPOINTS)
+    assert tuple(joints.KEYPOINTS[row] for row in picked) == names
 
 
 def test_select_names_every_missing_joint():

@@ -184,8 +184,8 @@ def test_a_batch_size_pads_and_splits_and_changes_nothing(
     six = [*tasks, *tasks, *tasks]
     people = padded(six, lambda count, total: counts.append((count, total)))
     assert counts == [(4, 6), (2, 6)]
-    for again, task in zip(people, [*fitter(tasks)] * 3, strict=True):
-        assert_close("body_metres", again.person.joints, task.person.joints)
+    for fitted, task in zip(people, [*fitter(tasks)] * 3, strict=True):
+        assert_close("body_metres", fitted.person.joints, task.person.joints)
 
 
 def test_nobody_gives_nobody(lifter, fitter):
@@ -195,17 +195,17 @@ def test_nobody_gives_nobody(lifter, fitter):
 
 def test_who_shows_too_little_is_refused(lifter, fitter, tasks):
     landmarks = tasks[0].landmarks.copy()
-    shown = landmark_people.ROWS[: landmark_fitting.MIN_KEYPOINTS - 1]
-    hidden = np.setdiff1d(np.arange(len(landmarks)), shown)
+    visible = landmark_people.ROWS[: landmark_fitting.MIN_KEYPOINTS - 1]
+    hidden = np.setdiff1d(np.arange(len(landmarks)), visible)
     landmarks[hidden, 5] = 0.1
-    assert landmark_fitting.visible_count(landmarks) == len(shown)
+    assert landmark_fitting.visible_count(landmarks) == len(visible)
     for recover in (landmark_fitting.PeopleLifter(lifter), fitter):
         with pytest.raises(ValueError, match="Leave this person out"):
             recover([tasks[0]._replace(landmarks=landmarks)])
 
 
-@pytest.mark.parametrize("shown", [("head", "arm"), ("leg",), ("arm",)])
-def test_a_part_of_a_person_gives_a_finite_body(lifter, fitter, tasks, shown):
+@pytest.mark.parametrize("parts", [("head", "arm"), ("leg",), ("arm",)])
+def test_a_part_of_a_person_gives_a_finite_body(lifter, fitter, tasks, parts):
     """A portrait, legs, one arm: the photo shows no more."""
     words = {
         "head": ("nose", "eye", "ear"),
@@ -213,14 +213,14 @@ def test_a_part_of_a_person_gives_a_finite_body(lifter, fitter, tasks, shown):
         "leg": ("knee", "ankle", "heel", "foot_index"),
     }
     landmarks = tasks[0].landmarks.copy()
-    if shown == ("arm",):
+    if parts == ("arm",):
         # Three keypoints are too few; the shoulders' other one shows, too.
         words["arm"] += ("right_shoulder",)
-    seen = [
-        any(word in name for part in shown for word in words[part])
+    visible = [
+        any(word in name for part in parts for word in words[part])
         for name in joints.BLAZEPOSE33
     ]
-    landmarks[~np.array(seen), 5:] = 0.05
+    landmarks[~np.array(visible), 5:] = 0.05
     task = tasks[0]._replace(landmarks=landmarks)
     for recover in (landmark_fitting.PeopleLifter(lifter), fitter):
         (fitted,) = recover([task])

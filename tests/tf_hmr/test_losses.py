@@ -39,11 +39,11 @@ def expected_total(function, pred, true, flags) -> np.ndarray:
     """The definition, one number at a time in float64."""
     power = 1 if function.__name__.endswith("l1") else 2
     totals = np.zeros(len(pred))
-    for place in np.ndindex(*pred.shape):
-        flag = flags[place[: flags.ndim]]
+    for index in np.ndindex(*pred.shape):
+        flag = flags[index[: flags.ndim]]
         if flag:
-            error = abs(float(pred[place]) - float(true[place])) ** power
-            totals[place[0]] += flag * error
+            error = abs(float(pred[index]) - float(true[index])) ** power
+            totals[index[0]] += flag * error
     return totals
 
 
@@ -56,7 +56,7 @@ def test_totals_and_counts_are_those_of_the_definition(case):
 
 def test_labels_of_flag_0_may_be_nan(case):
     function, pred, true, flags, _ = case
-    kept = np.broadcast_to(
+    labelled = np.broadcast_to(
         flags.reshape(*flags.shape, *[1] * (pred.ndim - flags.ndim)) > 0,
         true.shape,
     )
@@ -65,15 +65,15 @@ def test_labels_of_flag_0_may_be_nan(case):
     for missing in (0.0, np.nan, np.inf):
         with tf.GradientTape() as tape:
             tape.watch(pred)
-            labels = np.where(kept, true, np.float32(missing))
+            labels = np.where(labelled, true, np.float32(missing))
             total, count = function(pred, labels, flags)
         results.append((total, count, tape.gradient(total, pred)))
     for with_nan in results[1:]:
         for value, reference in zip(with_nan, results[0], strict=True):
             assert_close("exact", value, reference)
     assert results[1][0][1] == results[1][1][1] == 0
-    assert (results[1][2].numpy()[~kept] == 0).all()
-    assert (results[1][2].numpy()[kept] != 0).all()
+    assert (results[1][2].numpy()[~labelled] == 0).all()
+    assert (results[1][2].numpy()[labelled] != 0).all()
 
 
 def test_an_example_does_not_depend_on_its_batch(case):
@@ -81,9 +81,9 @@ def test_an_example_does_not_depend_on_its_batch(case):
     total, count = function(pred, true, flags)
     for i in range(BATCH):
         one = slice(i, i + 1)
-        alone = function(pred[one], true[one], flags[one])
-        assert_close("loss", alone[0], total[one])
-        assert_close("exact", alone[1], count[one])
+        single = function(pred[one], true[one], flags[one])
+        assert_close("loss", single[0], total[one])
+        assert_close("exact", single[1], count[one])
 
 
 def test_half_precision_predictions_give_float32_losses(case):

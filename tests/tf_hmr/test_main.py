@@ -77,24 +77,24 @@ def test_every_file_of_a_person(run, photo, tmp_path, model):
     assert written(tmp_path) == files_of("street_0")
     stem = tmp_path / "out" / "street_0"
     (person,) = inference.recover(model, photo, [BOX])
-    told = json.loads((tmp_path / "out" / "street_0.json").read_text())
-    assert told["photo"] == "street.png"
-    assert told["licence"] == model.body.data.licence
-    assert told["box_px"] == list(BOX)
-    assert told["image_size_px"] == [300, 260]
-    assert set(told["convention"]) >= {"camera", "weak_camera", "axes"}
+    record = json.loads((tmp_path / "out" / "street_0.json").read_text())
+    assert record["photo"] == "street.png"
+    assert record["licence"] == model.body.data.licence
+    assert record["box_px"] == list(BOX)
+    assert record["image_size_px"] == [300, 260]
+    assert set(record["convention"]) >= {"camera", "weak_camera", "axes"}
     # The json alone tells where the joints are seen. From so far away
     # perspective is the weak perspective of the keypoints.
-    lens = told["camera"]
-    seen = camera.project_perspective(
-        np.array(told["joints_m"]) + lens["translation_m"],
+    lens = record["camera"]
+    pixels = camera.project_perspective(
+        np.array(record["joints_m"]) + lens["translation_m"],
         lens["focal_px"],
         lens["principal_point_px"],
     )
-    assert_close("far_camera_px", seen, told["keypoints_px"])
+    assert_close("far_camera_px", pixels, record["keypoints_px"])
     arrays = np.load(f"{stem}.npz")
     assert_close("body_metres", arrays["vertices"], person.vertices)
-    assert_close("body_metres", arrays["betas"], told["betas"])
+    assert_close("body_metres", arrays["betas"], record["betas"])
     np.testing.assert_array_equal(arrays["faces"], person.faces)
 
 
@@ -107,13 +107,13 @@ def test_figure_shows_the_crop_the_overlay_and_the_side(
     size = person_files.FIGURE_HEIGHT
     overlay = overlays.draw(image, [person])
     side = rendering.side_view(person.vertices, person.faces, size)
-    seen, drawn = (
+    photo_crop, overlay_crop = (
         crop.crop_image(panel, person.crop_box, size)
         for panel in (image, overlay)
     )
     out = tmp_path / "out"
     for name, expected in {
-        "street_0.png": np.hstack([seen, drawn, side]),
+        "street_0.png": np.hstack([photo_crop, overlay_crop, side]),
         "street_0_overlay.png": overlay,
         "street_0_side.png": side,
     }.items():
@@ -131,8 +131,8 @@ def test_mesh_files_stand_upright_and_face_outward(
         tmp_path / "out" / f"street_0{ending}", force="mesh", process=False
     )
     (person,) = inference.recover(model, photo, [BOX])
-    turned = person.vertices * [1, -1, -1]
-    assert_close("mesh_file_metres", mesh.vertices, turned)
+    flipped = person.vertices * [1, -1, -1]
+    assert_close("mesh_file_metres", mesh.vertices, flipped)
     np.testing.assert_array_equal(mesh.faces, person.faces)
     assert mesh.volume > 0
     head = person.joint_names.index("head_top")
@@ -143,8 +143,8 @@ def test_mesh_files_stand_upright_and_face_outward(
 def test_overlay_draws_the_person_and_nothing_else(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
-    drawn = overlays.draw(image, [person])
-    changed = (drawn != image).any(axis=-1)
+    overlay = overlays.draw(image, [person])
+    changed = (overlay != image).any(axis=-1)
     pixels = camera.project_perspective(
         person.camera_vertices, person.focal_px, person.principal_point
     )
@@ -163,15 +163,15 @@ def test_overlay_draws_the_person_and_nothing_else(photo, model):
 def test_overlay_of_a_person_past_the_border(photo, model):
     image = inference.read_photo(photo)
     (person,) = inference.recover(model, image, [(250.0, 200.0, 90.0, 200.0)])
-    drawn = overlays.draw(image, [person])
-    assert drawn.shape == image.shape
-    assert (drawn != image).any()
+    overlay = overlays.draw(image, [person])
+    assert overlay.shape == image.shape
+    assert (overlay != image).any()
 
 
 def test_exif_orientation_reaches_the_results(run, tmp_path):
     path = tmp_path / "turned.jpg"
-    turned = photos.jpeg_with_orientation(photos.image(300, 260), 6)
-    path.write_bytes(turned)
+    jpeg = photos.jpeg_with_orientation(photos.image(300, 260), 6)
+    path.write_bytes(jpeg)
     assert run(path, box=BOX) == (0, [])
     overlay = cv2.imread(str(tmp_path / "out" / "turned_0_overlay.png"))
     assert overlay.shape == (300, 260, 3)
@@ -185,9 +185,13 @@ def test_what_is_wrong_is_one_line_each_and_the_rest_goes_on(
     small = photos.write(tmp_path / "small.png", photos.image(40, 40))
     status, lines = run(tmp_path / "gone.jpg", text, small, photo, box=BOX)
     assert status == 1
-    told = ["gone.jpg: no such", "text.jpg: not a readable", "small.png: pers"]
-    assert len(lines) == len(told)
-    for line, words in zip(lines, told, strict=True):
+    messages = [
+        "gone.jpg: no such",
+        "text.jpg: not a readable",
+        "small.png: pers",
+    ]
+    assert len(lines) == len(messages)
+    for line, words in zip(lines, messages, strict=True):
         assert words in line
         assert "\n" not in line
     assert "outside the image of 40 x 40" in lines[2]
@@ -216,16 +220,16 @@ def answers_wrongly(model, monkeypatch, row, field, value):
     call = type(model).__call__
 
     def answer(self, images, **values):
-        found = call(self, images, **values)
-        changed = np.array(getattr(found, field))
+        prediction = call(self, images, **values)
+        changed = np.array(getattr(prediction, field))
         changed[row] = value
-        return found._replace(**{field: changed})
+        return prediction._replace(**{field: changed})
 
     monkeypatch.setattr(type(model), "__call__", answer)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("vertices", np.nan, "the model's vertices are not finite"),
         ("rotmats", np.inf, "the model's rotmats are not finite"),
@@ -235,14 +239,14 @@ def answers_wrongly(model, monkeypatch, row, field, value):
     ],
 )
 def test_an_answer_that_is_no_person_leaves_the_others(
-    run, photo, tmp_path, model, monkeypatch, field, value, told
+    run, photo, tmp_path, model, monkeypatch, field, value, message
 ):
     answers_wrongly(model, monkeypatch, 1, field, value)
     path = box_files.save(tmp_path / "b.json", [BOX, BOX, BOX])
     status, lines = run(photo, boxes=path)
     assert status == 1
     assert len(lines) == 1
-    assert "street.png: person 1: " in lines[0] and told in lines[0]
+    assert "street.png: person 1: " in lines[0] and message in lines[0]
     assert written(tmp_path) == files_of("street_0", "street_2")
 
 
@@ -253,15 +257,15 @@ def test_an_answer_that_is_no_person_leaves_the_others(
 def test_opencv_s_errors_name_the_photo(
     run, photo, tmp_path, monkeypatch, module, name
 ):
-    other = photos.write(tmp_path / "other.png", photos.image(90, 90))
-    whole = getattr(module, name)
+    other_photo = photos.write(tmp_path / "other.png", photos.image(90, 90))
+    original = getattr(module, name)
 
     def fail(*args, **values):
-        monkeypatch.setattr(module, name, whole)
+        monkeypatch.setattr(module, name, original)
         cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
 
     monkeypatch.setattr(module, name, fail)
-    status, lines = run(photo, other, box=BOX)
+    status, lines = run(photo, other_photo, box=BOX)
     assert status == 1
     assert len(lines) == 1
     assert "street.png: " in lines[0] and "OpenCV" in lines[0]
@@ -295,22 +299,22 @@ def test_links_to_nothing_in_a_folder_are_named(run, tmp_path):
     photos.write(tmp_path / "some" / "a.jpg", photos.image(90, 70))
     (tmp_path / "some" / "b.jpg").symlink_to("nothing.jpg")
     (tmp_path / "some" / "c.jpg").symlink_to("c.jpg")
-    status, told = run(tmp_path / "some", box=BOX)
+    status, lines = run(tmp_path / "some", box=BOX)
     assert status == 1 and written(tmp_path) == files_of("a_0")
-    assert ["b.jpg" in line for line in told] == [True, False]
-    assert ["c.jpg" in line for line in told] == [False, True]
+    assert ["b.jpg" in line for line in lines] == [True, False]
+    assert ["c.jpg" in line for line in lines] == [False, True]
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(run, photo, tmp_path):
     status, _ = run(photo, box=BOX)
     folder = tmp_path / "out"
-    whole = {path: path.read_bytes() for path in folder.iterdir()}
-    for size in {len(content) - 1 for content in whole.values()}:
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    for size in {len(content) - 1 for content in contents.values()}:
         with full_disk.files_of_at_most(size):
             status, lines = run(photo, box=BOX)
         assert status == 1 and len(lines) == 1, size
         assert "too large" in lines[0] and str(folder) in lines[0]
-        assert {p: p.read_bytes() for p in folder.iterdir()} == whole
+        assert {p: p.read_bytes() for p in folder.iterdir()} == contents
 
 
 def test_folder_without_photos_is_a_failure(run, tmp_path):
@@ -332,15 +336,15 @@ def test_results_of_equal_stems_do_not_collide(run, tmp_path):
 
 def test_usage_errors(run, photo, tmp_path):
     assert run() == (1, ["Give at least one photo or folder of photos."])
-    both = run(photo, box=BOX, boxes=tmp_path / "b.json")
-    assert both == (1, ["Give --box or --boxes, not both."])
+    result = run(photo, box=BOX, boxes=tmp_path / "b.json")
+    assert result == (1, ["Give --box or --boxes, not both."])
     status, lines = run(photo, boxes=tmp_path / "b.json")
     assert status == 1
     assert "b.json: no such file of boxes" in lines[0]
 
 
 def test_missing_weights_from_the_shell(photo, tmp_path):
-    told = subprocess.run(
+    completed = subprocess.run(
         [
             *(sys.executable, "-m", "tf_hmr", photo, tmp_path / "gone.jpg"),
             *("--weights", tmp_path / "none", "--out", tmp_path / "out"),
@@ -348,12 +352,12 @@ def test_missing_weights_from_the_shell(photo, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 1
-    assert "Traceback" not in told.stderr
-    about = [line for line in told.stderr.splitlines() if "none" in line]
-    assert len(about) == 1
-    assert f"No model in {tmp_path / 'none'}" in about[0]
-    assert "gone.jpg: no such photo" in told.stderr
+    assert completed.returncode == 1
+    assert "Traceback" not in completed.stderr
+    lines = [line for line in completed.stderr.splitlines() if "none" in line]
+    assert len(lines) == 1
+    assert f"No model in {tmp_path / 'none'}" in lines[0]
+    assert "gone.jpg: no such photo" in completed.stderr
 
 
 def test_weights_of_another_body_are_refused(

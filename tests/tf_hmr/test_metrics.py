@@ -55,11 +55,11 @@ def test_errors_are_per_example(reference):
     for function in (metrics.mpjpe_mm, metrics.pa_mpjpe_mm, metrics.pve_mm):
         together = function(pred, true)
         assert together.shape == (5,)
-        alone = [
+        singles = [
             function(p[None], t[None])[0]
             for p, t in zip(pred, true, strict=True)
         ]
-        assert_close("float64", together, alone)
+        assert_close("float64", together, singles)
 
 
 def test_align_root_subtracts_the_named_root(poses):
@@ -76,9 +76,11 @@ def test_align_root_subtracts_the_named_root(poses):
 
 
 def test_procrustes_undoes_any_similarity(rng, poses):
-    moved = similarity(rng, poses)
-    assert_close("float64", metrics.procrustes(moved, poses), poses)
-    assert_close("float64", metrics.pa_mpjpe_mm(moved, poses), np.zeros(40))
+    transformed = similarity(rng, poses)
+    assert_close("float64", metrics.procrustes(transformed, poses), poses)
+    assert_close(
+        "float64", metrics.pa_mpjpe_mm(transformed, poses), np.zeros(40)
+    )
 
 
 def test_pa_mpjpe_ignores_a_similarity_of_the_prediction(rng, poses):
@@ -105,9 +107,9 @@ def test_procrustes_is_the_best_similarity(rng, poses):
     squared = np.square(best - poses).sum(axis=(1, 2))
     for size in (1e-3, 0.1):
         turn = Rotation.from_rotvec(size * rng.normal(size=(40, 3)))
-        other = best @ turn.as_matrix() * rng.normal(1, size, (40, 1, 1))
-        other += size * rng.normal(size=(40, 1, 3))
-        assert (np.square(other - poses).sum(axis=(1, 2)) > squared).all()
+        perturbed = best @ turn.as_matrix() * rng.normal(1, size, (40, 1, 1))
+        perturbed += size * rng.normal(size=(40, 1, 3))
+        assert (np.square(perturbed - poses).sum(axis=(1, 2)) > squared).all()
 
 
 def test_procrustes_of_a_single_point_is_the_targets_mean(poses):

@@ -37,12 +37,16 @@ def test_slow_and_fast_agree(mirror, size):
         metrics.pa_mpjpe_mm(pred, true),
         aligned.mean(axis=1),
     )
-    for each in (errors, aligned):
+    for joint_errors in (errors, aligned):
         assert_close(
-            "reference_vector", metrics.pck3d(each), slow_metrics.pck(each, 150)
+            "reference_vector",
+            metrics.pck3d(joint_errors),
+            slow_metrics.pck(joint_errors, 150),
         )
         assert_close(
-            "reference_vector", metrics.auc3d(each), slow_metrics.auc(each)
+            "reference_vector",
+            metrics.auc3d(joint_errors),
+            slow_metrics.auc(joint_errors),
         )
 
 

@@ -74,8 +74,8 @@ def test_bodies_meet_the_landmarks(group, lift):
         assert person.focal_px == recovery.FOCAL_OVER_SIDE * max(size)
         box = recovery.box_of(sighting.people[number])
         middle = np.array(box[:2]) + np.array(box[2:]) / 2
-        drawn = person.keypoints_px.mean(axis=0)
-        assert np.linalg.norm(drawn - middle) < 0.3 * max(box[2:])
+        centre = person.keypoints_px.mean(axis=0)
+        assert np.linalg.norm(centre - middle) < 0.3 * max(box[2:])
 
 
 def test_photos_are_recovered_together_as_alone(group, lift):
@@ -83,12 +83,12 @@ def test_photos_are_recovered_together_as_alone(group, lift):
     size = size_of(image)
     one = sighting._replace(people={5: sighting.people[1]})
     nobody = recovery.Sighting({}, [])
-    (alone,) = lift([one], [size])
+    (single,) = lift([one], [size])
     together = lift([sighting, nobody, one], [size] * 3)
     assert [list(r.people) for r in together[1:]] == [[], [5]]
     np.testing.assert_allclose(
         together[2].people[5].person.vertices,
-        alone.people[5].person.vertices,
+        single.people[5].person.vertices,
         atol=1e-5,  # Metres; matrix products of other sizes round otherwise.
     )
 
@@ -100,10 +100,10 @@ def test_who_has_no_body_is_named_and_the_others_stay(group, lift, monkeypatch):
     points[:, 5] = 0
     people = dict(sighting.people)
     people[9] = dataclasses.replace(first, points=points)
-    whole = type(lift._bodies).__call__
+    original = type(lift._bodies).__call__
 
     def spoil(self, tasks):
-        results = whole(self, tasks)
+        results = original(self, tasks)
         broken = dataclasses.replace(
             results[1].person, betas=results[1].person.betas * np.nan
         )
@@ -114,10 +114,12 @@ def test_who_has_no_body_is_named_and_the_others_stay(group, lift, monkeypatch):
     monkeypatch.setattr(type(lift._bodies), "__call__", spoil)
     (recovered,) = lift([sighting._replace(people=people)], [size_of(image)])
     assert set(recovered.people) == set(sighting.people) - {1, 2}
-    few, not_finite, far = recovered.omissions
+    few, not_finite, distant = recovered.omissions
     assert few.startswith("person 9: only 0 joints are seen, at least")
     assert not_finite.startswith("person 1: no body was found")
-    assert far.startswith("person 2: the body lies 31 px from the landmarks")
+    assert distant.startswith(
+        "person 2: the body lies 31 px from the landmarks"
+    )
 
 
 def test_recover_takes_a_photo_alone(caplog):

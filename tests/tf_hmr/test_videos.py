@@ -161,10 +161,10 @@ def test_frames_before_a_break_are_fitted(video, tmp_path, caplog, monkeypatch):
 
 
 def broken(count):
-    whole = video_reading.Reader.__iter__
+    original = video_reading.Reader.__iter__
 
     def frames(reader):
-        for number, row in enumerate(whole(reader)):
+        for number, row in enumerate(original(reader)):
             if number == count:
                 raise ValueError("broke here")
             yield row

@@ -152,17 +152,17 @@ def test_runs_of_a_slow_adversary_are_not_taken(out):
 
 def test_runs_of_another_size_are_made_anew(out, capsys, monkeypatch):
     plant(out, "hkmr", 2, steps=SIZE.steps + 1)
-    asked = []
+    commands = []
 
     def run(module, *words):
-        asked.append((module, *map(str, words)))
+        commands.append((module, *map(str, words)))
         raise runs.RunError("no training here")
 
     monkeypatch.setattr(runs, "_run", run)
     assert measured(out, "hkmr-1") == 1
     assert "no training here" in capsys.readouterr().err
-    assert asked[0][:2] == ("training.fit", "hkmr_quick")
-    assert str(out / "hkmr" / "seed-2") in asked[0]
+    assert commands[0][:2] == ("training.fit", "hkmr_quick")
+    assert str(out / "hkmr" / "seed-2") in commands[0]
 
 
 @pytest.mark.parametrize(
@@ -222,9 +222,9 @@ def test_unknown_claim_lists_what_there_is(out, capsys):
 def test_claims_name_their_configurations():
     for name, claim in rules.CLAIMS.items():
         assert set(claim.configurations) <= set(rules.CONFIGURATIONS), name
-        used = {c.a[0] for c in claim.comparisons}
-        used |= {c.b[0] for c in claim.comparisons}
-        assert used == set(claim.configurations), name
+        compared_configurations = {c.a[0] for c in claim.comparisons}
+        compared_configurations |= {c.b[0] for c in claim.comparisons}
+        assert compared_configurations == set(claim.configurations), name
 
 
 def test_implausible_is_what_nobody_does(monkeypatch, rng):
@@ -233,9 +233,9 @@ def test_implausible_is_what_nobody_does(monkeypatch, rng):
 
     def share_of(poses):
         rotmats = runs.rotations.rotvec_to_rotmat(poses.reshape(-1, 24, 3))
-        found = runs.evaluator.Predictions(rotmats=rotmats.numpy())
+        prediction = runs.evaluator.Predictions(rotmats=rotmats.numpy())
         monkeypatch.setattr(
-            runs.evaluator, "predictions", lambda *_: [({}, found)]
+            runs.evaluator, "predictions", lambda *_: [({}, prediction)]
         )
         return runs.implausible_pct(None, None, real)
 
@@ -245,6 +245,6 @@ def test_implausible_is_what_nobody_does(monkeypatch, rng):
     broken[:, 30] = math.pi
     assert share_of(broken) == 100
     # The global rotation is free.
-    turned = pose.copy()
-    turned[:, :3] = (math.pi, 0, 0)
-    assert share_of(turned) == share_of(pose)
+    rotated_pose = pose.copy()
+    rotated_pose[:, :3] = (math.pi, 0, 0)
+    assert share_of(rotated_pose) == share_of(pose)

@@ -35,8 +35,8 @@ def run(tiny_records, body_data, tmp_path_factory):
     store.save(folder, STEP)
     (folder / workdir.CHECKPOINTS).mkdir()
     (folder / workdir.CHECKPOINTS / f"ckpt-{STEP}.index").touch()
-    chosen = workdir.as_dict(fit.load_experiment("spin_quick"))
-    (folder / workdir.CONFIG_FILE).write_text(json.dumps(chosen))
+    settings = workdir.as_dict(fit.load_experiment("spin_quick"))
+    (folder / workdir.CONFIG_FILE).write_text(json.dumps(settings))
     noted = {
         "sources": [dataclasses.asdict(source)],
         "topology": body_data.topology,
@@ -46,10 +46,10 @@ def run(tiny_records, body_data, tmp_path_factory):
 
 
 def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
-    shown, sheet = [], task.visualization.sheet
+    sheet_content, sheet = [], task.visualization.sheet
 
     def keep(rows, title, columns):
-        shown.extend([title, *rows])
+        sheet_content.extend([title, *rows])
         return sheet(rows, title, columns)
 
     monkeypatch.setattr(task.visualization, "sheet", keep)
@@ -57,7 +57,7 @@ def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
     words = [str(run), f"--out={out}", f"--count={COUNT}"]
     assert draw_fits.main(words) == 0
     assert f"{COUNT} fits: {out}" in capsys.readouterr().out
-    title, *rows = shown
+    title, *rows = sheet_content
     assert title == f"step {STEP}: {COUNT} of 28 fits"
     noted = workdir.noted(run)["sources"][0]["records"]
     scale = fit.load_experiment("spin_quick").method.crop_scale
@@ -67,30 +67,30 @@ def test_bodies_lie_on_their_people(run, monkeypatch, tmp_path, capsys):
         source, COUNT, side, scale, rows=range(4, 4 + COUNT)
     ).as_numpy_iterator()
     for number, (caption, picture) in enumerate(rows):
-        name, told = caption.split(": ")
+        name, error_text = caption.split(": ")
         assert name == batch["example_id"][number].decode()
         # People are rendered from nearer than SPIN's camera is.
-        assert float(told.split()[0]) < 4
+        assert float(error_text.split()[0]) < 4
         start = (picture.shape[1] - side) // 2
-        drawn = picture[:, start : start + side].astype(int)
-        changed = np.abs(drawn - batch["image"][number]).max(axis=2) > 8
+        drawing = picture[:, start : start + side].astype(int)
+        changed = np.abs(drawing - batch["image"][number]).max(axis=2) > 8
         person = batch["parts"][number] > 0
         overlap = (changed & person).sum() / (changed | person).sum()
         assert overlap > 0.75
-    whole = cv2.imread(str(out))
-    assert whole.shape[0] > 2 * side and whole.shape[1] > 6 * side
+    sheet_image = cv2.imread(str(out))
+    assert sheet_image.shape[0] > 2 * side and sheet_image.shape[1] > 6 * side
 
 
 def test_another_body_than_the_runs_is_refused(
     run, body_data, tmp_path, monkeypatch, capsys
 ):
-    other = dataclasses.replace(body_data, topology="smpl")
+    other_body = dataclasses.replace(body_data, topology="smpl")
     bodies = task.BodyData
-    monkeypatch.setattr(bodies, "load", lambda name: other)
+    monkeypatch.setattr(bodies, "load", lambda name: other_body)
     words = [str(run), f"--out={tmp_path / 'fits.png'}", "--body=mine"]
     assert draw_fits.main(words) == 1
-    told = capsys.readouterr().err
-    assert "'open-v1'" in told and "'smpl'" in told
+    error = capsys.readouterr().err
+    assert "'open-v1'" in error and "'smpl'" in error
 
 
 @pytest.mark.parametrize("word", ["--out=fits.webm", "--count=0"])

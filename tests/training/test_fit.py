@@ -85,7 +85,7 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
         image_size=16, config=types.SimpleNamespace(crop_scale=1.2, crop_m=0.0)
     )
 
-    def used() -> tuple[int, int]:
+    def resources() -> tuple[int, int]:
         gc.collect()
         return tuple(
             len(list(Path(f"/proc/self/{name}").iterdir()))
@@ -94,11 +94,11 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
 
     assert evaluate(method).score == 1.0
     evaluate(method)
-    before = used()
+    before = resources()
     # One thread or descriptor that an evaluation leaves is too many.
     for _ in range(20):
         evaluate(method)
-    after = used()
+    after = resources()
     assert after[0] <= before[0] and after[1] <= before[1] + 4
 
 
@@ -119,24 +119,28 @@ def test_unknown_experiment_lists_what_there_is(capsys):
 def test_evaluation_stands_beside_the_baselines(run, tiny_records, capsys):
     words = [f"--weights={run}", f"--records={tiny_records}"]
     assert evaluate.main([*words, "--batch-size=7"]) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     path = run / "results" / "synthetic_v1.json"
     results = json.loads(path.read_text())
     assert results["measured"] == 12
     # The protocol has 1,000 people: these are some of them.
     assert results["complete"] is False
-    told = [line for line in shown.splitlines() if "NOT COMPLETE" in line]
-    assert len(told) == 1
-    assert "12 examples" in told[0] and "1000" in told[0]
-    whole = scores.table({**results, "complete": True})
-    assert "NOT COMPLETE" not in whole
+    incomplete_lines = [
+        line for line in output.splitlines() if "NOT COMPLETE" in line
+    ]
+    assert len(incomplete_lines) == 1
+    assert (
+        "12 examples" in incomplete_lines[0] and "1000" in incomplete_lines[0]
+    )
+    complete_table = scores.table({**results, "complete": True})
+    assert "NOT COMPLETE" not in complete_table
     assert "SYNTHETIC" in results["rule"]["split"]
     true_rotation = results["baselines"]["mean_pose_true_global_rotation"]
     mean = results["baselines"]["mean_pose"]
     assert true_rotation["mpjpe_mm"] < mean["mpjpe_mm"]
     # The global rotation is what PA takes away.
     assert true_rotation["pa_mpjpe_mm"] == pytest.approx(mean["pa_mpjpe_mm"])
-    assert f"{results['metrics']['mpjpe_mm']:.1f}" in shown
+    assert f"{results['metrics']['mpjpe_mm']:.1f}" in output
     assert cv2.imread(str(path.with_suffix(".png"))) is not None
 
 
@@ -147,7 +151,7 @@ def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
 
 @pytest.mark.slow  # A minute; toy_method.py has the same of a made-up method.
 @pytest.mark.parametrize(
-    "several",
+    "two_device_command",
     [
         ["training.fit", "quick", "--devices=cpu:2"],
         ["training.launch", "--workers=2", "quick"],
@@ -155,12 +159,12 @@ def test_evaluation_without_a_model_is_one_line(tmp_path, capsys):
     ids=["devices", "workers"],
 )
 def test_the_real_model_on_two_devices_is_on_one(
-    several, tiny_records, tmp_path
+    two_device_command, tiny_records, tmp_path
 ):
     """Batch normalisation, pipeline, both players and the evaluation."""
     one = ["training.fit", "quick", "--devices=cpu:1"]
     started = {}
-    for name, command in (("one", one), ("several", several)):
+    for name, command in (("one", one), ("several", two_device_command)):
         words = [
             *(f"--workdir={tmp_path / name}", f"--records={tiny_records}"),
             *("--steps=4", "--precision=float32"),
@@ -199,13 +203,18 @@ def test_every_field_of_an_experiment_is_explained(capsys):
         with pytest.raises(SystemExit) as stop:
             fit.parse([name, "--help"])
         assert stop.value.code == 0
-        shown = capsys.readouterr().out
-        chosen = fit.load_experiment(name)
-        for part in (chosen, chosen.data, chosen.optim, chosen.method):
+        help_text = capsys.readouterr().out
+        experiment = fit.load_experiment(name)
+        for part in (
+            experiment,
+            experiment.data,
+            experiment.optim,
+            experiment.method,
+        ):
             for field in dataclasses.fields(part):
                 if field.name in ("stages", "before"):
                     continue  # Empty tuples of stages have no flags.
-                assert field.name.replace("_", "-") in shown, field.name
+                assert field.name.replace("_", "-") in help_text, field.name
 
 
 @pytest.fixture
@@ -287,20 +296,22 @@ def test_a_run_starts_with_a_models_weights(run, tiny_records, tmp_path):
 
 def test_start_copies_every_variable(run, body_data):
     model = methods.load(run, jit=False)
-    other = methods.build(model.config, Body(body_data, model.joint_names))
-    for variable in other.variables:
+    other_model = methods.build(
+        model.config, Body(body_data, model.joint_names)
+    )
+    for variable in other_model.variables:
         variable.assign(variable + 1)
-    initial_weights.copy(other, run, body_data)
-    for old, new in zip(model.variables, other.variables, strict=True):
+    initial_weights.copy(other_model, run, body_data)
+    for old, new in zip(model.variables, other_model.variables, strict=True):
         assert_close("exact", new.numpy(), old.numpy())
 
 
 def test_a_start_of_other_sizes_or_methods_is_refused(run, body_data):
     config_of_run = methods.load(run, jit=False).config
     wider = dataclasses.replace(config_of_run, hidden=48)
-    other = methods.build(wider, Body(body_data))
+    wider_model = methods.build(wider, Body(body_data))
     with pytest.raises(ValueError, match="other sizes"):
-        initial_weights.copy(other, run, body_data)
+        initial_weights.copy(wider_model, run, body_data)
     lifter = methods.load(landmark_files.LIFTER, jit=False)
     with pytest.raises(ValueError, match="the experiment trains 'lifter'"):
         initial_weights.copy(lifter, run, body_data)

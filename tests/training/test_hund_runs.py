@@ -77,9 +77,9 @@ def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
 def test_two_devices_train_as_one(tiny_records, tmp_path, meta):
     """The prior draws noise at random: it has no stage here."""
     runs = []
-    for where in ("cpu:1", "cpu:2"):
-        folder = tmp_path / where.replace(":", "")
-        words = (str(tiny_records), where, *TINY, "--before.0.steps=0")
+    for devices in ("cpu:1", "cpu:2"):
+        folder = tmp_path / devices.replace(":", "")
+        words = (str(tiny_records), devices, *TINY, "--before.0.steps=0")
         words += ("descent", f"--method.meta-loss={meta}")
         end(processes.start(folder, *words, function=train_here))
         runs.append(losses(folder))

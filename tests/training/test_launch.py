@@ -178,8 +178,10 @@ def test_gpus_are_those_a_scheduler_left(tmp_path, monkeypatch, capsys):
     code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
     workers = launch.Workers([sys.executable, "-c", code], 3, tmp_path, 1)
     assert launch.supervise(workers.start, restarts=0) == 0
-    found = [(tmp_path / f"worker-{i}.log").read_text().strip() for i in (1, 2)]
-    assert found == ["5", "GPU-7"]
+    visible_devices = [
+        (tmp_path / f"worker-{i}.log").read_text().strip() for i in (1, 2)
+    ]
+    assert visible_devices == ["5", "GPU-7"]
     with pytest.raises(SystemExit):
         launch.parse(["--workers", "2", "--gpus-each", "2", "hmr"])
     assert "need 4" in capsys.readouterr().err
@@ -203,9 +205,9 @@ def test_each_worker_knows_all_and_itself(tmp_path):
 def test_lines_for_several_machines_are_what_a_shell_takes(capsys):
     hosts = "--hosts=a:12345,b:12346"
     assert launch.main([hosts, "hmr", "--workdir", "my runs/x"]) == 0
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "# on a:12345"
-    words = shlex.split(shown[3])
+    output_lines = capsys.readouterr().out.splitlines()
+    assert output_lines[0] == "# on a:12345"
+    words = shlex.split(output_lines[3])
     name, _, value = words[0].partition("=")
     assert name == "TF_CONFIG"
     assert json.loads(value)["task"]["index"] == 1
@@ -215,7 +217,7 @@ def test_lines_for_several_machines_are_what_a_shell_takes(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--hosts", "a,b:1"], "port"),
         (["--hosts", "a:1", "--index", "1"], "--index 1"),
@@ -223,11 +225,11 @@ def test_lines_for_several_machines_are_what_a_shell_takes(capsys):
         ([], "--workers"),
     ],
 )
-def test_wrong_words_are_told(words, told, capsys):
+def test_wrong_words_are_told(words, message, capsys):
     with pytest.raises(SystemExit) as caught:
         launch.main(words)
     assert caught.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_wrong_experiment_is_told_before_any_worker(capsys):

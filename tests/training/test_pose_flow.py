@@ -56,11 +56,11 @@ def test_nats_are_those_of_the_flow_and_of_a_gaussian(flow, rng):
 
 
 def test_samples_of_the_gaussian_have_its_mean_and_covariance(flow, rng):
-    drawn = task.gaussian_samples(flow, rng.normal(size=(50_000, 9)))
+    samples = task.gaussian_samples(flow, rng.normal(size=(50_000, 9)))
     white = np.float64(flow.whitening.numpy())
     expected = np.linalg.inv(white @ white.T)
-    np.testing.assert_allclose(np.cov(drawn.T), expected, atol=3e-3)
-    np.testing.assert_allclose(drawn.mean(0), flow.mean.numpy(), atol=0.01)
+    np.testing.assert_allclose(np.cov(samples.T), expected, atol=3e-3)
+    np.testing.assert_allclose(samples.mean(0), flow.mean.numpy(), atol=0.01)
 
 
 def test_backward_knees_are_those_that_stretch_too_far(body_data):
@@ -102,8 +102,8 @@ def test_a_run_starts_whitened_then_the_command(
     for name in ("samples", "gaussian"):
         assert cv2.imread(str(tmp_path / f"out/{name}.png")).std() > 1
     report = json.loads((records / "report.json").read_text())
-    other = json.dumps(report | {"topology": "smpl"})
-    (tmp_path / "report.json").write_text(other)
+    smpl_report = json.dumps(report | {"topology": "smpl"})
+    (tmp_path / "report.json").write_text(smpl_report)
     assert pose_flow.main([*words, f"--records={tmp_path}"]) == 1
     error = capsys.readouterr().err
     assert "'open-v1'" in error and "'smpl'" in error

@@ -39,22 +39,22 @@ def test_area_under_the_curve_of_normal_scores(rng):
 def test_angles_are_between_rotations(rng):
     """About one axis they are differences, whatever the other joints do."""
     poses = rng.normal(0, 0.5, (5, vae_part.NUMBERS))
-    moved = poses.copy()
-    poses[:, 3:6], moved[:, 3:6] = [0.2, 0, 0], [0.7, 0, 0]
-    found = task.angles_deg(poses, moved)
-    assert found.shape == (5, 23)
-    np.testing.assert_allclose(found[:, 1], np.degrees(0.5), rtol=1e-9)
-    np.testing.assert_allclose(np.delete(found, 1, axis=1), 0, atol=1e-4)
+    turned_poses = poses.copy()
+    poses[:, 3:6], turned_poses[:, 3:6] = [0.2, 0, 0], [0.7, 0, 0]
+    angles = task.angles_deg(poses, turned_poses)
+    assert angles.shape == (5, 23)
+    np.testing.assert_allclose(angles[:, 1], np.degrees(0.5), rtol=1e-9)
+    np.testing.assert_allclose(np.delete(angles, 1, axis=1), 0, atol=1e-4)
 
 
 def test_random_poses_are_as_their_names_say(rng):
     like = rng.uniform(-0.4, 0.9, (300, vae_part.NUMBERS))
-    drawn = task.random_poses(like, rng)
-    inside = drawn["same_ranges"]
+    samples = task.random_poses(like, rng)
+    inside = samples["same_ranges"]
     assert (inside >= like.min(axis=0)).all()
     assert (inside <= like.max(axis=0)).all()
     # Uniform rotations turn by pi / 2 + 2 / pi in the mean.
-    angles = np.linalg.norm(drawn["any_rotation"].reshape(-1, 3), axis=1)
+    angles = np.linalg.norm(samples["any_rotation"].reshape(-1, 3), axis=1)
     assert angles.mean() == pytest.approx(np.pi / 2 + 2 / np.pi, abs=0.03)
 
 
@@ -72,17 +72,17 @@ def test_the_stage_alone_then_the_command(tiny_records, tmp_path, capsys):
     records = f"--records={tiny_records / 'synthetic_v1'}"
     assert pose_vae.main([*words, records]) == 0
     assert "12 poses" in capsys.readouterr().out
-    found = json.loads((out / task.FILE).read_text())
-    assert set(found["auc"]) == {"any_rotation", "same_ranges"}
-    assert 0 < found["reconstruction_deg"] < 90
+    result = json.loads((out / task.FILE).read_text())
+    assert set(result["auc"]) == {"any_rotation", "same_ranges"}
+    assert 0 < result["reconstruction_deg"] < 90
     for name in ("samples", "reconstructions", "roc"):
         assert cv2.imread(str(out / f"{name}.png")).std() > 1
     report = json.loads((tiny_records / "synthetic_v1/report.json").read_text())
-    other = json.dumps(report | {"topology": "smpl"})
-    (tmp_path / "report.json").write_text(other)
+    smpl_report = json.dumps(report | {"topology": "smpl"})
+    (tmp_path / "report.json").write_text(smpl_report)
     assert pose_vae.main([*words, f"--records={tmp_path}"]) == 1
-    told = capsys.readouterr().err
-    assert "'open-v1'" in told and "'smpl'" in told
+    error = capsys.readouterr().err
+    assert "'open-v1'" in error and "'smpl'" in error
 
 
 def test_a_method_without_one_is_told(

@@ -34,10 +34,12 @@ def runs(tmp_path_factory):
     right = planted_results.content(cell.requirements, 86.2)
     right["metrics"]["pa_mpjpe_mm"] = 63.1
     planted_results.write(root / "hmr", right)
-    other = planted_results.content(
+    other_result = planted_results.content(
         cell.requirements, 43.21, experiment="quick"
     )
-    planted_results.write(root / "other", other | {"weights": "runs/other"})
+    planted_results.write(
+        root / "other", other_result | {"weights": "runs/other"}
+    )
     planted_results.write(root / "quick", synthetic())
     cv2.imwrite(
         str(root / "quick" / "results" / "people.png"),
@@ -109,8 +111,8 @@ def pages(runs, tmp_path_factory) -> tuple[str, str]:
 
 def section(text: str, start: str, end: str = r"\n#+ |<h[23]") -> str:
     """What follows a title, up to the next."""
-    found = text.split(start, 1)[1]
-    return re.split(end, found, maxsplit=1)[0]
+    following_text = text.split(start, 1)[1]
+    return re.split(end, following_text, maxsplit=1)[0]
 
 
 def test_a_pass_by_construction_is_called_so(monkeypatch):
@@ -150,10 +152,10 @@ def test_a_result_with_difference_commit_and_command(pages):
     assert "| *ours* |  | 86.20 (−1.77) pass | 63.10 (+5.00) fail |" in row
     assert "commit abc1234, 109,764 examples, body neutral" in row
     assert "training.evaluate --protocol h36m_p1_hmr" in row
-    there = section(page, 'id="hmr_2"')
-    assert '<td class="pass">86.20<small>−1.77</small></td>' in there
-    assert '<td class="fail">63.10<small>+5.00</small></td>' in there
-    assert "commit abc1234" in there
+    html_section = section(page, 'id="hmr_2"')
+    assert '<td class="pass">86.20<small>−1.77</small></td>' in html_section
+    assert '<td class="fail">63.10<small>+5.00</small></td>' in html_section
+    assert "commit abc1234" in html_section
 
 
 def test_missing_is_shown_as_missing(pages):
@@ -247,7 +249,7 @@ def test_the_page_is_whole_and_needs_no_other_file(pages):
     tags.feed(pages[1])
     assert tags.open == []
     assert tags.fetched
-    assert all(each.startswith("data:image/") for each in tags.fetched)
+    assert all(url.startswith("data:image/") for url in tags.fetched)
     assert {link.removeprefix("#") for link in tags.links} <= tags.ids
     assert "url(" not in pages[1].split("</style>")[0]
 
@@ -368,25 +370,27 @@ def test_entries_of_another_kind_are_named(tmp_path, capsys, key, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("results/x.json", "{", "measure again with `python -m training.ev"),
         ("claims/x.json", "{}", "x.json is not a measured claim"),
     ],
 )
-def test_damaged_files_are_named(tmp_path, capsys, name, text, told):
+def test_damaged_files_are_named(tmp_path, capsys, name, text, message):
     path = tmp_path / name
     path.parent.mkdir()
     path.write_text(text)
     flags = ["--results", str(tmp_path), "--out", str(tmp_path / "out")]
     assert report.main(flags) == 1
     error = capsys.readouterr().err
-    assert error.startswith("training.report: ") and told in error
+    assert error.startswith("training.report: ") and message in error
 
 
 def test_a_missing_folder_and_a_damaged_picture(tmp_path, capsys):
-    gone = str(tmp_path / "gone")
-    assert report.main(["--results", gone, "--out", str(tmp_path)]) == 1
+    missing_folder = str(tmp_path / "gone")
+    assert (
+        report.main(["--results", missing_folder, "--out", str(tmp_path)]) == 1
+    )
     assert "no such folder" in capsys.readouterr().err
     planted_results.write(tmp_path / "run", synthetic())
     (tmp_path / "run" / "results" / "people.png").write_bytes(b"none")

@@ -29,20 +29,25 @@ class OneEyed:
 
     def __init__(self, joints3d):
         index = list(joints.select(joints.LSP14, of=joints.KEYPOINTS))
-        self.found = joints3d[index, :3] + [0.2, 0.1, 5]
-        self.found[WRIST, 0] += 0.030
+        self.joints3d = joints3d[index, :3] + [0.2, 0.1, 5]
+        self.joints3d[WRIST, 0] += 0.030
 
     def inputs(self, batch):
         return {"image": batch["image"]}
 
     def infer(self, inputs):
         images = inputs["image"].numpy()
-        found = np.tile(self.found, (len(images), 1, 1))
+        predicted_joints = np.tile(self.joints3d, (len(images), 1, 1))
         pixel = images[:, EYE_ROW, EYE_COLUMN, 0]
-        found[pixel == task.GREY, WRIST, 0] += 0.140
+        predicted_joints[pixel == task.GREY, WRIST, 0] += 0.140
         nothing = tf.zeros(1)
         return method.Prediction(
-            nothing, nothing, nothing, tf.constant(found), nothing, nothing
+            nothing,
+            nothing,
+            nothing,
+            tf.constant(predicted_joints),
+            nothing,
+            nothing,
         )
 
 
@@ -56,8 +61,10 @@ def person(rng):
 
 def expected(square, stride):
     """(P, P) bool: whether a square there covers the pixel's middle."""
-    near = np.abs(task.square_centres(stride)[:, None] - EYE_PX) <= square / 2
-    return near[:, :1] & near[:, 1]
+    is_within = (
+        np.abs(task.square_centres(stride)[:, None] - EYE_PX) <= square / 2
+    )
+    return is_within[:, :1] & is_within[:, 1]
 
 
 @pytest.mark.parametrize(("square", "stride"), [(40, 20), (32, 32)])
@@ -71,8 +78,8 @@ def test_the_map_is_hot_where_the_square_hides_what_is_seen(
     hot = expected(square, stride)
     assert hot.any() and not hot.all()
     assert_close("float32_mm", grown[..., WRIST], 140 * hot)
-    others = np.delete(grown, WRIST, axis=-1)
-    assert_close("float32_mm", others, np.zeros_like(others))
+    other_joints = np.delete(grown, WRIST, axis=-1)
+    assert_close("float32_mm", other_joints, np.zeros_like(other_joints))
 
 
 def test_without_labels_a_joint_is_held_to_itself(person):
@@ -142,8 +149,8 @@ def test_a_photo_is_cropped_at_its_box(model, tmp_path):
     assert (example["image"] == expected).all()
     ((_, plain, grown),) = task.maps(model, [example], 60, 75)
     assert not plain.any() and grown.max() > 1
-    (whole,) = task.photo_examples(flags, model)
-    assert (whole["image"] != example["image"]).any()
+    (full_example,) = task.photo_examples(flags, model)
+    assert (full_example["image"] != example["image"]).any()
     outside = dataclasses.replace(flags, box=(500, 0, 9, 9))
     with pytest.raises(ValueError, match="outside the image"):
         list(task.photo_examples(outside, model))

@@ -98,11 +98,11 @@ def train(experiment: config.Experiment, body) -> tuple[str, ...]:
         for name, value in metrics.items():
             assert np.isfinite(value).all(), (stage.name, name)
         # Of the denoiser, which starts as the identity, the last layer alone.
-        moved = [
+        has_changed = [
             np.abs(v.numpy() - old).max() > 0
             for v, old in zip(learner.player_variables(), before, strict=True)
         ]
-        assert sum(moved) >= 2, stage.name
+        assert sum(has_changed) >= 2, stage.name
         trained.append(stage.name)
     return tuple(trained)
 

@@ -46,26 +46,28 @@ def people(model, tiny_records):
 def test_the_truth_in_every_place_leaves_no_error(model, people):
     """And each truth alone is nearer than none."""
     exact = people._replace(places=people.true_places, scale=people.true_scale)
-    found = task.on_pictures(model, exact)
+    errors = task.on_pictures(model, exact)
     # The mean that stands for the pelvis is a centimetre off.
-    assert found["points_mm"] < 15 < 150 < found["mean_points_mm"]
-    assert_close("exact", found["scale_off_percent"], 0)
-    assert_close("exact", found["in_crop_percent"], 0)
+    assert errors["points_mm"] < 15 < 150 < errors["mean_points_mm"]
+    assert_close("exact", errors["scale_off_percent"], 0)
+    assert_close("exact", errors["in_crop_percent"], 0)
     off = people._replace(
         places=people.true_places, scale=1.1 * people.true_scale
     )
-    found = task.on_pictures(model, off)
-    assert found["scale_off_percent"] == pytest.approx(10, abs=1e-3)
-    assert found["points_scale_known_mm"] < 15 < found["points_mm"]
+    errors = task.on_pictures(model, off)
+    assert errors["scale_off_percent"] == pytest.approx(10, abs=1e-3)
+    assert errors["points_scale_known_mm"] < 15 < errors["points_mm"]
 
 
 def test_replacing_pose_and_root_and_shape_gives_the_body(model, people):
     rows = (("pose", "root", "shape"), ("pose", "root"), ())
     errors = []
     for parts in rows:
-        found = task._keypoints(model, people, parts)
+        predicted_joints = task._keypoints(model, people, parts)
         true = people.true_joints - people.true_joints[:, :1]
-        errors.append(np.abs(found - found[:, :1] - true).max())
+        errors.append(
+            np.abs(predicted_joints - predicted_joints[:, :1] - true).max()
+        )
     assert errors[0] < 1e-5 < errors[1] < errors[2]
 
 
@@ -93,13 +95,17 @@ def test_maps_are_seen_from_three_sides():
     front, side, above = smplr_figures.marginals(
         logits.reshape(8, 8, 4 * 45), bins=4
     )
-    for view, place in ((front, (5, 3)), (side, (5, 2)), (above, (2, 3))):
+    for view, expected_peak in (
+        (front, (5, 3)),
+        (side, (5, 2)),
+        (above, (2, 3)),
+    ):
         assert view.shape[2] == 41
         peaks = [
             np.unravel_index(view[..., n].argmax(), view.shape[:2])
             for n in range(41)
         ]
-        assert set(peaks) == {place}
+        assert set(peaks) == {expected_peak}
 
 
 def test_limbs_are_told_by_name():

@@ -33,8 +33,10 @@ TINY = (
 def test_killed_in_every_stage_the_losses_are_the_same(tiny_records, tmp_path):
     flags = [f"--before.{n}.steps={STEPS}" for n in range(len(STAGES) - 1)]
     words = (str(tiny_records), "cpu", *TINY, *flags)
-    whole = processes.start(tmp_path / "whole", *words, function=train_here)
-    end(whole)
+    uninterrupted = processes.start(
+        tmp_path / "whole", *words, function=train_here
+    )
+    end(uninterrupted)
     folder, killed = tmp_path / "killed", []
     for name in STAGES:
         process = processes.start(folder, *words, function=train_here)
@@ -61,16 +63,16 @@ def test_two_devices_train_with_pictures_as_one(tiny_records, tmp_path):
     """The hourglass alone and end to end; other stages draw at random."""
     flags = [f"--before.{n}.steps=0" for n in range(len(STAGES) - 2)]
     flags += [f"--before.4.steps={STEPS}", "--method.dropout=0", "descent"]
-    found = []
-    for where in ("cpu:1", "cpu:2"):
-        folder = tmp_path / where.replace(":", "")
-        words = (str(tiny_records), where, *TINY, *flags)
+    runs = []
+    for devices in ("cpu:1", "cpu:2"):
+        folder = tmp_path / devices.replace(":", "")
+        words = (str(tiny_records), devices, *TINY, *flags)
         end(processes.start(folder, *words, function=train_here))
-        found.append(losses(folder))
-    assert [line["kind"] for line in found[0].values()] == (
+        runs.append(losses(folder))
+    assert [line["kind"] for line in runs[0].values()] == (
         ["encoder"] * STEPS + ["train"] * STEPS
     )
-    for one, two in zip(*(lines.values() for lines in found), strict=True):
+    for one, two in zip(*(lines.values() for lines in runs), strict=True):
         names = sorted(one.keys() - {"kind"})
         assert_close(
             "same_run", [two[k] for k in names], [one[k] for k in names]

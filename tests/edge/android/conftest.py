@@ -69,8 +69,8 @@ def lifter(tmp_path_factory) -> Path:
         path = folder / "lifter.tflite"
         task.export(export.Args(landmark_fitting.LIFTER, path, crops=3))
 
-    made = shared_folders.made(tmp_path_factory, "lifter", make)
-    return made / "lifter.tflite"
+    shared_folder = shared_folders.made(tmp_path_factory, "lifter", make)
+    return shared_folder / "lifter.tflite"
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +83,12 @@ def blaze_pose() -> Path:
 @pytest.fixture(scope="session")
 def apk(tmp_path_factory, jdk, lifter) -> Path:
     """The signed app, with the lifter."""
-    made = shared_folders.made(
+    shared_folder = shared_folders.made(
         tmp_path_factory,
         "apk",
         lambda out: _or_skip(lambda: package.build(lifter, out / "app.apk")),
     )
-    return made / "app.apk"
+    return shared_folder / "app.apk"
 
 
 @pytest.fixture(scope="session")

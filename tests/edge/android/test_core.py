@@ -205,8 +205,8 @@ def _laid_out(folder, planes, layout):
         if layout == "interleaved" and number:
             # V and U lie in one buffer, and the last row ends with the frame.
             pixel_stride = 2
-            both = np.full((*padded.shape, 2), 99, np.uint8)
-            both[..., 0], padded = padded, both
+            chroma = np.full((*padded.shape, 2), 99, np.uint8)
+            chroma[..., 0], padded = padded, chroma
         flat = padded.ravel()
         if layout != "planar":
             flat = flat[: len(flat) - pad * pixel_stride - (pixel_stride - 1)]

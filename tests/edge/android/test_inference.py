@@ -17,9 +17,9 @@ LITERT = "libLiteRt.so"
 def desktop(tmp_path_factory, checks, core, platform):
     """Class path of the checks of inference."""
     out = tmp_path_factory.mktemp("desktop")
-    used = [checks, core, platform]
-    sources.compile_java([sources.DESKTOP], used, out)
-    return [out, *used]
+    class_path = [checks, core, platform]
+    sources.compile_java([sources.DESKTOP], class_path, out)
+    return [out, *class_path]
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def litert(tmp_path, desktop):
 def bytedeco(tmp_path, desktop):
     """Class path and properties of TensorFlow Lite 2.19 on any JVM."""
     fetched = [libraries.fetch(library) for library in libraries.DESKTOP]
-    used = [*desktop, *fetched]
+    class_path = [*desktop, *fetched]
     # Its annotations are of a library that nobody needs.
-    sources.compile_java([sources.BYTEDECO], used, tmp_path, strict=False)
+    sources.compile_java([sources.BYTEDECO], class_path, tmp_path, strict=False)
     return {
-        "class_path": [tmp_path, *used],
+        "class_path": [tmp_path, *class_path],
         "runtime": "org.tfhmr.core.BytedecoRuntime",
     }
 

@@ -21,12 +21,12 @@ GUARDED = (
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory, apk) -> Path:
     """The app's bytecode as a jar."""
-    made = shared_folders.made(
+    folder = shared_folders.made(
         tmp_path_factory,
         "shipped",
         lambda out: inspection.to_jar(apk, out / "shipped.jar"),
     )
-    return made / "shipped.jar"
+    return folder / "shipped.jar"
 
 
 @pytest.fixture(scope="session")

@@ -29,19 +29,19 @@ def test_what_is_missing_is_named_first(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "told"),
+    ("name", "precision", "message"),
     [
         ("hmr.tflite", "float32", "must end in .onnx"),
         ("hmr.onnx", "int8", "is float32, not int8"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(
-    tmp_path, monkeypatch, caplog, name, precision, told
+    tmp_path, monkeypatch, caplog, name, precision, message
 ):
     monkeypatch.setattr(convert_onnx, "check_packages", lambda: None)
     args = export.Args(tmp_path, tmp_path / name, precision, format="onnx")
     assert export.main(args) == 1
-    assert told in caplog.messages[0]
+    assert message in caplog.messages[0]
 
 
 @pytest.mark.skipif(not installed, reason="needs pip install -e '.[onnx]'")
@@ -60,9 +60,9 @@ def test_onnxruntime_gives_what_keras_gives(
     assert card.pop("sha256") == digest
     assert convert_onnx.embedded(out.read_bytes()) == card
     noise = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    found = convert_onnx.run(out.read_bytes(), {"image": noise})
+    outputs = convert_onnx.run(out.read_bytes(), {"image": noise})
     expected = model({"image": np.float32(noise)})
-    assert set(found) == set(convert.OUTPUTS)
+    assert set(outputs) == set(convert.OUTPUTS)
     for name in ("vertices", "joints"):
-        assert_close("tflite_metres", found[name], getattr(expected, name))
+        assert_close("tflite_metres", outputs[name], getattr(expected, name))
     assert export.main(export.Args(model_folder, check=out, crops=1)) == 0

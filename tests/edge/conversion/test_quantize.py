@@ -33,12 +33,12 @@ def inputs(model) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def files(content, model, inputs) -> dict[str, bytes]:
     """The same model in every precision, by the plain recipes."""
-    found = {"float32": content}
+    contents = {"float32": content}
     for precision in PRECISIONS:
         recipe = quantize.Recipe(model, precision)
         ranges = quantize.ranges(content, recipe, inputs)
-        found[precision] = quantize.apply(content, recipe, ranges)
-    return found
+        contents[precision] = quantize.apply(content, recipe, ranges)
+    return contents
 
 
 def weights_and_inputs(content: bytes, part: str) -> set[tuple[str, str]]:
@@ -50,14 +50,14 @@ def weights_and_inputs(content: bytes, part: str) -> set[tuple[str, str]]:
         if operator.kind == "DEQUANTIZE"
         and TYPES[operator.inputs[0].type] == "float16"
     }
-    found = set()
+    type_pairs = set()
     for operator in operators.read(content):
         if operator.kind in quantize.WEIGHTED and part in operator.name:
             data, weights = operator.inputs[:2]
             kind = TYPES[weights.type]
             kind = "float16" if weights.name in halves else kind
-            found.add((kind, TYPES[data.type]))
-    return found
+            type_pairs.add((kind, TYPES[data.type]))
+    return type_pairs
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_each_part_has_its_format(files, precision, encoder, regressor, rest):
         ("/regressor_1/", regressor),
         ("/body/", rest),
     ):
-        found = weights_and_inputs(content, part)
-        assert found == {tuple(expected.split())}, part
+        type_pairs = weights_and_inputs(content, part)
+        assert type_pairs == {tuple(expected.split())}, part
 
 
 def test_files_shrink_and_still_answer(files, inputs):
@@ -87,25 +87,27 @@ def test_files_shrink_and_still_answer(files, inputs):
     assert sizes[1] < 0.51 * sizes[0]
     exact = compare.run_tflite(files["float32"], inputs)["vertices"]
     for name, content in files.items():
-        found = compare.run_tflite(content, inputs)["vertices"]
-        away = 1000 * np.linalg.norm(found - exact, axis=-1).mean()
+        vertices = compare.run_tflite(content, inputs)["vertices"]
+        error_mm = 1000 * np.linalg.norm(vertices - exact, axis=-1).mean()
         # This network is not trained: only that it is the same body.
-        assert (away == 0) == (name == "float32")
-        assert away < 100
+        assert (error_mm == 0) == (name == "float32")
+        assert error_mm < 100
 
 
 def test_ranges_are_the_extremes_of_all_crops(content, model, inputs):
     recipe = quantize.Recipe(model, "int8")
-    every = quantize.ranges(content, recipe, inputs)
+    all_ranges = quantize.ranges(content, recipe, inputs)
     single = [
         quantize.ranges(content, recipe, row)
         for row in convert.one_by_one(inputs)
     ]
-    names = [name for name in every if "/small_1/" in name and "Relu" in name]
+    names = [
+        name for name in all_ranges if "/small_1/" in name and "Relu" in name
+    ]
     assert names
     for name in names:
-        largest = [float(np.max(found[name]["max"])) for found in single]
-        assert float(np.max(every[name]["max"])) == max(largest)
+        largest = [float(np.max(ranges[name]["max"])) for ranges in single]
+        assert float(np.max(all_ranges[name]["max"])) == max(largest)
 
 
 def test_a_method_without_an_encoder_gets_float16_only(model):
@@ -125,10 +127,10 @@ def test_only_what_does_not_fit_is_raised(content, model, inputs, monkeypatch):
 
     def error_mm(raised):
         recipe = quantize.Recipe(model, "w8", raised)
-        found = quantize.apply(content, recipe)
+        quantized = quantize.apply(content, recipe)
         exact = compare.run_tflite(content, inputs)["vertices"]
-        found = compare.run_tflite(found, inputs)["vertices"]
-        return 1000 * np.linalg.norm(found - exact, axis=-1).mean()
+        vertices = compare.run_tflite(quantized, inputs)["vertices"]
+        return 1000 * np.linalg.norm(vertices - exact, axis=-1).mean()
 
     plain = error_mm({})
     assert searched(2 * plain) == {}
@@ -146,19 +148,21 @@ def test_raising_takes_the_largest_first_until_the_rest_fits():
         mixed_precision.Unit("small", ("dynamic", "float16")),
     ]
     errors = [[3.0, 0.5, 0.0], [4.0, 3.9, 0.0], [0.1, 0.0]]
-    alone = dict(zip(units, errors, strict=True))
-    assert mixed_precision.raised(alone, aim=10.0) == {}
-    assert mixed_precision.raised(alone, aim=3.5) == {"stubborn": "float16"}
-    assert mixed_precision.raised(alone, aim=1.0) == {
+    unit_errors = dict(zip(units, errors, strict=True))
+    assert mixed_precision.raised(unit_errors, aim=10.0) == {}
+    assert mixed_precision.raised(unit_errors, aim=3.5) == {
+        "stubborn": "float16"
+    }
+    assert mixed_precision.raised(unit_errors, aim=1.0) == {
         "stubborn": "float16",
         "large": "dynamic",
     }
-    assert len(mixed_precision.raised(alone, aim=0.0)) == 3
+    assert len(mixed_precision.raised(unit_errors, aim=0.0)) == 3
 
 
 def test_an_aim_that_misses_is_lowered(monkeypatch):
     """Errors half as large again as their squares say; budget 2, 1 each."""
-    alone = {
+    unit_errors = {
         mixed_precision.Unit(name, ("dynamic", "float16")): [1.0, 0.0]
         for name in "abcd"
     }
@@ -168,11 +172,11 @@ def test_an_aim_that_misses_is_lowered(monkeypatch):
             """Needs neither: a file is the formats that were raised."""
 
         def error_mm(self, raised):
-            return 1.5 * np.sqrt(len(alone) - len(raised))
+            return 1.5 * np.sqrt(len(unit_errors) - len(raised))
 
     replaced = {
         "mixed_precision._Trial": Trial,
-        "mixed_precision._errors_alone": lambda *_: alone,
+        "mixed_precision._errors_alone": lambda *_: unit_errors,
         "quantize.Recipe": lambda model, precision, raised=(): raised,
         "quantize.ranges": lambda *_: None,
         "quantize.apply": lambda content, recipe, ranges: recipe,
@@ -193,7 +197,7 @@ def test_a_card_leaves_quantized_weights_alone(files, inputs, precision):
     assert cards.embedded(with_card) == {"precision": precision}
     first = next(convert.one_by_one(inputs))
     before, after = (
-        compare.run_tflite(each, first) for each in (content, with_card)
+        compare.run_tflite(file, first) for file in (content, with_card)
     )
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])

@@ -24,19 +24,20 @@ TRAINED = debian.ROOT / "runs" / "demo"
 def small(model, tflite, tmp_path_factory) -> device_runs.Exported:
     """The small network, by the plain recipes: its errors are small."""
     folder = tmp_path_factory.mktemp("precisions")
-    content, told = tflite.read_bytes(), card.read(tflite)
+    content, model_card = tflite.read_bytes(), card.read(tflite)
     mesh = tflite.with_suffix(".mesh.npz").read_bytes()
     crops = calibration.for_calibration(model, None, 4, skip=0).inputs
     files = {"float32": tflite}
     for precision in PRECISIONS:
         recipe = quantize.Recipe(model, precision)
         ranges = quantize.ranges(content, recipe, crops)
-        made = quantize.apply(content, recipe, ranges)
+        quantized = quantize.apply(content, recipe, ranges)
         files[precision] = path = folder / f"{precision}.tflite"
-        path.write_bytes(made)
+        path.write_bytes(quantized)
         path.with_suffix(".mesh.npz").write_bytes(mesh)
         card.write(
-            path, told | {"precision": precision} | card.of_content(made)
+            path,
+            model_card | {"precision": precision} | card.of_content(quantized),
         )
     return device_runs.exported(model, files, 3)
 
@@ -66,7 +67,7 @@ def newest(weights: pathlib.Path) -> float:
 @pytest.fixture(
     params=["small", pytest.param("trained", marks=pytest.mark.extra)]
 )
-def either(request) -> device_runs.Exported:
+def exported(request) -> device_runs.Exported:
     """The small network, and where it is asked for the trained one."""
     return request.getfixturevalue(request.param)
 

@@ -48,29 +48,29 @@ def gpu(tflite, tmp_path_factory):
     return run
 
 
-def test_float32_gives_what_the_cpu_gives(gpu, either, tmp_path):
-    path, inputs = either.files["float32"], either.people.inputs
-    found = gpu(path, inputs, "--float32")
+def test_float32_gives_what_the_cpu_gives(gpu, exported, tmp_path):
+    path, inputs = exported.files["float32"], exported.people.inputs
+    outputs = gpu(path, inputs, "--float32")
     expected = device_runs.run_in_process(path, inputs, tmp_path)
     for name in ("vertices", "joints"):
-        assert_close("float32_mm", 1000 * found[name], 1000 * expected[name])
+        assert_close("float32_mm", 1000 * outputs[name], 1000 * expected[name])
     for name in ("rotmats", "betas", "camera", "keypoints"):
-        assert_close("gpu_float32", found[name], expected[name])
+        assert_close("gpu_float32", outputs[name], expected[name])
 
 
 @pytest.mark.parametrize("precision", device_runs.PRECISIONS)
-def test_each_precision_stays_in_its_budget(gpu, either, precision):
-    path, inputs = either.files[precision], either.people.inputs
-    measured = either.measured(gpu(path, inputs, "--float32"))
+def test_each_precision_stays_in_its_budget(gpu, exported, precision):
+    path, inputs = exported.files[precision], exported.people.inputs
+    measured = exported.measured(gpu(path, inputs, "--float32"))
     print(f"{path.name}, float32 enforced: {measured}")
     assert compare.excess(measured, precision) == ""
 
 
 @pytest.mark.extra
 @pytest.mark.parametrize("precision", device_runs.PRECISIONS)
-def test_float16_arithmetic_costs_little(gpu, either, precision):
-    path, inputs = either.files[precision], either.people.inputs
-    measured = either.measured(gpu(path, inputs))
+def test_float16_arithmetic_costs_little(gpu, exported, precision):
+    path, inputs = exported.files[precision], exported.people.inputs
+    measured = exported.measured(gpu(path, inputs))
     print(f"{path.name}, float16 arithmetic: {measured}")
     limit = FLOAT16_MM
     if precision in PRECISIONS:
@@ -87,10 +87,10 @@ def test_a_file_that_needs_the_cpu_is_refused(
 
     def gathered(model):
         def serve(image):
-            found = served(model)(image)
-            places = [[[0, number] for number in range(3)]]
-            found["camera"] = tf.gather_nd(found["camera"], places)
-            return found
+            outputs = served(model)(image)
+            indices = [[[0, number] for number in range(3)]]
+            outputs["camera"] = tf.gather_nd(outputs["camera"], indices)
+            return outputs
 
         return serve
 
@@ -106,7 +106,7 @@ def test_a_file_that_needs_the_cpu_is_refused(
 def test_the_device_s_file_runs_on_the_gpu(gpu, small, tmp_path):
     path = small.files["float32"]
     image = device_runs.photo(small.people, tmp_path)
-    found, expected = (
+    gpu_record, expected = (
         device_runs.line(
             [sys.executable],
             *(path, image, tmp_path / name, *options),
@@ -117,10 +117,10 @@ def test_the_device_s_file_runs_on_the_gpu(gpu, small, tmp_path):
             "cpu": (),
         }.items()
     )
-    assert "CPU, as the GPU" not in found["stderr"]
-    assert "Selected adapter" in found["stderr"]
+    assert "CPU, as the GPU" not in gpu_record["stderr"]
+    assert "Selected adapter" in gpu_record["stderr"]
     for name in ("joints_m", "translation_m"):
-        assert_close("tflite_metres", found[name], expected[name])
+        assert_close("tflite_metres", gpu_record[name], expected[name])
 
 
 def test_without_a_driver_it_is_said(tmp_path, monkeypatch):

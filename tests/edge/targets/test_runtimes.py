@@ -27,24 +27,26 @@ def command(request) -> list[str]:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_float_files_give_what_they_give_here(
-    command, either, precision, tmp_path
+    command, exported, precision, tmp_path
 ):
-    path, inputs = either.files[precision], either.people.first(4).inputs
-    found = device_runs.answers(command, path, inputs, tmp_path)
+    path, inputs = exported.files[precision], exported.people.first(4).inputs
+    outputs = device_runs.answers(command, path, inputs, tmp_path)
     expected = device_runs.run_in_process(path, inputs, tmp_path)
     for name in convert.OUTPUTS:
-        assert_close("tflite_metres", found[name], expected[name])
+        assert_close("tflite_metres", outputs[name], expected[name])
 
 
 @pytest.mark.tflite_runtime
 @pytest.mark.parametrize("precision", device_runs.PRECISIONS)
 def test_each_precision_stays_in_its_budget_on_the_old_runtime(
-    either, precision, tmp_path
+    exported, precision, tmp_path
 ):
     # It rounds the activations of int8 operators in another way.
-    path, inputs = either.files[precision], either.people.inputs
-    found = device_runs.answers(runtimes.old_command(), path, inputs, tmp_path)
-    measured = either.measured(found)
+    path, inputs = exported.files[precision], exported.people.inputs
+    outputs = device_runs.answers(
+        runtimes.old_command(), path, inputs, tmp_path
+    )
+    measured = exported.measured(outputs)
     print(f"{path.name}: {measured}")
     assert compare.excess(measured, precision) == ""
 
@@ -52,14 +54,16 @@ def test_each_precision_stays_in_its_budget_on_the_old_runtime(
 @pytest.mark.aarch64
 @pytest.mark.parametrize("precision", ["w8", "int8"])
 def test_int8_files_stay_near_on_the_other_processor(
-    either, precision, tmp_path
+    exported, precision, tmp_path
 ):
-    path, inputs = either.files[precision], either.people.first(4).inputs
-    found = device_runs.answers(runtimes.arm_command(), path, inputs, tmp_path)
+    path, inputs = exported.files[precision], exported.people.first(4).inputs
+    outputs = device_runs.answers(
+        runtimes.arm_command(), path, inputs, tmp_path
+    )
     expected = device_runs.run_in_process(path, inputs, tmp_path)
-    people = either.people.first(4)._replace(joints3d=None)
-    names = either.model.joint_names
-    measured = compare.compare(found, expected, people, names)
+    people = exported.people.first(4)._replace(joints3d=None)
+    names = exported.model.joint_names
+    measured = compare.compare(outputs, expected, people, names)
     print(f"{path.name}: {measured}")
     assert compare.excess(measured, precision) == ""
 
@@ -86,10 +90,10 @@ def test_the_crop_is_ours_within_gray_levels(command, small, tmp_path):
 def test_the_device_s_file_reads_a_photo(command, small, precision, tmp_path):
     path = small.files[precision]
     image = device_runs.photo(small.people, tmp_path)
-    found = device_runs.line(command, path, image, tmp_path / "there")
+    record = device_runs.line(command, path, image, tmp_path / "there")
     expected = device_runs.line([sys.executable], path, image, tmp_path)
     rows = {"float32": "tflite_metres", "int8": "other_int8_metres"}
     for name in ("joints_m", "betas"):
-        assert_close(rows[precision], found[name], expected[name])
-    drawn = tmp_path / "there" / "person_overlay.png"
-    assert drawn.stat().st_size > 1000
+        assert_close(rows[precision], record[name], expected[name])
+    overlay = tmp_path / "there" / "person_overlay.png"
+    assert overlay.stat().st_size > 1000

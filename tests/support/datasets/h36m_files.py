@@ -31,7 +31,7 @@ def write(
     subject="S1",
     name="Directions 1",
     camera="54138969",
-    every=5,
+    frames_per_scene=5,
     pictures="film",
 ) -> str:
     """Writes a sequence whose every 5th frame shows the next scene.
@@ -42,14 +42,14 @@ def write(
         subject: as S1.
         name: of the sequence.
         camera: its id.
-        every: frames per scene.
+        frames_per_scene: how many frames show each scene.
         pictures: "film", "spin" or "mmhuman3d": how the frames are stored.
 
     Returns:
         The stem of the sequence's files.
     """
     film = f"{name}.{camera}"
-    frame_scenes = [scene for scene in scenes for _ in range(every)]
+    frame_scenes = [scene for scene in scenes for _ in range(frames_per_scene)]
     for kind, axes in (("D3_Positions_mono", 3), ("D2_Positions", 2)):
         path = root / subject / "MyPoseFeatures" / kind / f"{film}.cdf"
         write_cdf(
@@ -66,7 +66,7 @@ def write(
     folder = root / "images"
     if pictures == "mmhuman3d":
         folder = root / subject / "images" / stem
-    for number in range(0, len(frame_scenes), every):
+    for number in range(0, len(frame_scenes), frames_per_scene):
         path = folder / f"{stem}_{number + 1:06d}.jpg"
         people.write_image(path, frame_scenes[number].image)
     return film

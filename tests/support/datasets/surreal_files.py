@@ -55,10 +55,10 @@ def write(root: Path, scenes, split="train", run=0, name="01_01_c0001"):
     return film
 
 
-def info(scenes, place=(6.7456, -0.9839, -1.9293), turn=0.7) -> dict:
+def info(scenes, camera_location=(6.7456, -0.9839, -1.9293), turn=0.7) -> dict:
     """The content of _info.mat; Matlab drops a last axis of one."""
     crowd = [scene.people[0] for scene in scenes]
-    camera = np.array(place)
+    camera = np.array(camera_location)
     positions = np.stack(
         [
             [person.smpl_joints[name] for name in _SIDES]

@@ -14,12 +14,12 @@ FITTED = (60, 80, 12, 132, 30, 190)
 HIDDEN = "left_wrist"
 
 
-def write(root: Path, scenes, turned: bool = False) -> Path:
+def write(root: Path, scenes, camera_turned: bool = False) -> Path:
     """All people in train.txt and trainval.txt, the first one in val.txt."""
     names = [f"{number:05d}" for number in range(len(scenes))]
     for name, scene in zip(names, scenes, strict=True):
         people.write_image(root / f"{name}_image.png", scene.image)
-        write_labels(root / name, scene, turned)
+        write_labels(root / name, scene, camera_turned)
     for split, listed in (
         ("train", names),
         ("trainval", names),
@@ -30,14 +30,14 @@ def write(root: Path, scenes, turned: bool = False) -> Path:
     return root
 
 
-def write_labels(start: Path, scene, turned: bool) -> None:
+def write_labels(start: Path, scene, camera_turned: bool) -> None:
     """The joints with flags, the body as of Python 2, crop and rendering."""
     (person,) = scene.people
     points = np.vstack([person.points(joints.LSP14).T, np.ones(14)])
     points[2, joints.LSP14.index(HIDDEN)] = 0
     np.save(f"{start}_joints.npy", points)
     # The same person seen by a camera that is turned.
-    turn = np.array([0.3, -0.2, 0.1]) * turned
+    turn = np.array([0.3, -0.2, 0.1]) * camera_turned
     first = Rotation.from_rotvec(turn).inv() * Rotation.from_rotvec(
         person.pose[0]
     )

@@ -42,14 +42,14 @@ def _images() -> dict[str, np.ndarray]:
     content = (ROOT / "docs" / "photos" / "cyclists.jpg").read_bytes()
     photo = image_files.decode(content)
     person = rendered_groups.person(1)[0]
-    beside = np.full((97, 301, 3), 90, np.uint8)
-    beside[:, 120:217] = cv2.resize(person, (97, 97))
+    wide_image = np.full((97, 301, 3), 90, np.uint8)
+    wide_image[:, 120:217] = cv2.resize(person, (97, 97))
     return {
         "person": person,
         "turned": np.ascontiguousarray(np.rot90(person, -1)),
         "group": rendered_groups.group(0).image,
         "cyclists": cv2.cvtColor(photo, cv2.COLOR_BGR2RGB),
-        "small": beside,
+        "small": wide_image,
         "nobody": photos.image(320, 200),
         "line": np.full((2, 900, 3), 128, np.uint8),
     }

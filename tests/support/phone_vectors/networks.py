@@ -64,10 +64,10 @@ def _boxed(body, folder):
     with mock.patch.object(method, "build", boxed_model.build):
         path.write_bytes(convert.to_tflite(convert.edge_form(model)))
     measured = compare.Measured(1, "none", 0.0, 0.0, 0.0, {})
-    made = card.make(model, "tflite", "float32", measured)
+    model_card = card.make(model, "tflite", "float32", measured)
     digest = card.write_mesh(model, card.mesh_path(path))
-    made["mesh"] = {"file": card.mesh_path(path).name, "sha256": digest}
-    card.write(path, made | card.of_content(path.read_bytes()))
+    model_card["mesh"] = {"file": card.mesh_path(path).name, "sha256": digest}
+    card.write(path, model_card | card.of_content(path.read_bytes()))
     return path, model
 
 

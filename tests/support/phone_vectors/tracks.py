@@ -17,7 +17,7 @@ from tests.support.phone_vectors.arrays import Folder
 from tests.support.phone_vectors.landmark_model import LandmarkModel
 
 FRAMES = 30
-DRAWN = (0, 14, 29)
+DRAWN_FRAMES = (0, 14, 29)
 """Frames of the walk of which the drawing is there too."""
 
 REASON_KINDS = {
@@ -38,7 +38,7 @@ class Scene:
         times_s: one for each image.
         start_box: as of run.Track.
         smooth: as of run.Track.
-        drawn: frames whose drawing is wanted.
+        drawn_frames: numbers of those whose drawing is wanted.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Scene:
     times_s: Sequence[float]
     start_box: Sequence[float] | None
     smooth: bool = True
-    drawn: Sequence[int] = ()
+    drawn_frames: Sequence[int] = ()
 
 
 class _Recorder:
@@ -123,7 +123,7 @@ def _record(folder: Folder, scene: Scene) -> dict:
                 }
             )
             frame["mesh"]["depth"] = float(depth)
-        if number in scene.drawn:
+        if number in scene.drawn_frames:
             canvas = np.zeros_like(image)
             run.draw(canvas, *track.mesh[:2], scene.model.faces)
             frame["drawn"] = folder.add("drawn", canvas[..., ::-1])
@@ -152,7 +152,7 @@ def _walk() -> Scene:
     images = [image for image, _ in frames]
     times_s = [number / walk.args.fps for number in range(FRAMES)]
     model = LandmarkModel()
-    return Scene("walk", model, images, times_s, box, drawn=DRAWN)
+    return Scene("walk", model, images, times_s, box, drawn_frames=DRAWN_FRAMES)
 
 
 def _blocks() -> Scene:
@@ -179,10 +179,10 @@ def _odd_answers():
     """A track for each answer that is no person, after one that is."""
     nan, camera = np.float32(np.nan), np.float32([0.9, 0.0, 0.0])
     plain = blob_people.Model()(_standing(1)[0][:64, :64])
-    spoilt = plain["vertices"].copy()
-    spoilt[5, 1] = nan
+    nan_vertices = plain["vertices"].copy()
+    nan_vertices[5, 1] = nan
     changes = {
-        "not finite": {"vertices": spoilt, "betas": np.full(10, nan)},
+        "not finite": {"vertices": nan_vertices, "betas": np.full(10, nan)},
         "scale 0": {"camera": np.float32([0.0, 0.0, 0.0])},
         "negative scale": {"camera": np.float32([-0.3, 0.0, 0.0])},
         "too far": {"camera": np.float32([0.1, 0.0, 0.0])},

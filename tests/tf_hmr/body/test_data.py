@@ -80,9 +80,9 @@ def test_open_body_is_closed_and_mirrors_onto_itself(body_data):
         [body_data.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])]
     )
     # Each edge is walked once in each direction: closed and oriented.
-    there = {(a, b) for a, b in edges.tolist()}
-    assert len(there) == len(edges)
-    assert {(b, a) for a, b in there} == there
+    directed_edges = {(a, b) for a, b in edges.tolist()}
+    assert len(directed_edges) == len(edges)
+    assert {(b, a) for a, b in directed_edges} == directed_edges
     mirrored = body_data.v_template[body_data.mirror_vertices] * [-1, 1, 1]
     assert_close("exact", mirrored, body_data.v_template)
 
@@ -114,11 +114,11 @@ def test_keypoints_lie_where_their_names_say(body_data):
             strict=True,
         )
     )
-    for name, place in rest.items():
+    for name, position in rest.items():
         mirrored = rest[joints.mirror_name(name)] * [-1, 1, 1]
-        assert_close("body_metres", place, mirrored)
+        assert_close("body_metres", position, mirrored)
         if name.startswith("left_"):
-            assert place[0] > 0, name
+            assert position[0] > 0, name
     for low, high in (
         ("left_heel", "left_ankle"),
         ("left_ankle", "left_knee"),
@@ -339,16 +339,19 @@ def test_a_number_that_is_not_finite_is_named(tmp_path, raw, key, value):
 
 def test_foreign_topologies_are_refused(tmp_path, raw, body_data):
     order = np.random.default_rng(0).permutation(len(raw["f"]))
-    kept = {**raw, "f": np.roll(raw["f"], 1, axis=1)[order]}
-    assert load_npz(tmp_path, kept).topology == "open-v1"  # the same surface
-    turned = {**raw, "f": raw["f"][:, ::-1]}
+    reordered = {**raw, "f": np.roll(raw["f"], 1, axis=1)[order]}
+    # The same surface.
+    assert load_npz(tmp_path, reordered).topology == "open-v1"
+    flipped = {**raw, "f": raw["f"][:, ::-1]}
     with pytest.raises(ValueError, match="foreign topology.*Load SMPL or"):
-        load_npz(tmp_path, turned)
+        load_npz(tmp_path, flipped)
     with pytest.raises(ValueError, match="says .* 'smpl'.*those of 'open-v1'"):
         load_npz(tmp_path, {**raw, "topology": "smpl"})
     with pytest.raises(ValueError, match="says .* 'smpl'.*another body"):
-        load_npz(tmp_path, {**turned, "topology": "smpl"})
-    assert load_npz(tmp_path, {**turned, "topology": "mine"}).topology == "mine"
+        load_npz(tmp_path, {**flipped, "topology": "smpl"})
+    assert (
+        load_npz(tmp_path, {**flipped, "topology": "mine"}).topology == "mine"
+    )
     body_data.check_same_topology("open-v1", "the prior")
     with pytest.raises(ValueError, match="the prior .* 'smpl'.* 'open-v1'"):
         body_data.check_same_topology("smpl", "the prior")

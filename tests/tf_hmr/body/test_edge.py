@@ -35,7 +35,7 @@ def poses(rng) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Rotation vectors (24, 3) and betas (10,) that go far."""
     axes = Rotation.random(24, rng=rng).apply([0.0, 0.0, 1.0])
     none, shape = np.zeros((24, 3)), rng.normal(size=10)
-    found = {
+    named_poses = {
         "rest": (none, np.zeros(10)),
         "any": (Rotation.random(24, rng=rng).as_rotvec(), shape),
         "pi": (np.pi * axes, shape),
@@ -45,8 +45,8 @@ def poses(rng) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for name in ("pelvis", "left_hip", "spine3", "left_wrist", "head"):
         turn = none.copy()
         turn[joints.SMPL24.index(name)] = (0.5, -1.0, 0.7)
-        found[name] = (turn, shape)
-    return found
+        named_poses[name] = (turn, shape)
+    return named_poses
 
 
 def test_gives_what_body_gives(body, traced, rng):
@@ -69,8 +69,8 @@ def test_takes_other_keypoints(body_data, rng):
         np.float32(rng.normal(size=(1, 10))),
     )
     expected = Body(body_data, names, jit=False)(*inputs)
-    found = EdgeBody(body_data, names)(*inputs)
-    assert_close("body_metres", found.joints, expected.joints)
+    mesh = EdgeBody(body_data, names)(*inputs)
+    assert_close("body_metres", mesh.joints, expected.joints)
 
 
 def test_limbs_of_spins_keypoints_are_the_skeletons(body_data, rng):
@@ -107,14 +107,14 @@ def test_keypoints_need_no_vertices(body, edge_body, rng):
         rotmats = Rotation.from_rotvec(rotvecs).as_matrix()[None]
         inputs = np.float32(rotmats), np.float32(betas[None])
         mesh = edge_body(*inputs)
-        for found, own, name in zip(
+        for edge_points, body_points, name in zip(
             function(*inputs),
             body.keypoints(*inputs),
             ("joints", "skeleton"),
             strict=True,
         ):
-            assert_close("same_sum_metres", found, getattr(mesh, name))
-            assert_close("body_metres", found, own)
+            assert_close("same_sum_metres", edge_points, getattr(mesh, name))
+            assert_close("body_metres", edge_points, body_points)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()], function
     )
@@ -127,15 +127,15 @@ def test_keypoints_need_no_vertices(body, edge_body, rng):
 
 
 @pytest.mark.parametrize(
-    ("rotmats", "betas", "told"),
+    ("rotmats", "betas", "message"),
     [
         ((2, 24, 3, 3), (2, 10), "not one example"),
         ((1, 24, 3), (1, 10), "geometry.rotvec_to_rotmat"),
         ((1, 24, 3, 3), (1, 9), "num_betas"),
     ],
 )
-def test_other_shapes_are_refused(edge_body, rotmats, betas, told):
-    with pytest.raises(ValueError, match=told):
+def test_other_shapes_are_refused(edge_body, rotmats, betas, message):
+    with pytest.raises(ValueError, match=message):
         edge_body(tf.zeros(rotmats), tf.zeros(betas))
 
 
@@ -144,9 +144,9 @@ def test_agrees_with_the_textbook_and_does_what_delegates_take(body_data):
     # Refuses outputs that differ.
     body_benchmark.measure(contents, rounds=1)
     assert list(lint.faults(contents["ours"])) == []
-    told = " ".join(lint.faults(contents["textbook"]))
-    assert "drops an axis" in told
-    assert "delegates take it on the right" in told
+    faults = " ".join(lint.faults(contents["textbook"]))
+    assert "drops an axis" in faults
+    assert "delegates take it on the right" in faults
 
 
 @pytest.mark.slow  # Runs alone: beside other work it would tell of that.

@@ -29,7 +29,7 @@ def larger_on_device(larger):
     return Body(larger, jit=False)
 
 
-def drawn(rng, count: int) -> tuple[np.ndarray, np.ndarray]:
+def random_inputs(rng, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Rotations and betas that use every joint and every beta."""
     return random_rotmats(rng, count, num_joints=J), random_betas(rng, count, P)
 
@@ -41,22 +41,22 @@ def test_sizes_are_those_of_its_names_and_arrays(larger, body_data):
 
 
 def test_equals_plain_float64_body(larger, larger_on_device, rng):
-    rotmats, betas = drawn(rng, 3)
+    rotmats, betas = random_inputs(rng, 3)
     mesh = larger_on_device(rotmats, betas)
     keypoints, skeleton = larger_on_device.keypoints(rotmats, betas)
     regressor = larger.regressor(larger_on_device.joint_names)
     for row in range(3):
         expected = pose_body(larger, rotmats[row], betas[row])
         assert_close("body_metres", mesh.vertices[row], expected.vertices)
-        for found in (mesh.skeleton, skeleton):
-            assert_close("body_metres", found[row], expected.skeleton)
-        for found in (mesh.joints, keypoints):
+        for actual_skeleton in (mesh.skeleton, skeleton):
+            assert_close("body_metres", actual_skeleton[row], expected.skeleton)
+        for actual_joints in (mesh.joints, keypoints):
             points = regressor @ expected.vertices
-            assert_close("body_metres", found[row], points)
+            assert_close("body_metres", actual_joints[row], points)
 
 
 def test_compiled_and_its_gradient_equal_the_plain_one(larger, rng):
-    inputs = tuple(map(tf.constant, drawn(rng, 2)))
+    inputs = tuple(map(tf.constant, random_inputs(rng, 2)))
     slopes = []
     for jit in (True, False):
         body = Body(larger, jit=jit)
@@ -70,20 +70,20 @@ def test_compiled_and_its_gradient_equal_the_plain_one(larger, rng):
 
 
 def test_bones_carry_points(larger, larger_on_device, rng):
-    rotmats, betas = drawn(rng, 2)
+    rotmats, betas = random_inputs(rng, 2)
     turns, origins = larger_on_device.bones(rotmats, betas)
     for row in range(2):
         shaped = larger.v_template + larger.shapedirs @ betas[row]
         rest = (larger.J_regressor @ shaped)[:, :, None]
-        moved = (turns[row] @ rest + origins[row])[..., 0]
+        posed_joints = (turns[row] @ rest + origins[row])[..., 0]
         expected = pose_body(larger, rotmats[row], betas[row]).skeleton
-        assert_close("body_metres", moved, expected)
+        assert_close("body_metres", posed_joints, expected)
 
 
 def test_exported_form_equals_it(larger, larger_on_device, rng):
     edge = EdgeBody(larger)
     for _ in range(3):
-        inputs = drawn(rng, 1)
+        inputs = random_inputs(rng, 1)
         expected, mesh = larger_on_device(*inputs), edge(*inputs)
         for name in expected._fields:
             assert_close(
@@ -115,10 +115,10 @@ def test_a_finger_moves_the_hand_alone(larger, larger_on_device):
     finger = larger.joint_names.index("left_index1")
     rotmats[1, finger] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     still, bent = larger_on_device(rotmats, np.zeros((2, P))).vertices.numpy()
-    moved = np.linalg.norm(bent - still, axis=1) > 1e-3
-    assert moved.sum() > 100
+    displaced = np.linalg.norm(bent - still, axis=1) > 1e-3
+    assert displaced.sum() > 100
     names = larger.parts("part14")[1]
-    labels = set(larger.parts("part14")[0][moved].tolist())
+    labels = set(larger.parts("part14")[0][displaced].tolist())
     assert labels <= {names.index("left_hand"), names.index("left_forearm")}
 
 
@@ -132,19 +132,19 @@ def test_a_joint_without_a_part_belongs_to_its_parents(larger, body_data, name):
 
 def test_a_body_that_calls_its_joints_otherwise_has_no_parts(body_data):
     names = ("hips", *joints.SMPL24[1:])
-    other = dataclasses.replace(body_data, joint_names=names)
+    renamed_body = dataclasses.replace(body_data, joint_names=names)
     with pytest.raises(ValueError, match=r"\['hips'\].*no part of 'part14'"):
-        other.parts("part14")
+        renamed_body.parts("part14")
 
 
 def test_capsules_are_found_by_name(larger, body_data):
-    for found, expected in zip(
+    for capsule, expected in zip(
         capsules.measure(larger), capsules.measure(body_data), strict=True
     ):
-        assert (found.name, found.joint) == (expected.name, expected.joint)
-        assert_close("same_sum_metres", found.start, expected.start)
-        assert_close("same_sum_metres", found.end, expected.end)
-        assert_close("same_sum_metres", found.radius, expected.radius)
+        assert (capsule.name, capsule.joint) == (expected.name, expected.joint)
+        assert_close("same_sum_metres", capsule.start, expected.start)
+        assert_close("same_sum_metres", capsule.end, expected.end)
+        assert_close("same_sum_metres", capsule.radius, expected.radius)
 
 
 def test_other_shapes_are_refused_with_its_own_sizes(larger_on_device):

@@ -89,12 +89,12 @@ def test_batch_equals_one_by_one(body, rng):
     rotmats, betas = random_rotmats(rng, 4), random_betas(rng, 4)
     together = body(rotmats, betas)
     for i in range(4):
-        alone = body(rotmats[i : i + 1], betas[i : i + 1])
+        single = body(rotmats[i : i + 1], betas[i : i + 1])
         for name in together._fields:
             assert_close(
                 "same_sum_metres",
                 getattr(together, name)[i : i + 1],
-                getattr(alone, name),
+                getattr(single, name),
             )
 
 
@@ -159,9 +159,9 @@ def test_a_persistent_tape_computes_no_more(body_data):
 def test_global_rotation_turns_the_body_about_its_pelvis(body, rng):
     rotmats, betas = random_rotmats(rng, 3), random_betas(rng, 3)
     turn = Rotation.from_rotvec([2.0, -1.0, 0.7]).as_matrix()
-    turned = rotmats.copy()
-    turned[:, 0] = turn @ rotmats[:, 0]
-    before, after = body(rotmats, betas), body(turned, betas)
+    rotated = rotmats.copy()
+    rotated[:, 0] = turn @ rotmats[:, 0]
+    before, after = body(rotmats, betas), body(rotated, betas)
     pelvis = before.skeleton.numpy()[:, :1]
     assert_close("same_sum_metres", after.skeleton[:, :1], pelvis)
     for name in before._fields:

@@ -114,12 +114,12 @@ def test_gradients_are_those_of_central_differences(rng, depth_range):
     gradients = [g.numpy().astype(float) for g in tape.gradient(loss, watched)]
     step = 1e-6
     for name, direction in moves(rng, exact["points"].shape).items():
-        for which, gradient in zip(
+        for field, gradient in zip(
             ("points", "normals"), gradients, strict=True
         ):
             ends = [
                 loss_of(
-                    exact | {which: exact[which] + s * direction}, exact_target
+                    exact | {field: exact[field] + s * direction}, exact_target
                 )
                 for s in (-step, step)
             ]
@@ -129,17 +129,17 @@ def test_gradients_are_those_of_central_differences(rng, depth_range):
             assert error < 1e-4 * max(abs(difference), 1e-2 * size), name
 
 
-PLACES = [(40.0, 0, 4), (0.3, -9, 3), (0, 0, -5), (0, 0, 0), (0, 0, 1)]
+TRANSLATIONS = [(40.0, 0, 4), (0.3, -9, 3), (0, 0, -5), (0, 0, 0), (0, 0, 1)]
 
 
 def test_gradients_are_finite_wherever_a_body_is(body, crowd):
     """Outside of the crop, behind the camera, at it, a metre before it."""
     state, labels = crowd
-    count = len(PLACES)
+    count = len(TRANSLATIONS)
     renderer = part_maps.PartRenderer(body, 64, 12)
     target = part_maps.of_labels(labels[:count], 12, renderer.channels)
     variables = [state["rotmats"][:count], state["betas"][:count]]
-    variables.append(tf.constant(PLACES, tf.float32))
+    variables.append(tf.constant(TRANSLATIONS, tf.float32))
     with tf.GradientTape() as tape:
         tape.watch(variables)
         maps = renderer(*variables, state["intrinsics"][:count])
@@ -174,47 +174,49 @@ def test_descending_the_maps_alone_aligns_bodies(body, crowd):
     """50 steps of Adam with all of pose and place free."""
     state, labels = crowd
     repeats = len(STARTS)
-    each = PEOPLE // repeats
+    per_start = PEOPLE // repeats
     state = {
-        k: tf.tile(v[:each], [repeats] + [1] * (len(v.shape) - 1))
+        k: tf.tile(v[:per_start], [repeats] + [1] * (len(v.shape) - 1))
         for k, v in state.items()
     }
     renderer = part_maps.PartRenderer(body)
     target = part_maps.of_labels(
-        labels[:each], renderer.side, renderer.channels
+        labels[:per_start], renderer.side, renderer.channels
     )
     target = tf.tile(target, (repeats, 1, 1, 1))
-    roll, yaw, shift = np.repeat([*STARTS.values()], each, axis=0).T
-    sign = np.where(np.arange(repeats * each) % 2, 1.0, -1.0)
+    roll, yaw, shift = np.repeat([*STARTS.values()], per_start, axis=0).T
+    sign = np.where(np.arange(repeats * per_start) % 2, 1.0, -1.0)
     turn = np.deg2rad(np.stack([0 * roll, sign * yaw, sign * roll], axis=1))
-    angle = np.linspace(0, 6, repeats * each)
+    angle = np.linspace(0, 6, repeats * per_start)
     shift = shift * np.stack([np.cos(angle), np.sin(angle), 0 * angle])
-    turned = rotations.rotvec_to_rotmat(tf.constant(turn, tf.float32))
-    turned = turned[:, None] @ state["rotmats"][:, :1]
-    first = tf.concat([turned, state["rotmats"][:, 1:]], axis=1)
+    roots = rotations.rotvec_to_rotmat(tf.constant(turn, tf.float32))
+    roots = roots[:, None] @ state["rotmats"][:, :1]
+    first = tf.concat([roots, state["rotmats"][:, 1:]], axis=1)
     before = state["translation"] + tf.constant(shift.T, tf.float32)
     pose = tf.Variable(tf.zeros(first.shape[:3]))
-    place = tf.Variable(tf.zeros(before.shape))
+    offset = tf.Variable(tf.zeros(before.shape))
     optimizer = tf.keras.optimizers.Adam(0.03)
-    optimizer.build([pose, place])
+    optimizer.build([pose, offset])
 
     def body_at():
         change = rotations.rotvec_to_rotmat(pose)
         rotmats = tf.concat(
             [change[:, :1] @ first[:, :1], first[:, 1:] @ change[:, 1:]], axis=1
         )
-        depth = before[:, 2:] * tf.exp(place[:, 2:])
-        return rotmats, tf.concat([before[:, :2] + place[:, :2], depth], axis=1)
+        depth = before[:, 2:] * tf.exp(offset[:, 2:])
+        return rotmats, tf.concat(
+            [before[:, :2] + offset[:, :2], depth], axis=1
+        )
 
-    def seen(rotmats, translation):
+    def projected(rotmats, translation):
         points, _ = body.keypoints(rotmats, state["betas"])
         points = points + translation[:, None]
         return camera.project_in_crop(points, state["intrinsics"])
 
-    true = seen(state["rotmats"], state["translation"])
+    true = projected(state["rotmats"], state["translation"])
 
     def errors_px():
-        distances = tf.norm(seen(*body_at()) - true, axis=-1)
+        distances = tf.norm(projected(*body_at()) - true, axis=-1)
         return 112 * distances.numpy().reshape(repeats, -1).mean(axis=1)
 
     @tf.function
@@ -226,7 +228,7 @@ def test_descending_the_maps_alone_aligns_bodies(body, crowd):
             )
             bent = 0.02 * tf.reduce_sum(tf.square(pose[:, 1:]))
             loss = tf.reduce_sum(part_maps.l1(maps, target)) + bent
-        optimizer.apply(tape.gradient(loss, [pose, place]), [pose, place])
+        optimizer.apply(tape.gradient(loss, [pose, offset]), [pose, offset])
 
     assert (errors_px() > 9).all()
     for _ in range(50):

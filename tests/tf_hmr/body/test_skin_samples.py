@@ -35,9 +35,9 @@ def test_samples_are_sorted_by_part_and_share_all_of_the_skin(
 
 def test_samples_are_even_and_face_outwards(samples, body_data):
     points = body_data.v_template[samples.vertices]
-    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    apart += 9 * np.eye(COUNT)
-    nearest = apart.min(1)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    distances += 9 * np.eye(COUNT)
+    nearest = distances.min(1)
     # A random choice has neighbours at a fourth of the mean distance.
     assert nearest.min() > 0.5 * nearest.mean()
     mesh_normals = rendering.vertex_normals(
@@ -56,9 +56,11 @@ def test_posed_samples_are_vertices_of_the_mesh(body, samples, rng):
     points, normals = body.skin_sampler(samples)(rotmats, betas)
     mesh = body(rotmats, betas).vertices.numpy()
     assert_close("body_metres", points, mesh[:, samples.vertices])
-    for vertices, turned in zip(mesh, normals.numpy(), strict=True):
+    for vertices, sample_normals in zip(mesh, normals.numpy(), strict=True):
         mesh_normals = rendering.vertex_normals(vertices, body.data.faces)
-        cosines = np.sum(mesh_normals[samples.vertices] * turned, axis=1)
+        cosines = np.sum(
+            mesh_normals[samples.vertices] * sample_normals, axis=1
+        )
         assert np.median(cosines) > 0.95
 
 

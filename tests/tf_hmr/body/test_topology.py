@@ -22,7 +22,7 @@ def test_the_open_body_is_told_by_faces_and_shapes(tmp_path, raw):
 
 
 @pytest.mark.parametrize(
-    ("key", "change", "what"),
+    ("key", "change", "component"),
     [
         ("v_template", np.s_[1000], "v_template"),
         ("shapedirs", np.s_[1000, :, 0], "beta 0"),
@@ -30,10 +30,12 @@ def test_the_open_body_is_told_by_faces_and_shapes(tmp_path, raw):
     ],
 )
 def test_another_shape_space_with_its_faces_is_refused(
-    tmp_path, raw, key, change, what
+    tmp_path, raw, key, change, component
 ):
     raw[key][change] += 1e-3  # one vertex, by a millimetre
-    with pytest.raises(ValueError, match=rf"body\.pkl .* its {what} is anoth"):
+    with pytest.raises(
+        ValueError, match=rf"body\.pkl .* its {component} is anoth"
+    ):
         load(tmp_path, raw)
     raw["topology"] = "open-v1"
     with pytest.raises(ValueError, match="Load 'open', or give"):

@@ -53,19 +53,21 @@ def test_outputs_are_the_originals(model):
         weak, rotmats, betas = model.decode(theta)
         body = model.body(rotmats, betas)
         keypoints = camera.project_weak_perspective(body.joints, weak)
-        found = {
+        outputs = {
             "theta": theta,
             "joints": body.joints,
             "keypoints": keypoints,
             "verts": body.vertices[:, ::13],
         }
-        for name, value in found.items():
+        for name, value in outputs.items():
             assert_close("tf1_outputs", value, golden[name][stage])
     scores = model.adversary(rotmats, betas)
     assert_close("tf1_discriminator", scores, golden["disc"])
-    whole = model({"image": images})
-    assert_close("tf1_outputs", whole.joints, golden["joints"][-1])
-    assert_close("tf1_outputs", whole.vertices[:, ::13], golden["verts"][-1])
+    prediction = model({"image": images})
+    assert_close("tf1_outputs", prediction.joints, golden["joints"][-1])
+    assert_close(
+        "tf1_outputs", prediction.vertices[:, ::13], golden["verts"][-1]
+    )
 
 
 def test_folder_is_the_papers_model_without_a_body(folder, body_data):
@@ -103,13 +105,13 @@ def test_running_again_changes_nothing(no_building, checkpoint, folder, caplog):
 def test_another_model_is_not_overwritten(model, folder, tmp_path):
     method.save(model, tmp_path)
     kernel = model.adversary.shape_out.kernel
-    kept = kernel.numpy()
-    kernel.assign(kept + 1)
+    original = kernel.numpy()
+    kernel.assign(original + 1)
     try:
         with pytest.raises(ValueError, match="holds another model"):
             converted.save(model, tmp_path)
     finally:
-        kernel.assign(kept)
+        kernel.assign(original)
 
 
 def test_a_full_folder_is_refused_before_any_work(tmp_path, caplog):
@@ -123,21 +125,21 @@ def test_a_full_folder_is_refused_before_any_work(tmp_path, caplog):
 
 @pytest.mark.parametrize("name", ["v_template", "J_regressor", "keypoints"])
 def test_another_body_is_refused(checkpoint, body_data, name):
-    other = {"name": "other"}
+    changes = {"name": "other"}
     if name == "v_template":
-        moved = body_data.v_template.copy()
-        moved[100, 1] += 1e-4  # a tenth of a millimetre, one vertex
-        other[name] = moved
+        vertices = body_data.v_template.copy()
+        vertices[100, 1] += 1e-4  # a tenth of a millimetre, one vertex
+        changes[name] = vertices
     elif name == "J_regressor":
-        other[name] = body_data.J_regressor[::-1]
+        changes[name] = body_data.J_regressor[::-1]
     else:
         rows = dict(body_data.keypoint_regressor)
         rows["left_hip"], rows["right_hip"] = (
             rows["right_hip"],
             rows["left_hip"],
         )
-        other["keypoint_regressor"] = rows
-    wrong = dataclasses.replace(body_data, **other)
+        changes["keypoint_regressor"] = rows
+    wrong = dataclasses.replace(body_data, **changes)
     array = "cocoplus_regressor" if name == "keypoints" else name
     with pytest.raises(ValueError, match=f"'other': {array} differs") as error:
         convert_hmr_tf1.convert(checkpoint, wrong)
@@ -151,18 +153,18 @@ def test_missing_and_misshaped_are_named(no_building, tmp_path):
         for name, shape in hmr_tf1.shapes().items()
         if name not in convert_hmr_tf1.BODY_CONSTANTS
     }
-    lost = (
+    missing = (
         "D/pose_out_j7/biases",
         "resnet_v2_50/block2/unit_4/bottleneck_v2/preact/moving_mean",
     )
-    for name in lost:
+    for name in missing:
         del arrays[name]
     arrays["3D_module/fc3/weights"] = np.zeros((1024, 157), np.float32)
     arrays["D/D_conv1/weights"] = np.zeros((9, 32), np.float32)
     hmr_tf1.write(tmp_path / "model.ckpt", arrays)
     with pytest.raises(ValueError, match="no whole checkpoint") as error:
         convert_hmr_tf1.convert(tmp_path / "model.ckpt", "open")
-    for name in lost:
+    for name in missing:
         assert f"{name} is missing" in str(error.value)
     assert "fc3/weights has shape (1024, 157), expected (1024, 85)" in (
         str(error.value)

@@ -89,12 +89,12 @@ def write(folder, shapes, changes=None) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(shapes, tmp_path_factory):
     """The model folder that the command makes of small checkpoints."""
-    place = tmp_path_factory.mktemp("smplr")
-    words = ["smplr", *write(place, shapes), "--body", "open"]
+    directory = tmp_path_factory.mktemp("smplr")
+    words = ["smplr", *write(directory, shapes), "--body", "open"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convert_smplr, "CONFIG", SMALL)
-        assert __main__.main([*words, "--out", str(place / "out")]) == 0
-    return place / "out"
+        assert __main__.main([*words, "--out", str(directory / "out")]) == 0
+    return directory / "out"
 
 
 @pytest.fixture(scope="module")

@@ -39,8 +39,8 @@ def test_another_seed_and_unknown_arrays_are_beyond(
     path = tmp_path / "other.npz"
     with np.load(FILE) as arrays:
         names = ("in_joints", "dae_out", "bones", "kintree")
-        chosen = {name: arrays[name] for name in names}
-    np.savez(path, **chosen, strange=np.ones(3))
+        subset = {name: arrays[name] for name in names}
+    np.savez(path, **subset, strange=np.ones(3))
     assert smplr_golden.main(smplr_golden.Args(path, seed=2)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert sum("BEYOND" in line for line in lines) == 3

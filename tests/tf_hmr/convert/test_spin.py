@@ -31,8 +31,8 @@ def state():
 @pytest.fixture(scope="module")
 def folder(state, tmp_path_factory):
     """The model folder that the command makes of a zip."""
-    place = tmp_path_factory.mktemp("spin")
-    path, out = place / "model_checkpoint.pt", place / "converted"
+    directory = tmp_path_factory.mktemp("spin")
+    path, out = directory / "model_checkpoint.pt", directory / "converted"
     torch_writer.write_zip(path, spin_files.checkpoint(state))
     words = ["spin", str(path), "--body", "open", "--out", str(out)]
     assert __main__.main(words) == 0
@@ -47,9 +47,9 @@ def model(folder):
 def test_outputs_are_the_originals(model):
     golden = spin_files.golden()
     pixels = spin_files.images() * resnet_v15.STD_RGB + resnet_v15.MEAN_RGB
-    found = model({"image": tf.constant(255 * pixels, tf.float32)})
+    prediction = model({"image": tf.constant(255 * pixels, tf.float32)})
     for name in ("rotmats", "betas", "camera"):
-        assert_close("torch_outputs", getattr(found, name), golden[name])
+        assert_close("torch_outputs", getattr(prediction, name), golden[name])
 
 
 def test_geometry_is_the_originals():
@@ -150,14 +150,14 @@ def test_weights_that_are_no_numbers_are_refused(
     no_building, model, state, tmp_path
 ):
     """And nothing of the file is taken."""
-    name, kept = "deccam.weight", model.regressor.fc1.bias.numpy()
+    name, bias = "deccam.weight", model.regressor.fc1.bias.numpy()
     wrong = state | {name: np.full_like(state[name], np.nan)}
     wrong["fc1.bias"] = state["fc1.bias"] + 1
     path = tmp_path / "model.pt"
     torch_writer.write_zip(path, {"model": torch_writer.tensors(wrong)})
     with pytest.raises(ValueError, match=f"{name} of .*model.pt is not finite"):
         convert_spin.convert(path, "open")
-    assert_close("exact", model.regressor.fc1.bias, kept)
+    assert_close("exact", model.regressor.fc1.bias, bias)
 
 
 def test_foreign_files_are_explained(no_building, tmp_path):

@@ -50,16 +50,16 @@ def test_a_turned_photo_gives_turned_landmarks(network):
     upright = network.look(image, square)
     # A quarter turn clockwise: what was at x, y is at H - 1 - y, x.
     height = len(image)
-    turned = network.look(
+    rotated = network.look(
         np.ascontiguousarray(np.rot90(image, -1)),
         squares.Square(height - square.y, square.x, square.side, np.pi / 2),
     )
     x, y = upright.pixels.T
     expected = np.column_stack([height - 1 - y, x])
-    assert_close("landmark_pixels", turned.pixels, expected)
+    assert_close("landmark_pixels", rotated.pixels, expected)
     x, y, z = upright.metres.T
-    assert_close("landmark_metres", turned.metres, np.column_stack([-y, x, z]))
-    turn = turned.next_square.angle - upright.next_square.angle
+    assert_close("landmark_metres", rotated.metres, np.column_stack([-y, x, z]))
+    turn = rotated.next_square.angle - upright.next_square.angle
     assert abs(turn - np.pi / 2) < 0.01
 
 
@@ -141,16 +141,16 @@ def truth():
 
 def test_scores_count_doubles_and_wrong_answers(truth):
     answer = rendered_groups.answer(100, 50, 200)
-    far = rendered_groups.answer(400, 50, 200)
+    distant = rendered_groups.answer(400, 50, 200)
     assert benchmark.score([truth], [answer]) == (1, 1, 0, 0)
-    assert benchmark.score([truth], [answer, answer, far]) == (1, 1, 1, 1)
-    assert benchmark.score([truth], [far]) == (1, 0, 0, 1)
+    assert benchmark.score([truth], [answer, answer, distant]) == (1, 1, 1, 1)
+    assert benchmark.score([truth], [distant]) == (1, 0, 0, 1)
     assert benchmark.score([truth], []) == (1, 0, 0, 0)
     assert benchmark.score([truth, truth], [answer]) == (2, 1, 0, 0)
     assert benchmark.score([], [answer]) == (0, 0, 0, 1)
 
 
-def moved(answer, names, pixels):
+def shifted(answer, names, pixels):
     points = answer.points.copy()
     points[[joints.BLAZEPOSE33.index(name) for name in names], 0] += pixels
     return dataclasses.replace(answer, points=points)
@@ -162,11 +162,11 @@ def test_an_answer_is_right_that_places_most_joints(truth):
     for count, score in ((6, (1, 1, 0, 0)), (7, (1, 0, 0, 1))):
         names = benchmark.NAMES[:count]
         assert len(benchmark.NAMES) == 13
-        near = moved(answer, names, 0.9 * tenth)
-        assert benchmark.score([truth], [near]) == (1, 1, 0, 0)
+        near_answer = shifted(answer, names, 0.9 * tenth)
+        assert benchmark.score([truth], [near_answer]) == (1, 1, 0, 0)
         # Half a photo to the right, where no other joint is.
-        far = moved(answer, names, 4 * tenth)
-        assert benchmark.score([truth], [far]) == score
+        far_answer = shifted(answer, names, 4 * tenth)
+        assert benchmark.score([truth], [far_answer]) == score
 
 
 def test_left_and_right_may_be_taken_for_each_other(truth):

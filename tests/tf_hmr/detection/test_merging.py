@@ -54,10 +54,10 @@ def test_a_person_seen_with_swapped_sides_is_one():
         )
         for name in joints.BLAZEPOSE33
     ]
-    again = dataclasses.replace(
+    duplicate = dataclasses.replace(
         person, points=person.points[swapped], presence=0.95
     )
-    assert merging.select([again, person]) == [person]
+    assert merging.select([duplicate, person]) == [person]
 
 
 def test_an_answer_that_mixes_two_people_is_left_out(by_landmarks):
@@ -136,7 +136,7 @@ def test_each_sign_lowers_the_odds(change):
 
 def test_size_counts_joints_inside_the_photo():
     person = answer(100, 50, 200)
-    whole = merging.size(person)
+    full_size = merging.size(person)
     points = person.points.copy()
     legs = [
         n
@@ -145,4 +145,4 @@ def test_size_counts_joints_inside_the_photo():
     ]
     points[legs, 6] = 0
     portrait = dataclasses.replace(person, points=points)
-    assert merging.size(portrait) < 0.6 * whole
+    assert merging.size(portrait) < 0.6 * full_size

@@ -40,9 +40,9 @@ def test_a_crop_shows_places_where_to_photo_says(side, angle):
     rows, columns = np.mgrid[:128, :128] + 0.5
     weights = crop / crop.sum()
     middle = [(weights * columns).sum(), (weights * rows).sum()]
-    seen = square.to_photo(128) @ [*middle, 1] - 0.5
+    measured = square.to_photo(128) @ [*middle, 1] - 0.5
     # A quarter of a pixel of the crop: 8 bits and interpolation.
-    assert np.linalg.norm(seen - at) < side / 128 / 4
+    assert np.linalg.norm(measured - at) < side / 128 / 4
 
 
 def test_outside_the_photo_is_black():

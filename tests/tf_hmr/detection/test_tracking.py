@@ -70,8 +70,8 @@ def test_who_leaves_and_comes_back_keeps_the_number(followed):
 
 def test_each_person_is_seen_in_most_frames(followed):
     for walker, frames in ((0, 46), (1, 50)):
-        seen = [walker in people.values() for people in followed[:frames]]
-        assert np.mean(seen) > 0.8
+        present = [walker in people.values() for people in followed[:frames]]
+        assert np.mean(present) > 0.8
 
 
 class Answers:

@@ -65,8 +65,8 @@ def test_each_annotation_has_the_names_of_its_category():
 
 def test_names_are_known_in_other_spellings():
     names = ["Left Ankle", "NOSE", "right-knee", "tail"]
-    ((_, found, _),) = read([category(1, keypoints=names)], 1)
-    assert found == ("left_ankle", "nose", "right_knee", "tail")
+    ((_, keypoint_names, _),) = read([category(1, keypoints=names)], 1)
+    assert keypoint_names == ("left_ankle", "nose", "right_knee", "tail")
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_names_are_known_in_other_spellings():
     ],
 )
 def test_without_names_the_order_is_cocos(categories, people):
-    found = read(categories, 1, 5)
-    assert found == [(row, joints.COCO17, "") for row in people]
+    rows = read(categories, 1, 5)
+    assert rows == [(row, joints.COCO17, "") for row in people]
 
 
 def test_unknown_names_alone_are_refused():
@@ -90,8 +90,8 @@ def test_unknown_names_alone_are_refused():
 
 
 def test_a_category_that_is_not_listed_is_said_where_nobody_else_is():
-    found = read([category(1)], 0)
-    assert found == [(0, joints.COCO17, "its category is not listed")]
+    rows = read([category(1)], 0)
+    assert rows == [(0, joints.COCO17, "its category is not listed")]
     assert read([category(1)], 0, 1) == [(1, joints.COCO17, "")]
 
 

@@ -14,14 +14,14 @@ from tf_hmr.body.data import BodyData
 from tf_hmr.formats import array_files
 from training.data.records import mocap, records_folder, shard_index, shards
 
-KNOWN = {"smpl": topology.TOPOLOGIES["open-v1"]}
+TOPOLOGIES = {"smpl": topology.TOPOLOGIES["open-v1"]}
 SPIN_CURE = "Fetch it again from the SPIN release"
 
 
-def flip(path, place: float) -> None:
+def flip(path, share: float) -> None:
     """Turns the bits of the byte at this share of the file."""
     data = bytearray(path.read_bytes())
-    data[int(place * len(data))] ^= 0xFF
+    data[int(share * len(data))] ^= 0xFF
     path.write_bytes(data)
 
 
@@ -55,7 +55,7 @@ def intact(tmp_path_factory, body_data):
         cam=np.ones(3),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(topology, "TOPOLOGIES", KNOWN)
+        patch.setattr(topology, "TOPOLOGIES", TOPOLOGIES)
         assert BodyData.load(folder).topology == "smpl"  # nothing is wrong
     return folder
 
@@ -63,7 +63,7 @@ def intact(tmp_path_factory, body_data):
 @pytest.fixture
 def folder(intact, tmp_path, monkeypatch):
     """A copy of it to do harm to."""
-    monkeypatch.setattr(topology, "TOPOLOGIES", KNOWN)
+    monkeypatch.setattr(topology, "TOPOLOGIES", TOPOLOGIES)
     return shutil.copytree(intact, tmp_path, dirs_exist_ok=True)
 
 
@@ -106,9 +106,9 @@ def test_regressors_of_another_form(folder, rows):
         BodyData.load(folder)
 
 
-@pytest.mark.parametrize("place", [0.3, 0.4, 0.5])
-def test_changed_bytes_of_the_mean(folder, place):
-    flip(folder / "smpl_mean_params.npz", place)
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5])
+def test_changed_bytes_of_the_mean(folder, share):
+    flip(folder / "smpl_mean_params.npz", share)
     with pytest.raises(ValueError, match=f"params.npz .*144.*{SPIN_CURE}"):
         BodyData.load(folder)
 
@@ -122,8 +122,8 @@ def test_changed_bytes_of_the_mean(folder, place):
     ],
 )
 def test_mean_of_another_form(folder, changes):
-    whole = {"pose": np.zeros(144), "shape": np.zeros(10)}
-    np.savez(folder / "smpl_mean_params.npz", **(whole | changes))
+    mean = {"pose": np.zeros(144), "shape": np.zeros(10)}
+    np.savez(folder / "smpl_mean_params.npz", **(mean | changes))
     with pytest.raises(ValueError, match=f"params.npz.*144.*{SPIN_CURE}"):
         BodyData.load(folder)
 
@@ -135,10 +135,10 @@ def test_mean_of_another_form(folder, changes):
 )
 def test_hmrs_mean_of_another_form(folder, changes):
     (folder / "smpl_mean_params.npz").unlink()
-    whole = {"pose": np.zeros(72)}
-    whole |= {"shape": np.zeros(10)} if changes else {}
+    mean = {"pose": np.zeros(72)}
+    mean |= {"shape": np.zeros(10)} if changes else {}
     with h5py.File(folder / "neutral_smpl_mean_params.h5", "w") as file:
-        for key, value in (whole | changes).items():
+        for key, value in (mean | changes).items():
             file[key] = value
     with pytest.raises(ValueError, match=r"params\.h5.*72.*models\.tar\.gz"):
         BodyData.load(folder)
@@ -160,9 +160,9 @@ def body_path(intact_body, tmp_path):
     return shutil.copyfile(intact_body, tmp_path / "body.npz")
 
 
-@pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_changed_bytes_of_a_body(body_path, place):
-    flip(body_path, place)
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_changed_bytes_of_a_body(body_path, share):
+    flip(body_path, share)
     with pytest.raises(ValueError, match=r"body\.npz .*Expected.*Fetch it"):
         BodyData.load(body_path)
 
@@ -275,9 +275,9 @@ def test_a_writer_does_not_go_on_after_a_damaged_index(tmp_path, harm):
     assert records_folder.Writer(folder, "train", 2, keep=9).counts == [2]
 
 
-@pytest.mark.parametrize("place", [0.2, 0.5, 0.7])
-def test_changed_bytes_of_the_prior(stored, place):
-    flip(stored / "prior.npz", place)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.7])
+def test_changed_bytes_of_the_prior(stored, share):
+    flip(stored / "prior.npz", share)
     message = r"prior\.npz .*pose \(N, 72\).*prepare this data set again"
     with pytest.raises(ValueError, match=message):
         mocap.read(stored)
@@ -295,9 +295,9 @@ def test_prior_that_is_cut_or_something_else(stored, harm):
     [{"betas": np.zeros((3, 10))}, {"pose": np.zeros((4, 24, 3))}],
 )
 def test_prior_of_another_form(stored, changes):
-    whole = {"pose": np.zeros((4, 72)), "betas": np.zeros((4, 10))}
-    whole["topology"] = np.array("open-v1")
-    np.savez(stored / "prior.npz", **(whole | changes))
+    prior = {"pose": np.zeros((4, 72)), "betas": np.zeros((4, 10))}
+    prior["topology"] = np.array("open-v1")
+    np.savez(stored / "prior.npz", **(prior | changes))
     with pytest.raises(ValueError, match=r"shapes .*expected pose \(N, 72\)"):
         mocap.read(stored)
 
@@ -306,22 +306,22 @@ def test_prior_of_another_form(stored, changes):
 def test_a_missing_file_is_named_with_what_to_do(tmp_path, read):
     with pytest.raises(FileNotFoundError) as caught:
         read(tmp_path / "a.npy", "three rows", "Make it again.")
-    told = str(caught.value)
-    assert str(tmp_path / "a.npy") in told
-    assert told.endswith("expected three rows. Make it again.")
+    message = str(caught.value)
+    assert str(tmp_path / "a.npy") in message
+    assert message.endswith("expected three rows. Make it again.")
 
 
 @pytest.mark.parametrize("write", [np.save, np.savez_compressed])
 def test_no_changed_byte_raises_anything_else(tmp_path, write, rng):
     name = "a.npy" if write is np.save else "a.npz"
     read = array_files.read_npy if write is np.save else array_files.read_npz
-    whole, path = io.BytesIO(), tmp_path / name
-    write(whole, rng.random((3, 5)))
+    buffer, path = io.BytesIO(), tmp_path / name
+    write(buffer, rng.random((3, 5)))
     refused = []
-    for place in range(len(whole.getvalue())):
+    for position in range(len(buffer.getvalue())):
         for bits in (0x01, 0x80, 0xFF):
-            data = bytearray(whole.getvalue())
-            data[place] ^= bits
+            data = bytearray(buffer.getvalue())
+            data[position] ^= bits
             path.write_bytes(data)
             try:
                 content = read(path, "three rows", "Make it again.")

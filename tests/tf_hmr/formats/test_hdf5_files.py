@@ -27,14 +27,14 @@ def external_storage(file, folder):
 
 
 def external_link(file, folder):
-    with h5py.File(folder / "other.h5", "w") as other:
-        other["b"] = np.ones(3)
+    with h5py.File(folder / "other.h5", "w") as target:
+        target["b"] = np.ones(3)
     file["a"] = h5py.ExternalLink(folder / "other.h5", "b")
 
 
 def virtual(file, folder):
-    with h5py.File(folder / "other.h5", "w") as other:
-        other["b"] = np.ones(3)
+    with h5py.File(folder / "other.h5", "w") as target:
+        target["b"] = np.ones(3)
     layout = h5py.VirtualLayout((3,), np.float64)
     layout[:] = h5py.VirtualSource(folder / "other.h5", "b", (3,))
     file.create_virtual_dataset("a", layout)

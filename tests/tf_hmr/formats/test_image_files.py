@@ -14,20 +14,20 @@ from tests.support import memory, photos
 from tf_hmr.formats import image_files, jpeg_data
 
 IMAGE = photos.image(160, 200)
-WHOLE = photos.whole_jpegs(IMAGE)
+INTACT_JPEGS = photos.whole_jpegs(IMAGE)
 BAD = photos.bad_jpegs(photos.image(320, 400))
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", INTACT_JPEGS)
 def test_whole_jpegs_are_read_as_opencv_reads_them(name):
-    encoded = WHOLE[name]
+    encoded = INTACT_JPEGS[name]
     expected = cv2.imdecode(np.frombuffer(encoded, np.uint8), 1)
     np.testing.assert_array_equal(image_files.decode(encoded), expected)
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", INTACT_JPEGS)
 def test_the_end_is_that_of_the_picture(name):
-    encoded = WHOLE[name]
+    encoded = INTACT_JPEGS[name]
     end = jpeg_data.find_end(encoded)
     assert encoded[end - 2 : end] == b"\xff\xd9"
     picture = cv2.imdecode(np.frombuffer(encoded[:end], np.uint8), 1)
@@ -50,8 +50,8 @@ def test_flipped_bytes_are_refused_where_the_decoder_can_tell(rng):
     for share in np.linspace(0.3, 0.9, 60):
         damaged = bytearray(plain)
         damaged[int(len(plain) * share)] ^= 0xFF
-        shown = cv2.imdecode(np.frombuffer(bytes(damaged), np.uint8), 1)
-        if shown is None or np.abs(shown - expected).max() > 60:
+        decoded = cv2.imdecode(np.frombuffer(bytes(damaged), np.uint8), 1)
+        if decoded is None or np.abs(decoded - expected).max() > 60:
             wrong += 1
             try:
                 image_files.decode(bytes(damaged))
@@ -88,16 +88,16 @@ def avif(*properties: bytes) -> bytes:
         content = b"".join(contents)
         return struct.pack(">I", len(content) + 8) + kind + content
 
-    held = box(b"iprp", box(b"ipco", *properties))
+    properties_box = box(b"iprp", box(b"ipco", *properties))
     return (
         box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
-        + box(b"meta", bytes(4), held)
+        + box(b"meta", bytes(4), properties_box)
         + box(b"mdat", b"\0\0\0\x09irot\x01")
     )
 
 
 @pytest.mark.parametrize(
-    ("properties", "turned"),
+    ("properties", "rotated"),
     [
         ((), False),
         ((b"\0\0\0\x09irot\x00",), False),
@@ -105,8 +105,8 @@ def avif(*properties: bytes) -> bytes:
         ((b"\0\0\0\x09imir\x00",), True),
     ],
 )
-def test_avif_that_would_lie_on_its_side_is_refused(properties, turned):
-    cause = "turned or mirrored" if turned else "does not decode"
+def test_avif_that_would_lie_on_its_side_is_refused(properties, rotated):
+    cause = "turned or mirrored" if rotated else "does not decode"
     with pytest.raises(image_files.BadImage, match=cause):
         image_files.decode(avif(*properties))
 
@@ -140,10 +140,10 @@ def test_no_kind_of_image_takes_memory_beyond_the_limit(tmp_path):
         "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))\n"
         f"image_files.decode(open({str(path)!r}, 'rb').read())"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True
     )
-    assert "300 megapixels" in done.stderr.splitlines()[-1]
+    assert "300 megapixels" in completed.stderr.splitlines()[-1]
 
 
 def test_the_limit_lets_panoramas_pass():

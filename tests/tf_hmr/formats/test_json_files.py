@@ -15,14 +15,16 @@ def test_plain_json_is_as_it_is():
 
 
 def test_objects_may_be_changed_while_they_are_read():
-    found = json_files.loads('[{"a": 1}]', object_hook=lambda each: list(each))
-    assert found == [["a"]]
+    content = json_files.loads(
+        '[{"a": 1}]', object_hook=lambda record: list(record)
+    )
+    assert content == [["a"]]
 
 
 @pytest.mark.parametrize("digits", [400, 5000])
 def test_numbers_that_no_computer_counts_with(digits):
-    found = json_files.loads("[" + "9" * digits + ", -" + "9" * digits + "]")
-    assert found == [math.inf, -math.inf]
+    content = json_files.loads("[" + "9" * digits + ", -" + "9" * digits + "]")
+    assert content == [math.inf, -math.inf]
 
 
 def test_long_numbers_become_floats():

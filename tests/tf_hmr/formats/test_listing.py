@@ -15,12 +15,12 @@ SYSTEMS = ("._a.jpg", ".DS_Store", ".hidden.jpg", "Thumbs.db", "desktop.ini")
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a photo, below one whose name begins with a dot."""
-    made = tmp_path / ".data" / "photos"
-    made.mkdir(parents=True)
+    photo_folder = tmp_path / ".data" / "photos"
+    photo_folder.mkdir(parents=True)
     for name in SYSTEMS:
-        (made / name).write_bytes(APPLEDOUBLE)
-    photos.write(made / "a.jpg", photos.image(60, 50))
-    return made
+        (photo_folder / name).write_bytes(APPLEDOUBLE)
+    photos.write(photo_folder / "a.jpg", photos.image(60, 50))
+    return photo_folder
 
 
 def test_names_of_systems_are_passed_over(folder):

@@ -34,10 +34,10 @@ def index(prefix):
 
 
 def check(path):
-    found = tf1_checkpoint.Checkpoint(path)
-    assert found.shapes == {"a/weights": (3000,), "b/biases": (2, 1)}
-    assert len(found.training_state) == 5
-    assert_close("exact", found.read("a/weights"), ARRAYS["a/weights"])
+    checkpoint = tf1_checkpoint.Checkpoint(path)
+    assert checkpoint.shapes == {"a/weights": (3000,), "b/biases": (2, 1)}
+    assert len(checkpoint.training_state) == 5
+    assert_close("exact", checkpoint.read("a/weights"), ARRAYS["a/weights"])
 
 
 def test_any_of_its_names_will_do(prefix):
@@ -68,11 +68,11 @@ def test_missing_says_what_a_prefix_is(tmp_path):
         tf1_checkpoint.Checkpoint(tmp_path / "model.ckpt-1")
 
 
-@pytest.mark.parametrize("kept", [0, 10, 0.5])
-def test_a_cut_index_is_named(prefix, kept):
+@pytest.mark.parametrize("length", [0, 10, 0.5])
+def test_a_cut_index_is_named(prefix, length):
     data = index(prefix).read_bytes()
     index(prefix).write_bytes(
-        data[: int(kept * len(data)) if kept < 1 else kept]
+        data[: int(length * len(data)) if length < 1 else length]
     )
     with pytest.raises(ValueError, match="model.ckpt-7 could not be read"):
         tf1_checkpoint.Checkpoint(prefix)

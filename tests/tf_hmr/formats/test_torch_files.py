@@ -38,12 +38,12 @@ def test_arrays_come_back(write, rng):
         "scalar": np.float32(3.5),
         "empty": np.zeros((0, 3), np.float32),
     }
-    found = torch_files.load(
+    content = torch_files.load(
         write({"model": torch_writer.tensors(arrays), "epoch": 3})
     )
-    assert found["epoch"] == 3 and list(found["model"]) == list(arrays)
+    assert content["epoch"] == 3 and list(content["model"]) == list(arrays)
     for name, array in arrays.items():
-        tensor = found["model"][name]
+        tensor = content["model"][name]
         assert tensor.shape == array.shape
         assert tensor.numpy().dtype == array.dtype
         assert_close("exact", tensor.numpy(), array)
@@ -55,8 +55,8 @@ def test_a_view_of_a_storage(write):
     view = torch_writer.Tensor(
         values, 0, offset=2, shape=(3, 4), strides=(1, 3)
     )
-    found = torch_files.load(write([view]))[0].numpy()
-    assert_close("exact", found, values[2:14].reshape(4, 3).T)
+    array = torch_files.load(write([view]))[0].numpy()
+    assert_close("exact", array, values[2:14].reshape(4, 3).T)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_nothing_of_a_file_is_run(write, capsys):
 def test_cut_short_anywhere_is_one_error(write):
     arrays = {"a": np.ones(50, np.float32), "b": np.ones((3, 3))}
     path = write({"model": torch_writer.tensors(arrays)})
-    whole = path.read_bytes()
-    for length in range(0, len(whole) - 1, 13):
-        path.write_bytes(whole[:length])
+    content = path.read_bytes()
+    for length in range(0, len(content) - 1, 13):
+        path.write_bytes(content[:length])
         with pytest.raises(ValueError, match="could not be read"):
             torch_files.load(path)
 
@@ -131,8 +131,8 @@ def test_what_no_reader_knows_of_pickles_is_refused(tmp_path):
     """Another protocol; a storage that is part of another one."""
     path = tmp_path / "a.pt"
     torch_writer.write_pickles(path, [])
-    stored, known = path.read_bytes(), pickle.dumps(1001, 2)
-    path.write_bytes(stored.replace(known, pickle.dumps(1002, 2)))
+    stored, protocol = path.read_bytes(), pickle.dumps(1001, 2)
+    path.write_bytes(stored.replace(protocol, pickle.dumps(1002, 2)))
     with pytest.raises(ValueError, match="its protocol is 1002, not 1001"):
         torch_files.load(path)
     part = torch_writer.Tensor(np.ones(2), 0, view=("1", 0, 2))
@@ -186,9 +186,9 @@ def test_big_ends_first_are_refused(tmp_path):
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members["archive/byteorder"] = b"big"
-    with zipfile.ZipFile(path, "w") as turned:
+    with zipfile.ZipFile(path, "w") as rewritten:
         for name, content in members.items():
-            turned.writestr(name, content)
+            rewritten.writestr(name, content)
     with pytest.raises(ValueError, match="'big' end first"):
         torch_files.load(path)
 
@@ -213,7 +213,7 @@ def tensors(prefix="", start=0, names=NAMES):
 
 
 @pytest.mark.parametrize(
-    ("content", "prefix", "beside"),
+    ("content", "prefix", "other_entries"),
     [
         (tensors(), "", []),
         ({"model": tensors(), "epoch": 3}, "", ["epoch"]),
@@ -229,20 +229,22 @@ def tensors(prefix="", start=0, names=NAMES):
     ],
 )
 def test_a_network_lies_under_any_key_and_prefix(
-    tmp_path, content, prefix, beside
+    tmp_path, content, prefix, other_entries
 ):
     path = tmp_path / "a.pt"
     torch_writer.write_zip(path, content)
     stored = torch_files.state_dict(path, NAMES)
     values = [stored.tensors[name].numpy().tolist() for name in NAMES]
     assert values == [[0, 0], [1, 1], [2, 2]]
-    assert (stored.prefix, stored.other_entries) == (prefix, beside)
+    assert (stored.prefix, stored.other_entries) == (prefix, other_entries)
 
 
 def test_tensors_beside_the_network_have_their_whole_names(tmp_path):
     path = tmp_path / "a.pt"
-    other = tensors(start=5, names=("loss.weight", "fc.bias"))
-    torch_writer.write_zip(path, {"state_dict": tensors("model.") | other})
+    loss_tensors = tensors(start=5, names=("loss.weight", "fc.bias"))
+    torch_writer.write_zip(
+        path, {"state_dict": tensors("model.") | loss_tensors}
+    )
     stored = torch_files.state_dict(path, NAMES)
     assert sorted(stored.tensors) == sorted((*NAMES, "loss.weight"))
     assert stored.tensors["fc.bias"].numpy().tolist() == [2, 2]

@@ -151,8 +151,8 @@ def test_other_files_are_explained(tmp_path):
     path.write_bytes(b"<html>404</html>")
     with pytest.raises(ValueError, match="could not be read as a pickle"):
         unpickle.load(path)
-    whole = pickle.dumps({"weights": np.ones(100)}, 2)
-    path.write_bytes(whole[: len(whole) // 2])
+    content = pickle.dumps({"weights": np.ones(100)}, 2)
+    path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match="may be damaged"):
         unpickle.load(path)
     path.write_bytes(pickle.dumps([1, 2], 2))
@@ -164,7 +164,7 @@ def test_other_files_are_explained(tmp_path):
 
 @pytest.mark.parametrize("kind", ["csc", "csr"])
 @pytest.mark.parametrize(
-    ("attribute", "place", "value", "words"),
+    ("attribute", "index", "value", "words"),
     [
         ("indices", 1, 10**6, "indices must be < "),
         ("indices", 1, 4, "indices must be < 4"),  # the first one outside
@@ -175,19 +175,19 @@ def test_other_files_are_explained(tmp_path):
     ],
 )
 def test_sparse_matrices_that_point_outside_are_refused(
-    tmp_path, kind, attribute, place, value, words
+    tmp_path, kind, attribute, index, value, words
 ):
     matrix = getattr(scipy.sparse, f"{kind}_matrix")(np.ones((4, 4)))
-    getattr(matrix, attribute)[place] = value
+    getattr(matrix, attribute)[index] = value
     path = smpl_files.write_pickle(tmp_path / "b.pkl", {"J_regressor": matrix})
     with pytest.raises(ValueError, match=f"b.pkl could not be read.*{words}"):
         unpickle.load(path)
 
 
-@pytest.mark.parametrize("place", [-1, 4])
-def test_coordinates_outside_are_refused(tmp_path, place):
+@pytest.mark.parametrize("index", [-1, 4])
+def test_coordinates_outside_are_refused(tmp_path, index):
     matrix = scipy.sparse.coo_matrix(np.eye(4))
-    matrix.coords[0][2] = place
+    matrix.coords[0][2] = index
     path = smpl_files.write_pickle(tmp_path / "b.pkl", {"J_regressor": matrix})
     with pytest.raises(ValueError, match=r"b\.pkl.*axis 0 index"):
         unpickle.load(path)
@@ -234,12 +234,12 @@ def test_a_list_that_holds_itself_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "put", [b"r\x00\x00\x00\x10", b"p268435456\n"], ids=["binary", "text"]
+    "opcode", [b"r\x00\x00\x00\x10", b"p268435456\n"], ids=["binary", "text"]
 )
-def test_an_index_of_the_memo_takes_no_memory(tmp_path, put):
+def test_an_index_of_the_memo_takes_no_memory(tmp_path, opcode):
     """Python's unpickler makes room for all entries below an index."""
     path = tmp_path / "SMPL_NEUTRAL.pkl"
-    path.write_bytes(b"\x80\x02}" + put + b".")
+    path.write_bytes(b"\x80\x02}" + opcode + b".")
 
     def refused():
         with pytest.raises(ValueError, match="entry 1 of the memo"):

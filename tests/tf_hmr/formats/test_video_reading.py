@@ -83,17 +83,17 @@ def test_files_of_other_kinds_are_no_videos(tmp_path):
 
 def test_another_size_ends_it(video):
     reader = video_reading.Reader(video)
-    seen = []
+    frames = []
 
     def see():
         for _, image in reader:
-            seen.append(image)
-            if len(seen) == 5:
+            frames.append(image)
+            if len(frames) == 5:
                 reader._video = Resized()
 
     with pytest.raises(ValueError, match="frame 5 has 10 x 20 pixels"):
         see()
-    assert len(seen) == 5
+    assert len(frames) == 5
 
 
 class Resized:
@@ -116,5 +116,5 @@ class Resized:
     ],
 )
 def test_the_clock_is_the_device_s(positions):
-    ours, other = video_reading.Clock(25.0), device.Clock(25.0)
-    assert [ours(p) for p in positions] == [other(p) for p in positions]
+    ours, device_clock = video_reading.Clock(25.0), device.Clock(25.0)
+    assert [ours(p) for p in positions] == [device_clock(p) for p in positions]

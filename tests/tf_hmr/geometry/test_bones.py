@@ -59,11 +59,11 @@ def test_coincident_points_are_finite_also_in_the_gradient(rng):
 
 
 def test_converts_clean():
-    def both(points):
+    def recombined(points):
         lengths, directions = bones.lengths_and_directions(points)
         return directions * lengths[:, :, tf.newaxis]
 
-    content = tflite_graphs.converted(both, [(1, 41, 3)])
+    content = tflite_graphs.converted(recombined, [(1, 41, 3)])
     assert list(lint.faults(content)) == []
 
 

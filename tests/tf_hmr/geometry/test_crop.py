@@ -43,8 +43,8 @@ def test_pixels_land_where_the_affine_says(side, size):
     box = (50.3, 20.8, side, side)
     at = np.array([box[0] + 0.3 * side, box[1] + 0.6 * side])
     picture = dot((int(side) + 71, int(side) + 40), at, side / 14)
-    seen = centroid(crop.crop_image(picture, box, size))
-    assert_close("dot_pixels", seen, crop.crop_affine(box, size) @ [*at, 1])
+    centre = centroid(crop.crop_image(picture, box, size))
+    assert_close("dot_pixels", centre, crop.crop_affine(box, size) @ [*at, 1])
 
 
 def test_affine_takes_the_boxs_edges_to_the_crops_edges():
@@ -77,9 +77,9 @@ def test_a_flipped_crop_has_negated_u(rng):
     """u -> -u is exact: pixel x of S goes to S - 1 - x."""
     picture = dot((200, 160), (41.3, 30.2), 4.0)
     image = crop.crop_image(picture, BOX, 64)
-    whole = (0, 0, 64, 64)
-    u, v = crop.pixels_to_ndc(centroid(image), whole)
-    flipped = crop.pixels_to_ndc(centroid(image[:, ::-1]), whole)
+    crop_box = (0, 0, 64, 64)
+    u, v = crop.pixels_to_ndc(centroid(image), crop_box)
+    flipped = crop.pixels_to_ndc(centroid(image[:, ::-1]), crop_box)
     assert_close("float64", flipped, [-u, v])
 
 
@@ -159,16 +159,16 @@ def test_square_box_keeps_the_centre_and_covers_the_box():
 
 def test_box_of_keypoints_is_tight_in_edges_and_ignores_the_unseen():
     xy = np.array([[10.0, 20], [np.nan, np.nan], [30, 80], [999, -999]])
-    seen = np.array([1, 0, 0.3, 0])
-    assert crop.box_of_keypoints(xy, seen) == (10.5, 20.5, 20, 60)
-    assert crop.box_of_keypoints(xy, seen, 2.0) == (0.5, -9.5, 40, 120)
+    visibility = np.array([1, 0, 0.3, 0])
+    assert crop.box_of_keypoints(xy, visibility) == (10.5, 20.5, 20, 60)
+    assert crop.box_of_keypoints(xy, visibility, 2.0) == (0.5, -9.5, 40, 120)
 
 
-@pytest.mark.parametrize("seen", [(0, 0, 0), (0, 1, 0), (1, 0, 1)])
-def test_box_of_keypoints_needs_two_places(seen):
+@pytest.mark.parametrize("visibility", [(0, 0, 0), (0, 1, 0), (1, 0, 1)])
+def test_box_of_keypoints_needs_two_places(visibility):
     xy = np.array([[5.0, 5], [9, 9], [5, 5]])
     with pytest.raises(ValueError, match="at least two visible keypoints"):
-        crop.box_of_keypoints(xy, np.array(seen))
+        crop.box_of_keypoints(xy, np.array(visibility))
 
 
 @pytest.mark.parametrize(

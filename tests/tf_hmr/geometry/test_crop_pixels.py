@@ -89,13 +89,13 @@ def test_windows_fit_their_canvas_and_keep_the_crops_resolution():
         window = crop_pixels.visible_window(
             image_to_ndc, IMAGE_SIZE, SIDE, **options
         )
-        whole = window.high - window.low
+        extent = window.high - window.low
         assert window.size.min() >= 1
         assert window.size.max() <= options.get("canvas_side", np.inf)
-        factor = (whole / window.size).max()
+        factor = (extent / window.size).max()
         if options.get("by_area") and window.shrinkage > 1.25:
-            assert whole.max() / window.size.max() > window.shrinkage / 1.26
-        elif whole.max() <= options.get("canvas_side", np.inf):
+            assert extent.max() / window.size.max() > window.shrinkage / 1.26
+        elif extent.max() <= options.get("canvas_side", np.inf):
             assert factor == 1
 
 

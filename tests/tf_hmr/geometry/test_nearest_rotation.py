@@ -171,10 +171,12 @@ def test_alignment_undoes_a_turn(rng):
     points = rng.normal(size=(5, 41, 3))
     turn, others_turn = turns(rng, 5), turns(rng, 5)
     targets = points @ turn.swapaxes(1, 2) + rng.normal(size=(5, 1, 3))
-    others = slice(30, 41)
-    targets[:, others] = points[:, others] @ others_turn.swapaxes(1, 2) + 2
+    unweighted = slice(30, 41)
+    targets[:, unweighted] = (
+        points[:, unweighted] @ others_turn.swapaxes(1, 2) + 2
+    )
     weights = rng.uniform(1, 2, (41, 1))
-    weights[others] = 0
+    weights[unweighted] = 0
     actual = nearest.aligning_rotation(
         tf.constant(points, tf.float32),
         tf.constant(targets, tf.float32),

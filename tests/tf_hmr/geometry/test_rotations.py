@@ -64,9 +64,9 @@ def test_rotvec_to_rotmat_is_scipys(angle):
 
 
 def test_rotvec_to_rotmat_keeps_the_digits_of_a_tiny_rotation():
-    turned = geometry.rotvec_to_rotmat(tf.constant([1e-7, 2e-7, -3e-7]))
+    rotmat = geometry.rotvec_to_rotmat(tf.constant([1e-7, 2e-7, -3e-7]))
     skew = np.array([[0, 3, 2], [-3, 0, -1], [-2, 1, 0]]) * 1e-7
-    assert_close("relative_float32", turned - tf.eye(3), skew)
+    assert_close("relative_float32", rotmat - tf.eye(3), skew)
 
 
 @pytest.mark.parametrize("angle", ANGLES, ids=ANGLE_IDS)
@@ -170,10 +170,10 @@ def test_turns_about_one_axis_add():
 
 def test_leading_axes_do_not_matter():
     vectors = rotvecs(2.0, 24).reshape(2, 3, 4, 3)
-    many = geometry.rotvec_to_rotmat(vectors).numpy()
+    batch = geometry.rotvec_to_rotmat(vectors).numpy()
     one = geometry.rotvec_to_rotmat(vectors[1, 2, 3])
-    assert many.shape == (2, 3, 4, 3, 3)
-    assert_close("rotation", many[1, 2, 3], one)
+    assert batch.shape == (2, 3, 4, 3, 3)
+    assert_close("rotation", batch[1, 2, 3], one)
 
 
 def test_unknown_leading_axes_in_a_graph():
@@ -189,9 +189,9 @@ def test_unknown_leading_axes_in_a_graph():
 
 def test_half_precision_is_computed_in_float32():
     half = rotvecs(3.0).astype(np.float16)
-    turned = geometry.rotvec_to_rotmat(half)
-    assert turned.dtype == tf.float32
-    assert_close("rotation", turned, matrix(half))
+    matrices = geometry.rotvec_to_rotmat(half)
+    assert matrices.dtype == tf.float32
+    assert_close("rotation", matrices, matrix(half))
 
 
 def test_the_two_6d_layouts():
@@ -286,11 +286,11 @@ def test_mirror_negates_y_and_z_and_swaps_sides():
     vectors = np.random.default_rng(5).normal(size=(2, 24, 3))
     vectors = vectors.astype(np.float32)
     mirrored = geometry.mirror_rotmats(geometry.rotvec_to_rotmat(vectors))
-    for place, name in enumerate(joints.SMPL24):
+    for joint, name in enumerate(joints.SMPL24):
         source = joints.SMPL24.index(joints.mirror_name(name))
         assert_close(
             "rotation",
-            mirrored[:, place],
+            mirrored[:, joint],
             matrix(vectors[:, source] * [1, -1, -1]),
         )
 
@@ -318,8 +318,8 @@ def test_nearest_rotmat_is_proper_and_nothing_is_nearer():
     distance = np.linalg.norm(noisy - nearest, axis=(1, 2))
     for scale in (1e-3, 0.1, 1.0, 3.0):
         turn = Rotation.from_rotvec(rotvecs(scale, 100)).as_matrix()
-        other = np.linalg.norm(noisy - nearest @ turn, axis=(1, 2))
-        assert (other > distance).all()
+        perturbed_distance = np.linalg.norm(noisy - nearest @ turn, axis=(1, 2))
+        assert (perturbed_distance > distance).all()
 
 
 def test_nearest_rotmat_leaves_rotations_alone():
@@ -330,7 +330,7 @@ def test_nearest_rotmat_leaves_rotations_alone():
 
 
 @pytest.mark.parametrize(
-    ("function", "shape", "wanted"),
+    ("function", "shape", "expected_shape"),
     [
         (geometry.rotvec_to_rotmat, (2, 4), r"\(\.\.\., 3\)"),
         (geometry.rotmat_to_rotvec, (2, 3), r"\(\.\.\., 3, 3\)"),
@@ -340,8 +340,8 @@ def test_nearest_rotmat_leaves_rotations_alone():
         (geometry.nearest_rotmat, (3, 2), r"\(\.\.\., 3, 3\)"),
     ],
 )
-def test_a_wrong_shape_is_named(function, shape, wanted):
-    with pytest.raises(ValueError, match=wanted):
+def test_a_wrong_shape_is_named(function, shape, expected_shape):
+    with pytest.raises(ValueError, match=expected_shape):
         function(np.zeros(shape, np.float32))
 
 

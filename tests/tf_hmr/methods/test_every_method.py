@@ -110,11 +110,11 @@ def test_graph_equals_eager(model, batch, prediction):
 def test_examples_do_not_see_each_other(model, batch, prediction):
     """At inference a batch is its examples one by one."""
     inputs, together = model.inputs(batch), prediction.vertices
-    alone = [
+    singles = [
         model({name: rows[n : n + 1] for name, rows in inputs.items()}).vertices
         for n in range(len(together))
     ]
-    assert_close("body_metres", tf.concat(alone, axis=0), together)
+    assert_close("body_metres", tf.concat(singles, axis=0), together)
 
 
 def test_terms_are_finite_and_weighted(model, batch):
@@ -136,10 +136,10 @@ def test_folder_round_trip(model, batch, tmp_path):
             tf.random.stateless_normal(variable.shape, [1, 2], 0, 1e-2)
         )
     method.save(model, tmp_path / "best")
-    again = method.load(tmp_path, jit=False)
+    loaded = method.load(tmp_path, jit=False)
     inputs = model.inputs(batch)
-    assert_close("exact", again(inputs).vertices, model(inputs).vertices)
-    assert again.config == model.config
+    assert_close("exact", loaded(inputs).vertices, model(inputs).vertices)
+    assert loaded.config == model.config
 
 
 def test_folder_holds_no_body_array(model, tmp_path):
@@ -160,9 +160,9 @@ def test_folder_holds_no_body_array(model, tmp_path):
 
 def test_foreign_topology_is_refused(model, tmp_path, body_data):
     method.save(model, tmp_path)
-    other = dataclasses.replace(body_data, topology="smpl", name="other")
+    foreign_body = dataclasses.replace(body_data, topology="smpl", name="other")
     with pytest.raises(ValueError, match="open-v1.*smpl"):
-        method.load(tmp_path, other)
+        method.load(tmp_path, foreign_body)
 
 
 def test_missing_folder_names_the_cure(tmp_path):

@@ -224,10 +224,10 @@ def test_every_outer_step_keeps_the_true_root(body, rng):
         assert_close("rotation", rotmats[:, 0], true)
     assert not np.allclose(steps[0][:, 1:], steps[1][:, 1:])
     first = model(inputs).rotmats
-    other = model(inputs | {"global_rotation": true[::-1]}).rotmats
+    swapped = model(inputs | {"global_rotation": true[::-1]}).rotmats
     # All chains see the root's.
     for joint in (1, 12, 16, 20):
-        assert not np.allclose(first[:, joint], other[:, joint]), joint
+        assert not np.allclose(first[:, joint], swapped[:, joint]), joint
 
 
 def test_passes_must_pair():

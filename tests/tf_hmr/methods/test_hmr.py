@@ -75,8 +75,8 @@ def test_every_iteration_keeps_the_true_root(body, rng, rotation, training):
         # The limbs are still estimated, and depend on the root.
         assert not np.allclose(iterations[0][:, 1:], iterations[1][:, 1:])
         return
-    other = model(inputs | {"global_rotation": true[::-1]})
-    assert not np.allclose(other.rotmats[:, 1:], prediction.rotmats[:, 1:])
+    swapped = model(inputs | {"global_rotation": true[::-1]})
+    assert not np.allclose(swapped.rotmats[:, 1:], prediction.rotmats[:, 1:])
 
 
 def test_starts_upright_without_a_mean(small, rng):

@@ -138,9 +138,9 @@ def test_weights_of_stages_give_the_gradient_of_the_papers_loss(kind):
         kind, tf.constant(LOSSES, tf.float32)
     ).numpy()
     for stage in range(len(LOSSES)):
-        moved = LOSSES.copy()
-        moved[stage] += 0.01
-        slope = (literal(kind, moved) - literal(kind, LOSSES)) / 0.01
+        increased = LOSSES.copy()
+        increased[stage] += 0.01
+        slope = (literal(kind, increased) - literal(kind, LOSSES)) / 0.01
         assert_close("loss", weights[stage], slope)
     assert not weights[0].any()
 
@@ -158,18 +158,18 @@ def test_observable_improvement_never_pushes_the_first_state():
 def test_terms_stay_apart_and_sum_to_the_stages_loss(free, rng):
     """With `sum`, each term is the sum of its value at every stage."""
     batch = labelled_batch(rng)
-    everything = create(free.body, prior="none", parts=0.0, meta_loss="sum")
-    prediction = everything(everything.inputs(batch), training=True)
-    terms = everything.terms(batch, prediction)
+    sum_model = create(free.body, prior="none", parts=0.0, meta_loss="sum")
+    prediction = sum_model(sum_model.inputs(batch), training=True)
+    terms = sum_model.terms(batch, prediction)
     assert set(terms) == {
         *("keypoints", "betas", "joints_3d", "vertices"),
         *("detector_keypoints", "detector_parts"),
     }
-    stages = everything.stages_of(everything.inputs(batch), training=True)
+    stages = sum_model.stages_of(sum_model.inputs(batch), training=True)
     expected = 0.0
     for state in stages.states[1:]:
-        estimate = everything.decode(state)
-        _, points = everything.project(estimate, stages.intrinsics)
+        estimate = sum_model.decode(state)
+        _, points = sum_model.project(estimate, stages.intrinsics)
         offsets = points - stages.detection.keypoints
         expected += np.linalg.norm(offsets, axis=-1).mean(axis=-1)
     assert_close("loss", terms["keypoints"].total, expected)
@@ -191,14 +191,14 @@ def test_each_half_of_a_batch_has_its_own_terms(body, rng):
     model = create(body, meta_loss="sum", stages=2)
     batch = labelled_batch(rng)
     model.trainable = False  # Batch statistics would join the halves.
-    both = units_of(model, batch)
+    units = units_of(model, batch)
     halves = [
         units_of(model, {name: values[rows] for name, values in batch.items()})
         for rows in (slice(0, 2), slice(2, 4))
     ]
-    assert len(both) == 6
+    assert len(units) == 6
     for kind in META:
-        together = _hund_losses.over_stages(kind, both)
+        together = _hund_losses.over_stages(kind, units)
         terms = [_hund_losses.over_stages(kind, half) for half in halves]
         for name, term in together.items():
             for field in ("total", "count"):
@@ -280,13 +280,13 @@ def test_the_root_is_seen_where_the_state_puts_it(free):
     state = free.layout.encode()[None].astype(np.float32)
     estimate = free.decode(tf.constant(state))
     assert_close("loss", estimate.camera, [[0.9, 0.0, 0.0]])
-    moved = estimate._replace(camera=tf.constant([[0.8, 0.2, -0.1]]))
+    shifted = estimate._replace(camera=tf.constant([[0.8, 0.2, -0.1]]))
     for intrinsics in ([[5.0, 5.0, 0, 0]], [[2.0, 2.0, -0.7, 0.4]]):
-        shift = camera.crop_translation(moved.camera, np.float32(intrinsics))
-        seen = camera.project_in_crop(
+        shift = camera.crop_translation(shifted.camera, np.float32(intrinsics))
+        point = camera.project_in_crop(
             shift[:, None], tf.constant(intrinsics, tf.float32)
         )
-        assert_close("loss", seen[0, 0], [0.16, -0.08])
+        assert_close("loss", point[0, 0], [0.16, -0.08])
 
 
 def test_a_share_of_the_pictures_has_an_assumed_camera(body, rng):
@@ -297,11 +297,11 @@ def test_a_share_of_the_pictures_has_an_assumed_camera(body, rng):
         np.concatenate([focal, focal, 0.1 * focal, focal], 1), tf.float32
     )
     inputs = {"image": tf.zeros((count, 1, 1, 3)), "intrinsics": intrinsics}
-    used = model._intrinsics(inputs, training=True).numpy()
-    assumed = (used == camera.ASSUMED_CROP_INTRINSICS).all(axis=1)
+    actual = model._intrinsics(inputs, training=True).numpy()
+    assumed = (actual == camera.ASSUMED_CROP_INTRINSICS).all(axis=1)
     # Three standard deviations of a share of 4,000.
     assert assumed.mean() == pytest.approx(0.25, abs=0.02)
-    assert_close("exact", used[~assumed], intrinsics.numpy()[~assumed])
+    assert_close("exact", actual[~assumed], intrinsics.numpy()[~assumed])
     assert_close("exact", model._intrinsics(inputs, False), intrinsics)
 
 
@@ -316,11 +316,11 @@ def test_without_stages_the_first_state_is_the_answer(body, rng):
 
 def test_the_mean_is_the_first_state_of_all(body, rng):
     model = create(body, initial="mean")
-    turned = np.tile(np.eye(3), (24, 1, 1))
-    model.initialize_from_mean(turned, np.full(10, 0.5))
+    mean_rotmats = np.tile(np.eye(3), (24, 1, 1))
+    model.initialize_from_mean(mean_rotmats, np.full(10, 0.5))
     stages = model.stages_of(model.inputs(labelled_batch(rng)))
     estimate = model.decode(stages.states[0])
-    assert_close("rotation", estimate.rotmats[:, 0], turned[:4])
+    assert_close("rotation", estimate.rotmats[:, 0], mean_rotmats[:4])
     assert_close("exact", estimate.betas, np.full((4, 10), 0.5, np.float32))
     # With a prior the pose is its middle, whatever the mean is.
     assert_close("exact", estimate.latent, np.zeros((4, 69)))

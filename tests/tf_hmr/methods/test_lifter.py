@@ -16,10 +16,10 @@ ROW = joints.BLAZEPOSE33.index
 @pytest.fixture(scope="module")
 def model(body):
     """Untrained, but for a last layer that answers to its input."""
-    made = method.create("lifter", body, hidden=32)
-    kernel = made.regressor.last.kernel
+    network = method.create("lifter", body, hidden=32)
+    kernel = network.regressor.last.kernel
     kernel.assign(np.random.default_rng(3).normal(0, 0.2, kernel.shape))
-    return made
+    return network
 
 
 @pytest.fixture
@@ -41,13 +41,15 @@ def mirrored(landmarks):
 
 def test_mirrored_landmarks_give_the_mirrored_body(model, landmarks):
     plain = lifted(model, landmarks)
-    other = lifted(model, mirrored(landmarks))
+    reflected = lifted(model, mirrored(landmarks))
     assert_close(
-        "body_metres", other.rotmats, rotations.mirror_rotmats(plain.rotmats)
+        "body_metres",
+        reflected.rotmats,
+        rotations.mirror_rotmats(plain.rotmats),
     )
-    assert_close("body_metres", other.betas, plain.betas)
+    assert_close("body_metres", reflected.betas, plain.betas)
     # Not by symmetry alone: the two bodies differ.
-    assert np.abs(other.rotmats - plain.rotmats).max() > 0.1
+    assert np.abs(reflected.rotmats - plain.rotmats).max() > 0.1
 
 
 def test_a_policy_does_not_round_its_layers(body, model, landmarks):
@@ -67,25 +69,27 @@ def test_a_policy_does_not_round_its_layers(body, model, landmarks):
 
 def test_the_crop_matters_to_the_camera_alone(model, landmarks):
     """Landmarks of a crop that is half as large and shifted."""
-    moved = landmarks.copy()
-    moved[..., :2] = 2 * moved[..., :2] + np.float32([0.3, -0.2])
-    plain, other = lifted(model, landmarks), lifted(model, moved)
-    assert_close("body_metres", other.vertices, plain.vertices)
+    recropped = landmarks.copy()
+    recropped[..., :2] = 2 * recropped[..., :2] + np.float32([0.3, -0.2])
+    plain, prediction = lifted(model, landmarks), lifted(model, recropped)
+    assert_close("body_metres", prediction.vertices, plain.vertices)
     assert_close(
-        "ndc", other.keypoints / 2, plain.keypoints + np.float32([0.15, -0.1])
+        "ndc",
+        prediction.keypoints / 2,
+        plain.keypoints + np.float32([0.15, -0.1]),
     )
 
 
 def test_landmarks_outside_the_photo_do_not_count(model, landmarks):
     landmarks[:, ROW("left_ankle"), 6] = lifter.INSIDE - 0.1
-    moved = landmarks.copy()
-    moved[:, ROW("left_ankle"), :5] += 3
-    moved[:, ROW("left_ankle"), 5] = 0.1
-    plain, other = lifted(model, landmarks), lifted(model, moved)
-    assert_close("exact", other.vertices, plain.vertices)
-    assert_close("exact", other.camera, plain.camera)
-    moved[:, ROW("left_ankle"), 6] = 1
-    assert np.abs(lifted(model, moved).vertices - plain.vertices).max() > 1e-3
+    shifted = landmarks.copy()
+    shifted[:, ROW("left_ankle"), :5] += 3
+    shifted[:, ROW("left_ankle"), 5] = 0.1
+    plain, prediction = lifted(model, landmarks), lifted(model, shifted)
+    assert_close("exact", prediction.vertices, plain.vertices)
+    assert_close("exact", prediction.camera, plain.camera)
+    shifted[:, ROW("left_ankle"), 6] = 1
+    assert np.abs(lifted(model, shifted).vertices - plain.vertices).max() > 1e-3
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
@@ -126,29 +130,31 @@ def test_a_camera_never_turns_a_body_inside_out(rng):
 
 
 def test_an_untrained_lifter_answers_its_mean(body, landmarks, rng):
-    made = method.create("lifter", body, hidden=32)
+    untrained = method.create("lifter", body, hidden=32)
     turns = np.float32(rng.normal(0, 0.3, (24, 3)))
     turns = rotations.rotvec_to_rotmat(turns).numpy()
     # Its own mirror image, as the lifter's answer to nothing must be.
     turns = rotations.nearest_rotmat(
         turns + rotations.mirror_rotmats(turns).numpy()
     )
-    made.initialize_from_mean(turns, np.arange(10.0))
-    answer = lifted(made, landmarks)
+    untrained.initialize_from_mean(turns, np.arange(10.0))
+    answer = lifted(untrained, landmarks)
     assert_close("rotation", answer.rotmats, np.tile(turns, (3, 1, 1, 1)))
     assert_close("exact", answer.betas, np.tile(np.arange(10.0), (3, 1)))
-    rotmats, betas = made.mean_body()
+    rotmats, betas = untrained.mean_body()
     assert_close("rotation", rotmats, turns)
     assert_close("exact", betas, np.arange(10.0))
 
 
 def test_training_hides_groups_and_adds_noise(body, landmarks):
     def answers(**values):
-        made = method.create("lifter", body, hidden=32, dropout=0.0, **values)
-        kernel = made.regressor.last.kernel
+        network = method.create(
+            "lifter", body, hidden=32, dropout=0.0, **values
+        )
+        kernel = network.regressor.last.kernel
         kernel.assign(np.random.default_rng(3).normal(0, 0.2, kernel.shape))
         return [
-            lifted(made, landmarks, training=flag).rotmats.numpy()
+            lifted(network, landmarks, training=flag).rotmats.numpy()
             for flag in (False, True, True)
         ]
 

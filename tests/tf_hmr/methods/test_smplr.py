@@ -51,12 +51,12 @@ def photographed(model, rng, camera=((1.1, 0.05, -0.1),) * 4):
     camera = np.float32(camera)
     rotmats, betas = bodies(rng, len(camera))
     _, keypoints = model.points(rotmats, betas)
-    seen = camera[:, None, :1] * (
+    projected = camera[:, None, :1] * (
         keypoints.numpy()[..., :2] + camera[:, None, 1:]
     )
     stored = batch["keypoints"].numpy()
     rows = list(joints.select(model.joint_names, of=joints.KEYPOINTS))
-    stored[:, rows, :2], stored[:, rows, 2] = seen, 1
+    stored[:, rows, :2], stored[:, rows, 2] = projected, 1
     labels = {"rotmats": rotmats, "betas": betas, "keypoints": stored}
     return batch | {k: tf.constant(v) for k, v in labels.items()}, camera
 
@@ -67,10 +67,10 @@ def found_in(model, batch):
     return model.encoder.maps(volumes, batch)
 
 
-def maps_at(model, places, scale):
+def maps_at(model, points, scale):
     """What the hourglass would have found."""
-    relative = places - model.encoder.root(places)
-    return _smplr_maps.Maps([], places, scale, 2 * relative / scale)
+    relative = points - model.encoder.root(points)
+    return _smplr_maps.Maps([], points, scale, 2 * relative / scale)
 
 
 def test_labels_are_where_the_camera_sees_the_body(model, rng):
@@ -78,8 +78,8 @@ def test_labels_are_where_the_camera_sees_the_body(model, rng):
     truth = model.encoder.truth(batch)
     assert_close("ndc", truth.scale[:, 0, 0], camera[:, 0])
     points, _ = model.points(batch["rotmats"], batch["betas"])
-    seen = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
-    assert_close("ndc", 2 * truth.places[..., :2], seen)
+    projected = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+    assert_close("ndc", 2 * truth.places[..., :2], projected)
     depth = camera[:, None, 0] * points[..., 2]
     assert_close("ndc", 2 * truth.places[..., 2], depth)
     assert_close("exact", truth.labelled, np.ones(4))
@@ -103,8 +103,8 @@ def test_unlabelled_examples_teach_nothing(model, rng):
         "keypoints": tf.constant(stored),
         "has_pose": tf.constant([1.0, 0.0, 1.0, 1.0]),
     }
-    found = model(model.inputs(batch), training=True)
-    spoilt = {
+    prediction = model(model.inputs(batch), training=True)
+    nan_labels = {
         name: tf.where(
             tf.reshape(batch["has_pose"], [-1] + [1] * (v.shape.rank - 1)) > 0,
             v,
@@ -113,7 +113,7 @@ def test_unlabelled_examples_teach_nothing(model, rng):
         for name, v in batch.items()
         if name in ("rotmats", "betas")
     }
-    terms = model.terms(batch | spoilt, found)
+    terms = model.terms(batch | nan_labels, prediction)
     assert (
         len(terms) == 10
     )  # Two for each stack, places, scale, four of bodies.
@@ -129,19 +129,19 @@ def test_the_body_is_laid_on_points_that_were_found(model, rng):
     truth = model.encoder.truth(batch)
     maps = maps_at(model, truth.places, truth.scale)
     rotmats, betas = batch["rotmats"], batch["betas"]
-    other, _ = bodies(rng)
-    turned = tf.concat([other[:, :1], rotmats[:, 1:]], axis=1)
-    posed = model.posed(maps, turned, betas, procrustes=True)
+    other_rotmats, _ = bodies(rng)
+    rotated = tf.concat([other_rotmats[:, :1], rotmats[:, 1:]], axis=1)
+    posed = model.posed(maps, rotated, betas, procrustes=True)
     true = model.body(rotmats, betas)
     assert_close("body_metres", posed.vertices, true.vertices)
     assert_close("body_metres", posed.joints, true.joints)
     rows = list(joints.select(model.joint_names, of=joints.KEYPOINTS))
-    seen = tf.gather(batch["keypoints"], rows, axis=1)[..., :2]
-    assert_close("body_metres", posed.keypoints, seen)
+    expected = tf.gather(batch["keypoints"], rows, axis=1)[..., :2]
+    assert_close("body_metres", posed.keypoints, expected)
     # And the law of the contract: the answer's rotations pose that body.
-    again = model.body(posed.rotmats, posed.betas)
-    assert_close("body_metres", posed.vertices, again.vertices)
-    plain = model.posed(maps, turned, betas, procrustes=False)
+    reposed = model.body(posed.rotmats, posed.betas)
+    assert_close("body_metres", posed.vertices, reposed.vertices)
+    plain = model.posed(maps, rotated, betas, procrustes=False)
     assert np.abs(plain.vertices - true.vertices).max() > 0.05
 
 
@@ -160,8 +160,8 @@ def test_bones_of_the_mean_body_give_the_scale(plain, rng):
     batch["betas"] = tf.zeros_like(batch["betas"])
     points, _ = model.points(batch["rotmats"], batch["betas"])
     relative = scales[:, None, None] * points / 2
-    found = model.encoder.find_scale({}, None, relative)[:, 0, 0]
-    assert_close("ndc", found, scales)
+    estimated = model.encoder.find_scale({}, None, relative)[:, 0, 0]
+    assert_close("ndc", estimated, scales)
     # A person of no size, and one larger than any crop.
     ends = model.encoder.find_scale({}, None, relative * [[[1e-4]]])
     assert_close("exact", ends[:, 0, 0], np.full(4, 0.72, np.float32))
@@ -174,9 +174,9 @@ def test_a_true_crop_gives_the_scale(body, rng):
     model = method.create("smplr", body, crop="truth", **values)
     assert model.input_names == ("image", "intrinsics", "depth")
     batch = make_batch(rng)
-    found = model(model.inputs(batch))
+    prediction = model(model.inputs(batch))
     focal, depth = batch["intrinsics"][:, 0], batch["depth"][:, 0]
-    assert_close("relative_float32", found.camera[:, 0], focal / depth)
+    assert_close("relative_float32", prediction.camera[:, 0], focal / depth)
 
 
 def test_the_root_is_near_the_pelvis(body_data, rng):
@@ -187,31 +187,31 @@ def test_the_root_is_near_the_pelvis(body_data, rng):
     shapes = np.float32(rest + shapes)
     turn = rotations.rotvec_to_rotmat(tf.constant([[0.4, -1.0, 2.0]]))
     move = (3.0, 1.0, -2.0)
-    found = root(shapes[:, 1:] @ turn.numpy()[0].T + move)
+    roots = root(shapes[:, 1:] @ turn.numpy()[0].T + move)
     expected = shapes[:, :1] @ turn.numpy()[0].T + move
-    errors = np.linalg.norm(found - expected, axis=2)
+    errors = np.linalg.norm(roots - expected, axis=2)
     assert errors.max() < 0.025  # Hips are 0.1 m from it.
     assert np.square(root.weights).sum() < 0.5**2
 
 
 @pytest.mark.parametrize("spoil", ["coincident", "outside", "flat"])
 def test_wrong_points_give_a_finite_body_and_gradient(model, rng, spoil):
-    places = rng.uniform(-0.3, 0.3, (2, 41, 3)).astype(np.float32)
+    points = rng.uniform(-0.3, 0.3, (2, 41, 3)).astype(np.float32)
     if spoil == "coincident":
-        places[:] = places[:, :1]
+        points[:] = points[:, :1]
     elif spoil == "outside":
-        places[0] *= 1e3
+        points[0] *= 1e3
     else:
-        places[..., 2] = 0
-    places = tf.constant(places)
+        points[..., 2] = 0
+    points = tf.constant(points)
     with tf.GradientTape() as tape:
-        tape.watch(places)
-        maps = maps_at(model, places, tf.ones((2, 1, 1)))
+        tape.watch(points)
+        maps = maps_at(model, points, tf.ones((2, 1, 1)))
         estimate = model.regressor(maps.points)
         rotmats = _smplr_regressor.rotations_of(estimate)
         posed = model.posed(maps, rotmats, estimate.betas, procrustes=True)
         total = tf.add_n([tf.reduce_sum(value) for value in posed[:5]])
-    assert np.isfinite(tape.gradient(total, places)).all()
+    assert np.isfinite(tape.gradient(total, points)).all()
     for value in posed[:6]:
         assert np.isfinite(value).all()
     matrices = posed.rotmats.numpy()
@@ -225,8 +225,8 @@ def test_a_black_picture_gives_a_finite_body_and_gradient(model, rng):
     for value in model(model.inputs(batch))[:6]:
         assert np.isfinite(value).all()
     with tf.GradientTape() as tape:
-        found = model(model.inputs(batch), training=True)
-        terms = model.terms(batch, found).values()
+        prediction = model(model.inputs(batch), training=True)
+        terms = model.terms(batch, prediction).values()
         total = tf.add_n([tf.reduce_sum(term.total) for term in terms])
     for gradient in tape.gradient(total, model.player_variables()):
         assert np.isfinite(gradient).all()
@@ -239,8 +239,8 @@ def test_frozen_networks_keep_weights_and_batch_statistics(model, rng):
     mine = {id(v) for v in model.regressor.trainable_variables}
     assert not mine & {id(v) for v in model.player_variables()}
     with tf.GradientTape() as tape:
-        found = model(model.inputs(batch), training=True)
-        term = model.terms(batch, found)["smpl"]
+        prediction = model(model.inputs(batch), training=True)
+        term = model.terms(batch, prediction)["smpl"]
         total = tf.reduce_sum(term.total)
     # The body's loss reaches the hourglass through the networks.
     stem = model.encoder.hourglass.conv.kernel
@@ -259,8 +259,11 @@ def test_a_part_trains_its_own_network_alone(model, rng, name):
     assert {id(v) for v in variables} == {
         id(v) for v in part.trained.trainable_variables
     }
-    moved = [g is not None for g in tape.gradient(total, variables)]
-    assert all(moved) and len(terms) == (1, 2)[name in ("shape", "pose_smpl")]
+    has_gradient = [g is not None for g in tape.gradient(total, variables)]
+    assert (
+        all(has_gradient)
+        and len(terms) == (1, 2)[name in ("shape", "pose_smpl")]
+    )
 
 
 def test_noise_is_the_papers_and_new_in_each_step(model, rng):
@@ -277,16 +280,16 @@ def test_noise_is_the_papers_and_new_in_each_step(model, rng):
     first, second = (
         model.shape.sampler(*model.shape.inputs(batch)) for _ in "ab"
     )
-    moved = np.linalg.norm(first.noisy - first.points, axis=2)
+    displacement = np.linalg.norm(first.noisy - first.points, axis=2)
     ranges = _smplr_parts.noise_ranges()
     noise = ranges * rng.uniform(-1, 1, (2000, 41, 3))
     mean_mm = 1000 * np.linalg.norm(noise, axis=2).mean()
     assert mean_mm == pytest.approx(25.2, abs=0.2)
     # The mean that stands for the pelvis moves, too.
-    assert 1000 * moved.mean() == pytest.approx(mean_mm, abs=3)
+    assert 1000 * displacement.mean() == pytest.approx(mean_mm, abs=3)
     ranges = np.linalg.norm(ranges, axis=1)
-    assert moved[:, WRISTS].mean() > 2 * moved[:, :2].mean()
-    assert (moved.max(axis=0) < ranges + 0.03).all()
+    assert displacement[:, WRISTS].mean() > 2 * displacement[:, :2].mean()
+    assert (displacement.max(axis=0) < ranges + 0.03).all()
     assert np.abs(first.noisy - second.noisy).max() > 0.1
     # Bodies face every way, upright as a rule: y points down.
     ahead = first.rotmats[:, 0].numpy()
@@ -304,8 +307,8 @@ def test_an_unknown_gender_does_not_count(model, rng):
     assert_close("exact", term.count, np.where(gender == 0, 10, 11))
     changed = numbers.numpy()
     changed[0, -1] += 5
-    again = model.shape.terms(batch, (sample, changed))["shape"]
-    assert_close("exact", again.total[0], term.total[0])
+    changed_term = model.shape.terms(batch, (sample, changed))["shape"]
+    assert_close("exact", changed_term.total[0], term.total[0])
 
 
 def test_the_denoiser_starts_as_the_identity(model, rng):
@@ -336,9 +339,9 @@ def test_without_a_denoiser_points_stay_as_they_are(plain, rng):
 
 
 def test_a_body_without_landmarks_is_refused(body_data):
-    other = dataclasses.replace(body_data, topology="mine")
+    foreign_body = dataclasses.replace(body_data, topology="mine")
     with pytest.raises(ValueError, match="topology 'mine'"):
-        method.create("smplr", Body(other, jit=False), **SMALL)
+        method.create("smplr", Body(foreign_body, jit=False), **SMALL)
 
 
 def test_parameters_of_the_papers_small_networks(body):

@@ -64,21 +64,21 @@ def test_alexnet_has_its_size():
 def test_flat_maps_say_nothing_of_depth(rng):
     """Neither do their targets, whatever the depth of the points."""
     points = tf.constant(rng.uniform(-0.3, 0.3, (2, 41, 3)), tf.float32)
-    other = points + [[[0.0, 0.0, 0.2]]]
+    deeper = points + [[[0.0, 0.0, 0.2]]]
     sizes = (8, 8, 1)
     columns, rows, bins = volume_targets.gaussians(points, sizes)
-    again = volume_targets.gaussians(other, sizes)
-    for one, two in zip((columns, rows, bins), again, strict=True):
+    deeper_targets = volume_targets.gaussians(deeper, sizes)
+    for one, two in zip((columns, rows, bins), deeper_targets, strict=True):
         assert_close("exact", one, two)
     assert_close("exact", bins, np.ones((2, 1, 41)))
     assert_close(
         "exact",
         volume_targets.limb_densities(points, sizes),
-        volume_targets.limb_densities(other, sizes),
+        volume_targets.limb_densities(deeper, sizes),
     )
     logits = tf.constant(rng.normal(size=(2, 8, 8, 45)), tf.float32)
-    places = soft_argmax.soft_argmax(logits, 1, 41)
-    assert_close("exact", places[..., 2], np.zeros((2, 41)))
+    positions = soft_argmax.soft_argmax(logits, 1, 41)
+    assert_close("exact", positions[..., 2], np.zeros((2, 41)))
     flags = np.ones((2, 41), np.float32)
     plane = volume_losses.softmax_cross_entropy(logits, points, flags, 1)
     # In two dimensions: the cross entropy with the product of two factors.
@@ -113,8 +113,8 @@ def truly_found(model, rng, monkeypatch, depth=True):
     batch = make_batch(rng, size=72, labelled=(1, 1, 1, 1))
     points, _ = model.points(batch["rotmats"], batch["betas"])
     scale = tf.ones((4, 1, 1))
-    places = points / 2 + [[[0.05, -0.1, 0.0]]]
-    maps = _smplr_maps.Maps([], places, scale, points)
+    positions = points / 2 + [[[0.05, -0.1, 0.0]]]
+    maps = _smplr_maps.Maps([], positions, scale, points)
     monkeypatch.setattr(model.encoder, "maps", lambda *_: maps)
     return batch, points
 
@@ -126,23 +126,23 @@ def labels_of(model, name, batch):
 def test_every_output_has_its_joints(model, rng):
     batch = make_batch(rng, size=72)
     for name in model.outputs:
-        found = model.output(
+        prediction = model.output(
             name, model.inputs(batch), labels_of(model, name, batch)
         )
         names = model.output_joint_names(name)
-        assert found.joints.shape == (4, len(names), 3)
+        assert prediction.joints.shape == (4, len(names), 3)
         assert len(set(names)) == len(names)
-        assert (found.vertices is None) == (name in ("cnn", "denoised"))
+        assert (prediction.vertices is None) == (name in ("cnn", "denoised"))
 
 
 def test_points_are_those_that_were_found(model, rng, monkeypatch):
     batch, points = truly_found(model, rng, monkeypatch)
     # Untrained, the denoiser is the identity.
     for name in ("cnn", "denoised"):
-        found = model.output(name, model.inputs(batch), {})
+        prediction = model.output(name, model.inputs(batch), {})
         assert model.output_joint_names(name)[1:] == joints.SMPLR41
-        assert_close("exact", found.joints[:, 1:], points)
-        assert_close("exact", found.joints[:, :1], np.zeros((4, 1, 3)))
+        assert_close("exact", prediction.joints[:, 1:], points)
+        assert_close("exact", prediction.joints[:, :1], np.zeros((4, 1, 3)))
 
 
 def test_labels_stand_in_for_one_network(model, rng, monkeypatch):
@@ -154,11 +154,11 @@ def test_labels_stand_in_for_one_network(model, rng, monkeypatch):
     assert_close("same_run", shape.betas, estimate.betas)
     pose = model.output("pose", inputs, {"betas": batch["betas"]})
     assert_close("exact", pose.betas, batch["betas"])
-    both = model.output("all", inputs, {})
-    assert_close("same_run", both.betas, estimate.betas)
-    assert_close("same_run", both.rotmats, pose.rotmats)
-    posed = model.body(both.rotmats, both.betas)
-    assert_close("body_metres", both.vertices, posed.vertices)
+    prediction = model.output("all", inputs, {})
+    assert_close("same_run", prediction.betas, estimate.betas)
+    assert_close("same_run", prediction.rotmats, pose.rotmats)
+    posed = model.body(prediction.rotmats, prediction.betas)
+    assert_close("body_metres", prediction.vertices, posed.vertices)
 
 
 def test_a_body_on_points_is_about_theirs_and_knows_its_own_pelvis(
@@ -166,19 +166,21 @@ def test_a_body_on_points_is_about_theirs_and_knows_its_own_pelvis(
 ):
     batch, points = truly_found(model, rng, monkeypatch)
     inputs = model.inputs(batch)
-    found = model.output("proc", inputs, {})
+    prediction = model.output("proc", inputs, {})
     names = model.output_joint_names("proc")
     assert names[0] == "pelvis" and names[-1] == method.OWN_PELVIS
     weights = model.point_weights
-    middle = tf.reduce_sum(weights * found.joints[:, 1:-1], axis=1)
+    middle = tf.reduce_sum(weights * prediction.joints[:, 1:-1], axis=1)
     assert_close("body_metres", middle, tf.reduce_sum(weights * points, axis=1))
     # Bones from its own pelvis are the body's.
     betas = model.regressor(points).betas
     rest = model.body(tf.eye(3, batch_shape=(4, 24)), betas).skeleton
     hip = joints.SMPL24.index("left_hip")
     length = tf.norm(rest[:, hip] - rest[:, 0], axis=1)
-    seen = tf.norm(found.joints[:, hip] - found.joints[:, -1], axis=1)
-    assert_close("body_metres", seen, length)
+    posed_length = tf.norm(
+        prediction.joints[:, hip] - prediction.joints[:, -1], axis=1
+    )
+    assert_close("body_metres", posed_length, length)
     # The camera sees the moved body where that of the answer is seen.
     model_answer = model.posed(
         model.encoder.maps(),
@@ -188,7 +190,7 @@ def test_a_body_on_points_is_about_theirs_and_knows_its_own_pelvis(
     )
     assert_close(
         "body_metres",
-        camera.project_weak_perspective(found.vertices, found.camera),
+        camera.project_weak_perspective(prediction.vertices, prediction.camera),
         camera.project_weak_perspective(
             model_answer.vertices, model_answer.camera
         ),
@@ -201,11 +203,11 @@ def test_without_landmarks_joints_alone_are_found_and_read(body, rng):
     maps = model.encoder.maps(model.encoder(model.encoder.inputs(batch)), batch)
     assert maps.points.shape == (4, 23, 3)
     answer = model(model.inputs(batch))
-    again = model.body(answer.rotmats, answer.betas)
-    assert_close("body_metres", answer.vertices, again.vertices)
+    posed = model.body(answer.rotmats, answer.betas)
+    assert_close("body_metres", answer.vertices, posed.vertices)
     truth = model.encoder.truth(batch)
-    whole, _ = model.points(batch["rotmats"], batch["betas"])
-    assert_close("exact", truth.points, whole)
+    expected, _ = model.points(batch["rotmats"], batch["betas"])
+    assert_close("exact", truth.points, expected)
     terms = model.encoder.terms_of(truth, maps)
     assert float(terms["maps_1"].count[0]) == 23
 
@@ -219,8 +221,8 @@ def test_lifted_points_have_the_depth_of_the_denoiser(body, rng, monkeypatch):
     assert_close("exact", lifted[..., :2], points[..., :2])
     assert_close("exact", lifted[..., 2], np.ones((4, 41)))
     # The body is laid on lifted points.
-    moved = model.output("proc", model.inputs(batch), {}).joints[:, 1:-1]
-    depth = tf.reduce_sum(model.point_weights * moved, axis=1)[:, 2]
+    aligned = model.output("proc", model.inputs(batch), {}).joints[:, 1:-1]
+    depth = tf.reduce_sum(model.point_weights * aligned, axis=1)[:, 2]
     assert_close("body_metres", depth, np.ones(4))
 
 

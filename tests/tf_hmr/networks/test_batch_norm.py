@@ -49,10 +49,10 @@ def test_the_moving_variance_has_bessels_correction(unbiased, rng):
     assert copy.unbiased == unbiased
 
 
-def train_here(folder: str, where: str) -> None:
+def train_here(folder: str, device: str) -> None:
     """What the process below runs: one step on the halves of a batch."""
     x = np.random.default_rng(1).normal(1, 2, SHAPE).astype(np.float32)
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device)
     with strategy.scope():
         layer = batch_norm.BatchNormalization(
             scale=False, unbiased=True, **OPTIONS

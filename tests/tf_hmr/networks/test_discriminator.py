@@ -15,26 +15,29 @@ from tf_hmr.networks import discriminator
 def test_factorised_scores_each_joint_all_and_the_shape(
     sizes, joints, betas, scores, rng
 ):
-    made = discriminator.Discriminator(16, **sizes)
-    made.build()
+    network = discriminator.Discriminator(16, **sizes)
+    network.build()
     rotmats = tf.constant(rng.normal(size=(2, joints, 3, 3)), tf.float32)
     shapes = tf.constant(rng.normal(size=(2, betas)), tf.float32)
-    before = made(rotmats, shapes).numpy()
+    before = network(rotmats, shapes).numpy()
     assert before.shape == (2, scores)
-    other = rotmats.numpy()
-    other[:, -1] += 1
-    changed = np.abs(made(other, shapes).numpy() - before).max(axis=0) > 0
+    shifted_rotmats = rotmats.numpy()
+    shifted_rotmats[:, -1] += 1
+    changed = (
+        np.abs(network(shifted_rotmats, shapes).numpy() - before).max(axis=0)
+        > 0
+    )
     # The last joint's own score, and that of all together.
     assert np.flatnonzero(changed).tolist() == [scores - 3, scores - 2]
-    other = shapes.numpy()
-    other[:, -1] += 1
-    after = made(rotmats, other).numpy()
+    shifted_shapes = shapes.numpy()
+    shifted_shapes[:, -1] += 1
+    after = network(rotmats, shifted_shapes).numpy()
     assert_close("exact", after[:, :-1], before[:, :-1])
     assert (after[:, -1] != before[:, -1]).any()
 
 
 def test_joint_gives_one_score(rng):
-    made = discriminator.JointDiscriminator(16, num_joints=26, num_betas=12)
-    made.build()
-    assert made(tf.zeros((2, 26, 3, 3)), tf.zeros((2, 12))).shape == (2, 1)
-    assert made.fc1.kernel.shape == (25 * 9 + 12, 16)
+    network = discriminator.JointDiscriminator(16, num_joints=26, num_betas=12)
+    network.build()
+    assert network(tf.zeros((2, 26, 3, 3)), tf.zeros((2, 12))).shape == (2, 1)
+    assert network.fc1.kernel.shape == (25 * 9 + 12, 16)

@@ -24,7 +24,7 @@ from tf_hmr.networks import (
 SIDE = 64
 
 
-def drawn(model, seed=3) -> dict[str, dict[str, np.ndarray]]:
+def random_weights(model, seed=3) -> dict[str, dict[str, np.ndarray]]:
     """Other weights for a model, by layer and name; variances positive."""
     rng = np.random.default_rng(seed)
 
@@ -80,9 +80,9 @@ def test_none_changes_nothing(small):
 def test_imagenet_file_of_resnet50(monkeypatch, tmp_path, rng):
     """A file that Keras' own application takes gives its features here."""
     encoder = encoders.build("resnet50", SIDE)
-    layers = drawn(encoder)
+    layers = random_weights(encoder)
     path = write_keras2(tmp_path / "notop.h5", layers)
-    theirs = keras.applications.ResNet50V2(
+    keras_model = keras.applications.ResNet50V2(
         include_top=False, weights=path, input_shape=(SIDE, SIDE, 3)
     )
     # Now with the classifier, and in another order: names decide.
@@ -96,7 +96,7 @@ def test_imagenet_file_of_resnet50(monkeypatch, tmp_path, rng):
     del layers["predictions"]
     check_loaded(encoder, layers)
     images = tf.constant(rng.uniform(-1, 1, (1, SIDE, SIDE, 3)), tf.float32)
-    expected = theirs(images)
+    expected = keras_model(images)
     assert tf.math.reduce_std(expected) > 0
     assert_close("relative_float32", encoder(images), expected)
 
@@ -104,7 +104,7 @@ def test_imagenet_file_of_resnet50(monkeypatch, tmp_path, rng):
 def test_layers_that_were_renamed(tmp_path):
     """MobileNetV3: by order, as the published file has older names."""
     encoder = encoders.with_finer_map(encoders.build("mobilenet_v3", SIDE))
-    layers = drawn(encoder)
+    layers = random_weights(encoder)
     older = {
         name.replace("_bn", "/BatchNorm").replace("conv_", "conv/"): {
             "depthwise_kernel"
@@ -121,12 +121,12 @@ def test_layers_that_were_renamed(tmp_path):
 
 def test_whole_model_of_keras_2(small, tmp_path):
     """Keras' own writer; weights are found below model_weights."""
-    other = encoders.build("small", SIDE, 4)
-    layers = drawn(other)
-    for layer in other.layers:
+    source = encoders.build("small", SIDE, 4)
+    layers = random_weights(source)
+    for layer in source.layers:
         for variable in layer.weights:
             variable.assign(layers[layer.name][variable.name])
-    other.save(tmp_path / "whole.h5")
+    source.save(tmp_path / "whole.h5")
     finer = encoders.with_finer_map(small)
     encoder_weights.load(finer, str(tmp_path / "whole.h5"))
     check_loaded(small, layers)
@@ -134,13 +134,13 @@ def test_whole_model_of_keras_2(small, tmp_path):
 
 @pytest.mark.parametrize("file", ["a.weights.h5", "renamed.h5"])
 def test_weights_of_keras_3(small, tmp_path, file):
-    other = encoders.build("small", SIDE, 4)
-    other.set_weights([value + 1 for value in other.get_weights()])
-    other.save_weights(tmp_path / "a.weights.h5")
+    source = encoders.build("small", SIDE, 4)
+    source.set_weights([value + 1 for value in source.get_weights()])
+    source.save_weights(tmp_path / "a.weights.h5")
     (tmp_path / "a.weights.h5").rename(tmp_path / file)
     encoder_weights.load(encoders.with_finer_map(small), str(tmp_path / file))
     for new, expected in zip(
-        small.get_weights(), other.get_weights(), strict=True
+        small.get_weights(), source.get_weights(), strict=True
     ):
         assert_close("exact", new, expected)
 
@@ -207,7 +207,7 @@ def test_file_of_torchvision(small, tmp_path):
 
 
 def test_each_difference_is_named_and_nothing_changed(small, tmp_path):
-    layers = drawn(small)
+    layers = random_weights(small)
     layers["stage1_unit1_1_conv"]["kernel"] = np.zeros((3, 3, 4, 9))
     del layers["stage1_unit1_1_bn"]["beta"]
     layers["attention"] = {"kernel": np.zeros((1, 1))}
@@ -234,7 +234,7 @@ def test_keras_3_differences_are_named(small, tmp_path):
 
 def test_files_of_the_other_dialect(small, tmp_path):
     slim = keras.Model(small.input, small.output, name="resnet50_slim")
-    path = write_keras2(tmp_path / "keras.h5", drawn(small))
+    path = write_keras2(tmp_path / "keras.h5", random_weights(small))
     with pytest.raises(ValueError, match="pools.*--method.encoder resnet50,"):
         encoder_weights.load(slim, path)
     with pytest.raises(ValueError, match="no ImageNet weights.*resnet_v2_50"):
@@ -244,16 +244,16 @@ def test_files_of_the_other_dialect(small, tmp_path):
         encoder_weights.load(small, str(tmp_path / "a.ckpt"))
 
 
-@pytest.mark.parametrize("kept", [0, 20, 0.5, 0.98])
+@pytest.mark.parametrize("length", [0, 20, 0.5, 0.98])
 @pytest.mark.parametrize("kind", ["keras2", "keras3"])
-def test_cut_files_are_named(small, tmp_path, kind, kept):
+def test_cut_files_are_named(small, tmp_path, kind, length):
     path = tmp_path / "cut.weights.h5"
     if kind == "keras2":
-        write_keras2(path, drawn(small))
+        write_keras2(path, random_weights(small))
     else:
         small.save_weights(path)
     data = path.read_bytes()
-    path.write_bytes(data[: int(kept * len(data)) if kept < 1 else kept])
+    path.write_bytes(data[: int(length * len(data)) if length < 1 else length])
     with pytest.raises(ValueError, match="cut.weights.h5.*cut short"):
         encoder_weights.load(small, str(path))
 

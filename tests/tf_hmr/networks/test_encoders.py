@@ -35,7 +35,7 @@ def test_fused_normalisation_is_keras_own(rng, dtype, row):
     if dtype != "float32":
         x = tf.cast(x, tf.bfloat16)
     weight = tf.constant(rng.normal(0, 0.1, x.shape), tf.float32)
-    found = {}
+    results = {}
     for kind in (
         batch_norm.BatchNormalization,
         keras.layers.BatchNormalization,
@@ -44,14 +44,14 @@ def test_fused_normalisation_is_keras_own(rng, dtype, row):
         layer.build(x.shape)
         layer.gamma.assign(np.arange(1, 7) / 4)
         layer.beta.assign(np.arange(6) / 10)
-        found[kind] = normalise(layer, x, weight)
-    ours, keras_own = found.values()
+        results[kind] = normalise(layer, x, weight)
+    ours, keras_own = results.values()
     for name, value in ours.items():
-        other = keras_own[name]
+        expected = keras_own[name]
         assert_close(
             row,
             tf.cast(tf.convert_to_tensor(value), tf.float32),
-            tf.cast(tf.convert_to_tensor(other), tf.float32),
+            tf.cast(tf.convert_to_tensor(expected), tf.float32),
         )
 
 
@@ -66,10 +66,10 @@ def test_layout_finds_a_peak_where_it_is(rng):
     layer(finer, last)
     layer.fine.kernel.assign(tf.ones_like(layer.fine.kernel))
     layer.peaks.kernel.assign(100 * tf.ones_like(layer.peaks.kernel))
-    features, places = layer(finer, last)
+    features, positions = layer(finer, last)
     expected = [((2 * x + 1) / 6 - 1, (2 * y + 1) / 6 - 1) for y, x in cells]
     for named in range(3):
-        assert_close("relative_place", places[:, named], expected)
+        assert_close("relative_place", positions[:, named], expected)
     assert features.shape == (4, 3 * 3 * 2 + 2 * 4)
 
 

@@ -49,8 +49,8 @@ def test_latent_and_back(flow, rng):
     expected = rotations.rotvec_to_rotmat(tf.reshape(poses, (50, -1, 3)))
     np.testing.assert_allclose(rotmats, expected, atol=1e-4)
     full = np.concatenate([rotmats[:, :1], rotmats], axis=1)
-    again = flow.latent_of_rotmats(tf.constant(full))
-    np.testing.assert_allclose(again, latents, atol=1e-3)
+    recovered = flow.latent_of_rotmats(tf.constant(full))
+    np.testing.assert_allclose(recovered, latents, atol=1e-3)
 
 
 def test_volume_is_the_jacobians(flow, rng):
@@ -67,8 +67,8 @@ def test_density_is_the_normals_of_the_latents(flow, rng):
     poses = tf.constant(rng.normal(0, 0.3, (6, NUMBERS)), tf.float32)
     latents, log_det = (np.float64(x) for x in flow.latent(poses))
     normal = -0.5 * (latents**2 + np.log(2 * np.pi)).sum(axis=1)
-    found = flow.negative_log_likelihood(poses)
-    np.testing.assert_allclose(found, -normal - log_det, rtol=1e-5)
+    actual = flow.negative_log_likelihood(poses)
+    np.testing.assert_allclose(actual, -normal - log_det, rtol=1e-5)
 
 
 def test_whitened_poses_have_unit_covariance(rng):
@@ -87,8 +87,8 @@ def test_whitened_poses_have_unit_covariance(rng):
 
 def test_noise_is_that_of_training_alone(flow):
     poses = tf.zeros((500, NUMBERS))
-    once, again = flow(poses)[0], flow(poses)[0]
-    assert_close("exact", once, again)
+    once, repeated = flow(poses)[0], flow(poses)[0]
+    assert_close("exact", once, repeated)
     first, second = (flow(poses, training=True)[0] for _ in "ab")
     assert np.abs(first - second).max() > 0.01
     noisy = flow.poses(first).numpy()

@@ -13,9 +13,9 @@ from tf_hmr.networks import pose_vae
 
 @pytest.fixture
 def vae():
-    made = pose_vae.PoseVae(hidden=16, latent=4, rate=0.1, kl=0.5)
-    made.build_all()
-    return made
+    network = pose_vae.PoseVae(hidden=16, latent=4, rate=0.1, kl=0.5)
+    network.build_all()
+    return network
 
 
 def test_divergence_is_the_closed_form(rng):
@@ -23,9 +23,9 @@ def test_divergence_is_the_closed_form(rng):
     mean = np.array([[0.7, -1.5, 0.0]])
     scale = np.array([[0.5, 1.0, 2.0]])
     code = pose_vae.Code(tf.constant(mean), tf.constant(scale))
-    drawn = mean + scale * rng.normal(size=(400_000, 3))
-    log_q = -0.5 * ((drawn - mean) / scale) ** 2 - np.log(scale)
-    expected = (log_q + 0.5 * drawn**2).mean(axis=0)
+    samples = mean + scale * rng.normal(size=(400_000, 3))
+    log_q = -0.5 * ((samples - mean) / scale) ** 2 - np.log(scale)
+    expected = (log_q + 0.5 * samples**2).mean(axis=0)
     np.testing.assert_allclose(code.divergence()[0], expected, atol=0.02)
     unit = pose_vae.Code(tf.zeros((2, 3)), tf.ones((2, 3)))
     assert_close("exact", unit.divergence(), np.zeros((2, 3)))
@@ -36,16 +36,16 @@ def test_terms_are_means_over_numbers(vae, rng):
     poses = vae.inputs(batch)
     rotvecs = rotations.rotmat_to_rotvec(batch["prior_rotmats"]).numpy()
     assert_close("exact", poses, rotvecs[:, 1:].reshape(12, 69))
-    found = vae(poses)
-    terms = vae.terms(batch, found)
+    outputs = vae(poses)
+    terms = vae.terms(batch, outputs)
     values = {
         name: float(t.weight * tf.reduce_sum(t.total) / tf.reduce_sum(t.count))
         for name, t in terms.items()
     }
-    error = np.square(found.poses.numpy() - poses.numpy())
+    error = np.square(outputs.poses.numpy() - poses.numpy())
     assert_close("loss", values["reconstruction"], error.mean())
     assert_close(
-        "loss", values["kl"], 0.5 * found.code.divergence().numpy().mean()
+        "loss", values["kl"], 0.5 * outputs.code.divergence().numpy().mean()
     )
 
 
@@ -53,14 +53,14 @@ def test_what_is_drawn_follows_the_code(vae):
     """In training codes scatter by their scale; else they are the mean."""
     poses = tf.zeros((4000, 69))
     assert_close("exact", vae(poses).poses[0], vae(poses).poses[1])
-    drawn = []
-    vae.decode = lambda codes, training: drawn.append(codes) or codes
+    samples = []
+    vae.decode = lambda codes, training: samples.append(codes) or codes
     # Without dropout, whose masks make codes of their own.
     for layer in vae.encoder:
         if hasattr(layer, "rate"):
             layer.rate = 0.0
     code = vae(poses, training=True).code
-    off = (drawn[0] - code.mean) / code.scale
+    off = (samples[0] - code.mean) / code.scale
     np.testing.assert_allclose(np.mean(off, axis=0), 0, atol=0.06)
     np.testing.assert_allclose(np.std(off, axis=0), 1, atol=0.06)
 
@@ -70,14 +70,18 @@ def test_layers_drop_and_the_encoder_normalises(vae, rng):
     poses = tf.constant(rng.normal(2.0, 1.0, (64, 69)), tf.float32)
     codes = tf.constant(rng.normal(size=(64, 4)), tf.float32)
     for part, x in ((vae.encode, poses), (vae.decode, codes)):
-        once, again = (tf.nest.flatten(part(x))[0] for _ in "ab")
-        assert_close("exact", once, again)
-        once, again = (tf.nest.flatten(part(x, training=True)) for _ in "ab")
-        assert np.abs(once[0] - again[0]).max() > 0.01
-    kept = [v for v in vae.non_trainable_variables if "moving_mean" in v.path]
-    assert len(kept) == 2 and all(np.abs(v).max() > 0 for v in kept)
-    alone = vae.encode(poses[:1])
-    assert_close("loss", alone.mean, vae.encode(poses).mean[:1])
+        once, repeated = (tf.nest.flatten(part(x))[0] for _ in "ab")
+        assert_close("exact", once, repeated)
+        once, repeated = (tf.nest.flatten(part(x, training=True)) for _ in "ab")
+        assert np.abs(once[0] - repeated[0]).max() > 0.01
+    moving_means = [
+        v for v in vae.non_trainable_variables if "moving_mean" in v.path
+    ]
+    assert len(moving_means) == 2 and all(
+        np.abs(v).max() > 0 for v in moving_means
+    )
+    single = vae.encode(poses[:1])
+    assert_close("loss", single.mean, vae.encode(poses).mean[:1])
 
 
 def test_codes_of_poses_far_off_are_finite(vae):
@@ -99,9 +103,9 @@ def test_learns_to_reconstruct(vae, rng):
     @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
-            found = vae(poses, training=True)
-            error = tf.reduce_mean(tf.square(found.poses - poses))
-            kl = tf.reduce_mean(found.code.divergence())
+            outputs = vae(poses, training=True)
+            error = tf.reduce_mean(tf.square(outputs.poses - poses))
+            kl = tf.reduce_mean(outputs.code.divergence())
             loss = error + 1e-3 * kl
         gradients = tape.gradient(loss, vae.trainable_variables)
         optimizer.apply(gradients, vae.trainable_variables)
@@ -111,10 +115,12 @@ def test_learns_to_reconstruct(vae, rng):
     for _ in range(300):
         last = float(step())
     assert last < 0.2 * first
-    far = tf.constant(rng.normal(0, 2.0, (64, 69)), tf.float32)
+    outliers = tf.constant(rng.normal(0, 2.0, (64, 69)), tf.float32)
     human = np.median(tf.reduce_sum(vae.encode(poses).divergence(), axis=1))
-    other = np.median(tf.reduce_sum(vae.encode(far).divergence(), axis=1))
-    assert other > 1.2 * human
+    outlier_divergence = np.median(
+        tf.reduce_sum(vae.encode(outliers).divergence(), axis=1)
+    )
+    assert outlier_divergence > 1.2 * human
 
 
 def test_takes_poses_of_any_number_of_joints(rng):

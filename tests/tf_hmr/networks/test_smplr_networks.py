@@ -82,10 +82,10 @@ def test_a_small_hourglass_is_of_the_same_class(images):
     network = small()
     logits = network(images, training=True)
     assert [x.shape for x in logits] == [(3, 8, 8, 10)] * 2
-    again, features = network.call_with_features(images)
+    repeated, features = network.call_with_features(images)
     assert features.shape == (3, 8, 8, 8) and np.min(features) >= 0
     last = network.stacks[-1].out(features)
-    assert_close("same_sum_metres", last, again[-1])
+    assert_close("same_sum_metres", last, repeated[-1])
     paths = [v.path for v in network.variables if "seed" not in v.path]
     assert len(set(paths)) == len(paths)
     assert all(path.startswith("encoder/") for path in paths)
@@ -163,20 +163,20 @@ def test_the_denoisers_dropout_is_on_its_input_and_its_code(points, rng):
     """Twice half of the input, or of the code, is dropped in training."""
     network = denoiser.Denoiser(hidden=64, rate=0.5)
     network(points)
-    seen = []
+    inputs = []
     for block in (network.encoder1, network.decoder2):
         block.call = lambda x, training=False, block=block: (
-            seen.append(x.numpy())
+            inputs.append(x.numpy())
             or denoiser.Block.call(block, x, training=training)
         )
     network(points, training=True)
     network(points)
-    for dropped, plain in zip(seen[:2], seen[2:], strict=True):
+    for dropped, plain in zip(inputs[:2], inputs[2:], strict=True):
         assert 0.3 < (dropped == 0).mean() < 0.7
         assert not (plain == 0).any()
     noisy = np.reshape(points, (4, 123))
-    kept_rows = seen[0] != 0
-    assert_close("same_sum_metres", seen[0][kept_rows], 2 * noisy[kept_rows])
+    kept_rows = inputs[0] != 0
+    assert_close("same_sum_metres", inputs[0][kept_rows], 2 * noisy[kept_rows])
 
 
 def test_networks_without_pictures_convert_clean(points):

@@ -63,8 +63,8 @@ def lite():
 def test_is_exact_to_a_fraction_of_a_millimetre(kind, lite, rng):
     logits = kind(rng).astype(np.float32)
     ours = soft_argmax.soft_argmax(logits, SIZES[2], POINTS)
-    for places in (ours, tflite_graphs.run(lite, [logits])):
-        error_mm = CUBE_MM * np.abs(places - exact(logits))
+    for positions in (ours, tflite_graphs.run(lite, [logits])):
+        error_mm = CUBE_MM * np.abs(positions - exact(logits))
         assert error_mm.max() <= 0.5 and error_mm.mean() <= 0.05
 
 
@@ -73,21 +73,21 @@ def test_converts_clean(lite):
 
 
 def test_a_flat_map_is_half_a_voxel_off_the_middle():
-    places = soft_argmax.soft_argmax(tf.zeros((2, 8, 16, 4 * 3)), 4, 2)
+    positions = soft_argmax.soft_argmax(tf.zeros((2, 8, 16, 4 * 3)), 4, 2)
     expected = np.broadcast_to([-1 / 32, -1 / 16, -1 / 8], (2, 2, 3))
-    assert_close("ndc", places, expected)
+    assert_close("ndc", positions, expected)
 
 
 def test_axes_are_columns_rows_bins():
     """One voxel of each map that outweighs all others."""
     logits = np.zeros((1, 8, 16, 4, 3), np.float32)
     logits[0, 5, 3, 1, 0] = logits[0, 2, 9, 3, 1] = 100
-    places = soft_argmax.soft_argmax(logits.reshape(1, 8, 16, 12), 4, 2)
+    positions = soft_argmax.soft_argmax(logits.reshape(1, 8, 16, 12), 4, 2)
     expected = [
         [3 / 16 - 0.5, 5 / 8 - 0.5, 1 / 4 - 0.5],
         [9 / 16 - 0.5, 2 / 8 - 0.5, 3 / 4 - 0.5],
     ]
-    assert_close("relative_place", places[0], expected)
+    assert_close("relative_place", positions[0], expected)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e30])
@@ -95,9 +95,9 @@ def test_value_and_gradient_are_finite(size, rng):
     logits = tf.constant(size * rng.normal(size=(1, 8, 8, 12)), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        places = soft_argmax.soft_argmax(logits, 4, 3)
-    assert np.isfinite(places).all() and np.abs(places).max() <= 0.5
-    assert np.isfinite(tape.gradient(places, logits)).all()
+        positions = soft_argmax.soft_argmax(logits, 4, 3)
+    assert np.isfinite(positions).all() and np.abs(positions).max() <= 0.5
+    assert np.isfinite(tape.gradient(positions, logits)).all()
 
 
 @pytest.mark.parametrize("bins, points", [(5, 2), (4, 4)])

@@ -150,9 +150,9 @@ def test_gradient_is_that_of_finite_differences(name, volume, points, rng):
     for _ in range(3):
         direction = rng.normal(size=volume.shape)
         values = [
-            (weights * dense_loss(name, moved, points).sum(1)).sum()
+            (weights * dense_loss(name, shifted, points).sum(1)).sum()
             for sign in (1, -1)
-            for moved in [volume.numpy() + sign * 1e-4 * direction]
+            for shifted in [volume.numpy() + sign * 1e-4 * direction]
         ]
         difference = (values[0] - values[1]) / 2e-4
         assert_close("first_order", (gradient * direction).sum(), difference)
@@ -165,12 +165,12 @@ def test_a_missing_label_teaches_nothing(name, volume, points):
     flags = np.ones((2, POINTS))
     flags[0, missing] = 0
     flags[1] = 0
-    spoilt = points.copy()
-    spoilt[flags == 0] = np.nan
+    nan_points = points.copy()
+    nan_points[flags == 0] = np.nan
     logits = flat(volume)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        total, count = LOSSES[name](logits, spoilt, flags, SIZES[2])
+        total, count = LOSSES[name](logits, nan_points, flags, SIZES[2])
     gradient = tape.gradient(total, logits).numpy()
     gradient = gradient.reshape(volume.shape)
     expected = dense_loss(name, volume, points)[0]
@@ -191,26 +191,28 @@ def test_a_missing_label_teaches_nothing(name, volume, points):
 
 def test_the_least_value_is_a_gaussians_entropy():
     """Reached by its logarithm, of a point well inside."""
-    sizes, places = (32, 32, 32), tf.constant([[[0.1, -0.05, 0.02]]])
-    column, row, depth = volume_targets.gaussians(places, sizes)
+    sizes, position = (32, 32, 32), tf.constant([[[0.1, -0.05, 0.02]]])
+    column, row, depth = volume_targets.gaussians(position, sizes)
     density = (
         row[:, :, None, None] * column[:, None, :, None] * depth[:, None, None]
     )
     logits = tf.math.log(tf.maximum(density, 1e-30))
     logits = tf.reshape(logits, (1, 32, 32, 32))
     total, count = volume_losses.softmax_cross_entropy(
-        logits, places, [[1]], 32
+        logits, position, [[1]], 32
     )
     assert_close("loss", total / count, [volume_losses.LEAST])
 
 
 def test_what_is_outside_is_counted_and_teaches_next_to_nothing(volume):
     logits = flat(volume)
-    places = tf.constant(np.full((2, POINTS, 3), 7.0), tf.float32)
+    positions = tf.constant(np.full((2, POINTS, 3), 7.0), tf.float32)
     for loss in (LOSSES["softmax"], LOSSES["limbs"]):
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            total, count = loss(logits, places, np.ones((2, POINTS)), SIZES[2])
+            total, count = loss(
+                logits, positions, np.ones((2, POINTS)), SIZES[2]
+            )
         assert (count.numpy() > 0).all()
         assert not np.any(total) and not np.any(tape.gradient(total, logits))
 
@@ -218,10 +220,10 @@ def test_what_is_outside_is_counted_and_teaches_next_to_nothing(volume):
 def test_places_without_measure_are_finite(volume):
     """Largest float32 numbers, and points that are all one."""
     for value in (3e38, 0.0):
-        places = np.full((2, POINTS, 3), value, np.float32)
+        positions = np.full((2, POINTS, 3), value, np.float32)
         for loss in LOSSES.values():
             total, _ = loss(
-                flat(volume), places, np.ones((2, POINTS)), SIZES[2]
+                flat(volume), positions, np.ones((2, POINTS)), SIZES[2]
             )
             assert np.isfinite(total).all()
 

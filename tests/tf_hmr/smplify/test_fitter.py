@@ -146,7 +146,7 @@ def test_joints_without_confidence_do_not_matter(fitter, subjects, rng):
 
 def detections_of(fitter, at, keypoints):
     """OpenPose's joints of true bodies (B, 25, 3), of confidence 0.5."""
-    found = np.zeros((len(keypoints), 25, 3), np.float32)
+    detections = np.zeros((len(keypoints), 25, 3), np.float32)
     rotvecs = tf.reshape(at.pose, [-1, 24, 3])
     _, skeleton = fitter._body.keypoints(
         rotations.rotvec_to_rotmat(rotvecs), at.betas
@@ -155,42 +155,43 @@ def detections_of(fitter, at, keypoints):
     hips = camera.project_perspective(points[:, None], FOCAL_PX, CENTRE)
     for row, name in enumerate(openpose_files.BODY25):
         if name in joints.KEYPOINTS:
-            found[:, row] = keypoints[:, joints.KEYPOINTS.index(name)]
-    found[:, openpose_files.BODY25.index("between_hips"), :2] = hips[:, 0]
+            detections[:, row] = keypoints[:, joints.KEYPOINTS.index(name)]
+    detections[:, openpose_files.BODY25.index("between_hips"), :2] = hips[:, 0]
     # The neck, which is no joint of the body here, is far off.
-    found[:, 1] = 1000
-    found[..., 2] = 0.5
-    return found
+    detections[:, 1] = 1000
+    detections[..., 2] = 0.5
+    return detections
 
 
 def test_detections_are_a_second_set_of_keypoints(fitter, subjects):
     """nkolot/SPIN: smplify/losses.py; hips and neck are not counted."""
     true, keypoints = subjects
-    seen = detections_of(fitter, true, keypoints)
+    detections = detections_of(fitter, true, keypoints)
     args = true, keypoints, FOCAL_PX, CENTRE
-    alone = fitter.joint_losses(*args).numpy()
-    losses = fitter.joint_losses(*args, seen).numpy()
-    count = alone.shape[1]
+    plain_losses = fitter.joint_losses(*args).numpy()
+    losses = fitter.joint_losses(*args, detections).numpy()
+    count = plain_losses.shape[1]
     assert losses.shape == (len(keypoints), count + 25)
-    assert_close("exact", losses[:, :count], alone)
+    assert_close("exact", losses[:, :count], plain_losses)
     assert losses.max() < 1e-2
-    moved = seen + np.float32([3, 4, 0])
-    losses = fitter.joint_losses(*args, moved).numpy()[:, count:]
+    shifted = detections + np.float32([3, 4, 0])
+    losses = fitter.joint_losses(*args, shifted).numpy()[:, count:]
     robust = sum(1e4 * d**2 / (1e4 + d**2) for d in (3, 4))
     uncounted = ("between_shoulders", "left_hip", "right_hip")
     for row, name in enumerate(openpose_files.BODY25):
         expected = 0 if name in uncounted else 0.5**2 * robust
         np.testing.assert_allclose(losses[:, row], expected, rtol=0.02)
     with pytest.raises(ValueError, match=r"openpose_files\.BODY25 order"):
-        fitter.joint_losses(*args, seen[:, :24])
+        fitter.joint_losses(*args, detections[:, :24])
 
 
 def test_a_body_is_fitted_to_detections_alone(fitter, subjects, rng):
     true, keypoints = subjects
-    start, seen = nearby(true, rng), detections_of(fitter, true, keypoints)
+    start = nearby(true, rng)
+    detections = detections_of(fitter, true, keypoints)
     hidden = np.zeros_like(keypoints)
-    before = fitter.joint_losses(start, hidden, FOCAL_PX, CENTRE, seen)
-    fit = fitter(start, hidden, FOCAL_PX, CENTRE, seen)
+    before = fitter.joint_losses(start, hidden, FOCAL_PX, CENTRE, detections)
+    fit = fitter(start, hidden, FOCAL_PX, CENTRE, detections)
     assert np.all(
         tf.reduce_sum(fit.joint_losses, 1) < 0.5 * tf.reduce_sum(before, 1)
     )

@@ -24,9 +24,9 @@ from training.data.pipeline import augment
 from training.engine import devices, fit_store, loop
 
 PEOPLE = 7  # Fewer than a batch has rows: one is in both halves of it.
-TRUE, FAR = 0, 1  # Have fits to begin with.
+TRUE, REVERSED = 0, 1  # Have fits to begin with.
 LABELLED = 2
-SEEN = (0.8, 0.1, 0.2)
+CAMERA = (0.8, 0.1, 0.2)
 
 
 class Fitted(toy_method.Model):
@@ -50,17 +50,19 @@ class Fitted(toy_method.Model):
         self(tf.zeros((1, 2)))
 
     def call(self, x, training=False):
-        found = self.second(self.first(x))
-        turns = tf.pad(0.1 * found[:, None], [[0, 0], [0, 23], [1, 0]])
+        numbers = self.second(self.first(x))
+        turns = tf.pad(0.1 * numbers[:, None], [[0, 0], [0, 23], [1, 0]])
         rotmats = rotations.rotvec_to_rotmat(turns)
         upright = tf.constant(_theta.upright_rotmats(self.body))
         rotmats = upright @ rotmats
-        betas = tf.pad(0.1 * found, [[0, 0], [0, 8]])
-        seen = tf.ones_like(found[:, :1]) * SEEN
-        return methods.Prediction(rotmats, betas, seen, found, found, None)
+        betas = tf.pad(0.1 * numbers, [[0, 0], [0, 8]])
+        weak_camera = tf.ones_like(numbers[:, :1]) * CAMERA
+        return methods.Prediction(
+            rotmats, betas, weak_camera, numbers, numbers, None
+        )
 
-    def targets(self, batch, prediction, kept):
-        return self.fitting(batch, prediction, kept)
+    def targets(self, batch, prediction, fits):
+        return self.fitting(batch, prediction, fits)
 
     def terms(self, batch, prediction):
         error = tf.square(prediction.rotmats - batch["rotmats"])
@@ -77,11 +79,11 @@ def people(body):
     turns = tf.constant(rng.normal(0, 0.2, (PEOPLE, 24, 3)), tf.float32)
     rotmats = _theta.upright_rotmats(body) @ rotations.rotvec_to_rotmat(turns)
     betas = tf.constant(rng.normal(size=(PEOPLE, 10)), tf.float32)
-    every = Body(body.data, joints.KEYPOINTS, jit=False)
-    points, _ = every.keypoints(rotmats, betas)
+    full_body = Body(body.data, joints.KEYPOINTS, jit=False)
+    points, _ = full_body.keypoints(rotmats, betas)
     side, focal = in_the_loop.SIDE, in_the_loop.FOCAL
-    seen = tf.constant([SEEN])
-    points += camera.weak_to_translation(seen, focal, side)[:, None]
+    weak_camera = tf.constant([CAMERA])
+    points += camera.weak_to_translation(weak_camera, focal, side)[:, None]
     ndc = camera.project_perspective(points, 2 * focal / side, (0.0, 0.0))
     ones = tf.ones_like(ndc[..., :1])
     return rotmats, betas, tf.concat([ndc, ones], axis=2)
@@ -93,19 +95,19 @@ def make_dataset(body):
 
     def see(batch):
         key, count = batch["example_key"], batch["flip"].shape[0]
-        drawn = augment.identity(count)._replace(
+        augmentation = augment.identity(count)._replace(
             flip=batch["flip"], rotation_rad=batch["rotation_rad"]
         )
         # The box whose pixels are ndc.
         to_ndc = augment.image_to_ndc(
-            drawn, tf.constant([[-0.5, -0.5, 2.0, 2.0]] * count)
+            augmentation, tf.constant([[-0.5, -0.5, 2.0, 2.0]] * count)
         )
         labelled = tf.cast(key == LABELLED, tf.float32)
         return batch | {
             "keypoints": augment.keypoints(
-                drawn, to_ndc, tf.gather(keypoints, key)
+                augmentation, to_ndc, tf.gather(keypoints, key)
             ),
-            "rotmats": augment.rotmats(drawn, tf.gather(rotmats, key)),
+            "rotmats": augment.rotmats(augmentation, tf.gather(rotmats, key)),
             "betas": tf.gather(betas, key),
             "has_pose": labelled,
             "has_betas": labelled,
@@ -120,10 +122,10 @@ def start(folder, body):
     """Writes fits to begin with: one is the truth, and one far from it."""
     rotmats, betas, _ = people(body)
     pose = np.reshape(rotations.rotmat_to_rotvec(rotmats), (PEOPLE, 72))
-    rows = np.concatenate([pose, betas], axis=1)[[TRUE, FAR]]
-    rows[FAR, :3] = 0  # With the back to the camera.
+    rows = np.concatenate([pose, betas], axis=1)[[TRUE, REVERSED]]
+    rows[REVERSED, :3] = 0  # With the back to the camera.
     store = fit_store.FitStore()
-    store.update(np.array([TRUE, FAR]), rows)
+    store.update(np.array([TRUE, REVERSED]), rows)
     store.save(folder, 0)
 
 
@@ -139,16 +141,16 @@ def as_traced():
     )
 
 
-def train_here(folder: str, where: str) -> None:
+def train_here(folder: str, device: str) -> None:
     """What each process runs."""
-    strategy = devices.strategy(where)
+    strategy = devices.strategy(device)
     keras.utils.set_random_seed(3)
     loaded = BodyData.load("open")
     body = Body(loaded, jit=False)
     with strategy.scope():
         model = Fitted(toy_method.Config(width=4), body)
         model.build_all()
-    chosen = dataclasses.replace(
+    experiment = dataclasses.replace(
         toy_method.EXPERIMENT,
         stages=(config.Stage("one", 6, config.Optim(lr=1e-2)),),
         save_every=3,
@@ -159,7 +161,7 @@ def train_here(folder: str, where: str) -> None:
     )
     batches = make_dataset(body)
     with as_traced():
-        loop.train(chosen, model, strategy, batches, None, Path(folder))
+        loop.train(experiment, model, strategy, batches, None, Path(folder))
 
 
 def test_scores_with_detections_are_over_spins_keypoints(body):
@@ -168,14 +170,16 @@ def test_scores_with_detections_are_over_spins_keypoints(body):
     class Measured:
         schedule = smplify.SPIN
 
-        def joint_losses(self, parameters, keypoints, focal, centre, seen):
-            count = 29 if seen is None else 29 + 25
+        def joint_losses(
+            self, parameters, keypoints, focal, centre, detections
+        ):
+            count = 29 if detections is None else 29 + 25
             return tf.ones((len(keypoints), count)) * [[98.0], [0.0]]
 
     fitting = in_the_loop.FitTargets.__new__(in_the_loop.FitTargets)
     fitting.body, fitting.steps, fitting.fitter = body, 0, Measured()
     rotmats, betas, keypoints = (part[:2] for part in people(body))
-    seen = np.zeros((2, 25, 3), np.float32)
+    detections = np.zeros((2, 25, 3), np.float32)
     batch = {
         "keypoints": keypoints,
         "rotmats": rotmats,
@@ -187,12 +191,12 @@ def test_scores_with_detections_are_over_spins_keypoints(body):
     valid = []
     for confidence in (None, 0.0, 0.3):
         if confidence is not None:
-            seen[0, 3, 2] = confidence
-            batch["openpose"] = tf.constant(seen)
+            detections[0, 3, 2] = confidence
+            batch["openpose"] = tf.constant(detections)
         valid.append(fitting(batch, None, fits)["fits_valid"].numpy().tolist())
     # 29 * 98 / 29 and 54 * 98 / 29, or 54 * 98 / 49, against 100.
     assert valid == [[1, 1], [0, 1], [0, 1]]
-    score = in_the_loop._score(tf.ones((2, 54)), tf.constant(seen))
+    score = in_the_loop._score(tf.ones((2, 54)), tf.constant(detections))
     np.testing.assert_allclose(score, [54 / 49, 54 / 29], rtol=1e-6)
 
 
@@ -209,19 +213,19 @@ def test_two_devices_keep_what_one_does(tmp_path, body):
         assert a.keys() == b.keys()
         names = [k for k in a if k not in ("step", "kind")]
         assert_close("loss", [b[k] for k in names], [a[k] for k in names])
-    told = {
+    totals = {
         name: sum(line[f"fits_{name}"] for line in one)
         for name in ("wanted", "valid", "better")
     }
-    assert 0 < told["valid"] < told["wanted"] and 0 < told["better"]
+    assert 0 < totals["valid"] < totals["wanted"] and 0 < totals["better"]
     for step in (3, 6):
-        alone, both = (
+        one_fits, two_fits = (
             keeper_method.kept(tmp_path / name, step) for name in ("one", "two")
         )
-        assert alone.keys() == both.keys()
-        for key, fit in alone.items():
-            assert_close("loss", both[key], fit)
+        assert one_fits.keys() == two_fits.keys()
+        for key, fit in one_fits.items():
+            assert_close("loss", two_fits[key], fit)
     begun = keeper_method.kept(tmp_path, 0)
-    assert both.keys() == set(range(PEOPLE)) - {LABELLED}
-    assert_close("exact", both[TRUE], begun[TRUE])
-    assert np.abs(both[FAR] - begun[FAR]).max() > 1
+    assert two_fits.keys() == set(range(PEOPLE)) - {LABELLED}
+    assert_close("exact", two_fits[TRUE], begun[TRUE])
+    assert np.abs(two_fits[REVERSED] - begun[REVERSED]).max() > 1

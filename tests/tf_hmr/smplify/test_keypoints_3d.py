@@ -29,9 +29,9 @@ def term(rng):
 def test_moving_and_scaling_the_estimate_changes_nothing(term, rng):
     points, metres, weights = term
     expected = keypoints_3d.energy(points, metres, weights, 0.3)
-    moved = 3.7 * metres + tf.constant(rng.normal(0, 2, (3, 1, 3)), tf.float32)
+    scaled = 3.7 * metres + tf.constant(rng.normal(0, 2, (3, 1, 3)), tf.float32)
     assert_close(
-        "loss", keypoints_3d.energy(points, moved, weights, 0.3), expected
+        "loss", keypoints_3d.energy(points, scaled, weights, 0.3), expected
     )
     assert (expected.numpy() > 1e-3).all()
 
@@ -46,8 +46,8 @@ def test_the_bodys_own_points_have_no_energy(term):
 def test_a_turned_estimate_has_energy(term):
     """Origin and size are free, the orientation is not."""
     points, _, weights = term
-    turned = tf.reverse(points, axis=[2])
-    energy = keypoints_3d.energy(points, turned, weights, 0.3)
+    reversed_points = tf.reverse(points, axis=[2])
+    energy = keypoints_3d.energy(points, reversed_points, weights, 0.3)
     assert (energy.numpy() > 0.01).all()
 
 
@@ -133,14 +133,14 @@ def test_a_forearm_leans_the_way_that_3d_keypoints_say(body_data, rng):
             ),
             keypoints_3d=metres,
         )
-        again = landmark_people.of_pose(
+        fitted = landmark_people.of_pose(
             body_data, fit.pose.numpy().reshape(24, 3), translation, focal
         )
-        return again[wrist, 4] - again[shoulder, 4]
+        return fitted[wrist, 4] - fitted[shoulder, 4]
 
     metres = landmark_people.keypoints_3d(landmarks)[None]
     assert abs(true_depth) > 0.15
     assert abs(depth(metres) - true_depth) < 0.05
-    away = metres.copy()
-    away[..., 2] *= -1
-    assert abs(depth(away) - true_depth) > 0.1
+    negated = metres.copy()
+    negated[..., 2] *= -1
+    assert abs(depth(negated) - true_depth) > 0.1

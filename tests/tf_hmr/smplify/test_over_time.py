@@ -91,18 +91,18 @@ def test_held_frames_stay_and_hold_others(rng):
         start,
         landmark_people.keypoints_3d(landmarks),
     )
-    far = task._replace(start=(pose - 0.1, betas, np.array([0.1, 0, 4.0])))
+    far_task = task._replace(start=(pose - 0.1, betas, np.array([0.1, 0, 4.0])))
     moves = np.array([0.0, 1.0, 1.0])
 
     def fit(seconds):
         frames = over_time.Frames(np.array(seconds), moves)
-        return fitter([task, far, far], frames=frames)
+        return fitter([task, far_task, far_task], frames=frames)
 
-    near, apart = fit([0, 0.04, 0.08]), fit([0, 3.0, 6.0])
-    for fits in (near, apart):
+    close_fits, spaced_fits = fit([0, 0.04, 0.08]), fit([0, 3.0, 6.0])
+    for fits in (close_fits, spaced_fits):
         assert_close("rotation", fits[0].person.pose, np.float32(start[0]))
         assert_close("exact", fits[0].person.translation, np.float32(start[2]))
-        assert np.abs(fits[1].person.pose - far.start[0]).max() > 1e-3
+        assert np.abs(fits[1].person.pose - far_task.start[0]).max() > 1e-3
     # Held together, frames go other ways than alone.
-    moved = near[1].person.pose - apart[1].person.pose
-    assert np.abs(moved).max() > 1e-3
+    difference = close_fits[1].person.pose - spaced_fits[1].person.pose
+    assert np.abs(difference).max() > 1e-3

@@ -150,7 +150,7 @@ def test_a_mixture_is_read_back_and_smplify_s_pickle_too(mixture, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"means": np.zeros((8, 63))}, "got shapes"),
         ({"weights": np.full(8, np.nan)}, "finite"),
@@ -158,11 +158,13 @@ def test_a_mixture_is_read_back_and_smplify_s_pickle_too(mixture, tmp_path):
         ({"covars": -np.tile(np.eye(69), (8, 1, 1))}, "positive definite"),
     ],
 )
-def test_what_is_no_mixture_is_a_named_error(change, told, tmp_path, mixture):
+def test_what_is_no_mixture_is_a_named_error(
+    change, message, tmp_path, mixture
+):
     arrays = {n: getattr(mixture, n) for n in ("means", "covars", "weights")}
     path = tmp_path / "bad.npz"
     np.savez(path, **(arrays | change))
-    with pytest.raises(ValueError, match=told) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         priors.load(path)
     assert "bad.npz" in str(caught.value)
 

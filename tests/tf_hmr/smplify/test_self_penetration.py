@@ -184,7 +184,7 @@ def test_a_fit_with_it_penetrates_less(body_data):
         np.tile(NOTHING, [2, 1]),
         np.float32([[0, 0, 45]] * 2),
     )
-    fit = fitter(start, seen(fitter, start), FOCAL_PX, CENTRE)
+    fit = fitter(start, exact_keypoints(fitter, start), FOCAL_PX, CENTRE)
     rotmats = rotations.rotvec_to_rotmat(tf.reshape(fit.pose, [2, 24, 3]))
     depth_without, depth_with = kinematics.SelfPenetration(body_data).depth(
         rotmats.numpy()
@@ -194,7 +194,9 @@ def test_a_fit_with_it_penetrates_less(body_data):
     assert np.sqrt(fit.score[1]) < 3
 
 
-def seen(fitter: smplify.Fitter, at: smplify.Parameters) -> np.ndarray:
+def exact_keypoints(
+    fitter: smplify.Fitter, at: smplify.Parameters
+) -> np.ndarray:
     """Exact keypoints (B, 29, 3)."""
     rotmats = rotations.rotvec_to_rotmat(at.pose.reshape(-1, 24, 3))
     points = fitter._body.keypoints(rotmats, at.betas)[0]

@@ -22,15 +22,15 @@ def lines_of(prepare: str) -> list[str]:
         "model.Body = plain_body.make\n"
         "body.run(body.Options(batch=2, rounds=1, calls=1))"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.splitlines()
 
 
 def test_without_the_peer_ours_is_measured_alone_and_said_so():

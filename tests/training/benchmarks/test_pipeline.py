@@ -19,18 +19,18 @@ def pictures(tmp_path):
 
 
 def test_without_pytorch_ours_is_timed_alone(monkeypatch, capsys):
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name, *a: None if name == "torch" else found(name, *a),
+        lambda name, *a: None if name == "torch" else find_spec(name, *a),
     )
     # The next test's.
     monkeypatch.setattr(pipeline, "check_same", lambda *arguments: None)
     assert pipeline.run(SMALL) == {}
-    shown = capsys.readouterr().out
-    assert shown.count("ms CPU per image") == 3
-    assert shown.endswith("pip install -e '.[compare]'\n")
+    output = capsys.readouterr().out
+    assert output.count("ms CPU per image") == 3
+    assert output.endswith("pip install -e '.[compare]'\n")
 
 
 def test_the_sides_agree_and_are_told_when_they_do_not(pictures, monkeypatch):
@@ -50,12 +50,14 @@ def test_the_peer_moves_keypoints_with_the_pixels(pictures):
     """Flip, turn, scale and shift: against a crop without them."""
     items = pipeline.PeerItems(pictures, 48, 5)
     plain, points = items.item(0, 0.0, 1.0, (0, 0), False)
-    image, moved = items.item(0, 0.0, 1.0, (0, 0), True)
+    image, flipped_points = items.item(0, 0.0, 1.0, (0, 0), True)
     # Resampling does not commute with mirroring to the last gray level.
     assert np.abs(image[:, :, ::-1] - plain).max() < 3
     expected = points[items.mirror] * (-1, 1, 1)
-    np.testing.assert_allclose(moved, expected, atol=1e-6)
-    _, turned = items.item(0, 90.0, 2.0, (0, 0), False)
-    seen = points[:, 2] > 0
+    np.testing.assert_allclose(flipped_points, expected, atol=1e-6)
+    _, rotated_points = items.item(0, 90.0, 2.0, (0, 0), False)
+    visible = points[:, 2] > 0
     expected = 2 * np.stack([-points[:, 1], points[:, 0]], axis=1)
-    np.testing.assert_allclose(turned[seen, :2], expected[seen], atol=1e-6)
+    np.testing.assert_allclose(
+        rotated_points[visible, :2], expected[visible], atol=1e-6
+    )

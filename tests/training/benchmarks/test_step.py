@@ -26,9 +26,9 @@ def test_made_up_batches_are_as_the_pipeline_gives_them(tiny_records):
         sources=(source,), batch_size=4, prior=str(tiny_records / "synthetic")
     )
     real = next(iter(batches.train_dataset((source,), data, 64)))
-    made = step.random_batch(TINY, 1)
-    assert made.keys() == real.keys() - {"example_id"}
-    for name, value in made.items():
+    batch = step.random_batch(TINY, 1)
+    assert batch.keys() == real.keys() - {"example_id"}
+    for name, value in batch.items():
         assert value.shape == real[name].shape, name
         assert value.dtype == real[name].dtype, name
 
@@ -58,24 +58,26 @@ def steps_as_seconds(monkeypatch):
 
 @pytest.mark.usefixtures("steps_as_seconds")
 def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
-    asked, loop, found = [], step.loop_seconds, []
+    cases, loop, measured_seconds = [], step.loop_seconds, []
 
     def once(*arguments):
         """Compiled for the first time; the second is as the first."""
-        found.append(found[0] if found else loop(*arguments))
-        return list(found[0])
+        measured_seconds.append(
+            measured_seconds[0] if measured_seconds else loop(*arguments)
+        )
+        return list(measured_seconds[0])
 
     monkeypatch.setattr(step, "loop_seconds", once)
 
-    def here(case, options):
-        asked.append(case)
+    def measure_in_process(case, options):
+        cases.append(case)
         return step.measure(TINY, options)
 
-    monkeypatch.setattr(step, "_measure_in_subprocess", here)
+    monkeypatch.setattr(step, "_measure_in_subprocess", measure_in_process)
     path = tmp_path / "step.json"
     options = step.Options(("small",), ("float32",), rounds=1, json=path)
     (row,) = step.run(options)
-    assert asked == [step.Case("small", "float32", "auto", 96, 32)]
+    assert cases == [step.Case("small", "float32", "auto", 96, 32)]
     assert json.loads(path.read_text()) == [row]
     # Of either clock a step takes a second.
     assert row["loop"] == row["bare"] == TINY.batch
@@ -85,9 +87,9 @@ def test_a_row_compares_the_loop_with_the_bare_step(monkeypatch, tmp_path):
 @pytest.mark.slow  # Runs alone: beside other work it would tell of that.
 def test_the_loop_and_the_bare_step_do_the_same_work():
     options = step.Options(("small",), ("float32",), rounds=1)
-    found = step.measure(TINY, options)
+    figures = step.measure(TINY, options)
     # Neither is off by a multiple.
-    assert 0.2 < found.loop / found.bare < 2
+    assert 0.2 < figures.loop / figures.bare < 2
 
 
 def test_a_round_lasts_from_line_to_line(tmp_path):
@@ -103,15 +105,15 @@ def test_a_round_lasts_from_line_to_line(tmp_path):
 
 def test_memory_is_read_before_the_bare_step(monkeypatch):
     order = []
-    for name, found in (
+    for name, figure in (
         ("loop_seconds", [1.0]),
         ("peak_mib", 7.0),
         ("_bare", [2.0]),
     ):
 
-        def noted(*arguments, name=name, found=found):
+        def noted(*arguments, name=name, figure=figure):
             order.append(name)
-            return found
+            return figure
 
         monkeypatch.setattr(step, name, noted)
     figures = step.measure(TINY, step.Options(devices=("cpu",)))

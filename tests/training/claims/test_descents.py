@@ -65,8 +65,8 @@ def test_a_run_of_another_size_is_made_anew(tmp_path, monkeypatch):
         ("oi", 3, STEPS + 1, "data/synthetic", "data/synthetic_v1")
     ]
     assert values.metrics["mpjpe_mm"] == 1.0
-    again = runs.result("hund_oi", 3, size, tmp_path, "data")
-    assert again == values and len(arguments) == 1
+    stored_values = runs.result("hund_oi", 3, size, tmp_path, "data")
+    assert stored_values == values and len(arguments) == 1
 
 
 def test_noise_is_the_same_in_every_evaluation(rng):

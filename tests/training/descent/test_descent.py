@@ -72,8 +72,8 @@ def test_a_labelled_pose_has_no_error_of_its_angles(model, measure, people):
     # Shapes differ: a rest shape in the true pose is centimetres off.
     assert (errors.mpjpe_mm < 80).all()
     assert (errors.pa_mpjpe_mm <= errors.mpjpe_mm).all()
-    moved = measure.errors(np.roll(states, 1, axis=0), stages, people)
-    assert (moved.angle_deg > 5).all() and (moved.mpjpe_mm > 100).all()
+    rolled = measure.errors(np.roll(states, 1, axis=0), stages, people)
+    assert (rolled.angle_deg > 5).all() and (rolled.mpjpe_mm > 100).all()
 
 
 def test_distances_and_loss_are_the_models(model, measure, people):
@@ -219,8 +219,8 @@ def test_drawn_bodies_stand_where_their_keypoints_are(model, people):
     intrinsics = people.inputs["intrinsics"][:1]
     view = figures._view(intrinsics[0])
     points = tf.constant([[[0.1, -0.2, 4.0], [0.3, 0.5, 5.0]]])
-    seen = camera.project_in_crop(points, tf.constant(intrinsics))[0]
-    expected = (seen.numpy() + 1) / 2 * figures.SIDE - 0.5
+    projected = camera.project_in_crop(points, tf.constant(intrinsics))[0]
+    expected = (projected.numpy() + 1) / 2 * figures.SIDE - 0.5
     np.testing.assert_allclose(
         view.project(points[0].numpy()), expected, atol=1e-3
     )

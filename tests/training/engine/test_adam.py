@@ -9,7 +9,7 @@ from tests.support.closeness import assert_close
 from training.engine.adam import Adam
 
 
-def moved(adam, start, gradients):
+def apply_steps(adam, start, gradients):
     """Variables after a step in a graph for each of `gradients`."""
     variables = [
         keras.Variable(value, name=name) for name, value in start.items()
@@ -42,17 +42,17 @@ def test_as_many_steps_of_keras(decay, rng):
     ]
     rate = keras.optimizers.schedules.CosineDecay(0.1, 6)
     ours = Adam(rate, decay)
-    theirs = keras.optimizers.AdamW(rate, weight_decay=decay)
-    for adam in (ours, theirs):
+    keras_adam = keras.optimizers.AdamW(rate, weight_decay=decay)
+    for adam in (ours, keras_adam):
         adam.exclude_from_weight_decay(var_names=["bias"])
     actual, expected = (
-        moved(adam, start, gradients) for adam in (ours, theirs)
+        apply_steps(adam, start, gradients) for adam in (ours, keras_adam)
     )
     for a, b in zip(actual[0], expected[0], strict=True):
         assert_close("fused_adam", a, b)
         assert np.abs(a - start[a.name]).max() > 0.1
     assert [v.path.split("/")[1:] for v in ours.variables] == [
-        v.path.split("/")[1:] for v in theirs.variables
+        v.path.split("/")[1:] for v in keras_adam.variables
     ]
-    for a, b in zip(ours.variables, theirs.variables, strict=True):
+    for a, b in zip(ours.variables, keras_adam.variables, strict=True):
         assert_close("fused_adam", a, b)

@@ -28,11 +28,11 @@ def test_weights_that_are_not_finite_are_not_restored(tmp_path, method, caplog):
     saved = make(tmp_path, method)
     saved.save(4)
     kernel = method.second.kernel
-    whole = kernel.numpy()
-    kernel.assign(np.full(whole.shape, np.nan))
+    saved_kernel = kernel.numpy()
+    kernel.assign(np.full(saved_kernel.shape, np.nan))
     saved.save(8)
     assert make(tmp_path, method).restore() == 4
-    np.testing.assert_array_equal(kernel.numpy(), whole)
+    np.testing.assert_array_equal(kernel.numpy(), saved_kernel)
     assert "ckpt-8" in caplog.text and "not finite" in caplog.text
     assert "second/kernel" in caplog.text
 
@@ -96,16 +96,16 @@ def test_too_many_open_files_are_no_damaged_checkpoint(
 ):
     """Else whole checkpoints would be set aside."""
     make(tmp_path, method).save(4)
-    again = make(tmp_path, method)
+    second_checkpoints = make(tmp_path, method)
 
     def fail(path):
         raise checkpoints.tf.errors.ResourceExhaustedError(
             None, None, f"{path}; Too many open files"
         )
 
-    again._state = types.SimpleNamespace(restore=fail)
+    second_checkpoints._state = types.SimpleNamespace(restore=fail)
     with pytest.raises(OSError, match="ulimit"):
-        again.restore()
+        second_checkpoints.restore()
 
 
 class Listed(toy_method.Model):
@@ -138,9 +138,9 @@ def test_variables_of_layers_in_lists_are_saved(tmp_path, body, caplog):
         v.path for norm in model.norms for v in norm.variables
     }
     saved.save(4)
-    other = with_layers_in_a_list(body)
-    assert make(tmp_path, other).restore() == 4
-    for number, variable in enumerate(other.norms[1].variables):
+    restored_model = with_layers_in_a_list(body)
+    assert make(tmp_path, restored_model).restore() == 4
+    for number, variable in enumerate(restored_model.norms[1].variables):
         expected = np.full(variable.shape, 2.0 + number, np.float32)
         np.testing.assert_array_equal(variable.numpy(), expected)
     assert not caplog.text
@@ -152,7 +152,7 @@ def test_a_checkpoint_without_them_is_read_and_says_so(tmp_path, body, caplog):
     older._state = older._older
     model.second.kernel.assign(np.full(model.second.kernel.shape, 3.0))
     older.save(4)
-    other = with_layers_in_a_list(body)
-    assert make(tmp_path, other).restore() == 4
-    assert (other.second.kernel.numpy() == 3).all()
+    restored_model = with_layers_in_a_list(body)
+    assert make(tmp_path, restored_model).restore() == 4
+    assert (restored_model.second.kernel.numpy() == 3).all()
     assert "did not save" in caplog.text and "trained again" in caplog.text

@@ -17,19 +17,19 @@ def described(monkeypatch, content) -> cluster.Cluster:
 def test_workers_count_from_the_chief(monkeypatch):
     hosts = ["a:1", "b:1", "c:1"]
     for index in range(3):
-        here = described(monkeypatch, launch.tf_config(hosts, index))
-        assert here.several and here.index == index
-        assert here.chief == (index == 0)
+        worker = described(monkeypatch, launch.tf_config(hosts, index))
+        assert worker.several and worker.index == index
+        assert worker.chief == (index == 0)
     named = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
-    for kind, index, place in (("chief", 0, 0), ("worker", 1, 2)):
+    for kind, index, rank in (("chief", 0, 0), ("worker", 1, 2)):
         task = {"type": kind, "index": index}
         content = json.dumps({"cluster": named, "task": task})
-        assert described(monkeypatch, content).index == place
+        assert described(monkeypatch, content).index == rank
 
 
 def test_master_is_the_chief(monkeypatch):
     named = {"worker": ["b:1", "c:1"], "master": ["a:1"]}
-    for kind, index, place in (
+    for kind, index, rank in (
         ("master", 0, 0),
         ("chief", 0, 0),
         ("worker", 0, 1),
@@ -37,9 +37,9 @@ def test_master_is_the_chief(monkeypatch):
     ):
         task = {"type": kind, "index": index}
         content = json.dumps({"cluster": named, "task": task})
-        here = described(monkeypatch, content)
-        assert here.workers == ("a:1", "b:1", "c:1")
-        assert (here.index, here.chief) == (place, place == 0)
+        worker = described(monkeypatch, content)
+        assert worker.workers == ("a:1", "b:1", "c:1")
+        assert (worker.index, worker.chief) == (rank, rank == 0)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_master_is_the_chief(monkeypatch):
     ],
 )
 def test_one_worker_is_its_own_chief(monkeypatch, content):
-    here = described(monkeypatch, content)
-    assert here.chief and not here.several
+    worker = described(monkeypatch, content)
+    assert worker.chief and not worker.several
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_two_cpu_devices_in_a_worker_are_refused(monkeypatch):
 def test_workers_that_differ_are_named(monkeypatch):
     """As where the second of three has another version of the code."""
     facts = {"configuration": {"lr": 1.0}, "code": "a", "data": ["r"]}
-    own = cluster.compare(None, facts)
-    assert own == {}
-    cluster.check_same(own)
+    differences = cluster.compare(None, facts)
+    assert differences == {}
+    cluster.check_same(differences)
 
     def agree_all(strategy, own_numbers):
         config, code, data = own_numbers

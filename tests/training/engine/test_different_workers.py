@@ -39,21 +39,21 @@ def started(folder, records, roots=(ROOT, ROOT), words=((), ())):
 
 def messages(workers) -> list[str]:
     """What each refusing worker said, in one line; none has trained."""
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.FAILED] * 2, said
-    assert not any("Traceback" in text for text in said)
-    return [text.partition("training.fit: ")[2] for text in said]
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.FAILED] * 2, errors
+    assert not any("Traceback" in text for text in errors)
+    return [text.partition("training.fit: ")[2] for text in errors]
 
 
 @pytest.mark.slow
 def test_another_version_of_the_code(tiny_records, tmp_path):
-    other = tmp_path / "other"
+    clone = tmp_path / "other"
     for package in ("tf_hmr", "training"):
-        shutil.copytree(ROOT / package, other / package)
-    with (other / "training" / "recipes" / "quick_recipe.py").open("a") as file:
+        shutil.copytree(ROOT / package, clone / package)
+    with (clone / "training" / "recipes" / "quick_recipe.py").open("a") as file:
         file.write("# Another version.\n")
     run = tmp_path / "run"
-    workers = started(run, tiny_records, (ROOT, other))
+    workers = started(run, tiny_records, (ROOT, clone))
     for number, message in enumerate(messages(workers)):
         assert message.startswith("The workers of this run differ in the code")
         assert f"This is worker {number}, commit" in message
@@ -82,6 +82,6 @@ def test_a_stop_before_the_first_step_is_remembered(tiny_records, tmp_path):
         time.sleep(0.05)
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
-    statuses, said = worker_processes.ends(workers)
-    assert statuses == [exit_status.STOPPED] * 2, said
+    statuses, errors = worker_processes.ends(workers)
+    assert statuses == [exit_status.STOPPED] * 2, errors
     assert 0 < workdir.saved_steps(run)[-1] < 10

@@ -44,13 +44,17 @@ def test_stopped_and_continued_keeps_the_fits_of_its_step(
     toy_method.run(tmp_path / "parts", body)
     assert "fits-9.npz is missing" in caplog.text
     assert toy_method.losses(tmp_path / "parts") == lines
-    one, other = (
+    expected_fits, continued_fits = (
         keeper_method.kept(uninterrupted),
         keeper_method.kept(tmp_path / "parts"),
     )
-    assert one.keys() == other.keys() == set(range(keeper_method.EXAMPLES))
-    for key, fit in one.items():
-        assert_close("exact", other[key], fit)
+    assert (
+        expected_fits.keys()
+        == continued_fits.keys()
+        == set(range(keeper_method.EXAMPLES))
+    )
+    for key, fit in expected_fits.items():
+        assert_close("exact", continued_fits[key], fit)
 
 
 def test_each_step_reads_what_the_last_one_wrote(
@@ -64,15 +68,15 @@ def test_each_step_reads_what_the_last_one_wrote(
         update(self, keys, rows)
 
     monkeypatch.setattr(fit_store.FitStore, "update", slowly)
-    many = dataclasses.replace(toy_method.EXPERIMENT, steps_per_call=4)
-    many = dataclasses.replace(many, log_every=0)
-    toy_method.run(tmp_path / "many", body, many)
-    one, other = (
+    experiment = dataclasses.replace(toy_method.EXPERIMENT, steps_per_call=4)
+    experiment = dataclasses.replace(experiment, log_every=0)
+    toy_method.run(tmp_path / "many", body, experiment)
+    expected_fits, slow_fits = (
         keeper_method.kept(uninterrupted),
         keeper_method.kept(tmp_path / "many"),
     )
-    for key, fit in one.items():
-        assert_close("exact", other[key], fit)
+    for key, fit in expected_fits.items():
+        assert_close("exact", slow_fits[key], fit)
 
 
 def test_a_broken_step_keeps_nothing(tmp_path, body):

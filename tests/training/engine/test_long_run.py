@@ -9,11 +9,11 @@ import pytest
 from tests.support import memory, toy_method
 from training.engine import model_selection
 
-STEPS, EVERY = 2000, 20
+STEPS, EVAL_EVERY = 2000, 20
 MIB = 2**20
 
 
-def used() -> dict[str, int]:
+def resources() -> dict[str, int]:
     """What the process holds."""
     gc.collect()
     counts = {
@@ -28,19 +28,21 @@ def test_two_thousand_steps_keep_nothing(tmp_path, body):
     experiment = dataclasses.replace(
         toy_method.EXPERIMENT,
         stages=(dataclasses.replace(toy_method.STAGES[0], steps=STEPS),),
-        eval_every=EVERY,
+        eval_every=EVAL_EVERY,
         save_every=100,
     )
-    seen = []
+    samples = []
 
     def evaluate(method):
-        seen.append(used())
-        return model_selection.Evaluation(float(len(seen)), {"mpjpe_mm": 1.0})
+        samples.append(resources())
+        return model_selection.Evaluation(
+            float(len(samples)), {"mpjpe_mm": 1.0}
+        )
 
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
-    assert len(seen) == STEPS // EVERY
+    assert len(samples) == STEPS // EVAL_EVERY
     # The first ones trace graphs and fill caches.
-    settled, last = seen[len(seen) // 4], seen[-1]
+    settled, last = samples[len(samples) // 4], samples[-1]
     assert last["fd"] <= settled["fd"]
     assert last["task"] <= settled["task"] + 4
-    assert last["bytes"] - settled["bytes"] < 20 * MIB, seen
+    assert last["bytes"] - settled["bytes"] < 20 * MIB, samples

@@ -33,10 +33,10 @@ def test_stages_train_what_they_name(tmp_path, body):
     after = {v.path: v.numpy() for v in model.trainable_variables}
     first, second, adversary = 0, 0, 0
     for (path, value), old in zip(after.items(), before, strict=True):
-        moved = bool(np.abs(value - old).max() > 0)
-        first += moved and "first" in path
-        second += moved and "second" in path
-        adversary += moved and "adversary" in path
+        has_changed = bool(np.abs(value - old).max() > 0)
+        first += has_changed and "first" in path
+        second += has_changed and "second" in path
+        adversary += has_changed and "adversary" in path
     assert first == 2 and second == 0 and adversary == 2
     assert [line["step"] for line in toy_method.losses(tmp_path)] == [
         1,
@@ -135,12 +135,12 @@ def test_non_finite_term_stops_and_is_named(tmp_path, body):
 
 def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
     scores = iter([3.0, 1.0, 2.0])
-    kept = []
+    kernels = []
 
     def evaluate(model):
         score = next(scores)
         # The second stage trains `second`, so it tells the last two apart.
-        kept.append(model.second.kernel.numpy())
+        kernels.append(model.second.kernel.numpy())
         return model_selection.Evaluation(score, {"mpjpe_mm": score})
 
     experiment = dataclasses.replace(toy_method.EXPERIMENT, eval_every=4)
@@ -152,14 +152,14 @@ def test_best_is_the_best_and_survives_a_restart(tmp_path, body):
         ),
     )
     toy_method.run(tmp_path, body, part, evaluate=evaluate)
-    assert len(kept) == 2
+    assert len(kernels) == 2
     toy_method.run(tmp_path, body, experiment, evaluate=evaluate)
-    assert len(kept) == 3
+    assert len(kernels) == 3
     model = toy_method.Model(toy_method.Config(), body)
     model.build_all()
     best = tmp_path / best_model.FOLDER
     model.load_weights(best / methods.WEIGHTS_FILE)
-    assert_close("exact", model.second.kernel, kept[1])
+    assert_close("exact", model.second.kernel, kernels[1])
     assert json.loads((best / methods.CONFIG_FILE).read_text())["topology"]
 
 
@@ -218,11 +218,11 @@ def test_workdir_refuses_another_configuration(tmp_path):
     workdir.claim(tmp_path, toy_method.EXPERIMENT, {"precision": "bfloat16"})
     settled = workdir.settled(tmp_path, toy_method.EXPERIMENT)
     assert settled["precision"] == "float32" and settled["commit"]
-    other = dataclasses.replace(
+    other_experiment = dataclasses.replace(
         toy_method.EXPERIMENT, method=toy_method.Config(width=5), save_every=9
     )
     with pytest.raises(ValueError) as caught:
-        workdir.claim(tmp_path, other, {})
+        workdir.claim(tmp_path, other_experiment, {})
     assert "method.width: 4 in the folder, 5 asked for" in str(caught.value)
     assert "save_every: 4" in str(caught.value)
     assert "log_every" not in str(caught.value)
@@ -235,11 +235,11 @@ def test_fields_that_came_later_have_their_defaults(tmp_path):
     del older["method"]["crop_scale"], older["data"]["warp"], older["optim"]
     path.write_text(json.dumps(older))
     workdir.settled(tmp_path, toy_method.EXPERIMENT)
-    other = dataclasses.replace(
+    other_experiment = dataclasses.replace(
         toy_method.EXPERIMENT, method=toy_method.Config(crop_scale=1.5)
     )
     with pytest.raises(ValueError, match="crop_scale: 1.2 in the folder"):
-        workdir.settled(tmp_path, other)
+        workdir.settled(tmp_path, other_experiment)
 
 
 def test_a_call_of_several_steps_ends_where_something_is_due(tmp_path, body):
@@ -277,11 +277,11 @@ def test_a_line_counts_the_seconds_of_all_starts_up_to_it(
     clock = types.SimpleNamespace(monotonic=itertools.count().__next__)
     monkeypatch.setattr(loop, "time", clock)
     first, second = toy_method.STAGES
-    whole = dataclasses.replace(toy_method.EXPERIMENT, log_every=3)
+    full_experiment = dataclasses.replace(toy_method.EXPERIMENT, log_every=3)
     part = dataclasses.replace(
-        whole, stages=(first, dataclasses.replace(second, steps=3))
+        full_experiment, stages=(first, dataclasses.replace(second, steps=3))
     )
-    for experiment in (part, whole):
+    for experiment in (part, full_experiment):
         toy_method.run(tmp_path, body, experiment)
     lines = run_log.read_metrics(tmp_path / run_log.METRICS_FILE)
     seconds = {line["step"]: line["trained_s"] for line in lines}

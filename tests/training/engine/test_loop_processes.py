@@ -13,19 +13,19 @@ from tests.support.closeness import assert_close
 def test_two_devices_are_one(tmp_path):
     """Gradients, clipping, both players: the same run on 1 and 2 devices."""
     running = {
-        where: processes.start(tmp_path / where, where)
-        for where in ("cpu:1", "cpu:2")
+        devices: processes.start(tmp_path / devices, devices)
+        for devices in ("cpu:1", "cpu:2")
     }
     for process in running.values():
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error[-2000:]
-    drawn = [np.load(tmp_path / f"{where}-masks.npy") for where in running]
+    masks = [np.load(tmp_path / f"{devices}-masks.npy") for devices in running]
     # One device's is Keras' own; two devices' hide different units.
     layer = keras.layers.Dropout(0.3, seed=5)
-    assert_close("exact", drawn[0], layer(np.ones((1, 64)), training=True))
-    assert drawn[1].shape == (2, 64)
-    assert np.mean(drawn[1][0] != drawn[1][1]) > 0.2
-    one, two = (toy_method.losses(tmp_path / where) for where in running)
+    assert_close("exact", masks[0], layer(np.ones((1, 64)), training=True))
+    assert masks[1].shape == (2, 64)
+    assert np.mean(masks[1][0] != masks[1][1]) > 0.2
+    one, two = (toy_method.losses(tmp_path / devices) for devices in running)
     assert len(one) == len(two) == 12
     for a, b in zip(one, two, strict=True):
         assert a.keys() == b.keys()
@@ -36,14 +36,14 @@ def test_two_devices_are_one(tmp_path):
 @pytest.mark.processes
 def test_killed_and_continued_is_as_uninterrupted(tmp_path):
     """kill -9 at an arbitrary moment, then the same command."""
-    whole = processes.start(tmp_path / "whole", "cpu:1", "long")
+    uninterrupted = processes.start(tmp_path / "whole", "cpu:1", "long")
     hurt = processes.start(tmp_path / "hurt", "cpu:1", "long")
     processes.wait_for_lines(tmp_path / "hurt", 30, hurt)
     hurt.send_signal(signal.SIGKILL)
     hurt.communicate()
     assert hurt.returncode == -signal.SIGKILL, "it ended before the kill"
-    again = processes.start(tmp_path / "hurt", "cpu:1", "long")
-    for process in (whole, again):
+    continued = processes.start(tmp_path / "hurt", "cpu:1", "long")
+    for process in (uninterrupted, continued):
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error[-2000:]
     assert toy_method.losses(tmp_path / "hurt") == toy_method.losses(

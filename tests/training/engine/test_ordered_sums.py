@@ -59,7 +59,7 @@ def total(order: tuple[int, ...], readers: tuple[int, ...]) -> float:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (2, 1, 0)])
 def test_a_sum_has_one_order_whoever_reads_its_parts(ordered, order):
-    alone = total(order, ())
+    expected = total(order, ())
     assert [
         total(order, readers) for readers in ((0,), (0, 1), (0, 2), (1, 2))
-    ] == [alone] * 4
+    ] == [expected] * 4

@@ -58,12 +58,12 @@ def test_one_damaged_line_takes_no_other_with_it(
     content[position] = DAMAGED[name]
     path = tmp_path / run_log.METRICS_FILE
     write(path, content)
-    whole = [n + 1 for n in range(COUNT) if n != position]
-    assert [r["step"] for r in run_log.read_metrics(path)] == whole
+    intact_steps = [n + 1 for n in range(COUNT) if n != position]
+    assert [r["step"] for r in run_log.read_metrics(path)] == intact_steps
     assert f"{path}: line {position + 1} cannot be read" in caplog.text
     assert run_log.cut_metrics(path, 30) == 1
     # Byte for byte as they were.
-    kept_steps = [step for step in whole if step <= 30]
+    kept_steps = [step for step in intact_steps if step <= 30]
     assert path.read_bytes().splitlines() == [line(n) for n in kept_steps]
     assert run_log.cut_metrics(path, 30) == 0
 
@@ -108,10 +108,10 @@ def test_an_event_of_an_impossible_length_takes_no_memory(tmp_path):
         for step in (1, 2):
             tf.summary.scalar("a", 1.0, step=step)
     (path,) = tmp_path.iterdir()
-    whole = path.read_bytes()
+    intact_bytes = path.read_bytes()
     length = struct.pack("<Q", 2**60)
     checksum = struct.pack("<I", crc.masked_crc32c(length))
-    path.write_bytes(whole + length + checksum + b"x" * 40)
+    path.write_bytes(intact_bytes + length + checksum + b"x" * 40)
     run_log.cut_events(tmp_path, 2)
     run_log.cut_events(tmp_path, 1)
     events = [

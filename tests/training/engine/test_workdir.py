@@ -33,21 +33,21 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 
 
 def test_a_run_goes_on_with_the_records_it_began_with(tmp_path):
-    moved = copy.deepcopy(SETTLED)
-    moved["sources"][0] |= {"records": "/elsewhere/coco", "shards": (0, 1)}
-    workdir.check_same_data(tmp_path, SETTLED, moved)
+    relocated = copy.deepcopy(SETTLED)
+    relocated["sources"][0] |= {"records": "/elsewhere/coco", "shards": (0, 1)}
+    workdir.check_same_data(tmp_path, SETTLED, relocated)
     for change, name in (
         ({"records": "data/synthetic"}, "synthetic"),
         ({"labels": "all"}, "all"),
         ({"share": 0.5}, "0.5"),
     ):
-        other = copy.deepcopy(SETTLED)
-        other["sources"][0] |= change
+        changed = copy.deepcopy(SETTLED)
+        changed["sources"][0] |= change
         with pytest.raises(ValueError, match=rf"records were.*{name}"):
-            workdir.check_same_data(tmp_path, SETTLED, other)
-    other = copy.deepcopy(SETTLED) | {"topology": "smpl"}
+            workdir.check_same_data(tmp_path, SETTLED, changed)
+    changed = copy.deepcopy(SETTLED) | {"topology": "smpl"}
     with pytest.raises(ValueError, match=r"body were.*smpl.*--body"):
-        workdir.check_same_data(tmp_path, SETTLED, other)
+        workdir.check_same_data(tmp_path, SETTLED, changed)
 
 
 def test_a_foreign_file_among_the_checkpoints_is_no_step(tmp_path):

@@ -54,6 +54,6 @@ def test_stopped_and_killed_workers_make_one_devices_curve(tmp_path):
     end = fit_store.path_of(hurt, 80).read_bytes()
     for name, step in (("whole", 80), ("hurt-0", 0), ("hurt-1", 0)):
         assert fit_store.path_of(tmp_path / name, step).read_bytes() == end
-    kept = keeper_method.kept
-    for key, fit in kept(tmp_path / "one", 80).items():
-        assert_close("fed_back", kept(hurt, 80)[key], fit)
+    load_fits = keeper_method.kept
+    for key, fit in load_fits(tmp_path / "one", 80).items():
+        assert_close("fed_back", load_fits(hurt, 80)[key], fit)

@@ -137,8 +137,10 @@ def test_a_full_disk_leaves_the_old_results(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("training.evaluate: ") and "too large" in line
     assert str(folder / "file" / RULE.name) in line
-    now = {path: path.read_bytes() for path in (folder / "file").iterdir()}
-    assert now == old_results
+    new_results = {
+        path: path.read_bytes() for path in (folder / "file").iterdir()
+    }
+    assert new_results == old_results
 
 
 def test_what_is_otherwise_than_the_protocol_is_told(run, folder, capsys):
@@ -184,11 +186,11 @@ def test_results_say_body_and_who_made_the_training_records(run, tmp_path):
     path.write_text(json.dumps(notes))
     flags = evaluate.Evaluate(weights=tmp_path)
     made_by = {"records": str(coco), "split": "train", "dataset": "coco"}
-    now = [made_by | {"rules": "spin"}]
-    assert task._training_records(flags) == now
-    then = [made_by | {"rules": "hmr"}]
-    path.write_text(json.dumps(notes | {"training_records": then}))
-    assert task._training_records(flags) == then
+    current_records = [made_by | {"rules": "spin"}]
+    assert task._training_records(flags) == current_records
+    noted_records = [made_by | {"rules": "hmr"}]
+    path.write_text(json.dumps(notes | {"training_records": noted_records}))
+    assert task._training_records(flags) == noted_records
     (coco / "train.options.json").write_text("{")
     path.write_text(json.dumps(notes))
     with pytest.raises(ValueError, match=r"train\.options\.json is damaged"):
@@ -220,7 +222,7 @@ def test_records_of_nobody_of_the_protocol_are_refused(body, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"betas": np.zeros((2, 10))}, "no example_id"),
         ({"example_id": ["a", "a"]}, "'a' twice"),
@@ -231,11 +233,11 @@ def test_records_of_nobody_of_the_protocol_are_refused(body, tmp_path):
         ({"camera": np.zeros((2, 3), int)}, "camera.*int64"),
     ],
 )
-def test_damaged_predictions_are_refused(arrays, told, tmp_path):
-    if "no example_id" not in told:
+def test_damaged_predictions_are_refused(arrays, message, tmp_path):
+    if "no example_id" not in message:
         arrays = {"example_id": ["a", "b"]} | arrays
     np.savez(tmp_path / "p.npz", **arrays)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         predictions_file.StoredPredictions(tmp_path / "p.npz")
 
 
@@ -253,7 +255,7 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
         return box[:, None, :2] + (ndc + 1) / 2 * box[:, None, 2:] - 0.5
 
     names = body.joint_names[:5]
-    seen = pixels(weak, boxes["file"])
+    keypoints_px = pixels(weak, boxes["file"])
     np.savez(
         tmp_path / "p.npz",
         example_id=["b", "a"],
@@ -261,22 +263,28 @@ def test_a_camera_of_another_crop_sees_the_same_pixels(body, rng, tmp_path):
         joints3d=points,
         camera=weak,
         crop=boxes["file"],
-        keypoints=seen,
+        keypoints=keypoints_px,
     )
     file = predictions_file.StoredPredictions(tmp_path / "p.npz")
     batch = {"example_id": np.array([b"b", b"a"]), "stored_box": boxes["own"]}
     actual = file.for_batch(batch, body)
-    assert_close("float64", pixels(actual.camera, boxes["own"]), seen)
+    assert_close("float64", pixels(actual.camera, boxes["own"]), keypoints_px)
     edges = (actual.keypoints + 1) / 2 * boxes["own"][:, None, 2:]
-    assert_close("float64", edges + boxes["own"][:, None, :2] - 0.5, seen)
+    assert_close(
+        "float64", edges + boxes["own"][:, None, :2] - 0.5, keypoints_px
+    )
     recorder = predictions_file.Recorder(names)
     recorder.add(batch, actual)
     recorder.write(tmp_path / "again.npz")
-    again = predictions_file.StoredPredictions(tmp_path / "again.npz")
-    other = again.for_batch(batch | {"stored_box": boxes["file"]}, body)
-    assert_close("float64", other.camera, weak)
-    edges = (other.keypoints + 1) / 2 * boxes["file"][:, None, 2:]
-    assert_close("float64", edges + boxes["file"][:, None, :2] - 0.5, seen)
+    second_file = predictions_file.StoredPredictions(tmp_path / "again.npz")
+    second_prediction = second_file.for_batch(
+        batch | {"stored_box": boxes["file"]}, body
+    )
+    assert_close("float64", second_prediction.camera, weak)
+    edges = (second_prediction.keypoints + 1) / 2 * boxes["file"][:, None, 2:]
+    assert_close(
+        "float64", edges + boxes["file"][:, None, :2] - 0.5, keypoints_px
+    )
 
 
 def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(
@@ -295,5 +303,5 @@ def test_the_split_is_the_first_of_the_protocol_not_of_the_folder(
             body,
             ids,
         )
-    chosen = selection.find(tmp_path, protocol)
-    assert chosen.split == "p2_hmr" and chosen.ids.tolist() == [person]
+    selected = selection.find(tmp_path, protocol)
+    assert selected.split == "p2_hmr" and selected.ids.tolist() == [person]

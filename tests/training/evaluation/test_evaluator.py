@@ -119,19 +119,21 @@ def with_true_root(body, batch, rotmats) -> dict:
 def turned_bodies(rotmats) -> np.ndarray:
     """The same poses with another heading for each."""
     rotvecs = np.float32([[0.3, 2.0, -0.5], [-1.0, 0.2, 2.5]])
-    turned = rotmats.copy()
-    turned[:, 0] = rotations.rotvec_to_rotmat(rotvecs).numpy() @ rotmats[:, 0]
-    return turned
+    turned_rotmats = rotmats.copy()
+    turned_rotmats[:, 0] = (
+        rotations.rotvec_to_rotmat(rotvecs).numpy() @ rotmats[:, 0]
+    )
+    return turned_rotmats
 
 
 def test_the_true_root_takes_the_heading_out(body, truth):
     batch, _ = truth
-    turned = turned_bodies(batch["rotmats"])
-    posed = body(turned, batch["betas"])
+    turned_rotmats = turned_bodies(batch["rotmats"])
+    posed = body(turned_rotmats, batch["betas"])
     plain = measured(body, batch, posed.joints.numpy(), posed.vertices.numpy())
     assert plain.summary()["mpjpe_mm"] > 300
     assert "mpjpe_true_root_mm" not in plain.summary()
-    figures = with_true_root(body, batch, turned)
+    figures = with_true_root(body, batch, turned_rotmats)
     assert_close("float32_mm", figures["mpjpe_true_root_mm"], 0.0)
 
 

@@ -40,8 +40,8 @@ def women(body_data, tmp_path_factory):
 def npz_files(monkeypatch):
     files = {"female": "SMPL_FEMALE.npz", "male": "SMPL_MALE.npz"}
     monkeypatch.setattr(ground_truth, "GENDERED_FILES", files)
-    known = {"smpl": topology.TOPOLOGIES["open-v1"]}
-    monkeypatch.setattr(topology, "TOPOLOGIES", known)
+    topologies = {"smpl": topology.TOPOLOGIES["open-v1"]}
+    monkeypatch.setattr(topology, "TOPOLOGIES", topologies)
 
 
 def test_labels_are_posed_by_the_body_of_their_gender(smpl, women, npz_files):
@@ -62,9 +62,9 @@ def test_3dpw_compares_with_the_gendered_body(smpl, women, npz_files):
     protocol = protocols.get("3dpw_spin")
     batch = planted.batch(protocol, smpl, ["a", "b", "c", "d"])
     batch["stored_gender"] = np.full(4, b"female", object)
-    given = evaluator.make_context(smpl, (), women)
-    found = Predictions(vertices=planted.people(smpl).vertices)
-    sides = joint_pairs.JointPairs(protocol, given)(batch, found)
+    context = evaluator.make_context(smpl, (), women)
+    prediction = Predictions(vertices=planted.people(smpl).vertices)
+    sides = joint_pairs.JointPairs(protocol, context)(batch, prediction)
     assert_close("body_metres", 1.1 * sides.pred, sides.true)
     assert sides.source.tolist() == ["h36m"] * 4
 
@@ -80,9 +80,9 @@ def test_a_missing_gender_names_its_file(smpl, women, npz_files):
     batch = planted.batch(protocol, smpl, ["a"])
     batch["stored_gender"] = np.array([b"male"], object)
     for folder in (women, None):
-        given = evaluator.make_context(smpl, (), folder)
+        context = evaluator.make_context(smpl, (), folder)
         with pytest.raises(FileNotFoundError, match="SMPL_MALE.*true-bodies"):
-            given.labelled(batch)
+            context.labelled(batch)
 
 
 def test_bodies_without_genders_take_the_methods(body):
@@ -92,12 +92,14 @@ def test_bodies_without_genders_take_the_methods(body):
 
 def test_the_neck_of_h36m_is_the_thorax(body):
     """Row 8 of the regressor, which SPIN compares with LSP's neck."""
-    given = EvaluationContext(body, (), None)
-    neck, thorax = joint_pairs.regressor_rows("h36m", ("neck", "thorax"), given)
+    context = EvaluationContext(body, (), None)
+    neck, thorax = joint_pairs.regressor_rows(
+        "h36m", ("neck", "thorax"), context
+    )
     assert_close("exact", neck, thorax)
     assert_close("exact", neck, body.data.h36m_rows()[8])
-    own = joint_pairs.regressor_rows("cocoplus", ("neck",), given)[0]
-    assert np.abs(own - neck).max() > 0
+    lsp_neck = joint_pairs.regressor_rows("cocoplus", ("neck",), context)[0]
+    assert np.abs(lsp_neck - neck).max() > 0
 
 
 def test_true_limbs_are_those_of_the_predictions(body):
@@ -105,7 +107,7 @@ def test_true_limbs_are_those_of_the_predictions(body):
     posed = planted.people(body)
     names = ("left_knee", "nose")
     spins = Body(dataclasses.replace(body.data, topology="smpl"), names)
-    given = evaluator.make_context(spins, names, None)
+    context = evaluator.make_context(spins, names, None)
     batch = {
         "rotmats": posed.rotmats,
         "betas": posed.betas,
@@ -122,7 +124,7 @@ def test_true_limbs_are_those_of_the_predictions(body):
         regressor="cocoplus",
     )
     predicted = spins(posed.rotmats, posed.betas).joints.numpy()
-    pair = joint_pairs.JointPairs(protocol, given)(
+    pair = joint_pairs.JointPairs(protocol, context)(
         batch, Predictions(joints=predicted)
     )
     assert set(pair.source) == {"cocoplus"}
@@ -130,19 +132,21 @@ def test_true_limbs_are_those_of_the_predictions(body):
 
 
 def test_predictions_without_what_is_needed_are_refused(body):
-    given = EvaluationContext(body, ("nose",), None)
+    context = EvaluationContext(body, ("nose",), None)
     points = np.zeros((1, 1, 3))
-    for found in (Predictions(), Predictions(joints=points)):
+    for prediction in (Predictions(), Predictions(joints=points)):
         with pytest.raises(ValueError, match="no.*pelvis.*h36m"):
-            joint_pairs.predicted_joints("h36m", ("pelvis",), found, given)
+            joint_pairs.predicted_joints(
+                "h36m", ("pelvis",), prediction, context
+            )
 
 
 def test_skeletons_come_from_pose_and_shape(body):
     posed = planted.people(body)
-    given = EvaluationContext(body, (), None)
-    found = Predictions(rotmats=posed.rotmats, betas=posed.betas)
+    context = EvaluationContext(body, (), None)
+    prediction = Predictions(rotmats=posed.rotmats, betas=posed.betas)
     got = joint_pairs.predicted_joints(
-        "smpl", ("left_hand", "pelvis"), found, given
+        "smpl", ("left_hand", "pelvis"), prediction, context
     )
     expected = posed.skeleton[:, [joints.SMPL24.index("left_hand"), 0]]
     assert_close("body_metres", got, expected)

@@ -22,10 +22,10 @@ def test_rows_of_the_file_beside_smpl_are_taken_by_name(tmp_path):
     rows = np.random.default_rng(1).random((17, 6890)).astype(np.float32)
     np.save(tmp_path / "J_regressor_h36m.npy", rows)
     raw = {"v_template": np.zeros((6890, 3))}
-    found = keypoint_regressors.h36m(
+    regressor = keypoint_regressors.h36m(
         raw, tmp_path / "SMPL.pkl", use_spin_file=True
     )
-    for name, row in zip(joints.H36M17, found, strict=True):
+    for name, row in zip(joints.H36M17, regressor, strict=True):
         assert_close("exact", row, rows[STORED.index(name)])
     no = keypoint_regressors.h36m(
         raw, tmp_path / "SMPL.pkl", use_spin_file=False
@@ -36,16 +36,18 @@ def test_rows_of_the_file_beside_smpl_are_taken_by_name(tmp_path):
 def test_left_joints_of_the_open_body_are_on_its_left(body_data):
     """At rest it faces +z, its left side at +x, y up."""
     rest = body_data.h36m_rows() @ body_data.v_template
-    places = dict(zip(joints.H36M17, rest, strict=True))
-    for name, place in places.items():
+    positions = dict(zip(joints.H36M17, rest, strict=True))
+    for name, position in positions.items():
         if name.startswith("left_"):
-            assert place[0] > 0 > places[joints.mirror_name(name)][0], name
+            assert position[0] > 0 > positions[joints.mirror_name(name)][0], (
+                name
+            )
     above = ["left_ankle", "left_knee", "pelvis", "spine", "thorax", "head_top"]
-    heights = [places[name][1] for name in above]
+    heights = [positions[name][1] for name in above]
     assert heights == sorted(heights)
 
 
 def test_a_body_without_them_names_the_file(body_data):
-    without = dataclasses.replace(body_data, h36m_regressor=None)
+    body_without_rows = dataclasses.replace(body_data, h36m_regressor=None)
     with pytest.raises(FileNotFoundError, match=r"J_regressor_h36m\.npy.*SPIN"):
-        without.h36m_rows()
+        body_without_rows.h36m_rows()

@@ -71,12 +71,12 @@ def test_each_part_has_a_result_of_its_own(results):
 def test_a_moved_body_is_scored_about_two_pelvises(results):
     content = results["proc"]
     about_points = content["metrics"]
-    own = content["metrics_about_own_pelvis"]
-    assert about_points["mpjpe_mm"] != own["mpjpe_mm"]
-    assert about_points["pve_mm"] != own["pve_mm"]
+    about_pelvis = content["metrics_about_own_pelvis"]
+    assert about_points["mpjpe_mm"] != about_pelvis["mpjpe_mm"]
+    assert about_points["pve_mm"] != about_pelvis["pve_mm"]
     # What no origin changes is the same.
     for name in ("pa_mpjpe_mm",):
-        assert own[name] == pytest.approx(about_points[name], abs=1e-3)
+        assert about_pelvis[name] == pytest.approx(about_points[name], abs=1e-3)
     assert "metrics_about_own_pelvis" not in results["cnn"]
 
 
@@ -93,13 +93,13 @@ def test_about_its_own_pelvis_it_is_the_bodys_answer(
     dataset = batches.eval_dataset(source, 12, 64)
     protocol = protocols.get("synthetic_smplr")
     summaries = []
-    for which, names in (
+    for predictor, names in (
         (output, output.own_joint_names),
         (model, model.joint_names),
     ):
         context = evaluator.make_context(model.body, names)
         scores = evaluator.Scores(protocol, context)
-        for batch, predicted in which.stream(dataset):
+        for batch, predicted in predictor.stream(dataset):
             scores.add(batch, predicted)
         summaries.append(scores.summary())
     for name, value in summaries[1].items():

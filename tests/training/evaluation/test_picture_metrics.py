@@ -76,7 +76,7 @@ def batch(*code_images, **changes):
     return fields | changes
 
 
-def found(count=1, camera=CAMERA):
+def plate_prediction(count=1, camera=CAMERA):
     return Predictions(
         vertices=np.tile(PLATE, (count, 1, 1)),
         camera=np.tile(camera, (count, 1)),
@@ -177,21 +177,22 @@ def test_what_is_not_judged_is_no_foreground():
 def test_two_drawings_that_disagree_are_each_compared_by_itself():
     """nkolot/SPIN: eval.py reads two files; 255 of the parts is no class."""
     on, off = np.full((1, 4), True), np.full((1, 4), False)
-    drawn = np.array([[0, 1, 6, part_codes.IGNORE]], np.uint8)
+    part_drawing = np.array([[0, 1, 6, part_codes.IGNORE]], np.uint8)
     for silhouette_drawing in (on, off):
-        coded = part_codes.merge(silhouette_drawing, drawn)
+        coded = part_codes.merge(silhouette_drawing, part_drawing)
         assert (part_codes.silhouette(coded) == silhouette_drawing).all()
-        assert (part_codes.parts(coded) == drawn).all()
-    assert part_codes.merge(~(drawn == 0) & on, drawn).tolist() == [
-        [0, 1, 6, part_codes.SOMEWHERE]
-    ]
+        assert (part_codes.parts(coded) == part_drawing).all()
+    assert part_codes.merge(
+        ~(part_drawing == 0) & on, part_drawing
+    ).tolist() == [[0, 1, 6, part_codes.SOMEWHERE]]
     measure = segmentation.Measure(RULE, make_context())
     # A pixel of the silhouette without a part, and a part beside it: each is
     # predicted as background, then as the part.
-    both = np.array([[True, False, True, False]])
+    silhouette_mask = np.array([[True, False, True, False]])
     parts = np.array([[0, 1, 1, 0]], np.uint8)
     measure.count(
-        np.array([[0, 0, 1, 0]], np.uint8), part_codes.merge(both, parts)
+        np.array([[0, 0, 1, 0]], np.uint8),
+        part_codes.merge(silhouette_mask, parts),
     )
     summary = measure.summary()
     assert summary["fg_accuracy"] == pytest.approx(75)
@@ -205,11 +206,12 @@ def test_two_drawings_that_disagree_are_each_compared_by_itself():
 def test_segmentation_of_the_plate_and_of_one_5_px_aside():
     """5 px aside 2 * 5 * 60 pixels are wrong, and 5 * 60 between the parts."""
     right = measured(
-        segmentation.Measure(RULE, make_context()), (batch(codes()), found())
+        segmentation.Measure(RULE, make_context()),
+        (batch(codes()), plate_prediction()),
     )
     assert right["fg_accuracy"] > 99.8 and right["parts_f1"] > 0.97
     measure = segmentation.Measure(RULE, make_context())
-    off = measured(measure, (batch(codes(5.0)), found()))
+    off = measured(measure, (batch(codes(5.0)), plate_prediction()))
     wrong = 2 * 5 * SIDE_PX / (WIDTH * HEIGHT)
     assert 100 - off["fg_accuracy"] == pytest.approx(100 * wrong, rel=0.2)
     wrong += 5 * SIDE_PX / (WIDTH * HEIGHT)
@@ -226,8 +228,10 @@ def test_pixels_are_pooled_and_others_records_do_not_count():
     three["stored_box"][2] *= 2
     three["part_set"][1] = b""  # Fourteen rendered parts.
     measure = segmentation.Measure(RULE, make_context())
-    measure.add(three, found(3))
-    measure.add(batch(codes(), parts_png=np.array([b""], object)), found())
+    measure.add(three, plate_prediction(3))
+    measure.add(
+        batch(codes(), parts_png=np.array([b""], object)), plate_prediction()
+    )
     assert measure.details() == {"segmented": 2, "not_segmented": 2}
     assert measure.ranking()[0].tolist() == [0, 2]
     pixels = 5 * WIDTH * HEIGHT
@@ -246,14 +250,14 @@ def test_nothing_to_measure_is_named(module):
         measure.add(batch(codes()), Predictions())
     damaged = batch(codes(), parts_png=np.array([b"none"], object))
     with pytest.raises(ValueError, match="no 8 bit gray PNG"):
-        measure.add(damaged, found())
+        measure.add(damaged, plate_prediction())
 
 
 def test_iou_of_a_plate_5_px_aside():
     """Of two squares of 60 px 55 are shared: 55 / 65 of their union."""
     measure = silhouette.Measure(RULE, make_context())
     two_images = batch(codes(), codes(5.0))
-    summary = measured(measure, (two_images, found(2)))
+    summary = measured(measure, (two_images, plate_prediction(2)))
     index, errors = measure.ranking()
     assert index.tolist() == [0, 1]
     assert errors[0] < 1
@@ -296,13 +300,13 @@ def test_a_labelled_body_is_seen_by_its_camera():
     by_hips["joints3d"][..., :] = [-0.5, 0.25, 4.0, 1]
     by_hips["translation"][:] = 0
     for records in (by_place, by_hips):
-        measure.add(records, found())
+        measure.add(records, plate_prediction())
     expected = (true & plate()).sum() / (true | plate()).sum()
     _, errors = measure.ranking()
     assert 1 - errors / 100 == pytest.approx([expected] * 2, abs=0.01)
     unknown = labelled_batch(translation=np.zeros((1, 3)))
-    measure.add(unknown, found())
+    measure.add(unknown, plate_prediction())
     no_camera = labelled_batch(stored_intrinsics=np.zeros((1, 4)))
-    measure.add(no_camera, found())
+    measure.add(no_camera, plate_prediction())
     assert measure.details() == {"silhouettes": {"labelled body": 2, "none": 2}}
     assert len(measure.ranking()[0]) == 2

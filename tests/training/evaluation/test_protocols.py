@@ -25,17 +25,17 @@ def test_the_promised_protocols_are_there():
 
 
 @pytest.mark.parametrize(
-    ("bare", "meant"),
+    ("bare", "meanings"),
     [
         ("h36m_p2", ["h36m_p2_hmr", "h36m_p2_spin"]),
         ("h36m_p1", ["h36m_p1_hmr", "h36m_p1_hund", "h36m_p1_spin"]),
         ("3dpw", ["3dpw_hund", "3dpw_spin"]),
     ],
 )
-def test_a_name_with_several_meanings_is_refused_with_them(bare, meant):
+def test_a_name_with_several_meanings_is_refused_with_them(bare, meanings):
     with pytest.raises(ValueError, match="different papers") as error:
         protocols.get(bare)
-    for name in meant:
+    for name in meanings:
         assert repr(name) in str(error.value)
 
 
@@ -65,18 +65,20 @@ def test_a_rule_says_all_its_parts(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_joints_roots_and_measures_exist(name):
     protocol = protocols.get(name)
-    known = {
+    joint_names = {
         "cocoplus": joints.KEYPOINTS,
         "h36m": (*joints.H36M17, "neck"),
         "smpl": joints.SMPL24,
     }
     if protocol.joints:
         roots = (*protocol.root, *protocol.pred_root)
-        joints.select((*protocol.joints, *roots), of=known[protocol.regressor])
-    for each in set(protocol.measures):
+        joints.select(
+            (*protocol.joints, *roots), of=joint_names[protocol.regressor]
+        )
+    for measure in set(protocol.measures):
         assert (
-            evaluator._measure_class(each).__module__
-            == f"training.evaluation.metrics.{each}"
+            evaluator._measure_class(measure).__module__
+            == f"training.evaluation.metrics.{measure}"
         )
     assert protocol.splits and protocol.headline
 
@@ -89,14 +91,14 @@ def test_the_command_makes_records_of_that_split_and_rules(name):
     module = importlib.import_module(
         f"training.data.prepare.{reader.replace('-', '_')}"
     )
-    given = tyro.cli(
+    options = tyro.cli(
         module.Options,
         args=[*words, *_required(module.Options)],
     )
     if reader != "synthetic":
-        assert given.split == protocol.splits[0]
+        assert options.split == protocol.splits[0]
     if protocol.box_rules:
-        assert given.rules == protocol.box_rules
+        assert options.rules == protocol.box_rules
 
 
 def _required(options) -> list[str]:
@@ -111,7 +113,7 @@ def _required(options) -> list[str]:
 
 def test_the_rules_that_differ_between_papers_differ():
     """HMR's Human3.6M is about the hips, SPIN's about a regressed pelvis."""
-    hmr, spin = (protocols.get(f"h36m_p2_{each}") for each in ("hmr", "spin"))
+    hmr, spin = (protocols.get(f"h36m_p2_{paper}") for paper in ("hmr", "spin"))
     assert hmr.root == ("left_hip", "right_hip")
     assert spin.root == ("pelvis",)
     assert (hmr.regressor, spin.regressor) == ("cocoplus", "h36m")

@@ -48,11 +48,11 @@ def test_every_method_has_a_small_network(name):
         model = networks.build(strategy, network, "float32", xla=False)
         assert model.count_params() < 2e6
         # Two replicas draw different masks and noise.
-        drawn = ("dropout", "noise", "missing")
+        random_suffixes = ("dropout", "noise", "missing")
         assert not any(
             isinstance(value, float) and value
             for field, value in dataclasses.asdict(network.config).items()
-            if field.endswith(drawn)
+            if field.endswith(random_suffixes)
         )
 
 

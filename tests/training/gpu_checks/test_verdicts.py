@@ -203,8 +203,8 @@ def test_batches_that_nobody_chose_divide_among_the_devices(
     machine = machines.Machine(gpus, replicas, "", {}, "", {}, {})
     args = checks._with_batches(gpu_check.Args(), machine)
     assert (args.batches, args.check_batch) == (batches, check_batch)
-    chosen = gpu_check.Args(batches=(5,), check_batch=4)
-    assert checks._with_batches(chosen, machine) == chosen
+    explicit_args = gpu_check.Args(batches=(5,), check_batch=4)
+    assert checks._with_batches(explicit_args, machine) == explicit_args
 
 
 @pytest.mark.parametrize(

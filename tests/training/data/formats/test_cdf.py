@@ -18,18 +18,21 @@ def test_counts_that_would_take_minutes(tmp_path, record, offset):
     path = h36m_files.write_cdf(tmp_path / "a.cdf", values)
     np.testing.assert_allclose(cdf_files.positions(path, 32, 3), values)
     data = bytearray(path.read_bytes())
-    place = start(data, record) + offset
-    data[place : place + 4] = (2**31 - 1).to_bytes(4, "big")
+    position = start(data, record) + offset
+    data[position : position + 4] = (2**31 - 1).to_bytes(4, "big")
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.cdf could not .*a count of 2147"):
         cdf_files.positions(path, 32, 3)
 
 
-def start(data: bytes, wanted: int) -> int:
+def start(data: bytes, record_type: int) -> int:
     """Where the first record of a type begins: size (8), type (4), ..."""
-    place = 8
-    while place < len(data):
-        if int.from_bytes(data[place + 8 : place + 12], "big") == wanted:
-            return place
-        place += int.from_bytes(data[place : place + 8], "big")
-    raise AssertionError(f"no record of the type {wanted}")
+    position = 8
+    while position < len(data):
+        if (
+            int.from_bytes(data[position + 8 : position + 12], "big")
+            == record_type
+        ):
+            return position
+        position += int.from_bytes(data[position : position + 8], "big")
+    raise AssertionError(f"no record of the type {record_type}")

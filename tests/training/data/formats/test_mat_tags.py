@@ -35,13 +35,13 @@ def test_good_files_pass(tmp_path, compressed, version):
     compressed &= version == "5"
     scipy.io.savemat(path, content, do_compression=compressed, format=version)
     check(path)
-    found = mat_files.read(path, "numbers", "numbers", "nobody")
-    np.testing.assert_array_equal(found, CONTENT["numbers"])
+    numbers = mat_files.read(path, "numbers", "numbers", "nobody")
+    np.testing.assert_array_equal(numbers, CONTENT["numbers"])
 
 
 @pytest.mark.parametrize("name", CONTENT)
 @pytest.mark.parametrize(
-    ("place", "value", "words"),
+    ("position", "value", "words"),
     [
         (HEADER, 200, "an element has the type 200"),
         (HEADER + 4, 255, "an element has the type"),
@@ -50,12 +50,12 @@ def test_good_files_pass(tmp_path, compressed, version):
         (HEADER + 24, 11, "an element has the type 11"),
     ],
 )
-def test_types_out_of_the_table(tmp_path, name, place, value, words):
+def test_types_out_of_the_table(tmp_path, name, position, value, words):
     path = write(tmp_path / "a.mat", {name: CONTENT[name]})
     data = bytearray(path.read_bytes())
-    data[place] = value
-    if place == HEADER + 4:
-        data[place + 2] = value  # millions of bytes
+    data[position] = value
+    if position == HEADER + 4:
+        data[position + 2] = value  # millions of bytes
     path.write_bytes(data)
     with pytest.raises(ValueError, match=words):
         check(path)

@@ -24,7 +24,7 @@ SQUARE = crop.square_box(record_samples.BOX, 1.2)
 
 
 def one(augmentation: augment.Augmentation, **changes) -> augment.Augmentation:
-    """`drawn` with fields replaced by the same number for every example."""
+    """`augmentation` with fields replaced by the same number for everyone."""
     new = {
         name: tf.fill(tf.shape(getattr(augmentation, name)), float(number))
         for name, number in changes.items()
@@ -179,15 +179,15 @@ def test_scale_enlarges_and_shift_moves_the_window(rng):
     points[0, :, :2] = rng.uniform(20, 120, (K, 2))
     plain = augment.identity(1)
 
-    def placed(drawn):
-        to_ndc = augment.image_to_ndc(drawn, boxes(1))
-        return augment.keypoints(drawn, to_ndc, tf.constant(points))
+    def ndc_keypoints(augmentation):
+        to_ndc = augment.image_to_ndc(augmentation, boxes(1))
+        return augment.keypoints(augmentation, to_ndc, tf.constant(points))
 
-    start = placed(plain)[0, :, :2]
-    larger = placed(one(plain, scale=1.25))[0, :, :2]
+    start = ndc_keypoints(plain)[0, :, :2]
+    larger = ndc_keypoints(one(plain, scale=1.25))[0, :, :2]
     assert_close("ndc", larger, 1.25 * start)
     # A tenth of the side is 0.2 in ndc; the window moves, the person not.
-    shifted = placed(one(plain, shift=0.1))[0, :, :2]
+    shifted = ndc_keypoints(one(plain, shift=0.1))[0, :, :2]
     assert_close("ndc", shifted, start - 0.2)
 
 

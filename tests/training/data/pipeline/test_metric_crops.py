@@ -40,19 +40,19 @@ def fields(count=3, **changes):
 
 
 def test_a_crop_shows_two_and_a_half_metres_about_the_mean_joint():
-    known = fields()
-    boxes = metric_crops.boxes(known, 1.2, SIDE_M).numpy()
-    mean = known["joints3d"].numpy()[..., :3].mean(axis=1)
+    labels = fields()
+    boxes = metric_crops.boxes(labels, 1.2, SIDE_M).numpy()
+    mean = labels["joints3d"].numpy()[..., :3].mean(axis=1)
     for box, middle in zip(boxes, mean, strict=True):
         corners = middle[:2] + np.array([[-1, -1], [1, 1]]) * SIDE_M / 2
-        seen = corners / middle[2] * 500 + (160, 120) + 0.5
-        assert_close("box_px", box[:2], seen[0])
-        assert_close("box_px", box[:2] + box[2:], seen[1])
+        corners_px = corners / middle[2] * 500 + (160, 120) + 0.5
+        assert_close("box_px", box[:2], corners_px[0])
+        assert_close("box_px", box[:2] + box[2:], corners_px[1])
 
 
 def test_a_translation_goes_before_the_joints_depth():
-    moved = fields(translation=np.tile([0.0, 0, 8], (3, 1)))
-    boxes = metric_crops.boxes(moved, 1.2, SIDE_M).numpy()
+    translated_labels = fields(translation=np.tile([0.0, 0, 8], (3, 1)))
+    boxes = metric_crops.boxes(translated_labels, 1.2, SIDE_M).numpy()
     assert_close("relative_float32", boxes[:, 2], np.full(3, 500 * 2.5 / 8))
 
 

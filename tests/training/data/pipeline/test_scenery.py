@@ -51,13 +51,13 @@ def test_no_label_moves(folder, plain, changes):
 
     All of them are turned, mirrored and scaled.
     """
-    found = batch_of(folder, **changes)
-    assert set(found) == set(plain)
+    batch = batch_of(folder, **changes)
+    assert set(batch) == set(plain)
     assert len(np.unique(plain["parts"])) == 3  # Left is right when mirrored.
     for name in set(plain) - {"image", "example_id"}:
-        assert np.abs(found[name] - plain[name]).max() == 0, name
+        assert np.abs(batch[name] - plain[name]).max() == 0, name
     assert len(set(plain["flip"])) == 2
-    changed = np.abs(found["image"].astype(int) - plain["image"]).max(axis=3)
+    changed = np.abs(batch["image"].astype(int) - plain["image"]).max(axis=3)
     for row, image in enumerate(changed):
         inside = plain["parts"][row] > 0
         # Edges of the mask are mixed, and a JPEG's blocks blur.
@@ -88,11 +88,11 @@ def test_a_share_of_the_pictures_changes():
     assert flags[:, 1].mean() == pytest.approx(0.7, abs=0.03)
     assert len(set(flags[:, 2])) > 4990
     # Independent draws, and the others are as without.
-    both = (flags[:, 0] & flags[:, 1]).mean()
-    assert both == pytest.approx(0.21, abs=0.03)
-    without = augment.draw(config.Augment(), [0, 1], 5000)
-    again = augment.draw(options, [0, 1], 5000)
-    assert_close("exact", without.shift, again.shift)
+    share_of_both = (flags[:, 0] & flags[:, 1]).mean()
+    assert share_of_both == pytest.approx(0.21, abs=0.03)
+    plain_draw = augment.draw(config.Augment(), [0, 1], 5000)
+    scenery_draw = augment.draw(options, [0, 1], 5000)
+    assert_close("exact", plain_draw.shift, scenery_draw.shift)
 
 
 PERSON = np.zeros((60, 80), np.uint8)
@@ -112,9 +112,9 @@ def test_backgrounds_are_pictures_of_a_folder(tmp_path):
     scene = scenery.Scenery(
         config.Augment(background=1, backgrounds=str(tmp_path))
     )
-    found = scene(IMAGE, PERSON, np.array([1, 0, 5]))
-    assert (found[PERSON > 0] == (255, 0, 255)).all()
-    assert (found[PERSON == 0] == (30, 200, 10)).all()
+    composite = scene(IMAGE, PERSON, np.array([1, 0, 5]))
+    assert (composite[PERSON > 0] == (255, 0, 255)).all()
+    assert (composite[PERSON == 0] == (30, 200, 10)).all()
     # Not asked for, or no mask.
     assert (scene(IMAGE, PERSON, np.array([0, 0, 5])) == IMAGE).all()
     assert (scene(IMAGE, None, np.array([1, 0, 5])) == IMAGE).all()
@@ -127,15 +127,15 @@ def test_objects_are_pictures_of_a_folder(tmp_path, alpha):
     scene = scenery.Scenery(
         config.Augment(objects=1, object_pictures=str(tmp_path))
     )
-    seen = 0
+    visible_objects = 0
     for seed in range(12):
-        found = scene(IMAGE, PERSON, np.array([0, 1, seed]))
+        composite = scene(IMAGE, PERSON, np.array([0, 1, seed]))
         # At its edges the object is mixed with the picture.
-        covered = (found == (30, 200, 10)).all(axis=2)
+        covered = (composite == (30, 200, 10)).all(axis=2)
         assert covered[PERSON > 0].mean() <= scenery.LARGEST_HIDDEN
-        assert (found == IMAGE).all(axis=2).mean() > 0.2
-        seen += covered.any()
-    assert seen >= 8
+        assert (composite == IMAGE).all(axis=2).mean() > 0.2
+        visible_objects += covered.any()
+    assert visible_objects >= 8
 
 
 def test_a_folder_without_pictures_is_one_line(tmp_path):
@@ -214,5 +214,5 @@ def test_an_object_hides_half_of_the_person_at_most(
         scenery.appearance, "occluder", lambda *_: (cover, colours)
     )
     scene = scenery.Scenery(config.Augment(objects=1))
-    found = scene(IMAGE, PERSON, np.array([0, 1, 5]))
-    assert (found != IMAGE).any() == is_added
+    composite = scene(IMAGE, PERSON, np.array([0, 1, 5]))
+    assert (composite != IMAGE).any() == is_added

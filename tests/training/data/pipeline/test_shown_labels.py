@@ -75,13 +75,13 @@ def test_a_label_that_is_missing_hides_no_other(tmp_path):
     data = mix(records, ("all",))
     (batch,) = pipeline_batches.batches(data, 1)
     rotmats = batch["rotmats"] - np.eye(3)
-    shown = {"pose": rotmats, **{n: batch[n] for n in labels[1:]}}
+    batch_labels = {"pose": rotmats, **{n: batch[n] for n in labels[1:]}}
     for row, example_id in enumerate(batch["example_id"].tolist()):
         absent = missing.get(int(example_id.decode()[2:]), {})
         for name in labels:
             is_there = name not in absent
             assert batch[f"has_{name}"][row] == is_there
-            assert shown[name][row].any() == is_there
+            assert batch_labels[name][row].any() == is_there
 
 
 def test_sources_take_turns_by_their_shares(folder):

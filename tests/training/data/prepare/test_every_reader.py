@@ -12,9 +12,11 @@ def test_files_of_systems_beside_the_data_are_passed_over(tmp_path, name):
     READERS[name].write(root)
     numbers = READERS[name].read(root, out)
     for path in sorted(root.rglob("*")):
-        beside = path.with_name(f"._{path.name}")
+        metadata_path = path.with_name(f"._{path.name}")
         if path.is_file():
-            beside.write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+            metadata_path.write_bytes(
+                b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X"
+            )
         (path.parent / "Thumbs.db").write_bytes(b"nothing")
     assert READERS[name].read(root, out) == numbers
     assert numbers[0]

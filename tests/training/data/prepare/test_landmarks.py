@@ -39,8 +39,8 @@ def use(monkeypatch):
 
 
 def task(root, **changes):
-    whole = landmarks.Task(root / "synthetic_v1", "test", 0, 12, False)
-    return whole._replace(**changes)
+    full_task = landmarks.Task(root / "synthetic_v1", "test", 0, 12, False)
+    return full_task._replace(**changes)
 
 
 def test_labels_stay_and_landmarks_come(tiny_records, use):
@@ -72,8 +72,12 @@ def test_jitter_is_the_persons_own(tiny_records, use):
     plain = use(Network())
     list(landmarks.read(task(tiny_records)))
     assert all(
-        moved.angle and moved.side != square.side and moved.x != square.x
-        for moved, square in zip(network.squares, plain.squares, strict=False)
+        jittered.angle
+        and jittered.side != square.side
+        and jittered.x != square.x
+        for jittered, square in zip(
+            network.squares, plain.squares, strict=False
+        )
     )
 
 
@@ -113,16 +117,16 @@ def test_broken_images_are_left_out_and_named(tiny_records, use, monkeypatch):
 def test_jitter_moves_people_as_much_as_finders_do():
     box = np.array([10.0, 20.0, 50.0, 100.0])
     square = landmarks.squares.of_box(box)
-    moved = np.array(
+    jittered_squares = np.array(
         [landmarks._jittered(square, box, row) for row in range(2000)]
     )
     spread = [
-        *((moved[:, :2] - square[:2]).std(axis=0) / 100),
-        np.log(moved[:, 2] / square.side).std(),
-        moved[:, 3].std(),
+        *((jittered_squares[:, :2] - square[:2]).std(axis=0) / 100),
+        np.log(jittered_squares[:, 2] / square.side).std(),
+        jittered_squares[:, 3].std(),
     ]
     assert spread == pytest.approx([0.04, 0.04, 0.1, 0.15], rel=0.1)
-    means = moved.mean(axis=0) - square
+    means = jittered_squares.mean(axis=0) - square
     assert np.abs(means / [100, 100, square.side, 1]).max() < 0.01
 
 

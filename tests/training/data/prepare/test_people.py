@@ -23,9 +23,9 @@ class Inline(futures.Executor):
     """Runs a task where it is submitted."""
 
     def submit(self, task, *arguments):
-        done = futures.Future()
-        done.set_result(task(*arguments))
-        return done
+        future = futures.Future()
+        future.set_result(task(*arguments))
+        return future
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def lifted():
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch, lifted):
+def _single_process(monkeypatch, lifted):
     """One process, and the lifter's bodies: fits have tests of their own."""
     monkeypatch.setattr(
         writing.processes, "pool", lambda _: contextlib.nullcontext(Inline())
@@ -114,17 +114,17 @@ def check_geometry(example):
         example.joints3d[:, :3] + example.translation, fx, (cx, cy)
     )
     labelled = rows & (example.keypoints[:, 2] > 0)
-    away = np.linalg.norm(pixels - example.keypoints[:, :2], axis=1)
+    distances = np.linalg.norm(pixels - example.keypoints[:, :2], axis=1)
     # The lifter's body of a made-up person in 0.8 of the picture's height.
-    assert away[labelled].mean() < 0.1 * example.box[3]
+    assert distances[labelled].mean() < 0.1 * example.box[3]
     low, high = example.box[:2], example.box[:2] + example.box[2:]
     inside = (pixels[rows] > low - 1) & (pixels[rows] < high + 1)
     assert inside.all()
-    seen = list(joints.select(("nose", "left_hip"), joints.KEYPOINTS))
+    keypoint_rows = list(joints.select(("nose", "left_hip"), joints.KEYPOINTS))
     landmarks = [joints.BLAZEPOSE33.index(n) for n in ("nose", "left_hip")]
     assert_close(
         "relative_float32",
-        example.keypoints[seen, :2],
+        example.keypoints[keypoint_rows, :2],
         example.landmarks[landmarks, :2],
     )
     assert example.topology and example.has("pose") and example.has("betas")
@@ -139,10 +139,10 @@ def test_held_out_files_are_chosen_by_name_and_the_mean_is_told(
     holiday, tmp_path, seeker, capsys
 ):
     people.run(options(holiday, tmp_path / "out", held_out=0.5))
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert "The mean pose of 'train' alone is" in told
+    summary_line = capsys.readouterr().out.splitlines()[-1]
+    assert "The mean pose of 'train' alone is" in summary_line
     # Everybody is the same person: their mean is that person.
-    assert float(told.split("alone is ")[1].split(" mm")[0]) < 1
+    assert float(summary_line.split("alone is ")[1].split(" mm")[0]) < 1
     parts = {
         split: {
             e.example_id.split(":")[0] for e in stored(tmp_path / "out", split)
@@ -153,22 +153,24 @@ def test_held_out_files_are_chosen_by_name_and_the_mean_is_told(
     assert not parts["train"] & parts["val"]
     photo(holiday / "another.jpg", 60)
     people.run(options(holiday, tmp_path / "again", held_out=0.5))
-    again = {e.example_id.split(":")[0] for e in stored(tmp_path / "again")}
-    assert again - {"another.jpg"} == parts["train"]
+    second_files = {
+        e.example_id.split(":")[0] for e in stored(tmp_path / "again")
+    }
+    assert second_files - {"another.jpg"} == parts["train"]
 
 
 def test_the_mean_pose_is_as_far_as_people_differ(holiday, tmp_path, seeker):
     """A held-out person who bows is far from those who stand."""
     people.run(options(holiday, tmp_path / "out", held_out=0.5))
     folder = tmp_path / "out"
-    moved = []
+    bowed_examples = []
     for example in stored(folder, "val"):
         points = example.joints3d.copy()
         is_arm = [n.endswith(("elbow", "wrist")) for n in joints.KEYPOINTS]
         points[is_arm, 1] -= 0.6
-        moved.append(dataclasses.replace(example, joints3d=points))
+        bowed_examples.append(dataclasses.replace(example, joints3d=points))
     writer = records_folder.Writer(folder, "bowed")
-    for example in moved:
+    for example in bowed_examples:
         writer.write(example)
     writer.finish()
     text = fitted_people.summary(folder, "bowed")

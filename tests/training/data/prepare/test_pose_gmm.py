@@ -23,16 +23,17 @@ def folder(tmp_path, rng):
 def test_gaussians_are_found_written_and_shown(folder, capsys):
     out = folder / "gmm" / "two.npz"
     pose_gmm.run(pose_gmm.Options(folder, out, components=2))
-    found = priors.load(out)
-    assert found.topology == "open-v1"
-    first, second = np.argsort(found.means[:, 0])
-    assert np.abs(found.means[first] + 0.4).max() < 0.02
-    assert np.abs(found.means[second] - 0.4).max() < 0.02
-    assert found.weights[second] == pytest.approx(2 / 3, abs=0.03)
-    deviations = np.sqrt(found.covars.diagonal(axis1=1, axis2=2))
-    wanted = np.sqrt(0.05**2 + 1e-3)  # The floor is added to variances.
-    assert deviations.mean() == pytest.approx(wanted, rel=0.05)
-    assert_close("exact", found.mean_pose().shape, (priors.NUM_POSE,))
+    mixture = priors.load(out)
+    assert mixture.topology == "open-v1"
+    first, second = np.argsort(mixture.means[:, 0])
+    assert np.abs(mixture.means[first] + 0.4).max() < 0.02
+    assert np.abs(mixture.means[second] - 0.4).max() < 0.02
+    assert mixture.weights[second] == pytest.approx(2 / 3, abs=0.03)
+    deviations = np.sqrt(mixture.covars.diagonal(axis1=1, axis2=2))
+    # The floor is added to variances.
+    expected_deviation = np.sqrt(0.05**2 + 1e-3)
+    assert deviations.mean() == pytest.approx(expected_deviation, rel=0.05)
+    assert_close("exact", mixture.mean_pose().shape, (priors.NUM_POSE,))
     sheet = cv2.imread(str(out.with_suffix(".png")))
     assert sheet.shape[1] > 5 * 2 * pose_sheet.PANEL_PX
     assert "pose-gmm --poses" in capsys.readouterr().out
@@ -44,7 +45,7 @@ def test_too_few_poses_are_refused(folder):
 
 
 def test_poses_of_another_body_are_refused(folder):
-    found = mocap.read(folder)
-    mocap.write(folder, found._replace(topology="smpl"))
+    prior = mocap.read(folder)
+    mocap.write(folder, prior._replace(topology="smpl"))
     with pytest.raises(ValueError, match="topology 'smpl'"):
         pose_gmm.run(pose_gmm.Options(folder, folder / "gmm.npz"))

@@ -15,28 +15,31 @@ def test_every_pair_differs_and_none_is_left_out_without_need(
     """By the tree, or one by one."""
     monkeypatch.setattr(distinct_poses, "_RECENT", recent)
     poses = distinct_poses.DistinctPoses(LEAST)
-    drawn = rng.normal(0, 0.03, (200, 24, 3))
-    drawn += rng.normal(0, 5, (200, 1, 3))  # Anywhere before the camera.
-    about = drawn - drawn[:, :1]
+    skeletons = rng.normal(0, 0.03, (200, 24, 3))
+    skeletons += rng.normal(0, 5, (200, 1, 3))  # Anywhere before the camera.
+    root_relative = skeletons - skeletons[:, :1]
 
-    def far(one, other):
-        return np.linalg.norm(one - other, axis=1).max() >= LEAST
+    def is_distinct(first, second):
+        return np.linalg.norm(first - second, axis=1).max() >= LEAST
 
-    kept = []
-    for row, pose in enumerate(drawn):
+    admitted_rows = []
+    for row, pose in enumerate(skeletons):
         admitted = poses.admit(pose)
-        assert admitted == all(far(about[row], about[k]) for k in kept)
+        assert admitted == all(
+            is_distinct(root_relative[row], root_relative[k])
+            for k in admitted_rows
+        )
         if admitted:
-            kept.append(row)
-    assert 10 < len(kept) == len(poses) < 190
+            admitted_rows.append(row)
+    assert 10 < len(admitted_rows) == len(poses) < 190
 
 
 def test_one_joint_is_enough(rng):
     poses = distinct_poses.DistinctPoses(LEAST)
     first = rng.normal(0, 0.5, (24, 3))
     assert poses.admit(first)
-    moved = first.copy()
-    moved[15, 1] += LEAST + 1e-6
-    assert poses.admit(moved)
-    moved[15, 1] -= 0.01
-    assert not poses.admit(moved)
+    shifted = first.copy()
+    shifted[15, 1] += LEAST + 1e-6
+    assert poses.admit(shifted)
+    shifted[15, 1] -= 0.01
+    assert not poses.admit(shifted)

@@ -44,27 +44,27 @@ def test_a_pose_is_shown_as_its_joints_are():
         points = np.ones((len(joints.KEYPOINTS), 4))
         points[:, :3] = person.points3d(joints.KEYPOINTS)
         fields = {"parts": None, "pose": person.pose}
-        whole = record_samples.example(1, joints3d=points, **fields)
-        near = []
+        example = record_samples.example(1, joints3d=points, **fields)
+        overlaps = []
         for turn in (Rotation.identity(), HALF):
             pose = np.array(person.pose)
             pose[0] = (turn * Rotation.from_rotvec(pose[0])).as_rotvec()
-            posed = dataclasses.replace(whole, joints3d=None, pose=pose)
-            near.append(overlap(panels_of(posed)[1], panels_of(whole)[1]))
-        assert near[0] > 0.85 > 0.6 > near[1]
+            posed = dataclasses.replace(example, joints3d=None, pose=pose)
+            overlaps.append(overlap(panels_of(posed)[1], panels_of(example)[1]))
+        assert overlaps[0] > 0.85 > 0.6 > overlaps[1]
 
 
-def overlap(panel, other):
+def overlap(panel, other_panel):
     """The share of a panel's coloured lines that are near the other's."""
     shares = []
     for warm in (True, False):
-        lines, theirs = (
+        lines, other_lines = (
             (p.max(axis=2) - p.min(axis=2) > 60)
             & ((p[..., 0] > p[..., 2]) == warm)
-            for p in (panel, other)
+            for p in (panel, other_panel)
         )
-        away = cv2.distanceTransform(
-            1 - theirs.astype(np.uint8), cv2.DIST_L2, 3
+        distances_px = cv2.distanceTransform(
+            1 - other_lines.astype(np.uint8), cv2.DIST_L2, 3
         )
-        shares.append((away[lines] < SIZE / 10).mean())
+        shares.append((distances_px[lines] < SIZE / 10).mean())
     return min(shares)

@@ -117,8 +117,8 @@ def test_definition():
 def test_people(people, index):
     example = people.example(index)
     for name, expected in PEOPLE[index].items():
-        found = getattr(example, name)[: len(expected)]
-        assert_close("pinned", found, expected)
+        actual = getattr(example, name)[: len(expected)]
+        assert_close("pinned", actual, expected)
 
 
 @pytest.mark.parametrize("index", PICTURES)
@@ -158,7 +158,7 @@ def test_another_version_makes_no_other_people(
 
 
 def test_another_body_makes_no_other_people(monkeypatch, body_data):
-    other = dataclasses.replace(body_data, topology="mine")
-    monkeypatch.setattr(synthetic, "_open_body", lambda: other)
+    other_body = dataclasses.replace(body_data, topology="mine")
+    monkeypatch.setattr(synthetic, "_open_body", lambda: other_body)
     with pytest.raises(ValueError, match="topology open-v1, this is mine"):
         synthetic.frozen()

@@ -23,10 +23,10 @@ def larger(body_data):
 def test_skinner_equals_the_body(larger, rng):
     rotmats = random_rotmats(rng, 4, spread=0.8, num_joints=26)
     betas = random_betas(rng, 4, 12)
-    found = render.Skinner(larger)(rotmats, betas)
+    actual = render.Skinner(larger)(rotmats, betas)
     expected = Body(larger, joints.KEYPOINTS, jit=False)(rotmats, betas)
-    assert_close("body_metres", found.vertices, expected.vertices)
-    assert_close("body_metres", found.joints, expected.joints)
+    assert_close("body_metres", actual.vertices, expected.vertices)
+    assert_close("body_metres", actual.joints, expected.joints)
 
 
 def test_skinner_and_picture_show_a_bent_finger(larger):
@@ -53,9 +53,11 @@ def test_skinner_and_picture_show_a_bent_finger(larger):
     names = larger.parts("part14")[1]
     changed = pictures[0].parts != pictures[1].parts
     assert changed.any()
-    shown = np.concatenate([each.parts[changed] for each in pictures])
+    changed_parts = np.concatenate(
+        [picture.parts[changed] for picture in pictures]
+    )
     arm = {names.index(name) + 1 for name in ("left_hand", "left_forearm")}
-    assert set(shown.tolist()) <= {0, *arm}
+    assert set(changed_parts.tolist()) <= {0, *arm}
 
 
 def test_rotations_of_another_tree_are_refused(larger):
@@ -67,9 +69,9 @@ def test_rotations_of_another_tree_are_refused(larger):
 
 
 def test_smpls_joints_rest_where_they_did(larger, body_data):
-    found = kinematics.smpl24_rest(larger)
+    rest_joints = kinematics.smpl24_rest(larger)
     expected = body_data.J_regressor @ body_data.v_template
-    assert_close("same_sum_metres", found, expected)
+    assert_close("same_sum_metres", rest_joints, expected)
 
 
 def test_the_generators_people_rest_their_fingers(body_data):
