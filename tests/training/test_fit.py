@@ -96,7 +96,7 @@ def test_evaluations_leave_no_descriptors_and_no_threads(
     evaluate(method)
     before = resources()
     # One thread or descriptor that an evaluation leaves is too many.
-    for _ in range(20):
+    for _ in range(8):
         evaluate(method)
     after = resources()
     assert after[0] <= before[0] and after[1] <= before[1] + 4

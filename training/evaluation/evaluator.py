@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,8 @@ def predictions(
 ) -> Iterator[tuple[Batch, Predictions]]:
     """Yields batches and the method's predictions for them, as numpy.
 
-    The last, smaller batch is padded for the method, because another batch
-    size would compile another graph.
+    Batches smaller than the largest so far, in this call or an earlier one, are
+    padded for the method: another batch size would compile another graph.
 
     Args:
         method: its `inputs` and `infer` are called.
@@ -131,12 +132,13 @@ def predictions(
             once per variant, with the variant's name as `variant`.
         multiple: the batch size that `infer` sees is a multiple of this.
     """
-    batch_size = 0
     for tensors in dataset:
         numpy_batch = {key: value.numpy() for key, value in tensors.items()}
         for batch in _occluded(numpy_batch, occlusion):
             count = len(batch["image"])
-            batch_size = max(batch_size, math.ceil(count / multiple) * multiple)
+            largest = max(count, _largest.get(method, 0))
+            batch_size = math.ceil(largest / multiple) * multiple
+            _largest[method] = batch_size
             inputs = {
                 name: _padded(rows, batch_size)
                 for name, rows in method.inputs(batch).items()
@@ -144,6 +146,10 @@ def predictions(
             prediction = method.infer(inputs)[: len(_METHOD_FIELDS)]
             arrays = (v if v is None else v.numpy()[:count] for v in prediction)
             yield batch, Predictions(*arrays)
+
+
+_largest: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+"""The largest batch that each method has seen, padding included."""
 
 
 def _padded(rows: np.ndarray, count: int) -> tf.Tensor:

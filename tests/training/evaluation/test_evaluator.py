@@ -315,6 +315,29 @@ def test_an_occlusion_shows_each_example_once_with_each_variant(rng):
         assert (predicted.camera[:, 1 - covered] > 0).all()
 
 
+def test_a_small_batch_is_padded_to_one_that_was_seen_before():
+    """Also in another call, as that which draws a few of those measured."""
+    sizes = []
+
+    class Sizes(Brightness):
+        def infer(self, inputs):
+            sizes.append(len(inputs["image"]))
+            return super().infer(inputs)
+
+    images = np.arange(7, dtype=np.float32)[:, None, None, None]
+    images = np.broadcast_to(images, (7, 8, 8, 3))
+    method_of_sizes = Sizes()
+    for count, multiple in ((7, 2), (2, 1)):
+        dataset = tf.data.Dataset.from_tensor_slices({"image": images[-count:]})
+        outputs = evaluator.predictions(
+            method_of_sizes, dataset.batch(3), multiple=multiple
+        )
+        cameras = [predicted.camera[:, 0] for _, predicted in outputs]
+        expected = np.arange(7 - count, 7)
+        assert np.concatenate(cameras).tolist() == expected.tolist()
+    assert sizes == [4, 4, 4, 4]
+
+
 def test_mean_pose_sees_what_training_sees(tiny_records):
     """Only labels='all', only its shards; a rotation, by its definition."""
     from scipy.spatial.transform import Rotation

@@ -207,7 +207,7 @@ def train_dataset(
             *(tf.gather(x, rows) for x in batch_augmentation)
         )
         serialized = tf.numpy_function(feed.read, [step, rows], tf.string)
-        fields = parsing.parse(tf.ensure_shape(serialized, [share]))
+        fields = parsing.parse_in_graph(tf.ensure_shape(serialized, [share]))
         boxes = metric_crops.boxes(fields, crop_scale, crop_m)
         to_ndc = augment.image_to_ndc(augmentation, boxes)
         arrays = [to_ndc, augmentation.flip, augmentation.scenery]
@@ -324,7 +324,7 @@ def eval_dataset(
 
     def load(start: tf.Tensor) -> Batch:
         serialized = tf.numpy_function(read, [start], tf.string)
-        fields = parsing.parse(tf.ensure_shape(serialized, [None]))
+        fields = parsing.parse_in_graph(tf.ensure_shape(serialized, [None]))
         boxes = metric_crops.boxes(fields, crop_scale, crop_m)
         augmentation = augment.identity(tf.shape(boxes)[0])
         to_ndc = augment.image_to_ndc(augmentation, boxes)
@@ -399,7 +399,11 @@ def _mapped(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    # tf.data's rewrites find nothing in a counter, a map and a prefetch, and
+    # looking for them takes half of an iterator's start.
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _decoded_images(

@@ -39,6 +39,9 @@ def colours(
     return changes
 
 
+# Traced once for each batch size: to trace it anew for each dataset would take
+# half of the time in which one is made.
+@tf.function(autograph=False)
 def augmented(
     fields: Batch,
     augmentation: augment.Augmentation,

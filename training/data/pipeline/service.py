@@ -178,7 +178,9 @@ def _prepared(
     """Parses a block of records, source by source, into the layout's order."""
     block = len(layout.sources)
     rows = tf.argsort(tf.argsort(layout.sources, stable=True))
-    fields = parsing.parse(tf.ensure_shape(tf.gather(stored, rows), [block]))
+    fields = parsing.parse_in_graph(
+        tf.ensure_shape(tf.gather(stored, rows), [block])
+    )
     # The seed differs in every process, whatever the run's seed: workers of a
     # service have the same graph, and would all draw the same augmentation.
     low, high = tf.constant(0, tf.int64), tf.constant(tf.int64.max)

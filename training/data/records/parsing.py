@@ -48,6 +48,10 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     return fields | {"broken": tf.stack(broken, axis=-1)}
 
 
+parse_in_graph = tf.function(parse, autograph=False)
+"""`parse` of tensors, which all datasets of a batch size trace once."""
+
+
 def example_key(dataset: tf.Tensor, example_id: tf.Tensor) -> tf.Tensor:
     """Hashes strings (B,) to numbers (B,) int64, which any device can hold.
 
