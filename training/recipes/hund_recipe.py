@@ -118,7 +118,7 @@ def quick(regime: Regime = "both") -> config.Experiment:
         ),
         before=(_PRIOR,),
         precision=images.precision,
-        steps=4000,
+        steps=2500,
         optim=images.optim,
         eval_every=1000,
         save_every=400,
