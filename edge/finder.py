@@ -63,7 +63,7 @@ def modules(name: str = "edge.finding") -> dict[str, Path]:
         sources[name] = Path(importlib.util.find_spec(name).origin)
         words = name.split(".")
         names += [".".join(words[:count]) for count in range(1, len(words))]
-        # The first names of a package are for those who have TensorFlow.
+        # The roots' __init__ is zipped empty, so its imports do not count.
         if name not in _ROOTS:
             names += _imported(sources[name].read_text(encoding="utf-8"))
     return sources
@@ -85,7 +85,7 @@ def _imported(source: str) -> list[str]:
 
 
 def for_python_3_8(source: str) -> str:
-    """A source text whose annotations are not evaluated, without newer words.
+    """A source text without evaluated annotations and zip's `strict`.
 
     Raises:
         SyntaxError: it needs a newer Python.
@@ -94,7 +94,7 @@ def for_python_3_8(source: str) -> str:
     lines = source.splitlines(keepends=True)
     has_docstring = ast.get_docstring(tree, clean=False) is not None
     lines.insert(tree.body[0].end_lineno if has_docstring else 0, _FUTURE)
-    # Tests see that what is zipped has equal lengths.
+    # Python 3.8's zip() has no `strict`; tests check the lengths.
     text = "".join(lines).replace(", strict=True)", ")")
     ast.parse(text, feature_version=(3, 8))
     return text

@@ -28,7 +28,7 @@ that person."""
 PATIENCE_S = 60.0
 """A person who was away for longer gets a new number."""
 
-_SEARCH_S = 1.0  # Somebody lost is looked for `SOON` for so long.
+_SEARCH_S = 1.0  # Seconds after a loss during which SOON applies.
 _LEVELS = 6  # of each of red, green and blue
 _RATE = 0.05  # of what a new frame adds to a person's colours
 _STEP = 4  # every so many pixels of a mask are counted
@@ -65,7 +65,7 @@ class _Track:
         answer: the last one.
         colours: the person's.
         seen_s: time of the last answer.
-        in_sight: whether it is of the frame before.
+        in_sight: whether the last frame showed the person.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Tracker:
 
         Args:
             find: finds everybody in a frame.
-            max_people: of more people the first are followed.
+            max_people: the most people that are followed, the first ones.
             period: frames after which everybody is found again.
         """
         self._find, self._max_people, self._period = find, max_people, period
@@ -154,8 +154,8 @@ class Tracker:
     ) -> set[int]:
         """Numbers whose answers are about another person.
 
-        Of two answers about one person it is the one whose colours are less
-        like those of its number.
+        If two answers show one person, it is the number whose colours are less
+        like the person's.
         """
         likeness = {
             number: self._tracks[number].colours.likeness(colours[number])
@@ -254,7 +254,7 @@ def _box(answer: landmarks.Landmarks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _colours(image: np.ndarray, answer: landmarks.Landmarks) -> _Colours:
-    """Colours under a person's mask, beside and below the trunk."""
+    """Colours under a person's mask, level with the trunk and below it."""
     side = len(answer.mask)
     first = _STEP // 2
     rows, columns = np.nonzero(answer.mask[first::_STEP, first::_STEP] > 0.5)

@@ -33,7 +33,7 @@ _ROW = np.dtype(
 )
 
 
-class Sightings:
+class LandmarkFile:
     """Landmarks of the people of a video, in a file that vanishes at the end.
 
     A context manager. An hour of a few people is some hundred megabytes.
@@ -43,7 +43,7 @@ class Sightings:
         self._file = tempfile.TemporaryFile()
         self._count = 0
 
-    def __enter__(self) -> "Sightings":
+    def __enter__(self) -> "LandmarkFile":
         return self
 
     def __exit__(self, *_) -> None:
@@ -111,7 +111,7 @@ class Fits:
 
     def __call__(
         self,
-        sightings: Sightings,
+        sightings: LandmarkFile,
         frames: int,
         size: tuple[int, int],
         focal_px: float,
@@ -138,7 +138,9 @@ class Fits:
                 )
                 continue
             people.append(
-                _Fitted(self._fitter, number, rows, indices, size, focal_px)
+                _PersonFitter(
+                    self._fitter, number, rows, indices, size, focal_px
+                )
             )
         for first in range(0, frames, video_fitting.STEP):
             start = time.perf_counter()
@@ -160,7 +162,7 @@ class Fits:
             )
 
 
-class _Fitted:
+class _PersonFitter:
     """One person of a video."""
 
     def __init__(self, fitter, number, rows, indices, size, focal_px):
@@ -169,6 +171,7 @@ class _Fitted:
         self._size, self._focal_px = size, focal_px
         self._frames = np.array(rows["frame"][indices])
         self._betas = self._shape()
+        # Fits and rows that overlap the next window.
         self._before: list[keypoint_fitting.FittedPerson] = []
         self._held = np.zeros(0, int)
 

@@ -51,7 +51,7 @@ class _Frame(NamedTuple):
 
 
 class Run:
-    """What one call of the command has: networks and names."""
+    """Networks, and names of the results, of one call of the command."""
 
     def __init__(self, args: Args, names, failures: Failures):
         """Loads what the options need.
@@ -158,7 +158,7 @@ class Run:
             total=reader.expected_count,
         )
         problem, count, start = None, 0, time.perf_counter()
-        with video_fits.Sightings() as sightings:
+        with video_fits.LandmarkFile() as sightings:
             with bar:
                 try:
                     for count, (seconds, image) in enumerate(bar, 1):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tf_hmr import progress
 
+# Numbers that stand alone, not inside words such as float16.
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*[A-Za-z_])")
 
 
@@ -32,7 +33,7 @@ class Options:
         *("body", "pipeline", "step --rounds 3", "data-service", "smplify"),
         *("synthetic", "part-maps", "metrics", "prepare", "start --runs 1"),
     )
-    """Benchmarks, with options of their own in the same word."""
+    """Benchmarks; one with options is a single quoted word."""
     runs: int = 3
     """Runs of each."""
     out: Path | None = None

@@ -38,7 +38,7 @@ STAGES = {
     "fitting": (("keypoint_fitting", "PeopleFitter.__call__"),),
     "drawing and files": (("video_files", "Writer.write"),),
 }
-"""Functions of tf_hmr by the stage that they are; "following" is what lies
+"""Functions of tf_hmr that are timed as each stage; "following" is what lies
 between two findings."""
 
 REST = "reading and other"
@@ -46,7 +46,7 @@ PASSES = {
     "lift": ("drawing and files",),
     "fit": ("following", "drawing and files"),
 }
-"""Stages of one call a frame, for each pass through the frames."""
+"""Stages that are called once per frame, one for each pass."""
 _FPS = 25.0
 _TURN = 50
 """Frames, and pixels, after which people move back."""
@@ -98,7 +98,7 @@ def run(options: Options) -> dict[tuple[str, int], Times]:
     """Measures and prints; returns the times by method and people.
 
     Raises:
-        ValueError: a number is below 1, or a video was not recovered.
+        ValueError: too few frames or people, or a video was not recovered.
     """
     if options.frames < 3 or min(options.people, default=0) < 1:
         raise ValueError(
@@ -139,17 +139,17 @@ class _Calls:
         """Forgets the calls so far."""
         self._rows.clear()
 
-    def notes(self, name: str, function):
-        """The function, whose calls are noted from now on."""
+    def recording(self, name: str, function):
+        """The function, whose calls are recorded from now on."""
 
         @functools.wraps(function)
-        def noted(*args, **kwargs):
+        def recorded(*args, **kwargs):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             row = time.process_time(), peak
             self._rows.setdefault(name, []).append(row)
             return function(*args, **kwargs)
 
-        return noted
+        return recorded
 
     def tenth(self, number: int) -> Tenth:
         """One tenth, of 100 calls or more of each function."""
@@ -164,7 +164,7 @@ class _Calls:
 
 @contextlib.contextmanager
 def _counted(clock: photo.StageClock, calls: _Calls, method: str):
-    """Functions of STAGES are stages, and calls of PASSES are noted."""
+    """Functions of STAGES are stages, and calls of PASSES are recorded."""
     with contextlib.ExitStack() as undo:
         for stage, functions in STAGES.items():
             for module, path in functions:
@@ -173,7 +173,7 @@ def _counted(clock: photo.StageClock, calls: _Calls, method: str):
                 undo.callback(setattr, owner, name, function)
                 counted = clock.counts(stage, function)
                 if stage in PASSES[method]:
-                    counted = calls.notes(stage, counted)
+                    counted = calls.recording(stage, counted)
                 setattr(owner, name, counted)
         yield
 

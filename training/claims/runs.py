@@ -98,7 +98,7 @@ def result(
         options += _rate_options(best_rate(name, size, out, records))
     own = configuration.own_steps
     steps = None if own else size.steps
-    _fit(configuration.experiment, folder, records, steps, seed, options)
+    _train(configuration.experiment, folder, records, steps, seed, options)
     # Means of all labels, also for networks that learn from none of them.
     _run(
         "training.evaluate",
@@ -216,8 +216,7 @@ def descent_metrics(content: dict) -> dict[str, float]:
 def stored(name: str, seed: int, size: Size, out: Path) -> Measured | None:
     """Stored values of a run of this size; None if it is not measured.
 
-    Runs without constants are of before: their adversaries learned as slowly
-    as their encoders.
+    Runs without constants are older than ADVERSARY_RATE, and measured anew.
     """
     path = out / name / f"seed-{seed}" / RESULT
     if not path.is_file():
@@ -261,7 +260,7 @@ def best_rate(name: str, size: Size, out: Path, records: str) -> float:
     for rate in configuration.rates:
         folder = out / name / "rates" / f"{rate:g}-{size.rate_steps}"
         if not (folder / RATE_RESULT).is_file():
-            _fit(
+            _train(
                 *(configuration.experiment, folder, records),
                 *(size.rate_steps, RATE_SEED),
                 configuration.options + _rate_options(rate),
@@ -305,7 +304,7 @@ def _validation_error(folder: Path) -> float:
     return errors[-1]
 
 
-def _fit(experiment, folder, records, steps, seed, options) -> None:
+def _train(experiment, folder, records, steps, seed, options) -> None:
     """Trains a network, with one evaluation, at the end.
 
     Without steps, those of the experiment's stages.

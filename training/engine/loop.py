@@ -69,9 +69,9 @@ def train(
         StoppedError: SIGTERM came to any worker; all have saved the same step.
         UnwrittenError: the disk is full, or the like.
         tf.errors.UnavailableError: another worker went away.
-        ValueError: a stage is named as the journal names evaluations; a batch
-            does not divide; the workers do not share the workdir, or begin
-            with different fits.
+        ValueError: a stage is named "evaluation", as lines of the
+            journal are; a batch does not divide; the workers do not share the
+            workdir, or begin with different fits.
     """
     stages = experiment.all_stages()
     _check_stages(experiment, strategy.num_replicas_in_sync)
@@ -92,18 +92,18 @@ def train(
         log.info("Continuing %s at step %d of %d.", workdir, step, total)
     with write_errors.explained(step, workdir):
         kind = run_log.RunLog if chief else run_log.NullRunLog
-        lines = kind(workdir, step)
-    with _close_on_error(lines), signals.stop_requested() as stop_requested:
+        journal = kind(workdir, step)
+    with _close_on_error(journal), signals.stop_requested() as stop_requested:
         run = TrainingRun(
             experiment=experiment,
             method=method,
             make_dataset=make_dataset,
             selection=model_selection.ModelSelection(
-                method, evaluate, workdir, lines, chief
+                method, evaluate, workdir, journal, chief
             ),
             workdir=workdir,
             saved=saved,
-            log=lines,
+            log=journal,
             mean=mean,
             stop_requested=stop_requested,
             chief=chief,
@@ -118,7 +118,7 @@ def train(
         # All workers have saved before any of them ends.
         cluster.agree(strategy, step)
     with write_errors.explained(step, workdir):
-        lines.close()
+        journal.close()
     saved.close()
     if step < total:
         raise StoppedError(
@@ -150,7 +150,7 @@ class TrainingRun:
         self.trained_s = max(times, default=0.0)
 
     def recover(self, step: int) -> None:
-        """Makes up for the best model or evaluation that a kill took."""
+        """Repeats the evaluation or saving of a best model that a kill cut."""
         if step:
             due = self._evaluation_due(step)
             self.selection.recover(step, due, self.trained_s)
@@ -182,7 +182,7 @@ class TrainingRun:
                 self.mean.add(row)
             self.mean.seconds += time.monotonic() - start_s
             if bar.n == first:
-                bar.unpause()  # It compiled, which says nothing of the rest.
+                bar.unpause()  # The first call compiled: no rate.
             bar.update(step - bar.n)
             evaluation_due = self._evaluation_due(step)
             with write_errors.explained(step, self.workdir):
@@ -201,7 +201,7 @@ class TrainingRun:
     def _evaluation_due(self, step: int) -> bool:
         learner = steps.learner(self.method, self.experiment.stage_at(step - 1))
         due = _due(self.experiment.eval_every, step)
-        # A part that learns poses alone moves nothing of what is measured.
+        # A stage of poses alone does not change the network that is measured.
         return (due and learner.image_size > 0) or step == self.total
 
     def _examples(self, step: int) -> list[str]:

@@ -158,7 +158,7 @@ def _padded(rows: np.ndarray, count: int) -> tf.Tensor:
     return tf.constant(np.concatenate([rows, *padding]))
 
 
-# method.Prediction has further fields that only training needs.
+# All but the translation, which `infer` does not return.
 _METHOD_FIELDS = Predictions._fields[:-1]
 
 

@@ -37,12 +37,12 @@ def test_a_tenth_of_the_calls_has_its_own_pace_and_memory(monkeypatch):
     seconds = 0.0
     monkeypatch.setattr(video.resource, "getrusage", lambda _: usage)
     monkeypatch.setattr(video.time, "process_time", lambda: seconds)
-    noted = calls.notes("writing", lambda: None)
+    recorded = calls.recording("writing", lambda: None)
     for frame in range(100):
         late = frame >= 90
         seconds += 0.2 if late else 0.02
         usage.ru_maxrss = 1024 * (150 if late else 100)
-        noted()
+        recorded()
     assert calls.tenth(1) == pytest.approx((20, 100))
     assert calls.tenth(9) == pytest.approx((200, 150))
 

@@ -87,7 +87,7 @@ def test_networks_with_stages_of_their_own_keep_their_steps(
 ):
     commands = []
     monkeypatch.setattr(runs, "_run", lambda *words: commands.append(words))
-    runs._fit("smplr_quick", tmp_path, "data", None, 2, ())
+    runs._train("smplr_quick", tmp_path, "data", None, 2, ())
     assert "--steps" not in commands[0] and "smplr_quick" in commands[0]
     for name, configuration in rules.CONFIGURATIONS.items():
         is_whole = configuration.own_steps

@@ -89,9 +89,9 @@ def check_inputs(source: config.Source, names: Sequence[str]) -> None:
         names: of method_inputs.INPUTS.
 
     Raises:
-        FileNotFoundError, ValueError: see shards.Records; or its first record
-            has no landmarks, pose, or distance from a known camera, or the
-            source hides poses.
+        FileNotFoundError, ValueError: see shards.Records; or the first
+            stored record has no landmarks, pose, or distance from a known
+            camera, or the source hides poses.
     """
     needed = {"landmarks", "global_rotation", "depth"} & set(names)
     if not needed:
@@ -151,8 +151,8 @@ def train_dataset(
             known, before augmentation; 0: crop_scale everywhere.
 
     Returns:
-        Dictionaries: the images, of which warp.finish makes image (B, S, S,
-        3) float32 0..255 in the step, if any; keypoints (B, K, 3) ndc and
+        Dictionaries: with `images`, fields that warp.finish turns into image
+        (B, S, S, 3) float32 0..255 in the step; keypoints (B, K, 3) ndc and
         visibility; openpose (B, 25, 3) ndc and confidence, 0 where not
         detected; joints3d (B, K, 4) metres, camera frame, and valid; rotmats
         (B, 24, 3, 3); betas (B, 10); gender (B,) by mocap.GENDERS; has_pose,
@@ -379,7 +379,7 @@ def _streamed(
 def _replicas(
     context: tf.distribute.InputContext | None,
 ) -> tuple[int, int, int]:
-    """Numbers of replicas of all pipelines and of this one; its first one."""
+    """Replicas of all pipelines; those of this one, and the first's index."""
     if context is None:
         return 1, 1, 0
     local_replicas = context.num_replicas_in_sync // context.num_input_pipelines
