@@ -4,9 +4,12 @@ They lie in the folder `android` of the user's cache (TF_HMR_CACHE), and are
 downloaded once.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +118,9 @@ def fetch(library: Library) -> Path:
     """
     path = folder() / library.name
     if not path.is_file():
-        _download(library, path)
+        with _alone():
+            if not path.is_file():  # Another process may have got it.
+                _download(library, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != library.sha256:
         raise ValueError(
@@ -123,6 +128,15 @@ def fetch(library: Library) -> Path:
             f"{library.sha256}. Remove it; the next call gets it again."
         )
     return path
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Waits until no other process downloads: Maven's folders are shared."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with open(folder().with_name("android.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _download(library: Library, path: Path) -> None:

@@ -1,5 +1,6 @@
 """`make apk` says in one line what it cannot build from; it builds nothing."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -206,14 +207,28 @@ def test_a_download_that_fails_says_why(cache, tmp_path, monkeypatch):
         libraries.fetch(library)
 
 
-def test_a_download_lands_whole(cache, tmp_path, monkeypatch):
-    script = """
+WRITES_GOOD = """
 for word in "$@"; do
   case $word in -DoutputDirectory=*) out=${word#*=};; esac
 done
 mkdir -p "$out" && printf good > "$out/thing-1.0.jar"
 """
+
+
+def test_two_processes_download_a_library_once(cache, tmp_path, monkeypatch):
+    """Each has its own lock, as two processes have."""
+    calls = tmp_path / "calls"
+    script = f"echo x >> {calls}; {WRITES_GOOD}\nsleep 0.3"
     fake_maven(tmp_path / "bin", script, monkeypatch)
+    library = libraries.Library("a.group:thing:1.0", digest(b"good"))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(libraries.fetch, [library] * 2))
+    assert [path.read_bytes() for path in paths] == [b"good"] * 2
+    assert calls.read_text() == "x\n"
+
+
+def test_a_download_lands_whole(cache, tmp_path, monkeypatch):
+    fake_maven(tmp_path / "bin", WRITES_GOOD, monkeypatch)
     library = libraries.Library("a.group:thing:1.0", digest(b"good"))
     assert libraries.fetch(library).read_bytes() == b"good"
     assert [path.name for path in cache.iterdir()] == ["thing-1.0.jar"]
