@@ -89,10 +89,12 @@ class LandmarkNetwork:
         Args:
             image: (H, W, 3) uint8 RGB; its pyramid where many squares of it
                 are looked at.
-            square: around the person.
+            square: around the person; the network sees the nearest square of
+                `Square.rounded`.
         """
         if not isinstance(image, squares.Pyramid):
             image = squares.Pyramid(image)
+        square = square.rounded()
         size = self._network.size
         crop = np.float32(image.crop(square, size)) / 255
         outputs = self._network(crop)

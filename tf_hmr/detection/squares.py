@@ -16,6 +16,10 @@ import numpy as np
 ROOM = 1.25
 """Side of a square over the diameter of its circle (same source)."""
 
+# Of `Square.rounded`: quarter turns stay quarter turns.
+_STEPS_A_PIXEL = 4
+_STEPS_A_TURN = 2048
+
 # A circle about the middle of a standing person's box that holds the person.
 _ROOM_OF_BOX = 1.25
 
@@ -37,6 +41,26 @@ class Square(NamedTuple):
     y: float
     side: float
     angle: float = 0.0
+
+    def rounded(self) -> "Square":
+        """The nearest square of a grid: quarter pixels, 2048ths of a turn.
+
+        A video's next square follows from a network's answer, whose last
+        digits depend on the processor. Rounded squares are the same ones on
+        every processor, so that such a difference does not grow from frame to
+        frame. Halves are rounded up.
+        """
+        x, y, side = (
+            math.floor(_STEPS_A_PIXEL * number + 0.5) / _STEPS_A_PIXEL
+            for number in self[:3]
+        )
+        turn = math.floor(self.angle / math.tau * _STEPS_A_TURN + 0.5)
+        return Square(
+            x,
+            y,
+            max(side, 1 / _STEPS_A_PIXEL),
+            turn * math.tau / _STEPS_A_TURN,
+        )
 
     def to_photo(self, size: int) -> np.ndarray:
         """(2, 3) from edges of the square's image of `size` to the photo's."""

@@ -20,7 +20,7 @@
 
 import {BLAZEPOSE33} from "./landmark_names.js";
 import {asFloats} from "./pixels.js";
-import {apply, ofCircle, toPhoto} from "./squares.js";
+import {apply, ofCircle, rounded, toPhoto} from "./squares.js";
 
 /** Below this probability the square holds no person. */
 export const MIN_PRESENCE = 0.5;
@@ -57,11 +57,12 @@ export class LandmarkNetwork {
   /**
    * The landmarks of one square.
    * @param {import("./squares.js").Pyramid} photo
-   * @param {Square} square around the person
+   * @param {Square} requested around the person
    * @returns {Promise<Landmarks>}
    */
-  async look(photo, square) {
+  async look(photo, requested) {
     const {size} = this.network;
+    const square = rounded(requested);
     const crop = photo.crop(square, size);
     const outputs = await this.network.run(asFloats(crop, 255, 0));
     const rows = ofLength(outputs, POINTS * NUMBERS);

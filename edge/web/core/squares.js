@@ -14,6 +14,9 @@ import {blockMeans, shrink, warp} from "./pixels.js";
 const ROOM = 1.25;
 /** Above this shrinkage bilinear interpolation would skip pixels. */
 const SHARP = 1.25;
+/** Of `rounded`. */
+const STEPS_A_PIXEL = 4;
+const STEPS_A_TURN = 2048;
 
 /**
  * The map from edges of the square's picture of `size` to the photo's.
@@ -62,6 +65,20 @@ export function inverse([a, b, c, d, e, f]) {
 export function ofCircle(middle, rim) {
   const [dx, dy] = [rim[0] - middle[0], rim[1] - middle[1]];
   return [...middle, 2 * ROOM * Math.hypot(dx, dy), Math.atan2(dx, -dy)];
+}
+
+/**
+ * The nearest square of a grid, which is the same one on every processor.
+ * @param {Square} square
+ * @returns {Square}
+ */
+export function rounded([x, y, side, angle]) {
+  const pixels = [x, y, side].map(
+    (number) => Math.floor(STEPS_A_PIXEL * number + 0.5) / STEPS_A_PIXEL);
+  pixels[2] = Math.max(pixels[2], 1 / STEPS_A_PIXEL);
+  const full = 2 * Math.PI;
+  const turn = Math.floor((angle / full) * STEPS_A_TURN + 0.5);
+  return [...pixels, (turn * full) / STEPS_A_TURN];
 }
 
 /** A photo and its halves: squares of any size are cut from it quickly. */

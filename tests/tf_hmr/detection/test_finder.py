@@ -63,6 +63,16 @@ def test_a_turned_photo_gives_turned_landmarks(network):
     assert abs(turn - np.pi / 2) < 0.01
 
 
+def test_a_square_of_other_rounding_shows_the_same_landmarks(network):
+    image, truth = rendered_groups.person(1)
+    square = squares.of_box(rendered_groups.box_of(truth))
+    expected = network.look(image, square)
+    other = squares.Square(*(number + 1e-5 for number in square))
+    answer = network.look(image, other)
+    np.testing.assert_array_equal(answer.points, expected.points)
+    assert answer.next_square == expected.next_square
+
+
 def test_a_pyramid_is_the_photo(network):
     image, truth = rendered_groups.person(1)
     square = squares.of_box(rendered_groups.box_of(truth))

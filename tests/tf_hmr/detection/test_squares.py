@@ -29,6 +29,37 @@ def test_a_box_lies_in_its_square():
     assert side > 80
 
 
+@pytest.fixture
+def scattered():
+    """Squares of many centres, sides and angles."""
+    rng = np.random.default_rng(5)
+    low, high = (-50, -50, 8, -np.pi), (700, 500, 900, np.pi)
+    return [squares.Square(*rng.uniform(low, high)) for _ in range(200)]
+
+
+def test_a_rounded_square_is_the_nearest_of_its_grid(scattered):
+    for square in scattered:
+        rounded = square.rounded()
+        assert rounded.rounded() == rounded
+        differences = np.abs(np.subtract(rounded, square))
+        assert (differences[:3] <= 1 / 8).all()
+        assert differences[3] <= np.pi / 2048
+
+
+def test_rounding_of_float32_gives_the_same_rounded_square(scattered):
+    rng = np.random.default_rng(6)
+    for square in scattered:
+        other = np.array(square) + rng.uniform(-1, 1, 4) * [*3 * [1e-5], 1e-7]
+        assert squares.Square(*other).rounded() == square.rounded()
+
+
+def test_a_rounded_square_has_a_side_and_keeps_quarter_turns():
+    assert squares.Square(3, 4, 0.01).rounded().side > 0
+    for turns in range(-2, 3):
+        angle = turns * np.pi / 2
+        assert squares.Square(3, 4, 5, angle).rounded().angle == angle
+
+
 @pytest.mark.parametrize(
     "side, angle", [(60, 0), (90, 0.7), (300, -2.0), (800, 3.0)]
 )

@@ -24,7 +24,8 @@ public final class LandmarkNetwork {
     }
 
     /** The landmarks of one square. */
-    Landmarks look(Pyramid picture, Square square) {
+    Landmarks look(Pyramid picture, Square requested) {
+        Square square = requested.rounded();
         float[] input = Pixels.scaled(picture.crop(square, SIZE), 255, 0);
         List<Tensor> outputs = network.run(Collections.<String, Object>singletonMap("image", input));
         float[] rows = Tensor.shaped(outputs, POINTS * NUMBERS);

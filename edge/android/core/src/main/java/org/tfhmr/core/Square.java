@@ -3,6 +3,8 @@ package org.tfhmr.core;
 /** A turned square of a picture in pixel edges (tf_hmr/detection/squares.py). */
 public final class Square {
     private static final double ROOM = 1.25;
+    private static final int STEPS_A_PIXEL = 4;
+    private static final int STEPS_A_TURN = 2048;
 
     /** Of the centre. */
     public final double x;
@@ -31,6 +33,20 @@ public final class Square {
     public static Square ofBox(double[] box) {
         return new Square(
                 box[0] + box[2] / 2, box[1] + box[3] / 2, ROOM * Math.hypot(box[2], box[3]), 0);
+    }
+
+    /** The nearest square of a grid, which is the same one on every processor. */
+    Square rounded() {
+        double turn = Math.floor(angle / (2 * Math.PI) * STEPS_A_TURN + 0.5);
+        return new Square(
+                rounded(x),
+                rounded(y),
+                Math.max(rounded(side), 1.0 / STEPS_A_PIXEL),
+                turn * (2 * Math.PI) / STEPS_A_TURN);
+    }
+
+    private static double rounded(double px) {
+        return Math.floor(STEPS_A_PIXEL * px + 0.5) / STEPS_A_PIXEL;
     }
 
     boolean isFinite() {
