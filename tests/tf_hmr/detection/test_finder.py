@@ -1,7 +1,9 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
+from ai_edge_litert import interpreter
 
 from tests.support import photos, rendered_groups
 from tests.support.closeness import assert_close
@@ -63,14 +65,28 @@ def test_a_turned_photo_gives_turned_landmarks(network):
     assert abs(turn - np.pi / 2) < 0.01
 
 
-def test_a_square_of_other_rounding_shows_the_same_landmarks(network):
-    image, truth = rendered_groups.person(1)
-    square = squares.of_box(rendered_groups.box_of(truth))
-    expected = network.look(image, square)
-    other = squares.Square(*(number + 1e-5 for number in square))
-    answer = network.look(image, other)
-    np.testing.assert_array_equal(answer.points, expected.points)
-    assert answer.next_square == expected.next_square
+def test_kernels_of_other_rounding_are_led_to_the_same_squares(monkeypatch):
+    # Person 2, whose squares are not near the middle between two of the grid.
+    image, truth = rendered_groups.person(2)
+    start = squares.of_box(rendered_groups.box_of(truth))
+
+    def pixels() -> np.ndarray:
+        network, square, answers = landmarks.LandmarkNetwork(), start, []
+        for _ in range(6):
+            answers.append(network.look(image, square))
+            square = answers[-1].next_square
+        return np.array([answer.pixels for answer in answers])
+
+    expected = pixels()
+    plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    monkeypatch.setattr(
+        interpreter,
+        "Interpreter",
+        functools.partial(
+            interpreter.Interpreter, experimental_op_resolver_type=plain
+        ),
+    )
+    assert_close("other_kernels_px", pixels(), expected)
 
 
 def test_a_pyramid_is_the_photo(network):
