@@ -114,6 +114,31 @@ def test_landmarks_that_contradict_each_other_leave_the_lifted_body(
     assert fitted[1].error < lifted[1].error < limit
 
 
+def test_only_a_fit_that_comes_much_nearer_replaces_the_lifted_body(
+    lifter, tasks, monkeypatch
+):
+    fitter = landmark_fitting.PeopleFitter(lifter)
+    (person,) = landmark_fitting.PeopleLifter(lifter)(tasks[:1])
+    fit_errors = {6.0: 5.0, 6.1: 4.0, 14.0: 10.5}
+    lifted = [person._replace(error=error) for error in (3.0, *fit_errors)]
+    fits = [person._replace(error=error) for error in fit_errors.values()]
+    monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
+    monkeypatch.setattr(fitter, "_fitter", lambda fit_tasks, progress: fits)
+    people = fitter(tasks[:1] * 4)
+    assert [fitted.error for fitted in people] == [3.0, 6.0, 4.0, 14.0]
+
+
+def test_people_who_are_lifted_well_are_not_fitted(lifter, tasks, monkeypatch):
+    fitter = landmark_fitting.PeopleFitter(lifter)
+    lifted = [
+        person._replace(error=1.0)
+        for person in landmark_fitting.PeopleLifter(lifter)(tasks)
+    ]
+    monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
+    monkeypatch.delattr(fitter, "_fitter")
+    assert fitter(tasks) == lifted
+
+
 def test_a_photo_twice_as_large_shows_the_same_people(lifter, tasks):
     lift = landmark_fitting.PeopleLifter(lifter)
     larger = []
