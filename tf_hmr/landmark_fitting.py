@@ -219,9 +219,7 @@ def _is_nearer(
     fit: keypoint_fitting.FittedPerson, start: keypoint_fitting.FittedPerson
 ) -> bool:
     """Whether a fit is likely to be nearer to the truth than its start."""
-    return (
-        fit.error <= MAX_FIT_ERROR_PX and start.error >= MIN_GAIN * fit.error
-    )
+    return fit.error <= MAX_FIT_ERROR_PX and start.error >= MIN_GAIN * fit.error
 
 
 def fit_task(

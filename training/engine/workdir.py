@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import platform
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -342,11 +343,20 @@ def differences(
 def environment() -> dict[str, Any]:
     """Command, commit and versions, for a result to be repeatable."""
     return {
-        "command": " ".join(sys.argv),
+        "command": _command(),
         "commit": provenance.commit(),
         "python": platform.python_version(),
         **{name: provenance.package_version(name) for name in PACKAGES},
     }
+
+
+def _command() -> str:
+    """What was typed: the module by its name, not by its path here."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    if module is None:
+        return shlex.join(sys.argv)
+    name = module.name.removesuffix(".__main__")
+    return shlex.join(["python", "-m", name, *sys.argv[1:]])
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,6 +1,8 @@
 """A run's folder: who may train there, and on what."""
 
 import copy
+import sys
+from importlib import machinery
 
 import pytest
 
@@ -130,3 +132,12 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, name):
         workdir.locked(tmp_path),
     ):
         pytest.fail("it was locked")
+
+
+def test_the_command_names_the_module_and_no_path_of_this_machine(monkeypatch):
+    spec = machinery.ModuleSpec("training.claims.__main__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    typed = ["/home/me/training/claims/__main__.py", "--out", "my runs"]
+    monkeypatch.setattr(sys, "argv", typed)
+    command = workdir.environment()["command"]
+    assert command == "python -m training.claims --out 'my runs'"
