@@ -83,7 +83,14 @@ class Score(NamedTuple):
 
 
 def run(options: Options) -> tuple[Score, Score]:
-    """Measures and prints; returns the scores of groups and of synthetic_v1."""
+    """Measures and prints; returns the scores of groups and of synthetic_v1.
+
+    Raises:
+        ValueError: there are no groups, or no people.
+    """
+    for name in ("groups", "people"):
+        if (count := getattr(options, name)) < 1:
+            raise ValueError(f"--{name} {count}: expected 1 or more.")
     find = finder.Finder(options.threads, options.crowds)
     sampler = groups.Groups(options.seed)
     numbers = range(options.groups)

@@ -218,3 +218,9 @@ def test_who_is_hidden_or_small_is_not_asked_for_and_not_wrong(truth, change):
         answer = dataclasses.replace(answer, points=points)
     person = dataclasses.replace(truth, keypoints=keypoints)
     assert benchmark.score([person], [answer]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["groups", "people"])
+def test_a_benchmark_of_nobody_is_refused(name):
+    with pytest.raises(ValueError, match=f"--{name} 0: expected 1"):
+        benchmark.run(benchmark.Options(**{name: 0}))
