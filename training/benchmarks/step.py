@@ -135,8 +135,9 @@ def cases(options: Options) -> list[Case]:
 
 def _measure_in_subprocess(case: Case, options: Options) -> Figures:
     """Measures in a fresh process: devices and peak memory cannot be reset."""
+    # One task: the process ends with it, also where nobody waits any more.
     with concurrent.futures.ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn")
+        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
         return pool.submit(measure_if_it_fits, case, options).result()
 
