@@ -119,13 +119,14 @@ def test_only_a_fit_that_comes_much_nearer_replaces_the_lifted_body(
 ):
     fitter = landmark_fitting.PeopleFitter(lifter)
     (person,) = landmark_fitting.PeopleLifter(lifter)(tasks[:1])
-    fit_errors = {6.0: 5.0, 6.1: 4.0, 14.0: 10.5}
+    fit_errors = {6.0: 5.0, 6.1: 4.0, 8.0: 7.5, 8.1: 8.2, 14.0: 10.5}
     lifted = [person._replace(error=error) for error in (3.0, *fit_errors)]
     fits = [person._replace(error=error) for error in fit_errors.values()]
     monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
     monkeypatch.setattr(fitter, "_fitter", lambda fit_tasks, progress: fits)
-    people = fitter(tasks[:1] * 4)
-    assert [fitted.error for fitted in people] == [3.0, 6.0, 4.0, 14.0]
+    people = fitter(tasks[:1] * 6)
+    errors = [fitted.error for fitted in people]
+    assert errors == [3.0, 6.0, 4.0, 7.5, 8.1, 14.0]
 
 
 def test_people_who_are_lifted_well_are_not_fitted(lifter, tasks, monkeypatch):
