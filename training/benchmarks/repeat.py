@@ -22,7 +22,7 @@ from pathlib import Path
 from tf_hmr import progress
 
 # Numbers that stand alone, not inside words such as float16.
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*[A-Za-z_])")
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*[A-Za-z_])")
 
 
 @dataclasses.dataclass
@@ -83,15 +83,18 @@ def ranges(texts: list[str]) -> list[str]:
         texts: what runs of one command printed.
 
     Returns:
-        The lines of the first run that every run has, with ranges; those that
-        some run lacks are left out.
+        The lines with ranges, in the order in which they were first printed;
+        one that some runs lack says how many have it.
     """
     rows = [_numbers_by_words(text) for text in texts]
-    return [
-        _filled(words, zip(*(row[words] for row in rows), strict=True))
-        for words in rows[0]
-        if all(words in row for row in rows)
-    ]
+    lines = []
+    for words in dict.fromkeys(words for row in rows for words in row):
+        columns = [row[words] for row in rows if words in row]
+        line = _filled(words, zip(*columns, strict=True))
+        if len(columns) < len(rows):
+            line += f" (in {len(columns)} of {len(rows)} runs)"
+        lines.append(line)
+    return lines
 
 
 def _numbers_by_words(text: str) -> dict[str, list[str]]:

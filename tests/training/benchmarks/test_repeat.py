@@ -18,7 +18,13 @@ def test_numbers_that_differ_are_ranges_and_the_rest_is_as_it_was():
         "100000 poses of 14 joints",
         "pa_mpjpe 0.79 to 0.81 s (0.80 s)",
         "resnet50 5.5 to 10.5 4",
+        "warned 3 times (in 1 of 2 runs)",
     ]
+
+
+def test_a_sign_belongs_to_its_number():
+    texts = ["overhead -8.2 %, part-12", "overhead 7.3 %, part-12"]
+    assert repeat.ranges(texts) == ["overhead -8.2 to 7.3 %, part-12"]
 
 
 def test_of_one_run_nothing_changes():
