@@ -46,9 +46,9 @@ class Square(NamedTuple):
         """The nearest square of a grid: quarter pixels, 2048ths of a turn.
 
         A video's next square follows from a network's answer, whose last
-        digits depend on the processor. Rounded squares are the same ones on
-        every processor, so that such a difference does not grow from frame to
-        frame. Halves are rounded up.
+        digits depend on the processor. Almost all such answers have one and
+        the same rounded square, so that their difference does not grow from
+        frame to frame. Halves are rounded up.
         """
         x, y, side = (
             math.floor(_STEPS_A_PIXEL * number + 0.5) / _STEPS_A_PIXEL

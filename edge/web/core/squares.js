@@ -68,7 +68,8 @@ export function ofCircle(middle, rim) {
 }
 
 /**
- * The nearest square of a grid, which is the same one on every processor.
+ * The nearest square of a grid: one and the same for answers that differ in
+ * their last digits.
  * @param {Square} square
  * @returns {Square}
  */

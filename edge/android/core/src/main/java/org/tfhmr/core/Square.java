@@ -35,7 +35,7 @@ public final class Square {
                 box[0] + box[2] / 2, box[1] + box[3] / 2, ROOM * Math.hypot(box[2], box[3]), 0);
     }
 
-    /** The nearest square of a grid, which is the same one on every processor. */
+    /** The nearest square of a grid: one and the same for answers that differ in last digits. */
     Square rounded() {
         double turn = Math.floor(angle / (2 * Math.PI) * STEPS_A_TURN + 0.5);
         return new Square(
