@@ -19,7 +19,7 @@ from tf_hmr import (
     method,
 )
 from tf_hmr.body.data import BodyData
-from tf_hmr.geometry import crop
+from tf_hmr.geometry import camera, crop
 from tf_hmr.smplify import priors, schedules
 
 LIFTER = landmark_files.LIFTER
@@ -202,11 +202,11 @@ class PeopleFitter:
         if not tasks:
             return []
         lifted = self._lift(tasks)
-        rows = [
-            row
-            for row, start in enumerate(lifted)
-            if start.error > GOOD_LIFT_PX
+        errors = [
+            _error_in_photo(task, start.person)
+            for task, start in zip(tasks, lifted, strict=True)
         ]
+        rows = [row for row, error in enumerate(errors) if error > GOOD_LIFT_PX]
         fit_tasks = [
             fit_task(tasks[row], lifted[row].person, lifted[row].person.betas)
             for row in rows
@@ -214,17 +214,32 @@ class PeopleFitter:
         fits = self._fitter(fit_tasks, progress) if rows else []
         people = list(lifted)
         for row, fit in zip(rows, fits, strict=True):
-            if _is_nearer(fit, lifted[row]):
+            if _is_nearer(fit.error, errors[row]):
                 people[row] = fit
         return people
 
 
-def _is_nearer(
-    fit: keypoint_fitting.FittedPerson, start: keypoint_fitting.FittedPerson
-) -> bool:
+def _is_nearer(fit_error: float, start_error: float) -> bool:
     """Whether a fit is likely to be nearer to the truth than its start."""
-    gain = 1.0 if start.error > BAD_LIFT_PX else MIN_GAIN
-    return fit.error <= MAX_FIT_ERROR_PX and start.error >= gain * fit.error
+    gain = 1.0 if start_error > BAD_LIFT_PX else MIN_GAIN
+    return fit_error <= MAX_FIT_ERROR_PX and start_error >= gain * fit_error
+
+
+def _error_in_photo(task: Task, person: inference.Person) -> float:
+    """Error of a lifted body as the photo's camera shows it, as of a fit.
+
+    A lifter sees no perspective: far from the photo's middle its body is drawn
+    elsewhere than its own keypoints are.
+    """
+    pixels = camera.project_perspective(
+        person.joints + person.translation,
+        person.focal_px,
+        person.principal_point,
+    )
+    error_px = keypoint_fitting.mean_distance(
+        pixels, keypoints(task.landmarks), person.joint_names
+    )
+    return error_px * keypoint_fitting.SIDE / person.crop_box[2]
 
 
 def fit_task(

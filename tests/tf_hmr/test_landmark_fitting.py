@@ -124,9 +124,32 @@ def test_only_a_fit_that_comes_much_nearer_replaces_the_lifted_body(
     fits = [person._replace(error=error) for error in fit_errors.values()]
     monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
     monkeypatch.setattr(fitter, "_fitter", lambda fit_tasks, progress: fits)
+    errors = iter([fitted.error for fitted in lifted])
+    monkeypatch.setattr(
+        landmark_fitting, "_error_in_photo", lambda task, person: next(errors)
+    )
     people = fitter(tasks[:1] * 6)
     errors = [fitted.error for fitted in people]
     assert errors == [3.0, 6.0, 4.0, 7.5, 8.1, 14.0]
+
+
+def test_errors_of_lifted_and_fitted_bodies_are_of_one_camera(
+    lifter, fitter, tasks, body_data
+):
+    for fitted, task in zip(fitter(tasks), tasks, strict=True):
+        error = landmark_fitting._error_in_photo(task, fitted.person)
+        assert error == pytest.approx(fitted.error, 1e-3)
+    # Near the camera and aside, perspective draws the lifted body elsewhere.
+    aside = landmark_people.of_pose(
+        body_data,
+        landmark_people.standing(np.random.default_rng(8)),
+        np.array([3.2, 0.2, 2.5]),
+        FOCAL,
+    )
+    task = tasks[0]._replace(landmarks=aside)
+    (lifted,) = landmark_fitting.PeopleLifter(lifter)([task])
+    error = landmark_fitting._error_in_photo(task, lifted.person)
+    assert error > 1.5 * lifted.error
 
 
 def test_people_who_are_lifted_well_are_not_fitted(lifter, tasks, monkeypatch):
@@ -136,6 +159,9 @@ def test_people_who_are_lifted_well_are_not_fitted(lifter, tasks, monkeypatch):
         for person in landmark_fitting.PeopleLifter(lifter)(tasks)
     ]
     monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
+    monkeypatch.setattr(
+        landmark_fitting, "_error_in_photo", lambda task, person: 1.0
+    )
     monkeypatch.delattr(fitter, "_fitter")
     assert fitter(tasks) == lifted
 
