@@ -41,6 +41,7 @@ def test_a_rounded_square_is_the_nearest_of_its_grid(scattered):
     for square in scattered:
         rounded = square.rounded()
         assert rounded.rounded() == rounded
+        assert all((4 * number).is_integer() for number in rounded[:3])
         differences = np.abs(np.subtract(rounded, square))
         assert (differences[:3] <= 1 / 8).all()
         assert differences[3] <= np.pi / 2048
