@@ -50,8 +50,9 @@ MIN_GAIN = 1.25
 body by this factor is not nearer to the truth either.
 
 Of the 484 rendered people of the val split of `synthetic`, on whom the numbers
-were chosen (with two photos in view: docs/methods.md), fits of all are 1.0 / 0.8 mm worse than the lifter's bodies
-(PA-MPJPE / hips aligned), and these are 0.0 / 0.2 mm better."""
+were chosen (with two photos in view: docs/methods.md), fits of all are 1.0 /
+0.8 mm worse than the lifter's bodies (PA-MPJPE / hips aligned), and these are
+0.0 / 0.2 mm better."""
 
 
 class Task(NamedTuple):
