@@ -65,6 +65,26 @@ class FittedPerson(NamedTuple):
     error: float
 
 
+class PosedBody(NamedTuple):
+    """A body in the frame of a photo's camera.
+
+    Attributes:
+        rotmats: (J, 3, 3) as of inference.Person, and the further ones.
+        pose: (J, 3) the same as rotation vectors.
+        betas: (P,).
+        joints: (K, 3) metres, before the translation.
+        vertices: (V, 3) metres, likewise.
+        translation: (3,) metres.
+    """
+
+    rotmats: np.ndarray
+    pose: np.ndarray
+    betas: np.ndarray
+    joints: np.ndarray
+    vertices: np.ndarray
+    translation: np.ndarray
+
+
 class _Crop(NamedTuple):
     """A task, in pixels of its crop."""
 
@@ -299,35 +319,61 @@ class PeopleFitter:
     ) -> FittedPerson:
         rotmats = rotations.rotvec_to_rotmat(parameters.pose.reshape(1, -1, 3))
         mesh = self._body(rotmats, parameters.betas)
-        translation = parameters.translation[0]
-        points = mesh.joints[0].numpy()
-        focal, principal = focal_length(task), camera.image_centre(task.size)
+        body = PosedBody(
+            rotmats[0].numpy(),
+            parameters.pose.reshape(-1, 3),
+            parameters.betas[0],
+            mesh.joints[0].numpy(),
+            mesh.vertices[0].numpy(),
+            parameters.translation[0],
+        )
+        return in_photo(task, person_crop.box, body, self._names, self._data)
+
+
+def in_photo(
+    task: Task,
+    crop_box: crop.Box,
+    body: PosedBody,
+    joint_names: Sequence[str],
+    data: BodyData,
+) -> FittedPerson:
+    """A person as the photo's camera sees the body.
+
+    Args:
+        task: the person's keypoints, and the camera.
+        crop_box: the square around them.
+        body: in the frame of the camera.
+        joint_names: of its joints.
+        data: what it is a body of.
+    """
+    focal, principal = focal_length(task), camera.image_centre(task.size)
+    # At a depth of 0 there is no projection; Person.check says so.
+    with np.errstate(divide="ignore", invalid="ignore"):
         pixels = camera.project_perspective(
-            points + translation, focal, principal
+            body.joints + body.translation, focal, principal
         )
-        labels = task.keypoints[
-            list(joints.select(self._names, joints.KEYPOINTS))
-        ]
-        person = inference.Person(
-            box=crop.box_of_keypoints(labels[:, :2], labels[:, 2]),
-            crop_box=person_crop.box,
-            image_size=task.size,
-            camera=_weak_camera(translation, person_crop, focal, principal),
-            translation=translation,
-            focal_px=float(focal),
-            principal_point=principal,
-            rotmats=rotmats[0].numpy(),
-            pose=parameters.pose.reshape(-1, 3),
-            betas=parameters.betas[0],
-            joints=points,
-            keypoints_px=pixels,
-            vertices=mesh.vertices[0].numpy(),
-            joint_names=self._names,
-            faces=self._data.faces,
-            topology=self._data.topology,
-        )
-        error_px = mean_distance(pixels, task.keypoints, self._names)
-        return FittedPerson(person, error_px * SIDE / person_crop.box[2])
+        weak = _weak_camera(body.translation, crop_box, focal, principal)
+    labels = task.keypoints[list(joints.select(joint_names, joints.KEYPOINTS))]
+    person = inference.Person(
+        box=crop.box_of_keypoints(labels[:, :2], labels[:, 2]),
+        crop_box=crop_box,
+        image_size=task.size,
+        camera=weak,
+        translation=body.translation,
+        focal_px=float(focal),
+        principal_point=principal,
+        rotmats=body.rotmats,
+        pose=body.pose,
+        betas=body.betas,
+        joints=body.joints,
+        keypoints_px=pixels,
+        vertices=body.vertices,
+        joint_names=tuple(joint_names),
+        faces=data.faces,
+        topology=data.topology,
+    )
+    error_px = mean_distance(pixels, task.keypoints, joint_names)
+    return FittedPerson(person, error_px * SIDE / crop_box[2])
 
 
 def mean_distance(
@@ -353,11 +399,9 @@ def focal_length(task: Task) -> float:
     return task.focal_px or inference.FOCAL_OVER_SIDE * max(task.size)
 
 
-def _weak_camera(
-    translation, person_crop: _Crop, focal, principal
-) -> np.ndarray:
+def _weak_camera(translation, crop_box, focal, principal) -> np.ndarray:
     """Weak perspective (s, tx, ty) of the crop that matches the camera."""
-    x, y, side, _ = person_crop.box
+    x, y, side, _ = crop_box
     depth = translation[2]
     # The crop's middle relative to the principal point, in pixels.
     middle = np.array([x + side / 2, y + side / 2]) - 0.5 - principal

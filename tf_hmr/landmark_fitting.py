@@ -19,7 +19,13 @@ from tf_hmr import (
     method,
 )
 from tf_hmr.body.data import BodyData
-from tf_hmr.geometry import camera, crop
+from tf_hmr.geometry import (
+    camera,
+    crop,
+    crop_views,
+    rotations,
+    translation,
+)
 from tf_hmr.smplify import priors, schedules
 
 LIFTER = landmark_files.LIFTER
@@ -109,6 +115,7 @@ class PeopleLifter:
     def __init__(self, lifter: method.Method):
         """Takes a method that reads landmarks, as of `load_lifter`."""
         self._lifter = lifter
+        self._names = lifter.joint_names
 
     def __call__(
         self, tasks: Sequence[Task]
@@ -126,10 +133,11 @@ class PeopleLifter:
         """
         if not tasks:
             return []
-        points = [keypoints(task.landmarks) for task in tasks]
-        boxes = [_box(rows) for rows in points]
+        keypoints_2d = [keypoints(task.landmarks) for task in tasks]
         scale = self._lifter.config.crop_scale
-        crop_boxes = [crop.square_box(box, scale) for box in boxes]
+        crop_boxes = [
+            crop.square_box(_box(points), scale) for points in keypoints_2d
+        ]
         rows = np.stack(
             [
                 _in_crop(task.landmarks, crop_box)
@@ -137,23 +145,56 @@ class PeopleLifter:
             ]
         )
         prediction = self._lifter({"landmarks": rows}, training=False)
-        people = []
-        for row, task in enumerate(tasks):
-            focal_px = keypoint_fitting.focal_length(task)
-            person = inference.person(
-                self._lifter,
-                inference.example(prediction, row),
-                boxes[row],
-                crop_boxes[row],
-                task.size,
-                focal_px,
+        fit_tasks = [
+            keypoint_fitting.Task(points, task.size, task.focal_px)
+            for points, task in zip(keypoints_2d, tasks, strict=True)
+        ]
+        bodies = self._in_camera(prediction, fit_tasks, np.array(crop_boxes))
+        return [
+            keypoint_fitting.in_photo(
+                task, crop_box, body, self._names, self._lifter.body.data
             )
-            error_px = keypoint_fitting.mean_distance(
-                person.keypoints_px, points[row], person.joint_names
+            for task, crop_box, body in zip(
+                fit_tasks, crop_boxes, bodies, strict=True
             )
-            error_px *= keypoint_fitting.SIDE / crop_boxes[row][2]
-            people.append(keypoint_fitting.FittedPerson(person, error_px))
-        return people
+        ]
+
+    def _in_camera(
+        self,
+        prediction: method.Prediction,
+        tasks: Sequence[keypoint_fitting.Task],
+        crop_boxes: np.ndarray,
+    ) -> list[keypoint_fitting.PosedBody]:
+        """Bodies in the frame of the photo's camera.
+
+        The lifter sees no perspective: its body is that of a camera which
+        looks straight at the person. The body turns with the ray to the
+        person, and is moved to where its joints meet the keypoints.
+        """
+        intrinsics = np.array([_intrinsics(task) for task in tasks])
+        turn = crop_views.rotation_to_crop_ray(crop_boxes, intrinsics)
+        rotmats = prediction.rotmats.numpy()
+        rotmats[:, 0] = turn.astype(np.float32) @ rotmats[:, 0]
+        mesh = self._lifter.body(rotmats, prediction.betas)
+        starts = crop_views.translation(
+            prediction.camera, crop_boxes, intrinsics
+        )
+        rows = list(joints.select(self._names, of=joints.KEYPOINTS))
+        placed = [
+            translation.refine(start, points, task.keypoints[rows], camera_)
+            for start, points, task, camera_ in zip(
+                starts, mesh.joints.numpy(), tasks, intrinsics, strict=True
+            )
+        ]
+        columns = (
+            rotmats,
+            rotations.rotmat_to_rotvec(rotmats),
+            *(prediction.betas, mesh.joints, mesh.vertices, placed),
+        )
+        return [
+            keypoint_fitting.PosedBody(*rows)
+            for rows in zip(*map(np.asarray, columns), strict=True)
+        ]
 
 
 class PeopleFitter:
@@ -203,11 +244,9 @@ class PeopleFitter:
         if not tasks:
             return []
         lifted = self._lift(tasks)
-        errors = [
-            _error_in_photo(task, start.person)
-            for task, start in zip(tasks, lifted, strict=True)
+        rows = [
+            row for row, body in enumerate(lifted) if body.error > GOOD_LIFT_PX
         ]
-        rows = [row for row, error in enumerate(errors) if error > GOOD_LIFT_PX]
         fit_tasks = [
             fit_task(tasks[row], lifted[row].person, lifted[row].person.betas)
             for row in rows
@@ -215,7 +254,7 @@ class PeopleFitter:
         fits = self._fitter(fit_tasks, progress) if rows else []
         people = list(lifted)
         for row, fit in zip(rows, fits, strict=True):
-            if _is_nearer(fit.error, errors[row]):
+            if _is_nearer(fit.error, lifted[row].error):
                 people[row] = fit
         return people
 
@@ -224,23 +263,6 @@ def _is_nearer(fit_error: float, start_error: float) -> bool:
     """Whether a fit is likely to be nearer to the truth than its start."""
     gain = 1.0 if start_error > BAD_LIFT_PX else MIN_GAIN
     return fit_error <= MAX_FIT_ERROR_PX and start_error >= gain * fit_error
-
-
-def _error_in_photo(task: Task, person: inference.Person) -> float:
-    """Error of a lifted body as the photo's camera shows it, as of a fit.
-
-    A lifter sees no perspective: far from the photo's middle its body is drawn
-    elsewhere than its own keypoints are.
-    """
-    pixels = camera.project_perspective(
-        person.joints + person.translation,
-        person.focal_px,
-        person.principal_point,
-    )
-    error_px = keypoint_fitting.mean_distance(
-        pixels, keypoints(task.landmarks), person.joint_names
-    )
-    return error_px * keypoint_fitting.SIDE / person.crop_box[2]
 
 
 def fit_task(
@@ -287,6 +309,12 @@ def _common_rows() -> tuple[list[int], list[int]]:
         list(joints.select(list(names), of=joints.KEYPOINTS)),
         list(joints.select(list(names.values()), of=joints.BLAZEPOSE33)),
     )
+
+
+def _intrinsics(task: keypoint_fitting.Task) -> tuple[float, ...]:
+    """fx, fy, cx, cy of a photo's camera, pixels."""
+    focal_px = keypoint_fitting.focal_length(task)
+    return focal_px, focal_px, *camera.image_centre(task.size)
 
 
 def _box(points: np.ndarray) -> crop.Box:

@@ -1,6 +1,10 @@
 """Estimates a body's translation from its 3D joints and 2D keypoints."""
 
+import numpy as np
 import tensorflow as tf
+from scipy import optimize
+
+from tf_hmr.geometry import camera
 
 _MIN_TOTAL = 1e-6  # Smallest sum of confidences to divide by.
 
@@ -52,3 +56,41 @@ def estimate(
     covariance = tf.reduce_sum(weight * centred * target, axis=[1, 2])
     depth = -tf.math.divide_no_nan(covariance, variance)[:, None]
     return tf.concat([mean_target + mean_offset * depth, depth], axis=1)
+
+
+def refine(
+    start: np.ndarray,
+    joints: np.ndarray,
+    keypoints: np.ndarray,
+    intrinsics: np.ndarray,
+) -> np.ndarray:
+    """Translation of least reprojection error, for one body.
+
+    `estimate` weighs each keypoint by the depth of its joint, and where pose
+    and keypoints disagree it brings the body too near. This is the least mean
+    square in the image, by Levenberg and Marquardt's steps.
+
+    Args:
+        start: (3,) metres, before the camera.
+        joints: (K, 3) metres, in the camera frame before the translation.
+        keypoints: (K, 3) x, y in pixels and confidence.
+        intrinsics: (4,) fx, fy, cx, cy in pixels.
+
+    Returns:
+        (3,) float32 metres; `start` if it is not finite, or if fewer than two
+        keypoints have confidence.
+    """
+    is_visible = keypoints[:, 2] > 0
+    if is_visible.sum() < 2 or not np.isfinite(start).all():
+        return np.float32(start)
+    points = np.float64(joints[is_visible])
+    focal, centre = np.split(np.float64(intrinsics), 2)
+    seen = (keypoints[is_visible, :2] - centre) / focal
+    weight = np.sqrt(keypoints[is_visible, 2:])
+
+    def offsets(offset):
+        x_y, depth = np.split(points + offset, [2], axis=1)
+        projected = x_y / np.maximum(depth, camera.MIN_DEPTH)
+        return (weight * (projected - seen)).ravel()
+
+    return np.float32(optimize.least_squares(offsets, start, method="lm").x)
