@@ -17,6 +17,7 @@ from tests.support import doc_code, photos, plain_body
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as cli
 from tf_hmr import inference, method
+from tf_hmr.formats import image_files
 from training import evaluate, experiments, fit
 from training.engine import run_log
 from training.tasks import fit as fit_task
@@ -100,7 +101,7 @@ def test_it_recovers_people_of_a_photo(workdir, photo, tmp_path):
 
 def test_the_place_of_the_crop_counts(model, photo):
     """The same pixels at another place in a larger photo are another pose."""
-    image = inference.read_photo(photo)
+    image = image_files.read_photo(photo)
     wide = np.pad(image, ((0, 0), (0, 400), (0, 0)), mode="edge")
     person = inference.recover(model, image, [BOX])[0]
     wide_person = inference.recover(model, wide, [BOX])[0]

@@ -30,6 +30,7 @@ import os
 import pathlib
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
@@ -84,10 +85,14 @@ class Args:
 
 
 class Failures:
-    """Counts failures and logs one line for each, while the rest goes on."""
+    """Counts failures and logs one line for each, while the rest goes on.
+
+    Threads may share it.
+    """
 
     def __init__(self):
         self.count = 0
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def caught(self, prefix: str = "") -> Iterator[None]:
@@ -95,7 +100,8 @@ class Failures:
         try:
             yield
         except (OSError, ValueError, MemoryError, cv2.error) as error:
-            self.count += 1
+            with self._lock:
+                self.count += 1
             _log.error("%s%s", prefix, " ".join(str(error).split()))
 
 
@@ -117,9 +123,10 @@ def main(args: Args) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         # Not at the top: they import TensorFlow.
         if photos:
+            reader = _reader(args, box_file, failures, photos[0])
             from tf_hmr.tasks import photos as task
 
-            run = task.Run(args, box_file, unique_names(files), failures)
+            run = task.Run(args, reader, unique_names(files), failures)
         if videos:
             from tf_hmr.tasks import videos as video_task
 
@@ -131,6 +138,21 @@ def main(args: Args) -> int:
     if video_run:
         video_run.recover(videos)
     return 1 if failures.count else 0
+
+
+def _reader(args: Args, box_file, failures: Failures, first: pathlib.Path):
+    """The reader of the photos, which begins with the first.
+
+    A network of one's own says, once it is loaded, whether people are looked
+    for. Without one they are, while TensorFlow is imported.
+    """
+    from tf_hmr.tasks import photo_reading
+
+    reader = photo_reading.Reader(args, box_file, failures)
+    if not args.weights:
+        reader.look_for_people()
+        reader.begin(first)
+    return reader
 
 
 def is_video(path: pathlib.Path) -> bool:

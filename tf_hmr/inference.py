@@ -5,7 +5,6 @@ import logging
 import pathlib
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from tf_hmr import method
@@ -100,34 +99,6 @@ class Person:
             )
 
 
-def read_photo(path: str | pathlib.Path) -> np.ndarray:
-    """Reads a photo, upright.
-
-    Args:
-        path: an image file of any kind that OpenCV decodes.
-
-    Returns:
-        (H, W, 3) uint8 RGB, rotated by its EXIF orientation.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is empty, cut short, damaged or no image, or
-            larger than MAX_IMAGE_PIXELS.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such photo.")
-    encoded = path.read_bytes()
-    try:
-        image = image_files.decode(encoded)
-    except image_files.BadImage as error:
-        raise ValueError(
-            f"{path}: not a readable image: {error} ({len(encoded)} bytes). "
-            "Expected a whole JPEG, PNG or other file that OpenCV decodes."
-        ) from None
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
 def recover(
     model: method.Method,
     photo: str | pathlib.Path | np.ndarray,
@@ -166,7 +137,7 @@ def recover(
             "a call of the model."
         )
     is_array = isinstance(photo, np.ndarray)
-    image = photo if is_array else read_photo(photo)
+    image = photo if is_array else image_files.read_photo(photo)
     size = image_size(image)
     if boxes is None:
         boxes = [

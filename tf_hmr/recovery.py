@@ -7,9 +7,8 @@ network of one's own that sees the box around them.
 
 import functools
 import logging
-import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,12 +20,12 @@ from tf_hmr import (
     landmark_files,
     landmark_fitting,
     method,
+    sightings,
 )
 from tf_hmr.body.data import BodyData
-from tf_hmr.detection import finder, landmarks, merging, squares, tracking
+from tf_hmr.detection import landmarks
+from tf_hmr.formats import image_files
 from tf_hmr.geometry import camera, crop
-
-MAX_PEOPLE = box_files.MAX_PEOPLE
 
 MAX_ERROR_PX = 25.0
 """A body whose keypoints lie farther from the landmarks on average, at 224
@@ -42,21 +41,7 @@ synthetic_v1 are as good with it as with inference.FOCAL_OVER_SIDE."""
 
 METHODS = ("fit", "lift")
 
-_MAX_THREADS = 4  # More do not make networks of this size faster.
-
 _log = logging.getLogger("tf_hmr")
-
-
-class Sighting(NamedTuple):
-    """People that were seen in a photo, before they have bodies.
-
-    Attributes:
-        people: landmarks by the number of the person, the largest first.
-        omissions: one line for each reason to leave somebody out.
-    """
-
-    people: dict[int, landmarks.Landmarks]
-    omissions: list[str]
 
 
 class Recovered(NamedTuple):
@@ -69,73 +54,6 @@ class Recovered(NamedTuple):
 
     people: dict[int, keypoint_fitting.FittedPerson]
     omissions: list[str]
-
-
-class Seeker:
-    """Finds the people of photos, and no more than some of each."""
-
-    def __init__(
-        self, max_people: int = MAX_PEOPLE, crowds: bool | None = None
-    ):
-        """Loads the networks.
-
-        Args:
-            max_people: of more people in a photo the largest are chosen.
-            crowds: as of finder.Finder.
-
-        Raises:
-            FileNotFoundError, ValueError: a network is missing or altered, or
-                max_people is not positive; the message says what to do.
-        """
-        if max_people < 1:
-            raise ValueError(
-                f"At most {max_people} people of a photo were asked for, "
-                "expected 1 or more."
-            )
-        self._max_people = max_people
-        threads = min(_MAX_THREADS, os.cpu_count() or 1)
-        self._finder = finder.Finder(threads, crowds)
-
-    def __call__(self, image: np.ndarray) -> Sighting:
-        """Finds everybody in a photo.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-        """
-        people = sorted(self._finder(image), key=merging.size, reverse=True)
-        omissions = []
-        if len(people) > self._max_people:
-            omissions.append(
-                f"{len(people)} people were found; the "
-                f"{self._max_people} largest are taken and "
-                f"{len(people) - self._max_people} left out (--max-people)."
-            )
-        return Sighting(dict(enumerate(people[: self._max_people])), omissions)
-
-    def tracker(self) -> tracking.Tracker:
-        """What follows the people of one video, from its first frame on."""
-        return tracking.Tracker(self._finder, self._max_people)
-
-    def look(
-        self, image: np.ndarray, boxes: Mapping[int, Sequence[float]]
-    ) -> Sighting:
-        """Looks for people in boxes that are known.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            boxes: x, y, w, h by the number of the person.
-        """
-        photo, people, omissions = squares.Pyramid(image), {}, []
-        for number, box in boxes.items():
-            answer = self._finder.network.look_twice(photo, squares.of_box(box))
-            if answer.presence >= landmarks.MIN_PRESENCE:
-                people[number] = answer
-                continue
-            omissions.append(
-                f"person {number}: there seems to be nobody in the box "
-                f"({', '.join(f'{length:g}' for length in box)})."
-            )
-        return Sighting(people, omissions)
 
 
 class Recoverer:
@@ -173,7 +91,7 @@ class Recoverer:
 
     def __call__(
         self,
-        sightings: Sequence[Sighting],
+        sightings: Sequence[sightings.Sighting],
         sizes: Sequence[tuple[int, int]],
         focal_px: float | None = None,
     ) -> list[Recovered]:
@@ -259,7 +177,7 @@ def recover(
     landmarks: list[np.ndarray] | None = None,
     *,
     how: Literal["fit", "lift"] = "fit",
-    max_people: int = MAX_PEOPLE,
+    max_people: int = sightings.MAX_PEOPLE,
 ) -> list[inference.Person]:
     """Recovers the people of one photo: `recover(photo)`.
 
@@ -297,7 +215,7 @@ def recover(
         )
     camera.check_focal(focal_px)
     is_array = isinstance(model, np.ndarray)
-    image = model if is_array else inference.read_photo(model)
+    image = model if is_array else image_files.read_photo(model)
     size = inference.image_size(image)
     seek = _seeker(max_people, landmark_files.folder())
     if boxes is None:
@@ -315,8 +233,8 @@ def recover(
 
 # Loaded once: a loop over photos waits for its first one only.
 @functools.lru_cache(maxsize=1)
-def _seeker(max_people: int, folder: pathlib.Path) -> Seeker:
-    return Seeker(max_people)
+def _seeker(max_people: int, folder: pathlib.Path) -> sightings.Seeker:
+    return sightings.Seeker(max_people)
 
 
 @functools.lru_cache(maxsize=len(METHODS))

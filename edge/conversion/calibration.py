@@ -15,7 +15,7 @@ import numpy as np
 
 from edge import run
 from tf_hmr import inference, joints, method
-from tf_hmr.formats import listing
+from tf_hmr.formats import image_files, listing
 from tf_hmr.geometry import crop
 from training import config
 from training.data.pipeline import batches as pipeline
@@ -197,7 +197,7 @@ def _photographed(
 ) -> Images:
     people = []
     for path in photos:
-        image = inference.read_photo(path)
+        image = image_files.read_photo(path)
         box = crop.square_box((0, 0, image.shape[1], image.shape[0]))
         people.append(inference.crop_inputs(model, image, [box]))
     return Images(_concatenated(people), f"photos of {folder.name}")

@@ -96,7 +96,7 @@ def photo_answers(tmp_path):
         path.write_bytes(content)
         readers = (
             lambda: device.read_photo(str(path))[..., ::-1],
-            lambda: inference.read_photo(path),
+            lambda: image_files.read_photo(path),
         )
         for read in readers:
             try:
@@ -257,7 +257,7 @@ def test_device_draws_where_the_person_is(capsys, tflite, tmp_path, model):
     photo = photos.write(tmp_path / "black.png", black)
     box = [3 * number for number in BOX]
     run(capsys, tflite, photo, "--box", *box, "--out", tmp_path)
-    drawn_mask = inference.read_photo(tmp_path / "black_overlay.png").any(
+    drawn_mask = image_files.read_photo(tmp_path / "black_overlay.png").any(
         axis=-1
     )
     # The device draws the weak perspective: perspective from far away.

@@ -16,10 +16,16 @@ from tests.support import (
     smpl_files,
     torch_writer,
 )
-from tf_hmr import boxes, inference
+from tf_hmr import boxes
 from tf_hmr.body import files as body_files
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import keras_files, listing, torch_files, unpickle
+from tf_hmr.formats import (
+    image_files,
+    keras_files,
+    listing,
+    torch_files,
+    unpickle,
+)
 from training.data.records import mocap, schema, shards
 
 
@@ -127,7 +133,7 @@ def _photos(root: Path) -> None:
 
 def _read_photos(root: Path, out: Path) -> tuple[int, int]:
     paths = listing.files(root, "*")
-    return len([inference.read_photo(path) for path in paths]), 0
+    return len([image_files.read_photo(path) for path in paths]), 0
 
 
 LOADERS = {

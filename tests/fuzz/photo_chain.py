@@ -18,9 +18,9 @@ import numpy as np
 
 from tests.fuzz.formats import Format, reader
 from tests.support import rendered_groups
-from tf_hmr import inference, landmark_files, recovery
+from tf_hmr import inference, landmark_files, recovery, sightings
 from tf_hmr.detection import landmarks as detection
-from tf_hmr.formats import image_writing, listing
+from tf_hmr.formats import image_files, image_writing, listing
 from training.data.records import records_folder
 from training.data.synthetic import people
 
@@ -130,7 +130,7 @@ def _read_people(root: Path, out: Path) -> tuple[int, int]:
     count = omissions = 0
     seek, recover = _seeker(), _recoverer()
     for path in listing.files(root, "*"):
-        image = inference.read_photo(path)
+        image = image_files.read_photo(path)
         sighting = seek(image)
         (recovered,) = recover([sighting], [inference.image_size(image)])
         count += len(recovered.people)
@@ -140,8 +140,8 @@ def _read_people(root: Path, out: Path) -> tuple[int, int]:
 
 # Outside of tf_hmr, whose caches a case begins without.
 @functools.cache
-def _seeker() -> recovery.Seeker:
-    return recovery.Seeker(crowds=False)
+def _seeker() -> sightings.Seeker:
+    return sightings.Seeker(crowds=False)
 
 
 @functools.cache

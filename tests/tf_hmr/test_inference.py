@@ -12,6 +12,7 @@ import tf_hmr
 from tests.support import photos
 from tests.support.closeness import assert_close
 from tf_hmr import inference
+from tf_hmr.formats import image_files
 from tf_hmr.geometry import camera
 
 BOX = (60.0, 30.0, 90.0, 200.0)
@@ -36,14 +37,14 @@ def test_photo_is_turned_by_its_exif_orientation(tmp_path, orientation):
     path = tmp_path / "turned.jpg"
     path.write_bytes(photos.jpeg_with_orientation(stored, orientation))
     plain = photos.write(tmp_path / "plain.jpg", stored)
-    expected = UPRIGHT[orientation](inference.read_photo(plain))
-    np.testing.assert_array_equal(inference.read_photo(path), expected)
+    expected = UPRIGHT[orientation](image_files.read_photo(plain))
+    np.testing.assert_array_equal(image_files.read_photo(path), expected)
 
 
 def test_photo_is_rgb(tmp_path):
     red = np.full((8, 8, 3), (200, 10, 30), np.uint8)
     path = photos.write(tmp_path / "red.png", red)
-    np.testing.assert_array_equal(inference.read_photo(path), red)
+    np.testing.assert_array_equal(image_files.read_photo(path), red)
 
 
 def test_unreadable_photos_are_named(tmp_path):
@@ -58,9 +59,9 @@ def test_unreadable_photos_are_named(tmp_path):
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=name):
-            inference.read_photo(tmp_path / name)
+            image_files.read_photo(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="gone.jpg"):
-        inference.read_photo(tmp_path / "gone.jpg")
+        image_files.read_photo(tmp_path / "gone.jpg")
 
 
 def test_full_image_camera_shows_the_keypoints_where_the_crop_does(model):

@@ -20,8 +20,11 @@ from tf_hmr import (
     person_files,
     recovery,
     rendering,
+    sightings,
 )
+from tf_hmr.formats import image_files
 from tf_hmr.geometry import camera, crop
+from tf_hmr.tasks import photo_reading
 from tf_hmr.tasks import photos as task
 
 BOX = (60.0, 30.0, 90.0, 200.0)
@@ -102,7 +105,7 @@ def test_figure_shows_the_crop_the_overlay_and_the_side(
     run, photo, tmp_path, model
 ):
     run(photo, box=BOX)
-    image = inference.read_photo(photo)
+    image = image_files.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
     size = person_files.FIGURE_HEIGHT
     overlay = overlays.draw(image, [person])
@@ -118,7 +121,7 @@ def test_figure_shows_the_crop_the_overlay_and_the_side(
         "street_0_side.png": side,
     }.items():
         np.testing.assert_array_equal(
-            inference.read_photo(out / name), expected
+            image_files.read_photo(out / name), expected
         )
 
 
@@ -141,7 +144,7 @@ def test_mesh_files_stand_upright_and_face_outward(
 
 
 def test_overlay_draws_the_person_and_nothing_else(photo, model):
-    image = inference.read_photo(photo)
+    image = image_files.read_photo(photo)
     (person,) = inference.recover(model, image, [BOX])
     overlay = overlays.draw(image, [person])
     changed = (overlay != image).any(axis=-1)
@@ -161,7 +164,7 @@ def test_overlay_draws_the_person_and_nothing_else(photo, model):
 
 
 def test_overlay_of_a_person_past_the_border(photo, model):
-    image = inference.read_photo(photo)
+    image = image_files.read_photo(photo)
     (person,) = inference.recover(model, image, [(250.0, 200.0, 90.0, 200.0)])
     overlay = overlays.draw(image, [person])
     assert overlay.shape == image.shape
@@ -202,7 +205,7 @@ def test_an_error_of_many_lines_becomes_one(run, photo, monkeypatch):
     def refuse(path):
         raise ValueError("first line\n  second line")
 
-    monkeypatch.setattr(task.inference, "read_photo", refuse)
+    monkeypatch.setattr(image_files, "read_photo", refuse)
     assert run(photo, box=BOX) == (1, ["first line second line"])
 
 
@@ -432,7 +435,7 @@ def test_everybody_in_photos_without_boxes_or_weights(find, tmp_path):
         np.hypot(x - truth.keypoints[row, 0], y - truth.keypoints[row, 1]) < 20
     )
     assert 0 <= visible <= 1
-    overlay = inference.read_photo(tmp_path / "out" / "group_people.png")
+    overlay = image_files.read_photo(tmp_path / "out" / "group_people.png")
     assert overlay.shape == image.shape
     assert (overlay != image).any(axis=-1).mean() > 0.02
 
@@ -482,8 +485,10 @@ def test_a_photo_named_like_a_person_of_another(tmp_path):
 
 def test_photos_are_taken_together_until_they_are_many():
     def photo(people, side=10):
-        sighting = recovery.Sighting(dict.fromkeys(range(people)), [])
-        return task._Photo(None, np.zeros((side, side, 0)), None, sighting)
+        sighting = sightings.Sighting(dict.fromkeys(range(people)), [])
+        return photo_reading.Photo(
+            None, np.zeros((side, side, 0)), None, sighting
+        )
 
     most = task._CHUNK_PEOPLE
     photos_ = [photo(most - 1), photo(1), photo(0), photo(1, 20_000), photo(2)]

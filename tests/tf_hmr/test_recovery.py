@@ -6,13 +6,13 @@ import pytest
 
 import tf_hmr
 from tests.support import photos, rendered_groups
-from tf_hmr import keypoint_fitting, landmark_files, recovery
+from tf_hmr import keypoint_fitting, landmark_files, recovery, sightings
 from tf_hmr.detection import merging
 
 
 @pytest.fixture(scope="module")
 def seek():
-    return recovery.Seeker(crowds=False)
+    return sightings.Seeker(crowds=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_people_are_numbered_from_the_largest(group):
 
 def test_of_many_people_the_largest_are_taken(group, seek):
     image, sighting = group
-    few = recovery.Seeker(2, crowds=False)(image)
+    few = sightings.Seeker(2, crowds=False)(image)
     for number in (0, 1):
         np.testing.assert_array_equal(
             few.people[number].points, sighting.people[number].points
@@ -51,7 +51,7 @@ def test_of_many_people_the_largest_are_taken(group, seek):
     assert f"{count} people were found; the 2 largest are taken" in line
     assert f"{count - 2} left out (--max-people)" in line
     with pytest.raises(ValueError, match="At most 0 people"):
-        recovery.Seeker(0)
+        sightings.Seeker(0)
 
 
 def test_a_box_of_nobody_is_named(seek):
@@ -82,7 +82,7 @@ def test_photos_are_recovered_together_as_alone(group, lift):
     image, sighting = group
     size = size_of(image)
     one = sighting._replace(people={5: sighting.people[1]})
-    nobody = recovery.Sighting({}, [])
+    nobody = sightings.Sighting({}, [])
     (single,) = lift([one], [size])
     together = lift([sighting, nobody, one], [size] * 3)
     assert [list(r.people) for r in together[1:]] == [[], [5]]

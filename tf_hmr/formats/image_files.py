@@ -5,6 +5,7 @@ answer. edge/run.py, which stands alone, gives the same.
 """
 
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -49,6 +50,34 @@ _PNG_EXPANSION = 1032  # bytes of a byte, of zlib
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colours
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """Reads a photo, upright.
+
+    Args:
+        path: an image file of any kind that OpenCV decodes.
+
+    Returns:
+        (H, W, 3) uint8 RGB, rotated by its EXIF orientation.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, cut short, damaged or no image, or
+            larger than MAX_IMAGE_PIXELS.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such photo.")
+    encoded = path.read_bytes()
+    try:
+        image = decode(encoded)
+    except BadImage as error:
+        raise ValueError(
+            f"{path}: not a readable image: {error} ({len(encoded)} bytes). "
+            "Expected a whole JPEG, PNG or other file that OpenCV decodes."
+        ) from None
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def decode(encoded: bytes, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from tf_hmr import (
-    inference,
     joints,
     keypoint_fitting,
     person_files,
@@ -19,7 +18,12 @@ from tf_hmr import (
     rendering,
 )
 from tf_hmr.body.data import BodyData
-from tf_hmr.formats import keypoint_files, keypoint_labels, photo_files
+from tf_hmr.formats import (
+    image_files,
+    keypoint_files,
+    keypoint_labels,
+    photo_files,
+)
 from tf_hmr.smplify import priors, schedules
 
 if TYPE_CHECKING:
@@ -164,7 +168,7 @@ def _photo(
     """The path of a photo, and its width and height; None after an error."""
     try:
         path = images if images.is_file() else photo_files.find(images, name)
-        return path, inference.read_photo(path).shape[1::-1]
+        return path, image_files.read_photo(path).shape[1::-1]
     except (OSError, ValueError, MemoryError) as error:
         text = " ".join(str(error).split())
         _log.error("%s Its people are left out.", text)
@@ -255,7 +259,7 @@ def _write(
     if photo is None:
         image = np.full((height, width, 3), _GREY, np.uint8)
     else:
-        image = inference.read_photo(photo)
+        image = image_files.read_photo(photo)
     stem = folder / f"{person.photo}_{person.number}"
     entries = {
         "photo": photo.name if photo else person.photo,

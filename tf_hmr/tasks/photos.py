@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tqdm
 from tqdm.contrib import logging as tqdm_logging
 
-from tf_hmr import boxes as box_files
 from tf_hmr import (
     group_files,
     inference,
@@ -23,7 +22,7 @@ from tf_hmr import (
     recovery,
     rendering,
 )
-from tf_hmr.geometry import crop
+from tf_hmr.tasks import photo_reading
 
 if TYPE_CHECKING:
     from tf_hmr.__main__ import Args, Failures
@@ -36,24 +35,9 @@ _CHUNK_PX = 200_000_000
 _log = logging.getLogger("tf_hmr")
 
 
-class _Photo(NamedTuple):
-    """A photo and the people that were seen in it.
-
-    Attributes:
-        path: of the photo.
-        image: (H, W, 3) uint8 RGB.
-        boxes: x, y, w, h by the number of the person, as given; None: people
-            were looked for.
-        sighting: their landmarks; None: only the boxes count.
-    """
-
-    path: pathlib.Path
-    image: np.ndarray
-    boxes: dict[int, box_files.Box] | None
-    sighting: recovery.Sighting | None
-
-
-def _chunks(photos: Iterable[_Photo]) -> Iterator[list[_Photo]]:
+def _chunks(
+    photos: Iterable[photo_reading.Photo],
+) -> Iterator[list[photo_reading.Photo]]:
     """Photos whose people are recovered together."""
     chunk, people, pixels = [], 0, 0
     for photo in photos:
@@ -68,49 +52,41 @@ def _chunks(photos: Iterable[_Photo]) -> Iterator[list[_Photo]]:
 
 
 class Run:
-    """What one call of the command has: networks, boxes and names."""
+    """What one call of the command has: networks, photos and names."""
 
-    def __init__(self, args: Args, box_file, names, failures: Failures):
+    def __init__(
+        self,
+        args: Args,
+        reader: photo_reading.Reader,
+        names: dict[pathlib.Path, str],
+        failures: Failures,
+    ):
         """Loads what the options need.
 
         Raises:
             OSError, ValueError: something is missing or wrong.
         """
-        self._args, self._box_file, self._names = args, box_file, names
+        self._args, self._reader, self._names = args, reader, names
         self._failures = failures
-        self._model = self._seek = self._recover = None
+        self._model = self._recover = None
         if args.weights:
             self._model = method.load(args.weights, args.body, jit=False)
-        reads_landmarks = (
-            self._model is None or "landmarks" in self._model.input_names
-        )
-        if reads_landmarks or not (args.box or box_file):
-            self._seek = recovery.Seeker(args.max_people)
-        if self._model is None:
+            reads_landmarks = "landmarks" in self._model.input_names
+            if reads_landmarks or not (args.box or args.boxes):
+                reader.look_for_people()
+        else:
             self._recover = recovery.Recoverer(args.method, args.body)
 
-    def recover(self, photos: list[pathlib.Path]) -> None:
+    def recover(self, paths: list[pathlib.Path]) -> None:
         """Recovers everybody in the photos, and writes their files."""
         bar = progress.bar(
-            photos, "photos", unit="photo", disable=len(photos) < 2
+            paths, "photos", unit="photo", disable=len(paths) < 2
         )
         with tqdm_logging.logging_redirect_tqdm():
-            for chunk in _chunks(self.seen_photos(bar)):
+            for chunk in _chunks(self._reader.photos(bar)):
                 self.write(chunk)
 
-    def seen_photos(self, paths: Iterable[pathlib.Path]) -> Iterator[_Photo]:
-        """Reads photos and looks for people; what fails is left out."""
-        for path in paths:
-            photo = None
-            with self._failures.caught():
-                image = inference.read_photo(path)
-                boxes = self._boxes(path, image)
-                with self._failures.caught(f"{path}: "):
-                    photo = self._look(path, image, boxes)
-            if photo is not None:
-                yield photo
-
-    def write(self, photos: list[_Photo]) -> None:
+    def write(self, photos: list[photo_reading.Photo]) -> None:
         """Recovers the people of photos and writes their files."""
         if self._recover is None:
             for photo in photos:
@@ -139,37 +115,9 @@ class Run:
             }
             self._write(photo, people, facts)
 
-    def _boxes(self, path, image) -> dict[int, box_files.Box] | None:
-        """The boxes of a photo; a bad one is left out. None: there are none."""
-        boxes = [self._args.box] if self._args.box else None
-        if self._box_file:
-            boxes = self._box_file.of(path, image.shape[1::-1])
-            if not boxes:
-                _log.warning("%s: the boxes name no person in it.", path)
-        if boxes is None:
-            return None
-        valid_boxes = {}
-        for number, box in enumerate(boxes):
-            with self._failures.caught(f"{path}: person {number}: "):
-                crop.check_box(box, (image.shape[1], image.shape[0]))
-                valid_boxes[number] = box
-        return valid_boxes
-
-    def _look(self, path, image, boxes) -> _Photo:
-        """Landmarks of the people in boxes, or of everybody."""
-        if self._seek is None:
-            return _Photo(path, image, boxes, None)
-        if boxes is None:
-            sighting = self._seek(image)
-            if not sighting.people:
-                _log.warning("%s: nobody was found in it.", path)
-        else:
-            sighting = self._seek.look(image, boxes)
-        for line in sighting.omissions:
-            _log.warning("%s: %s", path, line)
-        return _Photo(path, image, boxes, sighting)
-
-    def _predict(self, photo: _Photo) -> dict[int, inference.Person]:
+    def _predict(
+        self, photo: photo_reading.Photo
+    ) -> dict[int, inference.Person]:
         """The people of a photo as the network of --weights sees them."""
         boxes, points = photo.boxes, None
         if photo.sighting:
@@ -189,7 +137,9 @@ class Run:
         )
         return dict(zip(boxes, people, strict=True))
 
-    def _write(self, photo: _Photo, people, facts: dict[int, dict]) -> None:
+    def _write(
+        self, photo: photo_reading.Photo, people, facts: dict[int, dict]
+    ) -> None:
         """Writes the files of each person, and those of all together."""
         stem = self._args.out / self._names[photo.path]
         data = (self._model.body if self._model else self._recover).data
@@ -219,14 +169,16 @@ class Run:
                 tqdm.tqdm.write(f"{people} of {photo.path}: {stem}_people.png")
 
 
-def _landmark_entry(photo: _Photo, number: int) -> dict[str, list[float]]:
+def _landmark_entry(
+    photo: photo_reading.Photo, number: int
+) -> dict[str, list[float]]:
     """The json's entry: x, y in pixels, and visible, of each landmark."""
     answer = photo.sighting.people[number]
     rows = np.column_stack([answer.pixels, answer.visible]).tolist()
     return dict(zip(joints.BLAZEPOSE33, rows, strict=True))
 
 
-def _landmark_figure(photo: _Photo, number: int) -> np.ndarray:
+def _landmark_figure(photo: photo_reading.Photo, number: int) -> np.ndarray:
     """The photo with the landmarks that the body was fitted to."""
     points = landmark_fitting.keypoints(photo.sighting.people[number].points)
     pixels = np.where(points[:, 2:] > 0, points[:, :2], np.nan)

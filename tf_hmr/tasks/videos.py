@@ -22,6 +22,7 @@ from tf_hmr import (
     keypoint_fitting,
     progress,
     recovery,
+    sightings,
     smoothing,
     video_files,
 )
@@ -60,7 +61,7 @@ class Run:
             OSError, ValueError: something is missing or wrong.
         """
         self._args, self._names, self._failures = args, names, failures
-        self._seek = recovery.Seeker(args.max_people)
+        self._seek = sightings.Seeker(args.max_people)
         if args.method == "lift":
             self._recover = recovery.Recoverer("lift", args.body)
         else:
@@ -131,7 +132,7 @@ class Run:
                 answers = track(image, seconds)
                 times.append(time.perf_counter())
                 (recovered,) = self._recover(
-                    [recovery.Sighting(answers, [])],
+                    [sightings.Sighting(answers, [])],
                     [reader.size],
                     self._args.focal_px,
                 )

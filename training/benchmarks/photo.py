@@ -3,10 +3,12 @@
     python -m training.benchmark photo --photo PHOTO
     python -m training.benchmark photo --photo PHOTO --methods lift --repeats 5
 
-Each run is a process of its own, from its start to its end. Seconds of the
-processor are those of all threads; what a stage calls of another one is that
-other's. Wall seconds say something on an idle machine only. The last line of
-each method is the median of its runs.
+Each run is the command in a process of its own, from its start to its end, and
+once more by stages. The command looks for people while TensorFlow is imported;
+its stages are timed one after another. Seconds of the processor are those of
+all threads; what a stage calls of another one is that other's. Wall seconds say
+something on an idle machine only. The last line of each method is the median of
+its runs.
 """
 
 import dataclasses
@@ -20,14 +22,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 METHODS = ("fit", "lift")
 
 STAGES = {
     "finding": (
-        ("recovery", "Seeker.__init__"),
-        ("recovery", "Seeker.__call__"),
+        ("sightings", "Seeker.__init__"),
+        ("sightings", "Seeker.__call__"),
     ),
     "lifter's start": (("landmark_fitting", "load_lifter"),),
     "lifting": (("landmark_fitting", "PeopleLifter.__call__"),),
@@ -146,21 +149,28 @@ def functions_of(stage: str) -> list[tuple[Any, str]]:
 
 def _measure(photo: pathlib.Path, method: str) -> Times:
     with tempfile.TemporaryDirectory() as folder:
+        words = (str(photo), "--method", method, "--out", folder)
+        wall = _timed("-m", "tf_hmr", *words)
         report = pathlib.Path(folder) / "seconds.json"
-        start = time.perf_counter()
-        result = subprocess.run(
-            [
-                *(sys.executable, "-c", _ONE_RUN),
-                *(str(photo), method, str(report)),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        wall = time.perf_counter() - start
-        if result.returncode or not report.exists():
-            lines = result.stderr.strip().splitlines()
-            raise ValueError(lines[-1] if lines else f"{photo}: no result")
+        _timed("-c", _ONE_RUN, str(photo), method, str(report))
         return Times(wall, json.loads(report.read_text()))
+
+
+def _timed(*words: str) -> float:
+    """Wall seconds of a Python process.
+
+    Raises:
+        ValueError: it failed; the message is its last line.
+    """
+    start = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True
+    )
+    wall = time.perf_counter() - start
+    if result.returncode:
+        lines = result.stderr.strip().splitlines()
+        raise ValueError(lines[-1] if lines else f"{words[-1]}: no result")
+    return wall
 
 
 def _median(times: list[Times]) -> Times:
@@ -183,11 +193,26 @@ def _text(times: Times) -> str:
     )
 
 
+class _AtOnce(futures.Executor):
+    """What is submitted is done before the next line."""
+
+    def __init__(self, max_workers: int):
+        del max_workers  # The caller's thread is the only one.
+
+    def submit(self, function, /, *args, **kwargs) -> futures.Future:
+        """The result, as of Executor; an error is raised at once."""
+        future = futures.Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
 def _report(photo: str, method: str, report: str) -> int:
     """One run in this process; writes the seconds as json."""
     clock = StageClock(IMPORTS, time.process_time)
     from tf_hmr import __main__ as command
+    from tf_hmr.tasks import photo_reading
 
+    photo_reading.futures.ThreadPoolExecutor = _AtOnce
     for stage in STAGES:
         for owner, name in functions_of(stage):
             setattr(owner, name, clock.counts(stage, getattr(owner, name)))

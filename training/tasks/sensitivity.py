@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_hmr import inference, joints, metrics, progress
 from tf_hmr import method as methods
-from tf_hmr.formats import atomic, image_writing
+from tf_hmr.formats import atomic, image_files, image_writing
 from tf_hmr.geometry import crop
 from training import config
 from training.data.pipeline import batches
@@ -143,7 +143,7 @@ def photo_examples(
         FileNotFoundError: there is no photo.
         ValueError: the box is not in the photo, or the photo is damaged.
     """
-    photo = inference.read_photo(flags.photo)
+    photo = image_files.read_photo(flags.photo)
     box = crop.square_box((0, 0, photo.shape[1], photo.shape[0]))
     if flags.box:
         crop.check_box(flags.box, photo.shape[1::-1])

@@ -12,10 +12,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from tf_hmr import inference, joints, landmark_fitting, metrics, recovery
+from tf_hmr import (
+    inference,
+    joints,
+    landmark_fitting,
+    metrics,
+    recovery,
+    sightings,
+)
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
-from tf_hmr.formats import video_reading
+from tf_hmr.formats import image_files, video_reading
 from training import config
 from training.data.pipeline import statistics
 from training.data.readers import frames, writing
@@ -49,7 +56,7 @@ class _Picture(NamedTuple):
     name: str
     source: Path | np.ndarray  # as of frames.example
     size: tuple[int, int]
-    sighting: recovery.Sighting
+    sighting: sightings.Sighting
 
 
 def read(task: Task) -> Iterator[writing.ReadPerson]:
@@ -72,7 +79,7 @@ def read(task: Task) -> Iterator[writing.ReadPerson]:
 
 def _photo(path: Path, name: str) -> Iterator[_Picture | writing.Skipped]:
     try:
-        image = inference.read_photo(path)
+        image = image_files.read_photo(path)
     except (OSError, ValueError):
         yield writing.Skipped(name, "the photo cannot be read")
         return
@@ -180,9 +187,9 @@ def summary(folder: Path, held_out: str = HELD_OUT) -> str:
 
 # Each process loads them once.
 @functools.cache
-def seeker() -> recovery.Seeker:
+def seeker() -> sightings.Seeker:
     """What finds everybody."""
-    return recovery.Seeker()
+    return sightings.Seeker()
 
 
 @functools.cache

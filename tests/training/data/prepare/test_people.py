@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import rendered_groups, walkers
 from tests.support.closeness import assert_close
-from tf_hmr import joints, recovery
+from tf_hmr import joints, recovery, sightings
 from tf_hmr.detection import merging
 from tf_hmr.geometry import camera
 from training.data.prepare import people
@@ -48,11 +48,11 @@ class Seeker:
     def __call__(self, image):
         height = len(image)
         if (image[height // 2, image.shape[1] // 2] == 128).all():
-            return recovery.Sighting({}, [])
+            return sightings.Sighting({}, [])
         x, top = image.shape[1] / 2, 0.1 * height
         answer = rendered_groups.answer(x, top, 0.8 * height)
         assert merging.size(answer) > 0
-        return recovery.Sighting({0: answer}, [])
+        return sightings.Sighting({0: answer}, [])
 
 
 @pytest.fixture
