@@ -43,22 +43,14 @@ MAX_FIT_ERROR_PX = 10.0
 pixels, has not met them: they contradict each other, and the lifter's body is
 nearer to the truth."""
 
-GOOD_LIFT_PX = 3.5
+GOOD_LIFT_PX = 3.8
 """A lifter's body that lies this near to the landmarks, likewise measured, is
 not fitted: there is no more to gain than the landmarks' own errors."""
 
-BAD_LIFT_PX = 7.0
-"""A lifter's body that lies farther from the landmarks than this is replaced by
-any fit that lies nearer: it shows in the photo."""
-
-MIN_GAIN = 1.25
-"""Between the two, a fit that is not nearer to the landmarks than the lifter's
-body by this factor is not nearer to the truth either.
-
-Of the 484 rendered people of the val split of `synthetic`, on whom the numbers
-were chosen (with two photos in view: docs/methods.md), fits of all are 1.0 /
-0.8 mm worse than the lifter's bodies (PA-MPJPE / hips aligned), and these are
-0.0 / 0.2 mm better."""
+MIN_GAIN = 1.1
+"""A fit that is not nearer to the landmarks than the lifter's body by this
+factor is not nearer to the truth either: docs/methods.md has the figures, and
+the people on whom both numbers were chosen."""
 
 
 class Task(NamedTuple):
@@ -261,8 +253,8 @@ class PeopleFitter:
 
 def _is_nearer(fit_error: float, start_error: float) -> bool:
     """Whether a fit is likely to be nearer to the truth than its start."""
-    gain = 1.0 if start_error > BAD_LIFT_PX else MIN_GAIN
-    return fit_error <= MAX_FIT_ERROR_PX and start_error >= gain * fit_error
+    is_met = fit_error <= MAX_FIT_ERROR_PX
+    return is_met and start_error >= MIN_GAIN * fit_error
 
 
 def fit_task(

@@ -121,14 +121,14 @@ def test_only_a_fit_that_comes_much_nearer_replaces_the_lifted_body(
 ):
     fitter = landmark_fitting.PeopleFitter(lifter)
     (person,) = landmark_fitting.PeopleLifter(lifter)(tasks[:1])
-    fit_errors = {6.0: 5.0, 6.1: 4.0, 8.0: 7.5, 8.1: 8.2, 14.0: 10.5}
-    lifted = [person._replace(error=error) for error in (3.0, *fit_errors)]
+    fit_errors = {4.0: 3.8, 6.0: 5.0, 8.0: 7.5, 14.0: 10.5}
+    lifted = [person._replace(error=error) for error in (3.7, *fit_errors)]
     fits = [person._replace(error=error) for error in fit_errors.values()]
     monkeypatch.setattr(fitter, "_lift", lambda tasks: lifted)
     monkeypatch.setattr(fitter, "_fitter", lambda fit_tasks, progress: fits)
-    people = fitter(tasks[:1] * 6)
+    people = fitter(tasks[:1] * 5)
     errors = [fitted.error for fitted in people]
-    assert errors == [3.0, 6.0, 4.0, 7.5, 8.1, 14.0]
+    assert errors == [3.7, 4.0, 5.0, 8.0, 14.0]
 
 
 def test_a_person_aside_is_the_one_in_the_middle_turned_with_the_ray(
