@@ -49,7 +49,8 @@ class Args:
     format: Literal["tflite", "onnx"] = "tflite"
     """onnx, for TensorRT: float32; needs pip install -e '.[onnx]'."""
     body: str = "open"
-    """Body that the weights were trained on: 'open', or a path to its file."""
+    """Body that the weights were trained on: 'open', a path to its file, or
+    FEMALE,MALE for SMPLR trained on two."""
     all_inputs: bool = False
     """Whether the file also reads what its method can do without: HUND's file
     then asks for the crop's intrinsics, which it assumes otherwise."""

@@ -77,7 +77,8 @@ class Args:
     """Boxes of many people: OpenPose or COCO json, a list of [x, y, w, h], or
     a folder of OpenPose files STEM_keypoints.json."""
     body: str = "open"
-    """Body that the weights were trained on: 'open', or a path to its file."""
+    """Body that the weights were trained on: 'open', a path to its file, or
+    FEMALE,MALE for SMPLR trained on two."""
     focal_px: float | None = None
     """Focal length of the camera in pixels, if known."""
     batch_size: int = 8

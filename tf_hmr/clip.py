@@ -22,6 +22,7 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation, Slerp
 
+from tf_hmr.body import pair_data
 from tf_hmr.body.data import BodyData
 from tf_hmr.formats import bvh, gltf
 
@@ -43,7 +44,8 @@ class Args:
     bvh: pathlib.Path | None = None
     """Motion to write."""
     body: str = "open"
-    """Body that the model was trained on: 'open', or a path to its file."""
+    """Body that the model was trained on: 'open', a path to its file, or
+    FEMALE,MALE for SMPLR trained on two."""
 
 
 class Motion(NamedTuple):
@@ -207,15 +209,18 @@ def write(args: Args) -> list[pathlib.Path]:
         raise ValueError("Say what to write: --glb FILE, --bvh FILE or both.")
     motions, topology = read(args.lines)
     num_betas = next(iter(motions.values())).betas.size
-    data = BodyData.load(args.body, num_betas)
+    if pair_data.is_pair(args.body):
+        num_betas -= 1  # The last one is the gender.
+    data = pair_data.load(args.body, num_betas)
     data.check_same_topology(topology, f"The bodies of {args.lines}")
     for motion in motions.values():
         _check_joints(motion, data, args.lines)
     actors = []
     written_files = [args.glb] if args.glb else []
     for track, motion in motions.items():
-        vertices = data.v_template + data.shapedirs @ motion.betas
-        rest = data.J_regressor @ vertices
+        own, betas = pair_data.choose(data, motion.betas)
+        vertices = own.v_template + own.shapedirs @ betas
+        rest = own.J_regressor @ vertices
         skeleton = bvh.Skeleton(rest, data.joint_names, data.parents)
         # The pelvis turns in place; the translation comes after.
         pelvis = _TO_Y_UP @ rest[0] + motion.translations
@@ -224,8 +229,8 @@ def write(args: Args) -> list[pathlib.Path]:
                 f"track {track}",
                 vertices,
                 *skeleton,
-                data.weights,
-                data.faces,
+                own.weights,
+                own.faces,
                 motion.rotmats,
                 pelvis,
                 motion.seconds,

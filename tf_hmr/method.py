@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method_config, method_inputs
+from tf_hmr.body import pair_data, pairs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import (
@@ -179,6 +180,8 @@ class Method(Learner):
 
     input_names: ClassVar[tuple[str, ...]] = ("image",)
     """The inputs that `call` reads, names of method_inputs.INPUTS."""
+    has_gender: ClassVar[bool] = False
+    """Whether it predicts a gender, which chooses between two bodies."""
     optional_inputs: ClassVar[tuple[str, ...]] = ()
     """Those of them that `call` can do without, if they are not in
     `input_names`: an export leaves them out unless it is told not to."""
@@ -284,8 +287,20 @@ class Method(Learner):
 
 
 def build(config: Config, body: Body) -> Method:
-    """Builds the method of a Config, with every variable made."""
-    model = method_config.module(name_of(config)).Model(config, body)
+    """Builds the method of a Config, with every variable made.
+
+    Raises:
+        ValueError: there are two bodies, and the method has no gender; or as
+            of the method.
+    """
+    name = name_of(config)
+    model_class = method_config.module(name).Model
+    if body.data.male is not None and not model_class.has_gender:
+        raise ValueError(
+            f"Two bodies were given, {body.data.name!r}, but {name!r} "
+            "predicts no gender that chooses between them. Give one."
+        )
+    model = model_class(config, body)
     model.build_all()
     return model
 
@@ -343,7 +358,7 @@ def load(
 
     Args:
         folder: a model folder or a workdir.
-        body: "open", a path that `BodyData.load` takes, or the data.
+        body: "open", a path or two, as pair_data.load takes it, or the data.
         jit: False gives the plain graph that an export needs.
 
     Raises:
@@ -355,7 +370,7 @@ def load(
     folder = find_folder(folder)
     content = model_files.read_config(folder)
     if not isinstance(body, BodyData):
-        body = BodyData.load(body)
+        body = pair_data.load(body)
     if content["topology"] != body.topology:
         raise ValueError(
             f"{folder} was trained on topology {content['topology']!r} "
@@ -366,7 +381,9 @@ def load(
     try:
         name, values = migrate(content["method"], content["config"])
         config = make_config(name, **values)
-        method = build(config, Body(body, content["joint_names"], jit=jit))
+        names = content["joint_names"]
+        posed = pairs.make(body, lambda one: Body(one, names, jit=jit))
+        method = build(config, posed)
     except (ValueError, FileNotFoundError) as error:
         text = " ".join(str(error).split())
         raise type(error)(f"{folder / CONFIG_FILE}: {text}") from error

@@ -57,7 +57,8 @@ class Evaluate:
     train_records: str = ""
     """Records whose mean is the baseline; default: those of the run."""
     body: str = "open"
-    """'open', or the SMPL files the model was trained with."""
+    """'open', or the SMPL files the model was trained with: a path, or
+    FEMALE,MALE."""
     true_bodies: Path | None = None
     """Folder of SMPL_FEMALE.pkl and SMPL_MALE.pkl, for gendered labels;
     default: the folder of --body."""

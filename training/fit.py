@@ -38,7 +38,8 @@ class RunOptions:
     """The folder that holds the experiment's record folders, or some of them;
     or 'synthetic', or other record folders, to train on in their place."""
     body: str = "open"
-    """'open' (shipped), or an SMPL .pkl, .npz or folder."""
+    """'open' (shipped), or an SMPL .pkl, .npz or folder. For SMPLR also two,
+    FEMALE,MALE: its gender chooses."""
     start: Path | None = None
     """Model folder, or another run's workdir, whose weights the run begins
     with; the mean pose of the training labels is then measured beside every

@@ -37,7 +37,8 @@ class Options:
     split: str = "test"
     """Split of the records."""
     body: str = "open"
-    """'open', or the SMPL files that the model was trained with."""
+    """'open', or the SMPL files that the model was trained with: a path, or
+    FEMALE,MALE."""
     noise: tuple[float, ...] = (0.0, 1.0, 4.0)
     """Factors of the paper's noise, whose 1 moves a point by 25 mm."""
     seed: int = 0

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import method, method_inputs
+from tf_hmr.body import pairs
 from tf_hmr.body.edge import EdgeBody
 
 OUTPUTS = {
@@ -13,7 +14,7 @@ OUTPUTS = {
     "joints": "metres, as vertices; named by joint_names",
     "keypoints": "the joints in the crop, [-1, 1] from edge to edge",
     "rotmats": "rotations relative to the parent, SMPL order; 0 is global",
-    "betas": "shape coefficients",
+    "betas": "shape coefficients; of two bodies, then the gender",
     "camera": "weak perspective s, tx, ty: keypoints = s (xy + t)",
 }
 """The outputs, exactly these, with their meaning for the card."""
@@ -24,7 +25,8 @@ CARD_KEY = "tf_hmr_card"
 
 def edge_form(model: method.Method) -> method.Method:
     """Copies the method, with its weights, around an EdgeBody."""
-    body = EdgeBody(model.body.data, model.joint_names)
+    names = model.joint_names
+    body = pairs.make(model.body.data, lambda one: EdgeBody(one, names))
     return method.with_body(model, body)
 
 

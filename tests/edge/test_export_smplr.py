@@ -10,9 +10,12 @@ from edge import run as device
 from edge.conversion import card, compare, quantize
 from edge.conversion import tflite as convert
 from edge.tasks import export as task
+from tests.support import smplr_people, two_bodies
 from tests.support.closeness import assert_close
 from tf_hmr import __main__ as command
 from tf_hmr import inference, method
+from tf_hmr.body import pairs
+from tf_hmr.body.model import Body
 from training import config
 from training.data.pipeline import batches
 from training.data.records import records_folder
@@ -73,6 +76,27 @@ def test_the_file_gives_keras_outputs(model, content, images):
     assert np.ptp(expected["vertices"], axis=0).max() > 1e-3
     for name in ("vertices", "joints"):
         assert_close("tflite_metres", outputs[name], expected[name])
+
+
+@pytest.mark.parametrize("gender", [-1.0, 1.0])
+def test_a_file_of_two_bodies_has_the_one_of_its_gender(
+    body_data, images, gender
+):
+    data = two_bodies.pair(body_data)
+    model = method.create(
+        "smplr",
+        pairs.make(data, lambda one: Body(one, jit=False)),
+        scale="learned",
+        **smplr_people.SMALL,
+    )
+    *_, bias = model.regressor.shape.trainable_variables
+    bias.assign(np.append(bias.numpy()[:-1], 100 * gender))
+    content = convert.to_tflite(convert.edge_form(model))
+    assert list(lint.faults(content)) == []
+    outputs = compare.run_tflite(content, images)
+    expected = compare.run_keras(model, images)
+    assert (gender * outputs["betas"][:, 10] > 0).all()
+    assert_close("tflite_metres", outputs["vertices"], expected["vertices"])
 
 
 def scope_of(operator) -> str:

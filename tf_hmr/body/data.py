@@ -76,6 +76,8 @@ class BodyData:
         mean_betas: (P,) the mean shape that belongs to it, or None.
         h36m_regressor: (17, V) rows of joints.H36M17, or None; read it
             through `h36m_rows`.
+        male: the male body, where this is the female one of two; see
+            tf_hmr/body/pairs.py. None: there is one body.
     """
 
     name: str
@@ -98,6 +100,7 @@ class BodyData:
     mean_pose6d: np.ndarray | None = None
     mean_betas: np.ndarray | None = None
     h36m_regressor: np.ndarray | None = None
+    male: "BodyData | None" = None
 
     def __post_init__(self):
         validation.check(self)
@@ -176,7 +179,10 @@ class BodyData:
         return replace(body, keypoint_regressor=rows, **optional)
 
     def save(self, path: str | Path) -> None:
-        """Writes an `.npz` that `load` reads back without loss."""
+        """Writes an `.npz` that `load` reads back without loss.
+
+        Of a pair that is the female body.
+        """
         arrays = {
             "name": self.name,
             "topology": self.topology,

@@ -90,8 +90,9 @@ class Smplr:
     pose: Path
     """That of the network that reads rotations from bone directions."""
     body: str
-    """The body to pose: an SMPL .pkl, its folder, an .npz, or 'open'. The
-    weights were trained with SMPL's female and male bodies."""
+    """The body to pose: an SMPL .pkl, its folder, an .npz, or 'open'; or
+    FEMALE,MALE, two paths with a comma between. The weights were trained with
+    SMPL's female and male bodies, and their gender chooses."""
     out: Path
     """Folder for the model; new or empty."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_hmr import method
+from tf_hmr.body import pair_data, pairs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.convert import report, smplr_names
@@ -20,6 +21,13 @@ _GRAPHS = {
     "shape": "the network of the shape",
     "pose": "the network of the pose",
 }
+
+
+_ONE_BODY = (
+    "SMPLR was trained with SMPL's female and male bodies, chosen by the "
+    "gender that it predicts; taken: {!r}. Betas of another body are another "
+    "person. Give --body FEMALE,MALE."
+)
 
 
 class Checkpoints(NamedTuple):
@@ -38,7 +46,7 @@ def convert(
 
     Args:
         checkpoints: prefixes, as TensorFlow names them.
-        body: a path that `BodyData.load` takes, or the data.
+        body: as pair_data.load takes it, or the data.
 
     Returns:
         SMPLR with the weights, and a report of what was read and dropped.
@@ -53,8 +61,9 @@ def convert(
         for name, path in checkpoints._asdict().items()
     }
     if not isinstance(body, BodyData):
-        body = BodyData.load(body)
-    model = method.build(CONFIG, Body(body, jit=False))
+        body = pair_data.load(body)
+    posed = pairs.make(body, lambda one: Body(one, jit=False))
+    model = method.build(CONFIG, posed)
     parts = sources(model)
     for name, part in parts.items():
         _check(name, stored[name], part)
@@ -77,11 +86,7 @@ def convert(
         constants=[],
         training_state=sorted(training_state),
         left_over=sorted(left_over),
-        notes=[
-            "SMPLR was trained with SMPL's female and male bodies, chosen by "
-            f"the gender that it predicts; taken: {body.name!r}. Betas of "
-            "another body are another person."
-        ],
+        notes=[] if body.male else [_ONE_BODY.format(body.name)],
     )
 
 

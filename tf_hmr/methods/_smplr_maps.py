@@ -206,7 +206,8 @@ class Encoder(method.Learner):
 
     def truth(self, batch) -> Truth:
         """Labels of a training batch; any numbers where not labelled."""
-        points, keypoints = self._points(batch["rotmats"], batch["betas"])
+        shape = self._points.shape(batch["betas"], batch["gender"])
+        points, keypoints = self._points(batch["rotmats"], shape)
         names = self._points.joint_names
         scale, move, is_fit = _smplr_points.weak_camera(
             keypoints, _smplr_points.labelled_keypoints(batch, names)
@@ -217,7 +218,10 @@ class Encoder(method.Learner):
             tf.concat([across, depth], axis=-1) / 2.0,
             points,
             scale,
-            batch["has_pose"] * batch["has_betas"] * is_fit,
+            batch["has_pose"]
+            * batch["has_betas"]
+            * self._points.known(batch["gender"])
+            * is_fit,
         )
 
     def terms(self, batch, prediction) -> dict[str, method.Term]:

@@ -61,6 +61,7 @@ def output(model, name: str, inputs, labels) -> method.Prediction:
     if rotmats is None:
         rotmats = _smplr_regressor.rotations_of(estimate)
     betas = labels.get("betas", estimate.betas)
+    betas = model.points.shape(betas, estimate.gender)
     if name == "proc":
         return _on_points(model, maps, rotmats, betas)
     return model.posed(maps, rotmats, betas, procrustes=False)

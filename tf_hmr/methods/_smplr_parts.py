@@ -124,13 +124,13 @@ class Sampler:
         rotmats = tf.concat(
             [root_rotations[:, tf.newaxis], rotmats[:, 1:]], axis=1
         )
-        points, _ = self._points(rotmats, betas)
+        points, _ = self._points(rotmats, self._points.shape(betas, gender))
         noise = tf.random.stateless_uniform(
             tf.shape(points), dropout.next_seed(self.seeds), -1.0, 1.0
         )
         noisy = points + self._ranges * noise
         noisy = noisy - self._root(noisy)
-        known = tf.ones_like(gender)
+        known = self._points.known(gender)
         gender = gender[:, tf.newaxis]
         sample = Sample(noisy, points, rotmats, betas, gender, known)
         return Sample(*map(tf.stop_gradient, sample))
@@ -327,7 +327,8 @@ class Pose(Part):
         matrices = self.regressor.matrices(self.complete(sample), training)
         points = None
         if self._with_points:
-            points, _ = self.points(matrices, sample.betas)
+            shape = self.points.shape(sample.betas, sample.gender)
+            points, _ = self.points(matrices, shape)
         return sample, matrices, points
 
     def terms(self, batch, prediction):

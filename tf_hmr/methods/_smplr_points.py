@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import joints
+from tf_hmr.body import pairs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.methods import _smpl_losses
@@ -70,7 +71,33 @@ class BodyPoints:
         joints.check_smpl24(data.joint_names, "SMPLR")
         self.joint_names, self.names = joint_names, names(landmarks)
         on_skin = joints.LANDMARKS18 if landmarks else ()
-        self._body = Body(data, (*joint_names, *on_skin), jit)
+        of = (*joint_names, *on_skin)
+        self._body = pairs.make(data, lambda one: Body(one, of, jit))
+        self.has_pair = data.male is not None
+
+    def shape(self, betas: tf.Tensor, gender: tf.Tensor) -> tf.Tensor:
+        """The numbers of the body's shape.
+
+        Args:
+            betas: (B, P).
+            gender: (B,) or (B, 1), negative for women, positive for men.
+
+        Returns:
+            (B, P), or of two bodies (B, P + 1) with the gender.
+        """
+        if not self.has_pair:
+            return betas
+        gender = tf.cast(tf.reshape(gender, (-1, 1)), tf.float32)
+        return tf.concat([betas, gender], axis=1)
+
+    def known(self, gender: tf.Tensor) -> tf.Tensor:
+        """(B,) 1 where a labelled gender (B,) says which body the betas are of.
+
+        One body has no need of it.
+        """
+        if not self.has_pair:
+            return tf.ones_like(gender)
+        return tf.abs(tf.sign(gender))
 
     def __call__(
         self, rotmats: tf.Tensor, betas: tf.Tensor
@@ -79,7 +106,7 @@ class BodyPoints:
 
         Args:
             rotmats: (B, 24, 3, 3); also matrices that are no rotations.
-            betas: (B, P).
+            betas: (B, P), or of `shape`.
 
         Returns:
             (B, 41, 3) and (B, J, 3), both about the pelvis, metres.
@@ -109,10 +136,13 @@ class Root:
             data: the body.
             landmarks: whether landmarks are among the points.
         """
-        rest, blends = rest_points(data)
         rng = np.random.default_rng(0)
         betas = rng.normal(size=(self._SHAPES, data.num_betas))
-        shapes = rest + np.einsum("np,pkc->nkc", betas, blends)
+        shapes = []
+        for one in filter(None, (data, data.male)):
+            rest, blends = rest_points(one)
+            shapes.append(rest + np.einsum("np,pkc->nkc", betas, blends))
+        shapes = np.concatenate(shapes)
         of = names(landmarks)
         near = [name for name in _NEAR_PELVIS if name in of]
         near_rows = list(joints.select(near, of=of))

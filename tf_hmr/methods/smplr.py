@@ -136,6 +136,7 @@ class Model(method.Method):
     """Hourglass, and a regressor that reads a body from its points."""
 
     outputs = _smplr_outputs.NAMES
+    has_gender = True
 
     def __init__(self, config: Config, body: Body):
         """Makes the networks and the learners that train them.
@@ -154,11 +155,17 @@ class Model(method.Method):
                 "Points without depth (lift, or bins=1) are lifted by the "
                 "denoiser, but denoise is False. Take denoise=True."
             )
-        template = surface_landmarks.bone_template(data)
+        template = np.mean(
+            [
+                surface_landmarks.bone_template(one)
+                for one in filter(None, (data, data.male))
+            ],
+            axis=0,
+        )
         template = template[: len(_smplr_points.names(landmarks))]
         convention = _smplr_convention.Convention(config.convention, template)
         # The body of an export takes one example, and is for tracing only.
-        jit = isinstance(body, Body) and body.jit
+        jit = getattr(body, "jit", False)
         points = _smplr_points.BodyPoints(
             data, self.joint_names, jit, landmarks
         )
@@ -171,7 +178,7 @@ class Model(method.Method):
             self._landmarks = np.int32(ids)
         self.regressor = _smplr_regressor.Regressor(
             convention,
-            body.num_betas,
+            data.num_betas,
             config.hidden,
             config.denoiser_dropout,
             config.denoise,
@@ -230,9 +237,15 @@ class Model(method.Method):
     @property
     def notes(self) -> tuple[str, ...]:
         """What becomes of the gender, and what the scale is."""
+        gender = (
+            "The last of the betas is the gender: above 0 the body is the "
+            f"second of {self.body.data.name}, else the first."
+            if self.points.has_pair
+            else "The gender is estimated and not used: there is one body "
+            f"({self.body.data.name})."
+        )
         return (
-            "The gender is estimated and not used: there is one body "
-            f"({self.body.data.name}).",
+            gender,
             "A person's size cannot be seen in the crop of a box: the body has "
             "about the size of the mean one, and the camera's scale follows.",
         )
@@ -258,7 +271,7 @@ class Model(method.Method):
         return self.posed(
             self.target(maps, estimate),
             _smplr_regressor.rotations_of(estimate),
-            estimate.betas,
+            self.points.shape(estimate.betas, estimate.gender),
             self.config.procrustes,
         )
 
@@ -303,7 +316,7 @@ class Model(method.Method):
         Args:
             maps: the points found.
             rotmats: (B, 24, 3, 3).
-            betas: (B, P).
+            betas: (B, P), or of BodyPoints.shape.
             procrustes: whether the body is also turned onto them.
         """
         posed = self.body(rotmats, betas)
@@ -328,11 +341,12 @@ class Model(method.Method):
         )
 
     def _training_prediction(self, maps, estimate) -> method.Prediction:
-        body_points, points = self.points(estimate.matrices, estimate.betas)
+        shape = self.points.shape(estimate.betas, estimate.gender)
+        body_points, points = self.points(estimate.matrices, shape)
         weak = self._camera(maps, body_points)
         return method.Prediction(
             _smplr_regressor.rotations_of(estimate),
-            estimate.betas,
+            shape,
             weak,
             points,
             camera.project_weak_perspective(points, weak),
@@ -370,17 +384,25 @@ class Model(method.Method):
         terms = self.encoder.terms_of(truth, maps)
         weight, absolute = self.config.body_losses, _smplr_maps.absolute
         if weight:
+            betas = prediction.betas[:, : self.body.data.num_betas]
             pairs = {
                 "denoised": (tensors["denoised"], truth.points),
                 "rotmats": (tensors["matrices"], batch["rotmats"]),
-                "betas": (prediction.betas, batch["betas"]),
-                "smpl": (tensors["own"], truth.points),
+                "betas": (betas, batch["betas"]),
+                "smpl": (self._own_points(tensors, betas, batch), truth.points),
             }
             terms |= {
                 name: absolute(tf.abs(pred - true), truth.labelled, weight)
                 for name, (pred, true) in pairs.items()
             }
         return terms
+
+    def _own_points(self, tensors, betas, batch) -> tf.Tensor:
+        """Points of the predicted body, of the labelled gender's."""
+        if not self.points.has_pair:
+            return tensors["own"]
+        shape = self.points.shape(betas, batch["gender"])
+        return self.points(tensors["matrices"], shape)[0]
 
 
 def _turn_about(turn, points, pelvis) -> tf.Tensor:

@@ -33,7 +33,7 @@ class TrueBodies:
 
     Args:
         body: the method's body; used for "neutral", and for all genders
-            where its topology is not SMPL's.
+            where its topology is not SMPL's. A pair has its own of both.
         folder: holds SMPL_FEMALE.pkl and SMPL_MALE.pkl; None where the files
             are not available.
     """
@@ -56,6 +56,9 @@ class TrueBodies:
                 f"Labels are of the gender {gender!r}, which no body has; "
                 f"expected one of {schema.GENDERS}. Prepare the records again."
             )
+        own = getattr(self._body, gender, None)
+        if own is not None:
+            return own
         name = GENDERED_FILES.get(gender)
         if name is None or self._body.data.topology != "smpl":
             return self._body
@@ -67,7 +70,7 @@ class TrueBodies:
                     f"is not in {self._folder}. Get it from {_PUBLISHER}, and "
                     "pass its folder as --true-bodies."
                 )
-            data = BodyData.load(path, self._body.num_betas)
+            data = BodyData.load(path, self._body.data.num_betas)
             topology = self._body.data.topology
             data.check_same_topology(topology, str(path))
             # The method's body regresses keypoints from the vertices, so

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_hmr import joints
 from tf_hmr import method as methods
+from tf_hmr.body import pairs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from training.engine import workdir
@@ -153,7 +154,7 @@ class PredictionsFile:
         self._path = path
         self._predictions = predictions_file.StoredPredictions(path)
         names = [n for n in joints.COCOPLUS19 if n in data.keypoint_regressor]
-        self.body = Body(data, names, jit=False)
+        self.body = pairs.make(data, lambda one: Body(one, names, jit=False))
         self.joint_names = self._predictions.joint_names
         self.folder = path.parent
         self.image_size = methods.Config.image_size

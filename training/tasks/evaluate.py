@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_hmr import progress
-from tf_hmr.body.data import BodyData
+from tf_hmr.body import pair_data
 from training import config
 from training.data.pipeline import batches, sources, statistics
 from training.engine import devices, workdir
@@ -78,7 +78,7 @@ def _sources(flags: Evaluate) -> list[predictors.Source]:
     Raises:
         ValueError: the method has no such output.
     """
-    data = BodyData.load(flags.body)
+    data = pair_data.load(flags.body)
     if flags.predictions:
         return [predictors.PredictionsFile(flags.predictions, data)]
     strategy = devices.strategy(flags.devices)

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tf_hmr import method as methods
+from tf_hmr.body import pair_data, pairs
 from tf_hmr.body.data import BodyData
 from tf_hmr.body.model import Body
 from tf_hmr.formats import model_files, system_limits, wording
@@ -79,7 +80,7 @@ def fit(
     strategy = devices.strategy(options.devices)
     data = sources.resolve(experiment.data, options.records)
     keras.utils.set_random_seed(experiment.seed)
-    loaded = BodyData.load(options.body)
+    loaded = pair_data.load(options.body)
     check_topology(data, loaded)
     # A run keeps its precision, also when it goes on on other processors.
     choices = {
@@ -126,7 +127,7 @@ def shared_facts(
 def _train(experiment, options, strategy, data, loaded, settled) -> Path:
     """Builds the method and runs the loop, with what the run has settled."""
     with strategy.scope(), devices.policy(settled["precision"]):
-        method = methods.build(experiment.method, Body(loaded))
+        method = methods.build(experiment.method, pairs.make(loaded, Body))
     initial_weights.check_parts(method, experiment)
     method.check_labels({s.labels for s in data.sources}, data.parts)
     for source in data.sources:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_hmr import joints, metrics
 from tf_hmr import method as methods
-from tf_hmr.body.data import BodyData
+from tf_hmr.body import pair_data
 from tf_hmr.formats import atomic
 from tf_hmr.geometry import nearest_rotation
 from tf_hmr.methods import _smplr_maps, _smplr_parts, _smplr_regressor, smplr
@@ -85,7 +85,8 @@ def read_people(model: smplr.Model, records: Path, split: str) -> People:
         maps = model.encoder.maps(
             model.encoder(model.encoder.inputs(batch)), batch
         )
-        _, keypoints = model.points(batch["rotmats"], batch["betas"])
+        shape = model.points.shape(batch["betas"], batch["gender"])
+        _, keypoints = model.points(batch["rotmats"], shape)
         return maps, model.encoder.truth(batch), keypoints
 
     chunks = []
@@ -156,13 +157,20 @@ def sample(
         undenoised = estimate
         if not model.lift:
             undenoised = model.regressor(points, denoise=False)
+        rotmats = [
+            _smplr_regressor.rotations_of(numbers)
+            for numbers in (undenoised, estimate)
+        ]
         posed = (
-            (true.rotmats, undenoised.betas),
-            (undenoised.matrices, true.betas),
-            (_smplr_regressor.rotations_of(undenoised), true.betas),
-            (_smplr_regressor.rotations_of(estimate), estimate.betas),
+            (true.rotmats, undenoised),
+            (undenoised.matrices, true),
+            (rotmats[0], true),
+            (rotmats[1], estimate),
         )
-        of_bodies = [model.points(*body)[0] for body in posed]
+        of_bodies = [
+            model.points(pose, model.points.shape(body.betas, body.gender))[0]
+            for pose, body in posed
+        ]
         targets = estimate.points if model.lift else points
         aligned = _on_points(model, of_bodies[-1], targets)
         parts = (
@@ -259,10 +267,11 @@ def _keypoints(model, people: People, parts: tuple[str, ...]) -> np.ndarray:
             true.rotmats if part in parts else rotmats
             for part in ("root", "pose")
         )
+        body = true if "shape" in parts else estimate
         posed = model.posed(
             model.target(maps, estimate),
             tf.concat([root[:, :1], limbs[:, 1:]], axis=1),
-            true.betas if "shape" in parts else estimate.betas,
+            model.points.shape(body.betas, body.gender),
             # Procrustes would turn the true root.
             model.config.procrustes and "root" not in parts,
         )
@@ -289,7 +298,7 @@ def run(options: Options) -> dict:
         FileNotFoundError: the model or the records are missing.
         ValueError: the model is not SMPLR's; or see read_people.
     """
-    model = methods.load(options.weights, BodyData.load(options.body))
+    model = methods.load(options.weights, pair_data.load(options.body))
     if not isinstance(model, smplr.Model):
         raise ValueError(
             f"{options.weights} holds the method {model.name!r}, expected "

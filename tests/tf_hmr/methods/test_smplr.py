@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import smplr_people
 from tests.support.closeness import assert_close
 from tests.support.label_batches import make_batch
 from tf_hmr import joints, method
@@ -18,47 +19,12 @@ from tf_hmr.methods import (
     _smplr_regressor,
 )
 
-SMALL = {
-    "image_size": 64,
-    "stacks": 2,
-    "width": 16,
-    "bins": 8,
-    "levels": 2,
-    "stem": (8, 8, 8),
-    "hidden": 32,
-    "dropout": 0.0,
-    "points": 1.0,
-}
 WRISTS = list(joints.select(("left_wrist", "right_wrist"), joints.SMPLR41))
 
 
 @pytest.fixture(scope="module")
 def model(body):
-    return method.create("smplr", body, scale="learned", **SMALL)
-
-
-def bodies(rng, count=4):
-    """Random rotations and shapes of people, upright before a camera."""
-    turns = rng.normal(0, 0.3, (count, 24, 3))
-    turns[:, 0] += (np.pi, 0, 0)
-    rotmats = rotations.rotvec_to_rotmat(tf.constant(turns, tf.float32))
-    return rotmats, tf.constant(rng.normal(size=(count, 10)), tf.float32)
-
-
-def photographed(model, rng, camera=((1.1, 0.05, -0.1),) * 4):
-    """A batch whose keypoints a weak camera sees, and that camera (B, 3)."""
-    batch = make_batch(rng, labelled=(1,) * len(camera))
-    camera = np.float32(camera)
-    rotmats, betas = bodies(rng, len(camera))
-    _, keypoints = model.points(rotmats, betas)
-    projected = camera[:, None, :1] * (
-        keypoints.numpy()[..., :2] + camera[:, None, 1:]
-    )
-    stored = batch["keypoints"].numpy()
-    rows = list(joints.select(model.joint_names, of=joints.KEYPOINTS))
-    stored[:, rows, :2], stored[:, rows, 2] = projected, 1
-    labels = {"rotmats": rotmats, "betas": betas, "keypoints": stored}
-    return batch | {k: tf.constant(v) for k, v in labels.items()}, camera
+    return method.create("smplr", body, scale="learned", **smplr_people.SMALL)
 
 
 def found_in(model, batch):
@@ -74,7 +40,7 @@ def maps_at(model, points, scale):
 
 
 def test_labels_are_where_the_camera_sees_the_body(model, rng):
-    batch, camera = photographed(model, rng)
+    batch, camera = smplr_people.photographed(model, rng)
     truth = model.encoder.truth(batch)
     assert_close("ndc", truth.scale[:, 0, 0], camera[:, 0])
     points, _ = model.points(batch["rotmats"], batch["betas"])
@@ -86,7 +52,7 @@ def test_labels_are_where_the_camera_sees_the_body(model, rng):
 
 
 def test_a_hidden_keypoint_may_be_anywhere(model, rng):
-    batch, camera = photographed(model, rng)
+    batch, camera = smplr_people.photographed(model, rng)
     stored = batch["keypoints"].numpy()
     stored[:, 3:7] = (np.nan, np.nan, 0)
     truth = model.encoder.truth(batch | {"keypoints": tf.constant(stored)})
@@ -96,7 +62,9 @@ def test_a_hidden_keypoint_may_be_anywhere(model, rng):
 def test_unlabelled_examples_teach_nothing(model, rng):
     """Nor do those whose camera is unknown, or who are tiny in their crop."""
     small = (0.05, 0, 0)
-    batch, _ = photographed(model, rng, ((1.1, 0, 0),) * 3 + (small,))
+    batch, _ = smplr_people.photographed(
+        model, rng, ((1.1, 0, 0),) * 3 + (small,)
+    )
     stored = batch["keypoints"].numpy()
     stored[2, 3:, 2] = 0
     batch |= {
@@ -125,11 +93,11 @@ def test_unlabelled_examples_teach_nothing(model, rng):
 
 def test_the_body_is_laid_on_points_that_were_found(model, rng):
     """Of another global rotation and place, it is exactly where they are."""
-    batch, camera = photographed(model, rng)
+    batch, camera = smplr_people.photographed(model, rng)
     truth = model.encoder.truth(batch)
     maps = maps_at(model, truth.places, truth.scale)
     rotmats, betas = batch["rotmats"], batch["betas"]
-    other_rotmats, _ = bodies(rng)
+    other_rotmats, _ = smplr_people.bodies(rng)
     rotated = tf.concat([other_rotmats[:, :1], rotmats[:, 1:]], axis=1)
     posed = model.posed(maps, rotated, betas, procrustes=True)
     true = model.body(rotmats, betas)
@@ -149,14 +117,20 @@ def test_the_body_is_laid_on_points_that_were_found(model, rng):
 def plain(body):
     """The scale from bones, no limbs and the code's loss."""
     return method.create(
-        "smplr", body, **SMALL, heatmap_loss="sigmoid_code", denoise=False
+        "smplr",
+        body,
+        **smplr_people.SMALL,
+        heatmap_loss="sigmoid_code",
+        denoise=False,
     )
 
 
 def test_bones_of_the_mean_body_give_the_scale(plain, rng):
     model = plain
     scales = np.float32([0.8, 1.1, 1.4, 1.9])
-    batch, _ = photographed(model, rng, [(s, 0.1, 0) for s in scales])
+    batch, _ = smplr_people.photographed(
+        model, rng, [(s, 0.1, 0) for s in scales]
+    )
     batch["betas"] = tf.zeros_like(batch["betas"])
     points, _ = model.points(batch["rotmats"], batch["betas"])
     relative = scales[:, None, None] * points / 2
@@ -170,7 +144,7 @@ def test_bones_of_the_mean_body_give_the_scale(plain, rng):
 
 
 def test_a_true_crop_gives_the_scale(body, rng):
-    values = {**SMALL, "stacks": 1, "levels": 1}
+    values = {**smplr_people.SMALL, "stacks": 1, "levels": 1}
     model = method.create("smplr", body, crop="truth", **values)
     assert model.input_names == ("image", "intrinsics", "depth")
     batch = make_batch(rng)
@@ -220,7 +194,7 @@ def test_wrong_points_give_a_finite_body_and_gradient(model, rng, spoil):
 
 
 def test_a_black_picture_gives_a_finite_body_and_gradient(model, rng):
-    batch, _ = photographed(model, rng)
+    batch, _ = smplr_people.photographed(model, rng)
     batch["image"] = tf.zeros_like(batch["image"])
     for value in model(model.inputs(batch))[:6]:
         assert np.isfinite(value).all()
@@ -234,7 +208,7 @@ def test_a_black_picture_gives_a_finite_body_and_gradient(model, rng):
 
 def test_frozen_networks_keep_weights_and_batch_statistics(model, rng):
     """End to end only the hourglass moves, though gradients go through all."""
-    batch, _ = photographed(model, rng)
+    batch, _ = smplr_people.photographed(model, rng)
     frozen = [v.numpy() for v in model.regressor.variables]
     mine = {id(v) for v in model.regressor.trainable_variables}
     assert not mine & {id(v) for v in model.player_variables()}
@@ -324,7 +298,7 @@ def test_the_learned_scale_starts_at_that_of_people_in_boxes(model, rng):
 
 
 def test_the_codes_loss_is_chosen_by_the_config(plain, rng):
-    batch, _ = photographed(plain, rng)
+    batch, _ = smplr_people.photographed(plain, rng)
     encoder = plain.encoder
     terms = encoder.terms(batch, encoder(encoder.inputs(batch)))
     assert set(terms) == {"maps_1", "maps_2", "places"}
@@ -341,12 +315,14 @@ def test_without_a_denoiser_points_stay_as_they_are(plain, rng):
 def test_a_body_without_landmarks_is_refused(body_data):
     foreign_body = dataclasses.replace(body_data, topology="mine")
     with pytest.raises(ValueError, match="topology 'mine'"):
-        method.create("smplr", Body(foreign_body, jit=False), **SMALL)
+        method.create(
+            "smplr", Body(foreign_body, jit=False), **smplr_people.SMALL
+        )
 
 
 def test_parameters_of_the_papers_small_networks(body):
     """3.41, 2.49 and 2.77 million, as in its code."""
-    values = {**SMALL, "stacks": 1, "levels": 1}
+    values = {**smplr_people.SMALL, "stacks": 1, "levels": 1}
     values["hidden"] = method.make_config("smplr").hidden
     regressor = method.create("smplr", body, **values).regressor
     counts = [
