@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
+from concurrent import futures
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 # together; or until they have this many pixels.
 _CHUNK_PEOPLE = 2 * recovery.BATCH_SIZE
 _CHUNK_PX = 200_000_000
+_THREADS = min(4, os.cpu_count() or 1)
 
 _log = logging.getLogger("tf_hmr")
 
@@ -150,17 +154,24 @@ class Run:
             "body": data.name,
             "licence": data.licence,
         }
-        written_people = []
-        for number, person in people.items():
+
+        def write(number: int) -> bool:
+            own_facts = {"person": number, **facts.get(number, {})}
             with self._failures.caught(f"{photo.path}: person {number}: "):
                 person_files.write(
                     stem.with_name(f"{stem.name}_{number}"),
                     photo.image,
-                    person,
-                    {**photo_facts, "person": number, **facts.get(number, {})},
+                    people[number],
+                    photo_facts | own_facts,
                     _landmark_figure(photo, number) if facts else None,
                 )
-                written_people.append(person)
+                return True
+            return False
+
+        # It is drawing and compressing pictures, which threads do at once.
+        with futures.ThreadPoolExecutor(_THREADS) as threads:
+            is_written = list(threads.map(write, people))
+        written_people = list(itertools.compress(people.values(), is_written))
         if written_people:
             with self._failures.caught(f"{photo.path}: "):
                 group_files.write(stem, photo.image, written_people)
