@@ -49,7 +49,7 @@ def join(female: BodyData, male: BodyData) -> BodyData:
             betas.
     """
     male.check_same_topology(female.topology, f"The body {female.name!r}")
-    for what, values in {
+    for name, values in {
         "joints": [data.joint_names for data in (female, male)],
         "numbers of betas": [data.num_betas for data in (female, male)],
         "keypoints": [set(d.keypoint_regressor) for d in (female, male)],
@@ -57,7 +57,7 @@ def join(female: BodyData, male: BodyData) -> BodyData:
         if values[0] != values[1]:
             raise ValueError(
                 f"The bodies {female.name!r} and {male.name!r} have other "
-                f"{what}. Expected a female and a male body of one publisher, "
+                f"{name}. Expected a female and a male body of one publisher, "
                 "with the same files beside them."
             )
     name = f"{female.name}{SEPARATOR}{male.name}"

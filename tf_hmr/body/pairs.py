@@ -55,7 +55,7 @@ class BodyPair:
         """
         shape, is_male = self._split(betas)
         pair = self.female(rotmats, shape), self.male(rotmats, shape)
-        return BodyMesh(*_chosen(is_male, *pair))
+        return BodyMesh(*_select(is_male, *pair))
 
     def keypoints(
         self, rotmats: tf.Tensor, betas: tf.Tensor
@@ -63,7 +63,7 @@ class BodyPair:
         """Computes `joints` and `skeleton` of a call, without its vertices."""
         shape, is_male = self._split(betas)
         bodies = self.female, self.male
-        return _chosen(is_male, *(b.keypoints(rotmats, shape) for b in bodies))
+        return _select(is_male, *(b.keypoints(rotmats, shape) for b in bodies))
 
     def _split(self, betas) -> tuple[tf.Tensor, tf.Tensor]:
         """Betas (B, P), and (B, 1, 1) 1 where they are the male body's."""
@@ -77,11 +77,11 @@ class BodyPair:
         return betas[:, :count], tf.reshape(is_male, (batch, 1, 1))
 
 
-def _chosen(is_male, female, male) -> tuple[tf.Tensor, ...]:
+def _select(is_male, female, male) -> tuple[tf.Tensor, ...]:
     """Those (B, N, 3) of one body."""
     return tuple(
-        (1.0 - is_male) * ours + is_male * theirs
-        for ours, theirs in zip(female, male, strict=True)
+        (1.0 - is_male) * women + is_male * men
+        for women, men in zip(female, male, strict=True)
     )
 
 
