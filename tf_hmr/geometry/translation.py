@@ -77,12 +77,10 @@ def refine(
         intrinsics: (4,) fx, fy, cx, cy in pixels.
 
     Returns:
-        (3,) float32 metres; `start` if it is not finite, or if fewer than two
-        keypoints have confidence.
+        (3,) float32 metres; `start` if a number is not finite, or if fewer than
+        two keypoints have confidence.
     """
     is_visible = keypoints[:, 2] > 0
-    if is_visible.sum() < 2 or not np.isfinite(start).all():
-        return np.float32(start)
     points = np.float64(joints[is_visible])
     focal, centre = np.split(np.float64(intrinsics), 2)
     seen = (keypoints[is_visible, :2] - centre) / focal
@@ -93,4 +91,6 @@ def refine(
         projected = x_y / np.maximum(depth, camera.MIN_DEPTH)
         return (weight * (projected - seen)).ravel()
 
+    if len(points) < 2 or not np.isfinite(offsets(start)).all():
+        return np.float32(start)
     return np.float32(optimize.least_squares(offsets, start, method="lm").x)

@@ -71,6 +71,9 @@ def test_what_cannot_be_refined_stays(points):
     nowhere = np.array([np.nan, 0, 1])
     refined = translation.refine(nowhere, points, keypoints, INTRINSICS)
     np.testing.assert_array_equal(refined, np.float32(nowhere))
+    keypoints[3, 0] = np.inf
+    refined = translation.refine(START, points, keypoints, INTRINSICS)
+    np.testing.assert_array_equal(refined, np.float32(START))
     keypoints[1:, 2] = 0
     refined = translation.refine(START, points, keypoints, INTRINSICS)
     np.testing.assert_array_equal(refined, np.float32(START))
