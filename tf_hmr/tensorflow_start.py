@@ -3,7 +3,9 @@
 TensorFlow 2.21 writes to standard error while its libraries load, before its
 log level counts, and at the first look for devices that CUDA cannot start,
 though the machine has no card. `install` makes the first `import tensorflow` of
-a process leave these lines out. What else is written meanwhile is shown.
+a process leave these lines out. What else is written meanwhile is shown. Later
+it warns of functions that are traced again and again, as those of a run with
+stages are; these lines are left out, too.
 
 On newer GPUs TensorFlow rounds the factors of float32 products to 10 bits
 (TensorFloat-32), those of rotations and of the body, too. It is switched off;
@@ -33,6 +35,7 @@ _NOTE = re.compile(
 )
 # Errors where a card is there; else they say what everybody knows.
 _NO_CUDA = re.compile(rb"E\d{4} .*(cuInit|CUDA_ERROR_NO_DEVICE)")
+_RETRACING = "triggered tf.function retracing"
 _CARDS = ("/proc/driver/nvidia", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")
 """Linux's driver, Jetson's, and Windows' for its Linux (WSL)."""
 
@@ -81,6 +84,14 @@ class _Loader(importlib.abc.Loader):
         module.config.experimental.enable_tensor_float_32_execution(False)
         # Each saved checkpoint would say how long its callbacks took.
         logging.getLogger("absl").setLevel(logging.WARNING)
+        # It would name its devices, and the reduction of every variable.
+        logging.getLogger("tensorflow").setLevel(logging.WARNING)
+        logging.getLogger("tensorflow").addFilter(_is_wanted)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Leaves out that graphs are traced often: each stage has its own."""
+    return _wants_notes() or _RETRACING not in str(record.msg)
 
 
 @contextlib.contextmanager

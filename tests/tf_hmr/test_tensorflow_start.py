@@ -55,6 +55,27 @@ def test_the_real_one_starts_without_a_word_and_without_collections():
     assert errors(START) == ""
 
 
+RETRACED = """
+import training
+import tensorflow as tf
+for n in range(6):
+    class Stage:
+        @tf.function
+        def step(self, x):
+            return x + n
+    Stage().step(tf.constant(1.0))
+tf.get_logger().info("a device")
+tf.get_logger().warning("another %s", "one")
+"""
+
+
+@pytest.mark.parametrize("level", ["0", "1"])
+def test_graphs_of_stages_are_no_reason_to_warn(level):
+    written = errors(RETRACED, TF_CPP_MIN_LOG_LEVEL=level)
+    assert ("retracing" in written) == (level == "0")
+    assert "another one" in written and "a device" not in written
+
+
 def fail() -> None:
     with tensorflow_start.without_collections():
         assert not gc.isenabled()

@@ -77,8 +77,6 @@ def run(options: Options) -> list[dict]:
         _peers.one_core()
     import tensorflow as tf
 
-    # Each part has a graph of its own: no reason to warn.
-    tf.get_logger().setLevel("ERROR")
     if options.gpu and not tf.config.get_visible_devices("GPU"):
         raise ValueError("--gpu: TensorFlow sees no GPU. Leave it out.")
     cells = []

@@ -67,8 +67,6 @@ def measure(
         pa_mpjpe_mm of the body's 14 joints; parameters; and seconds of one
         process's training, trained_s.
     """
-    # Each part has a graph of its own: no reason to warn.
-    tf.get_logger().setLevel("ERROR")
     keras.utils.set_random_seed(seed)
     body = Body(BodyData.load("open"), jit=False)
     model = methods.build(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tf_hmr import progress
 from tf_hmr.body import pair_data
@@ -45,8 +44,6 @@ def evaluate(flags: Evaluate) -> list[Path]:
         FileNotFoundError: no model, or no records of a protocol.
         ValueError: unknown protocol, another body, unsuitable predictions.
     """
-    # Each part has a graph of its own: no reason to warn.
-    tf.get_logger().setLevel("ERROR")
     all_protocols = ALL_PROTOCOLS in flags.protocol
     names = protocols.names() if all_protocols else flags.protocol
     selected = [protocols.get(name) for name in names]

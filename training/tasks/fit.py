@@ -200,8 +200,6 @@ def check_topology(data: config.Data, body: BodyData) -> None:
 
 def run_and_report(work: Callable[[], None]) -> int:
     """Runs `work`; errors with a cure become one line and an exit status."""
-    # TensorFlow would log the reduction of every variable.
-    tf.get_logger().setLevel(logging.WARNING)
     try:
         with cluster.translated():
             work()
