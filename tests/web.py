@@ -25,8 +25,9 @@ from edge import film, site
 from edge.conversion import card as cards
 from tests.support import phone_vectors, photos, rendered_groups
 from tests.support.paths import ROOT
-from tf_hmr import landmark_fitting
+from tf_hmr import inference, landmark_fitting
 from tf_hmr.detection import finder
+from tf_hmr.geometry import crop
 
 WEB = ROOT / "edge" / "web"
 BUILD = ROOT / "build" / "web"
@@ -82,12 +83,15 @@ def _write_inputs(folder: Path) -> None:
     image, _ = rendered_groups.person(1)
     photos.write(folder / "person.png", image)
     (answer,) = finder.Finder(crowds=False)(image)
-    lift = landmark_fitting.PeopleLifter(landmark_fitting.load_lifter())
-    task = landmark_fitting.Task(answer.points, image.shape[1::-1])
-    (fitted,) = lift([task])
+    # The page draws by weak perspective, as the lifter itself sees people.
+    points = landmark_fitting.keypoints(answer.points)
+    box = crop.box_of_keypoints(points[:, :2], points[:, 2] > 0)
+    (person,) = inference.recover(
+        landmark_fitting.load_lifter(), image, [box], landmarks=[answer.points]
+    )
     expected = {
-        "joints_m": fitted.person.joints.tolist(),
-        "keypoints_px": fitted.person.keypoints_px.tolist(),
+        "joints_m": person.joints.tolist(),
+        "keypoints_px": person.keypoints_px.tolist(),
     }
     (folder / "person.json").write_text(json.dumps(expected))
     photos.write(folder / "nobody.png", photos.image(160, 120))

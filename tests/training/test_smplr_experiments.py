@@ -24,6 +24,8 @@ SMALL = {
     "stem": (8, 8, 8),
     "hidden": 8,
 }
+ONE_STACK = {"stacks": 1}
+"""All else is as large as in the paper."""
 NAMES = sorted(
     {
         cell.requirements.experiment
@@ -33,10 +35,11 @@ NAMES = sorted(
 )
 
 
-def small(name: str, records: str) -> config.Experiment:
-    """An experiment at a size of seconds, on rendered people.
+def two_steps(name: str, records: str, sizes: dict) -> config.Experiment:
+    """An experiment of another size, on rendered people.
 
-    Two steps in the last stage with pictures, one in those before.
+    Two steps in the last stage with pictures, one in those before. The body is
+    laid on its points after training alone, so it is left out.
     """
     experiment = fit.load_experiment(name)
     longest = "train" if experiment.steps else "encoder"
@@ -49,7 +52,9 @@ def small(name: str, records: str) -> config.Experiment:
     )
     return dataclasses.replace(
         experiment,
-        method=dataclasses.replace(experiment.method, **SMALL),
+        method=dataclasses.replace(
+            experiment.method, **sizes, procrustes=False
+        ),
         data=data,
         before=tuple(
             dataclasses.replace(
@@ -63,9 +68,9 @@ def small(name: str, records: str) -> config.Experiment:
 
 
 @functools.cache
-def batch_of(data: config.Data, crop_m: float, scale: float):
+def batch_of(data: config.Data, side: int, crop_m: float, scale: float):
     dataset = batches.train_dataset(
-        data.sources, data, SIDE, crop_scale=scale, crop_m=crop_m
+        data.sources, data, side, crop_scale=scale, crop_m=crop_m
     )
     batch = next(iter(dataset))
     return {k: v for k, v in batch.items() if v.dtype != tf.string}
@@ -84,9 +89,8 @@ def train(experiment: config.Experiment, body) -> tuple[str, ...]:
     """Trains stage by stage; the names of those that took a step."""
     model = methods.build(experiment.method, body)
     initial_weights.check_parts(model, experiment)
-    batch = batch_of(
-        experiment.data, model.config.crop_m, model.config.crop_scale
-    )
+    sizes = (model.image_size, model.config.crop_m, model.config.crop_scale)
+    batch = batch_of(experiment.data, *sizes)
     trained = []
     for stage in experiment.all_stages():
         if not stage.steps:
@@ -111,16 +115,26 @@ def test_the_tables_name_fourteen():
     assert len(NAMES) == 14 and set(NAMES) <= set(fit.names())
 
 
-@pytest.mark.parametrize("name", [*NAMES, "smplr_up3d"])
-def test_each_trains(name, tiny_records, body, eager):
-    """Those of the same training are trained once."""
-    experiment = small(name, str(tiny_records / "synthetic"))
-    # The body is laid on its points after training alone.
-    method = dataclasses.replace(experiment.method, procrustes=False)
-    trained = train(dataclasses.replace(experiment, method=method), body)
+def check(name: str, experiment: config.Experiment, body) -> None:
+    """Trains it, unless an equal one was, and looks at the stages."""
+    trained = train(experiment, body)
     parts = {stage.name for stage in experiment.before}
     left_out = {"pose_smpl"} if name == "smplr_pose" else set()
     last = {"train"} if experiment.steps else set()
     assert set(trained) == parts - left_out | last
     on_pictures = experiment.method.learn_from == "pictures"
     assert (trained[0] == "encoder") == on_pictures
+
+
+@pytest.mark.parametrize("name", [*NAMES, "smplr_up3d"])
+def test_each_trains(name, tiny_records, body, eager):
+    """Those of the same training are trained once."""
+    records = str(tiny_records / "synthetic")
+    check(name, two_steps(name, records, SMALL), body)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_trains_as_large_as_in_the_paper(name, tiny_records, body, eager):
+    records = str(tiny_records / "synthetic")
+    check(name, two_steps(name, records, ONE_STACK), body)
