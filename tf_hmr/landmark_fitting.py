@@ -173,8 +173,8 @@ class PeopleLifter:
         )
         rows = list(joints.select(self._names, of=joints.KEYPOINTS))
         placed = [
-            translation.refine(start, points, task.keypoints[rows], camera_)
-            for start, points, task, camera_ in zip(
+            translation.refine(start, points, task.keypoints[rows], f_and_c)
+            for start, points, task, f_and_c in zip(
                 starts, mesh.joints.numpy(), tasks, intrinsics, strict=True
             )
         ]
@@ -184,8 +184,8 @@ class PeopleLifter:
             *(prediction.betas, mesh.joints, mesh.vertices, placed),
         )
         return [
-            keypoint_fitting.PosedBody(*rows)
-            for rows in zip(*map(np.asarray, columns), strict=True)
+            keypoint_fitting.PosedBody(*arrays)
+            for arrays in zip(*map(np.asarray, columns), strict=True)
         ]
 
 
